@@ -1,0 +1,223 @@
+/** @file Streaming attention, backward (FlashAttention-2): delta, then dQ, then dK and dV from the saved log-sum-exp. No atomics. */
+
+import {
+  addScaled,
+  attentionFrame,
+  capped,
+  capSlope,
+  type Frame,
+  gradientInputs,
+  hiddenBound,
+  keyRange,
+  loadRow,
+  queryRange,
+  rowDot,
+  rowStart,
+  rowSums,
+  rowType,
+  scalarIndex,
+  scaled,
+  shifted,
+  storeRow,
+  visible,
+} from './attentionFrame.ts';
+import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
+import { subgroupKeyGradient, subgroupQueryGradient } from './attentionSubgroup.ts';
+import { add, builtin, call, div, f32, ge, lt, min, mul, rem, select, sub, u32 } from './expr.ts';
+import type { Expr, Kernel } from './ir.ts';
+import { invariant } from '../../errors.ts';
+import { sizeExpr } from './size.ts';
+
+/** Buffers: dout [B,T,H,D], out [B,T,H,D], delta [B,H,T]: delta = Σ over D of dout · out. One invocation a row. */
+export function attentionDelta(spec: AttentionSpec): Kernel {
+  const per = 64;
+  const frame = attentionFrame(spec.name, spec, { kind: 'rows', lanes: per, rows: 1, splits: 1, dimLanes: 1 });
+  const { b, queries } = frame;
+  const dout = b.buffer('dout', rowType(spec), 'read');
+  const out = b.buffer('out', rowType(spec), 'read');
+  const delta = b.buffer('delta', 'f32', 'read_write');
+  const row = b.let('row', add(mul(b.linearWorkgroup(), u32(per)), builtin('localX')));
+  b.if(ge(row, mul(mul(sizeExpr(spec.dims.batch, spec.dim), queries), u32(spec.heads))), () => b.return());
+  const units = spec.headDim % 4 === 0 ? spec.headDim / 4 : spec.headDim;
+  const start = b.let('start', mul(row, u32(units)));
+  const sum = b.var('sum', 'f32', f32(0));
+  b.for('d', u32(0), hiddenBound(units), u32(1), (d) => {
+    const [left, right] = [dout.load(add(start, d)), out.load(add(start, d))];
+    sum.set(add(sum.get, left.type === 'f32' ? mul(left, right) : call('dot', left, right)));
+  });
+  const head = rem(row, u32(spec.heads));
+  const token = b.let('token', div(row, u32(spec.heads)));
+  delta.store(add(mul(add(mul(div(token, queries), u32(spec.heads)), head), queries), rem(token, queries)), sum.get);
+  const { batch, queries: t } = spec.dims;
+  return b.finish([
+    { of: [...batch.of, ...t.of, spec.heads], per },
+    { of: [1], per: 1 },
+    { of: [1], per: 1 },
+  ]);
+}
+
+/** What one (query, key) pair needs; q or k already carries the scale. */
+interface Pair {
+  readonly q: readonly Expr[];
+  readonly k: readonly Expr[];
+  readonly v: readonly Expr[];
+  readonly dout: readonly Expr[];
+  readonly lse: Expr;
+  readonly delta: Expr;
+  readonly sees: Expr | null;
+}
+
+/** The weight p of a pair and the gradient ds of its unscaled score. */
+function pairGradient(frame: Frame, pair: Pair): { p: Expr; ds: Expr } {
+  const { b } = frame;
+  const score = capped(frame, rowDot(frame, 'score', pair.q, pair.k));
+  const raw = call('exp', sub(score, pair.lse));
+  const p = b.let('p', pair.sees === null ? raw : select(f32(0), raw, pair.sees));
+  const dp = rowDot(frame, 'dp', pair.dout, pair.v);
+  const slope = capSlope(frame, score);
+  const ds = mul(p, sub(dp, pair.delta));
+  return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
+}
+
+/** Buffers: q, k, v, dout, lse, delta (then segQ, segK), then dq [B,T,H,D]. */
+export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
+  invariant(schedule.splits === 1, 'only forward splits');
+  if (schedule.kind === 'subgroup') return subgroupQueryGradient(spec, schedule);
+  const frame = attentionFrame(spec.name, spec, schedule);
+  const { b, queries, keys, batch, lane } = frame;
+  const from = gradientInputs(frame);
+  const dq = b.buffer('dq', rowType(spec), 'read_write');
+  const perGroup = schedule.lanes * schedule.rows;
+  const head = builtin('workgroupY');
+  const kvHead = b.let('kv_head', div(head, u32(spec.heads / spec.kvHeads)));
+  const tile = b.let('tile', mul(builtin('workgroupX'), u32(perGroup)));
+  const rows = Array.from({ length: schedule.rows }, (_, r) => {
+    const index = b.let('query', add(add(tile, lane.row), u32(r * schedule.lanes)));
+    const inside = b.let('query_in', min(index, sub(queries, u32(1))));
+    const start = rowStart(frame, 'q_start', queries, spec.heads, inside, head);
+    return {
+      index,
+      at: b.let('at', shifted(frame, inside)),
+      q: scaled(loadRow(frame, 'q', from.q, start), f32(spec.scale)).map((chunk) => b.let('q', chunk)),
+      dout: loadRow(frame, 'dout', from.dout, start),
+      lse: b.let('lse_q', from.lse.load(scalarIndex(frame, head, inside))),
+      delta: b.let('delta_q', from.delta.load(scalarIndex(frame, head, inside))),
+      segment: from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), inside))),
+      sums: rowSums(frame, 'dq'),
+    };
+  });
+  const [first, end] = keyRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(queries, u32(1)))));
+  b.for('key', first, end, u32(1), (key) => {
+    const start = rowStart(frame, 'k_start', keys, spec.kvHeads, key, kvHead);
+    const segK = from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), key)));
+    const k = loadRow(frame, 'k', from.k, start);
+    const v = loadRow(frame, 'v', from.v, start);
+    for (const row of rows) {
+      const sees = visible(
+        frame,
+        row.at,
+        key,
+        row.segment === null || segK === null ? null : { q: row.segment, k: segK },
+      );
+      addScaled(row.sums, k, pairGradient(frame, { ...row, k, v, sees }).ds);
+    }
+  });
+  for (const row of rows) {
+    b.if(lt(row.index, queries), () => {
+      const start = rowStart(frame, 'dq_start', queries, spec.heads, row.index, head);
+      storeRow(
+        frame,
+        dq,
+        start,
+        scaled(
+          row.sums.map((sum) => sum.get),
+          f32(spec.scale),
+        ),
+      );
+    });
+  }
+  return b.finish([
+    { of: spec.dims.queries.of, per: perGroup },
+    { of: [spec.heads], per: 1 },
+    { of: spec.dims.batch.of, per: 1 },
+  ]);
+}
+
+/** Buffers: q, k, v, dout, lse, delta (then segQ, segK), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
+export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
+  invariant(schedule.splits === 1, 'only forward splits');
+  if (schedule.kind === 'subgroup') return subgroupKeyGradient(spec, schedule);
+  const frame = attentionFrame(spec.name, spec, schedule);
+  const { b, queries, keys, batch, lane } = frame;
+  const from = gradientInputs(frame);
+  const dk = b.buffer('dk', rowType(spec), 'read_write');
+  const dv = b.buffer('dv', rowType(spec), 'read_write');
+  const perGroup = schedule.lanes * schedule.rows;
+  const kvHead = builtin('workgroupY');
+  const group = spec.heads / spec.kvHeads;
+  const tile = b.let('tile', mul(builtin('workgroupX'), u32(perGroup)));
+  const rows = Array.from({ length: schedule.rows }, (_, r) => {
+    const index = b.let('key', add(add(tile, lane.row), u32(r * schedule.lanes)));
+    const inside = b.let('key_in', min(index, sub(keys, u32(1))));
+    const start = rowStart(frame, 'k_start', keys, spec.kvHeads, inside, kvHead);
+    return {
+      index,
+      inside,
+      k: scaled(loadRow(frame, 'k', from.k, start), f32(spec.scale)).map((chunk) => b.let('k', chunk)),
+      v: loadRow(frame, 'v', from.v, start),
+      segment: from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), inside))),
+      dk: rowSums(frame, 'dk'),
+      dv: rowSums(frame, 'dv'),
+    };
+  });
+  const [first, end] = queryRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(keys, u32(1)))));
+  const each = (head: Expr): void =>
+    b.for('query', first, end, u32(1), (query) => {
+      const start = rowStart(frame, 'q_start', queries, spec.heads, query, head);
+      const at = b.let('at', shifted(frame, query));
+      const segQ = from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), query)));
+      const lse = b.let('lse_q', from.lse.load(scalarIndex(frame, head, query)));
+      const delta = b.let('delta_q', from.delta.load(scalarIndex(frame, head, query)));
+      const q = loadRow(frame, 'q', from.q, start);
+      const dout = loadRow(frame, 'dout', from.dout, start);
+      for (const row of rows) {
+        const sees = visible(
+          frame,
+          at,
+          row.inside,
+          row.segment === null || segQ === null ? null : { q: segQ, k: row.segment },
+        );
+        const { p, ds } = pairGradient(frame, { q, k: row.k, v: row.v, dout, lse, delta, sees });
+        addScaled(row.dv, dout, p);
+        addScaled(row.dk, q, ds);
+      }
+    });
+  const firstHead = b.let('first_head', mul(kvHead, u32(group)));
+  if (group === 1) each(firstHead);
+  else b.for('head', firstHead, add(firstHead, u32(group)), u32(1), each);
+  for (const row of rows) {
+    b.if(lt(row.index, keys), () => {
+      const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, row.index, kvHead);
+      storeRow(
+        frame,
+        dk,
+        start,
+        scaled(
+          row.dk.map((sum) => sum.get),
+          f32(spec.scale),
+        ),
+      );
+      storeRow(
+        frame,
+        dv,
+        start,
+        row.dv.map((sum) => sum.get),
+      );
+    });
+  }
+  return b.finish([
+    { of: spec.dims.keys.of, per: perGroup },
+    { of: [spec.kvHeads], per: 1 },
+    { of: spec.dims.batch.of, per: 1 },
+  ]);
+}

@@ -1,0 +1,171 @@
+/** @file Streaming attention, forward: softmax is kept online, no score matrix exists. Milakov & Gimelshein 2018; FlashAttention. */
+
+import {
+  addScaled,
+  attentionFrame,
+  capped,
+  type Frame,
+  forwardInputs,
+  keyRange,
+  loadRow,
+  LOWEST,
+  rowDot,
+  rowStart,
+  rowSums,
+  rowType,
+  scalarIndex,
+  scaled,
+  shifted,
+  storeRow,
+  visible,
+} from './attentionFrame.ts';
+import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
+import { subgroupForward } from './attentionSubgroup.ts';
+import type { ArrayRef, Variable } from './builder.ts';
+import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, splat, sub, u32 } from './expr.ts';
+import type { Expr, Kernel } from './ir.ts';
+
+/** A query row in registers. */
+interface Row {
+  readonly index: Expr;
+  readonly at: Expr;
+  readonly query: readonly Expr[];
+  readonly segment: Expr | null;
+  readonly top: Variable;
+  readonly sum: Variable;
+  readonly out: readonly Variable[];
+}
+
+/**
+ * Buffers: q [B,T,H,D], k [B,S,Hkv,D], v [B,S,Hkv,D], then with segments segQ [B,T] and segK [B,S] (i32), then
+ * out [B,T,H,D] and lse [B,H,T] (log Σ exp of the scores). q, k, v, out are vec4f arrays when D is a multiple of 4.
+ */
+export function attentionForward(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
+  if (schedule.kind === 'subgroup') return subgroupForward(spec, schedule);
+  const frame = attentionFrame(spec.name, spec, schedule);
+  const { b, queries, keys, batch, lane } = frame;
+  const { q, k, v, seg } = forwardInputs(frame);
+  const out = b.buffer('out', rowType(spec), 'read_write');
+  const lse = b.buffer('lse', 'f32', 'read_write');
+
+  const perGroup = schedule.lanes * schedule.rows;
+  const head = builtin('workgroupY');
+  const kvHead = b.let('kv_head', div(head, u32(spec.heads / spec.kvHeads)));
+  const tile = b.let('tile', mul(builtin('workgroupX'), u32(perGroup)));
+  const rows = Array.from({ length: schedule.rows }, (_, r): Row => {
+    const index = b.let('query', add(add(tile, lane.row), u32(r * schedule.lanes)));
+    const inside = b.let('query_in', min(index, sub(queries, u32(1))));
+    const start = rowStart(frame, 'q_start', queries, spec.heads, inside, head);
+    return {
+      index,
+      at: b.let('at', shifted(frame, inside)),
+      query: scaled(loadRow(frame, 'q', q, start), f32(spec.scale)).map((chunk) => b.let('q', chunk)),
+      segment: seg === null ? null : b.let('seg_q', seg.q.load(add(mul(batch, queries), inside))),
+      top: b.var('top', 'f32', f32(LOWEST)),
+      sum: b.var('sum', 'f32', f32(0)),
+      out: rowSums(frame, 'o'),
+    };
+  });
+  const [from, to] = keyRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(queries, u32(1)))));
+  const split = schedule.splits > 1;
+  b.for('key', from, to, u32(schedule.splits), (base) => {
+    // split lanes stay together to the last step, so that subgroup operations find all of them
+    const own = b.let('own', add(base, lane.split));
+    const inside = split ? b.let('inside', lt(own, to)) : null;
+    const key = split ? b.let('key_in', min(own, sub(to, u32(1)))) : own;
+    const start = rowStart(frame, 'k_start', keys, spec.kvHeads, key, kvHead);
+    const segK = seg === null ? null : b.let('seg_k', seg.k.load(add(mul(batch, keys), key)));
+    const keyRow = loadRow(frame, 'k', k, start);
+    const weights = rows.map((row) => {
+      const seen = visible(
+        frame,
+        row.at,
+        key,
+        row.segment === null || segK === null ? null : { q: row.segment, k: segK },
+      );
+      const sees = seen === null || inside === null ? (seen ?? inside) : b.let('sees', and(inside, seen));
+      return weight(frame, row, capped(frame, rowDot(frame, 'score', row.query, keyRow)), sees);
+    });
+    const value = loadRow(frame, 'v', v, start);
+    rows.forEach((row, r) => {
+      addScaled(row.out, value, weights[r] ?? f32(0));
+    });
+  });
+  const finish = (row: Row): void => {
+    b.if(lt(row.index, queries), () => {
+      const any = bin('>', row.sum.get, f32(0));
+      const inverse = b.let('inverse', select(f32(0), div(f32(1), row.sum.get), any));
+      storeRow(
+        frame,
+        out,
+        rowStart(frame, 'out_start', queries, spec.heads, row.index, head),
+        scaled(
+          row.out.map((o) => o.get),
+          inverse,
+        ),
+      );
+      const store = (): void =>
+        lse.store(scalarIndex(frame, head, row.index), select(f32(0), add(row.top.get, call('log', row.sum.get)), any));
+      if (schedule.dimLanes === 1) store();
+      else b.if(eq(lane.dim, u32(0)), store);
+    });
+  };
+  if (schedule.splits === 1) rows.forEach(finish);
+  else merge(frame, rows, finish);
+  return b.finish([
+    { of: spec.dims.queries.of, per: perGroup },
+    { of: [spec.heads], per: 1 },
+    { of: spec.dims.batch.of, per: 1 },
+  ]);
+}
+
+/** Takes a score into the running softmax of a row and returns its weight; the sums are rescaled only when the maximum grows. */
+function weight(frame: Frame, row: Row, score: Expr, sees: Expr | null): Expr {
+  const { b } = frame;
+  const grows = bin('>', score, row.top.get);
+  b.if(sees === null ? grows : and(sees, grows), () => {
+    const shrink = b.let('shrink', call('exp', sub(row.top.get, score)));
+    row.sum.set(mul(row.sum.get, shrink));
+    for (const o of row.out) o.set(mul(o.get, splat('vec4f', shrink)));
+    row.top.set(score);
+  });
+  const raw = call('exp', sub(score, row.top.get));
+  const p = b.let('weight', sees === null ? raw : select(f32(0), raw, sees));
+  row.sum.set(add(row.sum.get, p));
+  return p;
+}
+
+/** Merges the partial softmaxes of the split lanes; the first of them finishes the row. */
+function merge(frame: Frame, rows: readonly Row[], finish: (row: Row) => void): void {
+  const { b, schedule, lane, chunks } = frame;
+  const slots = schedule.lanes * schedule.splits * schedule.dimLanes;
+  const tops = b.shared('tops', 'f32', slots);
+  const sums = b.shared('sums', 'f32', slots);
+  const outs: ArrayRef = b.shared('outs', 'vec4f', slots * chunks.length);
+  const local = builtin('localX');
+  rows.forEach((row, r) => {
+    if (r > 0) b.barrier();
+    tops.setAt(local, row.top.get);
+    sums.setAt(local, row.sum.get);
+    row.out.forEach((o, c) => {
+      outs.setAt(add(mul(local, u32(chunks.length)), u32(c)), o.get);
+    });
+    b.barrier();
+    b.if(eq(lane.split, u32(0)), () => {
+      b.for('other', u32(1), u32(schedule.splits), u32(1), (other) => {
+        const slot = b.let('slot', add(local, mul(other, u32(schedule.dimLanes))));
+        const theirs = b.let('their_top', tops.at(slot));
+        const top = b.let('both_top', max(row.top.get, theirs));
+        const ours = b.let('keep', call('exp', sub(row.top.get, top)));
+        const their = b.let('take', call('exp', sub(theirs, top)));
+        row.sum.set(add(mul(row.sum.get, ours), mul(sums.at(slot), their)));
+        row.out.forEach((o, c) => {
+          const taken = outs.at(add(mul(slot, u32(chunks.length)), u32(c)));
+          o.set(add(mul(o.get, splat('vec4f', ours)), mul(taken, splat('vec4f', their))));
+        });
+        row.top.set(top);
+      });
+      finish(row);
+    });
+  });
+}

@@ -1,0 +1,70 @@
+/** @file A position in a tensor while a kernel is built: flat or by axes, each derived from the other only when it is asked for. */
+
+import type { Dim, Shape } from '../../ir/types.ts';
+import { add, div, mul, rem, u32 } from './expr.ts';
+import type { Expr } from './ir.ts';
+
+export interface Index {
+  readonly shape: Shape;
+  flat(): Expr;
+  axes(): readonly Expr[];
+}
+
+export interface IndexScope {
+  /** The run-time value of a dimension. */
+  readonly dim: (dim: Dim) => Expr;
+  /** Binds an intermediate so that it is computed once. */
+  readonly bind: (name: string, value: Expr) => Expr;
+}
+
+export function productExpr(shape: Shape, scope: IndexScope): Expr {
+  const constant = shape.reduce<number>((p, d) => (typeof d === 'number' ? p * d : p), 1);
+  return shape.filter((d) => typeof d === 'string').reduce<Expr>((p, d) => mul(p, scope.dim(d)), u32(constant));
+}
+
+/** Row-major position `flat` of `shape`. */
+export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
+  let axes: readonly Expr[] | null = null;
+  return {
+    shape,
+    flat: () => flat,
+    axes: () => {
+      if (axes) return axes;
+      let rest = flat;
+      const out: Expr[] = [];
+      for (let i = shape.length - 1; i > 0; i--) {
+        const dim = shape[i] ?? 1;
+        if (dim === 1) {
+          out.unshift(u32(0));
+          continue;
+        }
+        const leading = shape.slice(0, i).every((d) => d === 1);
+        out.unshift(leading ? rest : scope.bind('i', rem(rest, scope.dim(dim))));
+        rest = leading ? u32(0) : scope.bind('q', div(rest, scope.dim(dim)));
+      }
+      if (shape.length > 0) out.unshift(shape[0] === 1 ? u32(0) : rest);
+      axes = out;
+      return out;
+    },
+  };
+}
+
+/** Position given axis by axis. */
+export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope): Index {
+  let flat: Expr | null = null;
+  return {
+    shape,
+    axes: () => axes,
+    flat: () => {
+      if (flat) return flat;
+      let sum: Expr = u32(0);
+      shape.forEach((dim, i) => {
+        if (dim === 1) return;
+        const axis = axes[i] ?? u32(0);
+        sum = add(mul(sum, scope.dim(dim)), axis);
+      });
+      flat = scope.bind('at', sum);
+      return flat;
+    },
+  };
+}

@@ -1,0 +1,138 @@
+/** @file `row` groups: a workgroup reduces one row (the last axis, or everything) in as few passes as its reductions depend on each
+ * other, then writes what is computed from it. */
+
+import { opDef } from '../../ir/ops/index.ts';
+import { productKey } from '../../ir/ops/structural.ts';
+import type { Op, Shape, Value } from '../../ir/types.ts';
+import { kernelBuilder, type KernelBuilder, ONE_GROUP } from './builder.ts';
+import { add, builtin, eq, f32, lt, mul, splat, u32 } from './expr.ts';
+import { type Emitter, vectorisable, type Width } from './emit.ts';
+import { flatIndex, productExpr } from './index.ts';
+import type { Expr } from './ir.ts';
+import { acrossLanes, combine, type Combine, horizontal } from './lanes.ts';
+import { bindGroup, type Group, gridOf, groupWidth, type Lowered, type LowerOptions } from './lower.ts';
+import type { DeviceTraits } from './schedule.ts';
+
+interface RowSpace {
+  readonly full: boolean;
+  readonly rows: Shape;
+  readonly width: Shape;
+}
+
+function rowSpace(anchor: Op): RowSpace {
+  const shape = anchor.operands[0]?.type.shape ?? [];
+  const axes = anchor.attrs['axes'] as readonly number[];
+  const lastOnly = axes.length === 1 && axes[0] === shape.length - 1;
+  return lastOnly ? { full: false, rows: shape.slice(0, -1), width: shape.slice(-1) } : { full: true, rows: [], width: shape };
+}
+
+/** Lanes of a row: one subgroup on software adapters, as many as the row feeds on GPUs. */
+function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgroup: boolean } {
+  const software = device.kind === 'lavapipe' || device.kind === 'swiftshader';
+  if (software && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
+  let lanes = 1;
+  while (lanes < 256 && lanes * 4 < width && lanes * 2 <= device.maxInvocations) lanes *= 2;
+  return { lanes: Math.max(lanes, 8), subgroup: false };
+}
+
+/** How many reductions lie below each one: reductions of one level share a pass. */
+function levels(group: Group): Map<Op, number> {
+  const depth = new Map<Value, number>();
+  const level = new Map<Op, number>();
+  for (const op of group.ops) {
+    const below = Math.max(0, ...op.operands.map((v) => depth.get(v) ?? 0));
+    const reduction = opDef(op.name).kind === 'reduce';
+    if (reduction) level.set(op, below);
+    for (const r of op.results) depth.set(r, reduction ? below + 1 : below);
+  }
+  return level;
+}
+
+export function lowerRow(group: Group, options: LowerOptions): Lowered {
+  const reductions = group.ops.filter((op) => opDef(op.name).kind === 'reduce');
+  const [anchor] = reductions;
+  if (!anchor) throw new Error('row group reduces nothing');
+  const { full, rows, width: widthShape } = rowSpace(anchor);
+  const isScalar = (v: Value): boolean => productKey(v.type.shape) === productKey(rows);
+  const rowOutputs = group.outputs.filter((v) => !isScalar(v));
+  const operands = reductions.flatMap((op) => op.operands);
+  const staticWidth = widthShape.every((d) => typeof d === 'number') ? widthShape.reduce<number>((p, d) => p * Number(d), 1) : 256;
+  const vector: Width = operands.every((v) => vectorisable(v, group.producer) && Number(v.type.shape.at(-1)) % 4 === 0) && (rowOutputs.length === 0 || groupWidth(group, rowOutputs) === 4) ? 4 : 1;
+  const { lanes, subgroup } = rowLanes(options.device, staticWidth / vector);
+  const b = kernelBuilder(group.name, [lanes, 1, 1], subgroup ? { subgroups: true, subgroupSize: lanes } : {});
+  const { emit, store, values } = bindGroup(b, group, options, () => vector === 4);
+  const width = b.let('width', productExpr(widthShape, emit.scope));
+  const row = b.let('row', b.linearWorkgroup());
+  const inRange = full ? eq(row, u32(0)) : lt(row, productExpr(rows, emit.scope));
+
+  const level = levels(group);
+  const passes = Math.max(...level.values()) + 1;
+  const rowEmitter = emit;
+  /** One loop over the row, `step` elements a lane and turn. */
+  const overRow = (body: (inner: Emitter, k: Expr) => void): void => {
+    const first = b.let('first', mul(builtin('localX'), u32(vector)));
+    b.for('k', first, width, u32(lanes * vector), (k) => body(rowEmitter.inner(), k));
+  };
+  const at = (k: Expr): Expr => (full ? k : add(mul(row, width), k));
+
+  const body = (): void => {
+    for (let pass = 0; pass < passes; pass++) {
+      const now = reductions.filter((op) => level.get(op) === pass);
+      const sums = now.map((op) => {
+        const kind: Combine = op.name === 'reduce_max' ? 'max' : 'sum';
+        const start = f32(kind === 'max' ? -3.4028234663852886e38 : 0);
+        return { op, kind, variable: b.var('acc', vector === 4 ? 'vec4f' : 'f32', vector === 4 ? splat('vec4f', start) : start) };
+      });
+      overRow((inner, k) => {
+        const shared = b.let('p', at(k));
+        const indices = new Map<string, ReturnType<typeof flatIndex>>();
+        for (const { op, kind, variable } of sums) {
+          const [x] = op.operands;
+          if (!x) continue;
+          const key = x.type.shape.join();
+          const index = indices.get(key) ?? flatIndex(x.type.shape, shared, inner.scope);
+          indices.set(key, index);
+          variable.set(combine(kind, variable.get, inner.emit(x, index, vector)));
+        }
+      });
+      for (const { op, kind, variable } of sums) {
+        const own = vector === 4 ? horizontal(kind, variable.get) : variable.get;
+        const total = acrossLanes(b, kind, own, lanes, subgroup);
+        if (op.results[0]) rowEmitter.define(op.results[0], total);
+      }
+      bindRowScalars(b, group, rowEmitter, isScalar, level, pass, row, full);
+    }
+    for (const output of group.outputs.filter(isScalar)) {
+      const index = flatIndex(output.type.shape, full ? u32(0) : row, rowEmitter.scope);
+      const value = rowEmitter.emit(output, index, 1);
+      b.if(eq(builtin('localX'), u32(0)), () => store(output, index, value, 1));
+    }
+    if (rowOutputs.length > 0)
+      overRow((inner, k) => {
+        const p = b.let('p', at(k));
+        for (const output of rowOutputs) {
+          const index = flatIndex(output.type.shape, p, inner.scope);
+          store(output, index, inner.emit(output, index, vector), vector);
+        }
+      });
+  };
+  // the whole workgroup leaves together, so barriers inside stay uniform
+  b.if({ kind: 'un', type: 'bool', op: '!', a: inRange }, () => b.return());
+  body();
+  return { kernel: b.finish([gridOf(full ? [1] : rows, 1), ONE_GROUP, ONE_GROUP]), values };
+}
+
+/** Values of one number a row that depend on finished reductions only are computed once, outside of the loops. */
+function bindRowScalars(b: KernelBuilder, group: Group, emit: Emitter, isScalar: (v: Value) => boolean, level: ReadonlyMap<Op, number>, pass: number, row: Expr, full: boolean): void {
+  const ready = new Map<Value, boolean>();
+  for (const op of group.ops) {
+    const below = op.operands.every((v) => ready.get(v) ?? !group.producer.has(v));
+    const reduction = level.get(op);
+    const known = reduction !== undefined ? reduction <= pass : below;
+    for (const r of op.results) ready.set(r, known);
+    const [out] = op.results;
+    const fromReduction = op.operands.some((v) => group.producer.has(v));
+    if (!out || reduction !== undefined || !known || !isScalar(out) || !fromReduction || opDef(op.name).kind !== 'pointwise') continue;
+    emit.define(out, b.let(out.name, emit.emit(out, flatIndex(out.type.shape, full ? u32(0) : row, emit.scope), 1)));
+  }
+}

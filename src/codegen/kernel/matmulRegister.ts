@@ -1,0 +1,145 @@
+/** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
+
+import type { KernelBuilder } from './builder.ts';
+import { add, builtin, call, component, eq, mul, splat, sub, rem, u32 } from './expr.ts';
+import type { Expr } from './ir.ts';
+import { type Accumulators, accumulators, clamped, type LoadMode, storeTile, type Tile } from './matmulTile.ts';
+import { dividesBy } from './size.ts';
+
+/** Four-wide or scalar values of one operand for a step of k: `at(i, kk)` is element (i, k + kk). */
+interface Loaded {
+  readonly mode: LoadMode;
+  /** Mode k: the vec4 along k of i, for the four k from kk. Mode mn: the vec4 along the own axis, i a multiple of 4. */
+  vec(i: number, kk: number): Expr;
+  at(i: number, kk: number): Expr;
+}
+
+/** The whole body of a register or subgroup matmul. */
+export function registerBody(b: KernelBuilder, tile: Tile): void {
+  const { schedule, spec, size, lane } = tile;
+  const { rows, cols, kLanes } = schedule;
+  const broadcast = schedule.kind === 'subgroup';
+  const depth = broadcast ? schedule.lanes[0] : schedule.depth;
+  const indices = { a: loadIndices(b, tile, 'a'), b: loadIndices(b, tile, 'b') };
+  const sums = accumulators(b, rows, cols, tile.modeB === 'mn');
+  const step = (k: Expr, count: number, tail: boolean): void => {
+    const a =
+      broadcast && !tail ? broadcastA(b, tile, indices.a, k, count) : load(b, tile, 'a', indices.a, k, count, tail);
+    multiply(a, load(b, tile, 'b', indices.b, k, count, tail), sums, rows, cols, count);
+  };
+  const exact = dividesBy(spec.k, depth);
+  const end = exact ? size.k : b.let('main_k', sub(size.k, rem(size.k, u32(depth))));
+  b.for('k', mul(lane.k, u32(depth)), end, u32(depth * kLanes), (k) => step(k, depth, false));
+  if (!exact) b.for('k', add(end, lane.k), size.k, u32(kLanes), (k) => step(k, 1, true));
+  if (kLanes > 1) reduceLanes(b, tile, sums);
+  else storeTile(b, tile, sums);
+}
+
+/** Clamped indices of the operand's rows or columns (of every fourth in mode mn). */
+function loadIndices(b: KernelBuilder, tile: Tile, which: 'a' | 'b'): (i: number) => Expr {
+  const { schedule, spec, size } = tile;
+  const [count, across, index, own] =
+    which === 'a'
+      ? ([schedule.rows, schedule.lanes[1], tile.row, spec.m] as const)
+      : ([schedule.cols, schedule.lanes[0], tile.col, spec.n] as const);
+  const mode = which === 'a' ? tile.modeA : tile.modeB;
+  const width = mode === 'mn' ? 4 : 1;
+  const limit = which === 'a' ? size.m : size.n;
+  const exact = dividesBy(own, count * across);
+  const kept: Expr[] = [];
+  for (let i = 0; i < count; i += width) {
+    kept.push(exact ? index(i) : b.let(`${which}_index${i}`, clamped(index(i), false, limit, width)));
+  }
+  return (i) => kept[i / width] ?? u32(0);
+}
+
+/** `tail`: k may be odd, so nothing is loaded four-wide along k. */
+function load(
+  b: KernelBuilder,
+  tile: Tile,
+  which: 'a' | 'b',
+  index: (i: number) => Expr,
+  k: Expr,
+  depth: number,
+  tail: boolean,
+): Loaded {
+  const port = which === 'a' ? tile.a : tile.b;
+  const wanted = which === 'a' ? tile.modeA : tile.modeB;
+  const mode = tail && wanted === 'k' ? 'scalar' : wanted;
+  const count = which === 'a' ? tile.schedule.rows : tile.schedule.cols;
+  const values: Expr[][] = [];
+  for (let i = 0; i < count; i += mode === 'mn' ? 4 : 1) {
+    const along: Expr[] = [];
+    for (let kk = 0; kk < depth; kk += mode === 'k' ? 4 : 1) {
+      const at = { batch: tile.batch, mn: index(i), k: add(k, u32(kk)) };
+      along.push(b.let(`${which}${i}_${kk}`, port.load(b, at, mode === 'scalar' ? 1 : 4)));
+    }
+    values.push(along);
+  }
+  return loaded(mode, values);
+}
+
+/** Lane l of the subgroup loads column k + l of A; the others get it by broadcast. */
+function broadcastA(b: KernelBuilder, tile: Tile, index: (i: number) => Expr, k: Expr, depth: number): Loaded {
+  const mode = tile.modeA === 'mn' ? 'mn' : 'scalar';
+  const values: Expr[][] = [];
+  for (let i = 0; i < tile.schedule.rows; i += mode === 'mn' ? 4 : 1) {
+    const at = { batch: tile.batch, mn: index(i), k: add(k, builtin('subgroupInvocation')) };
+    const own = b.let(`a${i}`, tile.a.load(b, at, mode === 'mn' ? 4 : 1));
+    values.push(
+      Array.from({ length: depth }, (_, kk) => b.let(`a${i}_${kk}`, call('subgroupBroadcast', own, u32(kk)))),
+    );
+  }
+  return loaded(mode, values);
+}
+
+function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
+  const get = (i: number, kk: number): Expr => {
+    const value = values[i]?.[kk];
+    if (value === undefined) throw new RangeError(`operand ${i}, ${kk}`);
+    return value;
+  };
+  const wide = (i: number, kk: number): Expr =>
+    mode === 'k' ? get(i, Math.floor(kk / 4)) : get(Math.floor(i / 4), kk);
+  return {
+    mode,
+    vec: wide,
+    at: (i, kk) => (mode === 'scalar' ? get(i, kk) : component(wide(i, kk), mode === 'k' ? kk % 4 : i % 4)),
+  };
+}
+
+function multiply(a: Loaded, b: Loaded, sums: Accumulators, rows: number, cols: number, depth: number): void {
+  if (a.mode === 'k' && b.mode === 'k') {
+    for (let kk = 0; kk < depth; kk += 4) {
+      for (let r = 0; r < rows; r++)
+        for (let c = 0; c < cols; c++) sums.add(r, c, call('dot', a.vec(r, kk), b.vec(c, kk)));
+    }
+    return;
+  }
+  for (let kk = 0; kk < depth; kk++) {
+    for (let r = 0; r < rows; r++) {
+      if (sums.vector) for (let c = 0; c < cols; c += 4) sums.add(r, c, mul(splat('vec4f', a.at(r, kk)), b.vec(c, kk)));
+      else for (let c = 0; c < cols; c++) sums.add(r, c, mul(a.at(r, kk), b.at(c, kk)));
+    }
+  }
+}
+
+/** Adds the partial sums of the lanes along k; their first stores. */
+function reduceLanes(b: KernelBuilder, tile: Tile, sums: Accumulators): void {
+  const { rows, cols, kLanes, lanes } = tile.schedule;
+  const step = sums.vector ? 4 : 1;
+  const per = rows * (cols / step);
+  const partial = b.shared('partial', sums.vector ? 'vec4f' : 'f32', per * kLanes * lanes[0] * lanes[1]);
+  const own = b.let('own', mul(add(tile.lane.n, mul(tile.lane.m, u32(lanes[0]))), u32(kLanes * per)));
+  const each = (body: (r: number, c: number, slot: Expr) => void): void => {
+    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) body(r, c, u32((r * cols + c) / step));
+  };
+  each((r, c, slot) => partial.setAt(add(add(own, mul(tile.lane.k, u32(per))), slot), sums.at(r, c)));
+  b.barrier();
+  b.if(eq(tile.lane.k, u32(0)), () => {
+    b.for('other', u32(1), u32(kLanes), u32(1), (other) => {
+      each((r, c, slot) => sums.add(r, c, partial.at(add(add(own, mul(other, u32(per))), slot))));
+    });
+    storeTile(b, tile, sums);
+  });
+}

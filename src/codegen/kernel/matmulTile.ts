@@ -1,0 +1,157 @@
+/** @file What every matmul kernel shares: the tile's indices, clamped for loads and guarded for stores, and its accumulators. */
+
+import { invariant } from '../../errors.ts';
+import type { KernelBuilder, Variable } from './builder.ts';
+import { add, builtin, component, f32, lt, min, mul, splat, sub, u32, vec } from './expr.ts';
+import type { Expr } from './ir.ts';
+import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore } from './matmulTypes.ts';
+import { dividesBy, sizeExpr } from './size.ts';
+
+/** How an operand is loaded: four along k, four along its own axis, or one by one. */
+export type LoadMode = 'k' | 'mn' | 'scalar';
+
+export interface Tile {
+  readonly spec: MatmulSpec;
+  readonly schedule: MatmulSchedule;
+  readonly a: MatmulPort;
+  readonly b: MatmulPort;
+  readonly out: MatmulStore;
+  readonly modeA: LoadMode;
+  readonly modeB: LoadMode;
+  readonly size: { readonly m: Expr; readonly n: Expr; readonly k: Expr };
+  readonly batch: Expr;
+  readonly lane: { readonly n: Expr; readonly m: Expr; readonly k: Expr };
+  /** Index of the lane's row r and column c, unclamped. */
+  readonly row: (r: number) => Expr;
+  readonly col: (c: number) => Expr;
+  readonly tileM: Expr;
+  readonly tileN: Expr;
+}
+
+/** Declares the ports' buffers and the tile's indices. */
+export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: MatmulSchedule): Tile {
+  const a = spec.a(b);
+  const bPort = spec.b(b);
+  const out = spec.store(b);
+  const { lanes, rows, cols, kLanes } = schedule;
+  const size = {
+    m: b.let('size_m', sizeExpr(spec.m, spec.dim)),
+    n: b.let('size_n', sizeExpr(spec.n, spec.dim)),
+    k: b.let('size_k', sizeExpr(spec.k, spec.dim)),
+  };
+  const { kFirst } = schedule;
+  const lane = {
+    n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
+    m: lanes[1] === 1 ? u32(0) : builtin(kFirst ? 'localZ' : 'localY'),
+    k: kLanes === 1 ? u32(0) : builtin(kFirst ? 'localX' : 'localZ'),
+  };
+  const tileM = b.let('tile_m', mul(builtin('workgroupY'), u32(lanes[1] * rows)));
+  const tileN = b.let('tile_n', mul(builtin('workgroupX'), u32(lanes[0] * cols)));
+  // groups of four neighbours, so that they can be one vec4; groups of different lanes interleave
+  const indices = (name: string, start: Expr, index: Expr, count: number, per: number): ((i: number) => Expr) => {
+    const group = per % 4 === 0 ? 4 : 1;
+    const starts: Expr[] = [];
+    for (let g = 0; g < per / group; g++) {
+      const first = add(add(start, mul(index, u32(group))), u32(g * count * group));
+      starts.push(b.let(`${name}${g * group}`, first));
+    }
+    return (i) => add(starts[Math.floor(i / group)] ?? start, u32(i % group));
+  };
+  return {
+    spec,
+    schedule,
+    a,
+    b: bPort,
+    out,
+    size,
+    lane,
+    tileM,
+    tileN,
+    batch: spec.batch.of.every((factor) => factor === 1) ? u32(0) : builtin('workgroupZ'),
+    modeA: loadMode(a, spec.k, spec.m, rows, schedule.vectorA, schedule.depth),
+    modeB: loadMode(bPort, spec.k, spec.n, cols, schedule.vectorB, schedule.depth),
+    row: indices('m', tileM, lane.m, lanes[1], rows),
+    col: indices('n', tileN, lane.n, lanes[0], cols),
+  };
+}
+
+function loadMode(
+  port: MatmulPort,
+  k: { of: readonly (number | string)[] },
+  own: typeof k,
+  per: number,
+  wanted: boolean,
+  depth: number,
+): LoadMode {
+  if (!wanted || port.vectorAxis === null) return 'scalar';
+  if (port.vectorAxis === 'k') return depth % 4 === 0 && dividesBy(k, 4) ? 'k' : 'scalar';
+  return per % 4 === 0 && dividesBy(own, 4) ? 'mn' : 'scalar';
+}
+
+/** `index`, kept below `size` for a load of `width` elements unless tiles of `tile` cover the size exactly. */
+export function clamped(index: Expr, exact: boolean, size: Expr, width: 1 | 4): Expr {
+  return exact ? index : min(index, sub(size, u32(width)));
+}
+
+/** rows × cols sums, kept as scalars or as vec4 along n. */
+export interface Accumulators {
+  readonly vector: boolean;
+  /** Adds to the sum (r, c); for vectors c is the index of the first of the four. */
+  add(r: number, c: number, value: Expr): void;
+  at(r: number, c: number): Expr;
+  /** The scalar sum (r, c), whichever way it is kept. */
+  scalar(r: number, c: number): Expr;
+  set(r: number, c: number, value: Expr): void;
+}
+
+export function accumulators(b: KernelBuilder, rows: number, cols: number, vector: boolean): Accumulators {
+  const step = vector ? 4 : 1;
+  const sums: Variable[] = [];
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < cols; c += step) {
+      sums.push(b.var(`sum_${r}_${c}`, vector ? 'vec4f' : 'f32', vector ? splat('vec4f', f32(0)) : f32(0)));
+    }
+  }
+  const at = (r: number, c: number): Variable => {
+    const sum = sums[r * (cols / step) + Math.floor(c / step)];
+    if (sum === undefined) throw new RangeError(`accumulator ${r}, ${c}`);
+    return sum;
+  };
+  return {
+    vector,
+    add: (r, c, value) => at(r, c).set(add(at(r, c).get, value)),
+    at: (r, c) => at(r, c).get,
+    scalar: (r, c) => (vector ? component(at(r, c).get, c % 4) : at(r, c).get),
+    set: (r, c, value) => at(r, c).set(value),
+  };
+}
+
+/** Stores the lane's results, guarded where the tile may overhang. */
+export function storeTile(b: KernelBuilder, tile: Tile, sums: Accumulators): void {
+  const { spec, schedule, out, size, batch } = tile;
+  const { rows, cols, lanes } = schedule;
+  const wide = out.vectorN && dividesBy(spec.n, 4);
+  // a store of single elements into a vec4 buffer would race with the neighbour lane's
+  invariant(!wide || cols % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 columns a lane');
+  const guard = (inside: boolean, index: Expr, limit: Expr, body: () => void): void =>
+    inside ? body() : b.if(lt(index, limit), body);
+  for (let r = 0; r < rows; r++) {
+    const m = tile.row(r);
+    guard(dividesBy(spec.m, lanes[1] * rows), m, size.m, () => {
+      for (let c = 0; c < cols; c += wide ? 4 : 1) {
+        const n = tile.col(c);
+        guard(dividesBy(spec.n, lanes[0] * cols), n, size.n, () => {
+          const value = !wide
+            ? sums.scalar(r, c)
+            : sums.vector
+              ? sums.at(r, c)
+              : vec(
+                  'vec4f',
+                  [0, 1, 2, 3].map((i) => sums.scalar(r, c + i)),
+                );
+          out.store(b, { batch, m, n }, value, wide ? 4 : 1);
+        });
+      }
+    });
+  }
+}

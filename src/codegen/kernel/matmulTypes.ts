@@ -1,0 +1,60 @@
+/** @file What a matmul kernel is made of: ports for its operands and result, sizes, and the schedule that shapes it. */
+
+import type { KernelBuilder } from './builder.ts';
+import type { Expr } from './ir.ts';
+import type { Size } from './size.ts';
+
+/** An operand read through whatever pointwise prologue is fused into it. */
+export interface MatmulPort {
+  /** The axis along which four consecutive elements are one aligned vec4 in memory; ignored if the size is no multiple of 4. */
+  readonly vectorAxis: 'k' | 'mn' | null;
+  /**
+   * Emits the load of one element (f32), or of four along `vectorAxis` (vec4f, that index a multiple of 4).
+   * The kernel clamps: indices are always in bounds.
+   */
+  load(b: KernelBuilder, at: { batch: Expr; mn: Expr; k: Expr }, width: 1 | 4): Expr;
+}
+
+/** The result, written through whatever epilogue is fused into it. */
+export interface MatmulStore {
+  /** Whether four elements along n can be stored at once (ignored if n is no multiple of 4). */
+  readonly vectorN: boolean;
+  /** Emits the store of one accumulator (f32) or of four along n (vec4f). Called for in-bounds elements only. */
+  store(b: KernelBuilder, at: { batch: Expr; m: Expr; n: Expr }, value: Expr, width: 1 | 4): void;
+}
+
+/** out[batch, m, n] = Σ_k a[batch, m, k] · b[batch, k, n]. The port functions declare their buffers when called: a, b, store. */
+export interface MatmulSpec {
+  readonly name: string;
+  readonly batch: Size;
+  readonly m: Size;
+  readonly n: Size;
+  readonly k: Size;
+  readonly a: (b: KernelBuilder) => MatmulPort;
+  readonly b: (b: KernelBuilder) => MatmulPort;
+  readonly store: (b: KernelBuilder) => MatmulStore;
+  /** The run-time value of a dimension symbol. */
+  readonly dim: (symbol: string) => Expr;
+}
+
+/**
+ * How a matmul is cut. A lane computes rows × cols results; a workgroup has lanes[0] lanes along n, lanes[1] along m.
+ * - register: operands are loaded from memory by each lane; with lanes[1] = 1 the loads of A are uniform over the workgroup.
+ * - subgroup: one subgroup (of lanes[0] lanes) a workgroup; A is loaded once by its lanes and broadcast.
+ * - shared: tiles of depth `depth` go through workgroup memory (rows and cols multiples of 4).
+ */
+export interface MatmulSchedule {
+  readonly kind: 'register' | 'subgroup' | 'shared';
+  readonly lanes: readonly [number, number];
+  readonly rows: number;
+  readonly cols: number;
+  /** k elements per iteration (register: a multiple of 4, or 1) or per tile (shared: a multiple of 4). */
+  readonly depth: number;
+  /** register only: that many lanes share the k axis and add up through workgroup memory at the end. */
+  readonly kLanes: number;
+  /** Whether neighbouring invocations are neighbours along k (B contiguous along k) rather than along n. */
+  readonly kFirst: boolean;
+  /** Whether A, B are loaded as vec4 where their port allows it. */
+  readonly vectorA: boolean;
+  readonly vectorB: boolean;
+}

@@ -1,0 +1,73 @@
+/** @file Attention ops on the streaming attention kernels. */
+
+import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
+import { attentionDelta, attentionForward, type AttentionKernel, attentionKeyGradient, attentionQueryGradient, type AttentionSchedule, attentionSchedule, type AttentionSpec } from '../attention.ts';
+import { dimOf } from '../emit.ts';
+import { param } from '../expr.ts';
+import type { Kernel } from '../ir.ts';
+import type { Group, Lowered, LowerOptions } from '../lower.ts';
+
+/** Through reshapes inside the group to the value that has the buffer. */
+export function bufferOf(v: Value, group: Group): Value {
+  const op = group.producer.get(v);
+  const [x] = op?.operands ?? [];
+  return op?.name === 'reshape' && x ? bufferOf(x, group) : v;
+}
+
+function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value | undefined, options: LowerOptions): AttentionSpec {
+  const [batch = 1, queries = 1, heads = 1, headDim = 1] = q.type.shape;
+  const [, keys = 1, kvHeads = 1] = k.type.shape;
+  const size = (dim: Dim): { of: readonly Dim[] } => ({ of: [dim] });
+  const word = position && options.scalarWord.get(position);
+  return {
+    name,
+    dims: { batch: size(batch), queries: size(queries), keys: size(keys) },
+    heads: Number(heads),
+    kvHeads: Number(kvHeads),
+    headDim: Number(headDim),
+    scale: Number(attrs['scale'] ?? 1),
+    causal: attrs['causal'] === true,
+    window: typeof attrs['window'] === 'number' ? attrs['window'] : null,
+    softCap: typeof attrs['softCap'] === 'number' ? attrs['softCap'] : null,
+    segments: true,
+    position: word === undefined ? null : param(word, 'position'),
+    dim: dimOf(options.dims),
+  };
+}
+
+function scheduleFor(kernel: AttentionKernel, q: Value, k: Value, options: LowerOptions): AttentionSchedule {
+  const queries = dimSize(q.type.shape[1] ?? 1, options.sizes);
+  const keys = dimSize(k.type.shape[1] ?? 1, options.sizes);
+  const [rows, others] = kernel === 'keyGradient' ? [keys, queries] : [queries, keys];
+  return attentionSchedule(kernel, options.device, { rows, others, headDim: Number(q.type.shape[3]) });
+}
+
+function lowered(kernel: Kernel, group: Group, values: readonly (Value | undefined)[]): Lowered {
+  return { kernel, values: values.map((v) => bufferOf(v as Value, group)) };
+}
+
+export function lowerAttention(group: Group, op: Op, options: LowerOptions): Lowered {
+  const [q, k, v, segq, segk, position] = op.operands;
+  if (!q || !k) throw new Error('attention has no operands');
+  const kernel = attentionForward(specOf(group.name, q, k, op.attrs, position, options), scheduleFor('forward', q, k, options));
+  return lowered(kernel, group, [q, k, v, segq, segk, ...op.results]);
+}
+
+export function lowerAttentionDelta(group: Group, op: Op, options: LowerOptions): Lowered {
+  const [out, d] = op.operands;
+  if (!out || !d) throw new Error('attention_delta has no operands');
+  const kernel = attentionDelta(specOf(group.name, out, out, { scale: 1 }, undefined, options));
+  return lowered(kernel, group, [d, out, ...op.results]);
+}
+
+function gradient(kernel: AttentionKernel, build: (spec: AttentionSpec, schedule: AttentionSchedule) => Kernel) {
+  return (group: Group, op: Op, options: LowerOptions): Lowered => {
+    const [q, k, v, segq, segk, position, d, lse, delta] = op.operands;
+    if (!q || !k) throw new Error(`${op.name} has no operands`);
+    const made = build(specOf(group.name, q, k, op.attrs, position, options), scheduleFor(kernel, q, k, options));
+    return lowered(made, group, [q, k, v, d, lse, delta, segq, segk, ...op.results]);
+  };
+}
+
+export const lowerAttentionDq = gradient('queryGradient', attentionQueryGradient);
+export const lowerAttentionDkv = gradient('keyGradient', attentionKeyGradient);

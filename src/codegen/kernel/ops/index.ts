@@ -1,0 +1,18 @@
+/** @file Ops with a kernel of their own, by name. Adding one is a file and a line here. */
+
+import type { Op } from '../../../ir/types.ts';
+import type { Group, Lowered, LowerOptions } from '../lower.ts';
+import { lowerAttention, lowerAttentionDelta, lowerAttentionDkv, lowerAttentionDq } from './attention.ts';
+import { lowerCacheWrite } from './cacheWrite.ts';
+import { lowerScatterAdd } from './scatterAdd.ts';
+
+export type LowerKernelOp = (group: Group, op: Op, options: LowerOptions) => Lowered;
+
+export const kernelOps: Readonly<Record<string, LowerKernelOp>> = {
+  attention: lowerAttention,
+  attention_delta: lowerAttentionDelta,
+  attention_dq: lowerAttentionDq,
+  attention_dkv: lowerAttentionDkv,
+  cache_write: lowerCacheWrite,
+  scatter_add: lowerScatterAdd,
+};

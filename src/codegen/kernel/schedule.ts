@@ -1,0 +1,138 @@
+/** @file Which matmul schedule a device starts with, before anything was tuned. */
+
+import type { MatmulPort, MatmulSchedule } from './matmulTypes.ts';
+
+export type AdapterKind = 'nvidia' | 'apple' | 'amd' | 'intel' | 'lavapipe' | 'swiftshader' | 'other';
+
+/** What of a device the schedules depend on. */
+export interface DeviceTraits {
+  readonly kind: AdapterKind;
+  /** Whether kernels may use subgroup operations (and subgroups have at least four lanes). */
+  readonly subgroups: boolean;
+  /** Lanes of a subgroup where subgroups are enabled and the size is fixed (minimum = maximum), else null. */
+  readonly subgroupSize: number | null;
+  readonly maxInvocations: number;
+  /** Bytes of workgroup memory. */
+  readonly maxWorkgroupStorage: number;
+}
+
+/** Typical sizes: of a symbolic dimension the value the schedule should suit. */
+export interface MatmulSizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+export interface MatmulLayout {
+  readonly a: MatmulPort['vectorAxis'];
+  readonly b: MatmulPort['vectorAxis'];
+}
+
+const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const;
+
+/** The device kind from what WebGPU tells of an adapter (`adapter.info`): vendor, architecture and description, any case. */
+export function adapterKind(info: {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+}): AdapterKind {
+  const text = `${info.vendor} ${info.architecture} ${info.description}`.toLowerCase();
+  if (text.includes('llvmpipe') || text.includes('lavapipe')) return 'lavapipe';
+  if (text.includes('swiftshader')) return 'swiftshader';
+  for (const kind of ['nvidia', 'apple', 'amd', 'intel'] as const) if (text.includes(kind)) return kind;
+  return /radeon|\bati\b/.test(text) ? 'amd' : 'other';
+}
+
+/** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
+export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes): MatmulSchedule {
+  return device.kind === 'lavapipe' || device.kind === 'swiftshader'
+    ? softwareSchedule(device, sizes)
+    : gpuSchedule(device, layout, sizes);
+}
+
+/**
+ * On a CPU loads cost most, so registers hold a tall tile and A comes by broadcast. 512 × 256 × 688, GFLOP/s:
+ * lavapipe 16 × 4 a lane 13–15, from registers 8; SwiftShader 16 × 8 a lane 3.6–4.6, from registers 2.7; shared 4 and 1.
+ */
+function softwareSchedule(device: DeviceTraits, { m, n }: MatmulSizes): MatmulSchedule {
+  const size = device.subgroupSize;
+  const width = size ?? 8;
+  // few columns (LoRA): lanes go along m
+  if (n <= 16 && m >= 16) {
+    return {
+      ...BASE,
+      kind: 'register',
+      lanes: [Math.ceil(n / 4), width],
+      rows: device.kind === 'lavapipe' ? 4 : 8,
+      cols: 4,
+      depth: 4,
+    };
+  }
+  const rows = powerAtLeast(m, 16);
+  if (size === null || size % 4 !== 0 || size > 16) {
+    return { ...BASE, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
+  }
+  const cols = device.kind === 'swiftshader' && m >= 16 && n >= 8 * size ? 8 : 4;
+  return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: size };
+}
+
+/** Tiles through workgroup memory; few rows or a tiny result: lanes share the k axis instead. */
+function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: MatmulSizes): MatmulSchedule {
+  const rows = powerAtLeast(m, 8);
+  if (m <= 8 || n <= 8) return skinny(device, layout, { m, n, k }, rows);
+  if (device.maxWorkgroupStorage < 16384 || device.maxInvocations < 64) {
+    return { ...BASE, kind: 'register', lanes: [8, 4], rows: 4, cols: 4, depth: 4 };
+  }
+  // the largest tile that still gives every core some workgroups
+  const wanted = device.kind === 'nvidia' || device.kind === 'amd' ? 128 : 48;
+  const tiles = (tileM: number, tileN: number): number => Math.ceil(m / tileM) * Math.ceil(n / tileN);
+  const shared = (lanes: readonly [number, number], r: number, c: number): MatmulSchedule => ({
+    ...BASE,
+    kind: 'shared',
+    lanes,
+    rows: r,
+    cols: c,
+    depth: r === 8 ? 8 : 16,
+  });
+  const big = device.maxInvocations >= 256;
+  if (big && device.kind !== 'intel' && tiles(128, 128) >= wanted) return shared([16, 16], 8, 8);
+  if (big && tiles(64, 64) >= wanted) return shared([16, 16], 4, 4);
+  return shared([8, 8], 4, 4);
+}
+
+/** Matrix × vector and the like: memory-bound, so what counts is that neighbouring lanes read neighbouring words. */
+function skinny(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: MatmulSizes, rows: number): MatmulSchedule {
+  const columns = Math.max(1, Math.min(16, Math.ceil(n / 4)));
+  const cut = (lanes: readonly [number, number], r: number, kFirst: boolean): MatmulSchedule => ({
+    ...BASE,
+    kind: 'register',
+    lanes,
+    rows: r,
+    cols: 4,
+    depth: 4,
+    ...kSplit(device, k, lanes[0] * lanes[1], r * 4, kFirst),
+  });
+  if (m > 8) return cut([columns, 8], 4, false);
+  return layout.b === 'k' ? cut([Math.min(2, columns), 1], rows, true) : cut([columns, 1], rows, false);
+}
+
+/** How many invocations share k: `perLane` partial sums of each have to fit workgroup memory. */
+function kSplit(
+  device: DeviceTraits,
+  k: number,
+  lanes: number,
+  perLane: number,
+  kFirst: boolean,
+): { kLanes: number; kFirst: boolean } {
+  const fits = Math.min(device.maxWorkgroupStorage / (lanes * perLane * 4), device.maxInvocations / lanes);
+  const limit = kFirst ? 32 : 8;
+  let kLanes = 1;
+  while (kLanes * 2 <= Math.min(limit, fits, Math.ceil(k / 16))) kLanes *= 2;
+  return { kLanes, kFirst: kFirst && kLanes > 1 };
+}
+
+function powerAtLeast(value: number, limit: number): number {
+  let power = 1;
+  while (power < value && power < limit) power *= 2;
+  return power;
+}

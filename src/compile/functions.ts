@@ -1,0 +1,152 @@
+/** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
+
+import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
+import { opFlops } from '../ir/cost.ts';
+import { scalarWords } from '../codegen/kernel/emit.ts';
+import type { Kernel } from '../codegen/kernel/ir.ts';
+import { lowerGroup } from '../codegen/kernel/lower.ts';
+import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
+import { printWgsl } from '../codegen/wgsl/print.ts';
+import { type FuseOptions, fuse } from '../passes/fuse.ts';
+import type { DispatchDecl, Extent, FlopTerm, FunctionDecl, GridAxis, PipelineDecl, SlotDecl } from '../runtime/program.ts';
+
+export interface Target {
+  readonly device: DeviceTraits;
+  readonly maxBuffers: number;
+}
+
+export interface PipelineTable {
+  readonly list: PipelineDecl[];
+  readonly byText: Map<string, number>;
+}
+
+export function pipelineTable(): PipelineTable {
+  return { list: [], byText: new Map() };
+}
+
+/** A kernel's text with its names numbered: kernels that differ in names alone are one pipeline. */
+function canonicalText(wgsl: string): string {
+  const names = new Map<string, string>();
+  for (const [, name] of wgsl.matchAll(/(?:var<[^>]+>|let|var)\s+([A-Za-z_][A-Za-z0-9_]*)/g)) if (name && !names.has(name)) names.set(name, `n${names.size}`);
+  return wgsl.replace(/\/\/[^\n]*/g, '').replace(/[A-Za-z_][A-Za-z0-9_]*/g, (word) => names.get(word) ?? word);
+}
+
+function pipelineOf(table: PipelineTable, kernel: Kernel, moves: readonly boolean[]): number {
+  const wgsl = printWgsl(kernel);
+  const access = kernel.buffers.map((buffer) => buffer.access);
+  const key = `${canonicalText(wgsl)}|${moves.map(Number).join('')}`;
+  const known = table.byText.get(key);
+  if (known !== undefined) return known;
+  const features = [...(kernel.uses.subgroups ? ['subgroups'] : []), ...(kernel.uses.f16 ? ['shader-f16'] : [])];
+  table.list.push({ name: kernel.name, wgsl, access, moves, features });
+  table.byText.set(key, table.list.length - 1);
+  return table.list.length - 1;
+}
+
+/** Bytes of a type: packed dtypes are whole words. */
+export function extentOf(type: Type): Extent {
+  const { bytes, block } = blockOf(type.dtype);
+  if (type.dtype === 'f16' || type.dtype === 'bf16' || isBlockType(type.dtype)) {
+    const elements = type.shape.reduce<number>((p, d) => p * Number(d), 1);
+    return { of: [Math.ceil(((elements / block) * bytes) / 4)], bytes: 4 };
+  }
+  return { of: type.shape, bytes };
+}
+
+/** Buffers whose contents change within a step are writable everywhere: WebGPU refuses to mix reads and writes of one buffer. */
+function withAccess(kernel: Kernel, constant: readonly boolean[]): Kernel {
+  return { ...kernel, buffers: kernel.buffers.map((b, i) => ({ ...b, access: constant[i] ? b.access : 'read_write' })) };
+}
+
+/** FLOPs as a polynomial in the batch and the length, exact for what is at most linear in one and quadratic in the other. */
+export function flopTerms(flops: (sizes: Record<string, number>) => number, bounds: Readonly<Record<string, number>>): FlopTerm[] {
+  const at = (b: number, t: number): number => flops({ ...bounds, B: b, T: t });
+  const quadratic = (f: (t: number) => number): [number, number, number] => {
+    const [y1, y2, y3] = [f(1), f(2), f(3)];
+    const c2 = (y3 - 2 * y2 + y1) / 2;
+    const c1 = y2 - y1 - 3 * c2;
+    return [y1 - c1 - c2, c1, c2];
+  };
+  const slope = quadratic((t) => at(2, t) - at(1, t));
+  const base = quadratic((t) => 2 * at(1, t) - at(2, t));
+  return [0, 1, 2].flatMap((t) => [
+    { batch: 0, length: t, flops: base[t] ?? 0 },
+    { batch: 1, length: t, flops: slope[t] ?? 0 },
+  ]).filter((term) => term.flops !== 0);
+}
+
+/** Lowers `func` (primitives and kernel ops). `accumulated` are its results that are gradients of weights. */
+export function compileFunction(func: Func, target: Target, table: PipelineTable, dims: Readonly<Record<string, number>>, options: Omit<FuseOptions, 'maxBuffers'>): { decl: FunctionDecl; fused: Func } {
+  const fused = fuse(func, { ...options, maxBuffers: target.maxBuffers });
+  const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
+  const words = scalarWords(scalars);
+  const alias = new Map<Value, Value>();
+  for (const op of fused.ops) if (op.name === 'reshape' && op.operands[0] && op.results[0]) alias.set(op.results[0], op.operands[0]);
+  const owner = (v: Value): Value => (alias.has(v) ? owner(alias.get(v) as Value) : v);
+  const weightGrads = fused.results.filter((r) => r.role === 'grad' && r.of !== undefined && options.weights?.(r.of));
+  const accumulate = new Map(weightGrads.map((r, bit) => [owner(r.value), bit]));
+
+  const slots: (SlotDecl & { live: [number, number] })[] = [];
+  const slotOf = new Map<Value, number>();
+  const add = (v: Value, aliasOf?: number): number => {
+    const slot = { name: v.name, extent: extentOf(v.type), live: [Number.POSITIVE_INFINITY, -1] as [number, number], ...(aliasOf === undefined ? {} : { alias: aliasOf }) };
+    slots.push(slot);
+    slotOf.set(v, slots.length - 1);
+    return slots.length - 1;
+  };
+  for (const { value } of fused.params) add(value);
+  const overwritten = new Map<Value, Value>();
+  const dispatches: DispatchDecl[] = [];
+  const roles = new Map(fused.params.map((p) => [p.value, p.role]));
+  const groups = fused.ops.filter((op) => op.name === 'fused');
+  groups.forEach((op, at) => {
+    const { kernel, values } = lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, accumulate });
+    inplaceOf(op).forEach(([out, read]) => {
+      overwritten.set(out, owner(read));
+      slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
+    });
+    const touched = values.map((v) => {
+      const own = owner(v);
+      return slotOf.get(own) ?? add(own);
+    });
+    for (const slot of touched) {
+      const s = slots[slot];
+      if (s) s.live = [Math.min(s.live[0], at), Math.max(s.live[1], at)];
+    }
+    const constant = values.map((v) => ['weight', 'input'].includes(roles.get(owner(v)) ?? ''));
+    const isGradient = values.map((v) => accumulate.has(owner(v)));
+    const isState = values.map((v) => roles.get(owner(v)) === 'state');
+    const moves = values.map((v, i) => roles.get(owner(v)) === 'input' || (!constant[i] && !isGradient[i] && !isState[i]));
+    const pipeline = pipelineOf(table, withAccess(kernel, constant), moves);
+    const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
+    const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
+    dispatches.push({
+      pipeline,
+      slots: touched,
+      grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
+      flops: flopTerms((sizes) => opFlops(op, sizes), dims),
+      ...(clears === undefined ? {} : { clears }),
+    });
+  });
+  const decl: FunctionDecl = {
+    name: func.name,
+    params: fused.params.map((p, i) => ({ role: p.role, slot: i })),
+    slots,
+    scalars: scalars.map((v) => ({ name: v.name, dtype: v.type.dtype as 'f32', word: words.get(v) ?? 0 })),
+    dispatches,
+    results: fused.results.map((r) => ({ role: r.role, slot: slotOf.get(owner(r.value)) ?? add(owner(r.value)), ...(r.of === undefined ? {} : { of: r.of }) })),
+    inplace: fused.results.map((r) => {
+      const read = overwritten.get(owner(r.value));
+      const index = read ? fused.params.findIndex((p) => p.value === read) : -1;
+      return index < 0 ? null : index;
+    }),
+  };
+  return { decl, fused };
+}
+
+function inplaceOf(op: Op): [Value, Value][] {
+  const flat = (op.attrs['inplace'] ?? []) as readonly number[];
+  const pairs: [Value, Value][] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([op.results[flat[i] ?? 0] as Value, op.operands[flat[i + 1] ?? 0] as Value]);
+  return pairs;
+}

@@ -1,0 +1,111 @@
+/** @file Builds functions op by op: shapes are inferred, names made unique, operands broadcast as numpy does. */
+
+import { opDef } from './ops/index.ts';
+import { OpError } from './define.ts';
+import type { Attrs, Body, DType, Func, Loc, Op, Param, Result, Role, Shape, Type, Value } from './types.ts';
+
+export interface FuncBuilder {
+  /** Adds an op and returns its results. `names` are hints, made unique. @throws OpError */
+  ops(name: string, operands: readonly Value[], attrs?: Attrs, names?: readonly string[]): readonly Value[];
+  /** The same for an op with one result. */
+  op(name: string, operands: readonly Value[], attrs?: Attrs, hint?: string): Value;
+  param(name: string, type: Type, role: Role): Value;
+  constant(value: number, dtype?: DType): Value;
+  /** Adds an op with given result types: calls and fused groups. */
+  raw(op: { name: string; operands: readonly Value[]; attrs: Attrs; types: readonly Type[]; names?: readonly string[]; body?: Body }): readonly Value[];
+  /** Marks the source line for the values made from here on. */
+  at(loc: Loc | undefined): void;
+  finish(name: string, results: readonly Result[]): Func;
+  readonly added: readonly Op[];
+}
+
+export interface NameScope {
+  unique(hint: string): string;
+}
+export function nameScope(): NameScope {
+  const used = new Map<string, number>();
+  return {
+    unique(hint) {
+      const base = hint.replace(/[^A-Za-z0-9_.]/g, '_') || 'v';
+      let count = used.get(base);
+      if (count === undefined) {
+        used.set(base, 1);
+        return base;
+      }
+      let candidate: string;
+      do candidate = `${base}_${count++}`;
+      while (used.has(candidate));
+      used.set(base, count);
+      used.set(candidate, 1);
+      return candidate;
+    },
+  };
+}
+
+export function funcBuilder(scope: NameScope = nameScope()): FuncBuilder {
+  const params: Param[] = [];
+  const added: Op[] = [];
+  const constants = new Map<string, Value>();
+  let loc: Loc | undefined;
+  const value = (hint: string, type: Type): Value =>
+    loc === undefined ? { name: scope.unique(hint), type } : { name: scope.unique(hint), type, loc };
+
+  const builder: FuncBuilder = {
+    added,
+    at: (next) => void (loc = next),
+    param(name, type, role) {
+      const made = value(name, type);
+      params.push({ value: made, role });
+      return made;
+    },
+    ops(name, operands, attrs = {}, names = []) {
+      const types = opDef(name).infer(operands.map((v) => v.type), attrs);
+      return builder.raw({ name, operands, attrs, types, names });
+    },
+    op(name, operands, attrs = {}, hint) {
+      const [first] = builder.ops(name, operands, attrs, hint === undefined ? [] : [hint]);
+      if (first === undefined) throw new OpError(`${name} has no result`);
+      return first;
+    },
+    constant(number, dtype = 'f32') {
+      const key = `${dtype}:${number}`;
+      const known = constants.get(key);
+      if (known) return known;
+      const made = builder.op('constant', [], { value: number, dtype }, 'c');
+      constants.set(key, made);
+      return made;
+    },
+    raw({ name, operands, attrs, types, names = [], body }) {
+      const results = types.map((type, i) => value(names[i] ?? (types.length > 1 ? `${name}${i}` : defaultHint(name)), type));
+      added.push(body === undefined ? { name, operands, attrs, results } : { name, operands, attrs, results, body });
+      return results;
+    },
+    finish: (name, results) => ({ name, params, ops: added, results }),
+  };
+  return builder;
+}
+
+function defaultHint(name: string): string {
+  return name.split('_')[0] ?? name;
+}
+
+/** Rebuilds the ops of a function into `b`, replacing operands by `mapping`, which is extended with the new results. */
+export function replay(b: FuncBuilder, ops: readonly Op[], mapping: Map<Value, Value>): void {
+  for (const op of ops) {
+    const operands = op.operands.map((v) => mapping.get(v) ?? v);
+    const made = b.raw({
+      name: op.name,
+      operands,
+      attrs: op.attrs,
+      types: op.results.map((r) => r.type),
+      names: op.results.map((r) => r.name),
+      ...(op.body ? { body: op.body } : {}),
+    });
+    op.results.forEach((r, i) => {
+      const replacement = made[i];
+      if (replacement) mapping.set(r, replacement);
+    });
+  }
+}
+
+export type { Shape };

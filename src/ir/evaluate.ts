@@ -1,0 +1,70 @@
+/** @file The reference evaluator: runs any function of a module in f64, slowly and plainly. Every kernel is tested against it. */
+
+import { EbbError } from '../errors.ts';
+import { funcBuilder } from './builder.ts';
+import { opDef } from './ops/index.ts';
+import type { Tensor } from './tensor.ts';
+import { type DimSizes, dimSize, type Func, type Module, type Op, type Type, type Value } from './types.ts';
+
+type Env = Map<Value, Tensor>;
+
+function resolve(type: Type, sizes: DimSizes): Type {
+  return { dtype: type.dtype, shape: type.shape.map((dim) => dimSize(dim, sizes)) };
+}
+
+function read(env: Env, value: Value): Tensor {
+  const found = env.get(value);
+  if (!found) throw new EbbError(`evaluate: %${value.name} has no value`);
+  return found;
+}
+
+/** Shapes in attributes are resolved too, so that an op sees numbers only. */
+function resolveAttrs(op: Op, sizes: DimSizes): Op['attrs'] {
+  const shape = op.attrs['shape'];
+  if (!Array.isArray(shape)) return op.attrs;
+  return { ...op.attrs, shape: shape.map((d) => String(/^\d+$/.test(String(d)) ? d : dimSize(String(d), sizes))) };
+}
+
+function evaluateOp(op: Op, env: Env, sizes: DimSizes, module: Module): void {
+  const inputs = op.operands.map((v) => read(env, v));
+  let outputs: readonly Tensor[];
+  if (op.name === 'fused') {
+    for (const inner of op.body?.ops ?? []) evaluateOp(inner, env, sizes, module);
+    return;
+  }
+  if (op.name === 'call') {
+    const callee = module.funcs.find((f) => f.name === op.attrs['callee']);
+    if (!callee) throw new EbbError(`evaluate: no function @${op.attrs['callee']}`);
+    outputs = evaluate(module, callee, inputs, sizes);
+  } else {
+    outputs = evaluateNamed(op.name, inputs, resolveAttrs(op, sizes), sizes, op.results.map((r) => resolve(r.type, sizes)));
+  }
+  op.results.forEach((r, i) => {
+    const out = outputs[i];
+    if (out) env.set(r, out);
+  });
+}
+
+/** One op on tensors; composites go through their decomposition. */
+export function evaluateNamed(name: string, inputs: readonly Tensor[], attrs: Op['attrs'], sizes: DimSizes, types?: readonly Type[]): readonly Tensor[] {
+  const def = opDef(name);
+  if (def.evaluate) return def.evaluate(inputs, attrs, sizes, types ?? def.infer(inputs, attrs));
+  if (!def.decompose) throw new EbbError(`evaluate: op ${name} has neither a reference evaluation nor a decomposition`);
+  const b = funcBuilder();
+  const params = inputs.map((t, i) => b.param(`p${i}`, { dtype: t.dtype, shape: t.shape }, 'value'));
+  const results = def.decompose(b, params, attrs);
+  const func = b.finish(name, results.map((value) => ({ value, role: 'value' })));
+  return evaluate({ dims: {}, funcs: [] }, func, inputs, sizes);
+}
+
+/** Runs `func` on `inputs` (one for each parameter) and returns its results. Sizes bind the run-time dimensions. */
+export function evaluate(module: Module, func: Func, inputs: readonly Tensor[], sizes: DimSizes): readonly Tensor[] {
+  const env: Env = new Map();
+  func.params.forEach(({ value }, i) => {
+    const given = inputs[i];
+    if (!given) throw new EbbError(`evaluate: @${func.name} needs a value for %${value.name}`);
+    env.set(value, given);
+  });
+  for (const op of func.ops) evaluateOp(op, env, sizes, module);
+  return func.results.map(({ value }) => read(env, value));
+}

@@ -1,0 +1,213 @@
+/** @file `attention %q, %k, %v, %segq, %segk, %position {scale, causal, window?, softCap?}` and its three backward ops.
+ * q [B, T, H, D]; k, v [B, S, Hkv, D] (query head h reads key head ⌊h·Hkv/H⌋); segments i32 [B, T] and [B, S]; position i32[].
+ * Results: out [B, T, H, D] and lse [B, H, T] (log-sum-exp of the visible scores; 0 for a row that sees nothing, whose out is 0).
+ * Key j is visible to query i when segk[j] = segq[i] ≠ 0, when `causal` j ≤ i + position, and with `window` i + position − j < window.
+ * Derivative: Dao et al. 2022 (FlashAttention), from the saved out and lse.
+ *
+ * - (C1) ranks, head widths, batch and head counts agree. (C2) segments and position are i32 of the shapes above.
+ */
+
+import type { FuncBuilder } from '../builder.ts';
+import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
+import { type Attrs, dimSize, type DimSizes, type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
+
+function checkShapes(types: readonly Type[], name: string): { q: Type; k: Type } {
+  const [q, k, v, segq, segk, position] = [0, 1, 2, 3, 4, 5].map((i) => operand(types, i, name)) as [Type, Type, Type, Type, Type, Type];
+  const [batch, tokens, heads, width] = q.shape;
+  const [kBatch, keys, kvHeads, kWidth] = k.shape;
+  constraint(
+    q.shape.length === 4 && sameShape(k.shape, v.shape) && batch === kBatch && width === kWidth && typeof heads === 'number' && typeof kvHeads === 'number' && heads % kvHeads === 0,
+    name, 'C1', () => `q must be [batch, tokens, heads, headDim] and k, v [batch, keys, kvHeads, headDim] with kvHeads dividing heads, found ${typeText(q)}, ${typeText(k)}, ${typeText(v)}`,
+  );
+  constraint(
+    segq.dtype === 'i32' && sameShape(segq.shape, [batch as Dim, tokens as Dim]) && sameShape(segk.shape, [batch as Dim, keys as Dim]) && position.dtype === 'i32' && position.shape.length === 0,
+    name, 'C2', () => `segments must be i32[batch, tokens] and i32[batch, keys], position i32[], found ${typeText(segq)}, ${typeText(segk)}, ${typeText(position)}`,
+  );
+  return { q, k };
+}
+
+function lseType(q: Type): Type {
+  const [batch = 1, tokens = 1, heads = 1] = q.shape;
+  return { dtype: 'f32', shape: [batch, heads, tokens] };
+}
+
+/** Number of (query, key) pairs that can be visible, for one head of one sequence. */
+function visiblePairs(q: Type, k: Type, sizes: DimSizes, attrs: Attrs): number {
+  const tokens = dimSize(q.shape[1] ?? 1, sizes);
+  const keys = dimSize(k.shape[1] ?? 1, sizes);
+  const window = typeof attrs['window'] === 'number' ? attrs['window'] : keys;
+  if (attrs['causal'] !== true) return tokens * keys;
+  let pairs = 0;
+  for (let i = 0; i < tokens; i++) pairs += Math.min(window, Math.min(keys, i + 1 + Math.max(0, keys - tokens)));
+  return pairs;
+}
+function pairFlops(perPair: number): OpDef['flops'] {
+  return ([q, k], _out, sizes, attrs) => {
+    if (!q || !k) return 0;
+    return perPair * Number(q.shape[3]) * Number(q.shape[2]) * dimSize(q.shape[0] ?? 1, sizes) * visiblePairs(q, k, sizes, attrs);
+  };
+}
+
+interface Scores {
+  /** Scaled, capped scores [B, H, T, S] and whether each is visible. */
+  readonly scores: Value;
+  readonly visible: Value;
+  readonly toHeads: (x: Value) => Value;
+  readonly kHeads: Value;
+  readonly vHeads: Value;
+  readonly qHeads: Value;
+}
+
+/** [B, S, Hkv, D] → [B, H, S, D], key heads repeated. */
+function repeatHeads(b: FuncBuilder, x: Value, heads: number): Value {
+  const [batch = 1, keys = 1, kvHeads = 1, width = 1] = x.type.shape;
+  const group = heads / Number(kvHeads);
+  const moved = b.op('transpose', [x], { perm: [0, 2, 1, 3] });
+  if (group === 1) return moved;
+  const column = b.op('reshape', [moved], { shape: shapeToAttr([batch, kvHeads, 1, keys, width]) });
+  const repeated = b.op('broadcast', [column], { shape: shapeToAttr([batch, kvHeads, group, keys, width]) });
+  return b.op('reshape', [repeated], { shape: shapeToAttr([batch, heads, keys, width]) });
+}
+
+function scoresOf(b: FuncBuilder, operands: readonly Value[], attrs: Attrs): Scores {
+  const [q, k, v, segq, segk, position] = operands as readonly [Value, Value, Value, Value, Value, Value];
+  const [batch = 1, tokens = 1, heads = 1] = q.type.shape;
+  const keys = k.type.shape[1] ?? 1;
+  const toHeads = (x: Value): Value => b.op('transpose', [x], { perm: [0, 2, 1, 3] });
+  const qHeads = toHeads(q);
+  const kHeads = repeatHeads(b, k, Number(heads));
+  const raw = b.op('mul', [b.op('dot', [qHeads, kHeads], { batch: 2, tb: true }), b.constant(numberAttr(attrs, 'scale', 'attention'))]);
+  const cap = attrs['softCap'];
+  const scores = typeof cap === 'number' ? b.op('mul', [b.op('tanh', [b.op('mul', [raw, b.constant(1 / cap)])]), b.constant(cap)]) : raw;
+  const square = shapeToAttr([1, 1, tokens, keys]);
+  const i = b.op('add', [b.op('iota', [], { shape: square, axis: 2 }), position]);
+  const j = b.op('iota', [], { shape: square, axis: 3 });
+  const rows = b.op('reshape', [segq], { shape: shapeToAttr([batch, 1, tokens, 1]) });
+  const columns = b.op('reshape', [segk], { shape: shapeToAttr([batch, 1, 1, keys]) });
+  let visible = b.op('and', [b.op('eq', [rows, columns]), b.op('not', [b.op('eq', [rows, b.constant(0, 'i32')])])]);
+  if (attrs['causal'] === true) visible = b.op('and', [visible, b.op('le', [j, i])]);
+  if (typeof attrs['window'] === 'number') visible = b.op('and', [visible, b.op('lt', [b.op('sub', [i, j]), b.constant(attrs['window'], 'i32')])]);
+  return { scores, visible, toHeads, kHeads, vHeads: repeatHeads(b, v, Number(heads)), qHeads };
+}
+
+const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
+const seg = (...shape: number[]): Type => ({ dtype: 'i32', shape });
+const INPUTS: readonly Type[] = [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(2, 3), seg(2, 3), seg()];
+const SEGMENTS = { 3: [1, 1, 1, 0, 1, 1], 4: [1, 1, 1, 0, 1, 1], 5: [0] };
+const SAMPLES: readonly Sample[] = [
+  { types: INPUTS, attrs: { scale: 0.7, causal: true }, values: SEGMENTS },
+  { types: INPUTS, attrs: { scale: 0.7, causal: true, window: 2, softCap: 5 }, values: SEGMENTS },
+  { types: INPUTS, attrs: { scale: 0.7, causal: false }, values: { ...SEGMENTS, 3: [1, 1, 2, 1, 1, 2], 4: [1, 1, 2, 1, 2, 2] } },
+];
+
+export const attention: OpDef = {
+  name: 'attention',
+  kind: 'kernel',
+  infer: (types) => {
+    const { q } = checkShapes(types, 'attention');
+    return [q, lseType(q)];
+  },
+  decompose: (b, operands, attrs) => {
+    const { scores, visible, vHeads } = scoresOf(b, operands, attrs);
+    const [batch = 1, heads = 1, tokens = 1] = scores.type.shape;
+    const masked = b.op('select', [visible, scores, b.constant(-1e30)]);
+    const top = b.op('stop_gradient', [b.op('reduce_max', [masked], { axes: [3] })]);
+    const e = b.op('select', [visible, b.op('exp', [b.op('sub', [masked, top])]), b.constant(0)]);
+    const total = b.op('reduce_sum', [e], { axes: [3] });
+    const none = b.op('eq', [total, b.constant(0)]);
+    const safe = b.op('select', [none, b.constant(1), total]);
+    const out = b.op('transpose', [b.op('dot', [b.op('div', [e, safe]), vHeads], { batch: 2 })], { perm: [0, 2, 1, 3] });
+    const lse = b.op('select', [none, b.constant(0), b.op('add', [b.op('log', [safe]), top])]);
+    return [out, b.op('reshape', [lse], { shape: shapeToAttr([batch, heads, tokens]) })];
+  },
+  // lse is for the backward alone: a cotangent of it is not supported and none arises
+  vjp: ({ b, operands, results: [out, lse], cotangents: [d], attrs, needs }) => {
+    const [q, k, v, segq, segk, position] = operands;
+    if (!q || !k || !v || !segq || !segk || !position || !out || !lse || !d) return operands.map(() => null);
+    const delta = b.op('attention_delta', [out, d], {}, 'delta');
+    const inputs = [q, k, v, segq, segk, position, d, lse, delta];
+    const dq = needs[0] ? b.op('attention_dq', inputs, attrs, 'dq') : null;
+    const [dk = null, dv = null] = needs[1] || needs[2] ? b.ops('attention_dkv', inputs, attrs, ['dk', 'dv']) : [];
+    return [dq, dk, dv, null, null, null];
+  },
+  flops: pairFlops(4),
+  samples: SAMPLES,
+  rejects: [
+    { constraint: 'C1', types: [f(2, 3, 4, 2), f(2, 3, 3, 2), f(2, 3, 3, 2), seg(2, 3), seg(2, 3), seg()], attrs: { scale: 1 } },
+    { constraint: 'C2', types: [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(2, 4), seg(2, 3), seg()], attrs: { scale: 1 } },
+  ],
+};
+
+/** `attention_delta %out, %d`: Σ over headDim of out·d, [B, H, T]. */
+export const attentionDelta: OpDef = {
+  name: 'attention_delta',
+  kind: 'kernel',
+  infer: (types) => [lseType(operand(types, 0, 'attention_delta'))],
+  decompose: (b, [out, d]) => {
+    if (!out || !d) return [];
+    const [batch = 1, tokens = 1, heads = 1] = out.type.shape;
+    const sum = b.op('reduce_sum', [b.op('mul', [out, d])], { axes: [3] });
+    return [b.op('transpose', [b.op('reshape', [sum], { shape: shapeToAttr([batch, tokens, heads]) })], { perm: [0, 2, 1] })];
+  },
+  flops: ([out], _o, sizes) => 2 * (out ? out.shape.reduce<number>((p, dim) => p * dimSize(dim, sizes), 1) : 0),
+  samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2)] }],
+};
+
+/** dS = P∘(dP − delta), through the soft cap; [B, H, T, S] and the probabilities P. */
+function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attrs): Scores & { p: Value; ds: Value; dHeads: Value } {
+  const [, , , , , , d, lse, delta] = operands as readonly Value[] & readonly [Value, Value, Value, Value, Value, Value, Value, Value, Value];
+  const s = scoresOf(b, operands, attrs);
+  const [batch = 1, heads = 1, tokens = 1] = s.scores.type.shape;
+  const column = shapeToAttr([batch, heads, tokens, 1]);
+  const p = b.op('select', [s.visible, b.op('exp', [b.op('sub', [s.scores, b.op('reshape', [lse], { shape: column })])]), b.constant(0)]);
+  const dHeads = s.toHeads(d);
+  const dp = b.op('dot', [dHeads, s.vHeads], { batch: 2, tb: true });
+  let ds = b.op('mul', [p, b.op('sub', [dp, b.op('reshape', [delta], { shape: column })])]);
+  const cap = attrs['softCap'];
+  if (typeof cap === 'number') {
+    const ratio = b.op('mul', [s.scores, b.constant(1 / cap)]);
+    ds = b.op('mul', [ds, b.op('sub', [b.constant(1), b.op('mul', [ratio, ratio])])]);
+  }
+  return { ...s, p, ds: b.op('mul', [ds, b.constant(numberAttr(attrs, 'scale', 'attention'))]), dHeads };
+}
+
+const BACKWARD_INPUTS: readonly Type[] = [...INPUTS, f(2, 3, 4, 2), f(2, 4, 3), f(2, 4, 3)];
+const BACKWARD_SAMPLES: readonly Sample[] = SAMPLES.map((s) => ({ ...s, types: BACKWARD_INPUTS, values: { ...s.values, 7: Array.from({ length: 24 }, (_, i) => 1 + Math.sin(i)) } }));
+
+export const attentionDq: OpDef = {
+  name: 'attention_dq',
+  kind: 'kernel',
+  infer: (types) => [checkShapes(types, 'attention_dq').q],
+  decompose: (b, operands, attrs) => {
+    const { ds, kHeads, toHeads } = scoreCotangents(b, operands, attrs);
+    return [toHeads(b.op('dot', [ds, kHeads], { batch: 2 }))];
+  },
+  flops: pairFlops(6),
+  samples: BACKWARD_SAMPLES,
+};
+
+export const attentionDkv: OpDef = {
+  name: 'attention_dkv',
+  kind: 'kernel',
+  infer: (types) => {
+    const { k } = checkShapes(types, 'attention_dkv');
+    return [k, k];
+  },
+  decompose: (b, operands, attrs) => {
+    const { ds, p, dHeads, qHeads } = scoreCotangents(b, operands, attrs);
+    const k = operands[1];
+    if (!k) return [];
+    const [batch = 1, keys = 1, kvHeads = 1, width = 1] = k.type.shape;
+    const fold = (x: Value): Value => {
+      const group = Number(x.type.shape[1]) / Number(kvHeads);
+      const grouped = b.op('reshape', [x], { shape: shapeToAttr([batch, kvHeads, group, keys, width]) });
+      const summed = b.op('reshape', [b.op('reduce_sum', [grouped], { axes: [2] })], { shape: shapeToAttr([batch, kvHeads, keys, width]) });
+      return b.op('transpose', [summed], { perm: [0, 2, 1, 3] });
+    };
+    return [fold(b.op('dot', [ds, qHeads], { batch: 2, ta: true })), fold(b.op('dot', [p, dHeads], { batch: 2, ta: true }))];
+  },
+  flops: pairFlops(8),
+  samples: BACKWARD_SAMPLES,
+};
+
+export const attentionOps: readonly OpDef[] = [attention, attentionDelta, attentionDq, attentionDkv];

@@ -1,0 +1,36 @@
+/** @file `cache_write %cache, %x, %position`: the cache [B, capacity, …] with x [B, T, …] at rows position…; done in place on a `state`.
+ * (C1) all axes but the second agree, dtypes are f32. (C2) position is i32[]. */
+
+import { constraint, type OpDef, operand } from '../define.ts';
+import { generate, broadcastAt } from '../tensor.ts';
+import { typeText } from '../types.ts';
+
+export const cacheWrite: OpDef = {
+  name: 'cache_write',
+  kind: 'kernel',
+  infer: (types) => {
+    const cache = operand(types, 0, 'cache_write');
+    const x = operand(types, 1, 'cache_write');
+    const position = operand(types, 2, 'cache_write');
+    constraint(cache.dtype === 'f32' && x.dtype === 'f32' && cache.shape.length === x.shape.length && cache.shape.every((d, i) => i === 1 || d === x.shape[i]), 'cache_write', 'C1', () => `cache and x must agree but for the second axis, found ${typeText(cache)} and ${typeText(x)}`);
+    constraint(position.dtype === 'i32' && position.shape.length === 0, 'cache_write', 'C2', () => `position must be i32[], found ${typeText(position)}`);
+    return [cache];
+  },
+  evaluate: ([cache, x, position]) => {
+    if (!cache || !x || !position) return [];
+    const from = position.data[0] ?? 0;
+    const tokens = x.shape[1] ?? 0;
+    return [
+      generate('f32', cache.shape, (index) => {
+        const t = (index[1] ?? 0) - from;
+        return t >= 0 && t < tokens ? broadcastAt(x, index.map((v, i) => (i === 1 ? t : v))) : broadcastAt(cache, index);
+      }),
+    ];
+  },
+  flops: () => 0,
+  samples: [{ types: [{ dtype: 'f32', shape: [2, 5, 3] }, { dtype: 'f32', shape: [2, 2, 3] }, { dtype: 'i32', shape: [] }], values: { 2: [2] } }],
+  rejects: [
+    { constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 5, 3] }, { dtype: 'f32', shape: [2, 2, 4] }, { dtype: 'i32', shape: [] }] },
+    { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 5, 3] }, { dtype: 'f32', shape: [2, 2, 3] }, { dtype: 'f32', shape: [] }] },
+  ],
+};

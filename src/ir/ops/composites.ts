@@ -1,0 +1,244 @@
+/** @file Composites that are only their decomposition: activations, norms, softmax, loss, dropout, the residual add. */
+
+import type { FuncBuilder } from '../builder.ts';
+import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
+import { elements, sameShape, type Type, typeText, type Value } from '../types.ts';
+
+const F = (...shape: number[]): Type => ({ dtype: 'f32', shape });
+
+interface Composite {
+  readonly name: string;
+  readonly infer?: OpDef['infer'];
+  readonly decompose: NonNullable<OpDef['decompose']>;
+  readonly vjp?: OpDef['vjp'];
+  readonly flopsPerElement: number;
+  readonly samples: readonly Sample[];
+  readonly rejects?: OpDef['rejects'];
+}
+
+function composite({ name, infer, decompose, vjp, flopsPerElement, samples, rejects }: Composite): OpDef {
+  return {
+    name,
+    kind: 'composite',
+    infer: infer ?? ((types) => [operand(types, 0, name)]),
+    decompose,
+    ...(vjp ? { vjp } : {}),
+    flops: (_in, out, sizes) => flopsPerElement * elements(out[0]?.shape ?? [], sizes),
+    samples,
+    ...(rejects ? { rejects } : {}),
+  };
+}
+
+function unary(name: string, flopsPerElement: number, build: (b: FuncBuilder, x: Value) => Value): OpDef {
+  return composite({ name, flopsPerElement, samples: [{ types: [F(2, 3)] }], decompose: (b, [x]) => (x ? [build(b, x)] : []) });
+}
+
+const lastAxis = (x: Value): number[] => [x.type.shape.length - 1];
+
+/** 1/(1+e^-x). */
+const sigmoid = unary('sigmoid', 6, (b, x) => b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('exp', [b.op('neg', [x])])])]));
+/** x·σ(x) (Elfwing et al. 2017). */
+const silu = unary('silu', 7, (b, x) => b.op('mul', [x, b.op('sigmoid', [x])]));
+const relu = unary('relu', 1, (b, x) => b.op('max', [x, b.constant(0)]));
+/** ½x(1+tanh(√(2/π)(x+0.044715x³))), as GPT-2 has it (`gelu_new`). */
+const geluTanh = unary('gelu_tanh', 13, (b, x) => {
+  const cube = b.op('mul', [x, b.op('mul', [x, x])]);
+  const inner = b.op('mul', [b.constant(Math.sqrt(2 / Math.PI)), b.op('add', [x, b.op('mul', [b.constant(0.044715), cube])])]);
+  return b.op('mul', [b.op('mul', [b.constant(0.5), x]), b.op('add', [b.constant(1), b.op('tanh', [inner])])]);
+});
+/** ½x(1+erf(x/√2)); erf by Abramowitz & Stegun 7.1.26, |error| < 1.5e-7. */
+const gelu = unary('gelu', 24, (b, x) => {
+  const z = b.op('mul', [x, b.constant(Math.SQRT1_2)]);
+  const t = b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('mul', [b.constant(0.3275911), b.op('abs', [z])])])]);
+  const poly = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592]
+    .map((c) => b.constant(c))
+    .reduce((sum, c) => b.op('add', [b.op('mul', [sum, t]), c]));
+  const tail = b.op('mul', [b.op('mul', [poly, t]), b.op('exp', [b.op('neg', [b.op('mul', [z, z])])])]);
+  const erf = b.op('mul', [b.op('sign', [z]), b.op('sub', [b.constant(1), tail])]);
+  return b.op('mul', [b.op('mul', [b.constant(0.5), x]), b.op('add', [b.constant(1), erf])]);
+});
+
+/** `swiglu %gate, %up`: silu(gate)·up (Shazeer 2020). (C1) both have one type. */
+const swiglu = composite({
+  name: 'swiglu',
+  flopsPerElement: 8,
+  infer: (types) => {
+    const gate = operand(types, 0, 'swiglu');
+    const up = operand(types, 1, 'swiglu');
+    constraint(sameShape(gate.shape, up.shape), 'swiglu', 'C1', () => `gate and up must have one type, found ${typeText(gate)} and ${typeText(up)}`);
+    return [gate];
+  },
+  decompose: (b, [gate, up]) => (gate && up ? [b.op('mul', [b.op('silu', [gate]), up])] : []),
+  samples: [{ types: [F(2, 3), F(2, 3)] }],
+  rejects: [{ constraint: 'C1', types: [F(2, 3), F(3, 2)] }],
+});
+
+function meanOf(b: FuncBuilder, x: Value): Value {
+  const width = Number(x.type.shape.at(-1));
+  return b.op('mul', [b.op('reduce_sum', [x], { axes: lastAxis(x) }), b.constant(1 / width)]);
+}
+
+function checkNorm(name: string): OpDef['infer'] {
+  return (types) => {
+    const x = operand(types, 0, name);
+    const last = x.shape.at(-1);
+    constraint(typeof last === 'number', name, 'C2', () => `the last axis must be static, found ${typeText(x)}`);
+    types.slice(1).forEach((w, i) => {
+      constraint(sameShape(w.shape, [last]), name, 'C1', () => `${i === 0 ? 'weight' : 'bias'} must be f32[${last}] (last axis of x ${typeText(x)}), found ${typeText(w)}`);
+    });
+    return [x];
+  };
+}
+
+/** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight over the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) it is static. */
+const rmsNorm = composite({
+  name: 'rms_norm',
+  flopsPerElement: 5,
+  infer: checkNorm('rms_norm'),
+  decompose: (b, [x, weight], attrs) => {
+    if (!x || !weight) return [];
+    const meanSquare = meanOf(b, b.op('mul', [x, x]));
+    const rstd = b.op('rsqrt', [b.op('add', [meanSquare, b.constant(numberAttr(attrs, 'eps', 'rms_norm'))])], {}, 'rstd');
+    return [b.op('mul', [b.op('mul', [x, rstd]), weight])];
+  },
+  samples: [{ types: [F(2, 3, 4), F(4)], attrs: { eps: 1e-5 } }],
+  rejects: [{ constraint: 'C1', types: [F(2, 4), F(3)], attrs: { eps: 1e-5 } }, { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 'T'] }, F(3)], attrs: { eps: 1e-5 } }],
+});
+
+/** `layer_norm %x, %weight, %bias {eps}` over the last axis (Ba et al. 2016). (C1) weight and bias are [last axis]. (C2) it is static. */
+const layerNorm = composite({
+  name: 'layer_norm',
+  flopsPerElement: 8,
+  infer: checkNorm('layer_norm'),
+  decompose: (b, [x, weight, bias], attrs) => {
+    if (!x || !weight || !bias) return [];
+    const centred = b.op('sub', [x, meanOf(b, x)], {}, 'centred');
+    const variance = meanOf(b, b.op('mul', [centred, centred]));
+    const rstd = b.op('rsqrt', [b.op('add', [variance, b.constant(numberAttr(attrs, 'eps', 'layer_norm'))])], {}, 'rstd');
+    return [b.op('add', [b.op('mul', [b.op('mul', [centred, rstd]), weight]), bias])];
+  },
+  samples: [{ types: [F(2, 3, 4), F(4), F(4)], attrs: { eps: 1e-5 } }],
+  rejects: [{ constraint: 'C1', types: [F(2, 4), F(4), F(3)], attrs: { eps: 1e-5 } }],
+});
+
+/** Softmax over the last axis; the maximum is subtracted and has no derivative of its own. */
+const softmax = composite({
+  name: 'softmax',
+  flopsPerElement: 8,
+  decompose: (b, [x]) => {
+    if (!x) return [];
+    const top = b.op('stop_gradient', [b.op('reduce_max', [x], { axes: lastAxis(x) })]);
+    const e = b.op('exp', [b.op('sub', [x, top])]);
+    return [b.op('div', [e, b.op('reduce_sum', [e], { axes: lastAxis(e) })])];
+  },
+  samples: [{ types: [F(2, 3, 4)] }],
+});
+
+/**
+ * `cross_entropy %logits, %targets`: −log softmax(logits)[target] for each row, 0 where the target is negative (ignored).
+ * (C1) targets are i32 with logits' axes but the last.
+ */
+const crossEntropy = composite({
+  name: 'cross_entropy',
+  flopsPerElement: 8,
+  infer: (types) => {
+    const logits = operand(types, 0, 'cross_entropy');
+    const targets = operand(types, 1, 'cross_entropy');
+    constraint(targets.dtype === 'i32' && sameShape(targets.shape, logits.shape.slice(0, -1)), 'cross_entropy', 'C1', () => `targets must be i32 with the leading axes of the logits, found ${typeText(logits)} and ${typeText(targets)}`);
+    return [{ dtype: 'f32', shape: targets.shape }];
+  },
+  decompose: (b, [logits, targets]) => {
+    if (!logits || !targets) return [];
+    const axes = lastAxis(logits);
+    const column = shapeToAttr([...targets.type.shape, 1]);
+    const top = b.op('stop_gradient', [b.op('reduce_max', [logits], { axes })], {}, 'top');
+    const total = b.op('reduce_sum', [b.op('exp', [b.op('sub', [logits, top])])], { axes }, 'total');
+    const target = b.op('reshape', [targets], { shape: column }, 'target');
+    const chosen = b.op('eq', [b.op('iota', [], { shape: shapeToAttr(logits.type.shape), axis: axes[0] ?? 0 }), target]);
+    const picked = b.op('reduce_sum', [b.op('select', [chosen, logits, b.constant(0)])], { axes }, 'picked');
+    const loss = b.op('sub', [b.op('add', [b.op('log', [total]), top]), picked]);
+    const counted = b.op('select', [b.op('ge', [target, b.constant(0, 'i32')]), loss, b.constant(0)]);
+    return [b.op('reshape', [counted], { shape: shapeToAttr(targets.type.shape) })];
+  },
+  samples: [{ types: [F(2, 3, 5), { dtype: 'i32', shape: [2, 3] }], values: { 1: [0, -100, 4, 2, 1, 3] } }],
+  rejects: [{ constraint: 'C1', types: [F(2, 5), { dtype: 'i32', shape: [3] }] }],
+});
+
+/**
+ * `random %seed {shape, site}`: f32 uniform in [0, 1), 24 bits, a pure function of (seed, site, index): the 32-bit finaliser
+ * "lowbias32" (C. Wellons, hash-prospector) chained over the axes, so a shorter batch draws the same numbers. (C1) seed is a u32 scalar.
+ */
+const random = composite({
+  name: 'random',
+  flopsPerElement: 0,
+  infer: (types, attrs) => {
+    const seed = operand(types, 0, 'random');
+    constraint(seed.dtype === 'u32' && seed.shape.length === 0, 'random', 'C1', () => `seed must be u32[], found ${typeText(seed)}`);
+    const shape = attrs['shape'];
+    return [{ dtype: 'f32', shape: Array.isArray(shape) ? shape.map((d) => (/^\d+$/.test(String(d)) ? Number(d) : String(d))) : [] }];
+  },
+  decompose: (b, [seed], attrs) => {
+    if (!seed) return [];
+    const shape = attrs['shape'] as readonly string[];
+    const u = (v: number): Value => b.constant(v, 'u32');
+    const mix = (h: Value): Value => {
+      const a = b.op('mul', [b.op('bit_xor', [h, b.op('shift_right', [h, u(16)])]), u(0x7feb352d)]);
+      const c = b.op('mul', [b.op('bit_xor', [a, b.op('shift_right', [a, u(15)])]), u(0x846ca68b)]);
+      return b.op('bit_xor', [c, b.op('shift_right', [c, u(16)])]);
+    };
+    let hash = mix(b.op('add', [seed, u((numberAttr(attrs, 'site', 'random') * 0x9e3779b9) >>> 0)]));
+    for (let axis = 0; axis < shape.length; axis++) {
+      const index = b.op('convert', [b.op('iota', [], { shape, axis })], { to: 'u32' });
+      hash = mix(b.op('add', [hash, index]));
+    }
+    const bits = b.op('convert', [b.op('shift_right', [hash, u(8)])], { to: 'f32' });
+    return [b.op('mul', [bits, b.constant(2 ** -24)])];
+  },
+  vjp: () => [null],
+  samples: [{ types: [{ dtype: 'u32', shape: [] }], attrs: { shape: ['3', '4'], site: 1 }, values: { 0: [7] } }],
+  rejects: [{ constraint: 'C1', types: [F()], attrs: { shape: ['3'], site: 0 } }],
+});
+
+/** `dropout %x, %seed {rate, site}`: zero with probability rate, else x/(1−rate). (C1) 0 ≤ rate < 1. */
+const dropout = composite({
+  name: 'dropout',
+  flopsPerElement: 2,
+  infer: (types, attrs) => {
+    const rate = numberAttr(attrs, 'rate', 'dropout');
+    constraint(rate >= 0 && rate < 1, 'dropout', 'C1', () => `rate must be in [0, 1), found ${rate}`);
+    return [operand(types, 0, 'dropout')];
+  },
+  decompose: (b, [x, seed], attrs) => {
+    if (!x || !seed) return [];
+    const rate = numberAttr(attrs, 'rate', 'dropout');
+    const draw = b.op('random', [seed], { shape: shapeToAttr(x.type.shape), site: numberAttr(attrs, 'site', 'dropout') });
+    return [b.op('select', [b.op('ge', [draw, b.constant(rate)]), b.op('mul', [x, b.constant(1 / (1 - rate))]), b.constant(0)])];
+  },
+  samples: [{ types: [F(2, 3), { dtype: 'u32', shape: [] }], attrs: { rate: 0.25, site: 0 }, values: { 1: [3] } }],
+  rejects: [{ constraint: 'C1', types: [F(2), { dtype: 'u32', shape: [] }], attrs: { rate: 1, site: 0 } }],
+});
+
+/**
+ * `residual %x, %branch, %weight`: x + branch, the end of a unit. The run-time scalar `weight` multiplies the branch's cotangent
+ * only (DropBP with inverse-probability weights: 1/(1−p); otherwise 1). (C1) x and branch have one type. (C2) weight is f32[].
+ */
+const residual = composite({
+  name: 'residual',
+  flopsPerElement: 1,
+  infer: (types) => {
+    const x = operand(types, 0, 'residual');
+    const branch = operand(types, 1, 'residual');
+    constraint(sameShape(x.shape, branch.shape), 'residual', 'C1', () => `the branch must have the type of its input ${typeText(x)}, found ${typeText(branch)}`);
+    const weight = operand(types, 2, 'residual');
+    constraint(weight.shape.length === 0, 'residual', 'C2', () => `the branch weight must be f32[], found ${typeText(weight)}`);
+    return [x];
+  },
+  decompose: (b, [x, branch]) => (x && branch ? [b.op('add', [x, branch])] : []),
+  vjp: ({ b, operands: [, , weight], cotangents: [d], needs }) => [d ?? null, needs[1] && d && weight ? b.op('mul', [d, weight]) : null, null],
+  samples: [{ types: [F(2, 3), F(2, 3), F()], values: { 2: [1] } }],
+  rejects: [{ constraint: 'C1', types: [F(2, 3), F(3, 2), F()] }, { constraint: 'C2', types: [F(2, 3), F(2, 3), F(1)] }],
+});
+
+export const compositeOps: readonly OpDef[] = [
+  sigmoid, silu, relu, geluTanh, gelu, swiglu, rmsNorm, layerNorm, softmax, crossEntropy, random, dropout, residual,
+];

@@ -1,0 +1,79 @@
+/** @file The text form of the IR, which parses back to the same thing (./parse.ts). docs/ir.md has the grammar. */
+
+import { opDef } from './ops/index.ts';
+import { type Attr, type DimSizes, type Func, type Module, type Op, type Param, type Result, typeText, type Value } from './types.ts';
+
+/** Version of the text form; other versions are refused by name. */
+export const TEXT_VERSION = 1;
+
+export interface PrintOptions {
+  /** `loc(file:line:column)` behind each op that has one. */
+  readonly locs?: boolean;
+  /** `// … FLOP` behind each op, at these sizes. */
+  readonly costs?: DimSizes;
+}
+
+function attrText(attr: Attr): string {
+  if (typeof attr === 'string') return JSON.stringify(attr);
+  if (typeof attr === 'number' || typeof attr === 'boolean') return String(attr);
+  return `[${attr.map((item) => (typeof item === 'string' ? JSON.stringify(item) : String(item))).join(', ')}]`;
+}
+
+function attrsText(attrs: Readonly<Record<string, Attr>>, hidden: readonly string[] = []): string {
+  const shown = Object.entries(attrs).filter(([key]) => !hidden.includes(key));
+  return shown.length === 0 ? '' : ` {${shown.map(([key, value]) => `${key} = ${attrText(value)}`).join(', ')}}`;
+}
+
+const names = (values: readonly Value[]): string => values.map((v) => `%${v.name}`).join(', ');
+
+function suffix(op: Op, options: PrintOptions): string {
+  const loc = op.results[0]?.loc;
+  const where = options.locs && loc ? ` loc(${loc.file}:${loc.line}:${loc.column})` : '';
+  if (!options.costs || op.name === 'call' || op.name === 'fused') return where;
+  const flops = opDef(op.name).flops(op.operands.map((v) => v.type), op.results.map((v) => v.type), options.costs, op.attrs);
+  return flops > 0 ? `${where} // ${flops} FLOP` : where;
+}
+
+function opText(op: Op, indent: string, options: PrintOptions): string {
+  const left = op.results.length > 0 ? `${names(op.results)} = ` : '';
+  const types = op.results.map((r) => typeText(r.type)).join(', ');
+  const end = suffix(op, options);
+  if (op.name === 'call') {
+    const { callee, site, ...rest } = op.attrs;
+    const kept = Object.keys(rest).length > 0 ? attrsText(rest) : '';
+    return `${indent}${left}call @${callee} [${site}](${names(op.operands)})${kept}${types ? ` : ${types}` : ''}${end}`;
+  }
+  if (op.name === 'fused') {
+    const inner = (op.body?.ops ?? []).map((o) => opText(o, `${indent}  `, options)).join('\n');
+    return `${indent}${left}fused${attrsText(op.attrs)} {\n${inner}\n${indent}}`;
+  }
+  if (op.name === 'dot') {
+    const [a, b] = op.operands;
+    const operands = `%${a?.name}${op.attrs['ta'] === true ? '^T' : ''}, %${b?.name}${op.attrs['tb'] === true ? '^T' : ''}`;
+    const attrs = Object.fromEntries(Object.entries(op.attrs).filter(([k, v]) => !(k === 'ta' || k === 'tb' || (k === 'batch' && v === 0) || (k === 'contract' && v === 1))));
+    return `${indent}${left}dot ${operands}${attrsText(attrs)} : ${types}${end}`;
+  }
+  const operands = op.operands.length > 0 ? ` ${names(op.operands)}` : '';
+  return `${indent}${left}${op.name}${operands}${attrsText(op.attrs)} : ${types}${end}`;
+}
+
+function paramText({ value, role }: Param): string {
+  return `${role === 'value' ? '' : `${role} `}%${value.name}: ${typeText(value.type)}`;
+}
+
+function resultText({ value, role, of }: Result): string {
+  return `${role === 'value' ? '' : of === undefined ? `${role} ` : `${role}(${of}) `}%${value.name}`;
+}
+
+export function printFunc(func: Func, options: PrintOptions = {}): string {
+  const types = func.results.map((r) => typeText(r.value.type)).join(', ');
+  const head = `func @${func.name}(${func.params.map(paramText).join(', ')}) -> (${types}) {`;
+  const body = func.ops.map((op) => opText(op, '  ', options));
+  return [head, ...body, `  return ${func.results.map(resultText).join(', ')}`.trimEnd(), '}'].join('\n');
+}
+
+export function printModule(module: Module, options: PrintOptions = {}): string {
+  const dims = Object.entries(module.dims).map(([name, bound]) => `${name} <= ${bound}`);
+  const head = [`ebb ${TEXT_VERSION}`, ...(dims.length > 0 ? [`dims ${dims.join(', ')}`] : [])];
+  return `${[head.join('\n'), ...module.funcs.map((f) => printFunc(f, options))].join('\n\n')}\n`;
+}

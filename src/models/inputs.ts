@@ -1,0 +1,80 @@
+/** @file What a language model is given in a step, by mode: training, logits, or generation with a key-value cache. */
+
+import type { Type, Value } from '../ir/types.ts';
+import { state } from '../trace/context.ts';
+import { cacheWrite, type Tensor } from '../trace/nn.ts';
+
+export interface SequenceInputs {
+  /** Token ids, i32 [B, T]. */
+  readonly tokens: Tensor;
+  /** Next tokens, i32 [B, T], negative where there is no loss. */
+  readonly targets?: Tensor;
+  /** 0 is padding; tokens of equal segment see each other; i32 [B, T]. */
+  readonly segments: Tensor;
+  /** Of the keys: the same, or [B, capacity] with a cache. */
+  readonly keySegments: Tensor;
+  /** Tokens the key-value cache holds; none without one. */
+  readonly cache?: number | undefined;
+  /** How many positions there can be. */
+  readonly positions: number;
+}
+
+export interface ModelMode {
+  readonly inputs: Readonly<Record<string, Type>>;
+  readonly sequence: (inputs: Readonly<Record<string, Value>>) => SequenceInputs;
+}
+
+const IDS: Type = { dtype: 'i32', shape: ['B', 'T'] };
+
+function take(inputs: Readonly<Record<string, Value>>, name: string): Value {
+  const value = inputs[name];
+  if (!value) throw new Error(`input ${name} is missing`);
+  return value;
+}
+
+/** Loss of next-token prediction; at most `positions` tokens a sequence. */
+export function trainingMode(positions: number): ModelMode {
+  return {
+    inputs: { tokens: IDS, targets: IDS, segments: IDS },
+    sequence: (inputs) => {
+      const segments = take(inputs, 'segments');
+      return { tokens: take(inputs, 'tokens'), targets: take(inputs, 'targets'), segments, keySegments: segments, positions };
+    },
+  };
+}
+
+/** Logits [B, T, vocabSize] of whole sequences. */
+export function logitsMode(positions: number): ModelMode {
+  return {
+    inputs: { tokens: IDS, segments: IDS },
+    sequence: (inputs) => {
+      const segments = take(inputs, 'segments');
+      return { tokens: take(inputs, 'tokens'), segments, keySegments: segments, positions };
+    },
+  };
+}
+
+/** Logits of new tokens after `position` cached ones; the cache holds `capacity` tokens. */
+export function generationMode(capacity: number): ModelMode {
+  return {
+    inputs: { tokens: IDS, segments: IDS, key_segments: { dtype: 'i32', shape: ['B', capacity] } },
+    sequence: (inputs) => ({
+      tokens: take(inputs, 'tokens'),
+      segments: take(inputs, 'segments'),
+      keySegments: take(inputs, 'key_segments'),
+      cache: capacity,
+      positions: capacity,
+    }),
+  };
+}
+
+export function stepInputs(mode: ModelMode): Readonly<Record<string, Type>> {
+  return mode.inputs;
+}
+
+/** x [B, T, heads, headDim] itself without a cache; else the cache [B, capacity, heads, headDim] with x written at the position. */
+export function keyValueCache(capacity: number | undefined, name: string, x: Tensor): Tensor {
+  if (capacity === undefined) return x;
+  const [batch = 1, , heads = 1, width = 1] = x.type.shape;
+  return cacheWrite(state(`cache.${name}`, { dtype: 'f32', shape: [batch, capacity, heads, width] }), x);
+}

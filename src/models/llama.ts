@@ -1,0 +1,64 @@
+/** @file The Llama family as its config.json describes it: RMSNorm, rotary grouped-query attention, gated MLP, optional tied head. */
+
+import type { LlamaConfig } from '../formats/hfConfig.ts';
+import { param, section, unit } from '../trace/context.ts';
+import { attention, crossEntropy, embedding, gelu, geluTanh, linear, matmul, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
+import type { ModelDefinition } from '../trace/trace.ts';
+import { type ModelMode, keyValueCache, stepInputs, type SequenceInputs } from './inputs.ts';
+import { rotaryTables } from './rotary.ts';
+
+/** x [B, T, hiddenSize] → [B, T, hiddenSize]: the attention branch of layer `name`, before the residual add. */
+function attentionBranch(config: LlamaConfig, name: string, x: Tensor, { segments, keySegments, cache, positions }: SequenceInputs): Tensor {
+  const { hiddenSize, numHeads, numKvHeads, headDim, attentionBias: bias } = config;
+  const h = rmsNorm(x, param(`${name}.input_layernorm.weight`, [hiddenSize], ONES), config.rmsNormEps);
+  const [batch = 1, tokens = 1] = x.type.shape;
+  const project = (which: string, heads: number): Tensor =>
+    reshape(linear(`${name}.self_attn.${which}_proj`, h, { inputs: hiddenSize, outputs: heads * headDim, bias }), [batch, tokens, heads, headDim]);
+  const [cos, sin] = rotaryTables(config, positions);
+  const q = rope(project('q', numHeads), cos, sin);
+  const k = keyValueCache(cache, `${name}.k`, rope(project('k', numKvHeads), cos, sin));
+  const v = keyValueCache(cache, `${name}.v`, project('v', numKvHeads));
+  const o = attention(q, k, v, { scale: 1 / Math.sqrt(headDim), causal: true, segments: [segments, keySegments] });
+  return linear(`${name}.self_attn.o_proj`, reshape(o, [batch, tokens, numHeads * headDim]), { inputs: numHeads * headDim, outputs: hiddenSize, bias });
+}
+
+const GATES = {
+  silu: swiglu,
+  gelu: (gate: Tensor, up: Tensor): Tensor => mul(gelu(gate), up),
+  gelu_pytorch_tanh: (gate: Tensor, up: Tensor): Tensor => mul(geluTanh(gate), up),
+  gelu_new: (gate: Tensor, up: Tensor): Tensor => mul(geluTanh(gate), up),
+  relu: (gate: Tensor, up: Tensor): Tensor => mul(relu(gate), up),
+};
+
+/** x [B, T, hiddenSize] → the gated MLP branch of layer `name`, before the residual add. */
+function mlpBranch(config: LlamaConfig, name: string, x: Tensor): Tensor {
+  const { hiddenSize, intermediateSize, mlpBias: bias } = config;
+  const h = rmsNorm(x, param(`${name}.post_attention_layernorm.weight`, [hiddenSize], ONES), config.rmsNormEps);
+  const gate = linear(`${name}.mlp.gate_proj`, h, { inputs: hiddenSize, outputs: intermediateSize, bias });
+  const up = linear(`${name}.mlp.up_proj`, h, { inputs: hiddenSize, outputs: intermediateSize, bias });
+  return linear(`${name}.mlp.down_proj`, GATES[config.hiddenAct](gate, up), { inputs: intermediateSize, outputs: hiddenSize, bias });
+}
+
+const ONES = { init: { kind: 'constant', value: 1 } } as const;
+
+/** The model for training (loss), for logits, or for generation with a key-value cache. */
+export function llama(config: LlamaConfig, mode: ModelMode): ModelDefinition {
+  const { vocabSize, hiddenSize, numLayers } = config;
+  return {
+    inputs: stepInputs(mode),
+    build: (inputs) => {
+      const sequence = mode.sequence(inputs);
+      let x = section('embed', () => embedding(param('model.embed_tokens.weight', [vocabSize, hiddenSize]), sequence.tokens));
+      for (let i = 0; i < numLayers; i++) {
+        const name = `model.layers.${i}`;
+        x = unit(`layers.${i}.attn`, x, (y) => attentionBranch(config, name, y, sequence));
+        x = unit(`layers.${i}.mlp`, x, (y) => mlpBranch(config, name, y));
+      }
+      return section('head', () => {
+        const h = rmsNorm(x, param('model.norm.weight', [hiddenSize], ONES), config.rmsNormEps);
+        const logits = matmul(h, param(config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight', [vocabSize, hiddenSize]), true);
+        return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
+      });
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** @file Rotary tables: cos and sin of position × frequency, computed in f32 steps as transformers' modeling_rope_utils does. */
+
+import type { LlamaConfig } from '../formats/hfConfig.ts';
+import { param } from '../trace/context.ts';
+import type { Tensor } from '../trace/nn.ts';
+
+/** Frequencies, `headDim / 2` of them, after the scaling config.json names (linear; llama3: Llama 3.1 §3.4 as in `_compute_llama3_parameters`). */
+export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: Pick<LlamaConfig, 'headDim' | 'ropeTheta' | 'ropeScaling'>): Float32Array {
+  const base = Float32Array.from({ length: headDim / 2 }, (_, i) => 1 / Math.fround(ropeTheta ** Math.fround((2 * i) / headDim)));
+  if (!ropeScaling) return base;
+  if (ropeScaling.type === 'linear') return base.map((f) => f / ropeScaling.factor);
+  const { factor, lowFreqFactor, highFreqFactor, originalMaxPosition } = ropeScaling;
+  return base.map((f) => {
+    const wavelength = (2 * Math.PI) / f;
+    if (wavelength < originalMaxPosition / highFreqFactor) return f;
+    if (wavelength > originalMaxPosition / lowFreqFactor) return f / factor;
+    const smooth = (originalMaxPosition / wavelength - lowFreqFactor) / (highFreqFactor - lowFreqFactor);
+    return ((1 - smooth) * f) / factor + smooth * f;
+  });
+}
+
+/** Tables cos, sin [positions, headDim / 2] as fixed parameters. */
+export function rotaryTables(config: LlamaConfig, positions: number): readonly [Tensor, Tensor] {
+  const half = config.headDim / 2;
+  const frequencies = inverseFrequencies(config);
+  const table = (f: (angle: number) => number): Float32Array =>
+    Float32Array.from({ length: positions * half }, (_, i) => f(Math.fround(Math.floor(i / half) * (frequencies[i % half] ?? 0))));
+  return [param('rope.cos', [positions, half], { table: () => table(Math.cos) }), param('rope.sin', [positions, half], { table: () => table(Math.sin) })];
+}

@@ -1,0 +1,204 @@
+/** @file The forms of a function: its forward once, and a backward for each way a call can need one. Saved values are found, not declared. */
+
+import { invariant } from '../errors.ts';
+import { opDef } from '../ir/ops/index.ts';
+import { byteSize, type DimSizes, type Func, type Op, type Param, type Result, type Value } from '../ir/types.ts';
+import { differentiate } from './grad.ts';
+import { minimumCut } from './mincut.ts';
+import { eliminateDead, expand, simplify } from './simplify.ts';
+
+/** What a call's backward must make: the key of a form, complete. A dropped call has none. */
+export interface BackwardKey {
+  /** Results whose cotangent arrives. */
+  readonly cotangents: readonly boolean[];
+  /** Parameters whose gradient is wanted: trainable weights, and activations with something trainable above them. */
+  readonly wanted: readonly boolean[];
+}
+
+/** Where a backward reads a parameter of its own: an argument of the call, a saved result of its forward, a cotangent of a result. */
+export type Source = { readonly from: 'argument' | 'save' | 'cotangent'; readonly index: number };
+
+export interface Backward {
+  readonly key: BackwardKey;
+  readonly func: Func;
+  /** For each parameter of `func`. */
+  readonly sources: readonly Source[];
+  /** For each result of `func`: the parameter of the forward it is the gradient of. */
+  readonly gradientOf: readonly number[];
+}
+
+export interface Forms {
+  /** Results first, then everything some backward reads (`save`). `dropped` runs the same kernels and keeps none of them. */
+  readonly forward: Func;
+  readonly backwards: readonly Backward[];
+}
+
+export function backwardKeyText({ cotangents, wanted }: BackwardKey): string {
+  const bits = (list: readonly boolean[]): string => list.map((b) => (b ? '1' : '0')).join('');
+  return `${bits(cotangents)}.${bits(wanted)}`;
+}
+
+/** Pointwise and index ops are cheaper to run again in backward than to keep. */
+function cheap(op: Op): boolean {
+  const { kind } = opDef(op.name);
+  return kind === 'pointwise' || kind === 'index';
+}
+
+interface Split {
+  /** Forward values that backward reads, not counting those it computes again. */
+  readonly kept: readonly Value[];
+  /** Ops of the backward in order, recomputed ones first where they fall. */
+  readonly ops: readonly Op[];
+}
+
+function cotangentDependent(joint: Func): Set<Value> {
+  const dependent = new Set(joint.params.filter((p) => p.role === 'cotangent').map((p) => p.value));
+  for (const op of joint.ops) if (op.operands.some((v) => dependent.has(v))) for (const r of op.results) dependent.add(r);
+  return dependent;
+}
+
+/** Chooses what forward saves: a minimum cut, in bytes, between what only forward can compute and what backward reads. */
+function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes): Split {
+  const grads = joint.results.filter((r) => r.role === 'grad').map((r) => r.value);
+  const dependent = cotangentDependent(joint);
+  const backwardOps = eliminateDead({ ...joint, results: grads.map((value) => ({ value, role: 'value' as const })) }).ops;
+  const read = new Set([...backwardOps.filter((op) => op.results.some((r) => dependent.has(r))).flatMap((op) => op.operands), ...grads].filter((v) => !dependent.has(v)));
+  const values = [...joint.params.map((p) => p.value), ...joint.ops.flatMap((op) => op.results)].filter((v) => !dependent.has(v));
+  const index = new Map(values.map((v, i) => [v, i]));
+  const producer = new Map(joint.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+  const role = new Map(joint.params.map((p) => [p.value, p.role]));
+  const free = (v: Value): boolean => (role.has(v) && role.get(v) !== 'value') || v.type.shape.length === 0;
+  const recomputable = (v: Value): boolean => {
+    const op = producer.get(v);
+    return op !== undefined && (cheap(op) || !forwardValues.has(v));
+  };
+  const edges: number[][] = values.map(() => []);
+  for (const v of values) {
+    const to = index.get(v);
+    const op = producer.get(v);
+    if (to === undefined || !op || !recomputable(v)) continue;
+    for (const o of op.operands) {
+      const from = index.get(o);
+      if (from !== undefined) edges[from]?.push(to);
+    }
+  }
+  // what lies in a buffer anyway is cheaper to keep than a value that would need one
+  const kernelOperands = new Set(joint.ops.filter((op) => opDef(op.name).kind === 'kernel').flatMap((op) => op.operands));
+  const price = (v: Value): number => {
+    const op = producer.get(v);
+    const perRow = v.type.shape.at(-1) === 1;
+    const stored = role.has(v) || kernelOperands.has(v) ? 0.98 : (op && !cheap(op)) || perRow ? 0.99 : 1.05;
+    return byteSize(v.type, sizes) * stored;
+  };
+  const capacity = (v: Value): number => (role.has(v) && free(v) ? 0 : role.has(v) || forwardValues.has(v) ? price(v) : Number.POSITIVE_INFINITY);
+  const cut = minimumCut({
+    capacity: values.map(capacity),
+    edges,
+    sources: values.flatMap((v, i) => (recomputable(v) || (role.has(v) && free(v)) ? [] : [i])),
+    sinks: [...read].flatMap((v) => index.get(v) ?? []),
+  });
+  const kept = new Set(cut.flatMap((i) => values[i] ?? []));
+  // what is read and not kept is computed again, down to what is kept
+  const again = new Set<Value>();
+  const visit = (v: Value): void => {
+    if (kept.has(v) || again.has(v) || role.has(v)) return;
+    again.add(v);
+    for (const o of producer.get(v)?.operands ?? []) visit(o);
+  };
+  for (const v of read) visit(v);
+  const ops = joint.ops.filter((op) => op.results.some((r) => again.has(r)) || (op.results.some((r) => dependent.has(r)) && backwardOps.includes(op)));
+  return { kept: [...kept], ops };
+}
+
+/** Backward of one key, and the forward values it wants saved. */
+function backwardOf(source: Func, forward: Func, key: BackwardKey, sizes: DimSizes): { backward: Backward; saves: readonly Value[] } {
+  const joint = differentiate(source, key);
+  const named = new Map([...forward.params.map((p) => p.value), ...forward.ops.flatMap((op) => op.results)].map((v) => [v.name, v]));
+  const jointForward = forwardPart(joint, forward);
+  const { kept, ops } = split(joint, new Set(jointForward.keys()), sizes);
+  const params: Param[] = [];
+  const sources: Source[] = [];
+  const saves: Value[] = [];
+  const used = new Set([...ops.flatMap((op) => op.operands), ...joint.results.filter((r) => r.role === 'grad').map((r) => r.value)]);
+  joint.params.forEach(({ value, role }, i) => {
+    if (!used.has(value)) return;
+    params.push({ value, role });
+    sources.push(role === 'cotangent' ? { from: 'cotangent', index: cotangentIndex(source, key, i) } : { from: 'argument', index: i });
+  });
+  for (const v of kept) {
+    const original = jointForward.get(v);
+    if (!original || joint.params.some((p) => p.value === v) || !used.has(v)) continue;
+    params.push({ value: v, role: 'saved' });
+    sources.push({ from: 'save', index: saves.length });
+    saves.push(named.get(original.name) ?? original);
+  }
+  const { ops: ownOps, grads } = ownBytes(ops, joint.results.filter((r) => r.role === 'grad'), new Set(params.map((p) => p.value)));
+  const name = `${source.name}.bwd${key.wanted.some((w, i) => w && source.params[i]?.role === 'value') ? '' : '.nodx'}`;
+  const func: Func = { name, params, ops: ownOps, results: grads };
+  return { backward: { key, func, sources, gradientOf: grads.map((g) => g.of ?? 0) }, saves };
+}
+
+/** Gradients that are the same tensor, or a parameter itself, are copied: each result has bytes of its own. */
+function ownBytes(ops: readonly Op[], grads: readonly Result[], params: ReadonlySet<Value>): { ops: readonly Op[]; grads: readonly Result[] } {
+  const producer = new Map(ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+  const owner = (v: Value): Value => {
+    const op = producer.get(v);
+    return op?.name === 'reshape' && op.operands[0] ? owner(op.operands[0]) : v;
+  };
+  const taken = new Set<Value>(params);
+  const copies: Op[] = [];
+  const own = grads.map((grad, i): Result => {
+    if (!taken.has(owner(grad.value))) {
+      taken.add(owner(grad.value));
+      return grad;
+    }
+    const copy: Value = { ...grad.value, name: `${grad.value.name}.copy${i}` };
+    copies.push({ name: 'copy', operands: [grad.value], attrs: {}, results: [copy] });
+    return { ...grad, value: copy };
+  });
+  return { ops: [...ops, ...copies], grads: own };
+}
+
+/** Cotangent parameters follow the arguments, one for each result that brings one. */
+function cotangentIndex(source: Func, key: BackwardKey, param: number): number {
+  const nth = param - source.params.length;
+  const arriving = key.cotangents.flatMap((c, i) => (c ? [i] : []));
+  const index = arriving[nth];
+  invariant(index !== undefined, `@${source.name}: cotangent ${nth} has no result`);
+  return index;
+}
+
+/** Values of `joint` that forward computes too: op for op the same, matched by structure. */
+function forwardPart(joint: Func, forward: Func): Map<Value, Value> {
+  const same = new Map<Value, Value>();
+  joint.params.forEach((p, i) => {
+    const f = forward.params[i];
+    if (f && p.role !== 'cotangent') same.set(p.value, f.value);
+  });
+  const byKey = new Map<string, Op>();
+  const key = (op: Op, operands: readonly string[]): string => `${op.name}(${operands.join()})${JSON.stringify(op.attrs)}`;
+  for (const op of forward.ops) byKey.set(key(op, op.operands.map((v) => v.name)), op);
+  for (const op of joint.ops) {
+    const operands = op.operands.map((v) => same.get(v)?.name);
+    if (operands.some((n) => n === undefined)) continue;
+    const match = byKey.get(key(op, operands as string[]));
+    op.results.forEach((r, i) => {
+      const f = match?.results[i];
+      if (f) same.set(r, f);
+    });
+  }
+  return same;
+}
+
+/** The forms of `source` for the given keys. `sizes` (the bounds) weigh what to save against computing it again. */
+export function formsOf(source: Func, keys: readonly BackwardKey[], sizes: DimSizes): Forms {
+  const forward = simplify(expand(source));
+  const built = keys.map((key) => backwardOf(source, forward, key, sizes));
+  const saves = [...new Set(built.flatMap((f) => f.saves))];
+  const results: Result[] = [...forward.results, ...saves.map((value): Result => ({ value, role: 'save' }))];
+  const backwards = built.map(({ backward, saves: own }) => ({
+    ...backward,
+    sources: backward.sources.map((s): Source => (s.from === 'save' ? { from: 'save', index: saves.indexOf(own[s.index] as Value) } : s)),
+  }));
+  return { forward: { ...forward, name: `${source.name}.fwd`, results }, backwards };
+}

@@ -1,0 +1,60 @@
+/** @file Reverse-mode differentiation of one function. A cotangent that is null is a symbolic zero: its backward is never built. */
+
+import { funcBuilder, nameScope, replay } from '../ir/builder.ts';
+import { opDef } from '../ir/ops/index.ts';
+import type { Func, Result, Value } from '../ir/types.ts';
+import { expand, expandForGrad, simplify } from './simplify.ts';
+
+export interface GradRequest {
+  /** Which results bring a cotangent. */
+  readonly cotangents: readonly boolean[];
+  /** Which parameters' gradients are wanted. */
+  readonly wanted: readonly boolean[];
+}
+
+/** Values that depend on a wanted parameter. */
+function activeValues(func: Func, wanted: readonly boolean[]): Set<Value> {
+  const active = new Set(func.params.flatMap((p, i) => (wanted[i] ? [p.value] : [])));
+  for (const op of func.ops) if (op.operands.some((v) => active.has(v))) for (const r of op.results) active.add(r);
+  return active;
+}
+
+/**
+ * The function's forward and backward as one: its results, then for each wanted parameter that gets one a `grad(i)`.
+ * Cotangents are further parameters `%d_<result>`. Primitives and kernel ops only.
+ */
+export function differentiate(source: Func, { cotangents, wanted }: GradRequest): Func {
+  const func = expandForGrad(source);
+  const active = activeValues(func, wanted);
+  const b = funcBuilder(nameScope());
+  const mapping = new Map<Value, Value>();
+  for (const { value, role } of func.params) mapping.set(value, b.param(value.name, value.type, role));
+  replay(b, func.ops, mapping);
+  const at = (v: Value): Value => mapping.get(v) ?? v;
+  const contributions = new Map<Value, Value>();
+  const contribute = (v: Value, d: Value): void => {
+    const known = contributions.get(v);
+    contributions.set(v, known ? b.op('add', [known, d], {}, `d_${v.name}`) : d);
+  };
+  func.results.forEach(({ value }, i) => {
+    if (cotangents[i]) contribute(value, b.param(`d_${value.name}`, value.type, 'cotangent'));
+  });
+  for (const op of [...func.ops].reverse()) {
+    const arriving = op.results.map((r) => contributions.get(r) ?? null);
+    const needs = op.operands.map((v) => active.has(v));
+    const { vjp } = opDef(op.name);
+    if (!vjp || arriving.every((d) => d === null) || !needs.includes(true)) continue;
+    b.at(op.results[0]?.loc);
+    const grads = vjp({ b, operands: op.operands.map(at), results: op.results.map(at), attrs: op.attrs, cotangents: arriving, needs });
+    op.operands.forEach((v, i) => {
+      const d = grads[i];
+      if (d && needs[i]) contribute(v, d);
+    });
+  }
+  const results: Result[] = func.results.map((r) => ({ ...r, value: at(r.value) }));
+  func.params.forEach(({ value }, i) => {
+    const d = contributions.get(value);
+    if (wanted[i] && d) results.push({ value: d, role: 'grad', of: i });
+  });
+  return simplify(expand(b.finish(source.name, results)));
+}

@@ -1,0 +1,27 @@
+/** @file Rebuilding a function op by op: the one loop under every rewriting pass. */
+
+import { type FuncBuilder, funcBuilder, nameScope } from '../ir/builder.ts';
+import type { Func, Op, Value } from '../ir/types.ts';
+
+/** Replacement of an op's results, or null to keep the op. Operands are given as rebuilt. */
+export type Rule = (b: FuncBuilder, op: Op, operands: readonly Value[]) => readonly Value[] | null;
+
+/** `func` with `rule` applied to each op in order; names and source lines stay. */
+export function rewrite(func: Func, rule: Rule): Func {
+  const scope = nameScope();
+  const b = funcBuilder(scope);
+  const mapping = new Map<Value, Value>();
+  for (const { value, role } of func.params) mapping.set(value, b.param(value.name, value.type, role));
+  for (const op of func.ops) {
+    const operands = op.operands.map((v) => mapping.get(v) ?? v);
+    b.at(op.results[0]?.loc);
+    const replaced =
+      rule(b, op, operands) ??
+      b.raw({ name: op.name, operands, attrs: op.attrs, types: op.results.map((r) => r.type), names: op.results.map((r) => r.name), ...(op.body ? { body: op.body } : {}) });
+    op.results.forEach((r, i) => {
+      const v = replaced[i];
+      if (v) mapping.set(r, v);
+    });
+  }
+  return b.finish(func.name, func.results.map((r) => ({ ...r, value: mapping.get(r.value) ?? r.value })));
+}

@@ -1,0 +1,93 @@
+/** @file `expand`: composites into primitives. `simplify`: equal ops become one, unread ops go. */
+
+import { opDef } from '../ir/ops/index.ts';
+import type { FuncBuilder } from '../ir/builder.ts';
+import type { Func, Op, Value } from '../ir/types.ts';
+import { sameShape } from '../ir/types.ts';
+import { rewrite } from './rewrite.ts';
+
+/** Replaces an op by its decomposition, and that by theirs, as far as `which` says. */
+function decomposed(b: FuncBuilder, op: Op, operands: readonly Value[], which: (name: string) => boolean): readonly Value[] | null {
+  const def = opDef(op.name);
+  if (!def.decompose || !which(op.name)) return null;
+  return def.decompose(expanding(b, which), operands, op.attrs);
+}
+
+/** A builder that decomposes what is added to it. */
+function expanding(b: FuncBuilder, which: (name: string) => boolean): FuncBuilder {
+  const ops: FuncBuilder['ops'] = (name, operands, attrs = {}, names = []) =>
+    decomposed(b, { name, operands, attrs, results: [] }, operands, which) ?? b.ops(name, operands, attrs, names);
+  return {
+    ...b,
+    ops,
+    op: (name, operands, attrs = {}, hint) => {
+      const [first] = ops(name, operands, attrs, hint === undefined ? [] : [hint]);
+      if (!first) throw new Error(`${name} has no result`);
+      return first;
+    },
+  };
+}
+
+const isComposite = (name: string): boolean => opDef(name).kind === 'composite';
+
+/** Composites that have no derivative of their own into primitives: what `grad` reads. */
+export function expandForGrad(func: Func): Func {
+  return rewrite(func, (b, op, operands) => decomposed(b, op, operands, (name) => isComposite(name) && !opDef(name).vjp));
+}
+
+/** All composites into primitives; ops with kernels of their own stay. */
+export function expand(func: Func): Func {
+  return rewrite(func, (b, op, operands) => decomposed(b, op, operands, isComposite));
+}
+
+/** Drops ops whose results nothing reads. */
+export function eliminateDead(func: Func): Func {
+  const live = new Set(func.results.map((r) => r.value));
+  const kept: Op[] = [];
+  for (const op of [...func.ops].reverse()) {
+    if (!op.results.some((r) => live.has(r))) continue;
+    for (const v of op.operands) live.add(v);
+    kept.push(op);
+  }
+  return { ...func, ops: kept.reverse() };
+}
+
+/** Ops that do nothing to their operand. */
+function identity(op: Op, operands: readonly Value[]): readonly Value[] | null {
+  const [x, y] = operands;
+  const [out] = op.results;
+  if (!x || !out) return null;
+  if ((op.name === 'reshape' || op.name === 'broadcast') && sameShape(x.type.shape, out.type.shape)) return [x];
+  if (op.name === 'stop_gradient') return [x];
+  if (op.name === 'mul' && y && isConstant(y, 1) && sameShape(x.type.shape, out.type.shape)) return [x];
+  return null;
+}
+
+const constantValues = new WeakMap<Value, number>();
+function isConstant(value: Value, number: number): boolean {
+  return constantValues.get(value) === number;
+}
+
+/** Common subexpressions, no-ops and dead ops removed. */
+export function simplify(func: Func): Func {
+  const seen = new Map<string, readonly Value[]>();
+  const ids = new Map<Value, number>();
+  const id = (v: Value): number => {
+    const known = ids.get(v);
+    if (known !== undefined) return known;
+    ids.set(v, ids.size);
+    return ids.size - 1;
+  };
+  const merged = rewrite(func, (b, op, operands) => {
+    const same = identity(op, operands);
+    if (same) return same;
+    const key = `${op.name}(${operands.map(id).join(',')})${JSON.stringify(op.attrs)}`;
+    const known = seen.get(key);
+    if (known) return known;
+    const made = b.raw({ name: op.name, operands, attrs: op.attrs, types: op.results.map((r) => r.type), names: op.results.map((r) => r.name) });
+    if (op.name === 'constant' && made[0]) constantValues.set(made[0], Number(op.attrs['value']));
+    if (op.name !== 'cache_write') seen.set(key, made);
+    return made;
+  });
+  return eliminateDead(merged);
+}

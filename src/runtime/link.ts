@@ -1,0 +1,372 @@
+/** @file Links a pattern into a variant: chooses a form for every call and an address for every value. No compilation, no GPU; plain
+ * arithmetic, the same for a pattern seen before and one never seen. */
+
+import { aligned, type CallLayout, layoutCall } from './layout.ts';
+import { type BackwardDecl, type CallDecl, extentBytes, type FunctionDecl, type Program } from './program.ts';
+
+/** What a unit does in a micro-batch. Trunk is always `full`. */
+export type Form = 'full' | 'remat' | 'dropped';
+/** A form for every unit, by site; units not named are `full`. */
+export type Pattern = ReadonlyMap<string, Form>;
+
+/** An address: buffer · 2^40 + byte offset. */
+export type Address = number;
+const SHIFT = 2 ** 40;
+export const address = (buffer: number, offset: number): Address => buffer * SHIFT + offset;
+export const bufferOf = (at: Address): number => Math.floor(at / SHIFT);
+export const offsetOf = (at: Address): number => at % SHIFT;
+
+/** Buffers of their own kind; parameters, gradients and optimizer state follow from `FIRST_OTHER`. */
+export const BUFFERS = { stack: 0, slots: 1, inputs: 2, results: 3, states: 4 } as const;
+export const FIRST_OTHER = 5;
+
+export interface Placement {
+  /** Address of each parameter, and of its gradient where it is trainable. */
+  readonly params: readonly Address[];
+  readonly gradients: readonly (Address | null)[];
+  readonly states: readonly Address[];
+  readonly inputs: readonly Address[];
+}
+
+/** One function run at given addresses. */
+export interface LinkedCall {
+  readonly fn: number;
+  /** Index of the call, or -1 for sums of cotangents. */
+  readonly call: number;
+  readonly phase: 'forward' | 'again' | 'backward' | 'sum';
+  /** Address of each slot. */
+  readonly slots: readonly Address[];
+  /** Bits of weight gradients that are added to. */
+  readonly accumulate: number;
+  /** Gradients to be zeroed before the step because this call scatters into them: parameters. */
+  readonly zeroed: readonly number[];
+  /** Rows of four, for sums. */
+  readonly rows: number;
+}
+
+export interface Variant {
+  readonly calls: readonly LinkedCall[];
+  /** Bytes of the saved stack at its highest, and with the scratch above it. */
+  readonly savedBytes: number;
+  readonly stackBytes: number;
+  readonly slotBytes: number;
+  /** Parameters that get a gradient. */
+  readonly touched: ReadonlySet<number>;
+  /** Sites whose backward runs. */
+  readonly kept: readonly string[];
+  /** First call with a backward, or null when nothing trainable receives a gradient. */
+  readonly frontier: string | null;
+}
+
+export interface Linker {
+  link(pattern: Pattern, options?: LinkOptions): Variant;
+  /** Bytes that no pattern exceeds. */
+  readonly bounds: { readonly stackBytes: number; readonly slotBytes: number };
+}
+
+export interface LinkOptions {
+  /** Without a backward: evaluation. */
+  readonly forwardOnly?: boolean;
+  /** Parameters whose gradient was written before in this step. */
+  readonly written?: ReadonlySet<number>;
+}
+
+interface CallPlan {
+  readonly call: CallDecl;
+  readonly backward: BackwardDecl | null;
+  readonly remat: boolean;
+}
+
+const bits = (list: readonly boolean[]): string => list.map((b) => (b ? '1' : '0')).join('');
+
+/** Makes a linker for a program whose run-time dimensions are laid out at `sizes` (their bounds). */
+export function createLinker(program: Program, placement: Placement, sizes: Readonly<Record<string, number>>): Linker {
+  const valueBytes = program.values.map((v) => aligned(extentBytes(v.extent, sizes)));
+  const resultOffset = new Map<number, number>();
+  program.results.reduce((offset, r) => {
+    resultOffset.set(r, offset);
+    return offset + (valueBytes[r] ?? 0);
+  }, 0);
+  const layouts = new Map<string, CallLayout>();
+  const functionOf = (index: number): FunctionDecl => program.functions[index] as FunctionDecl;
+
+  const layout = (index: number, kept: ReadonlySet<number>): CallLayout => {
+    const key = `${index}:${[...kept].join()}`;
+    const known = layouts.get(key);
+    if (known) return known;
+    const fn = functionOf(index);
+    const elsewhere = new Set([...fn.params.map((p) => p.slot), ...fn.results.filter((r) => r.role !== 'save').map((r) => r.slot)]);
+    const made = layoutCall(fn, elsewhere, kept, sizes);
+    layouts.set(key, made);
+    return made;
+  };
+
+  /** Which calls run a backward, and in which form: gradients flow down, trainable things are counted upwards. */
+  const plan = (pattern: Pattern, forwardOnly: boolean): CallPlan[] => {
+    const needs = program.values.map(() => false);
+    const trainable = program.params.map((p) => p.trainable);
+    const wanted = program.calls.map((call) => {
+      const dropped = call.unit && pattern.get(call.site) === 'dropped';
+      const wants = call.arguments.map((a) => (a.kind === 'param' ? (trainable[a.param] ?? false) : a.kind === 'value' ? (needs[a.value] ?? false) : false));
+      const residual = call.residual === null ? false : (wants[call.residual] ?? false);
+      const flows = dropped ? residual : wants.includes(true);
+      for (const r of call.results) needs[r] = flows;
+      return wants;
+    });
+    const arrives = program.values.map((_, i) => i === program.results[0]);
+    const plans: CallPlan[] = [];
+    for (let i = program.calls.length - 1; i >= 0; i--) {
+      const call = program.calls[i] as CallDecl;
+      const form = (call.unit && pattern.get(call.site)) || 'full';
+      const cotangents = call.results.map((r) => arrives[r] ?? false);
+      const wants = wanted[i] ?? [];
+      let backward: BackwardDecl | null = null;
+      if (!forwardOnly && form !== 'dropped' && cotangents.includes(true) && wants.includes(true)) {
+        const key = `${bits(cotangents)}.${bits(wants)}`;
+        backward = call.backwards.find((b) => b.key === key) ?? null;
+        if (!backward) throw new Error(`internal: ${call.site} was not compiled for form ${key}`);
+      }
+      call.arguments.forEach((a, k) => {
+        if (a.kind !== 'value') return;
+        const passes = backward !== null ? (wants[k] ?? false) : call.unit && k === call.residual && cotangents.includes(true) && (wants[k] ?? false);
+        if (passes) arrives[a.value] = true;
+      });
+      plans.unshift({ call, backward, remat: form === 'remat' && backward !== null });
+    }
+    return plans;
+  };
+
+  /** Slots of the forward's saved results that a backward reads. */
+  const keptSlots = (call: CallDecl, backward: BackwardDecl | null): Set<number> => {
+    const fn = functionOf(call.forward);
+    const saves = fn.results.filter((r) => r.role === 'save');
+    const own = new Set([...fn.params.map((p) => p.slot), ...fn.results.filter((r) => r.role === 'value').map((r) => r.slot)]);
+    return new Set((backward?.sources ?? []).flatMap((s) => (s.from === 'save' ? [saves[s.index]?.slot ?? -1] : [])).filter((slot) => slot >= 0 && !own.has(slot)));
+  };
+
+  /** Values that some backward of this plan reads again. */
+  const persistentValues = (plans: readonly CallPlan[]): Set<number> => {
+    const out = new Set<number>();
+    for (const { call, backward, remat } of plans) {
+      if (!backward) continue;
+      const fn = functionOf(call.forward);
+      for (const s of backward.sources) {
+        const a = s.from === 'argument' ? call.arguments[s.index] : undefined;
+        if (a?.kind === 'value') out.add(a.value);
+        if (s.from === 'save') {
+          // a save that is the call's own result or argument is that value, kept
+          const slot = fn.results.filter((r) => r.role === 'save')[s.index]?.slot;
+          fn.results.filter((r) => r.role === 'value').forEach((r, k) => {
+            if (r.slot === slot && call.results[k] !== undefined) out.add(call.results[k] as number);
+          });
+          fn.params.forEach((p, k) => {
+            const arg = call.arguments[k];
+            if (p.slot === slot && arg?.kind === 'value') out.add(arg.value);
+          });
+        }
+      }
+      if (remat) for (const a of call.arguments) if (a.kind === 'value') out.add(a.value);
+    }
+    return out;
+  };
+
+  const lastReader = program.values.map((_, v) => program.calls.reduce((last, call, i) => (call.arguments.some((a) => a.kind === 'value' && a.value === v) ? i : last), -1));
+  const sum = program.updates['accumulate'];
+
+  const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
+    const plans = plan(pattern, forwardOnly);
+    const persistent = persistentValues(plans);
+    const pool = slotPool();
+    const at: Address[] = program.values.map(() => -1);
+    const calls: LinkedCall[] = [];
+    const marks: number[] = [];
+    const kept: { base: number; layout: CallLayout }[] = [];
+    let top = 0;
+    let peak = 0;
+    let saved = 0;
+
+    const resolve = (call: CallDecl, a: number): Address => {
+      const arg = call.arguments[a];
+      if (arg?.kind === 'value') return at[arg.value] ?? -1;
+      if (arg?.kind === 'param') return placement.params[arg.param] ?? -1;
+      if (arg?.kind === 'input') return placement.inputs[arg.input] ?? -1;
+      return arg?.kind === 'state' ? (placement.states[arg.state] ?? -1) : -1;
+    };
+    /** Addresses of a forward's slots: arguments, results, what is kept at `base`, temporaries at `frameBase`. */
+    const forwardSlots = (call: CallDecl, shape: CallLayout, base: number, frameBase: number, results: readonly Address[]): Address[] => {
+      const fn = functionOf(call.forward);
+      const slots = fn.slots.map((_, s) => ((shape.saved[s] ?? -1) >= 0 ? address(BUFFERS.stack, base + (shape.saved[s] ?? 0)) : (shape.frame[s] ?? -1) >= 0 ? address(BUFFERS.stack, frameBase + (shape.frame[s] ?? 0)) : -1));
+      fn.params.forEach((p, k) => {
+        slots[p.slot] = resolve(call, k);
+      });
+      let value = 0;
+      for (const r of fn.results) {
+        if (r.role !== 'value') continue;
+        const own = results[value++] ?? -1;
+        // a result that is written in place of a state, or is an argument itself, keeps that address
+        if ((slots[r.slot] ?? -1) < 0 || !fn.params.some((p) => p.slot === r.slot)) slots[r.slot] = own;
+      }
+      return slots;
+    };
+
+    plans.forEach(({ call, backward, remat }, i) => {
+      marks[i] = top;
+      const shape = layout(call.forward, remat ? new Set() : keptSlots(call, backward));
+      const base = top;
+      top += shape.savedBytes;
+      for (const r of call.results) {
+        if (persistent.has(r)) {
+          at[r] = address(BUFFERS.stack, top);
+          top += valueBytes[r] ?? 0;
+        } else at[r] = resultOffset.has(r) ? address(BUFFERS.results, resultOffset.get(r) ?? 0) : address(BUFFERS.slots, pool.take(valueBytes[r] ?? 0));
+      }
+      kept[i] = { base, layout: shape };
+      saved = Math.max(saved, top);
+      peak = Math.max(peak, top + shape.frameBytes);
+      calls.push({ fn: call.forward, call: i, phase: 'forward', slots: forwardSlots(call, shape, base, top, call.results.map((r) => at[r] ?? -1)), accumulate: 0, zeroed: [], rows: 0 });
+      for (const a of call.arguments) if (a.kind === 'value' && lastReader[a.value] === i && !persistent.has(a.value)) pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
+    });
+
+    const cotangent = new Map<number, number>();
+    const touched = new Set<number>();
+    /** Adds a cotangent at `offset` (of the slots buffer) to that of `value`, or becomes it. */
+    const contribute = (value: number, offset: number): void => {
+      const known = cotangent.get(value);
+      if (known === undefined) {
+        cotangent.set(value, offset);
+        return;
+      }
+      if (sum === undefined) throw new Error('internal: the program has no function to add cotangents');
+      calls.push({ fn: sum, call: -1, phase: 'sum', slots: [address(BUFFERS.slots, known), address(BUFFERS.slots, offset)], accumulate: 0, zeroed: [], rows: (valueBytes[value] ?? 0) / 16 });
+      pool.give(offset, true);
+    };
+    for (let i = plans.length - 1; i >= 0 && !forwardOnly; i--) {
+      const { call, backward, remat } = plans[i] as CallPlan;
+      if (!backward) {
+        const y = call.results.map((r) => cotangent.get(r));
+        call.results.forEach((r) => cotangent.delete(r));
+        const x = call.residual === null ? undefined : call.arguments[call.residual];
+        // dropped: the residual gradient passes as it is
+        if (call.unit && x?.kind === 'value' && y[0] !== undefined) contribute(x.value, y[0]);
+        top = marks[i] ?? top;
+        continue;
+      }
+      let { base, layout: shape } = kept[i] as { base: number; layout: CallLayout };
+      if (remat) {
+        shape = layout(call.forward, keptSlots(call, backward));
+        base = top;
+        const result = top + shape.savedBytes;
+        const results = call.results.map((_, k) => address(BUFFERS.stack, result + call.results.slice(0, k).reduce((n, q) => n + (valueBytes[q] ?? 0), 0)));
+        const frameBase = result + call.results.reduce((n, r) => n + (valueBytes[r] ?? 0), 0);
+        peak = Math.max(peak, frameBase + shape.frameBytes);
+        calls.push({ fn: call.forward, call: i, phase: 'again', slots: forwardSlots(call, shape, base, frameBase, results), accumulate: 0, zeroed: [], rows: 0 });
+        top += shape.savedBytes;
+      }
+      const linked = linkBackward(call, backward, base, shape);
+      peak = Math.max(peak, top + linked.frameBytes);
+      calls.push({ fn: backward.function, call: i, phase: 'backward', slots: linked.slots, accumulate: linked.accumulate, zeroed: linked.zeroed, rows: 0 });
+      for (const { value, offset } of linked.gradients) contribute(value, offset);
+      top = marks[i] ?? top;
+    }
+
+    function linkBackward(call: CallDecl, backward: BackwardDecl, base: number, shape: CallLayout) {
+      const fn = functionOf(backward.function);
+      const forward = functionOf(call.forward);
+      const saves = forward.results.filter((r) => r.role === 'save');
+      const own = layout(backward.function, new Set());
+      const slots = fn.slots.map((_, s) => ((own.frame[s] ?? -1) >= 0 ? address(BUFFERS.stack, top + (own.frame[s] ?? 0)) : -1));
+      const consumed = new Set<number>();
+      // `sources` and `params` run side by side, but that the seed of the loss became a scalar
+      fn.params.forEach((p, k) => {
+        const source = backward.sources[k];
+        if (!source || p.role === 'scalar') return;
+        if (source.from === 'argument') slots[p.slot] = resolve(call, source.index);
+        else if (source.from === 'cotangent') slots[p.slot] = address(BUFFERS.slots, cotangent.get(call.results[source.index] ?? -1) ?? -1);
+        else {
+          const slot = saves[source.index]?.slot ?? -1;
+          const offset = shape.saved[slot] ?? -1;
+          const argument = forward.params.findIndex((q) => q.slot === slot);
+          const result = forward.results.filter((r) => r.role === 'value').findIndex((r) => r.slot === slot);
+          slots[p.slot] = offset >= 0 ? address(BUFFERS.stack, base + offset) : argument >= 0 ? resolve(call, argument) : (at[call.results[result] ?? -1] ?? -1);
+        }
+      });
+      let accumulate = 0;
+      let bit = 0;
+      const zeroed: number[] = [];
+      const gradients: { value: number; offset: number }[] = [];
+      fn.results.forEach((r, k) => {
+        const arg = call.arguments[backward.gradientOf[k] ?? -1];
+        if (arg?.kind === 'param') {
+          slots[r.slot] = placement.gradients[arg.param] ?? -1;
+          const scatters = fn.dispatches.some((d) => d.clears === r.slot);
+          if (written.has(arg.param) || touched.has(arg.param)) accumulate |= 2 ** bit;
+          else if (scatters) {
+            zeroed.push(arg.param);
+            accumulate |= 2 ** bit;
+          }
+          bit++;
+          touched.add(arg.param);
+        } else if (arg?.kind === 'value') {
+          const over = fn.inplace[k];
+          const source = over === null || over === undefined ? undefined : backward.sources[over];
+          if (source?.from === 'cotangent') {
+            const value = call.results[source.index] ?? -1;
+            consumed.add(value);
+            gradients.push({ value: arg.value, offset: cotangent.get(value) ?? -1 });
+          } else {
+            const offset = pool.take(valueBytes[arg.value] ?? 0);
+            slots[r.slot] = address(BUFFERS.slots, offset);
+            gradients.push({ value: arg.value, offset });
+          }
+        }
+      });
+      for (const r of call.results) {
+        const offset = cotangent.get(r);
+        if (offset !== undefined && !consumed.has(r)) pool.give(offset, true);
+        cotangent.delete(r);
+      }
+      return { slots, accumulate, zeroed, gradients, frameBytes: own.frameBytes };
+    }
+
+    const ran = plans.filter((p) => p.backward !== null).map((p) => p.call.site);
+    return { calls, savedBytes: saved, stackBytes: peak, slotBytes: pool.bytes(), touched, kept: ran, frontier: ran[0] ?? null };
+  };
+
+  const everything = link(new Map());
+  const units = program.calls.filter((c) => c.unit).map((c) => c.site);
+  const nothing = link(new Map(units.map((u) => [u, 'dropped' as const])));
+  const evaluation = link(new Map(), { forwardOnly: true });
+  return {
+    link,
+    bounds: {
+      stackBytes: Math.max(everything.stackBytes, nothing.stackBytes, evaluation.stackBytes),
+      // transient residuals are most when nothing is kept, cotangents when everything is
+      slotBytes: Math.max(everything.slotBytes, evaluation.slotBytes) + nothing.slotBytes,
+    },
+  };
+}
+
+/** Fixed places of equal size that come and go: residuals nobody keeps, cotangents. */
+function slotPool() {
+  const free = new Map<number, number[]>();
+  const sizeOf = new Map<number, number>();
+  let end = 0;
+  return {
+    take(bytes: number): number {
+      const known = free.get(bytes)?.pop();
+      if (known !== undefined) return known;
+      const offset = end;
+      end += bytes;
+      sizeOf.set(offset, bytes);
+      return offset;
+    },
+    give(offset: number, owned: boolean): void {
+      if (!owned) return;
+      const bytes = sizeOf.get(offset) ?? 0;
+      const list = free.get(bytes) ?? [];
+      list.push(offset);
+      free.set(bytes, list);
+    },
+    bytes: () => end,
+  };
+}

@@ -1,0 +1,48 @@
+/** @file Pipelines and bind groups: created once, looked up by what they bind. */
+
+import { EbbError } from '../errors.ts';
+import type { PipelineDecl } from './program.ts';
+
+export interface Pipeline {
+  readonly decl: PipelineDecl;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  /** For each storage binding: whether its offset is given at dispatch. */
+  readonly dynamic: readonly boolean[];
+  readonly groups: Map<string, GPUBindGroup>;
+}
+
+/** Compiles all pipelines side by side. @throws EbbError with the shader's name and the driver's words. */
+export async function createPipelines(device: GPUDevice, decls: readonly PipelineDecl[]): Promise<Pipeline[]> {
+  return Promise.all(decls.map((decl) => createPipeline(device, decl)));
+}
+
+async function createPipeline(device: GPUDevice, decl: PipelineDecl): Promise<Pipeline> {
+  let left = device.limits.maxDynamicStorageBuffersPerPipelineLayout;
+  const dynamic = decl.moves.map((moves) => moves && left-- > 0);
+  const storage = 0x4; // GPUShaderStage.COMPUTE
+  const layout = device.createBindGroupLayout({
+    entries: [
+      { binding: 0, visibility: storage, buffer: { type: 'uniform', hasDynamicOffset: true } },
+      ...decl.access.map((access, i): GPUBindGroupLayoutEntry => ({
+        binding: i + 1,
+        visibility: storage,
+        buffer: { type: access === 'read' ? 'read-only-storage' : 'storage', hasDynamicOffset: dynamic[i] ?? false },
+      })),
+    ],
+  });
+  const module = device.createShaderModule({ label: decl.name, code: decl.wgsl });
+  try {
+    const pipeline = await device.createComputePipelineAsync({
+      label: decl.name,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: 'main' },
+    });
+    return { decl, pipeline, layout, dynamic, groups: new Map() };
+  } catch (error) {
+    const info = await module.getCompilationInfo().catch(() => null);
+    const lines = decl.wgsl.split('\n');
+    const detail = info?.messages.map((m) => `${m.lineNum}: ${m.message} | ${lines[m.lineNum - 1]?.trim() ?? ''}`).join('; ');
+    throw new EbbError(`kernel ${decl.name} does not compile on this device: ${detail || (error instanceof Error ? error.message : String(error))}`);
+  }
+}

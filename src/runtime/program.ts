@@ -1,0 +1,155 @@
+/** @file A compiled model as plain data: what the runtime needs to run any pattern of it, and nothing of the compiler. */
+
+/** Version of this schema; others are refused by name. */
+export const PROGRAM_VERSION = 1;
+
+/** Product of numbers and run-time dimensions, times `bytes`. */
+export interface Extent {
+  readonly of: readonly (number | string)[];
+  readonly bytes: number;
+}
+
+export interface GridAxis {
+  readonly of: readonly (number | string)[];
+  readonly per: number;
+}
+
+export interface PipelineDecl {
+  readonly name: string;
+  readonly wgsl: string;
+  readonly access: readonly ('read' | 'read_write')[];
+  /** Bindings whose range moves from call to call. */
+  readonly moves: readonly boolean[];
+  readonly features: readonly string[];
+}
+
+/** A value of a function that lies in a buffer; parameters first, in their order (scalars have no bytes). */
+export interface SlotDecl {
+  readonly name: string;
+  readonly extent: Extent;
+  /** First and last dispatch that touches it. */
+  readonly live: readonly [number, number];
+  /** Another slot whose bytes these are. */
+  readonly alias?: number;
+}
+
+/** flops · B^batch · T^length. */
+export interface FlopTerm {
+  readonly batch: number;
+  readonly length: number;
+  readonly flops: number;
+}
+
+export interface DispatchDecl {
+  readonly pipeline: number;
+  readonly slots: readonly number[];
+  readonly grid: readonly [GridAxis, GridAxis, GridAxis];
+  /** FLOPs of the group at any batch and length. */
+  readonly flops: readonly FlopTerm[];
+  /** Slot that has to be zero before, if its gradient is written rather than added to. */
+  readonly clears?: number;
+}
+
+export interface ScalarDecl {
+  readonly name: string;
+  readonly dtype: 'f32' | 'i32' | 'u32';
+  readonly word: number;
+}
+
+export type ParamRole = 'value' | 'weight' | 'input' | 'scalar' | 'saved' | 'cotangent' | 'state';
+
+export interface FunctionDecl {
+  readonly name: string;
+  readonly params: readonly { readonly role: ParamRole; readonly slot: number }[];
+  readonly slots: readonly SlotDecl[];
+  readonly scalars: readonly ScalarDecl[];
+  readonly dispatches: readonly DispatchDecl[];
+  readonly results: readonly { readonly role: 'value' | 'save' | 'grad' | 'update'; readonly slot: number; readonly of?: number }[];
+  /** For each result: the parameter whose slot it overwrites, if any. */
+  readonly inplace: readonly (number | null)[];
+}
+
+/** Where a backward's parameter comes from: an argument of the call, a saved result of its forward, a cotangent of a result. */
+export interface SourceDecl {
+  readonly from: 'argument' | 'save' | 'cotangent';
+  readonly index: number;
+}
+
+export interface BackwardDecl {
+  /** Cotangents that arrive and gradients that are wanted, as bits: the key of the form. */
+  readonly key: string;
+  readonly function: number;
+  readonly sources: readonly SourceDecl[];
+  /** For each result: the call's argument it is the gradient of. */
+  readonly gradientOf: readonly number[];
+}
+
+export type ArgumentDecl =
+  | { readonly kind: 'value'; readonly value: number }
+  | { readonly kind: 'param'; readonly param: number }
+  | { readonly kind: 'input'; readonly input: number }
+  | { readonly kind: 'state'; readonly state: number }
+  | { readonly kind: 'scalar'; readonly name: string };
+
+export interface CallDecl {
+  readonly site: string;
+  readonly unit: boolean;
+  readonly forward: number;
+  readonly arguments: readonly ArgumentDecl[];
+  /** Ids of the values it makes. */
+  readonly results: readonly number[];
+  readonly backwards: readonly BackwardDecl[];
+  /** For units: which argument the branch is added to. */
+  readonly residual: number | null;
+}
+
+export interface ValueDecl {
+  readonly name: string;
+  readonly extent: Extent;
+}
+
+export interface InputDecl {
+  readonly name: string;
+  readonly dtype: 'i32' | 'f32' | 'u32';
+  readonly extent: Extent;
+}
+
+export interface ParamInfo {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  /** Bytes on the device. */
+  readonly bytes: number;
+  readonly trainable: boolean;
+  /** A computed table, not a weight. */
+  readonly table: boolean;
+}
+
+/** Parameters that always get their gradients together, laid side by side; those under weight decay first. */
+export interface ParamGroup {
+  readonly name: string;
+  readonly params: readonly number[];
+}
+
+export interface Program {
+  readonly version: number;
+  readonly dims: readonly { readonly name: string; readonly bound: number }[];
+  readonly pipelines: readonly PipelineDecl[];
+  readonly functions: readonly FunctionDecl[];
+  readonly calls: readonly CallDecl[];
+  readonly values: readonly ValueDecl[];
+  readonly inputs: readonly InputDecl[];
+  readonly states: readonly { readonly name: string; readonly extent: Extent }[];
+  readonly params: readonly ParamInfo[];
+  /** Values that main returns; the loss first in a training program. */
+  readonly results: readonly number[];
+  /** Update functions by name (`sqnorm`, `clip`, `adamw`, `sgd`), over `N` rows of four. */
+  readonly updates: Readonly<Record<string, number>>;
+}
+
+export const PARAM_WORDS = 64;
+export const ACCUMULATE_WORD = 7;
+
+export function extentBytes(extent: Extent, sizes: Readonly<Record<string, number>>): number {
+  return extent.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)), extent.bytes);
+}

@@ -1,0 +1,121 @@
+/** @file Which buffer every lasting tensor lies in: parameters, gradients and optimizer state by group, inputs, caches. */
+
+import { EbbError } from '../errors.ts';
+import { aligned } from './layout.ts';
+import { type Address, address, FIRST_OTHER, type Placement } from './link.ts';
+import { extentBytes, type ParamGroup, type Program } from './program.ts';
+
+export interface GroupPlace {
+  readonly params: readonly number[];
+  /** Buffers of the parameters, their gradients and the optimizer's moments: the same offset in each. */
+  readonly page: number;
+  readonly offset: number;
+  readonly bytes: number;
+  /** Bytes at the front that are under weight decay. */
+  readonly decayBytes: number;
+}
+
+export interface StoragePlan {
+  /** Bytes of each page of trainable parameters, and of each page of frozen ones. */
+  readonly trainablePages: readonly number[];
+  readonly frozenPages: readonly number[];
+  readonly groups: readonly GroupPlace[];
+  readonly placement: Placement;
+  readonly inputBytes: number;
+  readonly stateBytes: number;
+}
+
+export interface StorageLimits {
+  readonly maxBufferSize: number;
+  readonly maxStorageBufferBindingSize: number;
+}
+
+/** Parameters used by the same calls get their gradients together: one group, one dispatch of the optimizer. */
+export function paramGroups(program: Program): ParamGroup[] {
+  const users = program.params.map((): string[] => []);
+  for (const call of program.calls) for (const a of call.arguments) if (a.kind === 'param') users[a.param]?.push(call.site);
+  const groups = new Map<string, number[]>();
+  program.params.forEach((p, i) => {
+    if (!p.trainable) return;
+    const key = (users[i] ?? []).join('+');
+    groups.set(key, [...(groups.get(key) ?? []), i]);
+  });
+  return [...groups].map(([name, params]) => ({ name, params }));
+}
+
+/** Ranges of a group are whole multiples of this, so that its squared norm splits into 64 equal parts of rows of four. */
+const GROUP_ALIGNMENT = 1024;
+
+/** Page kinds of a trainable page, in the order of their buffer ids. */
+export const PAGE_KINDS = ['params', 'gradients', 'm', 'v'] as const;
+
+/** Buffer id of a trainable page. */
+export function trainableBuffer(page: number, kind: number): number {
+  return FIRST_OTHER + page * PAGE_KINDS.length + kind;
+}
+
+/** Lays out everything that lives longer than a step. @param decays which parameters are under weight decay */
+export function planStorage(program: Program, sizes: Readonly<Record<string, number>>, limits: StorageLimits, decays: (param: number) => boolean): StoragePlan {
+  const pageLimit = limits.maxBufferSize - (limits.maxBufferSize % 256);
+  const check = (name: string, bytes: number): void => {
+    if (bytes > limits.maxStorageBufferBindingSize)
+      throw new EbbError(`${name} takes ${bytes} bytes, and this device binds at most ${limits.maxStorageBufferBindingSize} at once; choose an adapter with a larger maxStorageBufferBindingSize or a smaller model`);
+  };
+  const params: Address[] = program.params.map(() => -1);
+  const gradients: (Address | null)[] = program.params.map(() => null);
+  const trainablePages: number[] = [];
+  const groups = paramGroups(program).map(({ params: members }): GroupPlace => {
+    const ordered = [...members.filter(decays), ...members.filter((i) => !decays(i))];
+    const offsets: number[] = [];
+    let end = 0;
+    let decayBytes = 0;
+    for (const i of ordered) {
+      const info = program.params[i];
+      const bytes = info?.bytes ?? 0;
+      check(info?.name ?? '', bytes);
+      offsets.push(end);
+      end += aligned(bytes);
+      if (decays(i)) decayBytes = end;
+    }
+    const bytes = Math.ceil(end / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
+    check(`parameters of ${program.params[members[0] ?? 0]?.name ?? 'a group'}`, bytes);
+    let page = trainablePages.length - 1;
+    if (page < 0 || (trainablePages[page] ?? 0) + bytes > pageLimit) {
+      trainablePages.push(0);
+      page++;
+    }
+    const offset = trainablePages[page] ?? 0;
+    trainablePages[page] = offset + bytes;
+    ordered.forEach((i, k) => {
+      params[i] = address(trainableBuffer(page, 0), offset + (offsets[k] ?? 0));
+      gradients[i] = address(trainableBuffer(page, 1), offset + (offsets[k] ?? 0));
+    });
+    return { params: ordered, page, offset, bytes, decayBytes };
+  });
+  const frozenPages: number[] = [];
+  const firstFrozen = trainableBuffer(trainablePages.length, 0);
+  program.params.forEach((p, i) => {
+    if (p.trainable) return;
+    check(p.name, p.bytes);
+    const bytes = aligned(p.bytes);
+    let page = frozenPages.length - 1;
+    if (page < 0 || (frozenPages[page] ?? 0) + bytes > pageLimit) {
+      frozenPages.push(0);
+      page++;
+    }
+    params[i] = address(firstFrozen + page, frozenPages[page] ?? 0);
+    frozenPages[page] = (frozenPages[page] ?? 0) + bytes;
+  });
+  const lay = (extents: readonly number[], buffer: number): { addresses: Address[]; bytes: number } => {
+    let end = 0;
+    const addresses = extents.map((bytes) => {
+      const at = address(buffer, end);
+      end += aligned(bytes);
+      return at;
+    });
+    return { addresses, bytes: end };
+  };
+  const inputs = lay(program.inputs.map((x) => extentBytes(x.extent, sizes)), 2);
+  const states = lay(program.states.map((x) => extentBytes(x.extent, sizes)), 4);
+  return { trainablePages, frozenPages, groups, placement: { params, gradients, states: states.addresses, inputs: inputs.addresses }, inputBytes: inputs.bytes, stateBytes: states.bytes };
+}

@@ -1,0 +1,143 @@
+/** @file The functions a model is written with. Tensors are IR values; every function takes and returns them. */
+
+import { EbbError } from '../errors.ts';
+import { shapeToAttr } from '../ir/define.ts';
+import type { Dim, Value } from '../ir/types.ts';
+import { type AdapterSpec, activeTrace, param, recordOne, record, scalar } from './context.ts';
+
+export type Tensor = Value;
+
+const binary = (name: string) => (x: Tensor, y: Tensor | number): Tensor => recordOne(name, [x, lift(y)]);
+const unary = (name: string) => (x: Tensor): Tensor => recordOne(name, [x]);
+
+/** A number as a scalar tensor. */
+export function lift(x: Tensor | number): Tensor {
+  return typeof x === 'number' ? activeTrace().b.constant(x) : x;
+}
+
+export const add = binary('add');
+export const sub = binary('sub');
+export const mul = binary('mul');
+export const div = binary('div');
+export const exp = unary('exp');
+export const tanh = unary('tanh');
+export const neg = unary('neg');
+export const sigmoid = unary('sigmoid');
+export const silu = unary('silu');
+export const relu = unary('relu');
+export const gelu = unary('gelu');
+export const geluTanh = unary('gelu_tanh');
+export const softmax = unary('softmax');
+export const stopGradient = unary('stop_gradient');
+/** silu(gate)·up. */
+export const swiglu = (gate: Tensor, up: Tensor): Tensor => recordOne('swiglu', [gate, up]);
+
+export function reshape(x: Tensor, shape: readonly Dim[]): Tensor {
+  return recordOne('reshape', [x], { shape: shapeToAttr(shape) });
+}
+export function transpose(x: Tensor, perm: readonly number[]): Tensor {
+  return recordOne('transpose', [x], { perm });
+}
+export function slice(x: Tensor, axis: number, start: number, size: number): Tensor {
+  return recordOne('slice', [x], { axis, start, size });
+}
+export function concat(parts: readonly Tensor[], axis: number): Tensor {
+  return recordOne('concat', parts, { axis });
+}
+/** Σ over `axes`, which stay with size 1. */
+export function sum(x: Tensor, axes: readonly number[]): Tensor {
+  return recordOne('reduce_sum', [x], { axes });
+}
+
+/** x·w with w [in, out]; `transposed`: w [out, in]. x is [..., in]. */
+export function matmul(x: Tensor, w: Tensor, transposed = false): Tensor {
+  return recordOne('dot', [x, w], transposed ? { tb: true } : {});
+}
+
+export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
+  return recordOne('rms_norm', [x, weight], { eps }, 'h');
+}
+export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
+  return recordOne('layer_norm', [x, weight, bias], { eps }, 'h');
+}
+/** Rows of `table` [V, …] at i32 `ids`. */
+export function embedding(table: Tensor, ids: Tensor): Tensor {
+  return recordOne('gather', [table, ids]);
+}
+
+export interface AttentionOptions {
+  readonly scale: number;
+  readonly causal: boolean;
+  /** Keys further back than this are not seen. */
+  readonly window?: number;
+  /** Scores s become softCap·tanh(s/softCap). */
+  readonly softCap?: number;
+  /** Segment of each query and key, i32 [B, T] and [B, S]; 0 is padding. */
+  readonly segments: readonly [Tensor, Tensor];
+}
+
+/** q [B, T, H, D], k and v [B, S, Hkv, D] → [B, T, H, D]. */
+export function attention(q: Tensor, k: Tensor, v: Tensor, { segments, ...rest }: AttentionOptions): Tensor {
+  const attrs = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as Record<string, number | boolean>;
+  const [out] = record('attention', [q, k, v, ...segments, scalar('position', 'i32')], attrs, ['o', 'lse']);
+  if (!out) throw new EbbError('attention has no result');
+  return out;
+}
+
+/** Rotary embedding of x [B, T, H, D] by tables cos, sin [positions, D/2]. */
+export function rope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  return recordOne('rope', [x, cos, sin, scalar('position', 'i32')]);
+}
+
+/** i32 [T]: position, position + 1, … for tokens [B, T]. */
+export function positionsOf(tokens: Tensor, position: Tensor): Tensor {
+  const shape = shapeToAttr([tokens.type.shape[1] ?? 1]);
+  return recordOne('add', [recordOne('iota', [], { shape, axis: 0 }), position]);
+}
+
+/** Writes x [B, T, …] into `cache` [B, capacity, …] at the call's position, in place; the whole cache. */
+export function cacheWrite(cache: Tensor, x: Tensor): Tensor {
+  return recordOne('cache_write', [cache, x, scalar('position', 'i32')]);
+}
+
+/** Mean of −log softmax(logits)[target] over the targets that are not negative; f32[]. */
+export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+  const losses = recordOne('cross_entropy', [logits, targets], {}, 'losses');
+  const axes = losses.type.shape.map((_, i) => i);
+  const counted = recordOne('select', [recordOne('ge', [targets, activeTrace().b.constant(0, 'i32')]), lift(1), lift(0)]);
+  const count = recordOne('reduce_sum', [counted], { axes }, 'count');
+  const total = recordOne('reduce_sum', [losses], { axes }, 'total_loss');
+  return recordOne('reshape', [div(total, recordOne('max', [count, lift(1)]))], { shape: [] }, 'loss');
+}
+
+/** Zero with probability `rate`, else x/(1−rate); the same numbers again in a recomputed forward. */
+export function dropout(x: Tensor, rate: number): Tensor {
+  if (rate === 0) return x;
+  return recordOne('dropout', [x, scalar('seed', 'u32')], { rate, site: activeTrace().site++ });
+}
+
+export interface LinearOptions {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly bias?: boolean;
+  /** `out,in` as torch's Linear stores it, or `in,out` as GPT-2's Conv1D does. */
+  readonly layout?: 'out,in' | 'in,out';
+}
+
+/** A linear layer with parameters `<name>.weight` and `<name>.bias`, and the adapter that the compile options put on it. */
+export function linear(name: string, x: Tensor, options: LinearOptions): Tensor {
+  const { inputs, outputs, bias = false, layout = 'out,in' } = options;
+  const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs]);
+  const short = name.split('.').at(-1) ?? 'y';
+  let y = recordOne('dot', [x, weight], layout === 'out,in' ? { tb: true } : {}, short);
+  if (bias) y = add(y, param(`${name}.bias`, [outputs], { init: { kind: 'constant', value: 0 } }));
+  const adapter = activeTrace().options.adapter?.(name);
+  return adapter ? add(y, lora(name, x, options, adapter)) : y;
+}
+
+function lora(name: string, x: Tensor, { inputs, outputs }: LinearOptions, { rank, scale, dropout: rate }: AdapterSpec): Tensor {
+  const a = param(`${name}.lora_A.weight`, [rank, inputs], { init: { kind: 'normal', std: 1 / Math.sqrt(3 * inputs) } });
+  const b = param(`${name}.lora_B.weight`, [outputs, rank], { init: { kind: 'constant', value: 0 } });
+  const low = recordOne('dot', [dropout(x, rate), a], { tb: true }, 'low');
+  return mul(recordOne('dot', [low, b], { tb: true }, 'delta'), scale);
+}

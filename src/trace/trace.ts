@@ -1,0 +1,147 @@
+/** @file Traces a model definition into a module: `@main` calls functions outlined by structure, one for all equal layers. */
+
+import { EbbError } from '../errors.ts';
+import { type FuncBuilder, nameScope, type NameScope } from '../ir/builder.ts';
+import { printFunc } from '../ir/print.ts';
+import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
+import { type ParamDecl, type Region, type TraceOptions, withTrace, input } from './context.ts';
+
+/** A model: its inputs and how it is built of them. `build` returns the loss (f32[]) first for training, any values otherwise. */
+export interface ModelDefinition {
+  readonly inputs: Readonly<Record<string, Type>>;
+  readonly build: (inputs: Readonly<Record<string, Value>>) => Value | readonly Value[];
+}
+
+export interface TracedModel {
+  /** Functions, `main` last. Main is calls only. */
+  readonly module: Module;
+  readonly params: readonly ParamDecl[];
+  /** Names of the units, in the order they run. */
+  readonly units: readonly string[];
+}
+
+interface Segment {
+  readonly site: string;
+  readonly unit: boolean;
+  readonly ops: readonly Op[];
+}
+
+/** Regions and the trunk between them, in order; a stretch of trunk without a name is called `trunk.<n>`. */
+function segmentsOf(ops: readonly Op[], regions: readonly Region[]): Segment[] {
+  const segments: Segment[] = [];
+  let at = 0;
+  let unnamed = 0;
+  const trunk = (to: number): void => {
+    if (to > at) segments.push({ site: `trunk.${unnamed++}`, unit: false, ops: ops.slice(at, to) });
+  };
+  for (const region of regions) {
+    trunk(region.from);
+    segments.push({ site: region.site, unit: region.unit, ops: ops.slice(region.from, region.to) });
+    at = region.to;
+  }
+  trunk(ops.length);
+  return segments;
+}
+
+interface Outlined {
+  readonly func: Func;
+  readonly args: readonly Value[];
+  readonly results: readonly Value[];
+}
+
+const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'scalar'];
+
+/** Constants made in another segment are copied into the one that reads them. */
+function withConstants(segment: Segment, constants: ReadonlyMap<Value, Op>): readonly Op[] {
+  const own = new Set(segment.ops.flatMap((op) => op.results));
+  const missing = new Set(segment.ops.flatMap((op) => op.operands).filter((v) => constants.has(v) && !own.has(v)));
+  return [...[...missing].flatMap((v) => constants.get(v) ?? []), ...segment.ops];
+}
+
+function outlineSegment(segment: Segment, ops: readonly Op[], roles: ReadonlyMap<Value, Role>, usedLater: (v: Value) => boolean): Outlined {
+  const own = new Set(ops.flatMap((op) => op.results));
+  const reads = [...new Set(ops.flatMap((op) => op.operands))].filter((v) => !own.has(v));
+  const args = ARGUMENT_ORDER.flatMap((role) => reads.filter((v) => (roles.get(v) ?? 'value') === role));
+  const results = segment.ops.flatMap((op) => op.results).filter(usedLater);
+  const scope = nameScope();
+  const renamed = new Map<Value, Value>();
+  const rename = (v: Value, hint: string): Value => {
+    const copy: Value = { ...v, name: scope.unique(hint) };
+    renamed.set(v, copy);
+    return copy;
+  };
+  const params: Param[] = args.map((v) => {
+    const role = roles.get(v) ?? 'value';
+    return { value: rename(v, role === 'weight' ? weightHint(v.name) : role === 'value' ? 'x' : v.name), role };
+  });
+  const body = ops.map((op): Op => ({
+    ...op,
+    operands: op.operands.map((v) => renamed.get(v) ?? v),
+    results: op.results.map((v) => rename(v, v.name.replace(/_\d+$/, ''))),
+  }));
+  const returned: Result[] = results.map((v) => ({ value: renamed.get(v) ?? v, role: 'value' }));
+  return { func: { name: segment.site, params, ops: body, results: returned }, args, results };
+}
+
+/** `model.layers.3.self_attn.q_proj.weight` → `q_proj`. */
+function weightHint(name: string): string {
+  const parts = name.split('.').filter((p) => p !== 'weight' && !/^\d+$/.test(p));
+  const last = parts.at(-1) ?? 'w';
+  return last === 'lora_A' || last === 'lora_B' ? `${parts.at(-2) ?? 'w'}.${last}` : last;
+}
+
+/** The function's text without its name and source lines: equal texts are one function. */
+function structureKey(func: Func): string {
+  return printFunc({ ...func, name: '' });
+}
+
+function functionName(site: string, scope: NameScope): string {
+  return scope.unique(site.replace(/^.*\./, (prefix) => (/^trunk\./.test(prefix) ? 'trunk' : '')) || 'func');
+}
+
+/** Traces `definition`. @throws EbbError for misuse, with the line of the definition where there is one. */
+export function traceModel(definition: ModelDefinition, options: TraceOptions): TracedModel {
+  const { result, trace } = withTrace(options, () => {
+    const inputs = Object.fromEntries(Object.entries(definition.inputs).map(([name, type]) => [name, input(name, type)]));
+    const built = definition.build(inputs);
+    return Array.isArray(built) ? (built as readonly Value[]) : [built as Value];
+  });
+  const main = finishMain(trace.b, result);
+  const roles = new Map<Value, Role>(main.params.map((p) => [p.value, p.role]));
+  const constants = new Map(main.ops.filter((op) => op.name === 'constant').flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+  const segments = segmentsOf(main.ops, trace.regions).filter((s) => s.ops.some((op) => op.name !== 'constant'));
+  const prepared = segments.map((segment) => ({ segment, ops: withConstants(segment, constants) }));
+  const returned = new Set(result);
+  const funcs = new Map<string, Func>();
+  const scope = nameScope();
+  const calls: Op[] = [];
+  prepared.forEach(({ segment, ops }, i) => {
+    const later = new Set(prepared.slice(i + 1).flatMap((p) => p.ops.flatMap((op) => op.operands)));
+    const outlined = outlineSegment(segment, ops, roles, (v) => (later.has(v) && !constants.has(v)) || returned.has(v));
+    const key = structureKey(outlined.func);
+    let func = funcs.get(key);
+    if (!func) {
+      func = { ...outlined.func, name: functionName(segment.site, scope) };
+      funcs.set(key, func);
+    }
+    calls.push({ name: 'call', operands: outlined.args, attrs: { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}) }, results: outlined.results });
+  });
+  const read = new Set(calls.flatMap((op) => op.operands));
+  const module: Module = {
+    dims: options.dims,
+    funcs: [...funcs.values(), { name: 'main', params: main.params.filter((p) => p.role === 'input' || read.has(p.value)), ops: calls, results: main.results }],
+  };
+  return { module, params: [...trace.params.values()], units: trace.regions.filter((r) => r.unit).map((r) => r.site) };
+}
+
+function finishMain(b: FuncBuilder, results: readonly Value[]): Func {
+  const func = b.finish('main', results.map((value) => ({ value, role: 'value' })));
+  if (func.ops.length === 0) throw new EbbError('the model records no operation; build must return a value computed from its inputs');
+  return func;
+}
+
+export function mainOf(module: Module): Func {
+  const main = module.funcs.find((f) => f.name === 'main');
+  if (!main) throw new EbbError('the module has no @main');
+  return main;
+}

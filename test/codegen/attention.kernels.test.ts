@@ -1,0 +1,36 @@
+/** @file Attention kernels on an adapter against plain loops. */
+
+import { attentionSchedule, type AttentionSchedule } from '../../src/codegen/kernel/attention.ts';
+import { expectAttention } from '../support/attentionRun.ts';
+import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
+import { runKernel } from '../support/runKernel.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+
+let opened: TestDevice;
+beforeAll(async () => {
+  opened = await openTestDevice();
+});
+afterAll(() => opened.device.destroy());
+
+it.each(Object.entries(ATTENTION_CASES))(
+  'attends and differentiates: %s',
+  async (name, c) => {
+    const schedules = Object.values(attentionSchedules(c.headDim, opened.traits.subgroupSize));
+    const index = Object.keys(ATTENTION_CASES).indexOf(name);
+    // each case on two schedules, so that the table covers all without compiling every pair
+    for (const schedule of [schedules[index % schedules.length], schedules[(index + 3) % schedules.length]]) {
+      await expectAttention(c, schedule as AttentionSchedule, (kernel, run) => runKernel(opened.device, kernel, run));
+    }
+  },
+  120_000,
+);
+
+it('attends with the default schedule of this device at a real head size', async () => {
+  const c = { batch: 2, queries: 37, keys: 37, heads: 3, kvHeads: 1, headDim: 64, causal: true };
+  const schedule = attentionSchedule('keyGradient', opened.traits, {
+    rows: c.keys,
+    others: c.queries,
+    headDim: c.headDim,
+  });
+  await expectAttention(c, schedule, (kernel, run) => runKernel(opened.device, kernel, run));
+}, 120_000);

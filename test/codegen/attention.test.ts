@@ -1,0 +1,86 @@
+/** @file Attention kernels on the interpreter against plain loops. */
+
+import fc from 'fast-check';
+import { type AttentionKernel, attentionSchedule } from '../../src/codegen/kernel/attention.ts';
+import { expectAttention } from '../support/attentionRun.ts';
+import { interpretRun } from '../support/interpretRun.ts';
+import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
+
+const SUBGROUP = 4;
+const run = async (...args: Parameters<typeof interpretRun>): Promise<ReturnType<typeof interpretRun>> =>
+  interpretRun(args[0], args[1], SUBGROUP);
+
+describe.each(Object.entries(ATTENTION_CASES))('attention, %s', (_name, c) => {
+  it.each(Object.entries(attentionSchedules(c.headDim, SUBGROUP)))('%s', async (_schedule, schedule) => {
+    await expectAttention(c, schedule, run);
+  });
+  it('with fixed sizes', () =>
+    expectAttention(c, { kind: 'rows', lanes: 2, rows: 1, splits: 1, dimLanes: 1 }, run, true));
+});
+
+it('attends over random shapes with random masks', async () => {
+  const small = fc.integer({ min: 1, max: 7 });
+  const cases = fc.record({
+    batch: fc.integer({ min: 1, max: 2 }),
+    queries: small,
+    keys: small,
+    kvHeads: fc.integer({ min: 1, max: 2 }),
+    group: fc.integer({ min: 1, max: 2 }),
+    headDim: fc.integer({ min: 1, max: 18 }),
+    causal: fc.boolean(),
+    segments: fc.boolean(),
+    window: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+    position: fc.option(fc.integer({ min: 0, max: 5 }), { nil: undefined }),
+    softCap: fc.option(fc.constantFrom(0.5, 3), { nil: undefined }),
+    schedule: fc.nat(),
+  });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ group, schedule, window, position, softCap, ...c }) => {
+      const full = {
+        ...c,
+        heads: c.kvHeads * group,
+        ...(window === undefined ? {} : { window }),
+        ...(position === undefined ? {} : { position }),
+        ...(softCap === undefined ? {} : { softCap }),
+      };
+      const choices = Object.values(attentionSchedules(c.headDim, SUBGROUP));
+      await expectAttention(full, choices[schedule % choices.length] as (typeof choices)[number], run);
+    }),
+    { numRuns: 60 },
+  );
+}, 60_000);
+
+it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
+  'the default schedules for %s are valid and right',
+  async (kind) => {
+    const software = kind === 'lavapipe' || kind === 'swiftshader';
+    const device = {
+      kind,
+      subgroups: kind !== 'other',
+      subgroupSize: software ? SUBGROUP : null,
+      maxInvocations: 256,
+      maxWorkgroupStorage: 16384,
+    };
+    for (const kernel of ['forward', 'queryGradient', 'keyGradient'] satisfies AttentionKernel[]) {
+      for (const [rows, others, headDim] of [
+        [1, 512, 64],
+        [256, 256, 64],
+        [100, 100, 20],
+        [64, 64, 128],
+        [8, 8, 10],
+        [512, 512, 256],
+      ] as const) {
+        const schedule = attentionSchedule(kernel, device, { rows, others, headDim });
+        expect(schedule.lanes * schedule.splits * schedule.dimLanes).toBeLessThanOrEqual(256);
+        expect(schedule.rows).toBeGreaterThanOrEqual(1);
+        if (headDim < 100)
+          await expectAttention(
+            { batch: 1, queries: 3, keys: 5, heads: 2, kvHeads: 1, headDim, causal: true, position: 2 },
+            schedule,
+            run,
+          );
+      }
+    }
+  },
+  60_000,
+);

@@ -1,0 +1,83 @@
+/** @file Matmul kernels on an adapter against plain loops. */
+
+import fc from 'fast-check';
+import { matmul, type MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
+import { expectClose } from '../support/close.ts';
+import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
+import { type Layout, matmulData, matmulReference, matmulSpec } from '../support/matmulCase.ts';
+import { prepareKernel, runKernel } from '../support/runKernel.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+
+type Shape = readonly [number, number, number, number];
+let opened: TestDevice;
+beforeAll(async () => {
+  opened = await openTestDevice();
+});
+afterAll(() => opened.device.destroy());
+
+async function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, symbolic: boolean): Promise<void> {
+  const [batch, m, n, k] = shape;
+  const spec = matmulSpec(layout, { batch, m: symbolic ? 'M' : m, n, k });
+  const data = matmulData(shape);
+  const run = { params: Uint32Array.from(shape), dims: { M: m }, buffers: { ...data, out: data.out.fill(77) } };
+  const got = await runKernel(opened.device, matmul(spec, schedule), run);
+  expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 2e-5, `${layout} ${shape}`);
+}
+
+it.each(LAYOUTS)(
+  '%s multiplies with every schedule',
+  async (layout) => {
+    const shapes = MATMUL_SHAPES.slice(1);
+    // every schedule on another shape in every layout: drivers take most of the time to compile
+    for (const [index, schedule] of Object.values(matmulSchedules(opened.traits.subgroupSize)).entries()) {
+      await expectMatmul(
+        layout,
+        shapes[(index + 2 * LAYOUTS.indexOf(layout)) % shapes.length] as Shape,
+        schedule,
+        false,
+      );
+    }
+  },
+  120_000,
+);
+
+it.each(LAYOUTS)(
+  '%s multiplies with the default schedule of this device',
+  async (layout) => {
+    for (const [m, n, k] of [
+      [33, 40, 36],
+      [1, 24, 16],
+      [50, 8, 20],
+    ].filter((_, i) => i === 0 || i === LAYOUTS.indexOf(layout)) as [number, number, number][]) {
+      const schedule = defaultMatmulSchedule(
+        opened.traits,
+        { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' },
+        { m, n, k },
+      );
+      await expectMatmul(layout, [1, m, n, k], schedule, true);
+    }
+  },
+  120_000,
+);
+
+it('multiplies random shapes of a run-time size with one pipeline', async () => {
+  const schedule = defaultMatmulSchedule(opened.traits, { a: 'k', b: 'k' }, { m: 64, n: 20, k: 24 });
+  const kernel = matmul(matmulSpec('NT', { batch: 1, m: 'M', n: 20, k: 24 }), schedule);
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 0, max: 1000 }), async (m, seed) => {
+      const shape: Shape = [1, m, 20, 24];
+      const data = matmulData(shape, seed);
+      const prepared = await prepareKernel(opened.device, kernel, {
+        params: Uint32Array.from(shape),
+        dims: { M: m },
+        buffers: data,
+      });
+      await prepared.dispatch();
+      const out = (await prepared.read())['out'] as Float32Array;
+      prepared.destroy();
+      expectClose(out, matmulReference('NT', data.a, data.b, shape), 2e-5, `m = ${m}`);
+    }),
+    { numRuns: 8 },
+  );
+}, 120_000);

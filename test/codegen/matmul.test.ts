@@ -1,0 +1,136 @@
+/** @file Matmul kernels on the interpreter against plain loops, and the WGSL of one. */
+
+import fc from 'fast-check';
+import { matmul } from '../../src/codegen/kernel/matmul.ts';
+import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
+import { printWgsl } from '../../src/codegen/wgsl/print.ts';
+import { expectClose } from '../support/close.ts';
+import { interpretRun } from '../support/interpretRun.ts';
+import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
+import { type Layout, matmulData, matmulReference, matmulSpec } from '../support/matmulCase.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+
+type Shape = readonly [number, number, number, number];
+const SUBGROUP = 4;
+
+function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, symbols: string): void {
+  const [batch, m, n, k] = shape;
+  const size = (symbol: string, value: number): number | string => (symbols.includes(symbol) ? symbol : value);
+  const spec = matmulSpec(layout, { batch: size('B', batch), m: size('M', m), n: size('N', n), k: size('K', k) });
+  const data = matmulData(shape);
+  const got = interpretRun(
+    matmul(spec, schedule),
+    {
+      params: Uint32Array.from(shape),
+      dims: { B: batch, M: m, N: n, K: k },
+      buffers: { ...data, out: data.out.fill(77) },
+    },
+    SUBGROUP,
+  );
+  expectClose(
+    got['out'] as Float32Array,
+    matmulReference(layout, data.a, data.b, shape),
+    1e-5,
+    `${layout} ${shape} ${symbols}`,
+  );
+}
+
+describe.each(Object.entries(matmulSchedules(SUBGROUP)))('matmul, %s', (_name, schedule) => {
+  it.each(LAYOUTS)('%s multiplies every shape, sizes fixed', (layout) => {
+    for (const shape of MATMUL_SHAPES) expectMatmul(layout, shape, schedule, '');
+  });
+  it('multiplies with sizes known only at run time', () => {
+    for (const layout of LAYOUTS) expectMatmul(layout, [2, 5, 8, 7], schedule, 'BM');
+    expectMatmul('TN', [1, 8, 12, 9], schedule, 'K');
+    expectMatmul('NT', [1, 3, 6, 8], schedule, 'BMNK');
+  });
+  it('multiplies random shapes', () => {
+    const size = fc.integer({ min: 1, max: 18 });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...LAYOUTS),
+        size,
+        size,
+        size,
+        fc.subarray(['M', 'N', 'K']),
+        (layout, m, n, k, symbols) => expectMatmul(layout, [1, m, n, k], schedule, symbols.join('')),
+      ),
+      { numRuns: 12 },
+    );
+  });
+});
+
+it('gives a result of zeros when k is zero at run time', () => {
+  const { kind, ...rest } = matmulSchedules(null)['register, uniform A'] as MatmulSchedule;
+  const kernel = matmul(matmulSpec('TN', { batch: 1, m: 4, n: 4, k: 'K' }), { kind, ...rest });
+  const got = interpretRun(kernel, {
+    params: Uint32Array.from([1, 4, 4, 0]),
+    buffers: { a: new Float32Array(4), b: new Float32Array(4), out: new Float32Array(16).fill(7) },
+  });
+  expect(got['out']).toEqual(new Float32Array(16));
+});
+
+it('refuses columns that would race on a vec4 result', () => {
+  const schedule = { ...(matmulSchedules(null)['register, uniform A'] as MatmulSchedule), cols: 2 };
+  expect(() => matmul(matmulSpec('NN', { batch: 1, m: 4, n: 4, k: 4 }), schedule)).toThrow('multiple of 4 columns');
+});
+
+it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
+  'the default schedules for %s are valid and right',
+  (kind) => {
+    const subgroupSize = kind === 'lavapipe' || kind === 'swiftshader' ? SUBGROUP : null;
+    const device = { kind, subgroups: true, subgroupSize, maxInvocations: 256, maxWorkgroupStorage: 16384 };
+    for (const sizes of [
+      [1, 1536, 576],
+      [8, 576, 512],
+      [512, 8, 576],
+      [512, 576, 8],
+      [512, 512, 512],
+      [4096, 4096, 512],
+      [64, 64, 64],
+      [3, 5, 7],
+    ] as const) {
+      const [m, n, k] = sizes;
+      for (const layout of LAYOUTS) {
+        const schedule = defaultMatmulSchedule(
+          device,
+          { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' },
+          { m, n, k },
+        );
+        // the schedule of the large size, run on a small one
+        expectMatmul(layout, [1, Math.min(m, 5), Math.min(n, 12), Math.min(k, 9)], schedule, 'M');
+      }
+    }
+  },
+);
+
+it('prints the same readable WGSL', () => {
+  const spec = matmulSpec('NT', { batch: 1, m: 'M', n: 8, k: 8 });
+  const kernel = matmul(spec, {
+    kind: 'register',
+    lanes: [2, 1],
+    rows: 2,
+    cols: 4,
+    depth: 4,
+    kLanes: 1,
+    kFirst: false,
+    vectorA: true,
+    vectorB: true,
+  });
+  expect(printWgsl(kernel)).toBe(
+    printWgsl(
+      matmul(spec, {
+        kind: 'register',
+        lanes: [2, 1],
+        rows: 2,
+        cols: 4,
+        depth: 4,
+        kLanes: 1,
+        kFirst: false,
+        vectorA: true,
+        vectorB: true,
+      }),
+    ),
+  );
+  expect(printWgsl(kernel)).toMatchSnapshot();
+});

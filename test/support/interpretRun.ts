@@ -1,0 +1,17 @@
+/** @file Runs a kernel on the interpreter, after checking it, the way runKernel runs it on a device. */
+
+import { checkKernel, DEFAULT_LIMITS } from '../../src/codegen/kernel/check.ts';
+import { interpret } from '../../src/codegen/kernel/interpret.ts';
+import type { Kernel } from '../../src/codegen/kernel/ir.ts';
+import type { Data, KernelRun } from './runKernel.ts';
+
+/** The contents of the kernel's writable buffers; the inputs are not changed. */
+export function interpretRun(kernel: Kernel, run: KernelRun, subgroupSize = 4): Record<string, Data> {
+  // attention gradients over segments bind 10 buffers; every other kernel keeps to WebGPU's default of 8
+  checkKernel(kernel, { ...DEFAULT_LIMITS, maxStorageBuffers: 10 });
+  const buffers = Object.fromEntries(Object.entries(run.buffers).map(([name, data]) => [name, data.slice()]));
+  interpret(kernel, { ...run, buffers, subgroupSize });
+  return Object.fromEntries(
+    kernel.buffers.filter(({ access }) => access === 'read_write').map(({ name }) => [name, buffers[name] as Data]),
+  );
+}

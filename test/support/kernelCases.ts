@@ -1,0 +1,136 @@
+/** @file The tables that the kernel tests share between the interpreter and an adapter. */
+
+import type { AttentionSchedule } from '../../src/codegen/kernel/attention.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import type { AttentionCase } from './attentionCase.ts';
+import type { Layout } from './matmulCase.ts';
+
+export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
+
+const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const;
+
+/** One schedule of every way of cutting, small; `subgroup` is the device's subgroup size. */
+export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
+  const all: Record<string, MatmulSchedule> = {
+    'register, uniform A': { ...BASE, kind: 'register', lanes: [4, 1], rows: 4, cols: 4, depth: 4 },
+    'register, 2D': { ...BASE, kind: 'register', lanes: [2, 3], rows: 3, cols: 4, depth: 8 },
+    'register, scalar loads': {
+      ...BASE,
+      kind: 'register',
+      lanes: [2, 2],
+      rows: 2,
+      cols: 4,
+      depth: 1,
+      vectorA: false,
+      vectorB: false,
+    },
+    'register, split k': {
+      ...BASE,
+      kind: 'register',
+      lanes: [2, 1],
+      rows: 1,
+      cols: 4,
+      depth: 4,
+      kLanes: 4,
+      kFirst: true,
+    },
+    'register, split k last': { ...BASE, kind: 'register', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2 },
+    shared: { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8 },
+    'shared, wide lanes': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4 },
+  };
+  if (subgroup !== null) {
+    all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup };
+    all['subgroup, wide'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 3, cols: 8, depth: subgroup };
+  }
+  return all;
+}
+
+/** [batch, m, n, k]: exact multiples, ragged edges, k tails, single rows and columns. */
+export const MATMUL_SHAPES: readonly (readonly [number, number, number, number])[] = [
+  [1, 1, 1, 1],
+  [1, 8, 8, 8],
+  [2, 5, 7, 3],
+  [1, 1, 12, 20],
+  [1, 9, 4, 16],
+  [3, 4, 16, 5],
+  [1, 13, 20, 11],
+  [1, 6, 1, 33],
+];
+
+export const ATTENTION_CASES: Readonly<Record<string, AttentionCase>> = {
+  'one of everything': { batch: 1, queries: 1, keys: 1, heads: 1, kvHeads: 1, headDim: 4 },
+  causal: { batch: 2, queries: 5, keys: 5, heads: 2, kvHeads: 2, headDim: 8, causal: true },
+  'grouped heads, odd head dimension': {
+    batch: 1,
+    queries: 7,
+    keys: 7,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 10,
+    causal: true,
+  },
+  'sliding window': { batch: 1, queries: 11, keys: 11, heads: 2, kvHeads: 1, headDim: 12, causal: true, window: 3 },
+  'window alone': { batch: 1, queries: 9, keys: 6, heads: 1, kvHeads: 1, headDim: 8, window: 2 },
+  'soft cap': { batch: 1, queries: 6, keys: 9, heads: 2, kvHeads: 2, headDim: 8, softCap: 0.7 },
+  'packed segments with padding': {
+    batch: 2,
+    queries: 10,
+    keys: 10,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 8,
+    causal: true,
+    segments: true,
+  },
+  'more queries than keys': { batch: 1, queries: 13, keys: 3, heads: 3, kvHeads: 1, headDim: 4 },
+  'decoding from a cache': {
+    batch: 1,
+    queries: 1,
+    keys: 19,
+    heads: 6,
+    kvHeads: 3,
+    headDim: 16,
+    causal: true,
+    position: 18,
+  },
+  'a chunk after a cache': {
+    batch: 2,
+    queries: 4,
+    keys: 13,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 8,
+    causal: true,
+    position: 9,
+    window: 6,
+  },
+  'everything at once': {
+    batch: 2,
+    queries: 9,
+    keys: 9,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 20,
+    causal: true,
+    window: 5,
+    softCap: 2,
+    segments: true,
+  },
+};
+
+/** Schedules that suit a head dimension; the first two suit the gradients too. */
+export function attentionSchedules(headDim: number, subgroup: number | null): Record<string, AttentionSchedule> {
+  const all: Record<string, AttentionSchedule> = {
+    'one row a lane': { kind: 'rows', lanes: 4, rows: 1, splits: 1, dimLanes: 1 },
+    'several rows a lane': { kind: 'rows', lanes: 3, rows: 2, splits: 1, dimLanes: 1 },
+    'split keys': { kind: 'rows', lanes: 2, rows: 2, splits: 4, dimLanes: 1 },
+  };
+  if (subgroup === null) return all;
+  if (headDim % 8 === 0) {
+    all['split head dimension'] = { kind: 'rows', lanes: 2, rows: 2, splits: 1, dimLanes: 2 };
+    all['split both'] = { kind: 'rows', lanes: 2, rows: 1, splits: 2, dimLanes: 2 };
+  }
+  all['subgroup'] = { kind: 'subgroup', lanes: subgroup, rows: 2, splits: 1, dimLanes: 1 };
+  all['subgroup, one row'] = { kind: 'subgroup', lanes: subgroup, rows: 1, splits: 1, dimLanes: 1 };
+  return all;
+}
