@@ -4,7 +4,7 @@ import type { Gpt2Config } from '../formats/hfConfig.ts';
 import { param, scalar, section, unit } from '../trace/context.ts';
 import { add, attention, crossEntropy, embedding, gelu, geluTanh, layerNorm, linear, matmul, positionsOf, relu, reshape, slice, type Tensor } from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
-import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs } from './inputs.ts';
+import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
 
 const ACTIVATIONS = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu, silu: geluTanh };
 
@@ -50,7 +50,7 @@ export function gpt2(config: Gpt2Config, mode: ModelMode): ModelDefinition {
         x = unit(`layers.${i}.mlp`, x, (y) => mlpBranch(config, name, y));
       }
       return section('head', () => {
-        const h = norm(config, 'transformer.ln_f', x);
+        const h = norm(config, 'transformer.ln_f', wantedRows(x, sequence.last));
         const logits = matmul(h, config.tieWordEmbeddings ? wte() : param('lm_head.weight', [vocabSize, hiddenSize]), true);
         return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
       });

@@ -2,7 +2,7 @@
 
 import type { Type, Value } from '../ir/types.ts';
 import { state } from '../trace/context.ts';
-import { cacheWrite, type Tensor } from '../trace/nn.ts';
+import { cacheWrite, embedding, reshape, type Tensor } from '../trace/nn.ts';
 
 export interface SequenceInputs {
   /** Token ids, i32 [B, T]. */
@@ -15,6 +15,8 @@ export interface SequenceInputs {
   readonly keySegments: Tensor;
   /** Tokens the key-value cache holds; none without one. */
   readonly cache?: number | undefined;
+  /** Which token's logits are wanted, i32 [1]; all without it. */
+  readonly last?: Tensor;
   /** How many positions there can be. */
   readonly positions: number;
 }
@@ -25,6 +27,7 @@ export interface ModelMode {
 }
 
 const IDS: Type = { dtype: 'i32', shape: ['B', 'T'] };
+const ONE: Type = { dtype: 'i32', shape: [1, 'T'] };
 
 function take(inputs: Readonly<Record<string, Value>>, name: string): Value {
   const value = inputs[name];
@@ -54,12 +57,13 @@ export function logitsMode(positions: number): ModelMode {
   };
 }
 
-/** Logits of new tokens after `position` cached ones; the cache holds `capacity` tokens. */
+/** Logits [1, 1, vocabSize] of token `last` of some new ones after `position` cached ones; the cache holds `capacity` tokens. */
 export function generationMode(capacity: number): ModelMode {
   return {
-    inputs: { tokens: IDS, segments: IDS, key_segments: { dtype: 'i32', shape: ['B', capacity] } },
+    inputs: { tokens: ONE, segments: ONE, key_segments: { dtype: 'i32', shape: [1, capacity] }, last: { dtype: 'i32', shape: [1] } },
     sequence: (inputs) => ({
       tokens: take(inputs, 'tokens'),
+      last: take(inputs, 'last'),
       segments: take(inputs, 'segments'),
       keySegments: take(inputs, 'key_segments'),
       cache: capacity,
@@ -77,4 +81,11 @@ export function keyValueCache(capacity: number | undefined, name: string, x: Ten
   if (capacity === undefined) return x;
   const [batch = 1, , heads = 1, width = 1] = x.type.shape;
   return cacheWrite(state(`cache.${name}`, { dtype: 'f32', shape: [batch, capacity, heads, width] }), x);
+}
+
+/** The rows of x [B, T, width] whose logits are wanted: all, or [1, 1, width] of one. */
+export function wantedRows(x: Tensor, last: Tensor | undefined): Tensor {
+  if (!last) return x;
+  const [, tokens = 1, width = 1] = x.type.shape;
+  return reshape(embedding(reshape(x, [tokens, width]), last), [1, 1, width]);
 }

@@ -4,7 +4,7 @@ import type { LlamaConfig } from '../formats/hfConfig.ts';
 import { param, section, unit } from '../trace/context.ts';
 import { attention, crossEntropy, embedding, gelu, geluTanh, linear, matmul, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
-import { type ModelMode, keyValueCache, stepInputs, type SequenceInputs } from './inputs.ts';
+import { type ModelMode, keyValueCache, stepInputs, type SequenceInputs, wantedRows } from './inputs.ts';
 import { rotaryTables } from './rotary.ts';
 
 /** x [B, T, hiddenSize] → [B, T, hiddenSize]: the attention branch of layer `name`, before the residual add. */
@@ -55,7 +55,7 @@ export function llama(config: LlamaConfig, mode: ModelMode): ModelDefinition {
         x = unit(`layers.${i}.mlp`, x, (y) => mlpBranch(config, name, y));
       }
       return section('head', () => {
-        const h = rmsNorm(x, param('model.norm.weight', [hiddenSize], ONES), config.rmsNormEps);
+        const h = rmsNorm(wantedRows(x, sequence.last), param('model.norm.weight', [hiddenSize], ONES), config.rmsNormEps);
         const logits = matmul(h, param(config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight', [vocabSize, hiddenSize]), true);
         return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
       });

@@ -47,6 +47,8 @@ export interface Engine {
   readonly linker: Linker;
   /** Bytes of each kind of buffer. */
   readonly memory: Readonly<Record<string, number>>;
+  /** Device buffers by id. */
+  readonly buffers: readonly (GPUBuffer | undefined)[];
   step(micros: readonly MicroBatch[], update: Update | null): StepResult;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
@@ -60,6 +62,8 @@ export interface EngineOptions {
   /** Most micro-batches in a step. */
   readonly micros: number;
   readonly decays: (param: number) => boolean;
+  /** An engine of the same model whose weights and states this one uses (prefill and decoding). */
+  readonly share?: Engine;
   /** Gradients and moments are allocated only for training. */
   readonly optimizer: 'adamw' | 'sgd' | 'none';
 }
@@ -103,7 +107,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   table[BUFFERS.slots] = buffer('residuals', linker.bounds.slotBytes, data);
   table[BUFFERS.inputs] = buffer('inputs', storage.inputBytes * options.micros, data);
   table[BUFFERS.results] = buffer('results', resultBytes * options.micros, data);
-  table[BUFFERS.states] = buffer('states', storage.stateBytes, data);
+  table[BUFFERS.states] = options.share?.buffers[BUFFERS.states] ?? buffer('states', storage.stateBytes, data);
   const kinds = options.optimizer === 'none' ? 2 : options.optimizer === 'sgd' ? 3 : 4;
   storage.trainablePages.forEach((bytes, page) => {
     PAGE_KINDS.slice(0, kinds).forEach((kind, k) => {
@@ -112,7 +116,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   });
   const firstFrozen = trainableBuffer(storage.trainablePages.length, 0);
   storage.frozenPages.forEach((bytes, page) => {
-    table[firstFrozen + page] = buffer('frozen', bytes, data);
+    table[firstFrozen + page] = options.share?.buffers[firstFrozen + page] ?? buffer('frozen', bytes, data);
   });
   const normId = firstFrozen + storage.frozenPages.length;
   const groupCount = storage.groups.length;
@@ -353,6 +357,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     storage,
     linker,
     memory,
+    buffers: table,
     step,
     async forward(micro) {
       const variant = linker.link(new Map(), { forwardOnly: true });

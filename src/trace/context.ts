@@ -5,8 +5,11 @@ import { funcBuilder, type FuncBuilder } from '../ir/builder.ts';
 import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
 import { callerLoc } from './location.ts';
 
-/** How a parameter starts: `normal` with `std`, or a constant. */
-export type Initialiser = { readonly kind: 'normal'; readonly std: number } | { readonly kind: 'constant'; readonly value: number };
+/** How a parameter starts: `normal` with `std`, `uniform` in [−bound, bound), or a constant. */
+export type Initialiser =
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'constant'; readonly value: number };
 
 export interface ParamDecl {
   readonly name: string;

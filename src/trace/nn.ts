@@ -136,7 +136,7 @@ export function linear(name: string, x: Tensor, options: LinearOptions): Tensor 
 }
 
 function lora(name: string, x: Tensor, { inputs, outputs }: LinearOptions, { rank, scale, dropout: rate }: AdapterSpec): Tensor {
-  const a = param(`${name}.lora_A.weight`, [rank, inputs], { init: { kind: 'normal', std: 1 / Math.sqrt(3 * inputs) } });
+  const a = param(`${name}.lora_A.weight`, [rank, inputs], { init: { kind: 'uniform', bound: 1 / Math.sqrt(inputs) } });
   const b = param(`${name}.lora_B.weight`, [outputs, rank], { init: { kind: 'constant', value: 0 } });
   const low = recordOne('dot', [dropout(x, rate), a], { tb: true }, 'low');
   return mul(recordOne('dot', [low, b], { tb: true }, 'delta'), scale);

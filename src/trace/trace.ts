@@ -49,7 +49,7 @@ interface Outlined {
   readonly results: readonly Value[];
 }
 
-const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'scalar'];
+const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'state', 'scalar'];
 
 /** Constants made in another segment are copied into the one that reads them. */
 function withConstants(segment: Segment, constants: ReadonlyMap<Value, Op>): readonly Op[] {

@@ -1,9 +1,7 @@
-/** @file A WebGPU device for tests: whatever Vulkan adapter the environment offers, bounds checks off as in production. */
+/** @file A WebGPU device for tests: the best adapter, or the one EBB_ADAPTER names; bounds checks off as in production. */
 
-import { adapterKind, type DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
-
-// module scope: Dawn's instance has to outlive its devices
-let instance: GPU | undefined;
+import { openDevice } from '../../src/node/adapter.ts';
+import type { DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
 
 export interface TestDevice {
   readonly device: GPUDevice;
@@ -11,26 +9,16 @@ export interface TestDevice {
 }
 
 export async function openTestDevice(): Promise<TestDevice> {
-  const { create } = await import('webgpu');
-  instance ??= create(['backend=vulkan', 'enable-dawn-features=disable_robustness']) as GPU;
-  const adapter = await instance.requestAdapter();
-  if (adapter === null)
-    throw new Error('kernel tests need a WebGPU adapter: install lavapipe or set VK_ICD_FILENAMES to a Vulkan driver');
-  const subgroups = adapter.features.has('subgroups');
-  const { maxStorageBuffersPerShaderStage } = adapter.limits;
-  const device = await adapter.requestDevice({
-    requiredFeatures: subgroups ? ['subgroups'] : [],
-    requiredLimits: { maxStorageBuffersPerShaderStage },
-  });
-  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
+  const opened = await openDevice();
+  const { device } = opened;
   return {
     device,
     traits: {
-      kind: adapterKind(adapter.info),
-      subgroups,
-      subgroupSize: subgroups && subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? null) : null,
-      maxInvocations: 256,
-      maxWorkgroupStorage: 16384,
+      kind: opened.kind,
+      subgroups: opened.features.includes('subgroups'),
+      subgroupSize: opened.subgroupSize,
+      maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupStorage: device.limits.maxComputeWorkgroupStorageSize,
     },
   };
 }

@@ -228,9 +228,9 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     const axes = index.axes();
     const idAxes = axes.slice(0, ids.type.shape.length);
     const idIndex = derive(`${idOf(index)}g${ids.type.shape.join()}:${table.type.shape.length}`, () => axesIndex(ids.type.shape, idAxes, scope));
-    const rows = Number(table.type.shape[0]);
+    const rows = scope.dim(table.type.shape[0] ?? 1);
     const id = emit(ids, idIndex, 1);
-    const row = b.let('row', convert('u32', call('clamp', id, i32(0), i32(rows - 1))));
+    const row = b.let('row', min(convert('u32', call('max', id, i32(0))), sub(rows, u32(1))));
     return emit(table, axesIndex(table.type.shape, [row, ...axes.slice(ids.type.shape.length)], scope), width);
   };
 

@@ -1,8 +1,8 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
+import type { AdapterKind } from '../../runtime/adapterKind.ts';
 import type { MatmulPort, MatmulSchedule } from './matmulTypes.ts';
 
-export type AdapterKind = 'nvidia' | 'apple' | 'amd' | 'intel' | 'lavapipe' | 'swiftshader' | 'other';
 
 /** What of a device the schedules depend on. */
 export interface DeviceTraits {
@@ -30,19 +30,6 @@ export interface MatmulLayout {
 
 const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const;
 
-/** The device kind from what WebGPU tells of an adapter (`adapter.info`): vendor, architecture and description, any case. */
-export function adapterKind(info: {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly description: string;
-}): AdapterKind {
-  const text = `${info.vendor} ${info.architecture} ${info.description}`.toLowerCase();
-  if (text.includes('llvmpipe') || text.includes('lavapipe')) return 'lavapipe';
-  if (text.includes('swiftshader')) return 'swiftshader';
-  for (const kind of ['nvidia', 'apple', 'amd', 'intel'] as const) if (text.includes(kind)) return kind;
-  return /radeon|\bati\b/.test(text) ? 'amd' : 'other';
-}
-
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
 export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes): MatmulSchedule {
   return device.kind === 'lavapipe' || device.kind === 'swiftshader'
@@ -68,7 +55,7 @@ function softwareSchedule(device: DeviceTraits, { m, n }: MatmulSizes): MatmulSc
       depth: 4,
     };
   }
-  const rows = powerAtLeast(m, 16);
+  const rows = powerAtLeast(m, device.kind === 'lavapipe' ? 8 : 16);
   if (size === null || size % 4 !== 0 || size > 16) {
     return { ...BASE, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
   }

@@ -1,0 +1,15 @@
+/** Plain `npx jest`: sources and the packages that are ES modules only become CommonJS, so no flag or variable is needed. */
+const esmOnly = ['webgpu', '@huggingface', 'commander', 'picocolors', 'fast-check', 'pure-rand'];
+
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testTimeout: 120_000,
+  maxWorkers: 2,
+  moduleFileExtensions: ['ts', 'mjs', 'js', 'json', 'node'],
+  moduleNameMapper: { '^webgpu$': '<rootDir>/test/support/dawn.cjs' },
+  transform: {
+    '^.+\\.(ts|mjs|js)$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs', importInterop: 'swc' }, sourceMaps: 'inline' }],
+  },
+  transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
+};

@@ -1,0 +1,107 @@
+/** @file `ebb forward` and `ebb grad`: logits and gradients of given batches, for checking a port against PyTorch. */
+
+import { EbbError } from '../errors.ts';
+import { readBatches, type ReadyBatches } from '../formats/dataset.ts';
+import { writeSafetensors } from '../formats/safetensors.ts';
+import { logitsMode, trainingMode } from '../models/inputs.ts';
+import { openSession } from '../session.ts';
+import { makeBatch } from '../train/batches.ts';
+import { microBatch, unitsOf } from '../train/loop.ts';
+import { adapterFileName, loadAdapter } from './adapter.ts';
+import type { CommandDevice } from './device.ts';
+
+function oneStep(path: string): ReadyBatches {
+  const ready = readBatches(path);
+  if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
+  return ready;
+}
+
+const noScalars = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
+
+export interface ForwardOptions {
+  readonly batch: string;
+  readonly out: string;
+  readonly adapter?: string | undefined;
+}
+
+/** Writes tensor `logits` [batch, length, vocabSize], f32. */
+export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<{ shape: readonly number[] }> {
+  const ready = oneStep(options.batch);
+  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  const session = await openSession(model, device, {
+    mode: logitsMode(ready.length),
+    dims: { B: ready.batch, T: ready.length },
+    lora: adapter?.lora ?? null,
+    trains: 'nothing',
+    micros: 1,
+    optimizer: 'none',
+    decay: 'matrices',
+    seed: 0,
+    ...(adapter ? { adapterWeights: adapter.weights } : {}),
+  });
+  const { vocabSize } = session.checkpoint.config;
+  const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
+  const [logits] = await session.engine.forward({ sizes: { B: ready.batch, T: ready.length }, inputs: { tokens: batch.tokens, segments: batch.segments }, scalar: noScalars });
+  session.engine.destroy();
+  if (!logits) throw new Error('internal: the model returned nothing');
+  const shape = [ready.batch, ready.length, vocabSize];
+  writeSafetensors(options.out, [{ name: 'logits', dtype: 'F32', shape, data: logits }]);
+  return { shape };
+}
+
+export interface GradOptions {
+  readonly batch: string;
+  readonly out?: string | undefined;
+  readonly adapter?: string | undefined;
+  readonly drop: readonly string[];
+}
+
+export interface GradReport {
+  readonly loss: number;
+  /** Parameters that got no gradient. */
+  readonly absent: readonly string[];
+  readonly norms: Readonly<Record<string, number>>;
+}
+
+/** Loss and gradients of one batch; the gradients are written under the checkpoint's (or the adapter file's) names. */
+export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
+  const ready = oneStep(options.batch);
+  if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
+  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  const session = await openSession(model, device, {
+    mode: trainingMode(ready.length),
+    dims: { B: ready.batch, T: ready.length },
+    lora: adapter?.lora ?? null,
+    trains: adapter ? 'adapter' : 'full',
+    micros: 1,
+    optimizer: 'none',
+    decay: 'matrices',
+    seed: 0,
+    ...(adapter ? { adapterWeights: adapter.weights } : {}),
+  });
+  const { engine } = session;
+  const units = unitsOf(engine);
+  const unknown = options.drop.find((u) => !units.includes(u));
+  if (unknown !== undefined) throw new EbbError(`--drop: unknown unit ${unknown}; the model has ${units.slice(0, 4).join(', ')}, … (${units.length} units)`);
+  const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.labels, ready.attentionMask, session.checkpoint.config.vocabSize);
+  const result = engine.step([microBatch(batch, options.drop, noScalars)], null);
+  const { losses } = await result.read();
+  const entries: { name: string; dtype: 'F32'; shape: readonly number[]; data: Float32Array }[] = [];
+  const absent: string[] = [];
+  const norms: Record<string, number> = {};
+  for (const [i, p] of engine.program.params.entries()) {
+    if (!p.trainable) continue;
+    const name = adapter ? adapterFileName(p.name) : p.name;
+    if (!result.variants[0]?.touched.has(i)) {
+      absent.push(name);
+      continue;
+    }
+    const data = await engine.readParam(i, 'gradients');
+    norms[name] = Math.sqrt(data.reduce((sum, g) => sum + g * g, 0));
+    if (options.out !== undefined) entries.push({ name, dtype: 'F32', shape: p.shape, data });
+  }
+  engine.destroy();
+  if (options.out !== undefined) writeSafetensors(options.out, entries);
+  return { loss: losses[0] ?? Number.NaN, absent, norms };
+}
+

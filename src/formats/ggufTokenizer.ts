@@ -1,0 +1,167 @@
+/** @file The tokenizer in a GGUF file, rebuilt as the tokenizer.json it came from: by tokenizer.ggml.model and tokenizer.ggml.pre. */
+
+import { EbbError } from '../errors.ts';
+import { show } from './bytes.ts';
+import type { Gguf, GgufValue } from './gguf.ts';
+import type { JsonObject } from './json.ts';
+
+/** What a tokenizer.json and a tokenizer_config.json would say. */
+export interface TokenizerFields {
+  readonly json: JsonObject;
+  readonly config: JsonObject;
+}
+
+/** llama.cpp's token types. */
+const CONTROL = 3;
+const USER_DEFINED = 4;
+
+function list(gguf: Gguf, key: string, kind: 'string' | 'number'): readonly (string | number)[] {
+  const value = gguf.metadata.get(key);
+  if (Array.isArray(value) && value.every((x: GgufValue) => typeof x === kind)) return value as readonly (string | number)[];
+  throw new EbbError(`${gguf.file}: ${key} is ${value === undefined ? 'missing' : show(value)}, expected a list of ${kind}s`);
+}
+
+const byteLevel = (useRegex: boolean): JsonObject => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: useRegex });
+const split = (regex: string): JsonObject => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false });
+const sequence = (...pretokenizers: JsonObject[]): JsonObject => ({ type: 'Sequence', pretokenizers });
+
+const WORDS = (digits: string): string =>
+  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+
+interface PreTokenizer {
+  readonly preTokenizer: JsonObject;
+  readonly normalizer: JsonObject | null;
+  readonly ignoreMerges: boolean;
+  readonly addBos: boolean;
+}
+
+const gpt2: PreTokenizer = { preTokenizer: byteLevel(true), normalizer: null, ignoreMerges: false, addBos: false };
+const digits: PreTokenizer = { ...gpt2, preTokenizer: sequence({ type: 'Digits', individual_digits: true }, byteLevel(true)) };
+const llama3: PreTokenizer = { preTokenizer: sequence(split(WORDS('\\p{N}{1,3}')), byteLevel(false)), normalizer: null, ignoreMerges: true, addBos: true };
+const qwen2: PreTokenizer = { preTokenizer: sequence(split(WORDS('\\p{N}')), byteLevel(false)), normalizer: { type: 'NFC' }, ignoreMerges: false, addBos: false };
+
+/** By tokenizer.ggml.pre, as the published tokenizer.json files of these families have it. */
+const PRE_TOKENIZERS: Readonly<Record<string, PreTokenizer>> = {
+  'gpt-2': gpt2, smollm: digits, starcoder: digits, refact: digits,
+  'llama-bpe': llama3, 'llama-v3': llama3, llama3, qwen2,
+};
+
+function addedTokens(gguf: Gguf, tokens: readonly string[]): JsonObject[] {
+  const types = gguf.metadata.has('tokenizer.ggml.token_type') ? list(gguf, 'tokenizer.ggml.token_type', 'number') : [];
+  return tokens.flatMap((content, id) => {
+    const type = types[id];
+    if (type !== CONTROL && type !== USER_DEFINED) return [];
+    return [{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: type === CONTROL }];
+  });
+}
+
+function tokenNamed(gguf: Gguf, tokens: readonly string[], key: string): string | null {
+  const id = gguf.metadata.get(`tokenizer.ggml.${key}_token_id`);
+  if (id === undefined) return null;
+  const token = typeof id === 'number' ? tokens[id] : undefined;
+  if (token === undefined) throw new EbbError(`${gguf.file}: tokenizer.ggml.${key}_token_id is ${show(id)}, expected one of the ${tokens.length} tokens`);
+  return token;
+}
+
+function prependBos(bos: string, id: number): JsonObject {
+  const token = { SpecialToken: { id: bos, type_id: 0 } };
+  const text = (name: string): JsonObject => ({ Sequence: { id: name, type_id: 0 } });
+  return {
+    type: 'TemplateProcessing', single: [token, text('A')], pair: [token, text('A'), token, text('B')],
+    special_tokens: { [bos]: { id: bos, ids: [id], tokens: [bos] } },
+  };
+}
+
+function vocabulary(gguf: Gguf): { tokens: readonly string[]; vocab: JsonObject } {
+  const tokens = list(gguf, 'tokenizer.ggml.tokens', 'string').map(String);
+  const vocab = Object.create(null) as JsonObject;
+  tokens.forEach((token, id) => {
+    if (Object.hasOwn(vocab, token)) throw new EbbError(`${gguf.file}: tokenizer.ggml.tokens[${id}] is ${show(token)}, which is token ${show(vocab[token])} already`);
+    vocab[token] = id;
+  });
+  return { tokens, vocab };
+}
+
+/** Byte-level BPE. */
+function bpe(gguf: Gguf): TokenizerFields {
+  const pre = gguf.metadata.get('tokenizer.ggml.pre');
+  const kind = typeof pre === 'string' && Object.hasOwn(PRE_TOKENIZERS, pre) ? PRE_TOKENIZERS[pre] : undefined;
+  if (!kind) {
+    throw new EbbError(`${gguf.file}: tokenizer.ggml.pre is ${pre === undefined ? 'missing' : show(pre)}, expected one of ${Object.keys(PRE_TOKENIZERS).join(', ')} (others are not supported)`);
+  }
+  const { tokens, vocab } = vocabulary(gguf);
+  const merges = list(gguf, 'tokenizer.ggml.merges', 'string').map((merge) => String(merge).split(' '));
+  const bos = tokenNamed(gguf, tokens, 'bos');
+  const addBos = (gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? kind.addBos) === true && bos !== null;
+  return {
+    json: {
+      added_tokens: addedTokens(gguf, tokens),
+      normalizer: kind.normalizer,
+      pre_tokenizer: kind.preTokenizer,
+      post_processor: addBos ? prependBos(bos, tokens.indexOf(bos)) : null,
+      decoder: byteLevel(true),
+      model: { type: 'BPE', unk_token: null, byte_fallback: false, ignore_merges: kind.ignoreMerges, vocab, merges },
+    },
+    config: tokenizerConfig(gguf, tokens),
+  };
+}
+
+/** Merges of a SentencePiece BPE out of its pieces' scores, as transformers' converters recover them (SentencePieceExtractor). */
+function mergesOfScores(tokens: readonly string[], scores: readonly number[], vocab: JsonObject): string[][] {
+  const merges: { pair: [string, string]; score: number; order: [number, number] }[] = [];
+  tokens.forEach((token, id) => {
+    const characters = Array.from(token);
+    for (let at = 1; at < characters.length; at++) {
+      const pair: [string, string] = [characters.slice(0, at).join(''), characters.slice(at).join('')];
+      const [left, right] = [vocab[pair[0]], vocab[pair[1]]];
+      if (left === undefined || right === undefined) continue;
+      merges.push({ pair, score: scores[id] ?? 0, order: [Number(left), Number(right)] });
+    }
+  });
+  merges.sort((a, b) => b.score - a.score || b.order[0] - a.order[0] || b.order[1] - a.order[1]);
+  return merges.map(({ pair }) => pair);
+}
+
+/** SentencePiece BPE with byte fallback, as Llama 1 and 2 have it. */
+function sentencePiece(gguf: Gguf): TokenizerFields {
+  const { tokens, vocab } = vocabulary(gguf);
+  const scores = list(gguf, 'tokenizer.ggml.scores', 'number').map(Number);
+  const bos = tokenNamed(gguf, tokens, 'bos');
+  const addBos = (gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? true) === true && bos !== null;
+  const prefix = (gguf.metadata.get('tokenizer.ggml.add_space_prefix') ?? true) === true;
+  const toSpace: JsonObject = { type: 'Replace', pattern: { String: '▁' }, content: ' ' };
+  return {
+    json: {
+      added_tokens: addedTokens(gguf, tokens),
+      normalizer: { type: 'Sequence', normalizers: [...(prefix ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
+      pre_tokenizer: null,
+      post_processor: addBos ? prependBos(bos, tokens.indexOf(bos)) : null,
+      decoder: { type: 'Sequence', decoders: [toSpace, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
+      model: {
+        type: 'BPE', unk_token: tokenNamed(gguf, tokens, 'unknown'), fuse_unk: true, byte_fallback: true, ignore_merges: false,
+        vocab, merges: mergesOfScores(tokens, scores, vocab),
+      },
+    },
+    config: tokenizerConfig(gguf, tokens),
+  };
+}
+
+function tokenizerConfig(gguf: Gguf, tokens: readonly string[]): JsonObject {
+  const template = gguf.metadata.get('tokenizer.chat_template');
+  return {
+    bos_token: tokenNamed(gguf, tokens, 'bos'),
+    eos_token: tokenNamed(gguf, tokens, 'eos'),
+    unk_token: tokenNamed(gguf, tokens, 'unknown'),
+    pad_token: tokenNamed(gguf, tokens, 'padding'),
+    clean_up_tokenization_spaces: false,
+    ...(typeof template === 'string' ? { chat_template: template } : {}),
+  };
+}
+
+/** The tokenizer of a GGUF file; unknown kinds are refused by name. */
+export function ggufTokenizer(gguf: Gguf): TokenizerFields {
+  const model = gguf.metadata.get('tokenizer.ggml.model');
+  if (model === 'gpt2') return bpe(gguf);
+  if (model === 'llama') return sentencePiece(gguf);
+  throw new EbbError(`${gguf.file}: tokenizer.ggml.model is ${model === undefined ? 'missing' : show(model)}, expected gpt2 or llama (others are not supported)`);
+}

@@ -1,0 +1,67 @@
+/** @file Rotary position settings of config.json: rope_theta and rope_scaling (old style), or rope_parameters (transformers 5). */
+
+import { z } from 'zod';
+import { EbbError } from '../errors.ts';
+import { show } from './bytes.ts';
+import { isObject, type JsonObject } from './json.ts';
+
+export type RopeScaling =
+  | { readonly type: 'linear'; readonly factor: number }
+  | {
+      readonly type: 'llama3';
+      readonly factor: number;
+      readonly lowFreqFactor: number;
+      readonly highFreqFactor: number;
+      readonly originalMaxPosition: number;
+    };
+
+export interface Rope {
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling | null;
+}
+
+const KNOWN = new Set(['rope_theta', 'rope_type', 'type', 'factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings', 'partial_rotary_factor']);
+
+function numberField(where: string, block: string, fields: JsonObject, name: string, least: number): number {
+  const result = z.number().min(least).safeParse(fields[name]);
+  if (result.success) return result.data;
+  throw new EbbError(`${where}: ${block}.${name} is ${fields[name] === undefined ? 'missing' : show(fields[name])}, expected a number of at least ${least}`);
+}
+
+function readScaling(where: string, block: string, fields: JsonObject): RopeScaling | null {
+  const type = fields['rope_type'] ?? fields['type'] ?? 'default';
+  const number = (name: string, least: number): number => numberField(where, block, fields, name, least);
+  if (type === 'default') return null;
+  if (type === 'linear') return { type, factor: number('factor', 1) };
+  if (type === 'llama3') {
+    const lowFreqFactor = number('low_freq_factor', Number.MIN_VALUE);
+    const highFreqFactor = number('high_freq_factor', Number.MIN_VALUE);
+    if (highFreqFactor <= lowFreqFactor) {
+      throw new EbbError(`${where}: ${block}.high_freq_factor is ${highFreqFactor}, expected more than low_freq_factor, which is ${lowFreqFactor}`);
+    }
+    return { type, factor: number('factor', 1), lowFreqFactor, highFreqFactor, originalMaxPosition: number('original_max_position_embeddings', 1) };
+  }
+  throw new EbbError(`${where}: ${block}.rope_type is ${show(type)}, expected default, linear or llama3 (others are not supported)`);
+}
+
+/** Base frequency and scaling of a config.json's fields; both styles, also mixed, rope_scaling winning as in transformers. */
+export function readRope(where: string, fields: JsonObject): Rope {
+  const merged: JsonObject = {};
+  let block = 'rope_parameters';
+  for (const name of ['rope_parameters', 'rope_scaling']) {
+    const value = fields[name];
+    if (value === undefined || value === null) continue;
+    if (!isObject(value)) throw new EbbError(`${where}: ${name} is ${show(value)}, expected an object or null`);
+    block = name;
+    Object.assign(merged, value);
+  }
+  const strange = Object.keys(merged).find((key) => !KNOWN.has(key) && merged[key] !== null);
+  if (isObject(merged['full_attention'] ?? null)) throw new EbbError(`${where}: ${block} differs by kind of layer, expected one setting for all layers`);
+  const scaling = readScaling(where, block, merged);
+  if (strange !== undefined) throw new EbbError(`${where}: ${block}.${strange} is ${show(merged[strange])}, a rope setting Ebb does not support`);
+  const partial = merged['partial_rotary_factor'] ?? 1;
+  if (partial !== 1) throw new EbbError(`${where}: ${block}.partial_rotary_factor is ${show(partial)}, expected 1 (partial rotation is not supported)`);
+  const theta = merged['rope_theta'] ?? fields['rope_theta'] ?? 10000;
+  if (typeof theta !== 'number' || !(theta > 0)) throw new EbbError(`${where}: rope_theta is ${show(theta)}, expected a positive number`);
+  return { ropeTheta: theta, ropeScaling: scaling };
+}

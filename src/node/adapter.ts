@@ -1,0 +1,127 @@
+/** @file Adapters in Node through Dawn: which there are, which is taken, and a device with the adapter's own limits. */
+
+import { EbbError } from '../errors.ts';
+import { type AdapterKind, adapterKind, adapterRank } from '../runtime/adapterKind.ts';
+import { quietly } from './quiet.ts';
+import { prepareVulkan } from './vulkan.ts';
+
+export interface AdapterChoice {
+  readonly adapter: GPUAdapter;
+  readonly kind: AdapterKind;
+  readonly name: string;
+}
+
+export interface OpenedDevice {
+  readonly device: GPUDevice;
+  readonly kind: AdapterKind;
+  readonly name: string;
+  /** Lanes of a subgroup where they are enabled and of one size. */
+  readonly subgroupSize: number | null;
+  readonly features: readonly string[];
+  /** Why this adapter was taken. */
+  readonly why: string;
+  close(): void;
+}
+
+export interface OpenOptions {
+  /** `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of an adapter's name; default: the variable EBB_ADAPTER, else `auto`. */
+  readonly adapter?: string;
+  /** Keeps Dawn's bounds checks; kernels are checked for bounds themselves. */
+  readonly robust?: boolean;
+  readonly onError?: (error: EbbError) => void;
+}
+
+interface Dawn {
+  create(flags: string[]): GPU;
+  readonly globals: Record<string, unknown>;
+}
+
+// kept in module scope: Dawn's instance must outlive its devices, and must not hang on globalThis
+const instances = new Map<string, GPU>();
+
+async function dawn(robust: boolean): Promise<GPU> {
+  const key = String(robust);
+  const known = instances.get(key);
+  if (known) return known;
+  prepareVulkan();
+  const { create } = (await import('webgpu')) as unknown as Dawn;
+  const gpu = create(robust ? [] : ['enable-dawn-features=disable_robustness']);
+  instances.set(key, gpu);
+  return gpu;
+}
+
+/** All adapters, best first. */
+export async function listAdapters(robust = false): Promise<AdapterChoice[]> {
+  const gpu = await dawn(robust);
+  const found: AdapterChoice[] = [];
+  for (const options of [{}, { powerPreference: 'high-performance' }, { powerPreference: 'low-power' }, { forceFallbackAdapter: true }] as GPURequestAdapterOptions[]) {
+    const adapter = await quietly(() => gpu.requestAdapter(options));
+    if (!adapter) continue;
+    const name = [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' ');
+    if (!found.some((f) => f.name === name)) found.push({ adapter, kind: adapterKind(adapter.info), name });
+  }
+  for (const kind of ['swiftshader', 'lavapipe'] as const) {
+    if (found.some((f) => f.kind === kind)) continue;
+    const other = await byName(kind === 'lavapipe' ? 'llvmpipe' : 'SwiftShader', robust);
+    if (other) found.push(other);
+  }
+  return found.sort((a, b) => adapterRank(a.kind) - adapterRank(b.kind));
+}
+
+/** Dawn's own filter finds software adapters that requestAdapter's options do not name. */
+async function byName(name: string, robust: boolean): Promise<AdapterChoice | null> {
+  const { create } = (await import('webgpu')) as unknown as Dawn;
+  const key = `${name}:${robust}`;
+  const gpu = instances.get(key) ?? create([`adapter=${name}`, ...(robust ? [] : ['enable-dawn-features=disable_robustness'])]);
+  instances.set(key, gpu);
+  const adapter = await quietly(() => gpu.requestAdapter({}).catch(() => null));
+  if (!adapter) return null;
+  return { adapter, kind: adapterKind(adapter.info), name: [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' ') };
+}
+
+/** Picks out of the adapters, best first. @throws EbbError that lists what there is */
+export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly name: string }>(choices: readonly T[], wanted: string): { choice: T; why: string } {
+  const names = choices.map((c) => `${c.kind} (${c.name})`).join(', ');
+  if (choices.length === 0) throw new EbbError('no WebGPU adapter was found; install a Vulkan driver (on Debian: mesa-vulkan-drivers 25 or newer), or let npm install the optional package @sparticuz/chromium');
+  const [best] = choices;
+  if (wanted === 'auto' && best) return { choice: best, why: adapterRank(best.kind) === 0 ? 'a GPU' : `the fastest of ${names}; there is no GPU` };
+  const matches = (c: T): boolean => (wanted === 'gpu' ? adapterRank(c.kind) === 0 : c.kind === wanted || c.name.toLowerCase().includes(wanted.toLowerCase()));
+  const choice = choices.find(matches);
+  if (!choice) throw new EbbError(`--adapter ${wanted}: no such adapter; there are ${names}`);
+  return { choice, why: `asked for by ${wanted}` };
+}
+
+const LIMITS = [
+  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxStorageBuffersPerShaderStage', 'maxDynamicStorageBuffersPerPipelineLayout', 'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupSizeZ', 'maxComputeWorkgroupsPerDimension',
+] as const;
+const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
+
+/** Opens a device on the best adapter, or the one asked for. @throws EbbError */
+export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevice> {
+  const asked = options.adapter === undefined || options.adapter === 'auto' ? (process.env['EBB_ADAPTER'] ?? 'auto') : options.adapter;
+  const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), asked);
+  const { adapter } = choice;
+  const features = FEATURES.filter((f) => adapter.features.has(f));
+  const requiredLimits = Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l] ?? 0]).filter(([, v]) => Number(v) > 0)) as Record<string, number>;
+  const device = await quietly(() => adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits }));
+  const report = options.onError ?? ((error: EbbError): void => console.error(error.message));
+  device.addEventListener('uncapturederror', (event) => report(new EbbError(`the device reports an error: ${event.error.message}`)));
+  let closed = false;
+  void device.lost.then((info) => {
+    if (!closed) report(new EbbError(`the device was lost (${info.reason || 'unknown reason'}): ${info.message}; resume from the last checkpoint, with a smaller batch or length if it happens again`));
+  });
+  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
+  return {
+    device,
+    kind: choice.kind,
+    name: choice.name,
+    subgroupSize: features.includes('subgroups') && subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : null,
+    features,
+    why,
+    close() {
+      closed = true;
+      device.destroy();
+    },
+  };
+}

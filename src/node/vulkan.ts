@@ -1,0 +1,39 @@
+/** @file Which Vulkan drivers a process may use, set up before Dawn is loaded: the system's, and SwiftShader's. */
+
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { cacheFolder, swiftShader } from './swiftshader.ts';
+
+const MANIFESTS = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d', '/usr/local/nvidia/share/vulkan/icd.d'];
+
+/** Manifests of the drivers the system has. */
+function systemDrivers(): string[] {
+  return MANIFESTS.flatMap((folder) => (existsSync(folder) ? readdirSync(folder).filter((f) => f.endsWith('.json')).map((f) => join(folder, f)) : []));
+}
+
+let prepared = false;
+
+/** Once, before Dawn: lists SwiftShader beside the system's drivers, and loads its Vulkan loader where the system has none. */
+export function prepareVulkan(): void {
+  if (prepared || process.platform !== 'linux') return;
+  prepared = true;
+  if (!process.env['XDG_RUNTIME_DIR']) {
+    const folder = join(cacheFolder(), 'runtime');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    process.env['XDG_RUNTIME_DIR'] = folder;
+  }
+  const software = swiftShader();
+  if (!software) return;
+  const chosen = process.env['VK_DRIVER_FILES'] ?? process.env['VK_ICD_FILENAMES'];
+  const drivers = chosen === undefined ? systemDrivers() : chosen.split(':').filter((f) => f !== '');
+  process.env['VK_ICD_FILENAMES'] = [...drivers, software.icd].join(':');
+  if (process.env['VK_DRIVER_FILES'] !== undefined) process.env['VK_DRIVER_FILES'] = process.env['VK_ICD_FILENAMES'];
+  loadGlobally(software.loader);
+}
+
+/** Makes a library's symbols known to the process, so that Dawn's own search for the Vulkan loader finds it. */
+function loadGlobally(library: string): void {
+  const koffi = createRequire(import.meta.url)('koffi') as { load(path: string, options: { global: boolean }): unknown };
+  koffi.load(library, { global: true });
+}

@@ -1,0 +1,177 @@
+/** @file The training loop over an engine: one submission a step, at most two steps ahead of the device, metrics as they come back. */
+
+import { EbbError } from '../errors.ts';
+import { createPlan, type Plan } from '../dropbp/plans/index.ts';
+import { hash } from '../dropbp/random.ts';
+import type { Engine, MicroBatch, StepResult } from '../runtime/execute.ts';
+import type { Form } from '../runtime/link.ts';
+import type { Batch, BatchSource } from './batches.ts';
+import type { RunConfig } from './config.ts';
+import { updateScalar } from './optimizer.ts';
+import { scheduleFactor } from './schedule.ts';
+
+/** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
+export interface StepMetrics {
+  readonly step: number;
+  readonly loss: number;
+  /** Of each micro-batch, where there are several. */
+  readonly losses: readonly number[];
+  readonly lr: number;
+  /** Before clipping. */
+  readonly gradNorm: number;
+  readonly tokens: number;
+  readonly ms: number;
+  /** Dropped units of each micro-batch. */
+  readonly dropped: readonly (readonly string[])[];
+  readonly forwardFlops: number;
+  readonly backwardFlops: number;
+  readonly savedBytes: number;
+  readonly peakBytes: number;
+}
+
+/** What a resume needs besides parameters and moments. */
+export interface TrainState {
+  step: number;
+  /** Updates of each group so far. */
+  readonly updates: number[];
+}
+
+export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupSteps' | 'accumulate' | 'clip' | 'missingGrad' | 'allDropped' | 'drop' | 'seed'> & { readonly steps: number };
+
+export interface TrainerOptions {
+  readonly engine: Engine;
+  readonly config: TrainConfig;
+  readonly batches: BatchSource;
+  readonly state: TrainState;
+  /** Called for every finished step, in order. */
+  readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
+  /** Asked after each step; true ends the run early, with all steps finished. */
+  readonly stop?: () => boolean;
+  /** Called between steps, when nothing is under way, where `when` says so. */
+  readonly between?: { readonly when: (step: number) => boolean; readonly run: (state: TrainState) => Promise<void> };
+}
+
+export function newState(engine: Engine): TrainState {
+  return { step: 0, updates: engine.storage.groups.map(() => 0) };
+}
+
+/** Steps that may be under way on the device while the next one is encoded. */
+const RUN_AHEAD = 2;
+
+interface Pending {
+  readonly result: StepResult;
+  readonly step: number;
+  readonly lr: number;
+  readonly tokens: number;
+  readonly dropped: readonly (readonly string[])[];
+}
+
+/** Units of the model, in order. */
+export function unitsOf(engine: Engine): string[] {
+  return engine.program.calls.filter((c) => c.unit).map((c) => c.site);
+}
+
+export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {
+  return {
+    sizes: { B: batch.batch, T: batch.length },
+    inputs: { tokens: batch.tokens, targets: batch.targets, segments: batch.segments },
+    pattern: new Map(dropped.map((u): [string, Form] => [u, 'dropped'])),
+    scalar,
+  };
+}
+
+/** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
+export async function train(options: TrainerOptions): Promise<TrainState> {
+  const { engine, config, batches, state, onStep, stop, between } = options;
+  const units = unitsOf(engine);
+  const plan = createPlan(config.drop, units);
+  const pending: Pending[] = [];
+  let last = performance.now();
+
+  const finish = async (): Promise<void> => {
+    const oldest = pending.shift();
+    if (!oldest) return;
+    const { losses, gradNorm } = await oldest.result.read();
+    const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
+    if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY)
+      throw new EbbError(`step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate (optimizer.lr), or look at the data of this step`);
+    const now = performance.now();
+    const { variants, forwardFlops, backwardFlops } = oldest.result;
+    await onStep({
+      step: oldest.step,
+      loss,
+      losses,
+      lr: oldest.lr,
+      gradNorm,
+      tokens: oldest.tokens,
+      ms: now - last,
+      dropped: oldest.dropped,
+      forwardFlops,
+      backwardFlops,
+      savedBytes: Math.max(...variants.map((v) => v.savedBytes)),
+      peakBytes: Math.max(...variants.map((v) => v.stackBytes + v.slotBytes)),
+    });
+    last = now;
+  };
+
+  while (state.step < config.steps && !stop?.()) {
+    pending.push(submit(engine, config, plan, units, batches, state));
+    while (pending.length >= RUN_AHEAD) await finish();
+    if (between?.when(state.step)) {
+      while (pending.length > 0) await finish();
+      await between.run(state);
+      last = performance.now();
+    }
+  }
+  while (pending.length > 0) await finish();
+  return state;
+}
+
+/** Encodes and submits one step, and advances the state. */
+function submit(engine: Engine, config: TrainConfig, plan: Plan, units: readonly string[], batches: BatchSource, state: TrainState): Pending {
+  const { step } = state;
+  const { optimizer, accumulate, seed } = config;
+  const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
+  let tokens = 0;
+  const dropped: (readonly string[])[] = [];
+  const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
+    const batch = batches.at(step * accumulate + micro);
+    tokens += batch.batch * batch.length;
+    const without = plan({ units, seed, step, micro, microBatches: accumulate });
+    dropped.push(without);
+    const scalar = (name: string, site: string): number => {
+      if (name === 'loss_scale') return 1 / accumulate;
+      if (name === 'branch_weight') return 1;
+      if (name === 'seed') return hash(seed, 3, step, micro, siteNumber(engine, site));
+      return 0;
+    };
+    const made = microBatch(batch, without, scalar);
+    return config.allDropped === 'skip' && units.length > 0 && without.length === units.length ? { ...made, forwardOnly: true } : made;
+  });
+  const result = engine.step(micros, {
+    optimizer: optimizer.name,
+    maxNorm: config.clip,
+    alsoUntouched: config.missingGrad === 'zeros',
+    scalar: (name, group) => updateScalar(optimizer, lr, state.updates[group] ?? 0, name),
+  });
+  for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
+  state.step = step + 1;
+  return { result, step, lr, tokens, dropped };
+}
+
+function siteNumber(engine: Engine, site: string): number {
+  return engine.program.calls.findIndex((c) => c.site === site);
+}
+
+/** Mean loss over the targets of `batches` (sum of token losses ÷ number of targets), without a backward. */
+export async function evaluate(engine: Engine, batches: readonly Batch[]): Promise<number> {
+  let sum = 0;
+  let count = 0;
+  for (const batch of batches) {
+    const micro: MicroBatch = { ...microBatch(batch, [], (name) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0)), forwardOnly: true };
+    const { losses } = await engine.step([micro], null).read();
+    sum += (losses[0] ?? 0) * batch.counted;
+    count += batch.counted;
+  }
+  return count > 0 ? sum / count : Number.NaN;
+}
