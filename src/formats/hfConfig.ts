@@ -126,7 +126,7 @@ function tokenIds(raw: number | number[] | null | undefined): readonly number[] 
 
 function headWidth(where: string, field: string, hiddenSize: number, numHeads: number): number {
   if (hiddenSize % numHeads === 0) return hiddenSize / numHeads;
-  throw new EbbError(`${where}: ${field} is ${hiddenSize}, expected a multiple of the ${numHeads} attention heads (or a head_dim of its own)`);
+  throw new EbbError(`${where}: ${field} is ${hiddenSize}, expected a multiple of ${field === 'n_embd' ? 'n_head' : 'num_attention_heads'}, which is ${numHeads}${field === 'n_embd' ? '' : ' (or a head_dim of its own)'}`);
 }
 
 /** Checks that hold for every Llama configuration, wherever it was read from. */

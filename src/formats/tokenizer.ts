@@ -77,9 +77,6 @@ function chatRenderer(path: string, source: string | null, config: JsonObject): 
         ...Object.fromEntries(['bos_token', 'eos_token', 'unk_token', 'pad_token'].map((name) => [name, tokenName(config[name]) ?? ''])),
         messages: messages.map(({ role, content }) => ({ role, content })),
         add_generation_prompt: options?.addGenerationPrompt ?? false,
-        raise_exception: (message: string) => {
-          throw new Error(message);
-        },
       });
     } catch (error) {
       throw new EbbError(`${path}: the chat template refuses the conversation: ${error instanceof Error ? error.message : String(error)}`);
@@ -106,7 +103,7 @@ export function buildTokenizer(path: string, { json, config }: TokenizerFields):
     chatTemplate,
     encode: (text, options) => {
       const { ids } = library.encode(text, { add_special_tokens: options?.special ?? false });
-      return ids.filter((token) => token !== undefined);
+      return ids.filter((token: number | undefined) => token !== undefined);
     },
     decode: (ids, options) => {
       const known = ids.filter((token) => library.id_to_token(token) !== undefined);

@@ -87,6 +87,15 @@ function checkAdded(where: string, added: Json | undefined, vocab: ReadonlyMap<s
   });
 }
 
+/** The library's Digits splits at decimal digits only, the reference (char::is_numeric) at every numeral: said by a regex instead. */
+function exactDigits(preTokenizer: Json | undefined): Json {
+  if (!isObject(preTokenizer)) return null;
+  const { type, pretokenizers, individual_digits: individual } = preTokenizer;
+  if (type === 'Sequence' && Array.isArray(pretokenizers)) return { ...preTokenizer, pretokenizers: pretokenizers.map(exactDigits) };
+  if (type !== 'Digits') return preTokenizer;
+  return { type: 'Split', pattern: { Regex: individual === true ? '\\p{N}' : '\\p{N}+' }, behavior: 'Isolated', invert: false };
+}
+
 /** The fields of a tokenizer.json as the library wants them, checked; `where` begins every error. */
 export function checkTokenizerJson(where: string, fields: JsonObject): JsonObject {
   const { model } = fields;
@@ -95,6 +104,6 @@ export function checkTokenizerJson(where: string, fields: JsonObject): JsonObjec
   const vocab = type === 'Unigram' ? checkPieces(where, model) : checkVocab(where, model);
   if (type === 'BPE') checkMerges(where, model, vocab);
   checkAdded(where, fields['added_tokens'], vocab);
-  const defaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
-  return { ...defaults, ...fields, model: { ...model, type }, added_tokens: fields['added_tokens'] ?? [] };
+  const defaults = { normalizer: null, post_processor: null, decoder: null };
+  return { ...defaults, ...fields, pre_tokenizer: exactDigits(fields['pre_tokenizer']), model: { ...model, type }, added_tokens: fields['added_tokens'] ?? [] };
 }

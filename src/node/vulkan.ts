@@ -21,15 +21,22 @@ export function prepareVulkan(): void {
   if (!process.env['XDG_RUNTIME_DIR']) {
     const folder = join(cacheFolder(), 'runtime');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    process.env['XDG_RUNTIME_DIR'] = folder;
+    setVariable('XDG_RUNTIME_DIR', folder);
   }
   const software = swiftShader();
   if (!software) return;
   const chosen = process.env['VK_DRIVER_FILES'] ?? process.env['VK_ICD_FILENAMES'];
   const drivers = chosen === undefined ? systemDrivers() : chosen.split(':').filter((f) => f !== '');
-  process.env['VK_ICD_FILENAMES'] = [...drivers, software.icd].join(':');
-  if (process.env['VK_DRIVER_FILES'] !== undefined) process.env['VK_DRIVER_FILES'] = process.env['VK_ICD_FILENAMES'];
+  const list = [...drivers, software.icd].join(':');
+  setVariable(process.env['VK_DRIVER_FILES'] === undefined ? 'VK_ICD_FILENAMES' : 'VK_DRIVER_FILES', list);
   loadGlobally(software.loader);
+}
+
+/** Sets a variable where native code reads it too: a test runner's process.env may be a copy. */
+function setVariable(name: string, value: string): void {
+  process.env[name] = value;
+  const koffi = createRequire(import.meta.url)('koffi') as { load(path: string): { func(declaration: string): (...args: (string | number)[]) => number } };
+  koffi.load('libc.so.6').func('int setenv(str, str, int)')(name, value, 1);
 }
 
 /** Makes a library's symbols known to the process, so that Dawn's own search for the Vulkan loader finds it. */

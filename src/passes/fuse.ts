@@ -284,16 +284,17 @@ function schedule(groups: readonly Draft[], position: ReadonlyMap<Op, number>): 
   return out;
 }
 
-/** Map groups over one space that do not depend on each other become one kernel with several outputs. */
+/** Map groups over one space become one kernel with several outputs, unless one reads another's result elsewhere than at its own element. */
 function mergeMaps(groups: readonly Draft[], maxBuffers: number, position: ReadonlyMap<Op, number>): Draft[] {
   const out: Draft[] = [];
   for (const g of groups) {
     const host = g.kind === 'map' ? out.findIndex((h) => h.kind === 'map' && sameShape(h.space, g.space)) : -1;
     const other = out[host];
     if (other) {
-      const written = new Set(out.slice(host).flatMap((h) => h.outputs));
-      const reads = [...new Set([...other.reads, ...g.reads])];
-      if (!g.reads.some((v) => written.has(v)) && reads.length + other.outputs.length + g.outputs.length <= maxBuffers) {
+      const between = new Set(out.slice(host + 1).flatMap((h) => h.outputs));
+      const own = g.reads.filter((v) => other.outputs.includes(v));
+      const reads = [...new Set([...other.reads, ...g.reads.filter((v) => !own.includes(v))])];
+      if (!g.reads.some((v) => between.has(v)) && own.every((v) => elementwiseIn(v, g)) && reads.filter((v) => !scalarParam(v)).length + other.outputs.length + g.outputs.length <= maxBuffers) {
         const ops = [...new Set([...other.ops, ...g.ops])].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
         out[host] = { ...other, ops, reads, outputs: [...other.outputs, ...g.outputs] };
         continue;
@@ -394,7 +395,7 @@ function elementwiseIn(v: Value, g: Draft): boolean {
     if (!op.operands.some((o) => tainted.has(o))) continue;
     const { kind } = opDef(op.name);
     if (kind === 'reduce' && g.kind === 'row') continue;
-    if (kind !== 'pointwise' || op === g.anchor) return false;
+    if (kind !== 'pointwise') return false;
     const [out] = op.results;
     if (!out || !sameShape(out.type.shape, v.type.shape)) return false;
     tainted.add(out);

@@ -1,0 +1,166 @@
+/** @file `ebb check`: what a file or folder is, and whether Ebb can use it, in one sentence. */
+
+import { basename, dirname, join } from 'node:path';
+import { EbbError } from '../errors.ts';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
+import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
+import { openDataset, readBatches } from '../formats/dataset.ts';
+import { type Gguf, parseGguf } from '../formats/gguf.ts';
+import { isObject, type JsonObject, parseJsonObject } from '../formats/json.ts';
+import { readPeft } from '../formats/peft.ts';
+import { readRecords } from '../formats/records.ts';
+import { openSafetensors } from '../formats/safetensors.ts';
+import { openIndex } from '../formats/safetensorsIndex.ts';
+import { openTokenizer } from '../formats/tokenizer.ts';
+
+export type CheckKind = 'checkpoint' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
+
+export interface CheckReport {
+  /** False where the file is broken or Ebb cannot use it. */
+  readonly ok: boolean;
+  readonly kind: CheckKind;
+  /** One sentence that begins with the path. */
+  readonly message: string;
+}
+
+type Finding = Omit<CheckReport, 'ok'>;
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function bytes(count: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
+  return `${step === 0 ? count : (count / 2 ** (10 * step)).toFixed(1)} ${units[step]}`;
+}
+
+/** The tokenizer in words; tokens the model has no rows for are an error only where they occur. */
+function describeTokens(checkpoint: Checkpoint): string {
+  const { vocabSize: tokens } = checkpoint.tokenizer();
+  const { vocabSize: rows } = checkpoint.config;
+  return `tokenizer of ${plural(tokens, 'token')}${tokens > rows ? ` (the model has no rows for those from ${rows} on)` : ''}`;
+}
+
+function describe(checkpoint: Checkpoint): string {
+  const { config, tensors } = checkpoint;
+  const size = [...tensors.values()].reduce((sum, t) => sum + t.byteLength, 0);
+  const dtypes = [...new Set([...tensors.values()].map((t) => t.dtype))].sort().join(', ');
+  return `${config.kind}, ${plural(config.numLayers, 'layer')}, hidden size ${config.hiddenSize}, vocabulary ${config.vocabSize}, ${bytes(size)} of ${dtypes}`;
+}
+
+function checkModel(path: string): Finding {
+  const checkpoint = openCheckpoint(path);
+  const beside = checkpoint.kind === 'gguf' || fileExists(join(checkpoint.path, 'tokenizer.json'));
+  const tokens = beside ? describeTokens(checkpoint) : 'no tokenizer.json beside it (only ready batches can be used)';
+  const notes = checkpoint.notes.length > 0 ? `; ${checkpoint.notes.join('; ')}` : '';
+  return { kind: 'checkpoint', message: `${path}: a checkpoint Ebb can use: ${describe(checkpoint)}; ${tokens}${notes}` };
+}
+
+function checkSafetensors(path: string): Finding {
+  const { tensors } = openSafetensors(path);
+  const folder = dirname(path);
+  if (basename(path) === 'model.safetensors' && fileExists(join(folder, 'config.json'))) return checkModel(path);
+  if (basename(path) === 'adapter_model.safetensors' && fileExists(join(folder, 'adapter_config.json'))) return checkAdapter(folder, path);
+  if (tensors.has('input_ids')) {
+    const { steps, batch, length, labels } = readBatches(path);
+    return { kind: 'batches', message: `${path}: ready batches Ebb can use: ${plural(steps, 'step')} of [${batch}, ${length}] tokens, ${labels ? 'with' : 'without'} labels` };
+  }
+  return { kind: 'safetensors', message: `${path}: a valid safetensors file of ${plural(tensors.size, 'tensor')}, but no model on its own (no config.json describes it)` };
+}
+
+/** A file with an architecture's own settings, or a model's tensors; general.architecture alone makes no model. */
+function isModel({ metadata, tensors }: Gguf): boolean {
+  const architecture = metadata.get('general.architecture');
+  const settings = typeof architecture === 'string' && [...metadata.keys()].some((key) => key.startsWith(`${architecture}.`));
+  return settings || [...tensors.keys()].some((name) => /^(token_embd|output_norm|output|blk\.\d+)\./.test(name));
+}
+
+function checkGguf(path: string): Finding {
+  const gguf = parseGguf(fileSource(path));
+  if (isModel(gguf)) return checkModel(path);
+  return { kind: 'gguf', message: `${path}: a valid GGUF file of ${plural(gguf.tensors.size, 'tensor')}, but no model (it has no architecture's settings and no layers)` };
+}
+
+function checkAdapter(folder: string, path: string): Finding {
+  const { rank, layers } = readPeft(folder);
+  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}` };
+}
+
+function checkTokenizer(path: string): Finding {
+  const tokenizer = openTokenizer(path);
+  // A tokenizer that cannot encode is found here, not in the middle of a run.
+  tokenizer.encode('The quick brown fox jumps over 13 lazy dogs.\n');
+  return { kind: 'tokenizer', message: `${path}: a tokenizer Ebb can use: ${plural(tokenizer.vocabSize, 'token')}` };
+}
+
+function checkRecords(path: string): Finding {
+  let count = 0;
+  let chat = false;
+  for (const record of readRecords(path)) {
+    count++;
+    chat = 'messages' in record;
+  }
+  return { kind: 'data', message: `${path}: training data Ebb can use: ${plural(count, chat ? 'conversation' : 'record')}` };
+}
+
+function checkIndex(path: string): Finding {
+  openIndex(path);
+  return checkModel(path);
+}
+
+/** A .json file of another name is known by its fields. */
+function checkJson(path: string): Finding {
+  const fields: JsonObject = parseJsonObject(path, readText(path));
+  if (isObject(fields['weight_map'])) return checkIndex(path);
+  if (isObject(fields['model'])) return checkTokenizer(path);
+  if (fields['input_ids'] !== undefined) {
+    const { steps, batch, length } = readBatches(path);
+    return { kind: 'batches', message: `${path}: ready batches Ebb can use: ${plural(steps, 'step')} of [${batch}, ${length}] tokens` };
+  }
+  return { kind: 'unknown', message: `${path}: valid JSON, but nothing Ebb uses (expected a config.json, an index, a tokenizer.json or batches)` };
+}
+
+function checkFolder(path: string): Finding {
+  const has = (name: string): boolean => fileExists(join(path, name));
+  if (has('config.json')) return checkModel(path);
+  if (has('adapter_config.json')) return checkAdapter(path, path);
+  if (has('tokenizer.json')) return checkTokenizer(join(path, 'tokenizer.json'));
+  if (has('model.safetensors.index.json')) return checkIndex(join(path, 'model.safetensors.index.json'));
+  if (has('model.safetensors')) return checkSafetensors(join(path, 'model.safetensors'));
+  throw new EbbError(`${path}: holds no config.json, adapter_config.json or tokenizer.json, expected a checkpoint, an adapter or a tokenizer`);
+}
+
+function checkText(path: string): Finding {
+  const data = openDataset(path);
+  const size = data.kind === 'text' ? `${data.text.length} characters of text` : data.kind;
+  return { kind: 'data', message: `${path}: training data Ebb can use: ${size}` };
+}
+
+/** What looks into a file: by name, then by ending. */
+function checkFile(path: string): Finding {
+  const name = basename(path).toLowerCase();
+  if (name === 'config.json') return checkModel(path);
+  if (name === 'tokenizer.json') return checkTokenizer(path);
+  if (name === 'adapter_config.json') return checkAdapter(dirname(path), path);
+  if (name.endsWith('.safetensors.index.json')) return checkIndex(path);
+  if (name.endsWith('.safetensors')) return checkSafetensors(path);
+  if (name.endsWith('.gguf')) return checkGguf(path);
+  if (/\.(jsonl|ndjson)$/.test(name)) return checkRecords(path);
+  if (name.endsWith('.json')) return checkJson(path);
+  if (/\.(txt|text|md|csv|html?)$/.test(name)) return checkText(path);
+  throw new EbbError(`${path}: is of a kind Ebb does not know, expected .safetensors, .gguf, .json, .jsonl, .txt or a checkpoint folder`);
+}
+
+/**
+ * What `path` is and whether Ebb can use it: a checkpoint or adapter folder, config.json, index, safetensors, GGUF, tokenizer.json,
+ * JSONL or text. A valid container that is no model is ok, and the message says so. Never throws for bad input.
+ */
+export async function checkPath(path: string): Promise<CheckReport> {
+  try {
+    return { ok: true, ...(pathKind(path) === 'folder' ? checkFolder(path) : checkFile(path)) };
+  } catch (error) {
+    if (!(error instanceof EbbError)) throw error;
+    return { ok: false, kind: 'unknown', message: error.message };
+  }
+}

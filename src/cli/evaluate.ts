@@ -1,0 +1,48 @@
+/** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
+
+import { openCheckpoint } from '../formats/checkpoint.ts';
+import { trainingMode } from '../models/inputs.ts';
+import { openSession } from '../session.ts';
+import { evaluate } from '../train/loop.ts';
+import { loadAdapter } from './adapter.ts';
+import { loadData } from './data.ts';
+import type { CommandDevice } from './device.ts';
+import { batchesOf, modelPath } from './train.ts';
+
+export interface EvalOptions {
+  readonly data: string;
+  readonly adapter?: string | undefined;
+  readonly limit: number;
+  readonly batch: number;
+  readonly length: number;
+}
+
+export interface EvalReport {
+  /** Mean over the tokens that count. */
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly examples: number;
+  readonly tokens: number;
+}
+
+export async function runEval(model: string, options: EvalOptions, device: CommandDevice): Promise<EvalReport> {
+  const path = await modelPath(model);
+  const checkpoint = openCheckpoint(path);
+  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  const data = loadData(options.data, checkpoint.tokenizer, { batch: options.batch, length: options.length, seed: 0, shuffle: false, vocabSize: checkpoint.config.vocabSize, fields: {}, limit: options.limit });
+  const session = await openSession(path, device, {
+    mode: trainingMode(data.length),
+    dims: { B: data.batch, T: data.length },
+    lora: adapter?.lora ?? null,
+    trains: 'nothing',
+    micros: 1,
+    optimizer: 'none',
+    decay: 'matrices',
+    seed: 0,
+    ...(adapter ? { adapterWeights: adapter.weights } : {}),
+  });
+  const batches = batchesOf(data);
+  const loss = await evaluate(session.engine, batches);
+  session.engine.destroy();
+  return { loss, perplexity: Math.exp(loss), examples: data.examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };
+}

@@ -1,0 +1,50 @@
+/** @file The live line of a run: a progress bar on a terminal, plain lines elsewhere. */
+
+import cliProgress from 'cli-progress';
+import type { StepMetrics } from '../train/loop.ts';
+
+export interface StepPrinter {
+  step(metrics: StepMetrics, total: number, units: number): void;
+  say(line: string): void;
+  end(): void;
+}
+
+/** Share of the full backward's units that a step left out, in percent. */
+export function droppedShare(metrics: StepMetrics, units: number): number {
+  const dropped = metrics.dropped.reduce((n, list) => n + list.length, 0);
+  return units === 0 ? 0 : (100 * dropped) / (units * Math.max(1, metrics.dropped.length));
+}
+
+const PLAIN_EVERY_MS = 2000;
+
+export function stepPrinter(): StepPrinter {
+  const terminal = process.stderr.isTTY === true;
+  const bar = terminal
+    ? new cliProgress.SingleBar({ format: '{bar} {value}/{total}  loss {loss}  {speed} tok/s  backward dropped {dropped} %  eta {eta_formatted}', stream: process.stderr }, cliProgress.Presets.shades_classic)
+    : null;
+  let started = false;
+  let lastPlain = 0;
+  return {
+    step(m, total, units) {
+      const values = { loss: m.loss.toFixed(4), speed: ((1000 * m.tokens) / Math.max(m.ms, 1e-3)).toFixed(0), dropped: droppedShare(m, units).toFixed(0) };
+      if (bar) {
+        if (!started) bar.start(total, m.step, values);
+        started = true;
+        bar.update(m.step + 1, values);
+        return;
+      }
+      const now = performance.now();
+      if (m.step + 1 < total && now - lastPlain < PLAIN_EVERY_MS) return;
+      lastPlain = now;
+      process.stderr.write(`step ${m.step + 1}/${total}  loss ${values.loss}  ${values.speed} tok/s  backward dropped ${values.dropped} %\n`);
+    },
+    say(line) {
+      if (bar && started) bar.stop();
+      started = false;
+      process.stderr.write(`${line}\n`);
+    },
+    end() {
+      if (bar && started) bar.stop();
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/** @file PEFT LoRA folders: adapter_config.json and adapter_model.safetensors, read and written as Python's peft has them. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { EbbError } from '../errors.ts';
+import { show } from './bytes.ts';
+import { fileError, fileExists, pathKind, readText } from './files.ts';
+import { parseJsonObject } from './json.ts';
+import { layerAdapter, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
+import { openSafetensors, readFloats, type SafetensorsEntry, type SafetensorsFile, writeSafetensors, writeTextAside } from './safetensors.ts';
+
+export type { PeftConfig } from './peftConfig.ts';
+
+export interface PeftTensor {
+  /** A: [rank, in]; B: [out, rank]. */
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export interface PeftAdapter extends PeftConfig {
+  readonly path: string;
+  /** By layer name ("model.layers.0.self_attn.q_proj"): rank and scale (what B·A·x is multiplied by). */
+  readonly layers: ReadonlyMap<string, { readonly rank: number; readonly scale: number }>;
+  /** Under the file's names ("base_model.model.….lora_A.weight"), in f32. */
+  readonly tensors: ReadonlyMap<string, PeftTensor>;
+}
+
+const CONFIG = 'adapter_config.json';
+const WEIGHTS = 'adapter_model.safetensors';
+const NAME = /^base_model\.model\.(.+)\.lora_([AB])(?:\.default)?\.weight$/;
+
+/** Layer → its two matrices' names in the file. */
+function pairs(file: SafetensorsFile): Map<string, { A?: string; B?: string }> {
+  const result = new Map<string, { A?: string; B?: string }>();
+  for (const name of file.tensors.keys()) {
+    const [, layer, part] = NAME.exec(name) ?? [];
+    if (layer === undefined || (part !== 'A' && part !== 'B')) {
+      throw new EbbError(`${file.path}: tensor ${show(name)} is no LoRA matrix Ebb supports, expected base_model.model.<layer>.lora_A.weight or lora_B.weight`);
+    }
+    result.set(layer, { ...result.get(layer), [part]: name });
+  }
+  if (result.size === 0) throw new EbbError(`${file.path}: holds no tensors, expected LoRA matrices`);
+  return result;
+}
+
+function readMatrix(file: SafetensorsFile, name: string | undefined, layer: string, axis: 0 | 1, rank: number): PeftTensor {
+  const info = name === undefined ? undefined : file.tensors.get(name);
+  if (name === undefined || !info) throw new EbbError(`${file.path}: layer ${layer} lacks its lora_${axis === 0 ? 'A' : 'B'}.weight`);
+  if (info.shape.length !== 2 || info.shape[axis] !== rank) {
+    throw new EbbError(`${file.path}: tensor ${show(name)} has shape [${info.shape.join(', ')}], expected rank ${rank} (r in ${CONFIG}) as its ${axis === 0 ? 'first' : 'second'} size`);
+  }
+  return { shape: info.shape, data: readFloats(file, name) };
+}
+
+/** Reads a PEFT LoRA folder. Throws for other kinds of adapter, unsupported settings, and matrices that do not fit the settings. */
+export function readPeft(folder: string): PeftAdapter {
+  if (pathKind(folder) !== 'folder') throw new EbbError(`${folder}: is a file, expected a PEFT adapter folder`);
+  const configPath = join(folder, CONFIG);
+  if (!fileExists(configPath)) throw new EbbError(`${folder}: holds no ${CONFIG}, expected a PEFT adapter folder`);
+  const config = readPeftConfig(configPath, parseJsonObject(configPath, readText(configPath, 2 ** 24)));
+  const path = join(folder, WEIGHTS);
+  if (!fileExists(path)) throw new EbbError(`${folder}: holds no ${WEIGHTS}, expected the adapter's weights as safetensors`);
+  const file = openSafetensors(path);
+  const layers = new Map<string, { rank: number; scale: number }>();
+  const tensors = new Map<string, PeftTensor>();
+  for (const [layer, { A, B }] of pairs(file)) {
+    if (!targets(configPath, config, layer)) throw new EbbError(`${path}: has a matrix for layer ${layer}, which target_modules in ${CONFIG} does not name`);
+    const setting = layerAdapter(configPath, config, layer);
+    layers.set(layer, setting);
+    tensors.set(`base_model.model.${layer}.lora_A.weight`, readMatrix(file, A, layer, 0, setting.rank));
+    tensors.set(`base_model.model.${layer}.lora_B.weight`, readMatrix(file, B, layer, 1, setting.rank));
+  }
+  return { ...config, path: folder, layers, tensors };
+}
+
+/**
+ * The shortest target_modules that name exactly `layers` out of `all` linear layers: last parts of names ("q_proj") where those
+ * suffice, else whole names.
+ */
+export function targetModulesFor(layers: readonly string[], all: readonly string[]): string[] {
+  const short = [...new Set(layers.map((layer) => layer.split('.').at(-1) ?? layer))].sort();
+  const chosen = new Set(layers);
+  const exact = all.every((layer) => chosen.has(layer) || !short.some((name) => layer === name || layer.endsWith(`.${name}`)));
+  return exact ? short : [...chosen].sort();
+}
+
+export interface PeftOutput {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly useRslora: boolean;
+  readonly dropout: number;
+  readonly targetModules: readonly string[] | string;
+  readonly layersToTransform?: readonly number[] | null;
+  readonly rankPattern?: Readonly<Record<string, number>>;
+  readonly alphaPattern?: Readonly<Record<string, number>>;
+  /** True for GPT-2, whose Conv1D weights are [in, out]. */
+  readonly fanInFanOut: boolean;
+  readonly baseModel: string | null;
+  /** Under PEFT's names. */
+  readonly tensors: Iterable<SafetensorsEntry>;
+}
+
+/** Writes a folder that Python's peft loads: weights first, each file aside and renamed. */
+export function writePeft(folder: string, adapter: PeftOutput): void {
+  const config = {
+    base_model_name_or_path: adapter.baseModel, bias: 'none', fan_in_fan_out: adapter.fanInFanOut, inference_mode: true, init_lora_weights: true,
+    layers_pattern: null, layers_to_transform: adapter.layersToTransform ?? null, lora_alpha: adapter.alpha, lora_dropout: adapter.dropout, modules_to_save: null,
+    peft_type: 'LORA', r: adapter.rank, rank_pattern: adapter.rankPattern ?? {}, alpha_pattern: adapter.alphaPattern ?? {}, revision: null,
+    target_modules: adapter.targetModules, task_type: 'CAUSAL_LM', use_dora: false, use_rslora: adapter.useRslora,
+  };
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw fileError(folder, error);
+  }
+  writeSafetensors(join(folder, WEIGHTS), adapter.tensors);
+  writeTextAside(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
+}

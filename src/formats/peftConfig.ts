@@ -1,0 +1,132 @@
+/** @file adapter_config.json of a PEFT LoRA adapter: what Ebb reads, and what it refuses by name. */
+
+import { z } from 'zod';
+import { EbbError } from '../errors.ts';
+import { show } from './bytes.ts';
+import { readFields } from './hfConfig.ts';
+import type { Json, JsonObject } from './json.ts';
+
+export interface PeftConfig {
+  readonly rank: number;
+  readonly alpha: number;
+  /** Scale is alpha/√rank instead of alpha/rank. */
+  readonly useRslora: boolean;
+  readonly dropout: number;
+  /** Suffixes of layer names, or one regular expression over whole names. */
+  readonly targetModules: readonly string[] | string;
+  /** Layers that get an adapter; none: all. */
+  readonly layersToTransform: readonly number[] | null;
+  readonly fanInFanOut: boolean;
+  /** Ranks and alphas that differ, by regular expression over the ends of layer names. */
+  readonly rankPattern: Readonly<Record<string, number>>;
+  readonly alphaPattern: Readonly<Record<string, number>>;
+  readonly baseModel: string | null;
+}
+
+const pattern = z.record(z.string(), z.number().positive());
+
+const schema = z.object({
+  r: z.int().min(1).max(65536),
+  lora_alpha: z.number().positive(),
+  use_rslora: z.boolean().nullish(),
+  lora_dropout: z.number().min(0).max(1).nullish(),
+  fan_in_fan_out: z.boolean().nullish(),
+  rank_pattern: pattern.nullish(),
+  alpha_pattern: pattern.nullish(),
+  base_model_name_or_path: z.string().nullish(),
+});
+
+/** Read, or without influence on what the adapter computes. */
+const KNOWN = new Set([
+  'peft_type', 'r', 'lora_alpha', 'use_rslora', 'lora_dropout', 'fan_in_fan_out', 'rank_pattern', 'alpha_pattern', 'base_model_name_or_path', 'target_modules',
+  'auto_mapping', 'revision', 'task_type', 'inference_mode', 'peft_version', 'exclude_modules', 'layers_to_transform', 'layers_pattern', 'megatron_core', 'qalora_group_size',
+  'eva_config', 'runtime_config', 'init_lora_weights', 'bias',
+]);
+
+/** Initialisations that also change the base weights. */
+const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/;
+
+function neutral(value: Json | undefined): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
+  return value === undefined || value === null || value === false;
+}
+
+function refuse(where: string, name: string, value: Json | undefined, expected: string): never {
+  throw new EbbError(`${where}: ${name} is ${value === undefined ? 'missing' : show(value)}, expected ${expected}`);
+}
+
+function checkSupported(where: string, fields: JsonObject): void {
+  const { peft_type: type, bias, init_lora_weights: init } = fields;
+  if (type !== 'LORA') refuse(where, 'peft_type', type, 'LORA (other kinds of adapter are not supported)');
+  if (fields['use_dora'] === true) refuse(where, 'use_dora', true, 'false (DoRA is not supported)');
+  if (!neutral(fields['modules_to_save'])) refuse(where, 'modules_to_save', fields['modules_to_save'], 'none (fully trained modules in an adapter are not supported)');
+  if (!neutral(bias) && bias !== 'none') refuse(where, 'bias', bias, 'none (trained biases in an adapter are not supported)');
+  if (typeof init === 'string' && CHANGES_BASE.test(init)) refuse(where, 'init_lora_weights', init, 'an initialisation that leaves the base weights alone');
+  for (const [name, value] of Object.entries(fields)) {
+    if (!KNOWN.has(name) && !neutral(value)) refuse(where, name, value, 'none (Ebb does not support it)');
+  }
+}
+
+function readTargets(where: string, value: Json | undefined): readonly string[] | string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.length > 0 && value.every((x) => typeof x === 'string')) return value;
+  return refuse(where, 'target_modules', value, 'a list of layer names or a regular expression');
+}
+
+function readLayers(where: string, value: Json | undefined): readonly number[] | null {
+  if (value === undefined || value === null) return null;
+  const list = [value].flat();
+  if (list.every((x): x is number => Number.isInteger(x) && Number(x) >= 0)) return list;
+  return refuse(where, 'layers_to_transform', value, 'a layer number or a list of them');
+}
+
+/** The settings in the fields of an adapter_config.json; `where` (the file) begins every error. */
+export function readPeftConfig(where: string, fields: JsonObject): PeftConfig {
+  checkSupported(where, fields);
+  const raw = readFields(where, schema, fields);
+  const ranks = raw.rank_pattern ?? {};
+  const odd = Object.keys(ranks).find((key) => !Number.isInteger(ranks[key]));
+  if (odd !== undefined) refuse(where, `rank_pattern.${odd}`, ranks[odd], 'a whole number');
+  return {
+    rank: raw.r,
+    alpha: raw.lora_alpha,
+    useRslora: raw.use_rslora ?? false,
+    dropout: raw.lora_dropout ?? 0,
+    targetModules: readTargets(where, fields['target_modules']),
+    layersToTransform: readLayers(where, fields['layers_to_transform']),
+    fanInFanOut: raw.fan_in_fan_out ?? false,
+    rankPattern: ranks,
+    alphaPattern: raw.alpha_pattern ?? {},
+    baseModel: raw.base_model_name_or_path ?? null,
+  };
+}
+
+function compile(where: string, source: string): RegExp {
+  try {
+    return new RegExp(source);
+  } catch {
+    throw new EbbError(`${where}: ${show(source)} is not a regular expression Ebb understands`);
+  }
+}
+
+/** The value a pattern gives for a layer, as peft's get_pattern_key: the first key that matches the end of the name at a dot. */
+function byPattern(where: string, patterns: Readonly<Record<string, number>>, layer: string, otherwise: number): number {
+  const key = Object.keys(patterns).find((source) => compile(where, `^(?:.*\\.)?(?:${source})$`).test(layer));
+  return key === undefined ? otherwise : (patterns[key] ?? otherwise);
+}
+
+/** Rank and scale of one layer's adapter. */
+export function layerAdapter(where: string, config: PeftConfig, layer: string): { readonly rank: number; readonly scale: number } {
+  const rank = byPattern(where, config.rankPattern, layer, config.rank);
+  const alpha = byPattern(where, config.alphaPattern, layer, config.alpha);
+  return { rank, scale: alpha / (config.useRslora ? Math.sqrt(rank) : rank) };
+}
+
+/** Whether the settings give a layer an adapter, as peft's check_target_module_exists (without exclude_modules). */
+export function targets(where: string, config: PeftConfig, layer: string): boolean {
+  const { targetModules: names, layersToTransform } = config;
+  if (typeof names === 'string') return names === 'all-linear' || compile(where, `^(?:${names})$`).test(layer);
+  if (!names.some((name) => layer === name || layer.endsWith(`.${name}`))) return false;
+  const number = /\.(\d+)\./.exec(layer)?.[1];
+  return layersToTransform === null || number === undefined || layersToTransform.includes(Number(number));
+}

@@ -1,0 +1,33 @@
+/** @file The library: define a model, trace it, look at its IR, compile it, train it. */
+
+export { type CompileOptions, type Compiled, compileModel } from './compile/compile.ts';
+export { createPlan, type Plan, type PlanConfig, type PlanInput } from './dropbp/plans/index.ts';
+export { EbbError } from './errors.ts';
+export { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
+export { expectedTensors } from './formats/checkpointTensors.ts';
+export { openSafetensors, readFloats, writeSafetensors } from './formats/safetensors.ts';
+export { openTokenizer, type Tokenizer } from './formats/tokenizer.ts';
+export { createGenerator, type GenerateOptions, type Generator } from './generate.ts';
+export type { OpDef } from './ir/define.ts';
+export { evaluate } from './ir/evaluate.ts';
+export { registerOp } from './ir/ops/index.ts';
+export { parseModule } from './ir/parse.ts';
+export { printFunc, printModule } from './ir/print.ts';
+export type { Func, Module, Op, Type, Value } from './ir/types.ts';
+export { verify } from './ir/verify.ts';
+export { gpt2 } from './models/gpt2.ts';
+export { generationMode, logitsMode, trainingMode } from './models/inputs.ts';
+export { llama } from './models/llama.ts';
+export { listAdapters, openDevice, type OpenedDevice } from './node/adapter.ts';
+export { deviceTraits } from './node/traits.ts';
+export { differentiate } from './passes/grad.ts';
+export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
+export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';
+export { captureLocations } from './trace/location.ts';
+export { input, param, section, unit } from './trace/context.ts';
+export * from './trace/nn.ts';
+export { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
+export { type Batch, type BatchSource, chunkTokens, makeBatch, sequenceBatches } from './train/batches.ts';
+export { parseConfig, type RunConfig } from './train/config.ts';
+export { initialValues } from './train/init.ts';
+export { evaluate as evaluateLoss, newState, type StepMetrics, train } from './train/loop.ts';

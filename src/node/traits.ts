@@ -1,0 +1,23 @@
+/** @file What of an opened device the compiler's schedules depend on. */
+
+import type { AdapterKind } from '../runtime/adapterKind.ts';
+import type { OpenedDevice } from './adapter.ts';
+
+export interface OpenedTraits {
+  readonly kind: AdapterKind;
+  readonly subgroups: boolean;
+  readonly subgroupSize: number | null;
+  readonly maxInvocations: number;
+  /** Bytes of workgroup memory. */
+  readonly maxWorkgroupStorage: number;
+}
+
+export function deviceTraits({ kind, features, subgroupSize, device }: OpenedDevice): OpenedTraits {
+  return {
+    kind,
+    subgroups: features.includes('subgroups'),
+    subgroupSize,
+    maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
+    maxWorkgroupStorage: device.limits.maxComputeWorkgroupStorageSize,
+  };
+}

@@ -1,0 +1,6 @@
+/** @file `ebb/runtime`: runs compiled programs; nothing that traces, passes or generates code, and nothing of Node. */
+
+export { type AdapterKind, adapterKind, adapterRank } from './adapterKind.ts';
+export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepResult, type Update } from './execute.ts';
+export { createLinker, type Form, type Linker, type Pattern, type Variant } from './link.ts';
+export type { Program } from './program.ts';

@@ -1,0 +1,63 @@
+/** @file `ebb check` on every malformed file: one sentence, the line where one is asked for, little time and memory. */
+
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { checkPath } from '../../src/cli/check.ts';
+import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+
+interface Bad {
+  file: string;
+  wrong: string;
+  expected: string;
+  weights?: string;
+  line?: number;
+}
+
+/** What of a config's wrong fields the message must name: the words of the description that are keys of the config. */
+function namedFields(path: string, wrong: string): string[] {
+  const text = readFileSync(path, 'utf8');
+  return (wrong.match(/[a-z]+(?:_[a-z]+)+/g) ?? []).filter((word) => text.includes(`"${word}"`) || /missing/.test(wrong));
+}
+
+withFixtures('bad', (folder) => {
+  const { files }: { files: Bad[] } = readJson(join(folder, 'bad.json'));
+
+  for (const { file, wrong, expected, weights, line } of files) {
+    const path = join(folder, file);
+    it(`${file}: ${wrong}: ${expected}`, async () => {
+      const beside = weights === undefined ? null : mkdtempSync(join(tmpdir(), 'ebb-bad-'));
+      if (beside && weights) {
+        copyFileSync(path, join(beside, basename(path)));
+        copyFileSync(join(folder, weights), join(beside, 'model.safetensors'));
+      }
+      const memory = process.resourceUsage().maxRSS;
+      const start = performance.now();
+      const report = await checkPath(beside ?? path);
+      expect(performance.now() - start).toBeLessThan(5000);
+      expect(process.resourceUsage().maxRSS - memory).toBeLessThan(512 * 1024);
+      if (beside) rmSync(beside, { recursive: true });
+
+      const may = /accept/.test(expected) && /reject|error/.test(expected);
+      if (!may) expect({ ok: report.ok, message: report.message }).toMatchObject({ ok: /^accept/.test(expected) });
+      expect(report.message).not.toContain('\n');
+      expect(report.message).toContain(beside ?? dirname(path));
+      if (line !== undefined && !report.ok) expect(report.message).toContain(`line ${line}:`);
+      const records = /accept, (\d+) records/.exec(expected)?.[1];
+      if (records) expect(report.message).toContain(`${records} records`);
+      if (/container/.test(expected)) expect(report.message).toContain('no model');
+      if (beside) for (const field of namedFields(path, wrong)) expect(report.message).toContain(field);
+    });
+  }
+});
+
+withFixtures('models', (folder) => {
+  for (const name of subfolders(folder)) {
+    it(`${name}: usable if its architecture is supported, refused by name if not`, async () => {
+      const { model_type } = readJson(join(folder, name, 'config.json'));
+      const report = await checkPath(join(folder, name));
+      expect(report.ok).toBe(['llama', 'gpt2'].includes(model_type));
+      expect(report.message).toContain(model_type);
+    });
+  }
+});

@@ -1,0 +1,38 @@
+/** @file Where the golden fixtures lie; tests iterate over what they find there, and say loudly when there is nothing. */
+
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const FIXTURES = process.env.EBB_FIXTURES ?? join(__dirname, '../../../shared/fixtures');
+
+/** Declares tests over the fixtures under `part`, or one test that says they are absent. */
+export function withFixtures(part: string, declare: (folder: string) => void): void {
+  const folder = join(FIXTURES, part);
+  if (existsSync(folder)) {
+    describe(`fixtures: ${part}`, () => declare(folder));
+    return;
+  }
+  console.warn(`\n*** FIXTURES ARE ABSENT: ${folder} does not exist; set EBB_FIXTURES to the folder that holds ${part}/ ***\n`);
+  test('fixtures folder is absent (set EBB_FIXTURES)', () => expect(existsSync(folder)).toBe(false));
+}
+
+export function subfolders(folder: string): string[] {
+  return readdirSync(folder).filter((name) => statSync(join(folder, name)).isDirectory());
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: golden JSON of many shapes, in tests only
+export function readJson(path: string): any {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
+/** The message of the error `f` throws, which must be one a person can read: an EbbError of one line. */
+export function messageOf(f: () => unknown): string {
+  try {
+    f();
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'EbbError') throw error;
+    expect(error.message).not.toContain('\n');
+    return error.message;
+  }
+  throw new Error('expected an EbbError, nothing was thrown');
+}

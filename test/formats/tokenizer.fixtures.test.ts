@@ -1,0 +1,62 @@
+/** @file Every tokenizer found: ids, ids with special tokens, decoded text, and rendered conversations. */
+
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.ts';
+import { readJson, subfolders, withFixtures } from './fixtureFolder.ts';
+
+const SMOLLM2 = process.env.EBB_SMOLLM2 ?? join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf');
+
+interface Case {
+  text: string;
+  ids: number[];
+  ids_with_special: number[];
+  decoded: string;
+  decoded_skip_special: string;
+}
+
+function compareAll(folder: string, open: () => Tokenizer): void {
+  it('encodes and decodes every case as the reference', () => {
+    const tokenizer = open();
+    const { cases }: { cases: Case[] } = readJson(join(folder, 'cases.json'));
+    expect(cases.length).toBeGreaterThan(0);
+    for (const expected of cases) {
+      expect({
+        text: expected.text,
+        ids: tokenizer.encode(expected.text),
+        ids_with_special: tokenizer.encode(expected.text, { special: true }),
+        decoded: tokenizer.decode(expected.ids),
+        decoded_skip_special: tokenizer.decode(expected.ids, { skipSpecial: true }),
+      }).toEqual(expected);
+    }
+  });
+
+  if (!existsSync(join(folder, 'chat_cases.json'))) return;
+  it('renders every conversation as the reference', () => {
+    const tokenizer = open();
+    const { template, cases } = readJson(join(folder, 'chat_cases.json'));
+    expect(tokenizer.chatTemplate).toBe(template);
+    for (const { messages, add_generation_prompt, text, ids } of cases) {
+      const rendered = tokenizer.renderChat(messages, { addGenerationPrompt: add_generation_prompt });
+      expect(rendered).toBe(text);
+      expect(tokenizer.encode(rendered)).toEqual(ids);
+    }
+  });
+}
+
+withFixtures('tokenizers', (root) => {
+  for (const name of subfolders(root)) {
+    const folder = join(root, name);
+    describe(name, () => {
+      if (existsSync(join(folder, 'tokenizer.json'))) {
+        compareAll(folder, () => openTokenizer(folder));
+      } else if (existsSync(SMOLLM2)) {
+        compareAll(folder, () => openTokenizer(SMOLLM2));
+      } else {
+        console.warn(`\n*** ${SMOLLM2} IS ABSENT: the cases in ${name} are not compared; set EBB_SMOLLM2 to the file ***\n`);
+        it('SmolLM2 GGUF file is absent (set EBB_SMOLLM2)', () => expect(existsSync(SMOLLM2)).toBe(false));
+      }
+    });
+  }
+});
