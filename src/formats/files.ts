@@ -20,7 +20,7 @@ const REASONS: Readonly<Record<string, string>> = {
 /** The error a person reads for a failed file operation on `path`. */
 export function fileError(path: string, error: unknown): EbbError {
   if (error instanceof EbbError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   return new EbbError(`${path}: ${REASONS[code] ?? (error instanceof Error ? error.message : String(error))}`);
 }
 

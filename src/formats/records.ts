@@ -4,7 +4,7 @@ import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { readLines } from './lines.ts';
-import type { ChatMessage } from './tokenizer.ts';
+import type { ChatMessage } from './tokenizerBuild.ts';
 
 /** An example to learn: the loss is on the completion (and the end-of-text token) only. */
 export interface CompletionRecord {

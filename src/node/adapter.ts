@@ -109,7 +109,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
   device.addEventListener('uncapturederror', (event) => report(new EbbError(`the device reports an error: ${event.error.message}`)));
   let closed = false;
   void device.lost.then((info) => {
-    if (!closed) report(new EbbError(`the device was lost (${info.reason || 'unknown reason'}): ${info.message}; resume from the last checkpoint, with a smaller batch or length if it happens again`));
+    if (!closed && info.reason !== 'destroyed') report(new EbbError(`the device was lost (${info.reason || 'unknown reason'}): ${info.message}; resume from the last checkpoint, with a smaller batch or length if it happens again`));
   });
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
   return {

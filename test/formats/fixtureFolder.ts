@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const FIXTURES = process.env.EBB_FIXTURES ?? join(__dirname, '../../../shared/fixtures');
+export const FIXTURES = process.env['EBB_FIXTURES'] ?? join(__dirname, '../../../shared/fixtures');
 
 /** Declares tests over the fixtures under `part`, or one test that says they are absent. */
 export function withFixtures(part: string, declare: (folder: string) => void): void {

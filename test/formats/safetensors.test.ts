@@ -95,16 +95,16 @@ describe('halves', () => {
     expect(Buffer.from(f32ToBf16(bf16ToF32(brain))).equals(Buffer.from(brain))).toBe(true);
   });
 
-  it('are rounded to the nearest, ties to even', () => {
+  it('are rounded to the nearest', () => {
+    const finite = Array.from({ length: 0x7c00 }, (_, i) => halfToFloat(i));
     fc.assert(
       fc.property(fc.float({ noNaN: true, min: -70000, max: 70000 }), (x) => {
         const found = f16ToF32(f32ToF16(Float32Array.of(x)))[0]!;
-        const finite = Array.from({ length: 0x7c00 }, (_, i) => halfToFloat(i));
-        const nearest = Math.min(...finite.map((y) => Math.abs(Math.abs(x) - y)));
+        const nearest = finite.reduce((least, y) => Math.min(least, Math.abs(Math.abs(x) - y)), Infinity);
         if (Math.abs(x) < 65520) expect(Math.abs(Math.abs(x) - Math.abs(found))).toBe(nearest);
         else expect(found).toBe(Math.sign(x) * Infinity);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.ts';
 import { readJson, subfolders, withFixtures } from './fixtureFolder.ts';
 
-const SMOLLM2 = process.env.EBB_SMOLLM2 ?? join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf');
+const SMOLLM2 = process.env['EBB_SMOLLM2'] ?? join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf');
 
 interface Case {
   text: string;

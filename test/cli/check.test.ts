@@ -1,0 +1,48 @@
+/** @file `ebb check` names what it finds. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkPath } from '../../src/cli/check.ts';
+import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { ggufBytes, tinyLlamaGguf } from '../formats/ggufWriter.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ebb-check-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, content: string | Uint8Array): string {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+}
+
+it.each([
+  ['model.gguf', ggufBytes(tinyLlamaGguf()), true, 'a checkpoint Ebb can use: llama, 1 layer'],
+  ['other.gguf', ggufBytes({ metadata: {}, tensors: [] }), true, 'no model'],
+  ['a.jsonl', '{"text":"a"}\n', true, '1 record'],
+  ['b.jsonl', '{"messages":[{"role":"user","content":"a"}]}\n', true, '1 conversation'],
+  ['c.jsonl', '{"text":"a"}\nx\n', false, 'line 2:'],
+  ['d.txt', 'some text', true, '9 characters'],
+  ['e.json', '{"input_ids":[[1,2]]}', true, 'ready batches'],
+  ['f.json', '{}', true, 'nothing Ebb uses'],
+  ['g.bin', 'x', false, 'a kind Ebb does not know'],
+  ['h.safetensors', 'x', false, 'has 1 bytes'],
+])('%s', async (name, content, ok, message) => {
+  const report = await checkPath(file(name, content));
+  expect(report).toMatchObject({ ok, message: expect.stringContaining(message) });
+  expect(report.message.startsWith(join(folder, name))).toBe(true);
+});
+
+it('knows batches, empty folders, lone configurations and absent paths', async () => {
+  const path = join(folder, 'batches.safetensors');
+  writeSafetensors(path, [{ name: 'input_ids', dtype: 'I32', shape: [1, 2], data: Int32Array.of(1, 2) }]);
+  expect(await checkPath(path)).toMatchObject({ ok: true, kind: 'batches' });
+  const empty = mkdtempSync(join(folder, 'empty-'));
+  expect(await checkPath(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no config.json') });
+  const config = { model_type: 'gpt2', vocab_size: 5, n_embd: 4, n_layer: 2, n_head: 2, n_positions: 6 };
+  writeFileSync(join(empty, 'config.json'), JSON.stringify(config));
+  expect(await checkPath(join(empty, 'config.json'))).toMatchObject({ ok: false, message: expect.stringContaining('holds no weights') });
+  expect(await checkPath(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });
+});

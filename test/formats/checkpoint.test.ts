@@ -1,0 +1,95 @@
+/** @file Checkpoints written here: names with and without prefix, shards, and what does not fit the configuration. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
+import { readHfConfig } from '../../src/formats/hfConfig.ts';
+import type { JsonObject } from '../../src/formats/json.ts';
+import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { messageOf } from './fixtureFolder.ts';
+import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
+
+const GPT2: JsonObject = { model_type: 'gpt2', vocab_size: 5, n_embd: 4, n_layer: 2, n_head: 2, n_positions: 6 };
+const LLAMA: JsonObject = { model_type: 'llama', vocab_size: 5, hidden_size: 4, intermediate_size: 6, num_hidden_layers: 2, num_attention_heads: 2, attention_bias: true, mlp_bias: true };
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ebb-ck-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function entries(config: JsonObject): SafetensorsEntry[] {
+  return [...expectedTensors(readHfConfig('c', config).config)].map(({ name, shape }, i) => ({
+    name, shape, dtype: 'F32', data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i),
+  }));
+}
+
+function write(config: JsonObject, tensors: SafetensorsEntry[]): void {
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  writeSafetensors(join(folder, 'model.safetensors'), tensors);
+}
+
+it.each([['gpt2', GPT2, /^transformer\./], ['llama', LLAMA, /^model\./]] as const)('%s: names are the same with and without the prefix', (_, config, prefix) => {
+  write(config, entries(config));
+  const names = [...openCheckpoint(folder).tensors.keys()];
+  write(config, entries(config).map((e) => ({ ...e, name: e.name.replace(prefix, '') })));
+  const bare = openCheckpoint(folder);
+  expect([...bare.tensors.keys()]).toEqual(names);
+  names.forEach((name, i) => expect(widen(bare.tensors.get(name)!)[0]).toBe(i));
+});
+
+it('buffers that are computed are left out, others are refused', () => {
+  const extra = (name: string): SafetensorsEntry => ({ name, dtype: 'F32', shape: [1], data: new Float32Array(1) });
+  write(GPT2, [...entries(GPT2), extra('h.0.attn.bias'), extra('transformer.h.1.attn.masked_bias'), extra('lm_head.weight')]);
+  expect(openCheckpoint(folder).tensors.size).toBe(entries(GPT2).length);
+  write(LLAMA, [...entries(LLAMA), extra('model.layers.0.self_attn.rotary_emb.inv_freq')]);
+  expect(openCheckpoint(folder).tensors.size).toBe(entries(LLAMA).length);
+  write(LLAMA, [...entries(LLAMA), extra('model.layers.0.self_attn.q_norm.weight')]);
+  expect(messageOf(() => openCheckpoint(folder))).toContain('"model.layers.0.self_attn.q_norm.weight" has no place');
+});
+
+it('refuses missing tensors, other shapes and other types, naming tensor and field', () => {
+  write({ ...LLAMA, num_hidden_layers: 3 }, entries(LLAMA));
+  expect(messageOf(() => openCheckpoint(folder))).toMatch(/model\.layers\.2\..*missing.*num_hidden_layers is 3/);
+  write({ ...LLAMA, intermediate_size: 8 }, entries(LLAMA));
+  expect(messageOf(() => openCheckpoint(folder))).toMatch(/shape \[6, 4\], expected \[8, 4\] \(intermediate_size/);
+  write(LLAMA, entries(LLAMA).map((e) => (e.name.includes('lm_head') ? { ...e, dtype: 'I32' } : e)));
+  expect(messageOf(() => openCheckpoint(folder))).toContain('dtype I32, expected F32, F16 or BF16');
+  write(LLAMA, entries(LLAMA).filter((e) => !e.name.includes('lm_head')));
+  expect(messageOf(() => openCheckpoint(folder))).toMatch(/"lm_head.weight" is missing.*tie_word_embeddings is false/);
+});
+
+it('reads shards', () => {
+  const all = entries(LLAMA);
+  write(LLAMA, all);
+  const whole = [...openCheckpoint(folder).tensors.values()].map((t) => [t.name, t.shape, widen(t)]);
+  rmSync(join(folder, 'model.safetensors'));
+  writeSafetensors(join(folder, 'model-1.safetensors'), all.slice(0, 7));
+  writeSafetensors(join(folder, 'model-2.safetensors'), all.slice(7));
+  writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: Object.fromEntries(all.map((e, i) => [e.name, `model-${i < 7 ? 1 : 2}.safetensors`])) }));
+  expect([...openCheckpoint(folder).tensors.values()].map((t) => [t.name, t.shape, widen(t)])).toEqual(whole);
+});
+
+it('says what is missing in a folder', () => {
+  expect(messageOf(() => openCheckpoint(folder))).toContain('holds no config.json');
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(LLAMA));
+  writeFileSync(join(folder, 'pytorch_model.bin'), '');
+  expect(messageOf(() => openCheckpoint(folder))).toContain('found pytorch_model.bin');
+  write(LLAMA, entries(LLAMA));
+  expect(messageOf(() => openCheckpoint(folder).tokenizer())).toContain('holds no tokenizer.json');
+  expect(messageOf(() => openCheckpoint(join(folder, 'nowhere')))).toContain('no such file or folder');
+});
+
+it('opens a GGUF file, and refuses types it cannot read', () => {
+  const path = join(folder, 'm.gguf');
+  const input = tinyLlamaGguf();
+  writeFileSync(path, ggufBytes(input));
+  const checkpoint = openCheckpoint(path);
+  expect(checkpoint.tensors.get('model.layers.0.self_attn.k_proj.weight')).toMatchObject({ shape: [4, 8], dtype: 'f32', byteLength: 128 });
+  expect(checkpoint.tokenizer().vocabSize).toBe(5);
+  const wrong = input.tensors.map((t) => (t.name === 'output_norm.weight' ? { ...t, type: 28, data: new Uint8Array(64) } : t));
+  writeFileSync(path, ggufBytes({ ...input, tensors: wrong }));
+  expect(messageOf(() => openCheckpoint(path))).toContain('"output_norm.weight" has type F64');
+});
