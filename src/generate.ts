@@ -2,6 +2,7 @@
 
 import type { Compiled } from './compile/compile.ts';
 import { compileModel } from './compile/compile.ts';
+import { widenOnceFor } from './compile/functions.ts';
 import { uniform } from './dropbp/random.ts';
 import { EbbError } from './errors.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';
@@ -45,7 +46,8 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const target = { device: traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage };
   const build = (tokens: number) => {
     const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
-    return { traced, compiled: compileModel(traced, { target }) satisfies Compiled };
+    const widenOnce = tokens > 1 ? widenOnceFor(traits) : 0;
+    return { traced, compiled: compileModel(traced, { target: { ...target, widenOnce } }) satisfies Compiled };
   };
   const [first, next] = [build(CHUNK), build(1)];
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };

@@ -3,6 +3,7 @@
 import picomatch from 'picomatch';
 import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
+import { widenOnceFor } from './compile/functions.ts';
 import { EbbError } from './errors.ts';
 import { type Checkpoint, openCheckpoint, widen, type WeightSource } from './formats/checkpoint.ts';
 import type { ModelConfig } from './formats/hfConfig.ts';
@@ -111,7 +112,7 @@ export async function openSession(path: string, { device, traits }: SessionDevic
   const started = performance.now();
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
-    target: { device: traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage },
+    target: { device: traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage, widenOnce: widenOnceFor(traits) },
     ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
   });
   const compiledAt = performance.now();

@@ -13,6 +13,13 @@ import type { DispatchDecl, Extent, FlopTerm, FunctionDecl, GridAxis, PipelineDe
 export interface Target {
   readonly device: DeviceTraits;
   readonly maxBuffers: number;
+  /** See `fuse`: f32 bytes up to which stored weights are widened into scratch. */
+  readonly widenOnce?: number;
+}
+
+/** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
+export function widenOnceFor(device: DeviceTraits): number {
+  return device.kind === 'lavapipe' || device.kind === 'swiftshader' ? 32 * 2 ** 20 : 0;
 }
 
 export interface PipelineTable {
@@ -77,7 +84,7 @@ export function flopTerms(flops: (sizes: Record<string, number>) => number, boun
 
 /** Lowers `func` (primitives and kernel ops). `accumulated` are its results that are gradients of weights. */
 export function compileFunction(func: Func, target: Target, table: PipelineTable, dims: Readonly<Record<string, number>>, options: Omit<FuseOptions, 'maxBuffers'>): { decl: FunctionDecl; fused: Func } {
-  const fused = fuse(func, { ...options, maxBuffers: target.maxBuffers });
+  const fused = fuse(func, { ...options, maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0 });
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
   const alias = new Map<Value, Value>();

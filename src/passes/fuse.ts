@@ -17,6 +17,8 @@ export interface FuseOptions {
   readonly maxBuffers: number;
   /** A result may overwrite a `saved` parameter that nothing reads later (the gradient of the logits). */
   readonly overwriteSaved?: boolean;
+  /** Stored weights of at most so many f32 bytes are widened into scratch once a dot, not in each of its tiles. */
+  readonly widenOnce?: number;
   /** Whether the argument of that index is a weight, whose gradient is added to where an earlier call has written it. */
   readonly weights?: (argument: number) => boolean;
 }
@@ -151,15 +153,16 @@ function alignedTree(v: Value, g: Group, home: ReadonlyMap<Value, Group>, produc
 }
 
 /** Bare moves, widening and scaling by a scalar: cheap enough to repeat in a dot's loads. */
-function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean): boolean {
+function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, widenOnce: number): boolean {
   if (stop(v)) return true;
   const op = producer.get(v);
   if (!op) return true;
-  if (['reshape', 'dequantise', 'constant', 'transpose', 'slice'].includes(op.name)) return op.operands.every((o) => cheapInDot(o, producer, stop));
+  if (op.name === 'dequantise' && 4 * v.type.shape.reduce<number>((p, d) => p * Number(d), 1) <= widenOnce) return false;
+  if (['reshape', 'dequantise', 'constant', 'transpose', 'slice'].includes(op.name)) return op.operands.every((o) => cheapInDot(o, producer, stop, widenOnce));
   const [x, y] = op.operands;
   if (op.name !== 'mul' || !x || !y) return false;
-  if (y.type.shape.length === 0) return cheapInDot(x, producer, stop) && cheapInDot(y, producer, stop);
-  return x.type.shape.length === 0 && cheapInDot(y, producer, stop) && cheapInDot(x, producer, stop);
+  if (y.type.shape.length === 0) return cheapInDot(x, producer, stop, widenOnce) && cheapInDot(y, producer, stop, widenOnce);
+  return x.type.shape.length === 0 && cheapInDot(y, producer, stop, widenOnce) && cheapInDot(x, producer, stop, widenOnce);
 }
 
 /** Through reshapes to the value that owns the bytes. */
@@ -182,7 +185,7 @@ function treeFlops(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) 
 const RECOMPUTE_LIMIT = 20;
 
 /** Step 2: which values outside of groups must lie in a buffer. */
-function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Plan, { buffered }: Exclusions): Set<Value> {
+function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Plan, { buffered }: Exclusions, widenOnce: number): Set<Value> {
   const out = new Set<Value>(buffered);
   const isParam = new Set(func.params.map((p) => p.value));
   const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !SCALAR_KINDS.has(producer.get(v)?.name ?? '');
@@ -198,7 +201,7 @@ function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: 
         const owner = storageOf(v, producer);
         if (free(owner)) out.add(owner);
       }
-    if (kind === 'dot') for (const v of op.operands) if (free(v) && !cheapInDot(v, producer, stop)) out.add(storageOf(v, producer));
+    if (kind === 'dot') for (const v of op.operands) if (free(v) && !cheapInDot(v, producer, stop, widenOnce)) out.add(storageOf(v, producer));
   }
   const readers = new Map<Value, Set<object>>();
   const note = (v: Value, reader: object): void => {
@@ -412,7 +415,7 @@ export function fuse(func: Func, options: FuseOptions): Func {
   let groups: Draft[] = [];
   for (let round = 0; ; round++) {
     const planned = plan(func, producer, exclusions);
-    const buffered = bufferedValues(func, producer, planned, exclusions);
+    const buffered = bufferedValues(func, producer, planned, exclusions, options.widenOnce ?? 0);
     groups = mergeMaps(drafts(func, producer, planned, buffered), options.maxBuffers, position);
     const over = groups.find((g) => bindings(g) > options.maxBuffers);
     if (!over) {

@@ -79,7 +79,8 @@ export function attentionData(c: AttentionCase, seed = 1): AttentionData {
 export interface AttentionResult {
   readonly out: Float64Array;
   readonly lse: Float64Array;
-  readonly delta: Float64Array;
+  /** (lse, delta) of each query. */
+  readonly stats: Float64Array;
   readonly dq: Float64Array;
   readonly dk: Float64Array;
   readonly dv: Float64Array;
@@ -92,7 +93,7 @@ export function attentionReference(c: AttentionCase, data: AttentionData): Atten
   const result: AttentionResult = {
     out: new Float64Array(data.q.length),
     lse: new Float64Array(batch * heads * t),
-    delta: new Float64Array(batch * heads * t),
+    stats: new Float64Array(2 * batch * heads * t),
     dq: new Float64Array(data.q.length),
     dk: new Float64Array(data.k.length),
     dv: new Float64Array(data.v.length),
@@ -129,7 +130,8 @@ export function attentionReference(c: AttentionCase, data: AttentionData): Atten
         const scalar = (z * heads + h) * t + i;
         result.lse[scalar] = top + Math.log(total);
         const delta = dot(data.dout, row, result.out, row);
-        result.delta[scalar] = delta;
+        result.stats[2 * scalar] = result.lse[scalar] ?? 0;
+        result.stats[2 * scalar + 1] = delta;
         seen.forEach((j, n) => {
           const p = weights[n] as number;
           const slope = c.softCap === undefined ? 1 : 1 - ((scores[n] as number) / c.softCap) ** 2;

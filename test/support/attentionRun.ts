@@ -1,7 +1,7 @@
 /** @file Runs all attention kernels of a case through some way of running kernels, each against the f64 reference. */
 
 import {
-  attentionDelta,
+  attentionStats,
   attentionForward,
   attentionKeyGradient,
   attentionQueryGradient,
@@ -35,7 +35,7 @@ export async function expectAttention(
   const kernels: [Kernel, readonly (keyof typeof wanted)[]][] = [[forward, ['out', 'lse']]];
   if (schedule.splits === 1) {
     kernels.push(
-      [attentionDelta(spec), ['delta']],
+      [attentionStats(spec), ['stats']],
       [attentionQueryGradient(spec, schedule), ['dq']],
       [attentionKeyGradient(spec, schedule), ['dk', 'dv']],
     );

@@ -1,6 +1,6 @@
-/** @file The attention kernels: forward; delta, dQ, and dK with dV backward. */
+/** @file The attention kernels: forward; stats, dQ, and dK with dV backward. */
 
-export { attentionDelta, attentionKeyGradient, attentionQueryGradient } from './attentionBackward.ts';
+export { attentionKeyGradient, attentionQueryGradient, attentionStats } from './attentionBackward.ts';
 export { attentionForward } from './attentionForward.ts';
 export { type AttentionKernel, attentionSchedule } from './attentionSchedule.ts';
 export type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';

@@ -28,14 +28,15 @@ import type { Expr, Kernel } from './ir.ts';
 import { invariant } from '../../errors.ts';
 import { sizeExpr } from './size.ts';
 
-/** Buffers: dout [B,T,H,D], out [B,T,H,D], delta [B,H,T]: delta = Σ over D of dout · out. One invocation a row. */
-export function attentionDelta(spec: AttentionSpec): Kernel {
+/** Buffers: dout [B,T,H,D], out [B,T,H,D], lse [B,H,T], stats [B,H,T,2]: (lse, delta) with delta = Σ over D of dout · out. One invocation a row. */
+export function attentionStats(spec: AttentionSpec): Kernel {
   const per = 64;
   const frame = attentionFrame(spec.name, spec, { kind: 'rows', lanes: per, rows: 1, splits: 1, dimLanes: 1 });
   const { b, queries } = frame;
   const dout = b.buffer('dout', rowType(spec), 'read');
   const out = b.buffer('out', rowType(spec), 'read');
-  const delta = b.buffer('delta', 'f32', 'read_write');
+  const lse = b.buffer('lse', 'f32', 'read');
+  const stats = b.buffer('stats', 'f32', 'read_write');
   const row = b.let('row', add(mul(b.linearWorkgroup(), u32(per)), builtin('localX')));
   b.if(ge(row, mul(mul(sizeExpr(spec.dims.batch, spec.dim), queries), u32(spec.heads))), () => b.return());
   const units = spec.headDim % 4 === 0 ? spec.headDim / 4 : spec.headDim;
@@ -47,7 +48,9 @@ export function attentionDelta(spec: AttentionSpec): Kernel {
   });
   const head = rem(row, u32(spec.heads));
   const token = b.let('token', div(row, u32(spec.heads)));
-  delta.store(add(mul(add(mul(div(token, queries), u32(spec.heads)), head), queries), rem(token, queries)), sum.get);
+  const at = b.let('at', add(mul(add(mul(div(token, queries), u32(spec.heads)), head), queries), rem(token, queries)));
+  stats.store(mul(at, u32(2)), lse.load(at));
+  stats.store(add(mul(at, u32(2)), u32(1)), sum.get);
   const { batch, queries: t } = spec.dims;
   return b.finish([
     { of: [...batch.of, ...t.of, spec.heads], per },
@@ -79,7 +82,7 @@ function pairGradient(frame: Frame, pair: Pair): { p: Expr; ds: Expr } {
   return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
 }
 
-/** Buffers: q, k, v, dout, lse, delta (then segQ, segK), then dq [B,T,H,D]. */
+/** Buffers: q, k, v, dout, stats (then segQ, segK), then dq [B,T,H,D]. */
 export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   invariant(schedule.splits === 1, 'only forward splits');
   if (schedule.kind === 'subgroup') return subgroupQueryGradient(spec, schedule);
@@ -100,8 +103,8 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
       at: b.let('at', shifted(frame, inside)),
       q: scaled(loadRow(frame, 'q', from.q, start), f32(spec.scale)).map((chunk) => b.let('q', chunk)),
       dout: loadRow(frame, 'dout', from.dout, start),
-      lse: b.let('lse_q', from.lse.load(scalarIndex(frame, head, inside))),
-      delta: b.let('delta_q', from.delta.load(scalarIndex(frame, head, inside))),
+      lse: b.let('lse_q', from.lse(scalarIndex(frame, head, inside))),
+      delta: b.let('delta_q', from.delta(scalarIndex(frame, head, inside))),
       segment: from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), inside))),
       sums: rowSums(frame, 'dq'),
     };
@@ -143,7 +146,7 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
   ]);
 }
 
-/** Buffers: q, k, v, dout, lse, delta (then segQ, segK), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
+/** Buffers: q, k, v, dout, stats (then segQ, segK), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
 export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   invariant(schedule.splits === 1, 'only forward splits');
   if (schedule.kind === 'subgroup') return subgroupKeyGradient(spec, schedule);
@@ -176,8 +179,8 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
       const start = rowStart(frame, 'q_start', queries, spec.heads, query, head);
       const at = b.let('at', shifted(frame, query));
       const segQ = from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), query)));
-      const lse = b.let('lse_q', from.lse.load(scalarIndex(frame, head, query)));
-      const delta = b.let('delta_q', from.delta.load(scalarIndex(frame, head, query)));
+      const lse = b.let('lse_q', from.lse(scalarIndex(frame, head, query)));
+      const delta = b.let('delta_q', from.delta(scalarIndex(frame, head, query)));
       const q = loadRow(frame, 'q', from.q, start);
       const dout = loadRow(frame, 'dout', from.dout, start);
       for (const row of rows) {

@@ -167,15 +167,18 @@ export interface Inputs {
 }
 export interface GradientInputs extends Inputs {
   readonly dout: BufferRef;
-  readonly lse: BufferRef;
-  readonly delta: BufferRef;
+  /** Log-sum-exp, and Σ dout · out, of the query at an index of [B, H, T]. */
+  readonly lse: (at: Expr) => Expr;
+  readonly delta: (at: Expr) => Expr;
 }
 
 function segmentBuffers({ b, spec }: Frame): Inputs['seg'] {
-  return spec.segments ? { q: b.buffer('segQ', 'i32', 'read'), k: b.buffer('segK', 'i32', 'read') } : null;
+  if (!spec.segments) return null;
+  const q = b.buffer('segQ', 'i32', 'read');
+  return { q, k: spec.segments === 'shared' ? q : b.buffer('segK', 'i32', 'read') };
 }
 
-/** Declares q, k, v (then segQ, segK). */
+/** Declares q, k, v (then segQ, and segK where they are not the same). */
 export function forwardInputs(frame: Frame): Inputs {
   const [q, k, v] = ['q', 'k', 'v'].map((name) => frame.b.buffer(name, rowType(frame.spec), 'read')) as [
     BufferRef,
@@ -185,7 +188,7 @@ export function forwardInputs(frame: Frame): Inputs {
   return { q, k, v, seg: segmentBuffers(frame) };
 }
 
-/** Declares q, k, v, dout, lse, delta (then segQ, segK). */
+/** Declares q, k, v, dout, stats (then segQ, segK). `stats` holds (lse, delta) of each query, so that dK and dV bind eight buffers. */
 export function gradientInputs(frame: Frame): GradientInputs {
   const { b, spec } = frame;
   const [q, k, v, dout] = ['q', 'k', 'v', 'dout'].map((name) => b.buffer(name, rowType(spec), 'read')) as [
@@ -194,13 +197,14 @@ export function gradientInputs(frame: Frame): GradientInputs {
     BufferRef,
     BufferRef,
   ];
+  const stats = b.buffer('stats', 'f32', 'read');
   return {
     q,
     k,
     v,
     dout,
-    lse: b.buffer('lse', 'f32', 'read'),
-    delta: b.buffer('delta', 'f32', 'read'),
+    lse: (at) => stats.load(mul(at, u32(2))),
+    delta: (at) => stats.load(add(mul(at, u32(2)), u32(1))),
     seg: segmentBuffers(frame),
   };
 }

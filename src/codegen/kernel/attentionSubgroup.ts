@@ -249,8 +249,8 @@ function loadScalars(
 ): { lse: Expr; delta: Expr; segment: Expr | null } {
   const { b, batch, queries } = frame;
   return {
-    lse: b.let('lse_q', from.lse.load(scalarIndex(frame, head, query))),
-    delta: b.let('delta_q', from.delta.load(scalarIndex(frame, head, query))),
+    lse: b.let('lse_q', from.lse(scalarIndex(frame, head, query))),
+    delta: b.let('delta_q', from.delta(scalarIndex(frame, head, query))),
     segment: from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), query))),
   };
 }

@@ -19,7 +19,8 @@ export interface AttentionSpec {
   readonly window: number | null;
   /** Scores s become softCap · tanh(s / softCap). */
   readonly softCap: number | null;
-  readonly segments: boolean;
+  /** `shared`: queries and keys have the same segments, bound once. */
+  readonly segments: boolean | 'shared';
   /** Added to the query index (u32): how many keys of a cache come before the first query. */
   readonly position: Expr | null;
   /** The run-time value of a dimension symbol. */

@@ -124,8 +124,8 @@ export const attention: OpDef = {
   vjp: ({ b, operands, results: [out, lse], cotangents: [d], attrs, needs }) => {
     const [q, k, v, segq, segk, position] = operands;
     if (!q || !k || !v || !segq || !segk || !position || !out || !lse || !d) return operands.map(() => null);
-    const delta = b.op('attention_delta', [out, d], {}, 'delta');
-    const inputs = [q, k, v, segq, segk, position, d, lse, delta];
+    const stats = b.op('attention_stats', [out, d, lse], {}, 'stats');
+    const inputs = [q, k, v, segq, segk, position, d, stats];
     const dq = needs[0] ? b.op('attention_dq', inputs, attrs, 'dq') : null;
     const [dk = null, dv = null] = needs[1] || needs[2] ? b.ops('attention_dkv', inputs, attrs, ['dk', 'dv']) : [];
     return [dq, dk, dv, null, null, null];
@@ -138,31 +138,34 @@ export const attention: OpDef = {
   ],
 };
 
-/** `attention_delta %out, %d`: Σ over headDim of out·d, [B, H, T]. */
-export const attentionDelta: OpDef = {
-  name: 'attention_delta',
+/** `attention_stats %out, %d, %lse`: of each query (lse, Σ over headDim of out·d), [B, H, T, 2]. */
+export const attentionStats: OpDef = {
+  name: 'attention_stats',
   kind: 'kernel',
-  infer: (types) => [lseType(operand(types, 0, 'attention_delta'))],
-  decompose: (b, [out, d]) => {
-    if (!out || !d) return [];
+  infer: (types) => {
+    const { shape } = lseType(operand(types, 0, 'attention_stats'));
+    return [{ dtype: 'f32', shape: [...shape, 2] }];
+  },
+  decompose: (b, [out, d, lse]) => {
+    if (!out || !d || !lse) return [];
     const [batch = 1, tokens = 1, heads = 1] = out.type.shape;
     const sum = b.op('reduce_sum', [b.op('mul', [out, d])], { axes: [3] });
-    return [b.op('transpose', [b.op('reshape', [sum], { shape: shapeToAttr([batch, tokens, heads]) })], { perm: [0, 2, 1] })];
+    const delta = b.op('transpose', [sum], { perm: [0, 2, 1, 3] });
+    return [b.op('concat', [b.op('reshape', [lse], { shape: shapeToAttr([batch, heads, tokens, 1]) }), delta], { axis: 3 })];
   },
   flops: ([out], _o, sizes) => 2 * (out ? out.shape.reduce<number>((p, dim) => p * dimSize(dim, sizes), 1) : 0),
-  samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2)] }],
+  samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2), f(2, 4, 3)] }],
 };
 
 /** dS = P∘(dP − delta), through the soft cap; [B, H, T, S] and the probabilities P. */
 function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attrs): Scores & { p: Value; ds: Value; dHeads: Value } {
-  const [, , , , , , d, lse, delta] = operands as readonly Value[] & readonly [Value, Value, Value, Value, Value, Value, Value, Value, Value];
+  const [, , , , , , d, stats] = operands as readonly Value[] & readonly [Value, Value, Value, Value, Value, Value, Value, Value];
   const s = scoresOf(b, operands, attrs);
-  const [batch = 1, heads = 1, tokens = 1] = s.scores.type.shape;
-  const column = shapeToAttr([batch, heads, tokens, 1]);
-  const p = b.op('select', [s.visible, b.op('exp', [b.op('sub', [s.scores, b.op('reshape', [lse], { shape: column })])]), b.constant(0)]);
+  const column = (start: number): Value => b.op('slice', [stats], { axis: 3, start, size: 1 });
+  const p = b.op('select', [s.visible, b.op('exp', [b.op('sub', [s.scores, column(0)])]), b.constant(0)]);
   const dHeads = s.toHeads(d);
   const dp = b.op('dot', [dHeads, s.vHeads], { batch: 2, tb: true });
-  let ds = b.op('mul', [p, b.op('sub', [dp, b.op('reshape', [delta], { shape: column })])]);
+  let ds = b.op('mul', [p, b.op('sub', [dp, column(1)])]);
   const cap = attrs['softCap'];
   if (typeof cap === 'number') {
     const ratio = b.op('mul', [s.scores, b.constant(1 / cap)]);
@@ -171,8 +174,8 @@ function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attr
   return { ...s, p, ds: b.op('mul', [ds, b.constant(numberAttr(attrs, 'scale', 'attention'))]), dHeads };
 }
 
-const BACKWARD_INPUTS: readonly Type[] = [...INPUTS, f(2, 3, 4, 2), f(2, 4, 3), f(2, 4, 3)];
-const BACKWARD_SAMPLES: readonly Sample[] = SAMPLES.map((s) => ({ ...s, types: BACKWARD_INPUTS, values: { ...s.values, 7: Array.from({ length: 24 }, (_, i) => 1 + Math.sin(i)) } }));
+const BACKWARD_INPUTS: readonly Type[] = [...INPUTS, f(2, 3, 4, 2), f(2, 4, 3, 2)];
+const BACKWARD_SAMPLES: readonly Sample[] = SAMPLES.map((s) => ({ ...s, types: BACKWARD_INPUTS, values: { ...s.values, 7: Array.from({ length: 48 }, (_, i) => 1 + Math.sin(i)) } }));
 
 export const attentionDq: OpDef = {
   name: 'attention_dq',
@@ -210,4 +213,4 @@ export const attentionDkv: OpDef = {
   samples: BACKWARD_SAMPLES,
 };
 
-export const attentionOps: readonly OpDef[] = [attention, attentionDelta, attentionDq, attentionDkv];
+export const attentionOps: readonly OpDef[] = [attention, attentionStats, attentionDq, attentionDkv];

@@ -1,7 +1,7 @@
 /** @file Attention ops on the streaming attention kernels. */
 
 import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
-import { attentionDelta, attentionForward, type AttentionKernel, attentionKeyGradient, attentionQueryGradient, type AttentionSchedule, attentionSchedule, type AttentionSpec } from '../attention.ts';
+import { attentionForward, type AttentionKernel, attentionKeyGradient, attentionQueryGradient, attentionStats, type AttentionSchedule, attentionSchedule, type AttentionSpec } from '../attention.ts';
 import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';
 import type { Kernel } from '../ir.ts';
@@ -14,7 +14,7 @@ export function bufferOf(v: Value, group: Group): Value {
   return op?.name === 'reshape' && x ? bufferOf(x, group) : v;
 }
 
-function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value | undefined, options: LowerOptions): AttentionSpec {
+function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value | undefined, shared: boolean, options: LowerOptions): AttentionSpec {
   const [batch = 1, queries = 1, heads = 1, headDim = 1] = q.type.shape;
   const [, keys = 1, kvHeads = 1] = k.type.shape;
   const size = (dim: Dim): { of: readonly Dim[] } => ({ of: [dim] });
@@ -29,7 +29,7 @@ function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value 
     causal: attrs['causal'] === true,
     window: typeof attrs['window'] === 'number' ? attrs['window'] : null,
     softCap: typeof attrs['softCap'] === 'number' ? attrs['softCap'] : null,
-    segments: true,
+    segments: shared ? 'shared' : true,
     position: word === undefined ? null : param(word, 'position'),
     dim: dimOf(options.dims),
   };
@@ -49,23 +49,28 @@ function lowered(kernel: Kernel, group: Group, values: readonly (Value | undefin
 export function lowerAttention(group: Group, op: Op, options: LowerOptions): Lowered {
   const [q, k, v, segq, segk, position] = op.operands;
   if (!q || !k) throw new Error('attention has no operands');
-  const kernel = attentionForward(specOf(group.name, q, k, op.attrs, position, options), scheduleFor('forward', q, k, options));
-  return lowered(kernel, group, [q, k, v, segq, segk, ...op.results]);
+  const kernel = attentionForward(specOf(group.name, q, k, op.attrs, position, segq === segk, options), scheduleFor('forward', q, k, options));
+  return lowered(kernel, group, [q, k, v, ...segmentValues(segq, segk), ...op.results]);
 }
 
-export function lowerAttentionDelta(group: Group, op: Op, options: LowerOptions): Lowered {
-  const [out, d] = op.operands;
-  if (!out || !d) throw new Error('attention_delta has no operands');
-  const kernel = attentionDelta(specOf(group.name, out, out, { scale: 1 }, undefined, options));
-  return lowered(kernel, group, [d, out, ...op.results]);
+/** One segment tensor is bound once. */
+function segmentValues(q: Value | undefined, k: Value | undefined): (Value | undefined)[] {
+  return q === k ? [q] : [q, k];
+}
+
+export function lowerAttentionStats(group: Group, op: Op, options: LowerOptions): Lowered {
+  const [out, d, lse] = op.operands;
+  if (!out || !d) throw new Error('attention_stats has no operands');
+  const kernel = attentionStats(specOf(group.name, out, out, { scale: 1 }, undefined, true, options));
+  return lowered(kernel, group, [d, out, lse, ...op.results]);
 }
 
 function gradient(kernel: AttentionKernel, build: (spec: AttentionSpec, schedule: AttentionSchedule) => Kernel) {
   return (group: Group, op: Op, options: LowerOptions): Lowered => {
-    const [q, k, v, segq, segk, position, d, lse, delta] = op.operands;
+    const [q, k, v, segq, segk, position, d, stats] = op.operands;
     if (!q || !k) throw new Error(`${op.name} has no operands`);
-    const made = build(specOf(group.name, q, k, op.attrs, position, options), scheduleFor(kernel, q, k, options));
-    return lowered(made, group, [q, k, v, d, lse, delta, segq, segk, ...op.results]);
+    const made = build(specOf(group.name, q, k, op.attrs, position, segq === segk, options), scheduleFor(kernel, q, k, options));
+    return lowered(made, group, [q, k, v, d, stats, ...segmentValues(segq, segk), ...op.results]);
   };
 }
 

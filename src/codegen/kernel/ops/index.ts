@@ -2,7 +2,7 @@
 
 import type { Op } from '../../../ir/types.ts';
 import type { Group, Lowered, LowerOptions } from '../lower.ts';
-import { lowerAttention, lowerAttentionDelta, lowerAttentionDkv, lowerAttentionDq } from './attention.ts';
+import { lowerAttention, lowerAttentionDkv, lowerAttentionDq, lowerAttentionStats } from './attention.ts';
 import { lowerCacheWrite } from './cacheWrite.ts';
 import { lowerScatterAdd } from './scatterAdd.ts';
 
@@ -10,7 +10,7 @@ export type LowerKernelOp = (group: Group, op: Op, options: LowerOptions) => Low
 
 export const kernelOps: Readonly<Record<string, LowerKernelOp>> = {
   attention: lowerAttention,
-  attention_delta: lowerAttentionDelta,
+  attention_stats: lowerAttentionStats,
   attention_dq: lowerAttentionDq,
   attention_dkv: lowerAttentionDkv,
   cache_write: lowerCacheWrite,
