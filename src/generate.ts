@@ -53,7 +53,9 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
-  first.traced.params.forEach((p, i) => prefill.writeParam(i, startingValue(p, checkpoint.tensors, { seed: 0, ...(adapterWeights ? { adapterWeights } : {}) })));
+  first.traced.params.forEach((p, i) =>
+    prefill.writeParam(i, startingValue(p, checkpoint.tensors, { seed: 0, ...(adapterWeights ? { adapterWeights } : {}) })),
+  );
 
   const keySegments = new Int32Array(capacity).fill(1);
   const run = async (engine: Engine, tokens: Int32Array, position: number): Promise<Float32Array> => {
@@ -68,7 +70,8 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const feed = async (prompt: readonly number[]): Promise<Float32Array> => {
     if (prompt.length === 0) throw new EbbError('the prompt is empty; give at least one token');
     let logits = new Float32Array(0);
-    for (let from = 0; from < prompt.length; from += CHUNK) logits = new Float32Array(await run(prefill, Int32Array.from(prompt.slice(from, from + CHUNK)), from));
+    for (let from = 0; from < prompt.length; from += CHUNK)
+      logits = new Float32Array(await run(prefill, Int32Array.from(prompt.slice(from, from + CHUNK)), from));
     return logits;
   };
 
@@ -76,7 +79,9 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
     logits: feed,
     async *generate(prompt, settings) {
       if (prompt.length + settings.maxNewTokens > capacity)
-        throw new EbbError(`the prompt has ${prompt.length} tokens and ${settings.maxNewTokens} are to follow, the cache holds ${capacity}; shorten the prompt or ask for fewer tokens`);
+        throw new EbbError(
+          `the prompt has ${prompt.length} tokens and ${settings.maxNewTokens} are to follow, the cache holds ${capacity}; shorten the prompt or ask for fewer tokens`,
+        );
       let logits = await feed(prompt);
       for (let i = 0; i < settings.maxNewTokens; i++) {
         const token = chooseToken(logits, settings, i);
@@ -93,9 +98,15 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
 }
 
 /** The likeliest token, or one drawn after temperature, top-k and top-p (Holtzman et al. 2020). */
-export function chooseToken(logits: Float32Array, { temperature, topK, topP, seed }: Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'seed'>, index: number): number {
+export function chooseToken(
+  logits: Float32Array,
+  { temperature, topK, topP, seed }: Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'seed'>,
+  index: number,
+): number {
   if (temperature <= 0) return logits.reduce((best, value, i) => (value > (logits[best] ?? Number.NEGATIVE_INFINITY) ? i : best), 0);
-  const order = Array.from(logits, (value, id) => ({ value, id })).sort((a, b) => b.value - a.value).slice(0, topK > 0 ? topK : logits.length);
+  const order = Array.from(logits, (value, id) => ({ value, id }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, topK > 0 ? topK : logits.length);
   const top = order[0]?.value ?? 0;
   const weights = order.map(({ value }) => Math.exp((value - top) / temperature));
   const total = weights.reduce((a, b) => a + b, 0);

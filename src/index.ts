@@ -1,6 +1,6 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
-export { type CompileOptions, type Compiled, compileModel } from './compile/compile.ts';
+export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
 export { createPlan, type Plan, type PlanConfig, type PlanInput } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
@@ -18,13 +18,13 @@ export { verify } from './ir/verify.ts';
 export { gpt2 } from './models/gpt2.ts';
 export { generationMode, logitsMode, trainingMode } from './models/inputs.ts';
 export { llama } from './models/llama.ts';
-export { listAdapters, openDevice, type OpenedDevice } from './node/adapter.ts';
+export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
 export { deviceTraits } from './node/traits.ts';
 export { differentiate } from './passes/grad.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';
-export { captureLocations } from './trace/location.ts';
 export { input, param, section, unit } from './trace/context.ts';
+export { captureLocations } from './trace/location.ts';
 export * from './trace/nn.ts';
 export { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
 export { type Batch, type BatchSource, chunkTokens, makeBatch, sequenceBatches } from './train/batches.ts';

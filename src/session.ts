@@ -5,7 +5,7 @@ import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { widenOnceFor } from './compile/functions.ts';
 import { EbbError } from './errors.ts';
-import { type Checkpoint, openCheckpoint, widen, type WeightSource } from './formats/checkpoint.ts';
+import { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
 import type { ModelConfig } from './formats/hfConfig.ts';
 import type { DType } from './ir/types.ts';
 import { gpt2 } from './models/gpt2.ts';
@@ -80,7 +80,8 @@ export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors
     },
     ...(adapter ? { adapter } : {}),
   });
-  if (lora && !model.params.some((p) => isAdapterParam(p.name))) throw new EbbError(`lora.layers: ${lora.layers.join(', ')} matches no linear layer of the model; names look like ${sampleLayer(checkpoint.config)}`);
+  if (lora && !model.params.some((p) => isAdapterParam(p.name)))
+    throw new EbbError(`lora.layers: ${lora.layers.join(', ')} matches no linear layer of the model; names look like ${sampleLayer(checkpoint.config)}`);
   return model;
 }
 
@@ -124,7 +125,11 @@ export async function openSession(path: string, { device, traits }: SessionDevic
 }
 
 /** What a parameter holds before training: its table, the adapter's weight, the checkpoint's tensor, or a drawn start for a new adapter. */
-export function startingValue(p: TracedModel['params'][number], tensors: ReadonlyMap<string, WeightSource>, { adapterWeights, seed }: Pick<SessionOptions, 'adapterWeights' | 'seed'>): ArrayBufferView {
+export function startingValue(
+  p: TracedModel['params'][number],
+  tensors: ReadonlyMap<string, WeightSource>,
+  { adapterWeights, seed }: Pick<SessionOptions, 'adapterWeights' | 'seed'>,
+): ArrayBufferView {
   if (p.table) return p.table();
   const count = p.shape.reduce((a, b) => a * b, 1);
   const own = adapterWeights?.get(p.name);

@@ -3,8 +3,8 @@
 import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
-import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
 import { openDataset, readBatches } from '../formats/dataset.ts';
+import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
 import { type Gguf, parseGguf } from '../formats/gguf.ts';
 import { isObject, type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { readPeft } from '../formats/peft.ts';
@@ -64,9 +64,15 @@ function checkSafetensors(path: string): Finding {
   if (basename(path) === 'adapter_model.safetensors' && fileExists(join(folder, 'adapter_config.json'))) return checkAdapter(folder, path);
   if (tensors.has('input_ids')) {
     const { steps, batch, length, labels } = readBatches(path);
-    return { kind: 'batches', message: `${path}: ready batches Ebb can use: ${plural(steps, 'step')} of [${batch}, ${length}] tokens, ${labels ? 'with' : 'without'} labels` };
+    return {
+      kind: 'batches',
+      message: `${path}: ready batches Ebb can use: ${plural(steps, 'step')} of [${batch}, ${length}] tokens, ${labels ? 'with' : 'without'} labels`,
+    };
   }
-  return { kind: 'safetensors', message: `${path}: a valid safetensors file of ${plural(tensors.size, 'tensor')}, but no model on its own (no config.json describes it)` };
+  return {
+    kind: 'safetensors',
+    message: `${path}: a valid safetensors file of ${plural(tensors.size, 'tensor')}, but no model on its own (no config.json describes it)`,
+  };
 }
 
 /** A file with an architecture's own settings, or a model's tensors; general.architecture alone makes no model. */
@@ -79,7 +85,10 @@ function isModel({ metadata, tensors }: Gguf): boolean {
 function checkGguf(path: string): Finding {
   const gguf = parseGguf(fileSource(path));
   if (isModel(gguf)) return checkModel(path);
-  return { kind: 'gguf', message: `${path}: a valid GGUF file of ${plural(gguf.tensors.size, 'tensor')}, but no model (it has no architecture's settings and no layers)` };
+  return {
+    kind: 'gguf',
+    message: `${path}: a valid GGUF file of ${plural(gguf.tensors.size, 'tensor')}, but no model (it has no architecture's settings and no layers)`,
+  };
 }
 
 function checkAdapter(folder: string, path: string): Finding {

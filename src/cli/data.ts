@@ -93,5 +93,10 @@ export function loadData(path: string, tokenizer: () => Tokenizer, options: Data
   }
   if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);
   const padId = words.padTokenId ?? words.eosTokenId ?? 0;
-  return { source: sequenceBatches(sequences, { batch: options.batch, seed: options.seed, shuffle: options.shuffle, vocabSize, padId }), batch: options.batch, length, examples: sequences.length };
+  return {
+    source: sequenceBatches(sequences, { batch: options.batch, seed: options.seed, shuffle: options.shuffle, vocabSize, padId }),
+    batch: options.batch,
+    length,
+    examples: sequences.length,
+  };
 }

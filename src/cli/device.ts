@@ -1,6 +1,6 @@
 /** @file A device for a command: opened by name, described as the compiler wants it. */
 
-import { openDevice, type OpenedDevice } from '../node/adapter.ts';
+import { type OpenedDevice, openDevice } from '../node/adapter.ts';
 import { deviceTraits } from '../node/traits.ts';
 import type { SessionDevice } from '../session.ts';
 

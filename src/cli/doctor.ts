@@ -3,7 +3,7 @@
 import { listAdapters } from '../node/adapter.ts';
 import { adapterRank } from '../runtime/adapterKind.ts';
 import type { CommandDevice } from './device.ts';
-import { matmulKernel, MEASURED_SIZE } from './doctorKernel.ts';
+import { MEASURED_SIZE, matmulKernel } from './doctorKernel.ts';
 
 export interface DoctorReport {
   readonly adapters: readonly { readonly kind: string; readonly name: string }[];
@@ -14,7 +14,14 @@ export interface DoctorReport {
   readonly advice: string;
 }
 
-const LIMITS = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxDynamicStorageBuffersPerPipelineLayout', 'maxComputeWorkgroupStorageSize', 'maxComputeInvocationsPerWorkgroup'] as const;
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxDynamicStorageBuffersPerPipelineLayout',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+] as const;
 
 export async function doctor({ opened, device, traits }: CommandDevice): Promise<DoctorReport> {
   const adapters = (await listAdapters()).map(({ kind, name }) => ({ kind, name }));

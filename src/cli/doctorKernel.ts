@@ -1,7 +1,7 @@
 /** @file The matmul that `ebb doctor` times: Ebb's own kernel with the schedule it would use. */
 
+import { add, mul, u32 } from '../codegen/kernel/expr.ts';
 import { matmul } from '../codegen/kernel/matmul.ts';
-import { mul, add, u32 } from '../codegen/kernel/expr.ts';
 import { type DeviceTraits, defaultMatmulSchedule } from '../codegen/kernel/schedule.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
@@ -29,17 +29,25 @@ export async function matmulKernel(device: GPUDevice, traits: DeviceTraits): Pro
       },
       store: (b) => {
         const buffer = b.buffer('c', 'vec4f', 'read_write');
-        return { vectorN: true, store: (_b, at, value) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value) };
+        return {
+          vectorN: true,
+          store: (_b, at, value) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value),
+        };
       },
       dim: () => u32(n),
     },
     defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, { m: n, n, k: n }),
   );
-  const [pipeline] = await createPipelines(device, [{ name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] }]);
+  const [pipeline] = await createPipelines(device, [
+    { name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
+  ]);
   if (!pipeline) throw new Error('internal: no pipeline');
   const uniform = device.createBuffer({ size: 256, usage: 0x40 });
   const buffers = [0, 1, 2].map(() => device.createBuffer({ size: n * n * 4, usage: 0x80 }));
-  const group = device.createBindGroup({ layout: pipeline.layout, entries: [{ binding: 0, resource: { buffer: uniform } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))] });
+  const group = device.createBindGroup({
+    layout: pipeline.layout,
+    entries: [{ binding: 0, resource: { buffer: uniform } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
+  });
   const groups = kernel.grid.map((axis) => Math.ceil(axis.of.reduce<number>((p, d) => p * Number(d), 1) / axis.per)) as [number, number, number];
   return {
     run(encoder) {

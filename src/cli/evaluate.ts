@@ -29,7 +29,15 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
   const path = await modelPath(model);
   const checkpoint = openCheckpoint(path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const data = loadData(options.data, checkpoint.tokenizer, { batch: options.batch, length: options.length, seed: 0, shuffle: false, vocabSize: checkpoint.config.vocabSize, fields: {}, limit: options.limit });
+  const data = loadData(options.data, checkpoint.tokenizer, {
+    batch: options.batch,
+    length: options.length,
+    seed: 0,
+    shuffle: false,
+    vocabSize: checkpoint.config.vocabSize,
+    fields: {},
+    limit: options.limit,
+  });
   const session = await openSession(path, device, {
     mode: trainingMode(data.length),
     dims: { B: data.batch, T: data.length },

@@ -1,7 +1,7 @@
 /** @file `ebb forward` and `ebb grad`: logits and gradients of given batches, for checking a port against PyTorch. */
 
 import { EbbError } from '../errors.ts';
-import { readBatches, type ReadyBatches } from '../formats/dataset.ts';
+import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import { openSession } from '../session.ts';
@@ -41,7 +41,11 @@ export async function forward(model: string, options: ForwardOptions, device: Co
   });
   const { vocabSize } = session.checkpoint.config;
   const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
-  const [logits] = await session.engine.forward({ sizes: { B: ready.batch, T: ready.length }, inputs: { tokens: batch.tokens, segments: batch.segments }, scalar: noScalars });
+  const [logits] = await session.engine.forward({
+    sizes: { B: ready.batch, T: ready.length },
+    inputs: { tokens: batch.tokens, segments: batch.segments },
+    scalar: noScalars,
+  });
   session.engine.destroy();
   if (!logits) throw new Error('internal: the model returned nothing');
   const shape = [ready.batch, ready.length, vocabSize];
@@ -104,4 +108,3 @@ export async function grad(model: string, options: GradOptions, device: CommandD
   if (options.out !== undefined) writeSafetensors(options.out, entries);
   return { loss: losses[0] ?? Number.NaN, absent, norms };
 }
-

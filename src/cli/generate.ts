@@ -26,7 +26,11 @@ export async function runGenerate(model: string, options: GenerateCommandOptions
   const text = options.chat ? tokenizer.renderChat([{ role: 'user', content: options.prompt }], { addGenerationPrompt: true }) : options.prompt;
   const prompt = tokenizer.encode(text, { special: !options.chat });
   const capacity = Math.min(checkpoint.config.maxPosition, prompt.length + options.maxNewTokens);
-  const generator = await createGenerator(checkpoint, device, { capacity, lora: adapter?.lora ?? null, ...(adapter ? { adapterWeights: adapter.weights } : {}) });
+  const generator = await createGenerator(checkpoint, device, {
+    capacity,
+    lora: adapter?.lora ?? null,
+    ...(adapter ? { adapterWeights: adapter.weights } : {}),
+  });
   const stopIds = [...new Set([...checkpoint.config.eosTokenIds, ...(tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId])])];
   const ids: number[] = [];
   let shown = '';

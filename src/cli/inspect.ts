@@ -1,6 +1,7 @@
 /** @file `ebb inspect`: the IR of any stage, and what a pattern costs beside the same with nothing dropped. */
 
 import { readFileSync } from 'node:fs';
+import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { compileModel } from '../compile/compile.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { EbbError } from '../errors.ts';
@@ -14,7 +15,6 @@ import { createLinker, type Form, type Variant } from '../runtime/link.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
 import { planStorage } from '../runtime/storage.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
-import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 
 export const STAGES = ['trace', 'grad', 'dropbp', 'fuse', 'kernel', 'wgsl', 'plan'] as const;
 export type Stage = (typeof STAGES)[number];
@@ -63,8 +63,18 @@ export interface VariantReport {
 function report(program: Program, variant: Variant, dropped: readonly string[], sizes: Readonly<Record<string, number>>): VariantReport {
   const calls = variant.calls.map((call): CallReport => {
     const fn = program.functions[call.fn];
-    const bytes = (fn?.dispatches ?? []).reduce((sum, d) => sum + d.slots.reduce((n, s) => n + extentBytes(fn?.slots[s]?.extent ?? { of: [], bytes: 0 }, sizes), 0), 0);
-    return { site: program.calls[call.call]?.site ?? '', function: fn?.name ?? '', phase: call.phase, dispatches: fn?.dispatches.length ?? 0, flops: fn ? functionFlops(fn, sizes) : 0, bytes };
+    const bytes = (fn?.dispatches ?? []).reduce(
+      (sum, d) => sum + d.slots.reduce((n, s) => n + extentBytes(fn?.slots[s]?.extent ?? { of: [], bytes: 0 }, sizes), 0),
+      0,
+    );
+    return {
+      site: program.calls[call.call]?.site ?? '',
+      function: fn?.name ?? '',
+      phase: call.phase,
+      dispatches: fn?.dispatches.length ?? 0,
+      flops: fn ? functionFlops(fn, sizes) : 0,
+      bytes,
+    };
   });
   const total = (key: 'flops' | 'bytes' | 'dispatches', wanted: (c: CallReport) => boolean): number => calls.filter(wanted).reduce((sum, c) => sum + c[key], 0);
   return {
@@ -93,7 +103,10 @@ function variantText(program: Program, variant: Variant, r: VariantReport, cost:
     const address = linked?.slots.filter((at) => at >= 0).length ?? 0;
     return `  call @${c.function}${name(c.site)} {phase = "${c.phase}", dispatches = ${c.dispatches}, values = ${address}}${cost ? ` // ${amount(c.flops, 'FLOP')}, ${amount(c.bytes, 'B')}` : ''}`;
   });
-  return [`variant of @train {drop = [${r.dropped.join(', ')}], frontier = ${r.frontier ?? 'none'}} {`, ...lines, '}'].join('\n') + (program.pipelines.length > 0 ? '\n' : '');
+  return (
+    [`variant of @train {drop = [${r.dropped.join(', ')}], frontier = ${r.frontier ?? 'none'}} {`, ...lines, '}'].join('\n') +
+    (program.pipelines.length > 0 ? '\n' : '')
+  );
 }
 
 export interface Inspection {
@@ -124,11 +137,17 @@ export function inspectModel(path: string, options: InspectOptions): Inspection 
     const text = program.pipelines.map((p) => (stage === 'wgsl' ? p.wgsl : `kernel ${p.name} (${p.access.join(', ')})`)).join('\n');
     return { text: `${text}\n`, json: { stage, pipelines: program.pipelines } };
   }
-  const storage = planStorage(program, Object.fromEntries(program.dims.map((d) => [d.name, d.bound])), { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 40 }, () => true);
+  const storage = planStorage(
+    program,
+    Object.fromEntries(program.dims.map((d) => [d.name, d.bound])),
+    { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 40 },
+    () => true,
+  );
   const linker = createLinker(program, storage.placement, Object.fromEntries(program.dims.map((d) => [d.name, d.bound])));
   const dropped = options.drop ?? uniformPlan(options.dropRate ?? 0)({ units: traced.units, seed: options.seed, step: 0, micro: 0, microBatches: 1 });
   const unknown = dropped.find((u) => !traced.units.includes(u));
-  if (unknown !== undefined) throw new EbbError(`--drop: unknown unit ${unknown}; the model has ${traced.units.slice(0, 4).join(', ')}, … (${traced.units.length} units)`);
+  if (unknown !== undefined)
+    throw new EbbError(`--drop: unknown unit ${unknown}; the model has ${traced.units.slice(0, 4).join(', ')}, … (${traced.units.length} units)`);
   const variant = linker.link(new Map(dropped.map((u): [string, Form] => [u, 'dropped'])));
   const own = report(program, variant, dropped, dims);
   const none = report(program, linker.link(new Map()), [], dims);
@@ -143,6 +162,8 @@ export function inspectModel(path: string, options: InspectOptions): Inspection 
     row('peak of activations', 'peakBytes', 'B'),
     row('dispatches', 'dispatches', ''),
   ].join('\n');
-  return { text: `${variantText(program, variant, own, options.cost)}\n${table}\n`, json: { pattern: own, nothingDropped: none, pipelines: program.pipelines.length } };
+  return {
+    text: `${variantText(program, variant, own, options.cost)}\n${table}\n`,
+    json: { pattern: own, nothingDropped: none, pipelines: program.pipelines.length },
+  };
 }
-

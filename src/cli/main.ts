@@ -30,7 +30,11 @@ function count(text: string): number {
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number, 0 or more.');
   return value;
 }
-const list = (text: string): string[] => text.split(',').map((s) => s.trim()).filter((s) => s !== '');
+const list = (text: string): string[] =>
+  text
+    .split(',')
+    .map((s) => s.trim())
+    .filter((s) => s !== '');
 const adapterOption = (): Option => new Option('--device <name>', 'adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');
 
 /** Opens a device for a command and closes it whatever happens. */
@@ -49,22 +53,44 @@ const program = new Command('ebb')
   .showHelpAfterError('(--help lists the options)');
 
 interface TrainFlags {
-  readonly model?: string; readonly data?: string; readonly evalData?: string; readonly out?: string; readonly steps?: number; readonly batch?: number; readonly length?: number;
-  readonly lr?: number; readonly dropRate?: number; readonly lora?: boolean; readonly rank?: number; readonly alpha?: number; readonly seed?: number; readonly accumulate?: number;
-  readonly saveEvery?: number; readonly evalEvery?: number; readonly evalLimit?: number; readonly resume?: boolean; readonly json?: boolean; readonly device: string;
+  readonly model?: string;
+  readonly data?: string;
+  readonly evalData?: string;
+  readonly out?: string;
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly length?: number;
+  readonly lr?: number;
+  readonly dropRate?: number;
+  readonly lora?: boolean;
+  readonly rank?: number;
+  readonly alpha?: number;
+  readonly seed?: number;
+  readonly accumulate?: number;
+  readonly saveEvery?: number;
+  readonly evalEvery?: number;
+  readonly evalLimit?: number;
+  readonly resume?: boolean;
+  readonly json?: boolean;
+  readonly device: string;
 }
 
 /** Flags over the file's keys. */
 function trainInput(file: string | undefined, flags: TrainFlags): unknown {
   const fromFile: Partial<RunInput> | null = file === undefined ? {} : (parseYaml(readText(file)) as Partial<RunInput> | null);
-  if (fromFile === null || typeof fromFile !== 'object' || Array.isArray(fromFile)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
+  if (fromFile === null || typeof fromFile !== 'object' || Array.isArray(fromFile))
+    throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
   const { device, resume: _resume, json: _json, lr, dropRate, lora, rank, alpha, ...plain } = flags;
   const given = Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined));
   const input: Record<string, unknown> = { ...fromFile, ...given };
   if (lr !== undefined) input['optimizer'] = { name: 'adamw', ...(fromFile.optimizer as object | undefined), lr };
   if (dropRate !== undefined) input['drop'] = dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate };
   if (lora === true || rank !== undefined || alpha !== undefined)
-    input['lora'] = { ...(typeof fromFile.lora === 'object' ? fromFile.lora : {}), ...(rank === undefined ? {} : { rank }), ...(alpha === undefined ? {} : { alpha }) };
+    input['lora'] = {
+      ...(typeof fromFile.lora === 'object' ? fromFile.lora : {}),
+      ...(rank === undefined ? {} : { rank }),
+      ...(alpha === undefined ? {} : { alpha }),
+    };
   if (device !== 'auto') input['adapter'] = device;
   return input;
 }
@@ -129,7 +155,11 @@ program
   .addOption(adapterOption())
   .action(async (model: string, flags: { data: string; adapter?: string; limit: number; batch: number; length: number; json?: boolean; device: string }) => {
     const report = await withDevice(flags.device, (device) => runEval(model, flags, device));
-    print(flags.json ? JSON.stringify(report) : `loss ${report.loss.toFixed(4)}, perplexity ${report.perplexity.toFixed(2)}, ${report.examples} examples, ${report.tokens} tokens`);
+    print(
+      flags.json
+        ? JSON.stringify(report)
+        : `loss ${report.loss.toFixed(4)}, perplexity ${report.perplexity.toFixed(2)}, ${report.examples} examples, ${report.tokens} tokens`,
+    );
   });
 
 program
@@ -175,12 +205,24 @@ program
   .addOption(adapterOption())
   .action(async (model: string, flags: { batch: string; out?: string; adapter?: string; drop: string[]; json?: boolean; device: string }) => {
     const report = await withDevice(flags.device, (device) => grad(model, flags, device));
-    print(flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`);
+    print(
+      flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
+    );
   });
 
 interface InspectFlags {
-  readonly stage?: Stage; readonly drop?: string[]; readonly dropRate?: number; readonly seed: number; readonly cost?: boolean; readonly locs?: boolean; readonly batch: number; readonly length: number;
-  readonly lora?: boolean; readonly rank: number; readonly json?: boolean; readonly device: string;
+  readonly stage?: Stage;
+  readonly drop?: string[];
+  readonly dropRate?: number;
+  readonly seed: number;
+  readonly cost?: boolean;
+  readonly locs?: boolean;
+  readonly batch: number;
+  readonly length: number;
+  readonly lora?: boolean;
+  readonly rank: number;
+  readonly json?: boolean;
+  readonly device: string;
 }
 
 program
@@ -203,7 +245,17 @@ program
     if (model.endsWith('.ebb')) return print(inspectDump(model));
     const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
     const result = await withDevice(flags.device, async ({ traits, device }) =>
-      inspectModel(model, { ...flags, stage: flags.stage, drop: flags.drop, dropRate: flags.dropRate, cost: flags.cost ?? false, locs: flags.locs ?? false, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }),
+      inspectModel(model, {
+        ...flags,
+        stage: flags.stage,
+        drop: flags.drop,
+        dropRate: flags.dropRate,
+        cost: flags.cost ?? false,
+        locs: flags.locs ?? false,
+        lora,
+        traits,
+        maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+      }),
     );
     print(flags.json ? JSON.stringify(result.json, null, 2) : result.text);
   });

@@ -20,7 +20,10 @@ const PLAIN_EVERY_MS = 2000;
 export function stepPrinter(): StepPrinter {
   const terminal = process.stderr.isTTY === true;
   const bar = terminal
-    ? new cliProgress.SingleBar({ format: '{bar} {value}/{total}  loss {loss}  {speed} tok/s  backward dropped {dropped} %  eta {eta_formatted}', stream: process.stderr }, cliProgress.Presets.shades_classic)
+    ? new cliProgress.SingleBar(
+        { format: '{bar} {value}/{total}  loss {loss}  {speed} tok/s  backward dropped {dropped} %  eta {eta_formatted}', stream: process.stderr },
+        cliProgress.Presets.shades_classic,
+      )
     : null;
   let started = false;
   let lastPlain = 0;

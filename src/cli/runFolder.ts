@@ -27,7 +27,10 @@ const KEPT = 2;
 export function openRunFolder(path: string): RunFolder {
   mkdirSync(join(path, 'checkpoints'), { recursive: true });
   const metrics = join(path, 'metrics.jsonl');
-  const checkpoints = (): string[] => readdirSync(join(path, 'checkpoints')).filter((name) => /^step-\d+$/.test(name)).sort();
+  const checkpoints = (): string[] =>
+    readdirSync(join(path, 'checkpoints'))
+      .filter((name) => /^step-\d+$/.test(name))
+      .sort();
   return {
     path,
     writeConfig: (config) => writeTextAside(join(path, 'config.yaml'), stringify(config)),
@@ -56,7 +59,9 @@ export function openRunFolder(path: string): RunFolder {
         for (const kind of ['m', 'v'] as const) if (file.tensors.has(`${kind}.${p.name}`)) engine.writeMoment(i, kind, readFloats(file, `${kind}.${p.name}`));
       });
       if (existsSync(metrics)) {
-        const kept = readFileSync(metrics, 'utf8').split('\n').filter((line) => line !== '' && (JSON.parse(line) as StepMetrics).step < state.step);
+        const kept = readFileSync(metrics, 'utf8')
+          .split('\n')
+          .filter((line) => line !== '' && (JSON.parse(line) as StepMetrics).step < state.step);
         writeTextAside(metrics, kept.map((line) => `${line}\n`).join(''));
       }
       return state;
@@ -69,7 +74,8 @@ async function trainingTensors(engine: Engine): Promise<SafetensorsEntry[]> {
   const kinds = Object.keys(engine.memory).includes('v') ? (['params', 'm', 'v'] as const) : (['params', 'm'] as const);
   for (const [i, p] of engine.program.params.entries()) {
     if (!p.trainable) continue;
-    for (const kind of kinds) entries.push({ name: kind === 'params' ? p.name : `${kind}.${p.name}`, dtype: 'F32', shape: p.shape, data: await engine.readParam(i, kind) });
+    for (const kind of kinds)
+      entries.push({ name: kind === 'params' ? p.name : `${kind}.${p.name}`, dtype: 'F32', shape: p.shape, data: await engine.readParam(i, kind) });
   }
   return entries;
 }
@@ -85,13 +91,21 @@ export async function writeResult(folder: string, session: Session, lora: LoraOp
   if (lora) {
     const all = linearLayers(traced.params.map((p) => p.name));
     const layers = traced.params.filter((p) => isAdapterParam(p.name)).map((p) => p.name.replace(/\.lora_[AB]\.weight$/, ''));
-    writePeft(folder, { ...adapterSettings(lora), targetModules: targetModulesFor([...new Set(layers)], all), fanInFanOut: checkpoint.config.kind === 'gpt2', baseModel: checkpoint.path, tensors: entries });
+    writePeft(folder, {
+      ...adapterSettings(lora),
+      targetModules: targetModulesFor([...new Set(layers)], all),
+      fanInFanOut: checkpoint.config.kind === 'gpt2',
+      baseModel: checkpoint.path,
+      tensors: entries,
+    });
     return;
   }
   mkdirSync(folder, { recursive: true });
   writeSafetensors(join(folder, 'model.safetensors'), entries);
   const source = checkpoint.kind === 'hf' ? checkpoint.path : dirname(checkpoint.path);
-  if (checkpoint.kind === 'hf') for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json']) if (existsSync(join(source, name))) copyFileSync(join(source, name), join(folder, basename(name)));
+  if (checkpoint.kind === 'hf')
+    for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'])
+      if (existsSync(join(source, name))) copyFileSync(join(source, name), join(folder, basename(name)));
   if (checkpoint.kind === 'gguf') writeTextAside(join(folder, 'config.json'), `${JSON.stringify(configJson(checkpoint.config), null, 2)}\n`);
 }
 
@@ -101,5 +115,7 @@ function adapterSettings(lora: LoraOptions): Pick<PeftOutput, 'rank' | 'alpha' |
 
 /** Names of the linear layers: weights of two dimensions that are no embedding. */
 function linearLayers(params: readonly string[]): string[] {
-  return [...new Set(params.filter((n) => /\.weight$/.test(n) && !isAdapterParam(n) && !/norm|embed|wte|wpe|ln_/.test(n)).map((n) => n.replace(/\.weight$/, '')))];
+  return [
+    ...new Set(params.filter((n) => /\.weight$/.test(n) && !isAdapterParam(n) && !/norm|embed|wte|wpe|ln_/.test(n)).map((n) => n.replace(/\.weight$/, ''))),
+  ];
 }

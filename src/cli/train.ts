@@ -1,15 +1,15 @@
 /** @file `ebb train`: a run from a config to its folder. */
 
-import { isHubId, hubFolder } from '../formats/hub.ts';
 import { existsSync } from 'node:fs';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
+import { hubFolder, isHubId } from '../formats/hub.ts';
 import { trainingMode } from '../models/inputs.ts';
 import { type LoraOptions, openSession, type Session } from '../session.ts';
 import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, type StepMetrics, train, unitsOf } from '../train/loop.ts';
-import { loadAdapter, type LoadedAdapter } from './adapter.ts';
+import { type LoadedAdapter, loadAdapter } from './adapter.ts';
 import { type LoadedData, loadData } from './data.ts';
 import type { CommandDevice } from './device.ts';
 import { openRunFolder, writeResult } from './runFolder.ts';
@@ -70,7 +70,9 @@ export async function runTraining(config: RunConfig, device: CommandDevice, hook
     ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
   const { engine } = session;
-  say(`${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${session.timing.compileMs.toFixed(0)} ms, driver ${session.timing.driverMs.toFixed(0)} ms; on ${device.opened.name}`);
+  say(
+    `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${session.timing.compileMs.toFixed(0)} ms, driver ${session.timing.driverMs.toFixed(0)} ms; on ${device.opened.name}`,
+  );
   const folder = openRunFolder(config.out);
   folder.writeConfig({ ...config, steps });
   const state = (hooks.resume ? folder.resume(engine) : null) ?? newState(engine);
@@ -109,7 +111,14 @@ export async function runTraining(config: RunConfig, device: CommandDevice, hook
   return { out: config.out, steps: state.step, loss: last, heldOut: held ? { before, after: report } : null, interrupted };
 }
 
-async function conclude(session: Session, config: RunConfig, lora: LoraOptions | null, held: readonly Batch[], interrupted: boolean, say: (line: string) => void): Promise<number> {
+async function conclude(
+  session: Session,
+  config: RunConfig,
+  lora: LoraOptions | null,
+  held: readonly Batch[],
+  interrupted: boolean,
+  say: (line: string) => void,
+): Promise<number> {
   const after = held.length > 0 && !interrupted ? await evaluate(session.engine, held) : Number.NaN;
   if (held.length > 0 && !interrupted) say(`held-out loss after: ${after.toFixed(4)}`);
   const result = `${config.out}/${lora ? 'adapter' : 'model'}`;

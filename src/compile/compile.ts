@@ -1,11 +1,11 @@
 /** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
 
 import type { Func, Module, Op, Result, Value } from '../ir/types.ts';
-import { backwardKeyText, type Backward, type BackwardKey, type Forms, formsOf } from '../passes/dropbp.ts';
+import { type Backward, type BackwardKey, backwardKeyText, type Forms, formsOf } from '../passes/dropbp.ts';
 import { expand, simplify } from '../passes/simplify.ts';
-import { type ArgumentDecl, type BackwardDecl, type CallDecl, type FunctionDecl, type ParamInfo, type Program, PROGRAM_VERSION } from '../runtime/program.ts';
+import { type ArgumentDecl, type BackwardDecl, type CallDecl, type FunctionDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import { mainOf, type TracedModel } from '../trace/trace.ts';
-import { compileFunction, extentOf, pipelineTable, type PipelineTable, type Target } from './functions.ts';
+import { compileFunction, extentOf, type PipelineTable, pipelineTable, type Target } from './functions.ts';
 import { backwardKeys, type CallKeys, residualParam } from './keys.ts';
 import { accumulate, adamw, clip, sgd, sqnorm } from './updates.ts';
 
@@ -46,7 +46,15 @@ function lossScale(func: Func): Func {
   };
 }
 
-function addFunction(table: FunctionTable, pipelines: PipelineTable, func: Func, target: Target, dims: Record<string, number>, weights: (i: number) => boolean, overwriteSaved = false): number {
+function addFunction(
+  table: FunctionTable,
+  pipelines: PipelineTable,
+  func: Func,
+  target: Target,
+  dims: Record<string, number>,
+  weights: (i: number) => boolean,
+  overwriteSaved = false,
+): number {
   const { decl, fused } = compileFunction(func, target, pipelines, dims, { weights, overwriteSaved });
   table.decls.push(decl);
   table.plain.push(func);
@@ -86,10 +94,12 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   }
 
   const valueIds = new Map<Value, number>();
-  const values = main.ops.flatMap((op) => op.results).map((v, i) => {
-    valueIds.set(v, i);
-    return { name: v.name, extent: extentOf(v.type) };
-  });
+  const values = main.ops
+    .flatMap((op) => op.results)
+    .map((v, i) => {
+      valueIds.set(v, i);
+      return { name: v.name, extent: extentOf(v.type) };
+    });
   const inputs = main.params.filter((p) => p.role === 'input').map((p) => p.value);
   const states = main.params.filter((p) => p.role === 'state').map((p) => p.value);
   const paramIds = new Map(model.params.map((p, i) => [p.name, i]));
@@ -135,7 +145,9 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     values,
     inputs: inputs.map((v) => ({ name: v.name, dtype: v.type.dtype as 'i32', extent: extentOf(v.type) })),
     states: states.map((v) => ({ name: v.name, extent: extentOf(v.type) })),
-    params: model.params.map((p): ParamInfo => ({ name: p.name, shape: p.shape, dtype: p.dtype, bytes: byteLength(p), trainable: p.trainable, table: p.table !== undefined })),
+    params: model.params.map(
+      (p): ParamInfo => ({ name: p.name, shape: p.shape, dtype: p.dtype, bytes: byteLength(p), trainable: p.trainable, table: p.table !== undefined }),
+    ),
     results: main.results.map((r) => valueIds.get(r.value) ?? -1),
     updates,
   };

@@ -1,12 +1,12 @@
 /** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
 
-import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
-import { opFlops } from '../ir/cost.ts';
 import { scalarWords } from '../codegen/kernel/emit.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { lowerGroup } from '../codegen/kernel/lower.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
+import { opFlops } from '../ir/cost.ts';
+import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type FuseOptions, fuse } from '../passes/fuse.ts';
 import type { DispatchDecl, Extent, FlopTerm, FunctionDecl, GridAxis, PipelineDecl, SlotDecl } from '../runtime/program.ts';
 
@@ -76,14 +76,22 @@ export function flopTerms(flops: (sizes: Record<string, number>) => number, boun
   };
   const slope = quadratic((t) => at(2, t) - at(1, t));
   const base = quadratic((t) => 2 * at(1, t) - at(2, t));
-  return [0, 1, 2].flatMap((t) => [
-    { batch: 0, length: t, flops: base[t] ?? 0 },
-    { batch: 1, length: t, flops: slope[t] ?? 0 },
-  ]).filter((term) => term.flops !== 0);
+  return [0, 1, 2]
+    .flatMap((t) => [
+      { batch: 0, length: t, flops: base[t] ?? 0 },
+      { batch: 1, length: t, flops: slope[t] ?? 0 },
+    ])
+    .filter((term) => term.flops !== 0);
 }
 
 /** Lowers `func` (primitives and kernel ops). `accumulated` are its results that are gradients of weights. */
-export function compileFunction(func: Func, target: Target, table: PipelineTable, dims: Readonly<Record<string, number>>, options: Omit<FuseOptions, 'maxBuffers'>): { decl: FunctionDecl; fused: Func } {
+export function compileFunction(
+  func: Func,
+  target: Target,
+  table: PipelineTable,
+  dims: Readonly<Record<string, number>>,
+  options: Omit<FuseOptions, 'maxBuffers'>,
+): { decl: FunctionDecl; fused: Func } {
   const fused = fuse(func, { ...options, maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0 });
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
@@ -96,7 +104,12 @@ export function compileFunction(func: Func, target: Target, table: PipelineTable
   const slots: (SlotDecl & { live: [number, number] })[] = [];
   const slotOf = new Map<Value, number>();
   const add = (v: Value, aliasOf?: number): number => {
-    const slot = { name: v.name, extent: extentOf(v.type), live: [Number.POSITIVE_INFINITY, -1] as [number, number], ...(aliasOf === undefined ? {} : { alias: aliasOf }) };
+    const slot = {
+      name: v.name,
+      extent: extentOf(v.type),
+      live: [Number.POSITIVE_INFINITY, -1] as [number, number],
+      ...(aliasOf === undefined ? {} : { alias: aliasOf }),
+    };
     slots.push(slot);
     slotOf.set(v, slots.length - 1);
     return slots.length - 1;

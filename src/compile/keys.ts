@@ -1,8 +1,8 @@
 /** @file Which backward forms a model can need, over all patterns: for each call, the keys it can be linked with. */
 
-import { mainOf, type TracedModel } from '../trace/trace.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import type { BackwardKey } from '../passes/dropbp.ts';
+import { mainOf, type TracedModel } from '../trace/trace.ts';
 
 /** Whether something holds under every pattern, some, or none. */
 type Chance = 'never' | 'sometimes' | 'always';
@@ -25,7 +25,18 @@ export function residualParam(func: Func): number | null {
 }
 
 function combinations(chances: readonly Chance[]): boolean[][] {
-  return chances.reduce<boolean[][]>((lists, c) => lists.flatMap((l) => (c === 'sometimes' ? [[...l, true], [...l, false]] : [[...l, c === 'always']])), [[]]);
+  return chances.reduce<boolean[][]>(
+    (lists, c) =>
+      lists.flatMap((l) =>
+        c === 'sometimes'
+          ? [
+              [...l, true],
+              [...l, false],
+            ]
+          : [[...l, c === 'always']],
+      ),
+    [[]],
+  );
 }
 
 /**
@@ -68,7 +79,11 @@ export function backwardKeys({ module, params }: TracedModel): CallKeys[] {
         ? []
         : combinations(cotangents)
             .filter((c) => c.includes(true))
-            .flatMap((c) => combinations(wantedValues).filter((w) => w.includes(true)).map((wanted): BackwardKey => ({ cotangents: c, wanted })));
+            .flatMap((c) =>
+              combinations(wantedValues)
+                .filter((w) => w.includes(true))
+                .map((wanted): BackwardKey => ({ cotangents: c, wanted })),
+            );
     out.unshift({ call, func, keys, residual });
   }
   return out;

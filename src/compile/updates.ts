@@ -1,7 +1,7 @@
 /** @file The functions of the update phase, written in the IR like any other: squared norms, the clip scale, AdamW, SGD.
  * Parameters of a group lie side by side as `N` rows of four; those under weight decay come first. */
 
-import { funcBuilder, type FuncBuilder } from '../ir/builder.ts';
+import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
 import type { Func, Type, Value } from '../ir/types.ts';
 
 const ROWS: Type = { dtype: 'f32', shape: ['N', 4] };
@@ -17,7 +17,10 @@ interface Arithmetic {
   readonly div: Binary;
 }
 function arithmetic(b: FuncBuilder): Arithmetic {
-  const binary = (name: string): Binary => (x, y) => b.op(name, [x, y]);
+  const binary =
+    (name: string): Binary =>
+    (x, y) =>
+      b.op(name, [x, y]);
   return { add: binary('add'), sub: binary('sub'), mul: binary('mul'), div: binary('div') };
 }
 
@@ -78,7 +81,10 @@ function updateFunction(name: string, build: (b: FuncBuilder, inputs: UpdateInpu
   const scale = b.op('slice', [clipping], { axis: 1, start: 1, size: 1 });
   const g = b.op('mul', [raw, scale], {}, 'clipped');
   const updates = build(b, { g, p, decay, scalar, state: (n) => param(n, ROWS, 'state') });
-  return b.finish(name, updates.map(({ state, value }) => ({ value, role: 'update', of: states.get(state)?.index ?? 0 })));
+  return b.finish(
+    name,
+    updates.map(({ state, value }) => ({ value, role: 'update', of: states.get(state)?.index ?? 0 })),
+  );
 }
 
 /**
@@ -89,7 +95,14 @@ export function adamw(): Func {
   return updateFunction('adamw', (b, { g, p, decay, scalar, state }) => {
     const { add, sub, mul, div } = arithmetic(b);
     const [m, v] = [state('m'), state('v')];
-    const [lr, beta1, beta2, eps, bias1, bias2] = ['lr', 'beta1', 'beta2', 'eps', 'bias1', 'bias2_sqrt'].map(scalar) as [Value, Value, Value, Value, Value, Value];
+    const [lr, beta1, beta2, eps, bias1, bias2] = ['lr', 'beta1', 'beta2', 'eps', 'bias1', 'bias2_sqrt'].map(scalar) as [
+      Value,
+      Value,
+      Value,
+      Value,
+      Value,
+      Value,
+    ];
     const one = b.constant(1);
     const newM = add(mul(m, beta1), mul(g, sub(one, beta1)));
     const newV = add(mul(v, beta2), mul(mul(g, g), sub(one, beta2)));

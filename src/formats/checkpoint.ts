@@ -59,13 +59,17 @@ function matchTensors(config: ModelConfig, found: ReadonlyMap<string, WeightSour
       throw new EbbError(`${places.weights}: tensor ${show(name)} is missing, but expected by ${places.config}, where ${why}`);
     }
     if (source.shape.length !== shape.length || source.shape.some((size, i) => size !== shape[i])) {
-      throw new EbbError(`${places.weights}: tensor ${show(name)} has shape [${source.shape.join(', ')}], expected [${shape.join(', ')}] (${from} in ${places.config})`);
+      throw new EbbError(
+        `${places.weights}: tensor ${show(name)} has shape [${source.shape.join(', ')}], expected [${shape.join(', ')}] (${from} in ${places.config})`,
+      );
     }
     result.set(name, source);
   }
   const extra = [...found.keys()].find((name) => !result.has(name) && !isComputed(config, name));
   if (extra !== undefined) {
-    throw new EbbError(`${places.weights}: tensor ${show(extra)} has no place in the model that ${places.config} describes (${config.kind}, ${layers} ${config.numLayers})`);
+    throw new EbbError(
+      `${places.weights}: tensor ${show(extra)} has no place in the model that ${places.config} describes (${config.kind}, ${layers} ${config.numLayers})`,
+    );
   }
   return result;
 }
@@ -112,7 +116,14 @@ function openHf(folder: string): Checkpoint {
 }
 
 const GGUF_TYPES: Readonly<Record<string, BlockType>> = {
-  F32: 'f32', F16: 'f16', BF16: 'bf16', Q8_0: 'q8_0', Q4_0: 'q4_0', Q4_1: 'q4_1', Q4_K: 'q4_k', Q6_K: 'q6_k',
+  F32: 'f32',
+  F16: 'f16',
+  BF16: 'bf16',
+  Q8_0: 'q8_0',
+  Q4_0: 'q4_0',
+  Q4_1: 'q4_1',
+  Q4_K: 'q4_k',
+  Q6_K: 'q6_k',
 };
 
 function ggufSources(gguf: Gguf, config: LlamaConfig, read: (offset: number, length: number) => Uint8Array): Map<string, WeightSource> {

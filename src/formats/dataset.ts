@@ -64,12 +64,15 @@ function listTensor(path: string, name: string, value: Json): IntTensor {
   const data: number[] = [];
   const walk = (level: Json, depth: number): void => {
     if (depth === shape.length) {
-      if (!Number.isInteger(level) || Math.abs(Number(level)) >= 2 ** 31) throw new EbbError(`${path}: ${name} holds ${show(level)}, expected whole numbers of 32 bits`);
+      if (!Number.isInteger(level) || Math.abs(Number(level)) >= 2 ** 31)
+        throw new EbbError(`${path}: ${name} holds ${show(level)}, expected whole numbers of 32 bits`);
       data.push(Number(level));
       return;
     }
     if (!Array.isArray(level) || level.length !== shape[depth]) {
-      throw new EbbError(`${path}: ${name} has ${Array.isArray(level) ? `rows of ${level.length} and of ${shape[depth]}` : show(level)}, expected lists of equal length`);
+      throw new EbbError(
+        `${path}: ${name} has ${Array.isArray(level) ? `rows of ${level.length} and of ${shape[depth]}` : show(level)}, expected lists of equal length`,
+      );
     }
     for (const item of level) walk(item, depth + 1);
   };
@@ -103,7 +106,9 @@ export function openDataset(path: string, names: FieldNames = {}): Dataset {
   const lower = path.toLowerCase();
   if (/\.(jsonl|ndjson)$/.test(lower)) return { kind: 'records', path, records: () => readRecords(path, names) };
   if (/\.(safetensors|json)$/.test(lower)) return { kind: 'batches', path, batches: readBatches(path) };
-  const text = readText(path, 2 ** 29).replace(/^\ufeff/, '').replaceAll('\r\n', '\n');
+  const text = readText(path, 2 ** 29)
+    .replace(/^\ufeff/, '')
+    .replaceAll('\r\n', '\n');
   if (text.trim() === '') throw new EbbError(`${path}: holds no text to learn`);
   return { kind: 'text', path, text };
 }

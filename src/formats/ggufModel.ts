@@ -4,7 +4,7 @@ import { EbbError } from '../errors.ts';
 import { type ByteSource, show } from './bytes.ts';
 import { f32FromBytes } from './floats.ts';
 import type { Gguf, GgufValue } from './gguf.ts';
-import { checkLlama, type ConfigReading, type LlamaConfig, type RopeScaling } from './hfConfig.ts';
+import { type ConfigReading, checkLlama, type LlamaConfig, type RopeScaling } from './hfConfig.ts';
 
 function integer(gguf: Gguf, key: string, fallback?: number): number {
   const value = gguf.metadata.get(key) ?? fallback;
@@ -28,9 +28,23 @@ function shortest(value: number): number {
 }
 
 const READ = new Set([
-  'block_count', 'context_length', 'embedding_length', 'feed_forward_length', 'vocab_size', 'rope.freq_base', 'rope.dimension_count',
-  'rope.scaling.type', 'rope.scaling.factor', 'rope.scaling.original_context_length', 'rope.scaling.finetuned', 'attention.head_count', 'attention.head_count_kv', 'attention.layer_norm_rms_epsilon',
-  'attention.key_length', 'attention.value_length', 'tensor_data_layout',
+  'block_count',
+  'context_length',
+  'embedding_length',
+  'feed_forward_length',
+  'vocab_size',
+  'rope.freq_base',
+  'rope.dimension_count',
+  'rope.scaling.type',
+  'rope.scaling.factor',
+  'rope.scaling.original_context_length',
+  'rope.scaling.finetuned',
+  'attention.head_count',
+  'attention.head_count_kv',
+  'attention.layer_norm_rms_epsilon',
+  'attention.key_length',
+  'attention.value_length',
+  'tensor_data_layout',
 ]);
 
 /** The factors llama.cpp's converter writes for the llama3 rope type (convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors). */
@@ -104,7 +118,8 @@ export function readGgufConfig(gguf: Gguf, source: ByteSource): ConfigReading {
   }
   const headDim = integer(gguf, 'llama.attention.key_length', hiddenSize / numHeads);
   for (const key of ['llama.attention.value_length', 'llama.rope.dimension_count']) {
-    if (integer(gguf, key, headDim) !== headDim) throw new EbbError(`${gguf.file}: ${key} is ${show(gguf.metadata.get(key))}, expected the head width, ${headDim}`);
+    if (integer(gguf, key, headDim) !== headDim)
+      throw new EbbError(`${gguf.file}: ${key} is ${show(gguf.metadata.get(key))}, expected the head width, ${headDim}`);
   }
   const ropeTheta = shortest(positive(gguf, 'llama.rope.freq_base', 10000));
   const id = (key: string): number | null => {
@@ -136,12 +151,21 @@ export function readGgufConfig(gguf: Gguf, source: ByteSource): ConfigReading {
 }
 
 const PARTS: Readonly<Record<string, string>> = {
-  attn_norm: 'input_layernorm', ffn_norm: 'post_attention_layernorm', attn_q: 'self_attn.q_proj', attn_k: 'self_attn.k_proj', attn_v: 'self_attn.v_proj',
-  attn_output: 'self_attn.o_proj', ffn_gate: 'mlp.gate_proj', ffn_up: 'mlp.up_proj', ffn_down: 'mlp.down_proj',
+  attn_norm: 'input_layernorm',
+  ffn_norm: 'post_attention_layernorm',
+  attn_q: 'self_attn.q_proj',
+  attn_k: 'self_attn.k_proj',
+  attn_v: 'self_attn.v_proj',
+  attn_output: 'self_attn.o_proj',
+  ffn_gate: 'mlp.gate_proj',
+  ffn_up: 'mlp.up_proj',
+  ffn_down: 'mlp.down_proj',
 };
 
 const TOP: Readonly<Record<string, string>> = {
-  'token_embd.weight': 'model.embed_tokens.weight', 'output_norm.weight': 'model.norm.weight', 'output.weight': 'lm_head.weight',
+  'token_embd.weight': 'model.embed_tokens.weight',
+  'output_norm.weight': 'model.norm.weight',
+  'output.weight': 'lm_head.weight',
 };
 
 /** The Hugging Face name of a GGUF tensor; none for tensors that hold no weights (rope_freqs). Throws for an unknown one. */

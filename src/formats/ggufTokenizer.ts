@@ -38,12 +38,23 @@ interface PreTokenizer {
 const gpt2: PreTokenizer = { preTokenizer: byteLevel(true), normalizer: null, ignoreMerges: false, addBos: false };
 const digits: PreTokenizer = { ...gpt2, preTokenizer: sequence({ type: 'Digits', individual_digits: true }, byteLevel(true)) };
 const llama3: PreTokenizer = { preTokenizer: sequence(split(WORDS('\\p{N}{1,3}')), byteLevel(false)), normalizer: null, ignoreMerges: true, addBos: true };
-const qwen2: PreTokenizer = { preTokenizer: sequence(split(WORDS('\\p{N}')), byteLevel(false)), normalizer: { type: 'NFC' }, ignoreMerges: false, addBos: false };
+const qwen2: PreTokenizer = {
+  preTokenizer: sequence(split(WORDS('\\p{N}')), byteLevel(false)),
+  normalizer: { type: 'NFC' },
+  ignoreMerges: false,
+  addBos: false,
+};
 
 /** By tokenizer.ggml.pre, as the published tokenizer.json files of these families have it. */
 const PRE_TOKENIZERS: Readonly<Record<string, PreTokenizer>> = {
-  'gpt-2': gpt2, smollm: digits, starcoder: digits, refact: digits,
-  'llama-bpe': llama3, 'llama-v3': llama3, llama3, qwen2,
+  'gpt-2': gpt2,
+  smollm: digits,
+  starcoder: digits,
+  refact: digits,
+  'llama-bpe': llama3,
+  'llama-v3': llama3,
+  llama3,
+  qwen2,
 };
 
 function addedTokens(gguf: Gguf, tokens: readonly string[]): JsonObject[] {
@@ -67,7 +78,9 @@ function prependBos(bos: string, id: number): JsonObject {
   const token = { SpecialToken: { id: bos, type_id: 0 } };
   const text = (name: string): JsonObject => ({ Sequence: { id: name, type_id: 0 } });
   return {
-    type: 'TemplateProcessing', single: [token, text('A')], pair: [token, text('A'), token, text('B')],
+    type: 'TemplateProcessing',
+    single: [token, text('A')],
+    pair: [token, text('A'), token, text('B')],
     special_tokens: { [bos]: { id: bos, ids: [id], tokens: [bos] } },
   };
 }
@@ -76,7 +89,8 @@ function vocabulary(gguf: Gguf): { tokens: readonly string[]; vocab: JsonObject 
   const tokens = list(gguf, 'tokenizer.ggml.tokens', 'string').map(String);
   const vocab = Object.create(null) as JsonObject;
   tokens.forEach((token, id) => {
-    if (Object.hasOwn(vocab, token)) throw new EbbError(`${gguf.file}: tokenizer.ggml.tokens[${id}] is ${show(token)}, which is token ${show(vocab[token])} already`);
+    if (Object.hasOwn(vocab, token))
+      throw new EbbError(`${gguf.file}: tokenizer.ggml.tokens[${id}] is ${show(token)}, which is token ${show(vocab[token])} already`);
     vocab[token] = id;
   });
   return { tokens, vocab };
@@ -87,7 +101,9 @@ function bpe(gguf: Gguf): TokenizerFields {
   const pre = gguf.metadata.get('tokenizer.ggml.pre');
   const kind = typeof pre === 'string' && Object.hasOwn(PRE_TOKENIZERS, pre) ? PRE_TOKENIZERS[pre] : undefined;
   if (!kind) {
-    throw new EbbError(`${gguf.file}: tokenizer.ggml.pre is ${pre === undefined ? 'missing' : show(pre)}, expected one of ${Object.keys(PRE_TOKENIZERS).join(', ')} (others are not supported)`);
+    throw new EbbError(
+      `${gguf.file}: tokenizer.ggml.pre is ${pre === undefined ? 'missing' : show(pre)}, expected one of ${Object.keys(PRE_TOKENIZERS).join(', ')} (others are not supported)`,
+    );
   }
   const { tokens, vocab } = vocabulary(gguf);
   const merges = list(gguf, 'tokenizer.ggml.merges', 'string').map((merge) => String(merge).split(' '));
@@ -133,13 +149,24 @@ function sentencePiece(gguf: Gguf): TokenizerFields {
   return {
     json: {
       added_tokens: addedTokens(gguf, tokens),
-      normalizer: { type: 'Sequence', normalizers: [...(prefix ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [...(prefix ? [{ type: 'Prepend', prepend: '▁' }] : []), { type: 'Replace', pattern: { String: ' ' }, content: '▁' }],
+      },
       pre_tokenizer: null,
       post_processor: addBos ? prependBos(bos, tokens.indexOf(bos)) : null,
-      decoder: { type: 'Sequence', decoders: [toSpace, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
+      decoder: {
+        type: 'Sequence',
+        decoders: [toSpace, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(prefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])],
+      },
       model: {
-        type: 'BPE', unk_token: tokenNamed(gguf, tokens, 'unknown'), fuse_unk: true, byte_fallback: true, ignore_merges: false,
-        vocab, merges: mergesOfScores(tokens, scores, vocab),
+        type: 'BPE',
+        unk_token: tokenNamed(gguf, tokens, 'unknown'),
+        fuse_unk: true,
+        byte_fallback: true,
+        ignore_merges: false,
+        vocab,
+        merges: mergesOfScores(tokens, scores, vocab),
       },
     },
     config: tokenizerConfig(gguf, tokens),
@@ -163,5 +190,7 @@ export function ggufTokenizer(gguf: Gguf): TokenizerFields {
   const model = gguf.metadata.get('tokenizer.ggml.model');
   if (model === 'gpt2') return bpe(gguf);
   if (model === 'llama') return sentencePiece(gguf);
-  throw new EbbError(`${gguf.file}: tokenizer.ggml.model is ${model === undefined ? 'missing' : show(model)}, expected gpt2 or llama (others are not supported)`);
+  throw new EbbError(
+    `${gguf.file}: tokenizer.ggml.model is ${model === undefined ? 'missing' : show(model)}, expected gpt2 or llama (others are not supported)`,
+  );
 }

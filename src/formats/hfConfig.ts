@@ -3,9 +3,9 @@
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { isObject, type JsonObject, parseJsonObject } from './json.ts';
 import { refuseUnsupported } from './hfConfigFields.ts';
-import { readRope, type RopeScaling } from './hfRope.ts';
+import { type RopeScaling, readRope } from './hfRope.ts';
+import { isObject, type JsonObject, parseJsonObject } from './json.ts';
 
 export type { RopeScaling } from './hfRope.ts';
 
@@ -60,7 +60,10 @@ export interface ConfigReading {
   readonly notes: readonly string[];
 }
 
-const size = z.int().min(1).max(2 ** 31 - 1);
+const size = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
 const tokenId = z.int().min(0);
 const tokens = {
   bos_token_id: tokenId.nullish(),
@@ -103,7 +106,8 @@ const ISSUES: Readonly<Record<string, (issue: z.core.$ZodIssue) => string>> = {
   too_small: (i) => (i.code === 'too_small' ? `${i.inclusive ? 'at least' : 'more than'} ${i.minimum}` : ''),
   too_big: (i) => (i.code === 'too_big' ? `at most ${i.maximum}` : ''),
   invalid_value: (i) => (i.code === 'invalid_value' ? `one of ${i.values.join(', ')}` : ''),
-  invalid_type: (i) => (i.code === 'invalid_type' ? { int: 'a whole number', number: 'a number', boolean: 'true or false' }[i.expected as string] ?? `a ${i.expected}` : ''),
+  invalid_type: (i) =>
+    i.code === 'invalid_type' ? ({ int: 'a whole number', number: 'a number', boolean: 'true or false' }[i.expected as string] ?? `a ${i.expected}`) : '',
   invalid_union: () => 'a token id or a list of token ids',
 };
 
@@ -126,7 +130,9 @@ function tokenIds(raw: number | number[] | null | undefined): readonly number[] 
 
 function headWidth(where: string, field: string, hiddenSize: number, numHeads: number): number {
   if (hiddenSize % numHeads === 0) return hiddenSize / numHeads;
-  throw new EbbError(`${where}: ${field} is ${hiddenSize}, expected a multiple of ${field === 'n_embd' ? 'n_head' : 'num_attention_heads'}, which is ${numHeads}${field === 'n_embd' ? '' : ' (or a head_dim of its own)'}`);
+  throw new EbbError(
+    `${where}: ${field} is ${hiddenSize}, expected a multiple of ${field === 'n_embd' ? 'n_head' : 'num_attention_heads'}, which is ${numHeads}${field === 'n_embd' ? '' : ' (or a head_dim of its own)'}`,
+  );
 }
 
 /** Checks that hold for every Llama configuration, wherever it was read from. */

@@ -20,7 +20,16 @@ export interface Rope {
   readonly ropeScaling: RopeScaling | null;
 }
 
-const KNOWN = new Set(['rope_theta', 'rope_type', 'type', 'factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings', 'partial_rotary_factor']);
+const KNOWN = new Set([
+  'rope_theta',
+  'rope_type',
+  'type',
+  'factor',
+  'low_freq_factor',
+  'high_freq_factor',
+  'original_max_position_embeddings',
+  'partial_rotary_factor',
+]);
 
 function numberField(where: string, block: string, fields: JsonObject, name: string, least: number): number {
   const result = z.number().min(least).safeParse(fields[name]);

@@ -23,7 +23,8 @@ export interface HubOptions {
 
 const HUB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** What a checkpoint needs; weights in other formats are left where they are. */
-const WANTED = /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config|model\.safetensors\.index)\.json$|^chat_template\.jinja$|^[^/]+\.safetensors$/;
+const WANTED =
+  /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config|model\.safetensors\.index)\.json$|^chat_template\.jinja$|^[^/]+\.safetensors$/;
 
 /** Whether a text looks like a hub id and is no local path. */
 export function isHubId(text: string): boolean {
@@ -46,7 +47,10 @@ interface Target {
 
 /** A file's bytes so far: 0 where there is none. */
 async function sizeOf(path: string): Promise<number> {
-  return stat(path).then((s) => s.size, () => 0);
+  return stat(path).then(
+    (s) => s.size,
+    () => 0,
+  );
 }
 
 /** Downloads one file to `blob`, going on where an earlier download ended. */
@@ -62,7 +66,8 @@ async function downloadBlob(target: Target, file: RemoteFile, blob: string, onPr
     await pipeline(rest, createWriteStream(partial, { flags: 'a' }));
   }
   const size = await sizeOf(partial);
-  if (size !== remote.size) throw new EbbError(`${target.repo.name}: ${file.path} ended at byte ${size}, expected ${remote.size}; run again to go on from there`);
+  if (size !== remote.size)
+    throw new EbbError(`${target.repo.name}: ${file.path} ended at byte ${size}, expected ${remote.size}; run again to go on from there`);
   await rename(partial, blob);
 }
 
@@ -95,7 +100,8 @@ async function snapshot(name: string, options: HubOptions): Promise<string> {
   const storage = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName(repo));
   const revision = options.revision ?? 'main';
   const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...common });
-  if (!/^[0-9a-f]{40}$/.test(sha)) throw new EbbError(`${name}: the hub gives ${JSON.stringify(sha)} as the commit of ${revision}, expected 40 hexadecimal digits`);
+  if (!/^[0-9a-f]{40}$/.test(sha))
+    throw new EbbError(`${name}: the hub gives ${JSON.stringify(sha)} as the commit of ${revision}, expected 40 hexadecimal digits`);
   const folder = join(storage, 'snapshots', sha);
   const target = { repo, revision: sha, ...common };
   await mkdir(folder, { recursive: true });
@@ -125,6 +131,8 @@ export async function hubFolder(name: string, options: HubOptions = {}): Promise
   } catch (error) {
     if (error instanceof EbbError) throw error;
     const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
-    throw new EbbError(`${name}: cannot be fetched from the hub: ${error instanceof Error ? error.message : String(error)}${cause}; check the name and the connection, then run again`);
+    throw new EbbError(
+      `${name}: cannot be fetched from the hub: ${error instanceof Error ? error.message : String(error)}${cause}; check the name and the connection, then run again`,
+    );
   }
 }

@@ -11,7 +11,11 @@ const MAX_DEPTH = 128;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y;
 const SPACE = /[ \t\r\n]*/y;
-const LITERALS: readonly (readonly [string, Json])[] = [['true', true], ['false', false], ['null', null]];
+const LITERALS: readonly (readonly [string, Json])[] = [
+  ['true', true],
+  ['false', false],
+  ['null', null],
+];
 
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -56,11 +60,11 @@ export function parseJson(where: string, text: string): Json {
     const result: Json[] = [];
     at++;
     skip();
-    if (text[at] === ']') return at++, result;
+    if (text[at] === ']') return (at++, result);
     for (;;) {
       result.push(value(depth));
       skip();
-      if (text[at] === ']') return at++, result;
+      if (text[at] === ']') return (at++, result);
       if (text[at] !== ',') fail(`found ${found()}, expected "," or "]"`);
       at++;
     }
@@ -69,7 +73,7 @@ export function parseJson(where: string, text: string): Json {
     const result: JsonObject = Object.create(null) as JsonObject;
     at++;
     skip();
-    if (text[at] === '}') return at++, result;
+    if (text[at] === '}') return (at++, result);
     for (;;) {
       skip();
       const start = at;
@@ -80,7 +84,7 @@ export function parseJson(where: string, text: string): Json {
       at++;
       result[key] = value(depth);
       skip();
-      if (text[at] === '}') return at++, result;
+      if (text[at] === '}') return (at++, result);
       if (text[at] !== ',') fail(`found ${found()}, expected "," or "}"`);
       at++;
     }
@@ -93,7 +97,7 @@ export function parseJson(where: string, text: string): Json {
     if (char === '[') return list(depth + 1);
     if (char === '"') return string();
     for (const [word, literal] of LITERALS) {
-      if (text.startsWith(word, at)) return (at += word.length), literal;
+      if (text.startsWith(word, at)) return ((at += word.length), literal);
     }
     const number = match(NUMBER);
     return number === undefined ? fail(`found ${found()}, expected a value`) : Number(number);

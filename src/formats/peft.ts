@@ -47,7 +47,9 @@ function readMatrix(file: SafetensorsFile, name: string | undefined, layer: stri
   const info = name === undefined ? undefined : file.tensors.get(name);
   if (name === undefined || !info) throw new EbbError(`${file.path}: layer ${layer} lacks its lora_${axis === 0 ? 'A' : 'B'}.weight`);
   if (info.shape.length !== 2 || info.shape[axis] !== rank) {
-    throw new EbbError(`${file.path}: tensor ${show(name)} has shape [${info.shape.join(', ')}], expected rank ${rank} (r in ${CONFIG}) as its ${axis === 0 ? 'first' : 'second'} size`);
+    throw new EbbError(
+      `${file.path}: tensor ${show(name)} has shape [${info.shape.join(', ')}], expected rank ${rank} (r in ${CONFIG}) as its ${axis === 0 ? 'first' : 'second'} size`,
+    );
   }
   return { shape: info.shape, data: readFloats(file, name) };
 }
@@ -103,10 +105,25 @@ export interface PeftOutput {
 /** Writes a folder that Python's peft loads: weights first, each file aside and renamed. */
 export function writePeft(folder: string, adapter: PeftOutput): void {
   const config = {
-    base_model_name_or_path: adapter.baseModel, bias: 'none', fan_in_fan_out: adapter.fanInFanOut, inference_mode: true, init_lora_weights: true,
-    layers_pattern: null, layers_to_transform: adapter.layersToTransform ?? null, lora_alpha: adapter.alpha, lora_dropout: adapter.dropout, modules_to_save: null,
-    peft_type: 'LORA', r: adapter.rank, rank_pattern: adapter.rankPattern ?? {}, alpha_pattern: adapter.alphaPattern ?? {}, revision: null,
-    target_modules: adapter.targetModules, task_type: 'CAUSAL_LM', use_dora: false, use_rslora: adapter.useRslora,
+    base_model_name_or_path: adapter.baseModel,
+    bias: 'none',
+    fan_in_fan_out: adapter.fanInFanOut,
+    inference_mode: true,
+    init_lora_weights: true,
+    layers_pattern: null,
+    layers_to_transform: adapter.layersToTransform ?? null,
+    lora_alpha: adapter.alpha,
+    lora_dropout: adapter.dropout,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: adapter.rank,
+    rank_pattern: adapter.rankPattern ?? {},
+    alpha_pattern: adapter.alphaPattern ?? {},
+    revision: null,
+    target_modules: adapter.targetModules,
+    task_type: 'CAUSAL_LM',
+    use_dora: false,
+    use_rslora: adapter.useRslora,
   };
   try {
     mkdirSync(folder, { recursive: true });

@@ -38,9 +38,30 @@ const schema = z.object({
 
 /** Read, or without influence on what the adapter computes. */
 const KNOWN = new Set([
-  'peft_type', 'r', 'lora_alpha', 'use_rslora', 'lora_dropout', 'fan_in_fan_out', 'rank_pattern', 'alpha_pattern', 'base_model_name_or_path', 'target_modules',
-  'auto_mapping', 'revision', 'task_type', 'inference_mode', 'peft_version', 'exclude_modules', 'layers_to_transform', 'layers_pattern', 'megatron_core', 'qalora_group_size',
-  'eva_config', 'runtime_config', 'init_lora_weights', 'bias',
+  'peft_type',
+  'r',
+  'lora_alpha',
+  'use_rslora',
+  'lora_dropout',
+  'fan_in_fan_out',
+  'rank_pattern',
+  'alpha_pattern',
+  'base_model_name_or_path',
+  'target_modules',
+  'auto_mapping',
+  'revision',
+  'task_type',
+  'inference_mode',
+  'peft_version',
+  'exclude_modules',
+  'layers_to_transform',
+  'layers_pattern',
+  'megatron_core',
+  'qalora_group_size',
+  'eva_config',
+  'runtime_config',
+  'init_lora_weights',
+  'bias',
 ]);
 
 /** Initialisations that also change the base weights. */
@@ -59,7 +80,8 @@ function checkSupported(where: string, fields: JsonObject): void {
   const { peft_type: type, bias, init_lora_weights: init } = fields;
   if (type !== 'LORA') refuse(where, 'peft_type', type, 'LORA (other kinds of adapter are not supported)');
   if (fields['use_dora'] === true) refuse(where, 'use_dora', true, 'false (DoRA is not supported)');
-  if (!neutral(fields['modules_to_save'])) refuse(where, 'modules_to_save', fields['modules_to_save'], 'none (fully trained modules in an adapter are not supported)');
+  if (!neutral(fields['modules_to_save']))
+    refuse(where, 'modules_to_save', fields['modules_to_save'], 'none (fully trained modules in an adapter are not supported)');
   if (!neutral(bias) && bias !== 'none') refuse(where, 'bias', bias, 'none (trained biases in an adapter are not supported)');
   if (typeof init === 'string' && CHANGES_BASE.test(init)) refuse(where, 'init_lora_weights', init, 'an initialisation that leaves the base weights alone');
   for (const [name, value] of Object.entries(fields)) {

@@ -61,7 +61,9 @@ function kindOf(where: string, first: JsonObject, names: FieldNames): RecordKind
   // A question and its answer are separate texts: a line break keeps them apart.
   if (has('question') && has('answer')) return { kind: 'completion', prompt: 'question', completion: 'answer', separator: '\n' };
   if (has('messages')) return { kind: 'chat' };
-  throw new EbbError(`${where}: has the fields ${Object.keys(first).slice(0, 6).map(show).join(', ') || '(none)'}, expected ${EXPECTED} (or name the fields in the configuration)`);
+  throw new EbbError(
+    `${where}: has the fields ${Object.keys(first).slice(0, 6).map(show).join(', ') || '(none)'}, expected ${EXPECTED} (or name the fields in the configuration)`,
+  );
 }
 
 function textField(where: string, record: JsonObject, name: string): string {
@@ -71,12 +73,15 @@ function textField(where: string, record: JsonObject, name: string): string {
 }
 
 function readMessages(where: string, value: Json | undefined): ChatMessage[] {
-  if (!Array.isArray(value) || value.length === 0) throw new EbbError(`${where}: messages is ${value === undefined ? 'missing' : show(value)}, expected a list of at least one message`);
+  if (!Array.isArray(value) || value.length === 0)
+    throw new EbbError(`${where}: messages is ${value === undefined ? 'missing' : show(value)}, expected a list of at least one message`);
   return value.map((message, i) => {
     if (!isObject(message)) throw new EbbError(`${where}: messages[${i}] is ${show(message)}, expected an object with role and content`);
     const { role, content } = message;
-    if (typeof role !== 'string' || !ROLES.includes(role)) throw new EbbError(`${where}: messages[${i}].role is ${role === undefined ? 'missing' : show(role)}, expected one of ${ROLES.join(', ')}`);
-    if (typeof content !== 'string') throw new EbbError(`${where}: messages[${i}].content is ${content === undefined ? 'missing' : show(content)}, expected a text`);
+    if (typeof role !== 'string' || !ROLES.includes(role))
+      throw new EbbError(`${where}: messages[${i}].role is ${role === undefined ? 'missing' : show(role)}, expected one of ${ROLES.join(', ')}`);
+    if (typeof content !== 'string')
+      throw new EbbError(`${where}: messages[${i}].content is ${content === undefined ? 'missing' : show(content)}, expected a text`);
     return { role, content };
   });
 }

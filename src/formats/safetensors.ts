@@ -23,7 +23,9 @@ function find(file: SafetensorsFile, name: string): TensorInfo {
   if (info) return info;
   const names = [...file.tensors.keys()];
   const some = names.slice(0, 5).join(', ');
-  throw new EbbError(`${file.path}: tensor ${show(name)} is missing, found ${names.length === 0 ? 'none' : names.length > 5 ? `${some}, … (${names.length})` : some}`);
+  throw new EbbError(
+    `${file.path}: tensor ${show(name)} is missing, found ${names.length === 0 ? 'none' : names.length > 5 ? `${some}, … (${names.length})` : some}`,
+  );
 }
 
 /** The bytes of one tensor. */

@@ -21,8 +21,28 @@ export interface SafetensorsHeader {
 
 /** Bits of one element. */
 export const DTYPE_BITS = {
-  BOOL: 8, F4: 4, F6_E2M3: 6, F6_E3M2: 6, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8, F8_E4M3FNUZ: 8, F8_E5M2FNUZ: 8,
-  I16: 16, U16: 16, F16: 16, BF16: 16, I32: 32, U32: 32, F32: 32, C64: 64, F64: 64, I64: 64, U64: 64,
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
 } as const;
 
 export type SafetensorsDtype = keyof typeof DTYPE_BITS;
@@ -75,7 +95,9 @@ function readMetadata(file: string, header: JsonObject): Record<string, string> 
   if (raw === undefined || raw === null) return {};
   const bad = isObject(raw) ? Object.keys(raw).find((key) => typeof raw[key] !== 'string') : '';
   if (!isObject(raw) || bad !== undefined) {
-    throw new EbbError(`${file}: __metadata__${bad ? `.${bad}` : ''} is ${show(isObject(raw) && bad ? raw[bad] : raw)}, expected ${bad ? 'a string' : 'an object of strings'}`);
+    throw new EbbError(
+      `${file}: __metadata__${bad ? `.${bad}` : ''} is ${show(isObject(raw) && bad ? raw[bad] : raw)}, expected ${bad ? 'a string' : 'an object of strings'}`,
+    );
   }
   return raw as Record<string, string>;
 }

@@ -27,7 +27,9 @@ export function openIndex(path: string): TensorFiles {
   const names = Object.entries(map).map(([tensor, shard]) => [tensor, checkShardName(path, tensor, shard)] as const);
   const missing = [...new Set(names.map(([, shard]) => shard))].filter((shard) => !fileExists(join(dirname(path), shard)));
   if (missing.length > 0) {
-    throw new EbbError(`${path}: names ${missing.slice(0, 3).map(show).join(', ')}${missing.length > 3 ? ` and ${missing.length - 3} more` : ''}, expected in the same folder but not there`);
+    throw new EbbError(
+      `${path}: names ${missing.slice(0, 3).map(show).join(', ')}${missing.length > 3 ? ` and ${missing.length - 3} more` : ''}, expected in the same folder but not there`,
+    );
   }
   for (const [tensor, shard] of names) {
     const file = shards.get(shard) ?? openSafetensors(join(dirname(path), shard));

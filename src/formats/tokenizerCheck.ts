@@ -23,7 +23,8 @@ function modelType(where: string, model: JsonObject): string {
 /** Token → id of a BPE or WordPiece vocabulary; every id once. */
 function checkVocab(where: string, model: JsonObject): Map<string, number> {
   const { vocab } = model;
-  if (!isObject(vocab) || Object.keys(vocab).length === 0) throw new EbbError(`${where}: model.vocab is ${show(vocab)}, expected an object of tokens and their ids`);
+  if (!isObject(vocab) || Object.keys(vocab).length === 0)
+    throw new EbbError(`${where}: model.vocab is ${show(vocab)}, expected an object of tokens and their ids`);
   const ids = new Map<number, string>();
   const result = new Map<string, number>();
   for (const [token, raw] of Object.entries(vocab)) {

@@ -1,7 +1,7 @@
 /** @file Builds functions op by op: shapes are inferred, names made unique, operands broadcast as numpy does. */
 
-import { opDef } from './ops/index.ts';
 import { OpError } from './define.ts';
+import { opDef } from './ops/index.ts';
 import type { Attrs, Body, DType, Func, Loc, Op, Param, Result, Role, Shape, Type, Value } from './types.ts';
 
 export interface FuncBuilder {
@@ -47,8 +47,7 @@ export function funcBuilder(scope: NameScope = nameScope()): FuncBuilder {
   const added: Op[] = [];
   const constants = new Map<string, Value>();
   let loc: Loc | undefined;
-  const value = (hint: string, type: Type): Value =>
-    loc === undefined ? { name: scope.unique(hint), type } : { name: scope.unique(hint), type, loc };
+  const value = (hint: string, type: Type): Value => (loc === undefined ? { name: scope.unique(hint), type } : { name: scope.unique(hint), type, loc });
 
   const builder: FuncBuilder = {
     added,
@@ -59,7 +58,10 @@ export function funcBuilder(scope: NameScope = nameScope()): FuncBuilder {
       return made;
     },
     ops(name, operands, attrs = {}, names = []) {
-      const types = opDef(name).infer(operands.map((v) => v.type), attrs);
+      const types = opDef(name).infer(
+        operands.map((v) => v.type),
+        attrs,
+      );
       return builder.raw({ name, operands, attrs, types, names });
     },
     op(name, operands, attrs = {}, hint) {

@@ -6,7 +6,12 @@ import { byteSize, type DimSizes, type Func, type Op } from './types.ts';
 export function opFlops(op: Op, sizes: DimSizes): number {
   if (op.name === 'fused') return (op.body?.ops ?? []).reduce((sum, o) => sum + opFlops(o, sizes), 0);
   if (op.name === 'call') return 0;
-  return opDef(op.name).flops(op.operands.map((v) => v.type), op.results.map((v) => v.type), sizes, op.attrs);
+  return opDef(op.name).flops(
+    op.operands.map((v) => v.type),
+    op.results.map((v) => v.type),
+    sizes,
+    op.attrs,
+  );
 }
 
 /** FLOPs of a function without its calls. */

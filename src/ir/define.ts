@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import type { FuncBuilder } from './builder.ts';
 import type { Tensor } from './tensor.ts';
-import { type Attrs, type DimSizes, type Dim, type Type, type Value, typeText } from './types.ts';
+import { type Attrs, type Dim, type DimSizes, type Type, typeText, type Value } from './types.ts';
 
 /**
  * How code is made of an op: `pointwise` one scalar expression per element · `index` an element of the result is an element of an

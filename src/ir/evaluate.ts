@@ -37,7 +37,13 @@ function evaluateOp(op: Op, env: Env, sizes: DimSizes, module: Module): void {
     if (!callee) throw new EbbError(`evaluate: no function @${op.attrs['callee']}`);
     outputs = evaluate(module, callee, inputs, sizes);
   } else {
-    outputs = evaluateNamed(op.name, inputs, resolveAttrs(op, sizes), sizes, op.results.map((r) => resolve(r.type, sizes)));
+    outputs = evaluateNamed(
+      op.name,
+      inputs,
+      resolveAttrs(op, sizes),
+      sizes,
+      op.results.map((r) => resolve(r.type, sizes)),
+    );
   }
   op.results.forEach((r, i) => {
     const out = outputs[i];
@@ -53,7 +59,10 @@ export function evaluateNamed(name: string, inputs: readonly Tensor[], attrs: Op
   const b = funcBuilder();
   const params = inputs.map((t, i) => b.param(`p${i}`, { dtype: t.dtype, shape: t.shape }, 'value'));
   const results = def.decompose(b, params, attrs);
-  const func = b.finish(name, results.map((value) => ({ value, role: 'value' })));
+  const func = b.finish(
+    name,
+    results.map((value) => ({ value, role: 'value' })),
+  );
   return evaluate({ dims: {}, funcs: [] }, func, inputs, sizes);
 }
 

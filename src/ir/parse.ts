@@ -3,8 +3,23 @@
 import { EbbError } from '../errors.ts';
 import { TEXT_VERSION } from './print.ts';
 import {
-  type Attr, BLOCK_TYPES, type Body, type DType, type Func, type Loc, type Module, type Op, type Param, RESULT_ROLES, type Result, type ResultRole, ROLES, type Role, SCALAR_TYPES,
-  type Type, type Value,
+  type Attr,
+  BLOCK_TYPES,
+  type Body,
+  type DType,
+  type Func,
+  type Loc,
+  type Module,
+  type Op,
+  type Param,
+  RESULT_ROLES,
+  type Result,
+  type ResultRole,
+  ROLES,
+  type Role,
+  SCALAR_TYPES,
+  type Type,
+  type Value,
 } from './types.ts';
 
 interface Token {
@@ -14,7 +29,8 @@ interface Token {
 }
 
 // comments are dropped; a name may hold dots; numbers may be negative or in scientific notation
-const TOKEN = /\s+|\/\/[^\n]*|"(?:[^"\\]|\\.)*"|loc\([^)]*\)|%[A-Za-z0-9_.]+|@[A-Za-z0-9_.]+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![A-Za-z_])|-?(?:Infinity|NaN)\b|[A-Za-z_][A-Za-z0-9_.]*|->|<=|\^T|[{}()[\],:=]/gy;
+const TOKEN =
+  /\s+|\/\/[^\n]*|"(?:[^"\\]|\\.)*"|loc\([^)]*\)|%[A-Za-z0-9_.]+|@[A-Za-z0-9_.]+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![A-Za-z_])|-?(?:Infinity|NaN)\b|[A-Za-z_][A-Za-z0-9_.]*|->|<=|\^T|[{}()[\],:=]/gy;
 
 function tokenise(text: string, file: string): readonly Token[] {
   const tokens: Token[] = [];
@@ -54,7 +70,9 @@ function cursor(tokens: readonly Token[], file: string): Cursor {
     },
     fail(expected) {
       const token = tokens[at] ?? tokens.at(-1);
-      throw new EbbError(`${file}:${token?.line ?? 1}:${token?.column ?? 1}: expected ${expected}, found ${at < tokens.length ? JSON.stringify(token?.text) : 'the end of the text'}`);
+      throw new EbbError(
+        `${file}:${token?.line ?? 1}:${token?.column ?? 1}: expected ${expected}, found ${at < tokens.length ? JSON.stringify(token?.text) : 'the end of the text'}`,
+      );
     },
   };
   return self;
@@ -136,14 +154,17 @@ function declare(names: Names, hints: readonly string[], types: readonly Type[],
 
 function parseTypes(c: Cursor): Type[] {
   const types: Type[] = [];
-  if (c.take(':')) do types.push(parseType(c)); while (c.take(','));
+  if (c.take(':'))
+    do types.push(parseType(c));
+    while (c.take(','));
   return types;
 }
 
 function parseOp(c: Cursor, names: Names): Op {
   const hints: string[] = [];
   if (c.peek().startsWith('%')) {
-    do hints.push(valueName(c)); while (c.take(','));
+    do hints.push(valueName(c));
+    while (c.take(','));
     c.expect('=');
   }
   const name = c.next();

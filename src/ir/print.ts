@@ -30,7 +30,12 @@ function suffix(op: Op, options: PrintOptions): string {
   const loc = op.results[0]?.loc;
   const where = options.locs && loc ? ` loc(${loc.file}:${loc.line}:${loc.column})` : '';
   if (!options.costs || op.name === 'call' || op.name === 'fused') return where;
-  const flops = opDef(op.name).flops(op.operands.map((v) => v.type), op.results.map((v) => v.type), options.costs, op.attrs);
+  const flops = opDef(op.name).flops(
+    op.operands.map((v) => v.type),
+    op.results.map((v) => v.type),
+    options.costs,
+    op.attrs,
+  );
   return flops > 0 ? `${where} // ${flops} FLOP` : where;
 }
 
@@ -50,7 +55,9 @@ function opText(op: Op, indent: string, options: PrintOptions): string {
   if (op.name === 'dot') {
     const [a, b] = op.operands;
     const operands = `%${a?.name}${op.attrs['ta'] === true ? '^T' : ''}, %${b?.name}${op.attrs['tb'] === true ? '^T' : ''}`;
-    const attrs = Object.fromEntries(Object.entries(op.attrs).filter(([k, v]) => !(k === 'ta' || k === 'tb' || (k === 'batch' && v === 0) || (k === 'contract' && v === 1))));
+    const attrs = Object.fromEntries(
+      Object.entries(op.attrs).filter(([k, v]) => !(k === 'ta' || k === 'tb' || (k === 'batch' && v === 0) || (k === 'contract' && v === 1))),
+    );
     return `${indent}${left}dot ${operands}${attrsText(attrs)} : ${types}${end}`;
   }
   const operands = op.operands.length > 0 ? ` ${names(op.operands)}` : '';

@@ -22,7 +22,10 @@ function verifyOps(func: Func, ops: readonly Op[], defined: Map<string, Value>, 
     }
     if (op.name === 'call') verifyCall(func, op, module);
     else {
-      const types = opDef(op.name).infer(op.operands.map((v) => v.type), op.attrs);
+      const types = opDef(op.name).infer(
+        op.operands.map((v) => v.type),
+        op.attrs,
+      );
       op.results.forEach((r, i) => {
         const type = types[i];
         if (!type || !sameType(type, r.type)) fail(func, `%${r.name} = ${op.name} is ${type ? typeText(type) : 'absent'}, written as ${typeText(r.type)}`);
@@ -41,7 +44,8 @@ function verifyCall(func: Func, op: Op, module: Module): void {
   if (callee.params.length !== op.operands.length) fail(func, `@${callee.name} takes ${callee.params.length} arguments, found ${op.operands.length}`);
   callee.params.forEach((p, i) => {
     const given = op.operands[i];
-    if (given && !sameType(given.type, p.value.type)) fail(func, `@${callee.name} takes ${typeText(p.value.type)} for %${p.value.name}, found ${typeText(given.type)}`);
+    if (given && !sameType(given.type, p.value.type))
+      fail(func, `@${callee.name} takes ${typeText(p.value.type)} for %${p.value.name}, found ${typeText(given.type)}`);
   });
 }
 

@@ -2,7 +2,22 @@
 
 import type { Gpt2Config } from '../formats/hfConfig.ts';
 import { param, scalar, section, unit } from '../trace/context.ts';
-import { add, attention, crossEntropy, embedding, gelu, geluTanh, layerNorm, linear, matmul, positionsOf, relu, reshape, slice, type Tensor } from '../trace/nn.ts';
+import {
+  add,
+  attention,
+  crossEntropy,
+  embedding,
+  gelu,
+  geluTanh,
+  layerNorm,
+  linear,
+  matmul,
+  positionsOf,
+  relu,
+  reshape,
+  slice,
+  type Tensor,
+} from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
 

@@ -4,7 +4,7 @@ import type { LlamaConfig } from '../formats/hfConfig.ts';
 import { param, section, unit } from '../trace/context.ts';
 import { attention, crossEntropy, embedding, gelu, geluTanh, linear, matmul, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
-import { type ModelMode, keyValueCache, stepInputs, type SequenceInputs, wantedRows } from './inputs.ts';
+import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
 import { rotaryTables } from './rotary.ts';
 
 /** x [B, T, hiddenSize] → [B, T, hiddenSize]: the attention branch of layer `name`, before the residual add. */

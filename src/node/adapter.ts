@@ -54,7 +54,12 @@ async function dawn(robust: boolean): Promise<GPU> {
 export async function listAdapters(robust = false): Promise<AdapterChoice[]> {
   const gpu = await dawn(robust);
   const found: AdapterChoice[] = [];
-  for (const options of [{}, { powerPreference: 'high-performance' }, { powerPreference: 'low-power' }, { forceFallbackAdapter: true }] as GPURequestAdapterOptions[]) {
+  for (const options of [
+    {},
+    { powerPreference: 'high-performance' },
+    { powerPreference: 'low-power' },
+    { forceFallbackAdapter: true },
+  ] as GPURequestAdapterOptions[]) {
     const adapter = await quietly(() => gpu.requestAdapter(options));
     if (!adapter) continue;
     const name = [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' ');
@@ -76,13 +81,23 @@ async function byName(name: string, robust: boolean): Promise<AdapterChoice | nu
   instances.set(key, gpu);
   const adapter = await quietly(() => gpu.requestAdapter({}).catch(() => null));
   if (!adapter) return null;
-  return { adapter, kind: adapterKind(adapter.info), name: [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' ') };
+  return {
+    adapter,
+    kind: adapterKind(adapter.info),
+    name: [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' '),
+  };
 }
 
 /** Picks out of the adapters, best first. @throws EbbError that lists what there is */
-export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly name: string }>(choices: readonly T[], wanted: string): { choice: T; why: string } {
+export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly name: string }>(
+  choices: readonly T[],
+  wanted: string,
+): { choice: T; why: string } {
   const names = choices.map((c) => `${c.kind} (${c.name})`).join(', ');
-  if (choices.length === 0) throw new EbbError('no WebGPU adapter was found; install a Vulkan driver (on Debian: mesa-vulkan-drivers 25 or newer), or let npm install the optional package @sparticuz/chromium');
+  if (choices.length === 0)
+    throw new EbbError(
+      'no WebGPU adapter was found; install a Vulkan driver (on Debian: mesa-vulkan-drivers 25 or newer), or let npm install the optional package @sparticuz/chromium',
+    );
   const [best] = choices;
   if (wanted === 'auto' && best) return { choice: best, why: adapterRank(best.kind) === 0 ? 'a GPU' : `the fastest of ${names}; there is no GPU` };
   const matches = (c: T): boolean => (wanted === 'gpu' ? adapterRank(c.kind) === 0 : c.kind === wanted || c.name.toLowerCase().includes(wanted.toLowerCase()));
@@ -92,8 +107,16 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
 }
 
 const LIMITS = [
-  'maxStorageBufferBindingSize', 'maxBufferSize', 'maxStorageBuffersPerShaderStage', 'maxDynamicStorageBuffersPerPipelineLayout', 'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupSizeX', 'maxComputeWorkgroupSizeY', 'maxComputeWorkgroupSizeZ', 'maxComputeWorkgroupsPerDimension',
+  'maxStorageBufferBindingSize',
+  'maxBufferSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxDynamicStorageBuffersPerPipelineLayout',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupsPerDimension',
 ] as const;
 const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
 
@@ -109,7 +132,12 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
   device.addEventListener('uncapturederror', (event) => report(new EbbError(`the device reports an error: ${event.error.message}`)));
   let closed = false;
   void device.lost.then((info) => {
-    if (!closed && info.reason !== 'destroyed') report(new EbbError(`the device was lost (${info.reason || 'unknown reason'}): ${info.message}; resume from the last checkpoint, with a smaller batch or length if it happens again`));
+    if (!closed && info.reason !== 'destroyed')
+      report(
+        new EbbError(
+          `the device was lost (${info.reason || 'unknown reason'}): ${info.message}; resume from the last checkpoint, with a smaller batch or length if it happens again`,
+        ),
+      );
   });
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
   return {

@@ -1,7 +1,7 @@
 /** @file Keeps Dawn's two harmless "artificially reduced" warnings, written to file descriptor 2 by native code, from users. */
 
-import { createRequire } from 'node:module';
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 

@@ -20,7 +20,10 @@ const BLOCK = 512;
 
 /** Regular files of an uncompressed tar archive (POSIX ustar). */
 export function untar(archive: Uint8Array): Map<string, Uint8Array> {
-  const text = (from: number, length: number): string => Buffer.from(archive.subarray(from, from + length)).toString('latin1').replace(/\0.*$/s, '');
+  const text = (from: number, length: number): string =>
+    Buffer.from(archive.subarray(from, from + length))
+      .toString('latin1')
+      .replace(/\0.*$/s, '');
   const files = new Map<string, Uint8Array>();
   for (let at = 0; at + BLOCK <= archive.length; ) {
     const name = text(at, 100);

@@ -9,7 +9,13 @@ const MANIFESTS = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/s
 
 /** Manifests of the drivers the system has. */
 function systemDrivers(): string[] {
-  return MANIFESTS.flatMap((folder) => (existsSync(folder) ? readdirSync(folder).filter((f) => f.endsWith('.json')).map((f) => join(folder, f)) : []));
+  return MANIFESTS.flatMap((folder) =>
+    existsSync(folder)
+      ? readdirSync(folder)
+          .filter((f) => f.endsWith('.json'))
+          .map((f) => join(folder, f))
+      : [],
+  );
 }
 
 let prepared = false;

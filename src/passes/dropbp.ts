@@ -62,7 +62,9 @@ function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes):
   const grads = joint.results.filter((r) => r.role === 'grad').map((r) => r.value);
   const dependent = cotangentDependent(joint);
   const backwardOps = eliminateDead({ ...joint, results: grads.map((value) => ({ value, role: 'value' as const })) }).ops;
-  const read = new Set([...backwardOps.filter((op) => op.results.some((r) => dependent.has(r))).flatMap((op) => op.operands), ...grads].filter((v) => !dependent.has(v)));
+  const read = new Set(
+    [...backwardOps.filter((op) => op.results.some((r) => dependent.has(r))).flatMap((op) => op.operands), ...grads].filter((v) => !dependent.has(v)),
+  );
   const values = [...joint.params.map((p) => p.value), ...joint.ops.flatMap((op) => op.results)].filter((v) => !dependent.has(v));
   const index = new Map(values.map((v, i) => [v, i]));
   const producer = new Map(joint.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
@@ -132,7 +134,11 @@ function backwardOf(source: Func, forward: Func, key: BackwardKey, sizes: DimSiz
     sources.push({ from: 'save', index: saves.length });
     saves.push(named.get(original.name) ?? original);
   }
-  const { ops: ownOps, grads } = ownBytes(ops, joint.results.filter((r) => r.role === 'grad'), new Set(params.map((p) => p.value)));
+  const { ops: ownOps, grads } = ownBytes(
+    ops,
+    joint.results.filter((r) => r.role === 'grad'),
+    new Set(params.map((p) => p.value)),
+  );
   const name = `${source.name}.bwd${key.wanted.some((w, i) => w && source.params[i]?.role === 'value') ? '' : '.nodx'}`;
   const func: Func = { name, params, ops: ownOps, results: grads };
   return { backward: { key, func, sources, gradientOf: grads.map((g) => g.of ?? 0) }, saves };
@@ -177,7 +183,14 @@ function forwardPart(joint: Func, forward: Func): Map<Value, Value> {
   });
   const byKey = new Map<string, Op>();
   const key = (op: Op, operands: readonly string[]): string => `${op.name}(${operands.join()})${JSON.stringify(op.attrs)}`;
-  for (const op of forward.ops) byKey.set(key(op, op.operands.map((v) => v.name)), op);
+  for (const op of forward.ops)
+    byKey.set(
+      key(
+        op,
+        op.operands.map((v) => v.name),
+      ),
+      op,
+    );
   for (const op of joint.ops) {
     const operands = op.operands.map((v) => same.get(v)?.name);
     if (operands.some((n) => n === undefined)) continue;

@@ -8,7 +8,7 @@
 
 import { opDef } from '../ir/ops/index.ts';
 import { productKey } from '../ir/ops/structural.ts';
-import { type Func, type Op, sameShape, type Shape, sameType, type Value } from '../ir/types.ts';
+import { type Func, type Op, type Shape, sameShape, sameType, type Value } from '../ir/types.ts';
 
 export type GroupKind = 'map' | 'row' | 'column' | 'dot' | 'kernel';
 
@@ -58,7 +58,8 @@ function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
   const shape = x?.type.shape ?? [];
   const extents = shape.flatMap((d, i) => (d === 1 ? [] : [i]));
   if (axes.length === 1 && axes[0] === shape.length - 1) return { kind: 'row', space: shape };
-  if (extents.every((i) => axes.includes(i))) return { kind: 'row', space: shape.every((d) => typeof d === 'number') ? [shape.reduce<number>((p, d) => p * Number(d), 1)] : shape };
+  if (extents.every((i) => axes.includes(i)))
+    return { kind: 'row', space: shape.every((d) => typeof d === 'number') ? [shape.reduce<number>((p, d) => p * Number(d), 1)] : shape };
   return { kind: 'column', space: op.results[0]?.type.shape ?? [] };
 }
 const isFull = (op: Op): boolean => {
@@ -125,16 +126,30 @@ function joins(op: Op, out: Value, group: Group, home: ReadonlyMap<Value, Group>
     const full = product(out.type.shape) === product(group.space) && (isFull(group.anchor) || out.type.shape.at(-1) === group.space.at(-1));
     const scalar = isFull(group.anchor) ? product(out.type.shape) === '1' : isRowScalar(out.type.shape, group.space);
     if (!full && !scalar) return false;
-    if (op.name === 'broadcast') return full && inside.every((v) => (isFull(group.anchor) ? product(v.type.shape) === '1' : isRowScalar(v.type.shape, group.space)));
+    if (op.name === 'broadcast')
+      return full && inside.every((v) => (isFull(group.anchor) ? product(v.type.shape) === '1' : isRowScalar(v.type.shape, group.space)));
     if (kind !== 'pointwise') return false;
-    return inside.every((v) => product(v.type.shape) === product(out.type.shape) || (full && (product(v.type.shape) === '1' || (isRowScalar(v.type.shape, group.space) && v.type.shape.at(-1) === 1 && v.type.shape.length === out.type.shape.length))));
+    return inside.every(
+      (v) =>
+        product(v.type.shape) === product(out.type.shape) ||
+        (full &&
+          (product(v.type.shape) === '1' ||
+            (isRowScalar(v.type.shape, group.space) && v.type.shape.at(-1) === 1 && v.type.shape.length === out.type.shape.length))),
+    );
   }
   if (product(out.type.shape) !== product(group.space)) return false;
   return kind === 'pointwise' && inside.every((v) => product(v.type.shape) === product(out.type.shape));
 }
 
 /** An existing row group that a reduction of the same rows can share. */
-function rowHost(op: Op, space: Shape, groups: readonly Group[], latest: (v: Value) => Group | null, home: ReadonlyMap<Value, Group>, producer: ReadonlyMap<Value, Op>): Group | null {
+function rowHost(
+  op: Op,
+  space: Shape,
+  groups: readonly Group[],
+  latest: (v: Value) => Group | null,
+  home: ReadonlyMap<Value, Group>,
+  producer: ReadonlyMap<Value, Op>,
+): Group | null {
   const [x] = op.operands;
   if (!x) return null;
   const from = latest(x);
@@ -149,7 +164,9 @@ function alignedTree(v: Value, g: Group, home: ReadonlyMap<Value, Group>, produc
   if (home.get(v) === g) return true;
   if (latest(v) !== g) return true;
   const op = producer.get(v);
-  return op !== undefined && (opDef(op.name).kind === 'pointwise' || op.name === 'broadcast') && op.operands.every((o) => alignedTree(o, g, home, producer, latest));
+  return (
+    op !== undefined && (opDef(op.name).kind === 'pointwise' || op.name === 'broadcast') && op.operands.every((o) => alignedTree(o, g, home, producer, latest))
+  );
 }
 
 /** Bare moves, widening and scaling by a scalar: cheap enough to repeat in a dot's loads. */
@@ -212,12 +229,14 @@ function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: 
     readers.set(v, set);
     if (!out.has(v)) for (const o of producer.get(v)?.operands ?? []) note(o, reader);
   };
-  for (const op of func.ops) for (const v of op.operands) {
-    const reader = op.results[0] && (home.get(op.results[0]) ?? (out.has(op.results[0]) ? op : null));
-    if (reader) note(v, reader);
-  }
+  for (const op of func.ops)
+    for (const v of op.operands) {
+      const reader = op.results[0] && (home.get(op.results[0]) ?? (out.has(op.results[0]) ? op : null));
+      if (reader) note(v, reader);
+    }
   for (const [v, set] of readers) {
-    if (set.size > 1 && v.type.shape.length > 0 && producer.get(v)?.name !== 'reshape' && treeFlops(v, producer, (o) => o !== v && stop(o)) >= RECOMPUTE_LIMIT) out.add(v);
+    if (set.size > 1 && v.type.shape.length > 0 && producer.get(v)?.name !== 'reshape' && treeFlops(v, producer, (o) => o !== v && stop(o)) >= RECOMPUTE_LIMIT)
+      out.add(v);
   }
   return out;
 }
@@ -266,7 +285,10 @@ function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { groups, home }: 
   for (const { value } of func.results) readSomewhere.add(storageOf(value, producer));
   // a reshaped result inside a group is its storage under another shape
   const drafted = made.map((g): Draft => ({ ...g, outputs: [...new Set([...g.members].flatMap((op) => op.results).filter((r) => readSomewhere.has(r)))] }));
-  return schedule(drafted.filter((g) => g.outputs.length > 0), position);
+  return schedule(
+    drafted.filter((g) => g.outputs.length > 0),
+    position,
+  );
 }
 
 /** Dependencies first; otherwise in the order of the source. */
@@ -297,7 +319,11 @@ function mergeMaps(groups: readonly Draft[], maxBuffers: number, position: Reado
       const between = new Set(out.slice(host + 1).flatMap((h) => h.outputs));
       const own = g.reads.filter((v) => other.outputs.includes(v));
       const reads = [...new Set([...other.reads, ...g.reads.filter((v) => !own.includes(v))])];
-      if (!g.reads.some((v) => between.has(v)) && own.every((v) => elementwiseIn(v, g)) && reads.filter((v) => !scalarParam(v)).length + other.outputs.length + g.outputs.length <= maxBuffers) {
+      if (
+        !g.reads.some((v) => between.has(v)) &&
+        own.every((v) => elementwiseIn(v, g)) &&
+        reads.filter((v) => !scalarParam(v)).length + other.outputs.length + g.outputs.length <= maxBuffers
+      ) {
         const ops = [...new Set([...other.ops, ...g.ops])].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
         out[host] = { ...other, ops, reads, outputs: [...other.outputs, ...g.outputs] };
         continue;
@@ -315,10 +341,12 @@ function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<Value, 
     exclusions.unjoined.add(joined);
     return true;
   }
-  const inner = g.ops.flatMap((op) => op.operands).find((v) => {
-    const op = producer.get(v);
-    return op && g.ops.includes(op) && !SCALAR_KINDS.has(op.name) && op.name !== 'reshape' && v.type.shape.length > 0 && !exclusions.buffered.has(v);
-  });
+  const inner = g.ops
+    .flatMap((op) => op.operands)
+    .find((v) => {
+      const op = producer.get(v);
+      return op && g.ops.includes(op) && !SCALAR_KINDS.has(op.name) && op.name !== 'reshape' && v.type.shape.length > 0 && !exclusions.buffered.has(v);
+    });
   if (!inner) return false;
   exclusions.buffered.add(inner);
   return true;
@@ -333,7 +361,10 @@ function needlessOutputs(func: Func, groups: readonly Draft[], { groups: planned
   return groups.flatMap((g) => {
     if (g.kind !== 'dot') return [];
     const readers = (v: Value): readonly Draft[] => groups.filter((h) => h !== g && h.reads.includes(v));
-    const idle = g.outputs.filter((v) => producer.get(v) !== g.anchor && !results.has(v) && readers(v).every((h) => h.kind !== 'kernel' && !(h.kind === 'dot' && behindAnchor(h, v, producer))));
+    const idle = g.outputs.filter(
+      (v) =>
+        producer.get(v) !== g.anchor && !results.has(v) && readers(v).every((h) => h.kind !== 'kernel' && !(h.kind === 'dot' && behindAnchor(h, v, producer))),
+    );
     const anchorStored = g.outputs.some((v) => producer.get(v) === g.anchor);
     if (idle.length + (anchorStored ? 1 : 0) < 2) return [];
     const members = planned.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
@@ -379,7 +410,8 @@ function inPlace(func: Func, g: Draft, later: readonly Draft[], overwriteSaved: 
     for (const [o, v] of g.reads.entries()) {
       const at = func.params.findIndex((p) => p.value === v);
       const role = func.params[at]?.role;
-      const wanted = role === 'cotangent' ? result !== undefined : role === 'state' ? result?.of === at : overwriteSaved && role === 'saved' && result === undefined;
+      const wanted =
+        role === 'cotangent' ? result !== undefined : role === 'state' ? result?.of === at : overwriteSaved && role === 'saved' && result === undefined;
       if (!wanted || taken.has(v) || !sameType(v.type, out.type) || later.some((h) => h.reads.includes(v))) continue;
       if (g.kind === 'dot' && g.anchor.operands.includes(v)) continue;
       if (!elementwiseIn(v, g)) continue;
@@ -462,5 +494,7 @@ function aliases(func: Func, producer: ReadonlyMap<Value, Op>, groups: readonly 
 function groupName(g: Draft): string {
   const names = [...new Set(g.ops.map((op) => op.name))].filter((n) => !['constant', 'reshape', 'broadcast', 'iota'].includes(n));
   const base = g.kind === 'kernel' ? g.anchor.name : g.kind;
-  return g.kind === 'kernel' ? base : `${base}_${g.outputs.map((v) => v.name.replace(/[^a-zA-Z0-9]/g, '_')).join('_')}${names.includes('dequantise') ? '_dequantise' : ''}`.slice(0, 60);
+  return g.kind === 'kernel'
+    ? base
+    : `${base}_${g.outputs.map((v) => v.name.replace(/[^a-zA-Z0-9]/g, '_')).join('_')}${names.includes('dequantise') ? '_dequantise' : ''}`.slice(0, 60);
 }

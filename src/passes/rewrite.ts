@@ -17,11 +17,21 @@ export function rewrite(func: Func, rule: Rule): Func {
     b.at(op.results[0]?.loc);
     const replaced =
       rule(b, op, operands) ??
-      b.raw({ name: op.name, operands, attrs: op.attrs, types: op.results.map((r) => r.type), names: op.results.map((r) => r.name), ...(op.body ? { body: op.body } : {}) });
+      b.raw({
+        name: op.name,
+        operands,
+        attrs: op.attrs,
+        types: op.results.map((r) => r.type),
+        names: op.results.map((r) => r.name),
+        ...(op.body ? { body: op.body } : {}),
+      });
     op.results.forEach((r, i) => {
       const v = replaced[i];
       if (v) mapping.set(r, v);
     });
   }
-  return b.finish(func.name, func.results.map((r) => ({ ...r, value: mapping.get(r.value) ?? r.value })));
+  return b.finish(
+    func.name,
+    func.results.map((r) => ({ ...r, value: mapping.get(r.value) ?? r.value })),
+  );
 }

@@ -1,7 +1,7 @@
 /** @file `expand`: composites into primitives. `simplify`: equal ops become one, unread ops go. */
 
-import { opDef } from '../ir/ops/index.ts';
 import type { FuncBuilder } from '../ir/builder.ts';
+import { opDef } from '../ir/ops/index.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { sameShape } from '../ir/types.ts';
 import { rewrite } from './rewrite.ts';

@@ -2,7 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { slotBytes } from './layout.ts';
-import { type Address, address, bufferOf, BUFFERS, createLinker, type LinkedCall, type Linker, offsetOf, type Pattern, type Variant } from './link.ts';
+import { type Address, address, BUFFERS, bufferOf, createLinker, type LinkedCall, type Linker, offsetOf, type Pattern, type Variant } from './link.ts';
 import { createPipelines, type Pipeline } from './pipelines.ts';
 import { ACCUMULATE_WORD, extentBytes, type FlopTerm, type FunctionDecl, type Program } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan, trainableBuffer } from './storage.ts';
@@ -94,7 +94,10 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const made: GPUBuffer[] = [];
   const buffer = (kind: string, bytes: number, usage: number): GPUBuffer => {
     const size = Math.max(256, Math.ceil(bytes / 256) * 256);
-    if (size > device.limits.maxBufferSize) throw new EbbError(`${kind} needs a buffer of ${size} bytes, this device allows ${device.limits.maxBufferSize}; choose a smaller batch or length, or a higher drop rate`);
+    if (size > device.limits.maxBufferSize)
+      throw new EbbError(
+        `${kind} needs a buffer of ${size} bytes, this device allows ${device.limits.maxBufferSize}; choose a smaller batch or length, or a higher drop rate`,
+      );
     memory[kind] = (memory[kind] ?? 0) + size;
     const b = device.createBuffer({ label: kind, size, usage });
     made.push(b);
@@ -127,9 +130,15 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const maxBlocks = (program.calls.length * 4 + 8) * options.micros + groupCount * 2 + 2;
   const uniforms = buffer('uniforms', maxBlocks * BLOCK, USAGE.uniform | USAGE.copyDst);
   const ringBytes = resultBytes * options.micros + 256;
-  const ring = Array.from({ length: RING }, () => ({ buffer: buffer('readback', trains || program.updates['sqnorm'] !== undefined ? ringBytes : 256, USAGE.copyDst | USAGE.mapRead), busy: Promise.resolve() as Promise<unknown> }));
+  const ring = Array.from({ length: RING }, () => ({
+    buffer: buffer('readback', trains || program.updates['sqnorm'] !== undefined ? ringBytes : 256, USAGE.copyDst | USAGE.mapRead),
+    busy: Promise.resolve() as Promise<unknown>,
+  }));
   const failed = await device.popErrorScope();
-  if (failed) throw new EbbError(`the device ran out of memory allocating ${Object.values(memory).reduce((a, b) => a + b, 0)} bytes; choose a smaller batch or length, a higher drop rate, or a smaller model`);
+  if (failed)
+    throw new EbbError(
+      `the device ran out of memory allocating ${Object.values(memory).reduce((a, b) => a + b, 0)} bytes; choose a smaller batch or length, a higher drop rate, or a smaller model`,
+    );
 
   const blocks = new Uint32Array((maxBlocks * BLOCK) / 4);
   const floats = new Float32Array(blocks.buffer);
@@ -159,10 +168,12 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       layout: pipeline.layout,
       entries: [
         { binding: 0, resource: { buffer: uniforms, offset: 0, size: BLOCK } },
-        ...bound.map((at, i): GPUBindGroupEntry => ({
-          binding: i + 1,
-          resource: { buffer: table[bufferOf(at)] as GPUBuffer, offset: pipeline.dynamic[i] ? 0 : offsetOf(at), size: bytes[i] ?? 256 },
-        })),
+        ...bound.map(
+          (at, i): GPUBindGroupEntry => ({
+            binding: i + 1,
+            resource: { buffer: table[bufferOf(at)] as GPUBuffer, offset: pipeline.dynamic[i] ? 0 : offsetOf(at), size: bytes[i] ?? 256 },
+          }),
+        ),
       ],
     });
     pipeline.groups.set(key, made);
@@ -171,7 +182,9 @@ export async function createEngine(device: GPUDevice, program: Program, options:
 
   const limit = device.limits.maxComputeWorkgroupsPerDimension;
   const groupsOf = (grid: FunctionDecl['dispatches'][number]['grid'], sizes: Sizes): [number, number, number] => {
-    const [x, y, z] = grid.map((axis) => Math.ceil(axis.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? bounds[d] ?? 1)), 1) / axis.per)) as [number, number, number];
+    const [x, y, z] = grid.map((axis) =>
+      Math.ceil(axis.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? bounds[d] ?? 1)), 1) / axis.per),
+    ) as [number, number, number];
     if (x <= limit) return [x, y, z];
     const rows = Math.ceil(x / limit);
     return [Math.ceil(x / rows), rows, z];
@@ -185,7 +198,9 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     for (const d of fn.dispatches) {
       const pipeline = pipelines[d.pipeline] as Pipeline;
       const bound = d.slots.map((s) => slots[s] ?? -1);
-      const bytes = d.slots.map((s) => (exact ? Math.max(16, Math.ceil(extentBytes(fn.slots[s]?.extent ?? { of: [], bytes: 4 }, sizes) / 16) * 16) : (bytesOf[fnIndex]?.[s] ?? 256)));
+      const bytes = d.slots.map((s) =>
+        exact ? Math.max(16, Math.ceil(extentBytes(fn.slots[s]?.extent ?? { of: [], bytes: 4 }, sizes) / 16) * 16) : (bytesOf[fnIndex]?.[s] ?? 256),
+      );
       const offsets = [block * BLOCK];
       bound.forEach((at, i) => {
         if (pipeline.dynamic[i]) offsets.push(offsetOf(at));
@@ -212,7 +227,13 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       const given = micro.inputs[input.name];
       if (!given) throw new EbbError(`input ${input.name} is missing from the batch`);
       const at = storage.placement.inputs[i] ?? 0;
-      device.queue.writeBuffer(table[BUFFERS.inputs] as GPUBuffer, offsetOf(at) + index * storage.inputBytes, given.buffer as ArrayBuffer, given.byteOffset, given.byteLength);
+      device.queue.writeBuffer(
+        table[BUFFERS.inputs] as GPUBuffer,
+        offsetOf(at) + index * storage.inputBytes,
+        given.buffer as ArrayBuffer,
+        given.byteOffset,
+        given.byteLength,
+      );
     });
   };
 
@@ -303,7 +324,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     const fn = program.functions[program.updates[update.optimizer] ?? -1] as FunctionDecl;
     for (const g of updated) writeBlock(block++, updateSizes(g), 0, norm, () => 0);
     writeBlock(block++, updateSizes(0), 0, clipFn, () => update.maxNorm);
-    for (const g of updated) writeBlock(block++, updateSizes(g), 0, fn, (name) => (name === 'decay_rows' ? (storage.groups[g]?.decayBytes ?? 0) / 16 : update.scalar(name, g)));
+    for (const g of updated)
+      writeBlock(block++, updateSizes(g), 0, fn, (name) => (name === 'decay_rows' ? (storage.groups[g]?.decayBytes ?? 0) / 16 : update.scalar(name, g)));
     return block;
   }
   function encodeUpdate(pass: GPUComputePassEncoder, update: Update, updated: readonly number[], first: number): void {
@@ -349,7 +371,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
 
   const momentAddress = (param: number, kind: number): Address => {
     const at = storage.placement.params[param] ?? -1;
-    return at + (kind === 0 ? 0 : (address(bufferOf(at) + kind, 0) - address(bufferOf(at), 0)));
+    return at + (kind === 0 ? 0 : address(bufferOf(at) + kind, 0) - address(bufferOf(at), 0));
   };
 
   return {

@@ -32,16 +32,20 @@ export function layoutCall(fn: FunctionDecl, elsewhere: ReadonlySet<number>, kep
     saved[slot] = savedBytes;
     savedBytes += slotBytes(fn, slot, sizes);
   }
-  const temporaries = fn.slots.flatMap((s, i) => (elsewhere.has(i) || kept.has(i) || s.live[1] < 0 ? [] : [i])).sort((a, b) => slotBytes(fn, b, sizes) - slotBytes(fn, a, sizes) || a - b);
+  const temporaries = fn.slots
+    .flatMap((s, i) => (elsewhere.has(i) || kept.has(i) || s.live[1] < 0 ? [] : [i]))
+    .sort((a, b) => slotBytes(fn, b, sizes) - slotBytes(fn, a, sizes) || a - b);
   const placed: { slot: number; from: number; to: number }[] = [];
   let frameBytes = 0;
   for (const slot of temporaries) {
     const bytes = slotBytes(fn, slot, sizes);
     const live = fn.slots[slot]?.live ?? [0, 0];
-    const rivals = placed.filter(({ slot: other }) => {
-      const theirs = fn.slots[other]?.live ?? [0, 0];
-      return live[0] <= theirs[1] && theirs[0] <= live[1];
-    }).sort((a, b) => a.from - b.from);
+    const rivals = placed
+      .filter(({ slot: other }) => {
+        const theirs = fn.slots[other]?.live ?? [0, 0];
+        return live[0] <= theirs[1] && theirs[0] <= live[1];
+      })
+      .sort((a, b) => a.from - b.from);
     let at = 0;
     for (const rival of rivals) {
       if (at + bytes <= rival.from) break;

@@ -141,7 +141,9 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     const fn = functionOf(call.forward);
     const saves = fn.results.filter((r) => r.role === 'save');
     const own = new Set([...fn.params.map((p) => p.slot), ...fn.results.filter((r) => r.role === 'value').map((r) => r.slot)]);
-    return new Set((backward?.sources ?? []).flatMap((s) => (s.from === 'save' ? [saves[s.index]?.slot ?? -1] : [])).filter((slot) => slot >= 0 && !own.has(slot)));
+    return new Set(
+      (backward?.sources ?? []).flatMap((s) => (s.from === 'save' ? [saves[s.index]?.slot ?? -1] : [])).filter((slot) => slot >= 0 && !own.has(slot)),
+    );
   };
 
   /** Values that some backward of this plan reads again. */
@@ -156,9 +158,11 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         if (s.from === 'save') {
           // a save that is the call's own result or argument is that value, kept
           const slot = fn.results.filter((r) => r.role === 'save')[s.index]?.slot;
-          fn.results.filter((r) => r.role === 'value').forEach((r, k) => {
-            if (r.slot === slot && call.results[k] !== undefined) out.add(call.results[k] as number);
-          });
+          fn.results
+            .filter((r) => r.role === 'value')
+            .forEach((r, k) => {
+              if (r.slot === slot && call.results[k] !== undefined) out.add(call.results[k] as number);
+            });
           fn.params.forEach((p, k) => {
             const arg = call.arguments[k];
             if (p.slot === slot && arg?.kind === 'value') out.add(arg.value);
@@ -170,7 +174,9 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return out;
   };
 
-  const lastReader = program.values.map((_, v) => program.calls.reduce((last, call, i) => (call.arguments.some((a) => a.kind === 'value' && a.value === v) ? i : last), -1));
+  const lastReader = program.values.map((_, v) =>
+    program.calls.reduce((last, call, i) => (call.arguments.some((a) => a.kind === 'value' && a.value === v) ? i : last), -1),
+  );
   const sum = program.updates['accumulate'];
 
   const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
@@ -195,7 +201,13 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     /** Addresses of a forward's slots: arguments, results, what is kept at `base`, temporaries at `frameBase`. */
     const forwardSlots = (call: CallDecl, shape: CallLayout, base: number, frameBase: number, results: readonly Address[]): Address[] => {
       const fn = functionOf(call.forward);
-      const slots = fn.slots.map((_, s) => ((shape.saved[s] ?? -1) >= 0 ? address(BUFFERS.stack, base + (shape.saved[s] ?? 0)) : (shape.frame[s] ?? -1) >= 0 ? address(BUFFERS.stack, frameBase + (shape.frame[s] ?? 0)) : -1));
+      const slots = fn.slots.map((_, s) =>
+        (shape.saved[s] ?? -1) >= 0
+          ? address(BUFFERS.stack, base + (shape.saved[s] ?? 0))
+          : (shape.frame[s] ?? -1) >= 0
+            ? address(BUFFERS.stack, frameBase + (shape.frame[s] ?? 0))
+            : -1,
+      );
       fn.params.forEach((p, k) => {
         slots[p.slot] = resolve(call, k);
       });
@@ -223,8 +235,24 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       kept[i] = { base, layout: shape };
       saved = Math.max(saved, top);
       peak = Math.max(peak, top + shape.frameBytes);
-      calls.push({ fn: call.forward, call: i, phase: 'forward', slots: forwardSlots(call, shape, base, top, call.results.map((r) => at[r] ?? -1)), accumulate: 0, zeroed: [], rows: 0 });
-      for (const a of call.arguments) if (a.kind === 'value' && lastReader[a.value] === i && !persistent.has(a.value)) pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
+      calls.push({
+        fn: call.forward,
+        call: i,
+        phase: 'forward',
+        slots: forwardSlots(
+          call,
+          shape,
+          base,
+          top,
+          call.results.map((r) => at[r] ?? -1),
+        ),
+        accumulate: 0,
+        zeroed: [],
+        rows: 0,
+      });
+      for (const a of call.arguments)
+        if (a.kind === 'value' && lastReader[a.value] === i && !persistent.has(a.value))
+          pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
     });
 
     const cotangent = new Map<number, number>();
@@ -237,7 +265,15 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         return;
       }
       if (sum === undefined) throw new Error('internal: the program has no function to add cotangents');
-      calls.push({ fn: sum, call: -1, phase: 'sum', slots: [address(BUFFERS.slots, known), address(BUFFERS.slots, offset)], accumulate: 0, zeroed: [], rows: (valueBytes[value] ?? 0) / 16 });
+      calls.push({
+        fn: sum,
+        call: -1,
+        phase: 'sum',
+        slots: [address(BUFFERS.slots, known), address(BUFFERS.slots, offset)],
+        accumulate: 0,
+        zeroed: [],
+        rows: (valueBytes[value] ?? 0) / 16,
+      });
       pool.give(offset, true);
     };
     for (let i = plans.length - 1; i >= 0 && !forwardOnly; i--) {
@@ -259,7 +295,15 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         const results = call.results.map((_, k) => address(BUFFERS.stack, result + call.results.slice(0, k).reduce((n, q) => n + (valueBytes[q] ?? 0), 0)));
         const frameBase = result + call.results.reduce((n, r) => n + (valueBytes[r] ?? 0), 0);
         peak = Math.max(peak, frameBase + shape.frameBytes);
-        calls.push({ fn: call.forward, call: i, phase: 'again', slots: forwardSlots(call, shape, base, frameBase, results), accumulate: 0, zeroed: [], rows: 0 });
+        calls.push({
+          fn: call.forward,
+          call: i,
+          phase: 'again',
+          slots: forwardSlots(call, shape, base, frameBase, results),
+          accumulate: 0,
+          zeroed: [],
+          rows: 0,
+        });
         top += shape.savedBytes;
       }
       const linked = linkBackward(call, backward, base, shape);
@@ -287,7 +331,8 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           const offset = shape.saved[slot] ?? -1;
           const argument = forward.params.findIndex((q) => q.slot === slot);
           const result = forward.results.filter((r) => r.role === 'value').findIndex((r) => r.slot === slot);
-          slots[p.slot] = offset >= 0 ? address(BUFFERS.stack, base + offset) : argument >= 0 ? resolve(call, argument) : (at[call.results[result] ?? -1] ?? -1);
+          slots[p.slot] =
+            offset >= 0 ? address(BUFFERS.stack, base + offset) : argument >= 0 ? resolve(call, argument) : (at[call.results[result] ?? -1] ?? -1);
         }
       });
       let accumulate = 0;

@@ -24,11 +24,13 @@ async function createPipeline(device: GPUDevice, decl: PipelineDecl): Promise<Pi
   const layout = device.createBindGroupLayout({
     entries: [
       { binding: 0, visibility: storage, buffer: { type: 'uniform', hasDynamicOffset: true } },
-      ...decl.access.map((access, i): GPUBindGroupLayoutEntry => ({
-        binding: i + 1,
-        visibility: storage,
-        buffer: { type: access === 'read' ? 'read-only-storage' : 'storage', hasDynamicOffset: dynamic[i] ?? false },
-      })),
+      ...decl.access.map(
+        (access, i): GPUBindGroupLayoutEntry => ({
+          binding: i + 1,
+          visibility: storage,
+          buffer: { type: access === 'read' ? 'read-only-storage' : 'storage', hasDynamicOffset: dynamic[i] ?? false },
+        }),
+      ),
     ],
   });
   const module = device.createShaderModule({ label: decl.name, code: decl.wgsl });

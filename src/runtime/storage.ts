@@ -59,7 +59,9 @@ export function planStorage(program: Program, sizes: Readonly<Record<string, num
   const pageLimit = limits.maxBufferSize - (limits.maxBufferSize % 256);
   const check = (name: string, bytes: number): void => {
     if (bytes > limits.maxStorageBufferBindingSize)
-      throw new EbbError(`${name} takes ${bytes} bytes, and this device binds at most ${limits.maxStorageBufferBindingSize} at once; choose an adapter with a larger maxStorageBufferBindingSize or a smaller model`);
+      throw new EbbError(
+        `${name} takes ${bytes} bytes, and this device binds at most ${limits.maxStorageBufferBindingSize} at once; choose an adapter with a larger maxStorageBufferBindingSize or a smaller model`,
+      );
   };
   const params: Address[] = program.params.map(() => -1);
   const gradients: (Address | null)[] = program.params.map(() => null);
@@ -115,7 +117,20 @@ export function planStorage(program: Program, sizes: Readonly<Record<string, num
     });
     return { addresses, bytes: end };
   };
-  const inputs = lay(program.inputs.map((x) => extentBytes(x.extent, sizes)), 2);
-  const states = lay(program.states.map((x) => extentBytes(x.extent, sizes)), 4);
-  return { trainablePages, frozenPages, groups, placement: { params, gradients, states: states.addresses, inputs: inputs.addresses }, inputBytes: inputs.bytes, stateBytes: states.bytes };
+  const inputs = lay(
+    program.inputs.map((x) => extentBytes(x.extent, sizes)),
+    2,
+  );
+  const states = lay(
+    program.states.map((x) => extentBytes(x.extent, sizes)),
+    4,
+  );
+  return {
+    trainablePages,
+    frozenPages,
+    groups,
+    placement: { params, gradients, states: states.addresses, inputs: inputs.addresses },
+    inputBytes: inputs.bytes,
+    stateBytes: states.bytes,
+  };
 }

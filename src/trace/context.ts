@@ -1,7 +1,7 @@
 /** @file The trace in progress: model code calls plain functions, which record ops here. */
 
 import { EbbError } from '../errors.ts';
-import { funcBuilder, type FuncBuilder } from '../ir/builder.ts';
+import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
 import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
 import { callerLoc } from './location.ts';
 
@@ -150,7 +150,8 @@ export function param(name: string, shape: readonly number[], options: ParamOpti
 
 function region(site: string, unit: boolean, build: () => Value | readonly Value[]): void {
   const trace = activeTrace();
-  if (trace.open !== null) throw new EbbError(`${unit ? 'unit' : 'section'} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
+  if (trace.open !== null)
+    throw new EbbError(`${unit ? 'unit' : 'section'} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
   if (trace.regions.some((r) => r.site === site)) throw new EbbError(`${site} names two units or sections; give each its own name`);
   trace.open = site;
   trace.site = 0;
@@ -186,4 +187,3 @@ export function section<T extends Value | readonly Value[]>(site: string, build:
   });
   return made as T;
 }
-

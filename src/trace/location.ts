@@ -15,9 +15,16 @@ export function captureLocations(on: boolean): void {
 
 export function callerLoc(): Loc | undefined {
   if (!enabled) return undefined;
-  const frame = new Error().stack?.split('\n').slice(1).find((line) => FRAME.test(line) && !INTERNAL.test(line));
+  const frame = new Error().stack
+    ?.split('\n')
+    .slice(1)
+    .find((line) => FRAME.test(line) && !INTERNAL.test(line));
   const match = frame ? FRAME.exec(frame.trim()) : null;
   if (!match) return undefined;
-  const file = (match[1] ?? '').replace(/^file:\/\//, '').split(/[\\/]/).pop() ?? '';
+  const file =
+    (match[1] ?? '')
+      .replace(/^file:\/\//, '')
+      .split(/[\\/]/)
+      .pop() ?? '';
   return { file, line: Number(match[2]), column: Number(match[3]) };
 }

@@ -3,12 +3,18 @@
 import { EbbError } from '../errors.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import type { Dim, Value } from '../ir/types.ts';
-import { type AdapterSpec, activeTrace, param, recordOne, record, scalar } from './context.ts';
+import { type AdapterSpec, activeTrace, param, record, recordOne, scalar } from './context.ts';
 
 export type Tensor = Value;
 
-const binary = (name: string) => (x: Tensor, y: Tensor | number): Tensor => recordOne(name, [x, lift(y)]);
-const unary = (name: string) => (x: Tensor): Tensor => recordOne(name, [x]);
+const binary =
+  (name: string) =>
+  (x: Tensor, y: Tensor | number): Tensor =>
+    recordOne(name, [x, lift(y)]);
+const unary =
+  (name: string) =>
+  (x: Tensor): Tensor =>
+    recordOne(name, [x]);
 
 /** A number as a scalar tensor. */
 export function lift(x: Tensor | number): Tensor {

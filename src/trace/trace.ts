@@ -1,10 +1,10 @@
 /** @file Traces a model definition into a module: `@main` calls functions outlined by structure, one for all equal layers. */
 
 import { EbbError } from '../errors.ts';
-import { type FuncBuilder, nameScope, type NameScope } from '../ir/builder.ts';
+import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
 import { printFunc } from '../ir/print.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
-import { type ParamDecl, type Region, type TraceOptions, withTrace, input } from './context.ts';
+import { input, type ParamDecl, type Region, type TraceOptions, withTrace } from './context.ts';
 
 /** A model: its inputs and how it is built of them. `build` returns the loss (f32[]) first for training, any values otherwise. */
 export interface ModelDefinition {
@@ -74,11 +74,13 @@ function outlineSegment(segment: Segment, ops: readonly Op[], roles: ReadonlyMap
     const role = roles.get(v) ?? 'value';
     return { value: rename(v, role === 'weight' ? weightHint(v.name) : role === 'value' ? 'x' : v.name), role };
   });
-  const body = ops.map((op): Op => ({
-    ...op,
-    operands: op.operands.map((v) => renamed.get(v) ?? v),
-    results: op.results.map((v) => rename(v, v.name.replace(/_\d+$/, ''))),
-  }));
+  const body = ops.map(
+    (op): Op => ({
+      ...op,
+      operands: op.operands.map((v) => renamed.get(v) ?? v),
+      results: op.results.map((v) => rename(v, v.name.replace(/_\d+$/, ''))),
+    }),
+  );
   const returned: Result[] = results.map((v) => ({ value: renamed.get(v) ?? v, role: 'value' }));
   return { func: { name: segment.site, params, ops: body, results: returned }, args, results };
 }
@@ -124,7 +126,12 @@ export function traceModel(definition: ModelDefinition, options: TraceOptions): 
       func = { ...outlined.func, name: functionName(segment.site, scope) };
       funcs.set(key, func);
     }
-    calls.push({ name: 'call', operands: outlined.args, attrs: { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}) }, results: outlined.results });
+    calls.push({
+      name: 'call',
+      operands: outlined.args,
+      attrs: { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}) },
+      results: outlined.results,
+    });
   });
   const read = new Set(calls.flatMap((op) => op.operands));
   const module: Module = {
@@ -135,7 +142,10 @@ export function traceModel(definition: ModelDefinition, options: TraceOptions): 
 }
 
 function finishMain(b: FuncBuilder, results: readonly Value[]): Func {
-  const func = b.finish('main', results.map((value) => ({ value, role: 'value' })));
+  const func = b.finish(
+    'main',
+    results.map((value) => ({ value, role: 'value' })),
+  );
   if (func.ops.length === 0) throw new EbbError('the model records no operation; build must return a value computed from its inputs');
   return func;
 }

@@ -1,7 +1,7 @@
 /** @file From token sequences to batches: order by seed and epoch, padding to the longest, next-token targets. */
 
-import { EbbError } from '../errors.ts';
 import { permutation } from '../dropbp/random.ts';
+import { EbbError } from '../errors.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
 export interface Sequence {
@@ -58,7 +58,10 @@ export function collate(sequences: readonly Sequence[], vocabSize: number, padId
 }
 
 /** Batches of sequences, in a new order every epoch when `shuffle`. The last ones of an epoch wrap around. */
-export function sequenceBatches(sequences: readonly Sequence[], options: { batch: number; seed: number; shuffle: boolean; vocabSize: number; padId: number }): BatchSource {
+export function sequenceBatches(
+  sequences: readonly Sequence[],
+  options: { batch: number; seed: number; shuffle: boolean; vocabSize: number; padId: number },
+): BatchSource {
   if (sequences.length === 0) throw new EbbError('the data holds no example with a token to learn; check the file and the length');
   const count = Math.max(1, Math.floor(sequences.length / options.batch));
   let epoch = -1;

@@ -2,7 +2,10 @@
 
 import { hash, uniform } from '../dropbp/random.ts';
 
-export type InitKind = { readonly kind: 'normal'; readonly std: number } | { readonly kind: 'uniform'; readonly bound: number } | { readonly kind: 'constant'; readonly value: number };
+export type InitKind =
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'constant'; readonly value: number };
 
 /** `count` numbers; normal ones by Box–Muller. */
 export function initialValues(init: InitKind, count: number, name: string, seed: number): Float32Array {

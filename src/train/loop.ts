@@ -1,8 +1,8 @@
 /** @file The training loop over an engine: one submission a step, at most two steps ahead of the device, metrics as they come back. */
 
-import { EbbError } from '../errors.ts';
 import { createPlan, type Plan } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
+import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult } from '../runtime/execute.ts';
 import type { Form } from '../runtime/link.ts';
 import type { Batch, BatchSource } from './batches.ts';
@@ -36,7 +36,9 @@ export interface TrainState {
   readonly updates: number[];
 }
 
-export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupSteps' | 'accumulate' | 'clip' | 'missingGrad' | 'allDropped' | 'drop' | 'seed'> & { readonly steps: number };
+export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupSteps' | 'accumulate' | 'clip' | 'missingGrad' | 'allDropped' | 'drop' | 'seed'> & {
+  readonly steps: number;
+};
 
 export interface TrainerOptions {
   readonly engine: Engine;
@@ -94,7 +96,9 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
     const { losses, gradNorm } = await oldest.result.read();
     const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
     if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY)
-      throw new EbbError(`step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate (optimizer.lr), or look at the data of this step`);
+      throw new EbbError(
+        `step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate (optimizer.lr), or look at the data of this step`,
+      );
     const now = performance.now();
     const { variants, forwardFlops, backwardFlops } = oldest.result;
     await onStep({

@@ -7,15 +7,13 @@ import { interpretRun } from '../support/interpretRun.ts';
 import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
 
 const SUBGROUP = 4;
-const run = async (...args: Parameters<typeof interpretRun>): Promise<ReturnType<typeof interpretRun>> =>
-  interpretRun(args[0], args[1], SUBGROUP);
+const run = async (...args: Parameters<typeof interpretRun>): Promise<ReturnType<typeof interpretRun>> => interpretRun(args[0], args[1], SUBGROUP);
 
 describe.each(Object.entries(ATTENTION_CASES))('attention, %s', (_name, c) => {
   it.each(Object.entries(attentionSchedules(c.headDim, SUBGROUP)))('%s', async (_schedule, schedule) => {
     await expectAttention(c, schedule, run);
   });
-  it('with fixed sizes', () =>
-    expectAttention(c, { kind: 'rows', lanes: 2, rows: 1, splits: 1, dimLanes: 1 }, run, true));
+  it('with fixed sizes', () => expectAttention(c, { kind: 'rows', lanes: 2, rows: 1, splits: 1, dimLanes: 1 }, run, true));
 });
 
 it('attends over random shapes with random masks', async () => {
@@ -73,12 +71,7 @@ it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
         const schedule = attentionSchedule(kernel, device, { rows, others, headDim });
         expect(schedule.lanes * schedule.splits * schedule.dimLanes).toBeLessThanOrEqual(256);
         expect(schedule.rows).toBeGreaterThanOrEqual(1);
-        if (headDim < 100)
-          await expectAttention(
-            { batch: 1, queries: 3, keys: 5, heads: 2, kvHeads: 1, headDim, causal: true, position: 2 },
-            schedule,
-            run,
-          );
+        if (headDim < 100) await expectAttention({ batch: 1, queries: 3, keys: 5, heads: 2, kvHeads: 1, headDim, causal: true, position: 2 }, schedule, run);
       }
     }
   },

@@ -1,6 +1,6 @@
 /** @file The kernel interpreter: arithmetic as on a device, checked indices, barriers and subgroups. */
 
-import { kernelBuilder, type KernelBuilder, ONE_GROUP } from '../../src/codegen/kernel/builder.ts';
+import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../../src/codegen/kernel/builder.ts';
 import {
   add,
   bin,
@@ -155,10 +155,7 @@ it('runs subgroup operations over the active lanes of each subgroup', () => {
     const out = k.buffer('out', 'f32', 'read_write');
     const own = k.let('own', convert('f32', local));
     const total = k.let('total', add(call('subgroupAdd', own), call('subgroupShuffleXor', own, u32(1))));
-    const [most, third] = [
-      k.let('most', call('subgroupMax', own)),
-      k.let('third', call('subgroupBroadcast', own, u32(3))),
-    ];
+    const [most, third] = [k.let('most', call('subgroupMax', own)), k.let('third', call('subgroupBroadcast', own, u32(3)))];
     k.if(
       eq(bin('&', local, u32(1)), u32(0)),
       () => out.store(local, most),
@@ -171,10 +168,7 @@ it('runs subgroup operations over the active lanes of each subgroup', () => {
 });
 
 it('refuses subgroup operations in diverging order and reads of inactive lanes', () => {
-  const inactive = kernel(
-    (k) => k.if(lt(local, u32(2)), () => void k.let('x', call('subgroupBroadcast', f32(1), u32(3)))),
-    4,
-  );
+  const inactive = kernel((k) => k.if(lt(local, u32(2)), () => void k.let('x', call('subgroupBroadcast', f32(1), u32(3)))), 4);
   expect(() => interpret(inactive, { buffers: {} })).toThrow('reads lane 3, which is not active');
   const apart = kernel(
     (k) =>
@@ -191,9 +185,7 @@ it('refuses subgroup operations in diverging order and reads of inactive lanes',
 it('reads a grid with symbols, folds nothing and needs every buffer', () => {
   const k = kernelBuilder('grid', [2, 1, 1]);
   const out = k.buffer('out', 'u32', 'read_write');
-  k.if(lt(add(mul(builtin('workgroupX'), u32(2)), local), param(0)), () =>
-    out.store(add(mul(builtin('workgroupX'), u32(2)), local), div(u32(9), u32(2))),
-  );
+  k.if(lt(add(mul(builtin('workgroupX'), u32(2)), local), param(0)), () => out.store(add(mul(builtin('workgroupX'), u32(2)), local), div(u32(9), u32(2))));
   const grid = k.finish([{ of: ['T', 3], per: 2 }, ONE_GROUP, ONE_GROUP]);
   const data = new Uint32Array(9);
   interpret(grid, { params: Uint32Array.of(9), dims: { T: 3 }, buffers: { out: data } });

@@ -1,7 +1,7 @@
 /** @file Matmul kernels on an adapter against plain loops. */
 
 import fc from 'fast-check';
-import { matmul, type MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { type MatmulSchedule, matmul } from '../../src/codegen/kernel/matmul.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
@@ -31,12 +31,7 @@ it.each(LAYOUTS)(
     const shapes = MATMUL_SHAPES.slice(1);
     // every schedule on another shape in every layout: drivers take most of the time to compile
     for (const [index, schedule] of Object.values(matmulSchedules(opened.traits.subgroupSize)).entries()) {
-      await expectMatmul(
-        layout,
-        shapes[(index + 2 * LAYOUTS.indexOf(layout)) % shapes.length] as Shape,
-        schedule,
-        false,
-      );
+      await expectMatmul(layout, shapes[(index + 2 * LAYOUTS.indexOf(layout)) % shapes.length] as Shape, schedule, false);
     }
   },
   120_000,
@@ -50,11 +45,7 @@ it.each(LAYOUTS)(
       [1, 24, 16],
       [50, 8, 20],
     ].filter((_, i) => i === 0 || i === LAYOUTS.indexOf(layout)) as [number, number, number][]) {
-      const schedule = defaultMatmulSchedule(
-        opened.traits,
-        { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' },
-        { m, n, k },
-      );
+      const schedule = defaultMatmulSchedule(opened.traits, { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' }, { m, n, k });
       await expectMatmul(layout, [1, m, n, k], schedule, true);
     }
   },

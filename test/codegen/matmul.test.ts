@@ -1,6 +1,7 @@
 /** @file Matmul kernels on the interpreter against plain loops, and the WGSL of one. */
 
 import fc from 'fast-check';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { matmul } from '../../src/codegen/kernel/matmul.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
@@ -8,7 +9,6 @@ import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
 import { type Layout, matmulData, matmulReference, matmulSpec } from '../support/matmulCase.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 
 type Shape = readonly [number, number, number, number];
 const SUBGROUP = 4;
@@ -27,12 +27,7 @@ function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, sy
     },
     SUBGROUP,
   );
-  expectClose(
-    got['out'] as Float32Array,
-    matmulReference(layout, data.a, data.b, shape),
-    1e-5,
-    `${layout} ${shape} ${symbols}`,
-  );
+  expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 1e-5, `${layout} ${shape} ${symbols}`);
 }
 
 describe.each(Object.entries(matmulSchedules(SUBGROUP)))('matmul, %s', (_name, schedule) => {
@@ -47,13 +42,8 @@ describe.each(Object.entries(matmulSchedules(SUBGROUP)))('matmul, %s', (_name, s
   it('multiplies random shapes', () => {
     const size = fc.integer({ min: 1, max: 18 });
     fc.assert(
-      fc.property(
-        fc.constantFrom(...LAYOUTS),
-        size,
-        size,
-        size,
-        fc.subarray(['M', 'N', 'K']),
-        (layout, m, n, k, symbols) => expectMatmul(layout, [1, m, n, k], schedule, symbols.join('')),
+      fc.property(fc.constantFrom(...LAYOUTS), size, size, size, fc.subarray(['M', 'N', 'K']), (layout, m, n, k, symbols) =>
+        expectMatmul(layout, [1, m, n, k], schedule, symbols.join('')),
       ),
       { numRuns: 12 },
     );
@@ -75,34 +65,27 @@ it('refuses columns that would race on a vec4 result', () => {
   expect(() => matmul(matmulSpec('NN', { batch: 1, m: 4, n: 4, k: 4 }), schedule)).toThrow('multiple of 4 columns');
 });
 
-it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
-  'the default schedules for %s are valid and right',
-  (kind) => {
-    const subgroupSize = kind === 'lavapipe' || kind === 'swiftshader' ? SUBGROUP : null;
-    const device = { kind, subgroups: true, subgroupSize, maxInvocations: 256, maxWorkgroupStorage: 16384 };
-    for (const sizes of [
-      [1, 1536, 576],
-      [8, 576, 512],
-      [512, 8, 576],
-      [512, 576, 8],
-      [512, 512, 512],
-      [4096, 4096, 512],
-      [64, 64, 64],
-      [3, 5, 7],
-    ] as const) {
-      const [m, n, k] = sizes;
-      for (const layout of LAYOUTS) {
-        const schedule = defaultMatmulSchedule(
-          device,
-          { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' },
-          { m, n, k },
-        );
-        // the schedule of the large size, run on a small one
-        expectMatmul(layout, [1, Math.min(m, 5), Math.min(n, 12), Math.min(k, 9)], schedule, 'M');
-      }
+it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)('the default schedules for %s are valid and right', (kind) => {
+  const subgroupSize = kind === 'lavapipe' || kind === 'swiftshader' ? SUBGROUP : null;
+  const device = { kind, subgroups: true, subgroupSize, maxInvocations: 256, maxWorkgroupStorage: 16384 };
+  for (const sizes of [
+    [1, 1536, 576],
+    [8, 576, 512],
+    [512, 8, 576],
+    [512, 576, 8],
+    [512, 512, 512],
+    [4096, 4096, 512],
+    [64, 64, 64],
+    [3, 5, 7],
+  ] as const) {
+    const [m, n, k] = sizes;
+    for (const layout of LAYOUTS) {
+      const schedule = defaultMatmulSchedule(device, { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' }, { m, n, k });
+      // the schedule of the large size, run on a small one
+      expectMatmul(layout, [1, Math.min(m, 5), Math.min(n, 12), Math.min(k, 9)], schedule, 'M');
     }
-  },
-);
+  }
+});
 
 it('prints the same readable WGSL', () => {
   const spec = matmulSpec('NT', { batch: 1, m: 'M', n: 8, k: 8 });

@@ -51,10 +51,7 @@ describe('printed expressions', () => {
     ['select(a, b, (a < b))', select(a, b, lt(a, b))],
     ['f32(a + b)', convert('f32', add(a, b))],
     ['v.y', component({ kind: 'var', type: 'vec4f', name: 'v' }, 1)],
-    [
-      '(v + v)[a]',
-      component(add({ kind: 'var', type: 'vec4f', name: 'v' }, { kind: 'var', type: 'vec4f', name: 'v' }), a),
-    ],
+    ['(v + v)[a]', component(add({ kind: 'var', type: 'vec4f', name: 'v' }, { kind: 'var', type: 'vec4f', name: 'v' }), a)],
     ['params[2][1] /* T */', param(9, 'T')],
   ])('%s', (text, expr) => {
     expect(printExpr(expr)).toBe(text);

@@ -17,7 +17,16 @@ const NORM = 1e-3;
 
 interface Run {
   readonly method: string;
-  readonly optimizer: { readonly name: string; readonly lr: number; readonly betas?: [number, number]; readonly eps?: number; readonly weight_decay: number; readonly momentum?: number; readonly dampening?: number; readonly nesterov?: boolean };
+  readonly optimizer: {
+    readonly name: string;
+    readonly lr: number;
+    readonly betas?: [number, number];
+    readonly eps?: number;
+    readonly weight_decay: number;
+    readonly momentum?: number;
+    readonly dampening?: number;
+    readonly nesterov?: boolean;
+  };
   readonly steps: number;
   readonly gradient_accumulation: number;
   readonly lr_schedule: string;
@@ -26,12 +35,19 @@ interface Run {
   readonly base_checkpoint: string;
   readonly clipping: { readonly max_norm: number };
   readonly param_update_counts?: Readonly<Record<string, number>>;
-  readonly log: readonly { readonly lr: number; readonly losses: readonly number[]; readonly grad_norm_before_clip: number; readonly dropped: readonly string[] | readonly (readonly string[])[] }[];
+  readonly log: readonly {
+    readonly lr: number;
+    readonly losses: readonly number[];
+    readonly grad_norm_before_clip: number;
+    readonly dropped: readonly string[] | readonly (readonly string[])[];
+  }[];
 }
 
 /** Patterns of all micro-batches in order. */
 function patternsOf(run: Run): string[][] {
-  return run.log.flatMap((step) => (run.gradient_accumulation === 1 ? [[...(step.dropped as readonly string[])]] : (step.dropped as readonly (readonly string[])[]).map((d) => [...d])));
+  return run.log.flatMap((step) =>
+    run.gradient_accumulation === 1 ? [[...(step.dropped as readonly string[])]] : (step.dropped as readonly (readonly string[])[]).map((d) => [...d]),
+  );
 }
 
 function trainConfig(run: Run): TrainConfig {
@@ -68,7 +84,8 @@ withFixtures('train', (root) => {
       const supported = ['full', 'lora'].includes(run.method) && /AdamW|SGD/.test(run.optimizer.name);
       if (!supported) {
         it(`${model}/${name} is refused by name`, () => {
-          if (existsSync(join(folder, 'adapter_init'))) expect(() => loadAdapter(join(folder, 'adapter_init'))).toThrow(run.method === 'dora' ? /dora/i : /IA3|peft_type/i);
+          if (existsSync(join(folder, 'adapter_init')))
+            expect(() => loadAdapter(join(folder, 'adapter_init'))).toThrow(run.method === 'dora' ? /dora/i : /IA3|peft_type/i);
           else expect(() => trainConfigOf({ optimizer: { name: 'lion' } })).toThrow(/optimizer/);
         });
         continue;
@@ -99,7 +116,14 @@ withFixtures('train', (root) => {
             count: ready.steps,
             at: (i) => {
               const part = (data: Int32Array): Int32Array => data.slice(i * size, (i + 1) * size);
-              return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(ready.labels!), ready.attentionMask ? part(ready.attentionMask) : null, 2 ** 30);
+              return makeBatch(
+                ready.batch,
+                ready.length,
+                part(ready.inputIds),
+                part(ready.labels!),
+                ready.attentionMask ? part(ready.attentionMask) : null,
+                2 ** 30,
+              );
             },
           },
           onStep: (m) => void steps.push(m),
@@ -111,7 +135,9 @@ withFixtures('train', (root) => {
           expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(NORM * Math.max(expected.grad_norm_before_clip, 1e-3));
           expect(found.lr).toBeCloseTo(expected.lr, 10);
         });
-        const counts = new Map(engine.storage.groups.flatMap((g, k) => g.params.map((p): [string, number] => [engine.program.params[p]!.name, state.updates[k]!])));
+        const counts = new Map(
+          engine.storage.groups.flatMap((g, k) => g.params.map((p): [string, number] => [engine.program.params[p]!.name, state.updates[k]!])),
+        );
         for (const [param, count] of Object.entries(run.param_update_counts ?? {})) {
           const own = param.replace('.default.weight', '.weight');
           expect([own, run.none_grad_policy.includes('replaced by zeros') ? run.steps : count]).toEqual([own, counts.get(own)]);

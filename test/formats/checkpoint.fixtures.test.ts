@@ -41,16 +41,29 @@ withFixtures('models', (folder) => {
 });
 
 withFixtures('quant', (folder) => {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.gguf')).map((name) => name.slice(0, -5));
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.gguf'))
+    .map((name) => name.slice(0, -5));
   for (const name of names) {
     it(`reads ${name}.gguf: configuration, and weights in Hugging Face's row order`, () => {
       const checkpoint = openCheckpoint(join(folder, `${name}.gguf`));
       const golden = readJson(join(folder, `${name}.golden.json`));
       const { config } = checkpoint;
       expect({
-        vocab_size: config.vocabSize, hidden_size: config.hiddenSize, intermediate_size: config.intermediateSize, num_hidden_layers: config.numLayers,
-        num_attention_heads: config.numHeads, max_position_embeddings: config.maxPosition, tie_word_embeddings: config.tieWordEmbeddings,
-      }).toEqual(Object.fromEntries(Object.entries(golden.config).filter(([key]) => /^(vocab_size|hidden_size|intermediate_size|num_hidden_layers|num_attention_heads|max_position_embeddings|tie_word_embeddings)$/.test(key))));
+        vocab_size: config.vocabSize,
+        hidden_size: config.hiddenSize,
+        intermediate_size: config.intermediateSize,
+        num_hidden_layers: config.numLayers,
+        num_attention_heads: config.numHeads,
+        max_position_embeddings: config.maxPosition,
+        tie_word_embeddings: config.tieWordEmbeddings,
+      }).toEqual(
+        Object.fromEntries(
+          Object.entries(golden.config).filter(([key]) =>
+            /^(vocab_size|hidden_size|intermediate_size|num_hidden_layers|num_attention_heads|max_position_embeddings|tie_word_embeddings)$/.test(key),
+          ),
+        ),
+      );
 
       const file = openSafetensors(join(folder, `${name}.golden.safetensors`));
       let compared = 0;

@@ -12,7 +12,16 @@ import { messageOf } from './fixtureFolder.ts';
 import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 
 const GPT2: JsonObject = { model_type: 'gpt2', vocab_size: 5, n_embd: 4, n_layer: 2, n_head: 2, n_positions: 6 };
-const LLAMA: JsonObject = { model_type: 'llama', vocab_size: 5, hidden_size: 4, intermediate_size: 6, num_hidden_layers: 2, num_attention_heads: 2, attention_bias: true, mlp_bias: true };
+const LLAMA: JsonObject = {
+  model_type: 'llama',
+  vocab_size: 5,
+  hidden_size: 4,
+  intermediate_size: 6,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  attention_bias: true,
+  mlp_bias: true,
+};
 
 let folder: string;
 beforeEach(() => {
@@ -22,7 +31,10 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 function entries(config: JsonObject): SafetensorsEntry[] {
   return [...expectedTensors(readHfConfig('c', config).config)].map(({ name, shape }, i) => ({
-    name, shape, dtype: 'F32', data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i),
+    name,
+    shape,
+    dtype: 'F32',
+    data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i),
   }));
 }
 
@@ -31,10 +43,16 @@ function write(config: JsonObject, tensors: SafetensorsEntry[]): void {
   writeSafetensors(join(folder, 'model.safetensors'), tensors);
 }
 
-it.each([['gpt2', GPT2, /^transformer\./], ['llama', LLAMA, /^model\./]] as const)('%s: names are the same with and without the prefix', (_, config, prefix) => {
+it.each([
+  ['gpt2', GPT2, /^transformer\./],
+  ['llama', LLAMA, /^model\./],
+] as const)('%s: names are the same with and without the prefix', (_, config, prefix) => {
   write(config, entries(config));
   const names = [...openCheckpoint(folder).tensors.keys()];
-  write(config, entries(config).map((e) => ({ ...e, name: e.name.replace(prefix, '') })));
+  write(
+    config,
+    entries(config).map((e) => ({ ...e, name: e.name.replace(prefix, '') })),
+  );
   const bare = openCheckpoint(folder);
   expect([...bare.tensors.keys()]).toEqual(names);
   names.forEach((name, i) => expect(widen(bare.tensors.get(name)!)[0]).toBe(i));
@@ -55,9 +73,15 @@ it('refuses missing tensors, other shapes and other types, naming tensor and fie
   expect(messageOf(() => openCheckpoint(folder))).toMatch(/model\.layers\.2\..*missing.*num_hidden_layers is 3/);
   write({ ...LLAMA, intermediate_size: 8 }, entries(LLAMA));
   expect(messageOf(() => openCheckpoint(folder))).toMatch(/shape \[6, 4\], expected \[8, 4\] \(intermediate_size/);
-  write(LLAMA, entries(LLAMA).map((e) => (e.name.includes('lm_head') ? { ...e, dtype: 'I32' } : e)));
+  write(
+    LLAMA,
+    entries(LLAMA).map((e) => (e.name.includes('lm_head') ? { ...e, dtype: 'I32' } : e)),
+  );
   expect(messageOf(() => openCheckpoint(folder))).toContain('dtype I32, expected F32, F16 or BF16');
-  write(LLAMA, entries(LLAMA).filter((e) => !e.name.includes('lm_head')));
+  write(
+    LLAMA,
+    entries(LLAMA).filter((e) => !e.name.includes('lm_head')),
+  );
   expect(messageOf(() => openCheckpoint(folder))).toMatch(/"lm_head.weight" is missing.*tie_word_embeddings is false/);
 });
 
@@ -68,7 +92,10 @@ it('reads shards', () => {
   rmSync(join(folder, 'model.safetensors'));
   writeSafetensors(join(folder, 'model-1.safetensors'), all.slice(0, 7));
   writeSafetensors(join(folder, 'model-2.safetensors'), all.slice(7));
-  writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: Object.fromEntries(all.map((e, i) => [e.name, `model-${i < 7 ? 1 : 2}.safetensors`])) }));
+  writeFileSync(
+    join(folder, 'model.safetensors.index.json'),
+    JSON.stringify({ weight_map: Object.fromEntries(all.map((e, i) => [e.name, `model-${i < 7 ? 1 : 2}.safetensors`])) }),
+  );
   expect([...openCheckpoint(folder).tensors.values()].map((t) => [t.name, t.shape, widen(t)])).toEqual(whole);
 });
 

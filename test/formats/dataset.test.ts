@@ -27,12 +27,20 @@ const lines = (...objects: object[]): string => objects.map((o) => JSON.stringif
 describe('lines', () => {
   it('are those of the text, whatever its ends', () => {
     fc.assert(
-      fc.property(fc.array(fc.string({ unit: 'binary' }).filter((s) => !/[\r\n]/.test(s)), { minLength: 1, maxLength: 20 }), fc.constantFrom('\n', '\r\n'), fc.boolean(), (texts, end, bom) => {
-        const whole = texts.map((t) => t.replaceAll(/[\ud800-\udfff]/g, '').replace(/^\ufeff/, ''));
-        const found = [...readLines(file('l', `${bom ? '\ufeff' : ''}${whole.map((t) => t + end).join('')}`))];
-        expect(found.map((l) => l.text)).toEqual(whole);
-        expect(found.map((l) => l.number)).toEqual(whole.map((_, i) => i + 1));
-      }),
+      fc.property(
+        fc.array(
+          fc.string({ unit: 'binary' }).filter((s) => !/[\r\n]/.test(s)),
+          { minLength: 1, maxLength: 20 },
+        ),
+        fc.constantFrom('\n', '\r\n'),
+        fc.boolean(),
+        (texts, end, bom) => {
+          const whole = texts.map((t) => t.replaceAll(/[\ud800-\udfff]/g, '').replace(/^\ufeff/, ''));
+          const found = [...readLines(file('l', `${bom ? '\ufeff' : ''}${whole.map((t) => t + end).join('')}`))];
+          expect(found.map((l) => l.text)).toEqual(whole);
+          expect(found.map((l) => l.number)).toEqual(whole.map((_, i) => i + 1));
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -45,12 +53,18 @@ describe('lines', () => {
 
 describe('records', () => {
   it('are what the first says', () => {
-    expect(records(`\n${lines({ text: 'a' }, { text: 'b', prompt: 'c' })}`)).toEqual([{ line: 2, prompt: null, completion: 'a' }, { line: 3, prompt: null, completion: 'b' }]);
+    expect(records(`\n${lines({ text: 'a' }, { text: 'b', prompt: 'c' })}`)).toEqual([
+      { line: 2, prompt: null, completion: 'a' },
+      { line: 3, prompt: null, completion: 'b' },
+    ]);
     expect(records(lines({ prompt: 'p', completion: 'c' }))).toEqual([{ line: 1, prompt: 'p', completion: 'c' }]);
     expect(records(lines({ question: 'q', answer: 'a' }))).toEqual([{ line: 1, prompt: 'q\n', completion: 'a' }]);
     expect(records(lines({ in: 'p', out: 'c' }), { prompt: 'in', completion: 'out' })).toEqual([{ line: 1, prompt: 'p', completion: 'c' }]);
     expect(records(lines({ body: 'b' }), { text: 'body' })).toEqual([{ line: 1, prompt: null, completion: 'b' }]);
-    const messages = [{ role: 'user', content: 'hi' }, { role: 'assistant', content: 'ho' }];
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: 'ho' },
+    ];
     expect(records(lines({ messages }))).toEqual([{ line: 1, messages }]);
   });
 
@@ -69,9 +83,25 @@ describe('records', () => {
 });
 
 describe('batches', () => {
-  const ids = [[1, 2, 3], [4, 5, 6]];
+  const ids = [
+    [1, 2, 3],
+    [4, 5, 6],
+  ];
   it('are the same from JSON and safetensors', () => {
-    const json = readBatches(file('b.json', JSON.stringify({ input_ids: ids, labels: [[-100, 2, 3], [4, 5, 6]], attention_mask: null, other: 'x' })));
+    const json = readBatches(
+      file(
+        'b.json',
+        JSON.stringify({
+          input_ids: ids,
+          labels: [
+            [-100, 2, 3],
+            [4, 5, 6],
+          ],
+          attention_mask: null,
+          other: 'x',
+        }),
+      ),
+    );
     const path = join(folder, 'b.safetensors');
     writeSafetensors(path, [
       { name: 'input_ids', dtype: 'I64', shape: [2, 3], data: BigInt64Array.from(ids.flat().map(BigInt)) },
@@ -79,7 +109,14 @@ describe('batches', () => {
       { name: 'other', dtype: 'F32', shape: [1], data: new Float32Array(1) },
     ]);
     expect(readBatches(path)).toEqual(json);
-    expect(json).toEqual({ steps: 1, batch: 2, length: 3, inputIds: Int32Array.of(1, 2, 3, 4, 5, 6), labels: Int32Array.of(-100, 2, 3, 4, 5, 6), attentionMask: null });
+    expect(json).toEqual({
+      steps: 1,
+      batch: 2,
+      length: 3,
+      inputIds: Int32Array.of(1, 2, 3, 4, 5, 6),
+      labels: Int32Array.of(-100, 2, 3, 4, 5, 6),
+      attentionMask: null,
+    });
     expect(readBatches(file('c.json', JSON.stringify({ input_ids: [ids, ids] })))).toMatchObject({ steps: 2, batch: 2, length: 3, labels: null });
     expect(openDataset(path).kind).toBe('batches');
   });
@@ -90,7 +127,16 @@ describe('batches', () => {
     [{ input_ids: [1, 2] }, 'shape [2]'],
     [{ input_ids: [[]] }, 'shape [1, 0]'],
     [{ input_ids: ids, labels: [[1, 2, 3]] }, 'labels has shape [1, 3]'],
-    [{ input_ids: ids, attention_mask: [[1, 1, 2], [1, 1, 1]] }, 'attention_mask has 2'],
+    [
+      {
+        input_ids: ids,
+        attention_mask: [
+          [1, 1, 2],
+          [1, 1, 1],
+        ],
+      },
+      'attention_mask has 2',
+    ],
     [{ input_ids: [[1.5]] }, 'input_ids holds 1.5'],
   ])('%j are refused: %s', (content, message) => {
     expect(messageOf(() => readBatches(file('bad.json', JSON.stringify(content))))).toContain(message);

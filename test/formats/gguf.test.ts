@@ -7,7 +7,7 @@ import { hfName, llama3Factors, readGgufConfig, unpermuteRows } from '../../src/
 import { ggufTokenizer } from '../../src/formats/ggufTokenizer.ts';
 import { buildTokenizer } from '../../src/formats/tokenizer.ts';
 import { messageOf } from './fixtureFolder.ts';
-import { ggufBytes, type GgufInput, tinyLlamaGguf } from './ggufWriter.ts';
+import { type GgufInput, ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 
 const parse = (input: GgufInput) => parseGguf(bytesSource('t.gguf', ggufBytes(input)));
 
@@ -15,7 +15,14 @@ describe('parsing', () => {
   it('reads back every kind of value and the tensors, in versions 2 and 3', () => {
     const metadata = { a: 3, b: -1.5, c: true, d: 'text ▁', e: ['x', 'y'], f: [1, 2.5], g: 2n ** 60n, h: [] };
     for (const version of [2, 3]) {
-      const gguf = parse({ version, metadata, tensors: [{ name: 't', type: 0, dims: [4, 2], data: new Uint8Array(32).fill(7) }, { name: 'u', type: 2, dims: [32], data: new Uint8Array(18) }] });
+      const gguf = parse({
+        version,
+        metadata,
+        tensors: [
+          { name: 't', type: 0, dims: [4, 2], data: new Uint8Array(32).fill(7) },
+          { name: 'u', type: 2, dims: [32], data: new Uint8Array(18) },
+        ],
+      });
       expect(Object.fromEntries(gguf.metadata)).toEqual(metadata);
       expect([...gguf.tensors.values()].map(({ name, type, dims, byteLength }) => ({ name, type, dims, byteLength }))).toEqual([
         { name: 't', type: 'F32', dims: [4, 2], byteLength: 32 },
@@ -37,7 +44,10 @@ describe('parsing', () => {
       }
     };
     const valid = ggufBytes(tinyLlamaGguf());
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), (rest) => onlyReadableErrors(Uint8Array.of(0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0, ...rest))), { numRuns: 500 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400 }), (rest) => onlyReadableErrors(Uint8Array.of(0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0, ...rest))),
+      { numRuns: 500 },
+    );
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }), fc.nat(valid.length), (edits, cut) => {
         const bytes = Uint8Array.from(valid);
@@ -51,8 +61,28 @@ describe('parsing', () => {
 
   it('refuses overlapping tensors and doubled keys', () => {
     const data = new Uint8Array(64);
-    expect(messageOf(() => parse({ metadata: {}, tensors: [{ name: 'a', type: 0, dims: [16], data }, { name: 'b', type: 0, dims: [16], data, offset: 32n }] }))).toContain('overlaps');
-    expect(messageOf(() => parse({ metadata: [['k', 1], ['k', 2]], tensors: [] }))).toContain('"k" occurs twice');
+    expect(
+      messageOf(() =>
+        parse({
+          metadata: {},
+          tensors: [
+            { name: 'a', type: 0, dims: [16], data },
+            { name: 'b', type: 0, dims: [16], data, offset: 32n },
+          ],
+        }),
+      ),
+    ).toContain('overlaps');
+    expect(
+      messageOf(() =>
+        parse({
+          metadata: [
+            ['k', 1],
+            ['k', 2],
+          ],
+          tensors: [],
+        }),
+      ),
+    ).toContain('"k" occurs twice');
   });
 });
 
@@ -66,8 +96,24 @@ describe('a llama in GGUF', () => {
 
   it('has the configuration of its keys', () => {
     expect(config({})).toEqual({
-      kind: 'llama', vocabSize: 5, hiddenSize: 8, intermediateSize: 16, numLayers: 1, numHeads: 2, numKvHeads: 1, headDim: 4, rmsNormEps: 1e-5, ropeTheta: 10000,
-      ropeScaling: null, attentionBias: false, mlpBias: false, tieWordEmbeddings: true, maxPosition: 64, bosTokenId: 0, eosTokenIds: [1], hiddenAct: 'silu',
+      kind: 'llama',
+      vocabSize: 5,
+      hiddenSize: 8,
+      intermediateSize: 16,
+      numLayers: 1,
+      numHeads: 2,
+      numKvHeads: 1,
+      headDim: 4,
+      rmsNormEps: 1e-5,
+      ropeTheta: 10000,
+      ropeScaling: null,
+      attentionBias: false,
+      mlpBias: false,
+      tieWordEmbeddings: true,
+      maxPosition: 64,
+      bosTokenId: 0,
+      eosTokenIds: [1],
+      hiddenAct: 'silu',
     });
   });
 
@@ -83,7 +129,10 @@ describe('a llama in GGUF', () => {
   it("knows Llama 3's rope factors again, and refuses others", () => {
     const scaling = { type: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 8192 } as const;
     const wide = { 'llama.attention.key_length': 128, 'llama.attention.value_length': 128, 'llama.rope.freq_base': 500000 };
-    const factors = (data: Float32Array): GgufInput['tensors'] => [...tinyLlamaGguf().tensors, { name: 'rope_freqs.weight', type: 0, dims: [64], data: new Uint8Array(data.buffer) }];
+    const factors = (data: Float32Array): GgufInput['tensors'] => [
+      ...tinyLlamaGguf().tensors,
+      { name: 'rope_freqs.weight', type: 0, dims: [64], data: new Uint8Array(data.buffer) },
+    ];
     const own = llama3Factors(128, 500000, scaling);
     expect(config(wide, factors(own))).toMatchObject({ ropeScaling: scaling });
     expect(messageOf(() => config(wide, factors(own.map((x) => x ** 1.1))))).toContain('rope_freqs.weight');
@@ -126,14 +175,29 @@ describe('a llama in GGUF', () => {
   });
 
   it('builds a SentencePiece tokenizer out of scores', () => {
-    const tokens = ['<unk>', '<s>', '</s>', ...Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`), '▁', 'a', 'b', 'ab', '▁ab'];
+    const tokens = [
+      '<unk>',
+      '<s>',
+      '</s>',
+      ...Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`),
+      '▁',
+      'a',
+      'b',
+      'ab',
+      '▁ab',
+    ];
     const input = tinyLlamaGguf();
     const gguf = parse({
       ...input,
       metadata: {
-        ...(input.metadata as Record<string, unknown>), 'tokenizer.ggml.model': 'llama', 'tokenizer.ggml.tokens': tokens,
-        'tokenizer.ggml.scores': tokens.map((_, i) => (i < 262 ? 0 : -i)), 'tokenizer.ggml.token_type': tokens.map((_, i) => (i < 1 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1)),
-        'tokenizer.ggml.bos_token_id': 1, 'tokenizer.ggml.eos_token_id': 2, 'tokenizer.ggml.unknown_token_id': 0,
+        ...(input.metadata as Record<string, unknown>),
+        'tokenizer.ggml.model': 'llama',
+        'tokenizer.ggml.tokens': tokens,
+        'tokenizer.ggml.scores': tokens.map((_, i) => (i < 262 ? 0 : -i)),
+        'tokenizer.ggml.token_type': tokens.map((_, i) => (i < 1 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1)),
+        'tokenizer.ggml.bos_token_id': 1,
+        'tokenizer.ggml.eos_token_id': 2,
+        'tokenizer.ggml.unknown_token_id': 0,
       },
     });
     const tokenizer = buildTokenizer('t', ggufTokenizer(gguf));

@@ -3,7 +3,15 @@
 import { parseHfConfig } from '../../src/formats/hfConfig.ts';
 import { messageOf } from './fixtureFolder.ts';
 
-const llama = { model_type: 'llama', architectures: ['LlamaForCausalLM'], vocab_size: 100, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 4 };
+const llama = {
+  model_type: 'llama',
+  architectures: ['LlamaForCausalLM'],
+  vocab_size: 100,
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+};
 const gpt2 = { model_type: 'gpt2', architectures: ['GPT2LMHeadModel'], vocab_size: 100, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 64 };
 const read = (fields: object) => parseHfConfig('config.json', JSON.stringify(fields));
 const refusal = (fields: object): string => messageOf(() => read(fields));
@@ -13,8 +21,24 @@ describe('a Llama config.json', () => {
     expect(read(llama)).toEqual({
       notes: [],
       config: {
-        kind: 'llama', vocabSize: 100, hiddenSize: 32, intermediateSize: 64, numLayers: 2, numHeads: 4, numKvHeads: 4, headDim: 8, rmsNormEps: 1e-6, ropeTheta: 10000,
-        ropeScaling: null, attentionBias: false, mlpBias: false, tieWordEmbeddings: false, maxPosition: 2048, bosTokenId: null, eosTokenIds: [], hiddenAct: 'silu',
+        kind: 'llama',
+        vocabSize: 100,
+        hiddenSize: 32,
+        intermediateSize: 64,
+        numLayers: 2,
+        numHeads: 4,
+        numKvHeads: 4,
+        headDim: 8,
+        rmsNormEps: 1e-6,
+        ropeTheta: 10000,
+        ropeScaling: null,
+        attentionBias: false,
+        mlpBias: false,
+        tieWordEmbeddings: false,
+        maxPosition: 2048,
+        bosTokenId: null,
+        eosTokenIds: [],
+        hiddenAct: 'silu',
       },
     });
   });
@@ -23,7 +47,10 @@ describe('a Llama config.json', () => {
     const scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 16 };
     const old = read({ ...llama, rope_theta: 500, rope_scaling: scaling, torch_dtype: 'float32' });
     expect(read({ ...llama, rope_parameters: { rope_theta: 500, ...scaling }, dtype: 'float32' })).toEqual(old);
-    expect(old.config).toMatchObject({ ropeTheta: 500, ropeScaling: { type: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 16 } });
+    expect(old.config).toMatchObject({
+      ropeTheta: 500,
+      ropeScaling: { type: 'llama3', factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition: 16 },
+    });
     expect(read({ ...llama, rope_scaling: { type: 'linear', factor: 2 } }).config).toMatchObject({ ropeScaling: { type: 'linear', factor: 2 } });
   });
 
@@ -59,7 +86,18 @@ describe('a Llama config.json', () => {
 
   it('says what it leaves unused, and accepts neutral values of what it does not support', () => {
     expect(read({ ...llama, attention_dropout: 0.1 }).notes.join()).toContain('attention_dropout is 0.1');
-    expect(read({ ...llama, sliding_window: 4, use_sliding_window: false, pretraining_tp: 1, rope_interleaved: false, is_llama_config: true, pruned_heads: {}, num_experts: 0 }).notes).toEqual([]);
+    expect(
+      read({
+        ...llama,
+        sliding_window: 4,
+        use_sliding_window: false,
+        pretraining_tp: 1,
+        rope_interleaved: false,
+        is_llama_config: true,
+        pruned_heads: {},
+        num_experts: 0,
+      }).notes,
+    ).toEqual([]);
   });
 
   it('names everything that is missing', () => {
@@ -72,8 +110,20 @@ describe('a Llama config.json', () => {
 describe('a GPT-2 config.json', () => {
   it("takes transformers' defaults and the other families' names", () => {
     const expected = {
-      kind: 'gpt2', vocabSize: 100, hiddenSize: 32, intermediateSize: 128, numLayers: 2, numHeads: 4, headDim: 8, maxPosition: 64, layerNormEps: 1e-5, tieWordEmbeddings: true,
-      hiddenAct: 'gelu_new', attentionScale: 1 / Math.sqrt(8), bosTokenId: null, eosTokenIds: [],
+      kind: 'gpt2',
+      vocabSize: 100,
+      hiddenSize: 32,
+      intermediateSize: 128,
+      numLayers: 2,
+      numHeads: 4,
+      headDim: 8,
+      maxPosition: 64,
+      layerNormEps: 1e-5,
+      tieWordEmbeddings: true,
+      hiddenAct: 'gelu_new',
+      attentionScale: 1 / Math.sqrt(8),
+      bosTokenId: null,
+      eosTokenIds: [],
     };
     expect(read(gpt2).config).toEqual(expected);
     const other = { model_type: 'gpt2', vocab_size: 100, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, max_position_embeddings: 64 };
@@ -83,8 +133,20 @@ describe('a GPT-2 config.json', () => {
 
   it("accepts the published gpt2's fields, noting its dropout", () => {
     const published = {
-      activation_function: 'gelu_new', attn_pdrop: 0.1, bos_token_id: 50256, embd_pdrop: 0.1, eos_token_id: 50256, initializer_range: 0.02, layer_norm_epsilon: 1e-5, n_ctx: 1024,
-      resid_pdrop: 0.1, summary_activation: null, summary_first_dropout: 0.1, summary_proj_to_labels: true, summary_type: 'cls_index', summary_use_proj: true,
+      activation_function: 'gelu_new',
+      attn_pdrop: 0.1,
+      bos_token_id: 50256,
+      embd_pdrop: 0.1,
+      eos_token_id: 50256,
+      initializer_range: 0.02,
+      layer_norm_epsilon: 1e-5,
+      n_ctx: 1024,
+      resid_pdrop: 0.1,
+      summary_activation: null,
+      summary_first_dropout: 0.1,
+      summary_proj_to_labels: true,
+      summary_type: 'cls_index',
+      summary_use_proj: true,
       task_specific_params: { 'text-generation': { do_sample: true, max_length: 50 } },
     };
     expect(read({ ...gpt2, ...published }).notes).toHaveLength(3);

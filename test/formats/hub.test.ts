@@ -38,7 +38,11 @@ beforeEach(async () => {
     const [, from = '0', to = ''] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? [];
     const [start, end] = [Number(from), to === '' ? data.length - 1 : Math.min(Number(to), data.length - 1)];
     if (end > 0) requests.push(`${url.pathname.split('/').at(-1)} ${start}-${end}`);
-    response.writeHead(request.headers.range ? 206 : 200, { 'content-range': `bytes ${start}-${end}/${data.length}`, 'content-length': end - start + 1, etag: '"e"' });
+    response.writeHead(request.headers.range ? 206 : 200, {
+      'content-range': `bytes ${start}-${end}/${data.length}`,
+      'content-length': end - start + 1,
+      etag: '"e"',
+    });
     if (end - start + 1 > breakAfter) {
       response.write(data.subarray(start, start + breakAfter), () => setTimeout(() => response.destroy(), 50));
       breakAfter = Number.POSITIVE_INFINITY;

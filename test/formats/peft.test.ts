@@ -1,9 +1,9 @@
 /** @file PEFT settings: patterns, targets, and everything refused by name. */
 
-import { layerAdapter, readPeftConfig, targets } from '../../src/formats/peftConfig.ts';
-import { targetModulesFor } from '../../src/formats/peft.ts';
-import { messageOf } from './fixtureFolder.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
+import { targetModulesFor } from '../../src/formats/peft.ts';
+import { layerAdapter, readPeftConfig, targets } from '../../src/formats/peftConfig.ts';
+import { messageOf } from './fixtureFolder.ts';
 
 const base: JsonObject = { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'] };
 const read = (change: JsonObject = {}) => readPeftConfig('adapter_config.json', { ...base, ...change });

@@ -1,7 +1,7 @@
 /** @file Dequantised blocks against gguf-py, bit for bit. */
 
 import { join } from 'node:path';
-import { type BlockType, BLOCKS, dequantise } from '../../src/formats/ggmlBlocks.ts';
+import { BLOCKS, type BlockType, dequantise } from '../../src/formats/ggmlBlocks.ts';
 import { openSafetensors, readFloats, readTensor } from '../../src/formats/safetensors.ts';
 import { readJson, withFixtures } from './fixtureFolder.ts';
 

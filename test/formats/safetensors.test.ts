@@ -21,7 +21,12 @@ const WIDTH = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8 } as const;
 
 const entries = fc.uniqueArray(
   fc
-    .record({ name: fc.string({ minLength: 1, maxLength: 12, unit: 'grapheme' }), dtype: fc.constantFrom('F32', 'F16', 'BF16', 'I32', 'I64'), shape: fc.array(fc.nat(4), { maxLength: 4 }), seed: fc.nat(255) })
+    .record({
+      name: fc.string({ minLength: 1, maxLength: 12, unit: 'grapheme' }),
+      dtype: fc.constantFrom('F32', 'F16', 'BF16', 'I32', 'I64'),
+      shape: fc.array(fc.nat(4), { maxLength: 4 }),
+      seed: fc.nat(255),
+    })
     .map(({ name, dtype, shape, seed }): SafetensorsEntry => {
       const size = shape.reduce((a, b) => a * b, 1) * WIDTH[dtype];
       return { name, dtype, shape, data: Uint8Array.from({ length: size }, (_, i) => (i * 31 + seed) & 255) };

@@ -1,12 +1,13 @@
 /** @file tokenizer.json: what is refused before the library sees it, and the small things around it. */
 
-import { buildTokenizer } from '../../src/formats/tokenizer.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
+import { buildTokenizer } from '../../src/formats/tokenizer.ts';
 import { messageOf } from './fixtureFolder.ts';
 
 const model: JsonObject = { type: 'BPE', vocab: { a: 0, b: 1, ab: 2, '½': 3 }, merges: ['a b'] };
 const json: JsonObject = { model, added_tokens: [{ id: 4, content: '</s>', special: true }], decoder: { type: 'Fuse' } };
-const build = (change: JsonObject = {}, config: JsonObject = { eos_token: { content: '</s>' } }) => buildTokenizer('tokenizer.json', { json: { ...json, ...change }, config });
+const build = (change: JsonObject = {}, config: JsonObject = { eos_token: { content: '</s>' } }) =>
+  buildTokenizer('tokenizer.json', { json: { ...json, ...change }, config });
 
 it('encodes, decodes and knows its special tokens', () => {
   const tokenizer = build();
@@ -46,7 +47,8 @@ it.each<[JsonObject, string]>([
 });
 
 it('renders conversations, with blocks trimmed', () => {
-  const chat_template = '{% for m in messages %}\n  {% if m.role == "user" %}\nU:{{ m.content }}\n  {% endif %}\n{% endfor %}\n{{ eos_token }}{% if add_generation_prompt %}A:{% endif %}';
+  const chat_template =
+    '{% for m in messages %}\n  {% if m.role == "user" %}\nU:{{ m.content }}\n  {% endif %}\n{% endfor %}\n{{ eos_token }}{% if add_generation_prompt %}A:{% endif %}';
   const messages = [{ role: 'user', content: 'hi' }];
   const tokenizer = build({}, { eos_token: '</s>', chat_template });
   expect(tokenizer.renderChat(messages)).toBe('U:hi\n</s>');

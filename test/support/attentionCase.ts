@@ -19,8 +19,7 @@ export interface AttentionCase {
 
 /** Dimension words of the specs below: B, T, S, then the position. */
 export const attentionDims = (c: AttentionCase): Record<string, number> => ({ B: c.batch, T: c.queries, S: c.keys });
-export const attentionParams = (c: AttentionCase): Uint32Array =>
-  Uint32Array.from([c.batch, c.queries, c.keys, c.position ?? 0]);
+export const attentionParams = (c: AttentionCase): Uint32Array => Uint32Array.from([c.batch, c.queries, c.keys, c.position ?? 0]);
 
 /** The spec of a case, its sizes run-time symbols unless `fixed`. */
 export function attentionSpec(c: AttentionCase, fixed = false): AttentionSpec {

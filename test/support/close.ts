@@ -13,8 +13,5 @@ export function expectClose(got: ArrayLike<number>, wanted: ArrayLike<number>, t
       worst = i;
     }
   }
-  if (worst >= 0)
-    throw new Error(
-      `${what}: [${worst}] is ${got[worst]}, expected ${wanted[worst]} (relative error ${error}, allowed ${tolerance})`,
-    );
+  if (worst >= 0) throw new Error(`${what}: [${worst}] is ${got[worst]}, expected ${wanted[worst]} (relative error ${error}, allowed ${tolerance})`);
 }

@@ -11,7 +11,5 @@ export function interpretRun(kernel: Kernel, run: KernelRun, subgroupSize = 4): 
   checkKernel(kernel, { ...DEFAULT_LIMITS, maxStorageBuffers: 10 });
   const buffers = Object.fromEntries(Object.entries(run.buffers).map(([name, data]) => [name, data.slice()]));
   interpret(kernel, { ...run, buffers, subgroupSize });
-  return Object.fromEntries(
-    kernel.buffers.filter(({ access }) => access === 'read_write').map(({ name }) => [name, buffers[name] as Data]),
-  );
+  return Object.fromEntries(kernel.buffers.filter(({ access }) => access === 'read_write').map(({ name }) => [name, buffers[name] as Data]));
 }

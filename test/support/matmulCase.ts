@@ -1,7 +1,7 @@
 /** @file Plain matmul specs over f32 buffers `a`, `b`, `out` in any layout, and their reference in f64. */
 
-import { add, component, div, mul, param, rem, u32 } from '../../src/codegen/kernel/expr.ts';
 import type { KernelBuilder } from '../../src/codegen/kernel/builder.ts';
+import { add, component, div, mul, param, rem, u32 } from '../../src/codegen/kernel/expr.ts';
 import type { Expr } from '../../src/codegen/kernel/ir.ts';
 import type { MatmulPort, MatmulSpec } from '../../src/codegen/kernel/matmul.ts';
 import { type Size, sizeExpr, staticSize } from '../../src/codegen/kernel/size.ts';
@@ -28,10 +28,7 @@ function port(b: KernelBuilder, name: string, rows: Size, cols: Size, rowIs: 'k'
 }
 
 /** N: row-major as written (a is [m, k], b is [k, n]); T: transposed. Sizes may be the symbols B, M, N, K. */
-export function matmulSpec(
-  layout: Layout,
-  sizes: { batch: number | string; m: number | string; n: number | string; k: number | string },
-): MatmulSpec {
+export function matmulSpec(layout: Layout, sizes: { batch: number | string; m: number | string; n: number | string; k: number | string }): MatmulSpec {
   const size = (of: number | string): Size => ({ of: [of] });
   const [batch, m, n, k] = [size(sizes.batch), size(sizes.m), size(sizes.n), size(sizes.k)];
   return {
@@ -59,12 +56,7 @@ export function matmulSpec(
 }
 
 /** out[batch, m, n] in f64. */
-export function matmulReference(
-  layout: Layout,
-  a: Float32Array,
-  b: Float32Array,
-  [batch, m, n, k]: readonly [number, number, number, number],
-): Float64Array {
+export function matmulReference(layout: Layout, a: Float32Array, b: Float32Array, [batch, m, n, k]: readonly [number, number, number, number]): Float64Array {
   const out = new Float64Array(batch * m * n);
   for (let z = 0; z < batch; z++) {
     for (let i = 0; i < m; i++) {
@@ -83,10 +75,7 @@ export function matmulReference(
 }
 
 /** Inputs in [-0.5, 0.5) by a counter-based generator. */
-export function matmulData(
-  [batch, m, n, k]: readonly [number, number, number, number],
-  seed = 1,
-): { a: Float32Array; b: Float32Array; out: Float32Array } {
+export function matmulData([batch, m, n, k]: readonly [number, number, number, number], seed = 1): { a: Float32Array; b: Float32Array; out: Float32Array } {
   let state = seed >>> 0;
   const floats = (length: number): Float32Array =>
     Float32Array.from({ length }, () => {

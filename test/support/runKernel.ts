@@ -111,11 +111,7 @@ export async function prepareKernel(device: GPUDevice, kernel: Kernel, run: Kern
       return best;
     },
     read: async () =>
-      Object.fromEntries(
-        await Promise.all(
-          buffers.map(async ({ name, buffer, data }) => [name, await readBack(device, buffer, data)] as const),
-        ),
-      ),
+      Object.fromEntries(await Promise.all(buffers.map(async ({ name, buffer, data }) => [name, await readBack(device, buffer, data)] as const))),
     destroy() {
       for (const { buffer } of buffers) buffer.destroy();
       params.destroy();
@@ -141,7 +137,5 @@ export async function runKernel(device: GPUDevice, kernel: Kernel, run: KernelRu
   await prepared.dispatch();
   const all = await prepared.read();
   prepared.destroy();
-  return Object.fromEntries(
-    kernel.buffers.filter(({ access }) => access === 'read_write').map(({ name }) => [name, all[name] as Data]),
-  );
+  return Object.fromEntries(kernel.buffers.filter(({ access }) => access === 'read_write').map(({ name }) => [name, all[name] as Data]));
 }

@@ -1,5 +1,6 @@
 /** @file Streaming attention, backward (FlashAttention-2): delta, then dQ, then dK and dV from the saved log-sum-exp. No atomics. */
 
+import { invariant } from '../../errors.ts';
 import {
   addScaled,
   attentionFrame,
@@ -21,11 +22,10 @@ import {
   storeRow,
   visible,
 } from './attentionFrame.ts';
-import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import { subgroupKeyGradient, subgroupQueryGradient } from './attentionSubgroup.ts';
+import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import { add, builtin, call, div, f32, ge, lt, min, mul, rem, select, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
-import { invariant } from '../../errors.ts';
 import { sizeExpr } from './size.ts';
 
 /** Buffers: dout [B,T,H,D], out [B,T,H,D], lse [B,H,T], stats [B,H,T,2]: (lse, delta) with delta = Σ over D of dout · out. One invocation a row. */
@@ -116,12 +116,7 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
     const k = loadRow(frame, 'k', from.k, start);
     const v = loadRow(frame, 'v', from.v, start);
     for (const row of rows) {
-      const sees = visible(
-        frame,
-        row.at,
-        key,
-        row.segment === null || segK === null ? null : { q: row.segment, k: segK },
-      );
+      const sees = visible(frame, row.at, key, row.segment === null || segK === null ? null : { q: row.segment, k: segK });
       addScaled(row.sums, k, pairGradient(frame, { ...row, k, v, sees }).ds);
     }
   });
@@ -184,12 +179,7 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
       const q = loadRow(frame, 'q', from.q, start);
       const dout = loadRow(frame, 'dout', from.dout, start);
       for (const row of rows) {
-        const sees = visible(
-          frame,
-          at,
-          row.inside,
-          row.segment === null || segQ === null ? null : { q: segQ, k: row.segment },
-        );
+        const sees = visible(frame, at, row.inside, row.segment === null || segQ === null ? null : { q: segQ, k: row.segment });
         const { p, ds } = pairGradient(frame, { q, k: row.k, v: row.v, dout, lse, delta, sees });
         addScaled(row.dv, dout, p);
         addScaled(row.dk, q, ds);

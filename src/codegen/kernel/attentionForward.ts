@@ -7,8 +7,8 @@ import {
   type Frame,
   forwardInputs,
   keyRange,
-  loadRow,
   LOWEST,
+  loadRow,
   rowDot,
   rowStart,
   rowSums,
@@ -19,8 +19,8 @@ import {
   storeRow,
   visible,
 } from './attentionFrame.ts';
-import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import { subgroupForward } from './attentionSubgroup.ts';
+import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import type { ArrayRef, Variable } from './builder.ts';
 import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, splat, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
@@ -77,12 +77,7 @@ export function attentionForward(spec: AttentionSpec, schedule: AttentionSchedul
     const segK = seg === null ? null : b.let('seg_k', seg.k.load(add(mul(batch, keys), key)));
     const keyRow = loadRow(frame, 'k', k, start);
     const weights = rows.map((row) => {
-      const seen = visible(
-        frame,
-        row.at,
-        key,
-        row.segment === null || segK === null ? null : { q: row.segment, k: segK },
-      );
+      const seen = visible(frame, row.at, key, row.segment === null || segK === null ? null : { q: row.segment, k: segK });
       const sees = seen === null || inside === null ? (seen ?? inside) : b.let('sees', and(inside, seen));
       return weight(frame, row, capped(frame, rowDot(frame, 'score', row.query, keyRow)), sees);
     });
@@ -104,8 +99,7 @@ export function attentionForward(spec: AttentionSpec, schedule: AttentionSchedul
           inverse,
         ),
       );
-      const store = (): void =>
-        lse.store(scalarIndex(frame, head, row.index), select(f32(0), add(row.top.get, call('log', row.sum.get)), any));
+      const store = (): void => lse.store(scalarIndex(frame, head, row.index), select(f32(0), add(row.top.get, call('log', row.sum.get)), any));
       if (schedule.dimLanes === 1) store();
       else b.if(eq(lane.dim, u32(0)), store);
     });

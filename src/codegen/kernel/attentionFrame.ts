@@ -3,28 +3,7 @@
 import { invariant } from '../../errors.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import { type BufferRef, type KernelBuilder, kernelBuilder, type Variable } from './builder.ts';
-import {
-  add,
-  and,
-  bin,
-  builtin,
-  call,
-  component,
-  div,
-  eq,
-  f32,
-  le,
-  lt,
-  max,
-  min,
-  mul,
-  param,
-  rem,
-  splat,
-  sub,
-  u32,
-  vec,
-} from './expr.ts';
+import { add, and, bin, builtin, call, component, div, eq, f32, le, lt, max, min, mul, param, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr, KType } from './ir.ts';
 import { sizeExpr } from './size.ts';
 
@@ -50,8 +29,7 @@ export function attentionFrame(name: string, spec: AttentionSpec, schedule: Atte
   const chunks = Math.ceil(spec.headDim / 4);
   invariant(spec.heads % spec.kvHeads === 0, 'attention heads are a multiple of key heads');
   invariant(dimLanes === 1 || (spec.headDim % 4 === 0 && chunks % dimLanes === 0), 'lanes divide the head dimension');
-  const uses =
-    schedule.kind === 'subgroup' ? { subgroups: true, subgroupSize: lanes } : dimLanes > 1 ? { subgroups: true } : {};
+  const uses = schedule.kind === 'subgroup' ? { subgroups: true, subgroupSize: lanes } : dimLanes > 1 ? { subgroups: true } : {};
   const b = kernelBuilder(name, [dimLanes * splits * lanes, 1, 1], uses);
   const local = builtin('localX');
   return {
@@ -180,23 +158,14 @@ function segmentBuffers({ b, spec }: Frame): Inputs['seg'] {
 
 /** Declares q, k, v (then segQ, and segK where they are not the same). */
 export function forwardInputs(frame: Frame): Inputs {
-  const [q, k, v] = ['q', 'k', 'v'].map((name) => frame.b.buffer(name, rowType(frame.spec), 'read')) as [
-    BufferRef,
-    BufferRef,
-    BufferRef,
-  ];
+  const [q, k, v] = ['q', 'k', 'v'].map((name) => frame.b.buffer(name, rowType(frame.spec), 'read')) as [BufferRef, BufferRef, BufferRef];
   return { q, k, v, seg: segmentBuffers(frame) };
 }
 
 /** Declares q, k, v, dout, stats (then segQ, segK). `stats` holds (lse, delta) of each query, so that dK and dV bind eight buffers. */
 export function gradientInputs(frame: Frame): GradientInputs {
   const { b, spec } = frame;
-  const [q, k, v, dout] = ['q', 'k', 'v', 'dout'].map((name) => b.buffer(name, rowType(spec), 'read')) as [
-    BufferRef,
-    BufferRef,
-    BufferRef,
-    BufferRef,
-  ];
+  const [q, k, v, dout] = ['q', 'k', 'v', 'dout'].map((name) => b.buffer(name, rowType(spec), 'read')) as [BufferRef, BufferRef, BufferRef, BufferRef];
   const stats = b.buffer('stats', 'f32', 'read');
   return {
     q,
@@ -225,8 +194,7 @@ export function visible(frame: Frame, at: Expr, key: Expr, segments: { q: Expr; 
   const conditions: Expr[] = [];
   if (causal) conditions.push(le(key, at));
   if (window !== null) conditions.push(lt(at, add(key, u32(window))));
-  if (segments !== null)
-    conditions.push(eq(segments.q, segments.k), bin('!=', segments.q, { kind: 'const', type: 'i32', value: 0 }));
+  if (segments !== null) conditions.push(eq(segments.q, segments.k), bin('!=', segments.q, { kind: 'const', type: 'i32', value: 0 }));
   const all = conditions.reduce<Expr | null>((left, right) => (left === null ? right : and(left, right)), null);
   return all === null ? null : frame.b.let('sees', all);
 }
@@ -234,10 +202,7 @@ export function visible(frame: Frame, at: Expr, key: Expr, segments: { q: Expr; 
 /** [first, end) of the keys that queries first … last (unshifted) can see, segments aside. */
 export function keyRange(frame: Frame, first: Expr, last: Expr): [Expr, Expr] {
   const { b, spec, keys } = frame;
-  const from =
-    spec.window === null
-      ? u32(0)
-      : b.let('first_key', sub(max(add(shifted(frame, first), u32(1)), u32(spec.window)), u32(spec.window)));
+  const from = spec.window === null ? u32(0) : b.let('first_key', sub(max(add(shifted(frame, first), u32(1)), u32(spec.window)), u32(spec.window)));
   const to = spec.causal ? b.let('end_key', min(keys, add(shifted(frame, last), u32(1)))) : keys;
   return [from, to];
 }

@@ -27,13 +27,9 @@ export function attentionSchedule(
     const held = device.kind === 'lavapipe' ? 8 : 16;
     return { kind: 'subgroup', lanes, rows: power(Math.min(4, held / perLane, sizes.rows)), splits: 1, dimLanes: 1 };
   }
-  const dimLanes =
-    software || !device.subgroups || sizes.headDim % 4 !== 0
-      ? 1
-      : ([4, 2, 1].find((count) => chunks % count === 0) ?? 1);
+  const dimLanes = software || !device.subgroups || sizes.headDim % 4 !== 0 ? 1 : ([4, 2, 1].find((count) => chunks % count === 0) ?? 1);
   const wide = software ? 8 : 64 / dimLanes;
-  if (!software && kernel === 'forward' && sizes.rows * 4 <= wide)
-    return decode(device, sizes.others, chunks, dimLanes);
+  if (!software && kernel === 'forward' && sizes.rows * 4 <= wide) return decode(device, sizes.others, chunks, dimLanes);
   const perRow = (HELD[kernel] * chunks) / dimLanes;
   const rows = software ? 1 : Math.min(4, 32 / perRow, sizes.rows / wide);
   return { kind: 'rows', lanes: wide, rows: power(rows), splits: 1, dimLanes };
@@ -49,8 +45,6 @@ function power(value: number): number {
 /** Few queries: lanes go along the keys, as many as workgroup memory can merge. */
 function decode(device: DeviceTraits, keys: number, chunks: number, dimLanes: number): AttentionSchedule {
   const bytesPerSplit = dimLanes * 8 + chunks * 16;
-  const splits = power(
-    Math.min(32, keys, device.maxWorkgroupStorage / bytesPerSplit, device.maxInvocations / dimLanes),
-  );
+  const splits = power(Math.min(32, keys, device.maxWorkgroupStorage / bytesPerSplit, device.maxInvocations / dimLanes));
   return { kind: 'rows', lanes: 1, rows: 1, splits, dimLanes };
 }

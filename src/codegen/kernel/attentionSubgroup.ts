@@ -44,8 +44,7 @@ interface Sums {
   readonly of: readonly (readonly (readonly Variable[])[])[];
 }
 
-const mulUnit = (value: Expr, by: Expr): Expr =>
-  value.type === 'f32' ? mul(value, by) : mul(value, splat('vec4f', by));
+const mulUnit = (value: Expr, by: Expr): Expr => (value.type === 'f32' ? mul(value, by) : mul(value, splat('vec4f', by)));
 
 /** Units (vec4 or f32) of a row, and how many of them each lane sums up. */
 function units({ spec, schedule }: Frame): { type: 'vec4f' | 'f32'; count: number; perLane: number } {
@@ -62,9 +61,7 @@ function declareSums(frame: Frame, weights: number): Sums {
   const zero = type === 'f32' ? f32(0) : splat('vec4f', f32(0));
   return {
     of: Array.from({ length: frame.schedule.rows }, (_, r) =>
-      Array.from({ length: weights }, (_w, w) =>
-        Array.from({ length: perLane }, (_u, u) => frame.b.var(`sum_${r}_${w}_${u}`, type, zero)),
-      ),
+      Array.from({ length: weights }, (_w, w) => Array.from({ length: perLane }, (_u, u) => frame.b.var(`sum_${r}_${w}_${u}`, type, zero))),
     ),
   };
 }
@@ -92,22 +89,14 @@ function walk(
   b.for('step', from, to, u32(schedule.lanes), (step) => {
     const own = b.let('own', add(step, builtin('subgroupInvocation')));
     const last = b.let('last', sub(to, u32(1)));
-    const ownStart = rowStart(
-      frame,
-      'own_start',
-      w.length.walked,
-      w.heads.walked,
-      b.let('own_in', min(own, last)),
-      w.head.walked,
-    );
+    const ownStart = rowStart(frame, 'own_start', w.length.walked, w.heads.walked, b.let('own_in', min(own, last)), w.head.walked);
     const dots = rows.map(() => w.dots.map(() => b.var('dot', 'f32', f32(0))));
     b.for('d', u32(0), hiddenBound(count), u32(1), (d) => {
       const walked = w.dots.map(([, tensor]) => b.let('walked', tensor.load(add(ownStart, d))));
       starts.forEach((start, r) => {
         w.dots.forEach(([tensor], i) => {
           const [left, right, sum] = [tensor.load(add(start, d)), walked[i], dots[r]?.[i]];
-          if (right !== undefined && sum !== undefined)
-            sum.set(add(sum.get, type === 'f32' ? mul(left, right) : call('dot', left, right)));
+          if (right !== undefined && sum !== undefined) sum.set(add(sum.get, type === 'f32' ? mul(left, right) : call('dot', left, right)));
         });
       });
     });
@@ -190,18 +179,9 @@ export function subgroupForward(spec: AttentionSpec, schedule: AttentionSchedule
   };
   const [from, to] = keyRange(frame, rows.first, rows.last);
   walk(frame, w, rows.inside, sums, from, to, (own, inside, dots) => {
-    const segK =
-      seg === null
-        ? null
-        : b.let('seg_k', seg.k.load(add(mul(batch, keys), b.let('key_in', min(own, sub(to, u32(1)))))));
+    const segK = seg === null ? null : b.let('seg_k', seg.k.load(add(mul(batch, keys), b.let('key_in', min(own, sub(to, u32(1)))))));
     return state.map((row, r) => {
-      const seen = sees(
-        frame,
-        row.at,
-        own,
-        row.segment === null || segK === null ? null : { q: row.segment, k: segK },
-        inside,
-      );
+      const seen = sees(frame, row.at, own, row.segment === null || segK === null ? null : { q: row.segment, k: segK }, inside);
       const score = b.let('score', capped(frame, b.let('scaled', mul(dots[r]?.[0] ?? f32(0), f32(spec.scale)))));
       const top = b.let('new_top', max(row.top.get, call('subgroupMax', select(f32(LOWEST), score, seen))));
       const shrink = b.let('shrink', call('exp', sub(row.top.get, top)));
@@ -241,12 +221,7 @@ function pairWeights(frame: Frame, dot: Expr, dp: Expr, lse: Expr, delta: Expr, 
   return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
 }
 
-function loadScalars(
-  frame: Frame,
-  from: GradientInputs,
-  head: Expr,
-  query: Expr,
-): { lse: Expr; delta: Expr; segment: Expr | null } {
+function loadScalars(frame: Frame, from: GradientInputs, head: Expr, query: Expr): { lse: Expr; delta: Expr; segment: Expr | null } {
   const { b, batch, queries } = frame;
   return {
     lse: b.let('lse_q', from.lse(scalarIndex(frame, head, query))),
@@ -282,13 +257,7 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
     const key = b.let('key_in', min(own, sub(end, u32(1))));
     const segK = from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), key)));
     return state.map((row, r) => {
-      const seen = sees(
-        frame,
-        row.at,
-        own,
-        row.segment === null || segK === null ? null : { q: row.segment, k: segK },
-        inside,
-      );
+      const seen = sees(frame, row.at, own, row.segment === null || segK === null ? null : { q: row.segment, k: segK }, inside);
       return [pairWeights(frame, dots[r]?.[0] ?? f32(0), dots[r]?.[1] ?? f32(0), row.lse, row.delta, seen).ds];
     });
   });
@@ -313,9 +282,7 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
   const kvHead = builtin('workgroupY');
   const rows = tileRows(frame, keys);
   const sums = declareSums(frame, 2);
-  const segK = rows.inside.map((row) =>
-    from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), row))),
-  );
+  const segK = rows.inside.map((row) => (from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), row)))));
   const [first, end] = queryRange(frame, rows.first, rows.last);
   const group = spec.heads / spec.kvHeads;
   const firstHead = b.let('first_head', mul(kvHead, u32(group)));
@@ -336,21 +303,8 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
       const at = b.let('at', shifted(frame, query));
       return rows.inside.map((key, r) => {
         const segment = segK[r] ?? null;
-        const seen = sees(
-          frame,
-          at,
-          key,
-          scalars.segment === null || segment === null ? null : { q: scalars.segment, k: segment },
-          inside,
-        );
-        const { p, ds } = pairWeights(
-          frame,
-          dots[r]?.[0] ?? f32(0),
-          dots[r]?.[1] ?? f32(0),
-          scalars.lse,
-          scalars.delta,
-          seen,
-        );
+        const seen = sees(frame, at, key, scalars.segment === null || segment === null ? null : { q: scalars.segment, k: segment }, inside);
+        const { p, ds } = pairWeights(frame, dots[r]?.[0] ?? f32(0), dots[r]?.[1] ?? f32(0), scalars.lse, scalars.delta, seen);
         return [ds, p];
       });
     });

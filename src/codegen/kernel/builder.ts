@@ -40,18 +40,18 @@ export interface KernelBuilder {
 export const ONE_GROUP: GridAxis = { of: [1], per: 1 };
 
 /** Starts a kernel; `finish` ends it. Names given to `buffer`, `let`, … are made unique by a number. */
-export function kernelBuilder(
-  name: string,
-  workgroup: readonly [number, number, number],
-  uses: Kernel['uses'] = {},
-): KernelBuilder {
+export function kernelBuilder(name: string, workgroup: readonly [number, number, number], uses: Kernel['uses'] = {}): KernelBuilder {
   const buffers: BufferDecl[] = [];
   const shared: SharedDecl[] = [];
   const taken = new Set<string>(RESERVED_NAMES);
   let body: Stmt[] = [];
 
   const unique = (wanted: string): string => {
-    const base = wanted.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=[0-9])/, 'v').replace(/^_+/, '') || 'v';
+    const base =
+      wanted
+        .replace(/[^A-Za-z0-9_]/g, '_')
+        .replace(/^(?=[0-9])/, 'v')
+        .replace(/^_+/, '') || 'v';
     let candidate = base;
     for (let i = 1; taken.has(candidate); i++) candidate = `${base}_${i}`;
     taken.add(candidate);

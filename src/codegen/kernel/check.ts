@@ -1,7 +1,7 @@
 /** @file Checks a kernel before it is printed: names, types, features, limits, and barriers as far as one can see. */
 
 import { typeProblem } from './checkTypes.ts';
-import { bytesOf, type Expr, type Kernel, type KType, PARAM_WORDS, scalarOf, type Stmt } from './ir.ts';
+import { bytesOf, type Expr, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from './ir.ts';
 import { RESERVED_NAMES } from './reserved.ts';
 import { exprsOf, operandsOf } from './walk.ts';
 
@@ -25,10 +25,7 @@ export const DEFAULT_LIMITS: KernelLimits = {
 /** Throws an error that lists everything wrong with the kernel. */
 export function checkKernel(kernel: Kernel, limits: KernelLimits = DEFAULT_LIMITS): void {
   const problems = kernelProblems(kernel, limits);
-  if (problems.length > 0)
-    throw new Error(
-      `internal: kernel ${kernel.name}: ${problems.join('; ')} (this is a defect in Ebb; please report it)`,
-    );
+  if (problems.length > 0) throw new Error(`internal: kernel ${kernel.name}: ${problems.join('; ')} (this is a defect in Ebb; please report it)`);
 }
 
 interface Name {
@@ -79,12 +76,10 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
       case 'builtin':
         return expr.name.startsWith('local') || expr.name === 'subgroupInvocation';
       case 'param':
-        if (expr.index < 0 || expr.index >= PARAM_WORDS)
-          report(`parameter word ${expr.index} is outside the ${PARAM_WORDS} there are`);
+        if (expr.index < 0 || expr.index >= PARAM_WORDS) report(`parameter word ${expr.index} is outside the ${PARAM_WORDS} there are`);
         return false;
       case 'call':
-        if (expr.fn.startsWith('subgroup') && !kernel.uses.subgroups)
-          report(`${expr.fn} is used but subgroups are not declared in \`uses\``);
+        if (expr.fn.startsWith('subgroup') && !kernel.uses.subgroups) report(`${expr.fn} is used but subgroups are not declared in \`uses\``);
         return varies;
       default:
         return varies;
@@ -116,8 +111,7 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
         declare(stmt.name, { kind: 'let', type: stmt.value.type, writable: false, varies });
         break;
       case 'var':
-        if (stmt.init !== undefined && stmt.init.type !== stmt.type)
-          report(`${stmt.name} is ${stmt.type}, initialised with ${stmt.init.type}`);
+        if (stmt.init !== undefined && stmt.init.type !== stmt.type) report(`${stmt.name} is ${stmt.type}, initialised with ${stmt.init.type}`);
         declare(stmt.name, { kind: 'var', type: stmt.type, writable: true, varies });
         break;
       case 'array':
@@ -141,8 +135,7 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
         break;
       case 'for': {
         const types = new Set([stmt.from.type, stmt.to.type, stmt.step.type]);
-        if (types.size > 1 || !['u32', 'i32'].includes(stmt.from.type))
-          report(`loop ${stmt.name} counts over ${[...types].join(', ')}`);
+        if (types.size > 1 || !['u32', 'i32'].includes(stmt.from.type)) report(`loop ${stmt.name} counts over ${[...types].join(', ')}`);
         scopes.push(new Map());
         declare(stmt.name, { kind: 'loop', type: stmt.from.type, writable: false, varies });
         block(stmt.body, divergent || varies);
@@ -172,17 +165,14 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
 function limitProblems(kernel: Kernel, limits: KernelLimits): string[] {
   const problems: string[] = [];
   const invocations = kernel.workgroup.reduce((product, size) => product * size, 1);
-  if (kernel.workgroup.some((size) => !Number.isInteger(size) || size < 1))
-    problems.push(`the workgroup ${kernel.workgroup.join(' × ')} is no shape`);
-  if (invocations > limits.maxInvocations)
-    problems.push(`${invocations} invocations a workgroup, the device allows ${limits.maxInvocations}`);
+  if (kernel.workgroup.some((size) => !Number.isInteger(size) || size < 1)) problems.push(`the workgroup ${kernel.workgroup.join(' × ')} is no shape`);
+  if (invocations > limits.maxInvocations) problems.push(`${invocations} invocations a workgroup, the device allows ${limits.maxInvocations}`);
   kernel.workgroup.forEach((size, axis) => {
     const most = limits.maxWorkgroupSize[axis] ?? 1;
     if (size > most) problems.push(`workgroup size ${size} along ${'xyz'[axis]}, the device allows ${most}`);
   });
   const bytes = kernel.shared.reduce((sum, { type, length }) => sum + Math.ceil((bytesOf(type) * length) / 16) * 16, 0);
-  if (bytes > limits.maxWorkgroupStorage)
-    problems.push(`${bytes} bytes of workgroup memory, the device allows ${limits.maxWorkgroupStorage}`);
+  if (bytes > limits.maxWorkgroupStorage) problems.push(`${bytes} bytes of workgroup memory, the device allows ${limits.maxWorkgroupStorage}`);
   if (kernel.buffers.length > limits.maxStorageBuffers)
     problems.push(`${kernel.buffers.length} storage buffers, the device allows ${limits.maxStorageBuffers}`);
   return problems;

@@ -40,11 +40,7 @@ export function typeProblem(expr: Expr): string | null {
       return binProblem(expr.op, expr.a.type, expr.b.type, expr.type);
     case 'un': {
       const fits =
-        expr.op === '!'
-          ? expr.a.type === 'bool'
-          : expr.op === '~'
-            ? isInteger(expr.a.type)
-            : isFloat(expr.a.type) || scalarOf(expr.a.type) === 'i32';
+        expr.op === '!' ? expr.a.type === 'bool' : expr.op === '~' ? isInteger(expr.a.type) : isFloat(expr.a.type) || scalarOf(expr.a.type) === 'i32';
       return fits && expr.a.type === expr.type ? null : `${expr.op} of ${expr.a.type} gives ${expr.type}`;
     }
     case 'call':
@@ -58,17 +54,12 @@ export function typeProblem(expr: Expr): string | null {
       const width = expr.parts.reduce((sum, { type }) => sum + widthOf(type), 0);
       const scalars = expr.parts.every(({ type }) => scalarOf(type) === scalarOf(expr.type));
       const splat = expr.parts.length === 1 && width === 1;
-      return scalars && (splat || width === widthOf(expr.type))
-        ? null
-        : `${expr.type} made of ${expr.parts.map(({ type }) => type).join(', ')}`;
+      return scalars && (splat || width === widthOf(expr.type)) ? null : `${expr.type} made of ${expr.parts.map(({ type }) => type).join(', ')}`;
     }
     case 'component':
       if (!isVector(expr.of.type)) return `a component of ${expr.of.type}`;
-      if (expr.index.kind === 'const' && expr.index.value >= widthOf(expr.of.type))
-        return `component ${expr.index.value} of ${expr.of.type}`;
-      return expr.type === scalarOf(expr.of.type) && isInteger(expr.index.type)
-        ? null
-        : `a component of ${expr.of.type} read as ${expr.type}`;
+      if (expr.index.kind === 'const' && expr.index.value >= widthOf(expr.of.type)) return `component ${expr.index.value} of ${expr.of.type}`;
+      return expr.type === scalarOf(expr.of.type) && isInteger(expr.index.type) ? null : `a component of ${expr.of.type} read as ${expr.type}`;
     case 'load':
     case 'element':
       return expr.index.type === 'u32' || expr.index.type === 'i32' ? null : `an index is ${expr.index.type}`;
@@ -80,10 +71,8 @@ export function typeProblem(expr: Expr): string | null {
 function binProblem(op: BinOp, a: KType, b: KType, type: KType): string | null {
   const wrong = `${a} ${op} ${b} gives ${type}`;
   if (LOGIC.has(op)) return a === 'bool' && b === 'bool' && type === 'bool' ? null : wrong;
-  if (EQUAL.has(op) || ORDER.has(op))
-    return a === b && !isVector(a) && type === 'bool' && (EQUAL.has(op) || a !== 'bool') ? null : wrong;
-  if (SHIFTS.has(op))
-    return isInteger(a) && scalarOf(b) === 'u32' && widthOf(a) === widthOf(b) && type === a ? null : wrong;
+  if (EQUAL.has(op) || ORDER.has(op)) return a === b && !isVector(a) && type === 'bool' && (EQUAL.has(op) || a !== 'bool') ? null : wrong;
+  if (SHIFTS.has(op)) return isInteger(a) && scalarOf(b) === 'u32' && widthOf(a) === widthOf(b) && type === a ? null : wrong;
   if (BITS.has(op)) return a === b && type === a && (isInteger(a) || a === 'bool') ? null : wrong;
   const same = a === b || (scalarOf(a) === scalarOf(b) && (!isVector(a) || !isVector(b)));
   return same && scalarOf(a) !== 'bool' && type === (isVector(a) ? a : b) ? null : wrong;
@@ -93,8 +82,7 @@ function callProblem(fn: Fn, from: readonly KType[], type: KType, args: readonly
   const wrong = `${fn}(${from.join(', ')}) gives ${type}`;
   const [first = type, second = type, third = type] = from;
   const rule = SAME_TYPE[fn];
-  if (rule !== undefined)
-    return from.length === rule.count && from.every((arg) => arg === type) && rule.of(type) ? null : wrong;
+  if (rule !== undefined) return from.length === rule.count && from.every((arg) => arg === type) && rule.of(type) ? null : wrong;
   const fits = ((): boolean => {
     switch (fn) {
       case 'dot':
@@ -112,14 +100,7 @@ function callProblem(fn: Fn, from: readonly KType[], type: KType, args: readonly
       case 'extractBits':
         return from.length === 3 && isInteger(first) && type === first && second === 'u32' && third === 'u32';
       case 'insertBits':
-        return (
-          from.length === 4 &&
-          isInteger(first) &&
-          type === first &&
-          second === first &&
-          third === 'u32' &&
-          from[3] === 'u32'
-        );
+        return from.length === 4 && isInteger(first) && type === first && second === first && third === 'u32' && from[3] === 'u32';
       case 'dot4I8Packed':
         return from.length === 2 && first === 'u32' && second === 'u32' && type === 'i32';
       case 'unpack4xI8':

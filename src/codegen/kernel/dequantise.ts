@@ -2,7 +2,7 @@
 
 import { blockOf, type DType } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
-import { add, bin, bitcast, component, convert, div, mul, rem, select, sub, typedCall, u32, vec, f32, i32, lt } from './expr.ts';
+import { add, bin, bitcast, component, convert, div, f32, i32, lt, mul, rem, select, sub, typedCall, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 
 const shr = (a: Expr, n: Expr | number): Expr => bin('>>', a, typeof n === 'number' ? u32(n) : n);
@@ -84,7 +84,10 @@ export function dequantised(b: KernelBuilder, buffer: BufferRef, dtype: DType, f
   };
   if (width === 1) return one(flat);
   if (dtype === 'bf16' || dtype === 'f16') return fourHalves(b, buffer, dtype, flat);
-  return vec('vec4f', [0, 1, 2, 3].map((i) => one(b.let('at', add(flat, u32(i))))));
+  return vec(
+    'vec4f',
+    [0, 1, 2, 3].map((i) => one(b.let('at', add(flat, u32(i))))),
+  );
 }
 
 function fourHalves(b: KernelBuilder, buffer: BufferRef, dtype: 'bf16' | 'f16', flat: Expr): Expr {

@@ -2,10 +2,33 @@
 
 import { opDef } from '../../ir/ops/index.ts';
 import { kernelSpelling } from '../../ir/ops/pointwise.ts';
-import { type Dim, type Op, sameShape, type Shape, type Value } from '../../ir/types.ts';
+import { type Dim, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
 import { dequantised } from './dequantise.ts';
-import { add, bin, bitcast, bool, call, component, constant, convert, div, f32, i32, lt, min, neg, not, param, rem, select, splat, sub, u32, vec } from './expr.ts';
+import {
+  add,
+  bin,
+  bitcast,
+  bool,
+  call,
+  component,
+  constant,
+  convert,
+  div,
+  f32,
+  i32,
+  lt,
+  min,
+  neg,
+  not,
+  param,
+  rem,
+  select,
+  splat,
+  sub,
+  u32,
+  vec,
+} from './expr.ts';
 import { axesIndex, flatIndex, type Index, type IndexScope } from './index.ts';
 import { type BinOp, type Expr, FIRST_SCALAR_WORD, type Fn, isVector, type KScalar } from './ir.ts';
 
@@ -57,7 +80,10 @@ export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, see
   switch (op.name) {
     case 'slice':
     case 'concat':
-      return (Number(op.attrs['axis']) !== shape.length - 1 || (Number(op.attrs['start'] ?? 0) % 4 === 0 && op.operands.every((o) => divisible(o.type.shape)))) && op.operands.every(along);
+      return (
+        (Number(op.attrs['axis']) !== shape.length - 1 || (Number(op.attrs['start'] ?? 0) % 4 === 0 && op.operands.every((o) => divisible(o.type.shape)))) &&
+        op.operands.every(along)
+      );
     case 'transpose':
       return (op.attrs['perm'] as readonly number[]).at(-1) === shape.length - 1 && op.operands.every(along);
     case 'gather':
@@ -81,7 +107,11 @@ function operandIndex(shape: Shape, index: Index, scope: IndexScope): Index {
   if (shape.length === 0) return flatIndex(shape, u32(0), scope);
   const skip = index.shape.length - shape.length;
   const axes = index.axes();
-  return axesIndex(shape, shape.map((dim, i) => (dim === 1 ? u32(0) : (axes[i + skip] ?? u32(0)))), scope);
+  return axesIndex(
+    shape,
+    shape.map((dim, i) => (dim === 1 ? u32(0) : (axes[i + skip] ?? u32(0)))),
+    scope,
+  );
 }
 
 export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr> = new Map()): Emitter {
@@ -152,7 +182,11 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
       case 'reshape': {
         const [x] = op.operands;
         if (!x) throw new Error('reshape has no operand');
-        return emit(x, derive(`${idOf(index)}=${x.type.shape.join()}`, () => flatIndex(x.type.shape, index.flat(), scope)), lastOf(x.type.shape) === 1 ? 1 : width);
+        return emit(
+          x,
+          derive(`${idOf(index)}=${x.type.shape.join()}`, () => flatIndex(x.type.shape, index.flat(), scope)),
+          lastOf(x.type.shape) === 1 ? 1 : width,
+        );
       }
       case 'broadcast':
         return wide(operand(op, 0, index, width), width);
@@ -161,7 +195,17 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
         const perm = op.attrs['perm'] as readonly number[];
         const axes = index.axes();
         if (!x) throw new Error('transpose has no operand');
-        return emit(x, derive(`${idOf(index)}t${perm.join()}`, () => axesIndex(x.type.shape, x.type.shape.map((_, i) => axes[perm.indexOf(i)] ?? u32(0)), scope)), width);
+        return emit(
+          x,
+          derive(`${idOf(index)}t${perm.join()}`, () =>
+            axesIndex(
+              x.type.shape,
+              x.type.shape.map((_, i) => axes[perm.indexOf(i)] ?? u32(0)),
+              scope,
+            ),
+          ),
+          width,
+        );
       }
       case 'slice':
         return moved(op, index, width, Number(op.attrs['axis']), (at) => add(at, u32(Number(op.attrs['start']))), 0);
@@ -200,7 +244,13 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     const x = op.operands[operandAt];
     if (!x) throw new Error(`${op.name} has no operand`);
     const key = `${idOf(index)}m${op.name}${operandAt}:${axis}:${JSON.stringify(op.attrs)}:${x.type.shape.join()}:${op.operands.map((o) => o.type.shape[axis]).join()}`;
-    const at = derive(key, () => axesIndex(x.type.shape, index.axes().map((a, i) => (i === axis ? scope.bind('m', move(a)) : a)), scope));
+    const at = derive(key, () =>
+      axesIndex(
+        x.type.shape,
+        index.axes().map((a, i) => (i === axis ? scope.bind('m', move(a)) : a)),
+        scope,
+      ),
+    );
     return emit(x, at, width);
   };
 
@@ -213,7 +263,11 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
       const from = start;
       const extent = Number(o.type.shape[axis]);
       start += extent;
-      return { end: start, value: (): Expr => moved(op, index, width, axis, (a) => min(sub(a, u32(from)), u32(extent - 1 - (width === 4 && axis === index.shape.length - 1 ? 3 : 0))), i) };
+      return {
+        end: start,
+        value: (): Expr =>
+          moved(op, index, width, axis, (a) => min(sub(a, u32(from)), u32(extent - 1 - (width === 4 && axis === index.shape.length - 1 ? 3 : 0))), i),
+      };
     });
     for (const part of parts.reverse()) {
       const value = part.value();
@@ -247,7 +301,10 @@ export function loadFrom(buffer: BufferRef, value: Value, flat: Expr, width: Wid
   const vector = isVector(buffer.decl.element);
   if (width === 4) {
     if (vector) return buffer.load(div(flat, u32(4)));
-    return vec('vec4f', [0, 1, 2, 3].map((i) => buffer.load(add(flat, u32(i)))));
+    return vec(
+      'vec4f',
+      [0, 1, 2, 3].map((i) => buffer.load(add(flat, u32(i)))),
+    );
   }
   const raw = vector ? component(buffer.load(div(flat, u32(4))), rem(flat, u32(4))) : buffer.load(flat);
   return value.type.dtype === 'bool' ? bin('!=', raw, u32(0)) : raw;

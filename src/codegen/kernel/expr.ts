@@ -71,15 +71,19 @@ export const min = (a: Expr, b: Expr): Expr => call('min', a, b);
 export const max = (a: Expr, b: Expr): Expr => call('max', a, b);
 export const select = (no: Expr, yes: Expr, cond: Expr): Expr => call('select', no, yes, cond);
 export const convert = (type: KType, value: Expr): Expr =>
-  value.type === type ? value : value.kind === 'const' && !isVector(type) && type !== 'bool'
-    ? { kind: 'const', type, value: value.value }
-    : { kind: 'call', type, fn: 'convert', args: [value] };
-export const bitcast = (type: KType, value: Expr): Expr =>
-  value.type === type ? value : { kind: 'call', type, fn: 'bitcast', args: [value] };
+  value.type === type
+    ? value
+    : value.kind === 'const' && !isVector(type) && type !== 'bool'
+      ? { kind: 'const', type, value: value.value }
+      : { kind: 'call', type, fn: 'convert', args: [value] };
+export const bitcast = (type: KType, value: Expr): Expr => (value.type === type ? value : { kind: 'call', type, fn: 'bitcast', args: [value] });
 export const typedCall = (type: KType, fn: Fn, ...args: readonly Expr[]): Expr => ({ kind: 'call', type, fn, args });
 
 export const vec = (type: KVector, parts: readonly Expr[]): Expr => ({ kind: 'vec', type, parts });
 export const splat = (type: KVector, value: Expr): Expr => ({ kind: 'vec', type, parts: [value] });
 export const component = (of: Expr, index: number | Expr): Expr => ({
-  kind: 'component', type: scalarOf(of.type) as KScalar, of, index: typeof index === 'number' ? u32(index) : index,
+  kind: 'component',
+  type: scalarOf(of.type) as KScalar,
+  of,
+  index: typeof index === 'number' ? u32(index) : index,
 });

@@ -28,8 +28,7 @@ type Step = { readonly plain: Run } | { readonly waits: (lane: Lane) => Generato
  */
 export function interpret(kernel: Kernel, input: InterpretInput): void {
   const { params = new Uint32Array(0), buffers, dims = {}, subgroupSize = 4 } = input;
-  for (const { name } of kernel.buffers)
-    invariant(buffers[name] !== undefined, `${kernel.name}: no data for buffer ${name}`);
+  for (const { name } of kernel.buffers) invariant(buffers[name] !== undefined, `${kernel.name}: no data for buffer ${name}`);
   const context = evaluator(kernel, params, buffers);
   const body = compileBlock(kernel.body, context);
   const [x, y, z] = kernel.grid.map((axis) => Math.ceil(sizeValue(axis, dims) / axis.per)) as [number, number, number];
@@ -87,10 +86,7 @@ function runGroup(name: string, lanes: readonly Lane[], body: Step, subgroupSize
       const args = new Map(
         group.map(({ thread, index }) => {
           const wait = thread.next.value as Wait;
-          invariant(
-            wait.at === first.at && 'args' in wait,
-            `${name}: invocations of a subgroup diverge at ${first.at.fn}`,
-          );
+          invariant(wait.at === first.at && 'args' in wait, `${name}: invocations of a subgroup diverge at ${first.at.fn}`);
           return [index, wait.args] as const;
         }),
       );
@@ -102,10 +98,7 @@ function runGroup(name: string, lanes: readonly Lane[], body: Step, subgroupSize
     }
     if (moved) continue;
     const barrier = (waiting[0]?.next.value as Wait | undefined)?.at;
-    invariant(
-      waiting.length === threads.length,
-      `${name}: some invocations ended before a barrier that others wait at`,
-    );
+    invariant(waiting.length === threads.length, `${name}: some invocations ended before a barrier that others wait at`);
     invariant(
       waiting.every(({ next }) => (next.value as Wait).at === barrier),
       `${name}: invocations wait at different barriers`,
@@ -120,8 +113,7 @@ function subgroupResult(name: string, fn: string, args: ReadonlyMap<number, read
     invariant(value !== undefined, `${name}: ${fn} reads lane ${from}, which is not active`);
     return value;
   };
-  const fold = (op: (a: number, b: number) => number): Value =>
-    [...args.values()].map(([value]) => value as number).reduce((a, b) => Math.fround(op(a, b)));
+  const fold = (op: (a: number, b: number) => number): Value => [...args.values()].map(([value]) => value as number).reduce((a, b) => Math.fround(op(a, b)));
   const second = args.get(lane)?.[1] as number;
   switch (fn) {
     case 'subgroupAdd':
@@ -221,11 +213,7 @@ function compileOwn(stmt: Stmt, context: Context): Step {
 }
 
 function compileFor(stmt: Stmt & { kind: 'for' }, context: Context): Step {
-  const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((expr) => context.compile(expr)) as [
-    Evaluate,
-    Evaluate,
-    Evaluate,
-  ];
+  const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((expr) => context.compile(expr)) as [Evaluate, Evaluate, Evaluate];
   const slot = context.slot(stmt.name);
   const body = compileBlock(stmt.body, context);
   const next = (lane: Lane): void => {
@@ -236,8 +224,7 @@ function compileFor(stmt: Stmt & { kind: 'for' }, context: Context): Step {
   if ('plain' in body) {
     return {
       plain(lane) {
-        for (lane.vars[slot] = from(lane); (lane.vars[slot] as number) < (to(lane) as number); next(lane))
-          if (!body.plain(lane)) return false;
+        for (lane.vars[slot] = from(lane); (lane.vars[slot] as number) < (to(lane) as number); next(lane)) if (!body.plain(lane)) return false;
         return true;
       },
     };

@@ -2,7 +2,7 @@
 
 import { invariant } from '../../errors.ts';
 import { applyBin, applyCall, convertTo } from './interpretOps.ts';
-import { type Builtin, type Expr, isVector, type Kernel, type KType, scalarOf, type Stmt, widthOf } from './ir.ts';
+import { type Builtin, type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from './ir.ts';
 
 /** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
 export type Value = number | readonly number[];
@@ -187,8 +187,7 @@ export function evaluator(kernel: Kernel, params: Uint32Array, buffers: Readonly
     compile,
     compileLeaf,
     slot,
-    newShared: (): Value[][] =>
-      kernel.shared.map(({ name, type }) => Array.from({ length: lengths.get(name) ?? 0 }, () => zeroOf(type))),
+    newShared: (): Value[][] => kernel.shared.map(({ name, type }) => Array.from({ length: lengths.get(name) ?? 0 }, () => zeroOf(type))),
   };
 }
 

@@ -117,13 +117,10 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
   const argument = scalarOf(from[0] ?? type);
   switch (fn) {
     case 'dot':
-      return ([a, b]) =>
-        (a as number[]).reduce((sum, x, i) => Math.fround(sum + Math.fround(x * ((b as number[])[i] as number))), 0);
+      return ([a, b]) => (a as number[]).reduce((sum, x, i) => Math.fround(sum + Math.fround(x * ((b as number[])[i] as number))), 0);
     case 'select':
       return ([no, yes, cond]) =>
-        typeof cond === 'number'
-          ? ((cond ? yes : no) as Value)
-          : lift([no as Value, yes as Value, cond as Value], (n, y, c) => (c ? y : n) as number);
+        typeof cond === 'number' ? ((cond ? yes : no) as Value) : lift([no as Value, yes as Value, cond as Value], (n, y, c) => (c ? y : n) as number);
     case 'convert':
       return ([value]) =>
         lift([value as Value], (x) => {
@@ -137,8 +134,7 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
     case 'pack2x16float':
       return ([pair]) => (toHalf((pair as number[])[0] ?? 0) | (toHalf((pair as number[])[1] ?? 0) << 16)) >>> 0;
     case 'extractBits':
-      return (args) =>
-        lift(args, (x, offset, count) => extract(argument, x as number, offset as number, count as number));
+      return (args) => lift(args, (x, offset, count) => extract(argument, x as number, offset as number, count as number));
     case 'insertBits':
       return (args) =>
         lift(args, (x, bits, offset, count) => {
@@ -148,11 +144,7 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
     case 'unpack4xI8':
       return ([word]) => [0, 8, 16, 24].map((shift) => ((word as number) << (24 - shift)) >> 24);
     case 'dot4I8Packed':
-      return ([a, b]) =>
-        [0, 8, 16, 24].reduce(
-          (sum, shift) => sum + (((a as number) << (24 - shift)) >> 24) * (((b as number) << (24 - shift)) >> 24),
-          0,
-        );
+      return ([a, b]) => [0, 8, 16, 24].reduce((sum, shift) => sum + (((a as number) << (24 - shift)) >> 24) * (((b as number) << (24 - shift)) >> 24), 0);
     default:
       throw new Error(`internal: the interpreter lacks ${fn}`);
   }

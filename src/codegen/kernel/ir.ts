@@ -5,21 +5,55 @@ export type KScalar = 'f32' | 'f16' | 'i32' | 'u32' | 'bool';
 export type KVector = 'vec2f' | 'vec4f' | 'vec4h' | 'vec2u' | 'vec4u' | 'vec4i';
 export type KType = KScalar | KVector;
 
-export type BinOp =
-  | '+' | '-' | '*' | '/' | '%' | '&' | '|' | '^' | '<<' | '>>'
-  | '==' | '!=' | '<' | '<=' | '>' | '>=' | '&&' | '||';
+export type BinOp = '+' | '-' | '*' | '/' | '%' | '&' | '|' | '^' | '<<' | '>>' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '&&' | '||';
 export type UnOp = '-' | '!' | '~';
 
 /** Functions WGSL has too; `bitcast` and `convert` go by the expression's own type. Subgroup functions need `uses.subgroups`. */
 export type Fn =
-  | 'exp' | 'log' | 'sqrt' | 'inverseSqrt' | 'tanh' | 'sin' | 'cos' | 'abs' | 'floor' | 'ceil' | 'round' | 'sign' | 'pow'
-  | 'min' | 'max' | 'clamp' | 'fma' | 'dot' | 'select' | 'bitcast' | 'convert' | 'unpack2x16float' | 'pack2x16float'
-  | 'extractBits' | 'insertBits' | 'dot4I8Packed' | 'unpack4xI8'
-  | 'subgroupAdd' | 'subgroupMax' | 'subgroupBroadcast' | 'subgroupShuffle' | 'subgroupShuffleXor';
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'inverseSqrt'
+  | 'tanh'
+  | 'sin'
+  | 'cos'
+  | 'abs'
+  | 'floor'
+  | 'ceil'
+  | 'round'
+  | 'sign'
+  | 'pow'
+  | 'min'
+  | 'max'
+  | 'clamp'
+  | 'fma'
+  | 'dot'
+  | 'select'
+  | 'bitcast'
+  | 'convert'
+  | 'unpack2x16float'
+  | 'pack2x16float'
+  | 'extractBits'
+  | 'insertBits'
+  | 'dot4I8Packed'
+  | 'unpack4xI8'
+  | 'subgroupAdd'
+  | 'subgroupMax'
+  | 'subgroupBroadcast'
+  | 'subgroupShuffle'
+  | 'subgroupShuffleXor';
 
 export type Builtin =
-  | 'localX' | 'localY' | 'localZ' | 'localIndex' | 'workgroupX' | 'workgroupY' | 'workgroupZ' | 'numWorkgroupsX'
-  | 'subgroupInvocation' | 'subgroupSize';
+  | 'localX'
+  | 'localY'
+  | 'localZ'
+  | 'localIndex'
+  | 'workgroupX'
+  | 'workgroupY'
+  | 'workgroupZ'
+  | 'numWorkgroupsX'
+  | 'subgroupInvocation'
+  | 'subgroupSize';
 
 /** `select(falseValue, trueValue, condition)` has WGSL's operand order. */
 export type Expr =

@@ -34,4 +34,3 @@ export function horizontal(kind: Combine, value: Expr): Expr {
   const part = (i: number): Expr => ({ kind: 'component', type: 'f32', of: value, index: u32(i) });
   return combine(kind, combine(kind, part(0), part(1)), combine(kind, part(2), part(3)));
 }
-

@@ -2,8 +2,8 @@
 
 import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
-import { bin, select, u32 } from './expr.ts';
 import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Width } from './emit.ts';
+import { bin, select, u32 } from './expr.ts';
 import type { Index } from './index.ts';
 import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
 import { lowerColumn } from './lowerColumn.ts';
@@ -114,7 +114,8 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
   const outputs = new Map<Value, BufferRef>();
   const values: Value[] = [];
   const replaced = new Set(group.inplace.values());
-  const vector = (v: Value): boolean => v.type.dtype === 'f32' && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0 && wantsVector(v);
+  const vector = (v: Value): boolean =>
+    v.type.dtype === 'f32' && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0 && wantsVector(v);
   for (const v of group.reads) {
     if (options.scalarWord.has(v)) continue;
     leaves.set(v, b.buffer(v.name, elementType(v, vector(v)), replaced.has(v) ? 'read_write' : 'read'));
@@ -168,4 +169,3 @@ export function gridOf(shape: Shape, per: number): GridAxis {
 export function groupWidth(group: Group, outputs: readonly Value[]): Width {
   return outputs.every((v) => vectorisable(v, group.producer) && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0) ? 4 : 1;
 }
-

@@ -5,7 +5,7 @@ import type { Shape } from '../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from './builder.ts';
 import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from './expr.ts';
 import { axesIndex, flatIndex, productExpr } from './index.ts';
-import { combine, type Combine } from './lanes.ts';
+import { type Combine, combine } from './lanes.ts';
 import { bindGroup, type Group, gridOf, type Lowered, type LowerOptions } from './lower.ts';
 
 export function lowerColumn(group: Group, options: LowerOptions): Lowered {
@@ -32,7 +32,11 @@ export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   b.for('r', builtin('localY'), depth, u32(shares), (r) => {
     const inner = emit.inner();
     const reducedAxes = flatIndex(reduced, r, inner.scope).axes();
-    const index = axesIndex(x.type.shape, x.type.shape.map((_, i) => (axes.includes(i) ? (reducedAxes[i] ?? u32(0)) : (outAxes[i] ?? u32(0)))), inner.scope);
+    const index = axesIndex(
+      x.type.shape,
+      x.type.shape.map((_, i) => (axes.includes(i) ? (reducedAxes[i] ?? u32(0)) : (outAxes[i] ?? u32(0)))),
+      inner.scope,
+    );
     acc.set(combine(kind, acc.get, inner.emit(x, index, 1)));
   });
   const partial = b.shared('partial', 'f32', columns * shares);

@@ -4,12 +4,12 @@
 import { opDef } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
 import type { Op, Shape, Value } from '../../ir/types.ts';
-import { kernelBuilder, type KernelBuilder, ONE_GROUP } from './builder.ts';
-import { add, builtin, eq, f32, lt, mul, splat, u32 } from './expr.ts';
+import { type KernelBuilder, kernelBuilder, ONE_GROUP } from './builder.ts';
 import { type Emitter, vectorisable, type Width } from './emit.ts';
+import { add, builtin, eq, f32, lt, mul, splat, u32 } from './expr.ts';
 import { flatIndex, productExpr } from './index.ts';
 import type { Expr } from './ir.ts';
-import { acrossLanes, combine, type Combine, horizontal } from './lanes.ts';
+import { acrossLanes, type Combine, combine, horizontal } from './lanes.ts';
 import { bindGroup, type Group, gridOf, groupWidth, type Lowered, type LowerOptions } from './lower.ts';
 import type { DeviceTraits } from './schedule.ts';
 
@@ -57,7 +57,11 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
   const rowOutputs = group.outputs.filter((v) => !isScalar(v));
   const operands = reductions.flatMap((op) => op.operands);
   const staticWidth = widthShape.every((d) => typeof d === 'number') ? widthShape.reduce<number>((p, d) => p * Number(d), 1) : 256;
-  const vector: Width = operands.every((v) => vectorisable(v, group.producer) && Number(v.type.shape.at(-1)) % 4 === 0) && (rowOutputs.length === 0 || groupWidth(group, rowOutputs) === 4) ? 4 : 1;
+  const vector: Width =
+    operands.every((v) => vectorisable(v, group.producer) && Number(v.type.shape.at(-1)) % 4 === 0) &&
+    (rowOutputs.length === 0 || groupWidth(group, rowOutputs) === 4)
+      ? 4
+      : 1;
   const { lanes, subgroup } = rowLanes(options.device, staticWidth / vector);
   const b = kernelBuilder(group.name, [lanes, 1, 1], subgroup ? { subgroups: true, subgroupSize: lanes } : {});
   const { emit, store, values } = bindGroup(b, group, options, () => vector === 4);
@@ -123,7 +127,16 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
 }
 
 /** Values of one number a row that depend on finished reductions only are computed once, outside of the loops. */
-function bindRowScalars(b: KernelBuilder, group: Group, emit: Emitter, isScalar: (v: Value) => boolean, level: ReadonlyMap<Op, number>, pass: number, row: Expr, full: boolean): void {
+function bindRowScalars(
+  b: KernelBuilder,
+  group: Group,
+  emit: Emitter,
+  isScalar: (v: Value) => boolean,
+  level: ReadonlyMap<Op, number>,
+  pass: number,
+  row: Expr,
+  full: boolean,
+): void {
   const ready = new Map<Value, boolean>();
   for (const op of group.ops) {
     const below = op.operands.every((v) => ready.get(v) ?? !group.producer.has(v));

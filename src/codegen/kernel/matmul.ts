@@ -1,7 +1,7 @@
 /** @file The matmul kernel: one entry point over the ways of cutting it that ./matmulTypes.ts describes. */
 
-import { kernelBuilder } from './builder.ts';
 import { invariant } from '../../errors.ts';
+import { kernelBuilder } from './builder.ts';
 import type { Kernel } from './ir.ts';
 import { registerBody } from './matmulRegister.ts';
 import { sharedBody } from './matmulShared.ts';
@@ -18,9 +18,7 @@ export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
   const { kind, lanes, rows, cols, kLanes } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
-  const workgroup: readonly [number, number, number] = schedule.kFirst
-    ? [kLanes, lanes[0], lanes[1]]
-    : [lanes[0], lanes[1], kLanes];
+  const workgroup: readonly [number, number, number] = schedule.kFirst ? [kLanes, lanes[0], lanes[1]] : [lanes[0], lanes[1], kLanes];
   const b = kernelBuilder(spec.name, workgroup, kind === 'subgroup' ? { subgroups: true, subgroupSize: lanes[0] } : {});
   const tile = tileContext(b, spec, schedule);
   if (kind === 'shared') sharedBody(b, tile);

@@ -1,7 +1,7 @@
 /** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
 
 import type { KernelBuilder } from './builder.ts';
-import { add, builtin, call, component, eq, mul, splat, sub, rem, u32 } from './expr.ts';
+import { add, builtin, call, component, eq, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
 import { type Accumulators, accumulators, clamped, type LoadMode, storeTile, type Tile } from './matmulTile.ts';
 import { dividesBy } from './size.ts';
@@ -23,8 +23,7 @@ export function registerBody(b: KernelBuilder, tile: Tile): void {
   const indices = { a: loadIndices(b, tile, 'a'), b: loadIndices(b, tile, 'b') };
   const sums = accumulators(b, rows, cols, tile.modeB === 'mn');
   const step = (k: Expr, count: number, tail: boolean): void => {
-    const a =
-      broadcast && !tail ? broadcastA(b, tile, indices.a, k, count) : load(b, tile, 'a', indices.a, k, count, tail);
+    const a = broadcast && !tail ? broadcastA(b, tile, indices.a, k, count) : load(b, tile, 'a', indices.a, k, count, tail);
     multiply(a, load(b, tile, 'b', indices.b, k, count, tail), sums, rows, cols, count);
   };
   const exact = dividesBy(spec.k, depth);
@@ -39,9 +38,7 @@ export function registerBody(b: KernelBuilder, tile: Tile): void {
 function loadIndices(b: KernelBuilder, tile: Tile, which: 'a' | 'b'): (i: number) => Expr {
   const { schedule, spec, size } = tile;
   const [count, across, index, own] =
-    which === 'a'
-      ? ([schedule.rows, schedule.lanes[1], tile.row, spec.m] as const)
-      : ([schedule.cols, schedule.lanes[0], tile.col, spec.n] as const);
+    which === 'a' ? ([schedule.rows, schedule.lanes[1], tile.row, spec.m] as const) : ([schedule.cols, schedule.lanes[0], tile.col, spec.n] as const);
   const mode = which === 'a' ? tile.modeA : tile.modeB;
   const width = mode === 'mn' ? 4 : 1;
   const limit = which === 'a' ? size.m : size.n;
@@ -54,15 +51,7 @@ function loadIndices(b: KernelBuilder, tile: Tile, which: 'a' | 'b'): (i: number
 }
 
 /** `tail`: k may be odd, so nothing is loaded four-wide along k. */
-function load(
-  b: KernelBuilder,
-  tile: Tile,
-  which: 'a' | 'b',
-  index: (i: number) => Expr,
-  k: Expr,
-  depth: number,
-  tail: boolean,
-): Loaded {
+function load(b: KernelBuilder, tile: Tile, which: 'a' | 'b', index: (i: number) => Expr, k: Expr, depth: number, tail: boolean): Loaded {
   const port = which === 'a' ? tile.a : tile.b;
   const wanted = which === 'a' ? tile.modeA : tile.modeB;
   const mode = tail && wanted === 'k' ? 'scalar' : wanted;
@@ -86,9 +75,7 @@ function broadcastA(b: KernelBuilder, tile: Tile, index: (i: number) => Expr, k:
   for (let i = 0; i < tile.schedule.rows; i += mode === 'mn' ? 4 : 1) {
     const at = { batch: tile.batch, mn: index(i), k: add(k, builtin('subgroupInvocation')) };
     const own = b.let(`a${i}`, tile.a.load(b, at, mode === 'mn' ? 4 : 1));
-    values.push(
-      Array.from({ length: depth }, (_, kk) => b.let(`a${i}_${kk}`, call('subgroupBroadcast', own, u32(kk)))),
-    );
+    values.push(Array.from({ length: depth }, (_, kk) => b.let(`a${i}_${kk}`, call('subgroupBroadcast', own, u32(kk)))));
   }
   return loaded(mode, values);
 }
@@ -99,8 +86,7 @@ function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
     if (value === undefined) throw new RangeError(`operand ${i}, ${kk}`);
     return value;
   };
-  const wide = (i: number, kk: number): Expr =>
-    mode === 'k' ? get(i, Math.floor(kk / 4)) : get(Math.floor(i / 4), kk);
+  const wide = (i: number, kk: number): Expr => (mode === 'k' ? get(i, Math.floor(kk / 4)) : get(Math.floor(i / 4), kk));
   return {
     mode,
     vec: wide,
@@ -111,8 +97,7 @@ function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
 function multiply(a: Loaded, b: Loaded, sums: Accumulators, rows: number, cols: number, depth: number): void {
   if (a.mode === 'k' && b.mode === 'k') {
     for (let kk = 0; kk < depth; kk += 4) {
-      for (let r = 0; r < rows; r++)
-        for (let c = 0; c < cols; c++) sums.add(r, c, call('dot', a.vec(r, kk), b.vec(c, kk)));
+      for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) sums.add(r, c, call('dot', a.vec(r, kk), b.vec(c, kk)));
     }
     return;
   }

@@ -51,15 +51,13 @@ function fill(b: KernelBuilder, tile: Tile, which: 'a' | 'b', to: ArrayRef, wide
   const deep = schedule.depth / perTask;
   const tasks = deep * wide;
   b.for('task', builtin('localIndex'), u32(tasks), u32(lanes), (task) => {
-    const [kTask, iTask] =
-      mode === 'mn' ? [div(task, u32(wide)), rem(task, u32(wide))] : [rem(task, u32(deep)), div(task, u32(deep))];
+    const [kTask, iTask] = mode === 'mn' ? [div(task, u32(wide)), rem(task, u32(wide))] : [rem(task, u32(deep)), div(task, u32(deep))];
     const kk = b.let('fill_k', mul(kTask, u32(perTask)));
     const i4 = b.let('fill_i', iTask);
     const k = b.let('k', add(k0, kk));
     const exactK = dividesBy(spec.k, schedule.depth);
     const kIn = exactK ? k : b.let('k_in', clamped(k, false, size.k, mode === 'k' ? 4 : 1));
-    const masked = (value: Expr): Expr =>
-      exactK ? value : select(value.type === 'f32' ? f32(0) : splat('vec4f', f32(0)), value, lt(k, size.k));
+    const masked = (value: Expr): Expr => (exactK ? value : select(value.type === 'f32' ? f32(0) : splat('vec4f', f32(0)), value, lt(k, size.k)));
     const values = fourByDepth(b, tile, which, mode, i4, kIn).map((value) => b.let('filled', masked(value)));
     values.forEach((value, j) => {
       to.setAt(add(mul(add(kk, u32(j)), u32(wide + 1)), i4), value);

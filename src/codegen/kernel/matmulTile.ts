@@ -75,14 +75,7 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
   };
 }
 
-function loadMode(
-  port: MatmulPort,
-  k: { of: readonly (number | string)[] },
-  own: typeof k,
-  per: number,
-  wanted: boolean,
-  depth: number,
-): LoadMode {
+function loadMode(port: MatmulPort, k: { of: readonly (number | string)[] }, own: typeof k, per: number, wanted: boolean, depth: number): LoadMode {
   if (!wanted || port.vectorAxis === null) return 'scalar';
   if (port.vectorAxis === 'k') return depth % 4 === 0 && dividesBy(k, 4) ? 'k' : 'scalar';
   return per % 4 === 0 && dividesBy(own, 4) ? 'mn' : 'scalar';
@@ -133,8 +126,7 @@ export function storeTile(b: KernelBuilder, tile: Tile, sums: Accumulators): voi
   const wide = out.vectorN && dividesBy(spec.n, 4);
   // a store of single elements into a vec4 buffer would race with the neighbour lane's
   invariant(!wide || cols % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 columns a lane');
-  const guard = (inside: boolean, index: Expr, limit: Expr, body: () => void): void =>
-    inside ? body() : b.if(lt(index, limit), body);
+  const guard = (inside: boolean, index: Expr, limit: Expr, body: () => void): void => (inside ? body() : b.if(lt(index, limit), body));
   for (let r = 0; r < rows; r++) {
     const m = tile.row(r);
     guard(dividesBy(spec.m, lanes[1] * rows), m, size.m, () => {

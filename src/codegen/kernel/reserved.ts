@@ -22,6 +22,4 @@ const FUNCTIONS =
   'pack2x16float extractBits insertBits dot4I8Packed unpack4xI8 subgroupAdd subgroupMax subgroupBroadcast subgroupShuffle subgroupShuffleXor ' +
   'workgroupBarrier';
 
-export const RESERVED_NAMES: readonly string[] = [OURS, KEYWORDS, RESERVED, TYPES, FUNCTIONS].flatMap((list) =>
-  list.split(' '),
-);
+export const RESERVED_NAMES: readonly string[] = [OURS, KEYWORDS, RESERVED, TYPES, FUNCTIONS].flatMap((list) => list.split(' '));

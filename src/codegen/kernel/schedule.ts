@@ -3,7 +3,6 @@
 import type { AdapterKind } from '../../runtime/adapterKind.ts';
 import type { MatmulPort, MatmulSchedule } from './matmulTypes.ts';
 
-
 /** What of a device the schedules depend on. */
 export interface DeviceTraits {
   readonly kind: AdapterKind;
@@ -32,9 +31,7 @@ const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const
 
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
 export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes): MatmulSchedule {
-  return device.kind === 'lavapipe' || device.kind === 'swiftshader'
-    ? softwareSchedule(device, sizes)
-    : gpuSchedule(device, layout, sizes);
+  return device.kind === 'lavapipe' || device.kind === 'swiftshader' ? softwareSchedule(device, sizes) : gpuSchedule(device, layout, sizes);
 }
 
 /**
@@ -104,13 +101,7 @@ function skinny(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: MatmulS
 }
 
 /** How many invocations share k: `perLane` partial sums of each have to fit workgroup memory. */
-function kSplit(
-  device: DeviceTraits,
-  k: number,
-  lanes: number,
-  perLane: number,
-  kFirst: boolean,
-): { kLanes: number; kFirst: boolean } {
+function kSplit(device: DeviceTraits, k: number, lanes: number, perLane: number, kFirst: boolean): { kLanes: number; kFirst: boolean } {
   const fits = Math.min(device.maxWorkgroupStorage / (lanes * perLane * 4), device.maxInvocations / lanes);
   const limit = kFirst ? 32 : 8;
   let kLanes = 1;

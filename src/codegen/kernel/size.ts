@@ -31,17 +31,11 @@ export function sizeExpr(size: Size, dim: (symbol: string) => Expr): Expr {
 
 /** Whether the size is known to be a multiple of `of`. */
 export function dividesBy(size: Size, of: number): boolean {
-  const constant = size.of.reduce<number>(
-    (product, factor) => (typeof factor === 'number' ? product * factor : product),
-    1,
-  );
+  const constant = size.of.reduce<number>((product, factor) => (typeof factor === 'number' ? product * factor : product), 1);
   return constant % of === 0;
 }
 
 /** The size at run time, given the symbols' values. */
 export function sizeValue(size: Size, dims: Readonly<Record<string, number>>): number {
-  return size.of.reduce<number>(
-    (product, factor) => product * (typeof factor === 'number' ? factor : (dims[factor] ?? Number.NaN)),
-    1,
-  );
+  return size.of.reduce<number>((product, factor) => product * (typeof factor === 'number' ? factor : (dims[factor] ?? Number.NaN)), 1);
 }

@@ -1,6 +1,6 @@
 /** @file Prints a kernel as WGSL. The only place that writes WGSL; the same kernel always prints as the same text. */
 
-import { type Builtin, isVector, type Kernel, type KType, PARAM_WORDS, scalarOf, type Stmt } from '../kernel/ir.ts';
+import { type Builtin, isVector, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../kernel/ir.ts';
 import { printExpr } from './printExpr.ts';
 import { builtinsOf } from './used.ts';
 
@@ -88,7 +88,5 @@ function printStmt(stmt: Stmt, indent: string): string[] {
 }
 
 function zero(type: KType): string {
-  return isVector(type) || scalarOf(type) === 'bool'
-    ? `${printType(type)}()`
-    : printExpr({ kind: 'const', type, value: 0 });
+  return isVector(type) || scalarOf(type) === 'bool' ? `${printType(type)}()` : printExpr({ kind: 'const', type, value: 0 });
 }

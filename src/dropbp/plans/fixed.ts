@@ -7,6 +7,7 @@ import type { Plan } from './plan.ts';
 export function fixed(patterns: readonly (readonly string[])[], units: readonly string[]): Plan {
   if (patterns.length === 0) throw new EbbError('drop.patterns: expected at least one list of units, found none');
   const unknown = patterns.flat().find((u) => !units.includes(u));
-  if (unknown !== undefined) throw new EbbError(`drop.patterns: unknown unit ${unknown}; the model has ${units.slice(0, 4).join(', ')}, … (${units.length} units)`);
+  if (unknown !== undefined)
+    throw new EbbError(`drop.patterns: unknown unit ${unknown}; the model has ${units.slice(0, 4).join(', ')}, … (${units.length} units)`);
   return ({ step, micro, microBatches }) => patterns[(step * microBatches + micro) % patterns.length] ?? [];
 }

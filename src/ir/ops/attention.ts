@@ -9,19 +9,34 @@
 
 import type { FuncBuilder } from '../builder.ts';
 import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
-import { type Attrs, dimSize, type DimSizes, type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { type Attrs, type Dim, type DimSizes, dimSize, sameShape, type Type, typeText, type Value } from '../types.ts';
 
 function checkShapes(types: readonly Type[], name: string): { q: Type; k: Type } {
   const [q, k, v, segq, segk, position] = [0, 1, 2, 3, 4, 5].map((i) => operand(types, i, name)) as [Type, Type, Type, Type, Type, Type];
   const [batch, tokens, heads, width] = q.shape;
   const [kBatch, keys, kvHeads, kWidth] = k.shape;
   constraint(
-    q.shape.length === 4 && sameShape(k.shape, v.shape) && batch === kBatch && width === kWidth && typeof heads === 'number' && typeof kvHeads === 'number' && heads % kvHeads === 0,
-    name, 'C1', () => `q must be [batch, tokens, heads, headDim] and k, v [batch, keys, kvHeads, headDim] with kvHeads dividing heads, found ${typeText(q)}, ${typeText(k)}, ${typeText(v)}`,
+    q.shape.length === 4 &&
+      sameShape(k.shape, v.shape) &&
+      batch === kBatch &&
+      width === kWidth &&
+      typeof heads === 'number' &&
+      typeof kvHeads === 'number' &&
+      heads % kvHeads === 0,
+    name,
+    'C1',
+    () =>
+      `q must be [batch, tokens, heads, headDim] and k, v [batch, keys, kvHeads, headDim] with kvHeads dividing heads, found ${typeText(q)}, ${typeText(k)}, ${typeText(v)}`,
   );
   constraint(
-    segq.dtype === 'i32' && sameShape(segq.shape, [batch as Dim, tokens as Dim]) && sameShape(segk.shape, [batch as Dim, keys as Dim]) && position.dtype === 'i32' && position.shape.length === 0,
-    name, 'C2', () => `segments must be i32[batch, tokens] and i32[batch, keys], position i32[], found ${typeText(segq)}, ${typeText(segk)}, ${typeText(position)}`,
+    segq.dtype === 'i32' &&
+      sameShape(segq.shape, [batch as Dim, tokens as Dim]) &&
+      sameShape(segk.shape, [batch as Dim, keys as Dim]) &&
+      position.dtype === 'i32' &&
+      position.shape.length === 0,
+    name,
+    'C2',
+    () => `segments must be i32[batch, tokens] and i32[batch, keys], position i32[], found ${typeText(segq)}, ${typeText(segk)}, ${typeText(position)}`,
   );
   return { q, k };
 }
@@ -175,7 +190,11 @@ function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attr
 }
 
 const BACKWARD_INPUTS: readonly Type[] = [...INPUTS, f(2, 3, 4, 2), f(2, 4, 3, 2)];
-const BACKWARD_SAMPLES: readonly Sample[] = SAMPLES.map((s) => ({ ...s, types: BACKWARD_INPUTS, values: { ...s.values, 7: Array.from({ length: 48 }, (_, i) => 1 + Math.sin(i)) } }));
+const BACKWARD_SAMPLES: readonly Sample[] = SAMPLES.map((s) => ({
+  ...s,
+  types: BACKWARD_INPUTS,
+  values: { ...s.values, 7: Array.from({ length: 48 }, (_, i) => 1 + Math.sin(i)) },
+}));
 
 export const attentionDq: OpDef = {
   name: 'attention_dq',

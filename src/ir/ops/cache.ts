@@ -2,7 +2,7 @@
  * (C1) all axes but the second agree, dtypes are f32. (C2) position is i32[]. */
 
 import { constraint, type OpDef, operand } from '../define.ts';
-import { generate, broadcastAt } from '../tensor.ts';
+import { broadcastAt, generate } from '../tensor.ts';
 import { typeText } from '../types.ts';
 
 export const cacheWrite: OpDef = {
@@ -12,7 +12,12 @@ export const cacheWrite: OpDef = {
     const cache = operand(types, 0, 'cache_write');
     const x = operand(types, 1, 'cache_write');
     const position = operand(types, 2, 'cache_write');
-    constraint(cache.dtype === 'f32' && x.dtype === 'f32' && cache.shape.length === x.shape.length && cache.shape.every((d, i) => i === 1 || d === x.shape[i]), 'cache_write', 'C1', () => `cache and x must agree but for the second axis, found ${typeText(cache)} and ${typeText(x)}`);
+    constraint(
+      cache.dtype === 'f32' && x.dtype === 'f32' && cache.shape.length === x.shape.length && cache.shape.every((d, i) => i === 1 || d === x.shape[i]),
+      'cache_write',
+      'C1',
+      () => `cache and x must agree but for the second axis, found ${typeText(cache)} and ${typeText(x)}`,
+    );
     constraint(position.dtype === 'i32' && position.shape.length === 0, 'cache_write', 'C2', () => `position must be i32[], found ${typeText(position)}`);
     return [cache];
   },
@@ -23,14 +28,42 @@ export const cacheWrite: OpDef = {
     return [
       generate('f32', cache.shape, (index) => {
         const t = (index[1] ?? 0) - from;
-        return t >= 0 && t < tokens ? broadcastAt(x, index.map((v, i) => (i === 1 ? t : v))) : broadcastAt(cache, index);
+        return t >= 0 && t < tokens
+          ? broadcastAt(
+              x,
+              index.map((v, i) => (i === 1 ? t : v)),
+            )
+          : broadcastAt(cache, index);
       }),
     ];
   },
   flops: () => 0,
-  samples: [{ types: [{ dtype: 'f32', shape: [2, 5, 3] }, { dtype: 'f32', shape: [2, 2, 3] }, { dtype: 'i32', shape: [] }], values: { 2: [2] } }],
+  samples: [
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 5, 3] },
+        { dtype: 'f32', shape: [2, 2, 3] },
+        { dtype: 'i32', shape: [] },
+      ],
+      values: { 2: [2] },
+    },
+  ],
   rejects: [
-    { constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 5, 3] }, { dtype: 'f32', shape: [2, 2, 4] }, { dtype: 'i32', shape: [] }] },
-    { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 5, 3] }, { dtype: 'f32', shape: [2, 2, 3] }, { dtype: 'f32', shape: [] }] },
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'f32', shape: [2, 5, 3] },
+        { dtype: 'f32', shape: [2, 2, 4] },
+        { dtype: 'i32', shape: [] },
+      ],
+    },
+    {
+      constraint: 'C2',
+      types: [
+        { dtype: 'f32', shape: [2, 5, 3] },
+        { dtype: 'f32', shape: [2, 2, 3] },
+        { dtype: 'f32', shape: [] },
+      ],
+    },
   ],
 };

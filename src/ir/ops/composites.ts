@@ -84,7 +84,12 @@ function checkNorm(name: string): OpDef['infer'] {
     const last = x.shape.at(-1);
     constraint(typeof last === 'number', name, 'C2', () => `the last axis must be static, found ${typeText(x)}`);
     types.slice(1).forEach((w, i) => {
-      constraint(sameShape(w.shape, [last]), name, 'C1', () => `${i === 0 ? 'weight' : 'bias'} must be f32[${last}] (last axis of x ${typeText(x)}), found ${typeText(w)}`);
+      constraint(
+        sameShape(w.shape, [last]),
+        name,
+        'C1',
+        () => `${i === 0 ? 'weight' : 'bias'} must be f32[${last}] (last axis of x ${typeText(x)}), found ${typeText(w)}`,
+      );
     });
     return [x];
   };
@@ -102,7 +107,10 @@ const rmsNorm = composite({
     return [b.op('mul', [b.op('mul', [x, rstd]), weight])];
   },
   samples: [{ types: [F(2, 3, 4), F(4)], attrs: { eps: 1e-5 } }],
-  rejects: [{ constraint: 'C1', types: [F(2, 4), F(3)], attrs: { eps: 1e-5 } }, { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 'T'] }, F(3)], attrs: { eps: 1e-5 } }],
+  rejects: [
+    { constraint: 'C1', types: [F(2, 4), F(3)], attrs: { eps: 1e-5 } },
+    { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 'T'] }, F(3)], attrs: { eps: 1e-5 } },
+  ],
 });
 
 /** `layer_norm %x, %weight, %bias {eps}` over the last axis (Ba et al. 2016). (C1) weight and bias are [last axis]. (C2) it is static. */
@@ -144,7 +152,12 @@ const crossEntropy = composite({
   infer: (types) => {
     const logits = operand(types, 0, 'cross_entropy');
     const targets = operand(types, 1, 'cross_entropy');
-    constraint(targets.dtype === 'i32' && sameShape(targets.shape, logits.shape.slice(0, -1)), 'cross_entropy', 'C1', () => `targets must be i32 with the leading axes of the logits, found ${typeText(logits)} and ${typeText(targets)}`);
+    constraint(
+      targets.dtype === 'i32' && sameShape(targets.shape, logits.shape.slice(0, -1)),
+      'cross_entropy',
+      'C1',
+      () => `targets must be i32 with the leading axes of the logits, found ${typeText(logits)} and ${typeText(targets)}`,
+    );
     return [{ dtype: 'f32', shape: targets.shape }];
   },
   decompose: (b, [logits, targets]) => {
@@ -228,7 +241,12 @@ const residual = composite({
   infer: (types) => {
     const x = operand(types, 0, 'residual');
     const branch = operand(types, 1, 'residual');
-    constraint(sameShape(x.shape, branch.shape), 'residual', 'C1', () => `the branch must have the type of its input ${typeText(x)}, found ${typeText(branch)}`);
+    constraint(
+      sameShape(x.shape, branch.shape),
+      'residual',
+      'C1',
+      () => `the branch must have the type of its input ${typeText(x)}, found ${typeText(branch)}`,
+    );
     const weight = operand(types, 2, 'residual');
     constraint(weight.shape.length === 0, 'residual', 'C2', () => `the branch weight must be f32[], found ${typeText(weight)}`);
     return [x];
@@ -236,9 +254,24 @@ const residual = composite({
   decompose: (b, [x, branch]) => (x && branch ? [b.op('add', [x, branch])] : []),
   vjp: ({ b, operands: [, , weight], cotangents: [d], needs }) => [d ?? null, needs[1] && d && weight ? b.op('mul', [d, weight]) : null, null],
   samples: [{ types: [F(2, 3), F(2, 3), F()], values: { 2: [1] } }],
-  rejects: [{ constraint: 'C1', types: [F(2, 3), F(3, 2), F()] }, { constraint: 'C2', types: [F(2, 3), F(2, 3), F(1)] }],
+  rejects: [
+    { constraint: 'C1', types: [F(2, 3), F(3, 2), F()] },
+    { constraint: 'C2', types: [F(2, 3), F(2, 3), F(1)] },
+  ],
 });
 
 export const compositeOps: readonly OpDef[] = [
-  sigmoid, silu, relu, geluTanh, gelu, swiglu, rmsNorm, layerNorm, softmax, crossEntropy, random, dropout, residual,
+  sigmoid,
+  silu,
+  relu,
+  geluTanh,
+  gelu,
+  swiglu,
+  rmsNorm,
+  layerNorm,
+  softmax,
+  crossEntropy,
+  random,
+  dropout,
+  residual,
 ];

@@ -1,6 +1,6 @@
 /** @file Ops with no arithmetic of their own: `call` of a function at a call site, and `fused` groups, which become kernels. */
 
-import { OpError, type OpDef } from '../define.ts';
+import { type OpDef, OpError } from '../define.ts';
 
 function given(name: string): OpDef {
   return {

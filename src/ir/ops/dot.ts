@@ -7,7 +7,7 @@
 
 import { constraint, type OpDef, operand } from '../define.ts';
 import { tensor } from '../tensor.ts';
-import { type Attrs, elements, sameShape, type Shape, type Type, typeText } from '../types.ts';
+import { type Attrs, elements, type Shape, sameShape, type Type, typeText } from '../types.ts';
 
 export interface DotShape {
   readonly batch: Shape;
@@ -33,7 +33,12 @@ export function dotShape(types: readonly Type[], attrs: Attrs): DotShape {
   const right = rhs.shape.slice(batchRank);
   const k = ta ? left.slice(0, contract) : left.slice(left.length - contract);
   const kRight = tb ? right.slice(right.length - contract) : right.slice(0, contract);
-  constraint(sameShape(k, kRight) && k.length === contract, 'dot', 'C3', () => `contracted axes must agree, found [${k.join(',')}] of ${typeText(lhs)} and [${kRight.join(',')}] of ${typeText(rhs)}; is a transpose missing?`);
+  constraint(
+    sameShape(k, kRight) && k.length === contract,
+    'dot',
+    'C3',
+    () => `contracted axes must agree, found [${k.join(',')}] of ${typeText(lhs)} and [${kRight.join(',')}] of ${typeText(rhs)}; is a transpose missing?`,
+  );
   return {
     batch,
     m: ta ? left.slice(contract) : left.slice(0, left.length - contract),
@@ -84,15 +89,63 @@ export const dot: OpDef = {
     return 2 * [s.batch, s.m, s.n, s.k].reduce((p, part) => p * elements(part, sizes), 1);
   },
   samples: [
-    { types: [{ dtype: 'f32', shape: [2, 3, 4] }, { dtype: 'f32', shape: [5, 4] }], attrs: { tb: true } },
-    { types: [{ dtype: 'f32', shape: [2, 3, 4] }, { dtype: 'f32', shape: [4, 5] }] },
-    { types: [{ dtype: 'f32', shape: [2, 3, 4] }, { dtype: 'f32', shape: [2, 3, 5] }], attrs: { ta: true, contract: 2 } },
-    { types: [{ dtype: 'f32', shape: [2, 3, 4] }, { dtype: 'f32', shape: [2, 5, 4] }], attrs: { tb: true, batch: 1 } },
-    { types: [{ dtype: 'f32', shape: [2, 4, 3] }, { dtype: 'f32', shape: [2, 5, 4] }], attrs: { ta: true, tb: true, batch: 1 } },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 3, 4] },
+        { dtype: 'f32', shape: [5, 4] },
+      ],
+      attrs: { tb: true },
+    },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 3, 4] },
+        { dtype: 'f32', shape: [4, 5] },
+      ],
+    },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 3, 4] },
+        { dtype: 'f32', shape: [2, 3, 5] },
+      ],
+      attrs: { ta: true, contract: 2 },
+    },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 3, 4] },
+        { dtype: 'f32', shape: [2, 5, 4] },
+      ],
+      attrs: { tb: true, batch: 1 },
+    },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 4, 3] },
+        { dtype: 'f32', shape: [2, 5, 4] },
+      ],
+      attrs: { ta: true, tb: true, batch: 1 },
+    },
   ],
   rejects: [
-    { constraint: 'C1', types: [{ dtype: 'i32', shape: [2, 3] }, { dtype: 'f32', shape: [3, 4] }] },
-    { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 3, 4] }, { dtype: 'f32', shape: [3, 4, 5] }], attrs: { batch: 1 } },
-    { constraint: 'C3', types: [{ dtype: 'f32', shape: [2, 3] }, { dtype: 'f32', shape: [4, 3] }] },
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'i32', shape: [2, 3] },
+        { dtype: 'f32', shape: [3, 4] },
+      ],
+    },
+    {
+      constraint: 'C2',
+      types: [
+        { dtype: 'f32', shape: [2, 3, 4] },
+        { dtype: 'f32', shape: [3, 4, 5] },
+      ],
+      attrs: { batch: 1 },
+    },
+    {
+      constraint: 'C3',
+      types: [
+        { dtype: 'f32', shape: [2, 3] },
+        { dtype: 'f32', shape: [4, 3] },
+      ],
+    },
   ],
 };

@@ -11,7 +11,12 @@ const gather: OpDef = {
   infer: (types) => {
     const table = operand(types, 0, 'gather');
     const ids = operand(types, 1, 'gather');
-    constraint(table.dtype === 'f32' && ids.dtype === 'i32' && table.shape.length > 0, 'gather', 'C1', () => `takes an f32 table and i32 ids, found ${typeText(table)} and ${typeText(ids)}`);
+    constraint(
+      table.dtype === 'f32' && ids.dtype === 'i32' && table.shape.length > 0,
+      'gather',
+      'C1',
+      () => `takes an f32 table and i32 ids, found ${typeText(table)} and ${typeText(ids)}`,
+    );
     return [{ dtype: 'f32', shape: [...ids.shape, ...table.shape.slice(1)] }];
   },
   evaluate: ([table, ids], _attrs, _sizes, types) => {
@@ -19,7 +24,9 @@ const gather: OpDef = {
     const rows = table.shape[0] ?? 1;
     const width = table.data.length / rows;
     const out = tensor('f32', types[0]?.shape as readonly number[]);
-    ids.data.forEach((id, i) => out.data.set(table.data.subarray(Math.min(Math.max(id, 0), rows - 1) * width, (Math.min(Math.max(id, 0), rows - 1) + 1) * width), i * width));
+    ids.data.forEach((id, i) =>
+      out.data.set(table.data.subarray(Math.min(Math.max(id, 0), rows - 1) * width, (Math.min(Math.max(id, 0), rows - 1) + 1) * width), i * width),
+    );
     return [out];
   },
   vjp: ({ b, operands: [table, ids], cotangents: [d], needs }) => [
@@ -27,8 +34,24 @@ const gather: OpDef = {
     null,
   ],
   flops: () => 0,
-  samples: [{ types: [{ dtype: 'f32', shape: [5, 3] }, { dtype: 'i32', shape: [2, 4] }], values: { 1: [0, 4, 2, 2, 1, 0, 3, 3] } }],
-  rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [5, 3] }, { dtype: 'f32', shape: [2] }] }],
+  samples: [
+    {
+      types: [
+        { dtype: 'f32', shape: [5, 3] },
+        { dtype: 'i32', shape: [2, 4] },
+      ],
+      values: { 1: [0, 4, 2, 2, 1, 0, 3, 3] },
+    },
+  ],
+  rejects: [
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'f32', shape: [5, 3] },
+        { dtype: 'f32', shape: [2] },
+      ],
+    },
+  ],
 };
 
 /** `scatter_add %ids, %d {rows}`: result [rows, …] where each row is the sum of d's rows with that id. Deterministic. (C1) d has ids' axes first. */
@@ -38,7 +61,12 @@ const scatterAdd: OpDef = {
   infer: (types, attrs) => {
     const ids = operand(types, 0, 'scatter_add');
     const d = operand(types, 1, 'scatter_add');
-    constraint(ids.dtype === 'i32' && ids.shape.every((dim, i) => dim === d.shape[i]), 'scatter_add', 'C1', () => `ids must be i32 with the leading axes of the rows, found ${typeText(ids)} and ${typeText(d)}`);
+    constraint(
+      ids.dtype === 'i32' && ids.shape.every((dim, i) => dim === d.shape[i]),
+      'scatter_add',
+      'C1',
+      () => `ids must be i32 with the leading axes of the rows, found ${typeText(ids)} and ${typeText(d)}`,
+    );
     return [{ dtype: 'f32', shape: [numberAttr(attrs, 'rows', 'scatter_add'), ...d.shape.slice(ids.shape.length)] }];
   },
   evaluate: ([ids, d], _attrs, _sizes, types) => {
@@ -54,8 +82,26 @@ const scatterAdd: OpDef = {
   },
   vjp: ({ b, operands: [ids], cotangents: [d] }) => [null, ids && d ? b.op('gather', [d, ids]) : null],
   flops: ([, d], _out, sizes) => elements(d?.shape ?? [], sizes),
-  samples: [{ types: [{ dtype: 'i32', shape: [2, 4] }, { dtype: 'f32', shape: [2, 4, 3] }], attrs: { rows: 5 }, values: { 0: [0, 4, 2, 2, 1, 0, 3, 3] } }],
-  rejects: [{ constraint: 'C1', types: [{ dtype: 'i32', shape: [3] }, { dtype: 'f32', shape: [2, 3] }], attrs: { rows: 5 } }],
+  samples: [
+    {
+      types: [
+        { dtype: 'i32', shape: [2, 4] },
+        { dtype: 'f32', shape: [2, 4, 3] },
+      ],
+      attrs: { rows: 5 },
+      values: { 0: [0, 4, 2, 2, 1, 0, 3, 3] },
+    },
+  ],
+  rejects: [
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'i32', shape: [3] },
+        { dtype: 'f32', shape: [2, 3] },
+      ],
+      attrs: { rows: 5 },
+    },
+  ],
 };
 
 /**
@@ -67,9 +113,19 @@ const dequantise: OpDef = {
   kind: 'index',
   infer: (types) => {
     const w = operand(types, 0, 'dequantise');
-    constraint(w.dtype === 'f16' || w.dtype === 'bf16' || isBlockType(w.dtype), 'dequantise', 'C1', () => `takes f16, bf16 or quantised blocks, found ${typeText(w)}`);
+    constraint(
+      w.dtype === 'f16' || w.dtype === 'bf16' || isBlockType(w.dtype),
+      'dequantise',
+      'C1',
+      () => `takes f16, bf16 or quantised blocks, found ${typeText(w)}`,
+    );
     const last = w.shape.at(-1);
-    constraint(typeof last === 'number' && last % blockOf(w.dtype).block === 0, 'dequantise', 'C2', () => `the last axis must be whole blocks of ${blockOf(w.dtype).block}, found ${typeText(w)}`);
+    constraint(
+      typeof last === 'number' && last % blockOf(w.dtype).block === 0,
+      'dequantise',
+      'C2',
+      () => `the last axis must be whole blocks of ${blockOf(w.dtype).block}, found ${typeText(w)}`,
+    );
     return [{ dtype: 'f32', shape: w.shape }];
   },
   evaluate: ([w]) => (w ? [generate('f32', w.shape, () => 0)].map((t) => ({ ...t, data: w.data })) : []),

@@ -13,7 +13,18 @@ import { reduceOps } from './reduce.ts';
 import { rope } from './rope.ts';
 import { structuralOps } from './structural.ts';
 
-const builtIn: readonly OpDef[] = [...pointwiseOps, ...structuralOps, ...reduceOps, dot, ...gatherOps, ...compositeOps, rope, ...attentionOps, cacheWrite, ...controlOps];
+const builtIn: readonly OpDef[] = [
+  ...pointwiseOps,
+  ...structuralOps,
+  ...reduceOps,
+  dot,
+  ...gatherOps,
+  ...compositeOps,
+  rope,
+  ...attentionOps,
+  cacheWrite,
+  ...controlOps,
+];
 const registry = new Map<string, OpDef>(builtIn.map((def) => [def.name, def]));
 
 /** The definition of an op. @throws EbbError for a name that is none. */

@@ -40,14 +40,21 @@ const ROWS: Record<string, Row> = {
   sub: { arity: 2, domain: 'number', js: (x, y) => x - y, kernel: { infix: '-' }, vjp: ({ b, d }) => [d, b.op('neg', [d])] },
   mul: { arity: 2, domain: 'number', js: (x, y) => x * y, kernel: { infix: '*' }, vjp: ({ b, x, y, d }) => [b.op('mul', [d, y]), b.op('mul', [d, x])] },
   div: {
-    arity: 2, domain: 'number', positive: true, js: (x, y) => x / y, kernel: { infix: '/' },
+    arity: 2,
+    domain: 'number',
+    positive: true,
+    js: (x, y) => x / y,
+    kernel: { infix: '/' },
     vjp: ({ b, y, out, d }) => {
       const dx = b.op('div', [d, y]);
       return [dx, b.op('neg', [b.op('mul', [dx, out])])];
     },
   },
   max: {
-    arity: 2, domain: 'number', js: Math.max, kernel: { fn: 'max' },
+    arity: 2,
+    domain: 'number',
+    js: Math.max,
+    kernel: { fn: 'max' },
     vjp: ({ b, x, y, d }) => {
       const zero = b.constant(0);
       const first = b.op('ge', [x, y]);
@@ -55,7 +62,10 @@ const ROWS: Record<string, Row> = {
     },
   },
   min: {
-    arity: 2, domain: 'number', js: Math.min, kernel: { fn: 'min' },
+    arity: 2,
+    domain: 'number',
+    js: Math.min,
+    kernel: { fn: 'min' },
     vjp: ({ b, x, y, d }) => {
       const zero = b.constant(0);
       const first = b.op('le', [x, y]);
@@ -69,15 +79,28 @@ const ROWS: Record<string, Row> = {
   exp: { arity: 1, domain: 'float', flops: 4, js: Math.exp, kernel: { fn: 'exp' }, vjp: ({ b, out, d }) => [b.op('mul', [d, out])] },
   log: { arity: 1, domain: 'float', flops: 4, positive: true, js: Math.log, kernel: { fn: 'log' }, vjp: ({ b, x, d }) => [b.op('div', [d, x])] },
   sqrt: {
-    arity: 1, domain: 'float', positive: true, js: Math.sqrt, kernel: { fn: 'sqrt' },
+    arity: 1,
+    domain: 'float',
+    positive: true,
+    js: Math.sqrt,
+    kernel: { fn: 'sqrt' },
     vjp: ({ b, out, d }) => [b.op('div', [b.op('mul', [d, b.constant(0.5)]), out])],
   },
   rsqrt: {
-    arity: 1, domain: 'float', flops: 2, positive: true, js: (x) => 1 / Math.sqrt(x), kernel: { fn: 'inverseSqrt' },
+    arity: 1,
+    domain: 'float',
+    flops: 2,
+    positive: true,
+    js: (x) => 1 / Math.sqrt(x),
+    kernel: { fn: 'inverseSqrt' },
     vjp: ({ b, out, d }) => [b.op('mul', [b.op('mul', [d, b.constant(-0.5)]), b.op('mul', [out, b.op('mul', [out, out])])])],
   },
   tanh: {
-    arity: 1, domain: 'float', flops: 4, js: Math.tanh, kernel: { fn: 'tanh' },
+    arity: 1,
+    domain: 'float',
+    flops: 4,
+    js: Math.tanh,
+    kernel: { fn: 'tanh' },
     vjp: ({ b, out, d }) => [b.op('mul', [d, b.op('sub', [b.constant(1), b.op('mul', [out, out])])])],
   },
   sin: { arity: 1, domain: 'float', flops: 4, js: Math.sin, kernel: { fn: 'sin' }, vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('cos', [x])])] },
@@ -128,8 +151,12 @@ function define(name: string, row: Row): OpDef {
   const infer: OpDef['infer'] = (types) => {
     const first = operand(types, 0, name);
     for (const type of types) {
-      constraint(type.dtype === first.dtype && DOMAINS[row.domain].includes(type.dtype), name, 'C2',
-        () => `operands must be equal in dtype and one of ${DOMAINS[row.domain].join(', ')}, found ${types.map(typeText).join(' and ')}`);
+      constraint(
+        type.dtype === first.dtype && DOMAINS[row.domain].includes(type.dtype),
+        name,
+        'C2',
+        () => `operands must be equal in dtype and one of ${DOMAINS[row.domain].join(', ')}, found ${types.map(typeText).join(' and ')}`,
+      );
     }
     constraint(types.length === row.arity, name, 'C0', () => `takes ${row.arity} operands, found ${types.length}`);
     return [{ dtype: row.result ?? first.dtype, shape: broadcastShapes(types, name, 'C1') }];
@@ -168,7 +195,15 @@ function define(name: string, row: Row): OpDef {
     samples: samplesOf(row),
     rejects: [
       ...(row.arity === 2
-        ? [{ constraint: 'C1', types: [{ dtype: DOMAINS[row.domain][0] ?? 'f32', shape: [2, 3] }, { dtype: DOMAINS[row.domain][0] ?? 'f32', shape: [2] }] }]
+        ? [
+            {
+              constraint: 'C1',
+              types: [
+                { dtype: DOMAINS[row.domain][0] ?? 'f32', shape: [2, 3] },
+                { dtype: DOMAINS[row.domain][0] ?? 'f32', shape: [2] },
+              ],
+            },
+          ]
         : []),
       { constraint: 'C2', types: Array.from({ length: row.arity }, () => ({ dtype: 'bf16', shape: [2] }) as const) },
     ],

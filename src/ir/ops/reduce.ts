@@ -14,7 +14,12 @@ function define(name: string, init: number, step: (a: number, b: number) => numb
     infer: (types, attrs) => {
       const x = operand(types, 0, name);
       const axes = numbersAttr(attrs, 'axes', name);
-      constraint(new Set(axes).size === axes.length && axes.every((a) => a >= 0 && a < x.shape.length), name, 'C1', () => `axes must be distinct axes of ${typeText(x)}, found [${axes.join(',')}]`);
+      constraint(
+        new Set(axes).size === axes.length && axes.every((a) => a >= 0 && a < x.shape.length),
+        name,
+        'C1',
+        () => `axes must be distinct axes of ${typeText(x)}, found [${axes.join(',')}]`,
+      );
       constraint(x.dtype === 'f32', name, 'C2', () => `the operand must be f32, found ${typeText(x)}`);
       return [{ dtype: x.dtype, shape: x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) }];
     },
@@ -49,9 +54,12 @@ function define(name: string, init: number, step: (a: number, b: number) => numb
 }
 
 /** Σ over the axes. */
-const reduceSum = define('reduce_sum', 0, (a, b) => a + b, ({ b, operands: [x], cotangents: [d] }) => [
-  x && d ? b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }) : null,
-]);
+const reduceSum = define(
+  'reduce_sum',
+  0,
+  (a, b) => a + b,
+  ({ b, operands: [x], cotangents: [d] }) => [x && d ? b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }) : null],
+);
 
 /** Maximum over the axes; a tie passes the cotangent to each of the maxima. */
 const reduceMax = define('reduce_max', -3.4028234663852886e38, Math.max, ({ b, operands: [x], results: [out], cotangents: [d] }) => [

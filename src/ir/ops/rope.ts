@@ -17,8 +17,18 @@ export const rope: OpDef = {
     const sin = operand(types, 2, 'rope');
     const position = operand(types, 3, 'rope');
     const width = x.shape[3];
-    constraint(x.shape.length === 4 && typeof width === 'number' && width % 2 === 0, 'rope', 'C1', () => `x must be [batch, tokens, heads, even headDim], found ${typeText(x)}`);
-    constraint(sameShape(cos.shape, sin.shape) && cos.shape[1] === width / 2, 'rope', 'C2', () => `cos and sin must be [positions, ${width / 2}], found ${typeText(cos)} and ${typeText(sin)}`);
+    constraint(
+      x.shape.length === 4 && typeof width === 'number' && width % 2 === 0,
+      'rope',
+      'C1',
+      () => `x must be [batch, tokens, heads, even headDim], found ${typeText(x)}`,
+    );
+    constraint(
+      sameShape(cos.shape, sin.shape) && cos.shape[1] === width / 2,
+      'rope',
+      'C2',
+      () => `cos and sin must be [positions, ${width / 2}], found ${typeText(cos)} and ${typeText(sin)}`,
+    );
     constraint(position.dtype === 'i32' && position.shape.length === 0, 'rope', 'C3', () => `position must be i32[], found ${typeText(position)}`);
     return [x];
   },
@@ -44,12 +54,53 @@ export const rope: OpDef = {
   ],
   flops: ([x], _out, sizes) => 3 * elements(x?.shape ?? [], sizes),
   samples: [
-    { types: [{ dtype: 'f32', shape: [2, 3, 2, 4] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'i32', shape: [] }], values: { 3: [2] } },
-    { types: [{ dtype: 'f32', shape: [2, 3, 2, 4] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'i32', shape: [] }], attrs: { inverse: true }, values: { 3: [0] } },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 3, 2, 4] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'i32', shape: [] },
+      ],
+      values: { 3: [2] },
+    },
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 3, 2, 4] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'i32', shape: [] },
+      ],
+      attrs: { inverse: true },
+      values: { 3: [0] },
+    },
   ],
   rejects: [
-    { constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 3, 4] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'i32', shape: [] }] },
-    { constraint: 'C2', types: [{ dtype: 'f32', shape: [2, 3, 2, 4] }, { dtype: 'f32', shape: [8, 4] }, { dtype: 'f32', shape: [8, 4] }, { dtype: 'i32', shape: [] }] },
-    { constraint: 'C3', types: [{ dtype: 'f32', shape: [2, 3, 2, 4] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'f32', shape: [8, 2] }, { dtype: 'f32', shape: [] }] },
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'f32', shape: [2, 3, 4] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'i32', shape: [] },
+      ],
+    },
+    {
+      constraint: 'C2',
+      types: [
+        { dtype: 'f32', shape: [2, 3, 2, 4] },
+        { dtype: 'f32', shape: [8, 4] },
+        { dtype: 'f32', shape: [8, 4] },
+        { dtype: 'i32', shape: [] },
+      ],
+    },
+    {
+      constraint: 'C3',
+      types: [
+        { dtype: 'f32', shape: [2, 3, 2, 4] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [] },
+      ],
+    },
   ],
 };

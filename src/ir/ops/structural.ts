@@ -8,7 +8,12 @@ import { unbroadcast } from './unbroadcast.ts';
 const NO_FLOPS = (): number => 0;
 
 function dtypeAttr(value: unknown, op: string): DType {
-  constraint(typeof value === 'string' && (SCALAR_TYPES as readonly string[]).includes(value), op, 'C1', () => `dtype must be one of ${SCALAR_TYPES.join(', ')}, found ${JSON.stringify(value)}`);
+  constraint(
+    typeof value === 'string' && (SCALAR_TYPES as readonly string[]).includes(value),
+    op,
+    'C1',
+    () => `dtype must be one of ${SCALAR_TYPES.join(', ')}, found ${JSON.stringify(value)}`,
+  );
   return value as DType;
 }
 
@@ -74,7 +79,12 @@ const transpose: OpDef = {
   infer: (types, attrs) => {
     const x = operand(types, 0, 'transpose');
     const perm = numbersAttr(attrs, 'perm', 'transpose');
-    constraint(perm.length === x.shape.length && [...perm].sort((a, c) => a - c).every((p, i) => p === i), 'transpose', 'C1', () => `perm must order the ${x.shape.length} axes of ${typeText(x)}, found [${perm.join(',')}]`);
+    constraint(
+      perm.length === x.shape.length && [...perm].sort((a, c) => a - c).every((p, i) => p === i),
+      'transpose',
+      'C1',
+      () => `perm must order the ${x.shape.length} axes of ${typeText(x)}, found [${perm.join(',')}]`,
+    );
     return [{ dtype: x.dtype, shape: perm.map((p) => x.shape[p] ?? 1) }];
   },
   evaluate: ([x], attrs, _sizes, types) => {
@@ -105,7 +115,12 @@ const broadcast: OpDef = {
     const x = operand(types, 0, 'broadcast');
     const shape = shapeAttr(attrs, 'shape', 'broadcast');
     const lead = shape.length - x.shape.length;
-    constraint(lead >= 0 && x.shape.every((d, i) => d === 1 || d === shape[i + lead]), 'broadcast', 'C1', () => `${typeText(x)} does not broadcast to [${shape.join(',')}]`);
+    constraint(
+      lead >= 0 && x.shape.every((d, i) => d === 1 || d === shape[i + lead]),
+      'broadcast',
+      'C1',
+      () => `${typeText(x)} does not broadcast to [${shape.join(',')}]`,
+    );
     return [{ dtype: x.dtype, shape }];
   },
   evaluate: ([x], _attrs, _sizes, types) => (x ? [generate(x.dtype, types[0]?.shape as readonly number[], (index) => broadcastAt(x, index))] : []),
@@ -133,13 +148,25 @@ const slice: OpDef = {
     const x = operand(types, 0, 'slice');
     const { axis, start, size } = sliceBounds(attrs);
     const extent = x.shape[axis];
-    constraint(typeof extent === 'number' && start >= 0 && size > 0 && start + size <= extent, 'slice', 'C1', () => `axis ${axis} of ${typeText(x)} must be static and hold ${start}..${start + size}`);
+    constraint(
+      typeof extent === 'number' && start >= 0 && size > 0 && start + size <= extent,
+      'slice',
+      'C1',
+      () => `axis ${axis} of ${typeText(x)} must be static and hold ${start}..${start + size}`,
+    );
     return [{ dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? size : d)) }];
   },
   evaluate: ([x], attrs, _sizes, types) => {
     if (!x) return [];
     const { axis, start } = sliceBounds(attrs);
-    return [generate(x.dtype, types[0]?.shape as readonly number[], (index) => broadcastAt(x, index.map((v, i) => (i === axis ? v + start : v))))];
+    return [
+      generate(x.dtype, types[0]?.shape as readonly number[], (index) =>
+        broadcastAt(
+          x,
+          index.map((v, i) => (i === axis ? v + start : v)),
+        ),
+      ),
+    ];
   },
   vjp: ({ b, operands: [x], cotangents: [d], attrs }) => {
     if (!d || !x) return [null];
@@ -167,7 +194,15 @@ const concat: OpDef = {
     let total = 0;
     for (const type of types) {
       const extent = type.shape[axis];
-      constraint(typeof extent === 'number' && type.dtype === first.dtype && type.shape.length === first.shape.length && type.shape.every((d, i) => i === axis || d === first.shape[i]), 'concat', 'C1', () => `operands must agree but for axis ${axis}, found ${types.map(typeText).join(' and ')}`);
+      constraint(
+        typeof extent === 'number' &&
+          type.dtype === first.dtype &&
+          type.shape.length === first.shape.length &&
+          type.shape.every((d, i) => i === axis || d === first.shape[i]),
+        'concat',
+        'C1',
+        () => `operands must agree but for axis ${axis}, found ${types.map(typeText).join(' and ')}`,
+      );
       total += extent;
     }
     return [{ dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? total : d)) }];
@@ -180,7 +215,11 @@ const concat: OpDef = {
         let at = index[axis] ?? 0;
         for (const part of inputs) {
           const extent = part.shape[axis] ?? 0;
-          if (at < extent) return broadcastAt(part, index.map((v, i) => (i === axis ? at : v)));
+          if (at < extent)
+            return broadcastAt(
+              part,
+              index.map((v, i) => (i === axis ? at : v)),
+            );
           at -= extent;
         }
         return 0;
@@ -198,8 +237,25 @@ const concat: OpDef = {
     });
   },
   flops: NO_FLOPS,
-  samples: [{ types: [{ dtype: 'f32', shape: [2, 2, 3] }, { dtype: 'f32', shape: [2, 1, 3] }], attrs: { axis: 1 } }],
-  rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 2] }, { dtype: 'f32', shape: [3, 2] }], attrs: { axis: 1 } }],
+  samples: [
+    {
+      types: [
+        { dtype: 'f32', shape: [2, 2, 3] },
+        { dtype: 'f32', shape: [2, 1, 3] },
+      ],
+      attrs: { axis: 1 },
+    },
+  ],
+  rejects: [
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'f32', shape: [2, 2] },
+        { dtype: 'f32', shape: [3, 2] },
+      ],
+      attrs: { axis: 1 },
+    },
+  ],
 };
 
 const NUMERIC: readonly DType[] = ['f32', 'i32', 'u32', 'bool'];
@@ -238,7 +294,9 @@ const select: OpDef = {
     return [{ dtype: yes.dtype, shape: broadcastShapes(types, 'select', 'C2') }];
   },
   evaluate: ([cond, yes, no], _attrs, _sizes, types) =>
-    cond && yes && no ? [generate(yes.dtype, types[0]?.shape as readonly number[], (i) => (broadcastAt(cond, i) !== 0 ? broadcastAt(yes, i) : broadcastAt(no, i)))] : [],
+    cond && yes && no
+      ? [generate(yes.dtype, types[0]?.shape as readonly number[], (i) => (broadcastAt(cond, i) !== 0 ? broadcastAt(yes, i) : broadcastAt(no, i)))]
+      : [],
   vjp: ({ b, operands: [cond, yes, no], cotangents: [d], needs }) => {
     if (!cond || !yes || !no || !d) return [null, null, null];
     const zero = b.constant(0);
@@ -249,8 +307,26 @@ const select: OpDef = {
     ];
   },
   flops: (_in, out, sizes) => elements(out[0]?.shape ?? [], sizes),
-  samples: [{ types: [{ dtype: 'bool', shape: [3] }, { dtype: 'f32', shape: [2, 3] }, { dtype: 'f32', shape: [2, 3] }], values: { 0: [1, 0, 1] } }],
-  rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2] }, { dtype: 'f32', shape: [2] }, { dtype: 'f32', shape: [2] }] }],
+  samples: [
+    {
+      types: [
+        { dtype: 'bool', shape: [3] },
+        { dtype: 'f32', shape: [2, 3] },
+        { dtype: 'f32', shape: [2, 3] },
+      ],
+      values: { 0: [1, 0, 1] },
+    },
+  ],
+  rejects: [
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'f32', shape: [2] },
+        { dtype: 'f32', shape: [2] },
+        { dtype: 'f32', shape: [2] },
+      ],
+    },
+  ],
 };
 
 export const structuralOps: readonly OpDef[] = [constantOp, iota, reshape, transpose, broadcast, slice, concat, convert, select];

@@ -1,7 +1,16 @@
 /** @file Attention ops on the streaming attention kernels. */
 
 import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
-import { attentionForward, type AttentionKernel, attentionKeyGradient, attentionQueryGradient, attentionStats, type AttentionSchedule, attentionSchedule, type AttentionSpec } from '../attention.ts';
+import {
+  type AttentionKernel,
+  type AttentionSchedule,
+  type AttentionSpec,
+  attentionForward,
+  attentionKeyGradient,
+  attentionQueryGradient,
+  attentionSchedule,
+  attentionStats,
+} from '../attention.ts';
 import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';
 import type { Kernel } from '../ir.ts';

@@ -2,8 +2,8 @@
 
 import type { Op } from '../../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
-import { add, bin, builtin, lt, mul, param, u32 } from '../expr.ts';
 import { dimOf } from '../emit.ts';
+import { add, bin, builtin, lt, mul, param, u32 } from '../expr.ts';
 import { axesIndex, flatIndex, productExpr } from '../index.ts';
 import { type Group, gridOf, type Lowered, type LowerOptions } from '../lower.ts';
 import { bufferOf } from './attention.ts';

@@ -36,17 +36,19 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
     const rows = s.batch.length > 0 ? add(mul(batch, productExpr(outerShape, g.emit.scope)), outer) : outer;
     return add(mul(rows, productExpr(innerShape, g.emit.scope)), inner);
   };
-  const port = (value: Value, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']) => (b: Parameters<typeof bindGroup>[0]): MatmulPort => {
-    const g = bound(b);
-    return {
-      vectorAxis,
-      load: (_b, at, width) => {
-        const inner = emitter(g.context);
-        const flat = kLast ? position(g, at.batch, at.mn, mn, at.k, s.k) : position(g, at.batch, at.k, s.k, at.mn, mn);
-        return inner.emit(value, flatIndex(value.type.shape, flat, inner.scope), width);
-      },
+  const port =
+    (value: Value, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']) =>
+    (b: Parameters<typeof bindGroup>[0]): MatmulPort => {
+      const g = bound(b);
+      return {
+        vectorAxis,
+        load: (_b, at, width) => {
+          const inner = emitter(g.context);
+          const flat = kLast ? position(g, at.batch, at.mn, mn, at.k, s.k) : position(g, at.batch, at.k, s.k, at.mn, mn);
+          return inner.emit(value, flatIndex(value.type.shape, flat, inner.scope), width);
+        },
+      };
     };
-  };
   const kernel = matmul(
     {
       name: group.name,
@@ -80,4 +82,3 @@ function storeOne(g: GroupBuffers, output: Value, flat: Expr, inner: ReturnType<
   const index = flatIndex(output.type.shape, flat, inner.scope);
   g.store(output, index, inner.emit(output, index, width), width);
 }
-
