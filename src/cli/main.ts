@@ -8,6 +8,7 @@ import { EbbError } from '../errors.ts';
 import type { LoraOptions } from '../session.ts';
 import { parseConfig, type RunInput } from '../train/config.ts';
 import { checkPath } from './check.ts';
+import { runDemo } from './demo.ts';
 import { type CommandDevice, commandDevice } from './device.ts';
 import { doctor, doctorText } from './doctor.ts';
 import { runEval } from './evaluate.ts';
@@ -281,6 +282,21 @@ program
   .action(async (flags: { json?: boolean; device: string }) => {
     const report = await withDevice(flags.device, doctor);
     print(flags.json ? JSON.stringify(report, null, 2) : doctorText(report));
+  });
+
+program
+  .command('demo')
+  .description('the bundled model learns another kind of text in a few minutes')
+  .addOption(adapterOption())
+  .action(async (flags: { device: string }) => {
+    await withDevice(flags.device, async (device) => {
+      const printer = stepPrinter();
+      const report = await runDemo(device, { say: printer.say, onStep: printer.step });
+      printer.end();
+      const { before, after } = report.heldOut;
+      print(report.table);
+      print(`held-out loss ${before.toFixed(4)} -> ${after.toFixed(4)} (${(100 * (1 - after / before)).toFixed(1)} % lower)`);
+    });
   });
 
 try {

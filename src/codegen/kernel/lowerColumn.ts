@@ -4,9 +4,9 @@ import { opDef } from '../../ir/ops/index.ts';
 import type { Shape } from '../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from './builder.ts';
 import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from './expr.ts';
+import { bindGroup, type Group, gridOf, type Lowered, type LowerOptions } from './group.ts';
 import { axesIndex, flatIndex, productExpr } from './index.ts';
 import { type Combine, combine } from './lanes.ts';
-import { bindGroup, type Group, gridOf, type Lowered, type LowerOptions } from './lower.ts';
 
 export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   const op = group.ops.find((o) => opDef(o.name).kind === 'reduce');

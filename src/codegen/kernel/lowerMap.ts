@@ -2,8 +2,8 @@
 
 import { kernelBuilder, ONE_GROUP } from './builder.ts';
 import { add, bin, builtin, lt, mul, u32 } from './expr.ts';
+import { bindGroup, type Group, gridOf, groupWidth, type Lowered, type LowerOptions } from './group.ts';
 import { flatIndex, productExpr } from './index.ts';
-import { bindGroup, type Group, gridOf, groupWidth, type Lowered, type LowerOptions } from './lower.ts';
 
 const LANES = 64;
 

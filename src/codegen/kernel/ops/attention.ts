@@ -13,8 +13,8 @@ import {
 } from '../attention.ts';
 import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';
+import type { Group, Lowered, LowerOptions } from '../group.ts';
 import type { Kernel } from '../ir.ts';
-import type { Group, Lowered, LowerOptions } from '../lower.ts';
 
 /** Through reshapes inside the group to the value that has the buffer. */
 export function bufferOf(v: Value, group: Group): Value {

@@ -1,0 +1,54 @@
+/** Imports may only point along the arrows of docs/design.md; this fails where one does not. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+/** Room → rooms it may import from; `:types` for type imports only. */
+const ARROWS = {
+  errors: [],
+  ir: ['errors'],
+  trace: ['ir', 'errors'],
+  models: ['trace', 'ir', 'formats:types', 'errors'],
+  passes: ['ir', 'errors'],
+  codegen: ['passes', 'ir', 'runtime:types', 'errors'],
+  compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
+  runtime: ['errors'],
+  dropbp: ['errors'],
+  formats: ['errors'],
+  train: ['runtime', 'dropbp', 'errors'],
+  node: ['runtime', 'errors'],
+  session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'errors'],
+  generate: ['session', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
+  cli: '*',
+  index: '*',
+};
+
+const root = resolve('src');
+const room = (file) => relative(root, file).split(/[\\/]/)[0].replace(/\.ts$/, '');
+const files = readdirSync(root, { recursive: true })
+  .map(String)
+  .filter((f) => f.endsWith('.ts'));
+const wrong = [];
+for (const file of files) {
+  const from = room(join(root, file));
+  const allowed = ARROWS[from];
+  const text = readFileSync(join(root, file), 'utf8');
+  for (const [, kind, names, target] of text.matchAll(/^(?:import|export)\s+(type\s)?([^'"]*?)from\s+'(\.[^']+)';/gms)) {
+    const to = room(resolve(dirname(join(root, file)), target));
+    if (to === from || allowed === '*') continue;
+    const typesOnly =
+      kind !== undefined ||
+      names
+        .replace(/[{}\s]/g, '')
+        .split(',')
+        .filter(Boolean)
+        .every((n) => /\btype\s/.test(names) && names.match(new RegExp(`type\\s+${n.replace(/^type/, '')}`)));
+    if (allowed === undefined || !(allowed.includes(to) || (typesOnly && allowed.includes(`${to}:types`))))
+      wrong.push(`${file}: ${from} may not import ${to} (${target})`);
+    if (to === 'cli') wrong.push(`${file}: nothing imports cli`);
+  }
+}
+if (wrong.length > 0) {
+  console.error(wrong.join('\n'));
+  process.exit(1);
+}
+console.log(`${files.length} files, every import along its arrow`);

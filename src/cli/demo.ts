@@ -1,0 +1,116 @@
+/** @file `npm run demo`: the bundled Shakespeare model learns to write arithmetic questions, with LoRA and DropBP, in a few minutes. */
+
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { uniformPlan } from '../dropbp/plans/uniform.ts';
+import { openCheckpoint } from '../formats/checkpoint.ts';
+import { parseConfig } from '../train/config.ts';
+import type { StepMetrics } from '../train/loop.ts';
+import type { CommandDevice } from './device.ts';
+import { runGenerate } from './generate.ts';
+import { amount } from './inspect.ts';
+import { runTraining, type TrainHooks } from './train.ts';
+
+const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
+const STEPS = 96;
+const RATE = 0.5;
+/** Every so many steps drop nothing, so that the run itself holds the comparison. */
+const WHOLE_EVERY = 8;
+const PROMPT = 'Tom has';
+
+export interface DemoReport {
+  readonly before: string;
+  readonly after: string;
+  readonly heldOut: { readonly before: number; readonly after: number };
+  readonly table: string;
+}
+
+export async function runDemo(device: CommandDevice, hooks: TrainHooks & { readonly say: (line: string) => void }): Promise<DemoReport> {
+  const model = join(EXAMPLES, 'tiny-llama', 'model');
+  const { numLayers } = openCheckpoint(model).config;
+  const units = Array.from({ length: numLayers }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
+  const draw = uniformPlan(RATE);
+  const patterns = Array.from({ length: STEPS }, (_, step) =>
+    step % WHOLE_EVERY === WHOLE_EVERY - 1 ? [] : [...draw({ units, seed: 1, step, micro: 0, microBatches: 1 })],
+  );
+  const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
+  const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.7, topK: 20, topP: 1, seed: 3 };
+  const write = (): void => {};
+  hooks.say(`device: ${device.opened.name} (${device.opened.why})`);
+  const before = await runGenerate(model, text, device, write);
+  hooks.say(`\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
+  const config = parseConfig(
+    {
+      model,
+      data: join(EXAMPLES, 'demo', 'questions.jsonl'),
+      evalData: join(EXAMPLES, 'demo', 'held-out.jsonl'),
+      out,
+      steps: STEPS,
+      batch: 4,
+      length: 96,
+      lora: { rank: 8, alpha: 16 },
+      optimizer: { name: 'adamw', lr: 5e-3, weightDecay: 0 },
+      schedule: 'cosine',
+      warmupSteps: 8,
+      drop: { kind: 'fixed', patterns },
+      evalLimit: 32,
+      seed: 1,
+    },
+    'the demo',
+  );
+  const report = await runTraining(config, device, hooks);
+  const after = await runGenerate(model, { ...text, adapter: join(out, 'adapter') }, device, write);
+  hooks.say(`\nafter:\n  ${quoted(after)}\n`);
+  const table = comparison(join(out, 'metrics.jsonl'));
+  return { before, after, heldOut: report.heldOut ?? { before: Number.NaN, after: Number.NaN }, table };
+}
+
+function quoted(text: string): string {
+  return (PROMPT + text).trim().replaceAll('\n', '\n  ');
+}
+
+const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+
+/** Time, FLOPs and saved bytes of the run's steps with and without dropped units; the first steps, which compile, are left out. */
+export function comparison(metricsFile: string): string {
+  const steps = readFileSync(metricsFile, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as StepMetrics)
+    .filter((m) => m.step >= 3);
+  const whole = steps.filter((m) => m.dropped.every((d) => d.length === 0));
+  const dropped = steps.filter((m) => m.dropped.some((d) => d.length > 0));
+  // per token, since the batches differ in length
+  const perToken = (list: readonly StepMetrics[], of: (m: StepMetrics) => number): number => median(list.map((m) => of(m) / m.tokens));
+  const tokens = median(steps.map((m) => m.tokens));
+  const row = (label: string, of: (m: StepMetrics) => number, show: (v: number) => string): string => {
+    const [a, b] = [whole, dropped].map((list) => perToken(list, of) * tokens) as [number, number];
+    return `${label.padEnd(26)}${show(a).padStart(14)}${show(b).padStart(14)}${`${(100 * (1 - b / a)).toFixed(0)} %`.padStart(9)}`;
+  };
+  return [
+    `${'a step'.padEnd(26)}${'whole'.padStart(14)}${'with DropBP'.padStart(14)}${'saved'.padStart(9)}`,
+    row(
+      'time',
+      (m) => m.ms,
+      (v) => `${v.toFixed(0)} ms`,
+    ),
+    row(
+      'backward',
+      (m) => m.backwardFlops,
+      (v) => amount(v, 'FLOP'),
+    ),
+    row(
+      'forward and backward',
+      (m) => m.forwardFlops + m.backwardFlops,
+      (v) => amount(v, 'FLOP'),
+    ),
+    row(
+      'saved activations',
+      (m) => m.savedBytes,
+      (v) => amount(v, 'B'),
+    ),
+    `medians of ${whole.length} whole and ${dropped.length} dropped steps of this run (drop rate ${RATE}), from its metrics.jsonl`,
+  ].join('\n');
+}

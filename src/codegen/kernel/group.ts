@@ -1,0 +1,145 @@
+/** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
+
+import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
+import type { BufferRef, KernelBuilder } from './builder.ts';
+import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Width } from './emit.ts';
+import { bin, select, u32 } from './expr.ts';
+import type { Index } from './index.ts';
+import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
+import type { DeviceTraits } from './schedule.ts';
+
+export interface LowerOptions {
+  readonly device: DeviceTraits;
+  /** Names of the module's run-time dimensions, in the order of the uniform block. */
+  readonly dims: readonly string[];
+  /** Typical sizes, for choosing a schedule. */
+  readonly sizes: Readonly<Record<string, number>>;
+  /** Uniform word of each run-time scalar. */
+  readonly scalarWord: ReadonlyMap<Value, number>;
+  /** Results that are added to when their bit of uniform word `ACCUMULATE_WORD` is set. */
+  readonly accumulate: ReadonlyMap<Value, number>;
+}
+
+/** The uniform word whose bit i says that a call's i-th weight gradient is added to, not written. */
+export const ACCUMULATE_WORD = 7;
+
+export interface Lowered {
+  readonly kernel: Kernel;
+  /** The value behind each of the kernel's buffers. */
+  readonly values: readonly Value[];
+}
+
+export interface Group {
+  readonly op: Op;
+  readonly kind: string;
+  readonly name: string;
+  readonly ops: readonly Op[];
+  readonly producer: ReadonlyMap<Value, Op>;
+  readonly reads: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** Outputs that take the place of a read. */
+  readonly inplace: ReadonlyMap<Value, Value>;
+}
+
+export function groupOf(op: Op): Group {
+  const ops = op.body?.ops ?? [];
+  return {
+    op,
+    kind: String(op.attrs['kind']),
+    name: String(op.attrs['name']),
+    ops,
+    producer: new Map(ops.flatMap((o) => o.results.map((r): [Value, Op] => [r, o]))),
+    reads: op.operands,
+    outputs: op.results,
+    inplace: inplacePairs(op),
+  };
+}
+
+function inplacePairs(op: Op): ReadonlyMap<Value, Value> {
+  const flat = (op.attrs['inplace'] ?? []) as readonly number[];
+  const pairs = new Map<Value, Value>();
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const output = op.results[flat[i] ?? 0];
+    const read = op.operands[flat[i + 1] ?? 0];
+    if (output && read) pairs.set(output, read);
+  }
+  return pairs;
+}
+
+export function elementType(value: Value, vector: boolean): KType {
+  const { dtype } = value.type;
+  if (dtype === 'f32') return vector ? 'vec4f' : 'f32';
+  return dtype === 'i32' ? 'i32' : 'u32';
+}
+
+export interface GroupBuffers {
+  readonly context: GroupContext;
+  readonly emit: Emitter;
+  readonly values: readonly Value[];
+  /** Writes an output's element(s) at `index`, converting and accumulating as the output asks. */
+  store(output: Value, index: Index, value: Expr, width: Width): void;
+}
+
+const last = (shape: Shape): Dim => shape.at(-1) ?? 1;
+
+/** Declares the buffers of a group on a kernel in progress: what it reads, then what it writes. */
+export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions, wantsVector: (v: Value) => boolean): GroupBuffers {
+  const leaves = new Map<Value, BufferRef>();
+  const outputs = new Map<Value, BufferRef>();
+  const values: Value[] = [];
+  const replaced = new Set(group.inplace.values());
+  const vector = (v: Value): boolean =>
+    v.type.dtype === 'f32' && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0 && wantsVector(v);
+  for (const v of group.reads) {
+    if (options.scalarWord.has(v)) continue;
+    leaves.set(v, b.buffer(v.name, elementType(v, vector(v)), replaced.has(v) ? 'read_write' : 'read'));
+    values.push(v);
+  }
+  for (const v of group.outputs) {
+    const read = group.inplace.get(v);
+    const taken = read && leaves.get(read);
+    outputs.set(v, taken ?? b.buffer(`${v.name}_out`, elementType(v, vector(v)), 'read_write'));
+    if (!taken) values.push(v);
+  }
+  const dim = dimOf(options.dims);
+  const context: GroupContext = { b, producer: group.producer, leaves, scalarWord: options.scalarWord, dim };
+  const emit = emitter(context);
+  return {
+    context,
+    emit,
+    values,
+    store: (output, index, value, width) => {
+      const buffer = outputs.get(output);
+      if (!buffer) throw new Error(`group does not write %${output.name}`);
+      const wide = buffer.decl.element === 'vec4f';
+      if (width === 1 && wide) throw new Error(`%${output.name} is bound as vec4 and stored as f32`);
+      const bit = options.accumulate.get(output);
+      const at = wide ? bin('/', index.flat(), u32(4)) : index.flat();
+      const put = (where: Expr, v: Expr): void => {
+        const whole = v.type === 'bool' ? select(u32(0), u32(1), v) : v;
+        if (bit === undefined) buffer.store(where, whole);
+        else {
+          const sum = b.var('sum', whole.type, whole);
+          b.if(accumulates(bit), () => sum.set(bin('+', sum.get, buffer.load(where))));
+          buffer.store(where, sum.get);
+        }
+      };
+      if (width === 4 && !wide) for (let i = 0; i < 4; i++) put(bin('+', index.flat(), u32(i)), { kind: 'component', type: 'f32', of: value, index: u32(i) });
+      else put(at, value);
+    },
+  };
+}
+
+function accumulates(bit: number): Expr {
+  return bin('!=', bin('&', { kind: 'param', type: 'u32', index: ACCUMULATE_WORD, comment: 'accumulate' }, u32(2 ** bit)), u32(0));
+}
+
+/** Workgroups for `shape`, `per` elements each. */
+export function gridOf(shape: Shape, per: number): GridAxis {
+  return { of: shape.length > 0 ? shape : [1], per };
+}
+
+/** Four at a time where every output and everything behind it allows. */
+export function groupWidth(group: Group, outputs: readonly Value[]): Width {
+  return outputs.every((v) => vectorisable(v, group.producer) && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0) ? 4 : 1;
+}
