@@ -1,7 +1,7 @@
 /**
  * Pretrains the bundled model from nothing: a Llama of 1.2 million parameters on Shakespeare's plays.
  *
- *   npx ebb-run examples/tiny-llama/pretrain.ts --text shakespeare.txt --tokenizer FOLDER --out FOLDER [--steps 3000]
+ *   npx tsx examples/tiny-llama/pretrain.ts --text shakespeare.txt --tokenizer FOLDER --out FOLDER [--steps 1500]
  *
  * The last 5 % of the text are held out. Weights are stored in f16.
  */
@@ -30,7 +30,7 @@ const { values } = parseArgs({
     text: { type: 'string' },
     tokenizer: { type: 'string' },
     out: { type: 'string' },
-    steps: { type: 'string', default: '3000' },
+    steps: { type: 'string', default: '1500' },
     adapter: { type: 'string', default: 'auto' },
   },
 });

@@ -4,6 +4,9 @@ import { type OpenedDevice, openDevice } from '../node/adapter.ts';
 import { deviceTraits } from '../node/traits.ts';
 import type { SessionDevice } from '../session.ts';
 
+/** What `--adapter` takes for a WebGPU adapter; any other text is looked for in adapters' names. */
+export const DEVICE_NAMES: readonly string[] = ['auto', 'gpu', 'lavapipe', 'swiftshader'];
+
 export interface CommandDevice extends SessionDevice {
   readonly opened: OpenedDevice;
 }

@@ -9,7 +9,7 @@ import type { LoraOptions } from '../session.ts';
 import { parseConfig, type RunInput } from '../train/config.ts';
 import { checkPath } from './check.ts';
 import { runDemo } from './demo.ts';
-import { type CommandDevice, commandDevice } from './device.ts';
+import { type CommandDevice, commandDevice, DEVICE_NAMES } from './device.ts';
 import { doctor, doctorText } from './doctor.ts';
 import { runEval } from './evaluate.ts';
 import { forward, grad } from './forward.ts';
@@ -36,7 +36,19 @@ const list = (text: string): string[] =>
     .split(',')
     .map((s) => s.trim())
     .filter((s) => s !== '');
-const adapterOption = (): Option => new Option('--device <name>', 'adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');
+const deviceOption = (): Option => new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');
+
+interface Adapters {
+  /** PEFT adapter folder. */
+  readonly adapter?: string;
+  /** WebGPU adapter. */
+  readonly device: string;
+}
+/** Commands that take a PEFT adapter take both kinds under one flag: a WebGPU adapter's name says which it is. */
+const adapterOption = (): Option =>
+  new Option('--adapter <dir|name>', `PEFT adapter folder; or one of ${DEVICE_NAMES.join(', ')}: the WebGPU adapter (give the flag twice for both)`)
+    .default({ device: 'auto' } satisfies Adapters, 'none, auto')
+    .argParser((text: string, sofar: Adapters): Adapters => (DEVICE_NAMES.includes(text) ? { ...sofar, device: text } : { ...sofar, adapter: text }));
 
 /** Opens a device for a command and closes it whatever happens. */
 async function withDevice<T>(name: string, work: (device: CommandDevice) => Promise<T>): Promise<T> {
@@ -73,7 +85,7 @@ interface TrainFlags {
   readonly evalLimit?: number;
   readonly resume?: boolean;
   readonly json?: boolean;
-  readonly device: string;
+  readonly adapter: string;
 }
 
 /** Flags over the file's keys. */
@@ -81,7 +93,7 @@ function trainInput(file: string | undefined, flags: TrainFlags): unknown {
   const fromFile: Partial<RunInput> | null = file === undefined ? {} : (parseYaml(readText(file)) as Partial<RunInput> | null);
   if (fromFile === null || typeof fromFile !== 'object' || Array.isArray(fromFile))
     throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
-  const { device, resume: _resume, json: _json, lr, dropRate, lora, rank, alpha, ...plain } = flags;
+  const { adapter, resume: _resume, json: _json, lr, dropRate, lora, rank, alpha, ...plain } = flags;
   const given = Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined));
   const input: Record<string, unknown> = { ...fromFile, ...given };
   if (lr !== undefined) input['optimizer'] = { name: 'adamw', ...(fromFile.optimizer as object | undefined), lr };
@@ -92,7 +104,7 @@ function trainInput(file: string | undefined, flags: TrainFlags): unknown {
       ...(rank === undefined ? {} : { rank }),
       ...(alpha === undefined ? {} : { alpha }),
     };
-  if (device !== 'auto') input['adapter'] = device;
+  if (adapter !== 'auto') input['adapter'] = adapter;
   return input;
 }
 
@@ -127,7 +139,7 @@ program
   .option('--eval-limit <n>', 'held-out examples', count)
   .option('--resume', 'go on from the newest checkpoint in the run folder')
   .option('--json', 'print the result as JSON')
-  .addOption(adapterOption())
+  .addOption(deviceOption())
   .action(async (file: string | undefined, flags: TrainFlags) => {
     const config = parseConfig(trainInput(file, flags), file ?? 'the command line');
     let stopping = false;
@@ -148,14 +160,13 @@ program
   .description('held-out loss of a model')
   .argument('<model>', 'checkpoint folder, GGUF file or hub id')
   .requiredOption('--data <file>', 'text, JSONL, or batches as safetensors')
-  .option('--adapter <dir>', 'PEFT adapter folder')
   .option('--limit <n>', 'examples', count, 64)
   .option('--batch <n>', 'sequences at once', count, 1)
   .option('--length <n>', 'most tokens of a sequence', count, 256)
   .option('--json', 'print JSON')
   .addOption(adapterOption())
-  .action(async (model: string, flags: { data: string; adapter?: string; limit: number; batch: number; length: number; json?: boolean; device: string }) => {
-    const report = await withDevice(flags.device, (device) => runEval(model, flags, device));
+  .action(async (model: string, flags: { data: string; limit: number; batch: number; length: number; json?: boolean; adapter: Adapters }) => {
+    const report = await withDevice(flags.adapter.device, (device) => runEval(model, { ...flags, adapter: flags.adapter.adapter }, device));
     print(
       flags.json
         ? JSON.stringify(report)
@@ -169,15 +180,16 @@ program
   .argument('<model>', 'checkpoint folder, GGUF file or hub id')
   .requiredOption('--prompt <text>', 'text to continue')
   .option('--chat', "render the prompt as a user's turn by the model's chat template", false)
-  .option('--adapter <dir>', 'PEFT adapter folder')
   .option('--max-new-tokens <n>', 'tokens to make', count, 128)
   .option('--temperature <x>', '0 is greedy', number, 0)
   .option('--top-k <n>', 'keep the k likeliest tokens; 0 keeps all', count, 0)
   .option('--top-p <x>', 'keep the likeliest tokens of this probability', number, 1)
   .option('--seed <n>', 'seed of sampling', count, 0)
   .addOption(adapterOption())
-  .action(async (model: string, flags: Parameters<typeof runGenerate>[1] & { device: string }) => {
-    await withDevice(flags.device, (device) => runGenerate(model, flags, device, (piece) => void process.stdout.write(piece)));
+  .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & { adapter: Adapters }) => {
+    await withDevice(flags.adapter.device, (device) =>
+      runGenerate(model, { ...flags, adapter: flags.adapter.adapter }, device, (piece) => void process.stdout.write(piece)),
+    );
     print('');
   });
 
@@ -187,10 +199,9 @@ program
   .argument('<model>', 'checkpoint folder, GGUF file or hub id')
   .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, optional attention_mask')
   .requiredOption('--out <file>', 'safetensors to write: tensor logits, f32')
-  .option('--adapter <dir>', 'PEFT adapter folder')
   .addOption(adapterOption())
-  .action(async (model: string, flags: { batch: string; out: string; adapter?: string; device: string }) => {
-    const { shape } = await withDevice(flags.device, (device) => forward(model, flags, device));
+  .action(async (model: string, flags: { batch: string; out: string; adapter: Adapters }) => {
+    const { shape } = await withDevice(flags.adapter.device, (device) => forward(model, { ...flags, adapter: flags.adapter.adapter }, device));
     print(`${flags.out}: logits f32 [${shape.join(', ')}]`);
   });
 
@@ -199,13 +210,12 @@ program
   .description('loss and gradients of a batch, for checking a port')
   .argument('<model>', 'checkpoint folder, GGUF file or hub id')
   .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, labels, optional attention_mask')
-  .option('--adapter <dir>', "PEFT adapter folder; then only the adapter's gradients")
   .option('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, [])
   .option('--out <file>', 'safetensors to write')
   .option('--json', 'print JSON')
   .addOption(adapterOption())
-  .action(async (model: string, flags: { batch: string; out?: string; adapter?: string; drop: string[]; json?: boolean; device: string }) => {
-    const report = await withDevice(flags.device, (device) => grad(model, flags, device));
+  .action(async (model: string, flags: { batch: string; out?: string; drop: string[]; json?: boolean; adapter: Adapters }) => {
+    const report = await withDevice(flags.adapter.device, (device) => grad(model, { ...flags, adapter: flags.adapter.adapter }, device));
     print(
       flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
     );
@@ -223,7 +233,7 @@ interface InspectFlags {
   readonly lora?: boolean;
   readonly rank: number;
   readonly json?: boolean;
-  readonly device: string;
+  readonly adapter: string;
 }
 
 program
@@ -241,11 +251,11 @@ program
   .option('--lora', 'with a low-rank adapter on all linear layers')
   .option('--rank <n>', 'rank of the adapter', count, 8)
   .option('--json', 'print JSON')
-  .addOption(adapterOption())
+  .addOption(deviceOption())
   .action(async (model: string, flags: InspectFlags) => {
     if (model.endsWith('.ebb')) return print(inspectDump(model));
     const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
-    const result = await withDevice(flags.device, async ({ traits, device }) =>
+    const result = await withDevice(flags.adapter, async ({ traits, device }) =>
       inspectModel(model, {
         ...flags,
         stage: flags.stage,
@@ -278,18 +288,18 @@ program
   .command('doctor')
   .description('adapters, limits and measured speed of this machine')
   .option('--json', 'print JSON')
-  .addOption(adapterOption())
-  .action(async (flags: { json?: boolean; device: string }) => {
-    const report = await withDevice(flags.device, doctor);
+  .addOption(deviceOption())
+  .action(async (flags: { json?: boolean; adapter: string }) => {
+    const report = await withDevice(flags.adapter, doctor);
     print(flags.json ? JSON.stringify(report, null, 2) : doctorText(report));
   });
 
 program
   .command('demo')
   .description('the bundled model learns another kind of text in a few minutes')
-  .addOption(adapterOption())
-  .action(async (flags: { device: string }) => {
-    await withDevice(flags.device, async (device) => {
+  .addOption(deviceOption())
+  .action(async (flags: { adapter: string }) => {
+    await withDevice(flags.adapter, async (device) => {
       const printer = stepPrinter();
       const report = await runDemo(device, { say: printer.say, onStep: printer.step });
       printer.end();

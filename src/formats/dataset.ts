@@ -7,7 +7,7 @@ import { type Json, type JsonObject, parseJsonObject } from './json.ts';
 import { type DataRecord, type FieldNames, readRecords } from './records.ts';
 import { openSafetensors, readInts } from './safetensors.ts';
 
-export type { ChatRecord, CompletionRecord, DataRecord, FieldNames } from './records.ts';
+export type { DataRecord, FieldNames } from './records.ts';
 
 /** Batches of token ids: each array is [steps, batch, length], row-major. */
 export interface ReadyBatches {

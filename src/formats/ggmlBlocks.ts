@@ -91,12 +91,6 @@ const q6_k: Unpack = (b, at, out, to) => {
 
 const UNPACK: Readonly<Partial<Record<BlockType, Unpack>>> = { q8_0, q4_0, q4_1, q4_k, q6_k };
 
-/** Bytes of `count` values; `count` must be whole blocks. */
-export function blockBytes(type: BlockType, count: number): number {
-  const { blockSize, bytesPerBlock } = BLOCKS[type];
-  return (count / blockSize) * bytesPerBlock;
-}
-
 /** The values of whole blocks of `type`, in order; f32 arithmetic, the scale's product rounded first. */
 export function dequantise(type: BlockType, bytes: Uint8Array): Float32Array {
   const { blockSize, bytesPerBlock } = BLOCKS[type];

@@ -7,8 +7,6 @@ import { fileError, fileSource, readRange } from './files.ts';
 import { bf16ToF32, f16ToF32, f32FromBytes, f64ToF32, i32FromBytes, i64ToI32 } from './floats.ts';
 import { DTYPE_BITS, elementCount, parseSafetensors, type SafetensorsHeader, type TensorInfo } from './safetensorsHeader.ts';
 
-export type { SafetensorsDtype, TensorInfo } from './safetensorsHeader.ts';
-
 export interface SafetensorsFile extends SafetensorsHeader {
   readonly path: string;
 }

@@ -9,7 +9,7 @@ import { ggufTokenizer, type TokenizerFields } from './ggufTokenizer.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
 import { buildTokenizer, type Tokenizer } from './tokenizerBuild.ts';
 
-export { buildTokenizer, type ChatMessage, type Tokenizer } from './tokenizerBuild.ts';
+export { buildTokenizer, type Tokenizer } from './tokenizerBuild.ts';
 
 function optionalObject(path: string): JsonObject {
   return fileExists(path) ? parseJsonObject(path, readText(path)) : {};

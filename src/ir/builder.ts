@@ -2,7 +2,7 @@
 
 import { OpError } from './define.ts';
 import { opDef } from './ops/index.ts';
-import type { Attrs, Body, DType, Func, Loc, Op, Param, Result, Role, Shape, Type, Value } from './types.ts';
+import type { Attrs, Body, DType, Func, Loc, Op, Param, Result, Role, Type, Value } from './types.ts';
 
 export interface FuncBuilder {
   /** Adds an op and returns its results. `names` are hints, made unique. @throws OpError */
@@ -109,5 +109,3 @@ export function replay(b: FuncBuilder, ops: readonly Op[], mapping: Map<Value, V
     });
   }
 }
-
-export type { Shape };

@@ -82,8 +82,6 @@ export interface Module {
   readonly funcs: readonly Func[];
 }
 
-export const SCALAR_F32: Type = { dtype: 'f32', shape: [] };
-
 export function typeText(type: Type): string {
   return `${type.dtype}[${type.shape.join(',')}]`;
 }

@@ -147,7 +147,6 @@ export interface Program {
   readonly updates: Readonly<Record<string, number>>;
 }
 
-export const PARAM_WORDS = 64;
 export const ACCUMULATE_WORD = 7;
 
 export function extentBytes(extent: Extent, sizes: Readonly<Record<string, number>>): number {

@@ -18,13 +18,6 @@ export interface KernelRun {
   readonly dims?: Readonly<Record<string, number>>;
 }
 
-/** The uniform block for dimension values: word i holds the i-th. */
-export function dimParams(values: readonly number[]): Uint32Array {
-  const params = new Uint32Array(PARAM_WORDS);
-  params.set(values);
-  return params;
-}
-
 /** Workgroups per axis at these dimension values. */
 export function gridOf(kernel: Kernel, dims: Readonly<Record<string, number>> = {}): [number, number, number] {
   const [x, y, z] = kernel.grid.map((axis) => Math.ceil(sizeValue(axis, dims) / axis.per));

@@ -8,7 +8,7 @@ import { sharedBody } from './matmulShared.ts';
 import { tileContext } from './matmulTile.ts';
 import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
-export type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore } from './matmulTypes.ts';
+export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
 /**
  * Builds the kernel of out[batch, m, n] = Σ_k a[batch, m, k] · b[batch, k, n]; accumulates in f32.
