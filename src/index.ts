@@ -20,7 +20,7 @@ export { generationMode, logitsMode, trainingMode } from './models/inputs.ts';
 export { llama } from './models/llama.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
 export { deviceTraits } from './node/traits.ts';
-export { differentiate } from './passes/grad.ts';
+export { differentiate } from './passes/pipeline.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';
 export { input, param, section, unit } from './trace/context.ts';

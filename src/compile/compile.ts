@@ -2,10 +2,11 @@
 
 import type { Func, Module, Op, Result, Value } from '../ir/types.ts';
 import { type Backward, type BackwardKey, backwardKeyText, type Forms, formsOf } from '../passes/dropbp.ts';
-import { expand, simplify } from '../passes/simplify.ts';
+import { type OnPass, runPasses } from '../passes/pass.ts';
+import { FORWARD } from '../passes/pipeline.ts';
 import { type ArgumentDecl, type BackwardDecl, type CallDecl, type FunctionDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import { mainOf, type TracedModel } from '../trace/trace.ts';
-import { compileFunction, extentOf, type PipelineTable, pipelineTable, type Target } from './functions.ts';
+import { compileFunction, extentOf, type FunctionOptions, type PipelineTable, pipelineTable, type Target } from './functions.ts';
 import { backwardKeys, type CallKeys, residualParam } from './keys.ts';
 import { accumulate, adamw, clip, sgd, sqnorm } from './updates.ts';
 
@@ -24,6 +25,10 @@ export interface CompileOptions {
   readonly target: Target;
   /** Optimizers to make update functions for; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
+  /** Called after each pass, with what it made of one function. */
+  readonly onPass?: OnPass;
+  /** Called with each kernel before it is printed as WGSL. */
+  readonly onKernel?: FunctionOptions['onKernel'];
 }
 
 interface FunctionTable {
@@ -52,10 +57,9 @@ function addFunction(
   func: Func,
   target: Target,
   dims: Record<string, number>,
-  weights: (i: number) => boolean,
-  overwriteSaved = false,
+  options: FunctionOptions,
 ): number {
-  const { decl, fused } = compileFunction(func, target, pipelines, dims, { weights, overwriteSaved });
+  const { decl, fused } = compileFunction(func, target, pipelines, dims, options);
   table.decls.push(decl);
   table.plain.push(func);
   table.fused.push(fused);
@@ -69,7 +73,8 @@ const UPDATE_DIMS = { N: 65536, Q: 4096, G: 64 };
 export function compileModel(model: TracedModel, options: CompileOptions): Compiled {
   const { module } = model;
   const main = mainOf(module);
-  const { target } = options;
+  const { target, onPass, onKernel } = options;
+  const hooks = { onPass, onKernel };
   const trains = model.params.some((p) => p.trainable);
   const dims: Record<string, number> = { ...module.dims, ...(trains ? UPDATE_DIMS : {}) };
   const pipelines = pipelineTable();
@@ -81,12 +86,16 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     if (forms.has(func)) continue;
     const uses = keyed.filter((k) => k.func === func);
     const keys = uniqueKeys(uses.flatMap((k) => k.keys));
-    const made: Forms = keys.length > 0 ? formsOf(func, keys, module.dims) : { forward: { ...simplify(expand(func)), name: func.name }, backwards: [] };
+    const made: Forms = keys.length > 0 ? formsOf(func, keys, module.dims, onPass) : { forward: runPasses(FORWARD, func, undefined, onPass), backwards: [] };
     const isWeight = (i: number): boolean => func.params[i]?.role === 'weight';
-    const forward = addFunction(table, pipelines, made.forward, target, dims, () => false);
+    const forward = addFunction(table, pipelines, made.forward, target, dims, { weights: () => false, ...hooks });
     const backwards = new Map(
       made.backwards.map((backward) => {
-        const decl = addFunction(table, pipelines, lossScale(backward.func), target, dims, isWeight, call.attrs['unit'] !== true);
+        const decl = addFunction(table, pipelines, lossScale(backward.func), target, dims, {
+          weights: isWeight,
+          overwriteSaved: call.attrs['unit'] !== true,
+          ...hooks,
+        });
         return [backwardKeyText(backward.key), { decl, backward }];
       }),
     );
@@ -134,7 +143,8 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   if (trains) {
     const optimizers = options.optimizers ?? ['adamw', 'sgd'];
     const funcs = [accumulate(), sqnorm(), clip(), ...(optimizers.includes('adamw') ? [adamw()] : []), ...(optimizers.includes('sgd') ? [sgd()] : [])];
-    for (const func of funcs) updates[func.name] = addFunction(table, pipelines, simplify(expand(func)), target, dims, () => false);
+    for (const func of funcs)
+      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), target, dims, { weights: () => false, ...hooks });
   }
   const program: Program = {
     version: PROGRAM_VERSION,

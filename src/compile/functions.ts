@@ -7,7 +7,8 @@ import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { opFlops } from '../ir/cost.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
-import { type FuseOptions, fuse } from '../passes/fuse.ts';
+import { type OnPass, runPasses } from '../passes/pass.ts';
+import { KERNELS } from '../passes/pipeline.ts';
 import type { DispatchDecl, Extent, FlopTerm, FunctionDecl, GridAxis, PipelineDecl, SlotDecl } from '../runtime/program.ts';
 
 export interface Target {
@@ -84,21 +85,31 @@ export function flopTerms(flops: (sizes: Record<string, number>) => number, boun
     .filter((term) => term.flops !== 0);
 }
 
-/** Lowers `func` (primitives and kernel ops). `accumulated` are its results that are gradients of weights. */
+export interface FunctionOptions {
+  /** Whether the argument of that index is a weight, whose gradient is added to where an earlier call has written it. */
+  readonly weights: (argument: number) => boolean;
+  readonly overwriteSaved?: boolean;
+  readonly onPass?: OnPass | undefined;
+  /** Called with each kernel before it is printed as WGSL. */
+  readonly onKernel?: ((kernel: Kernel) => void) | undefined;
+}
+
+/** Lowers `func` (primitives and kernel ops): fuses it, makes its pipelines, and describes it as plain data. */
 export function compileFunction(
   func: Func,
   target: Target,
   table: PipelineTable,
   dims: Readonly<Record<string, number>>,
-  options: Omit<FuseOptions, 'maxBuffers'>,
+  options: FunctionOptions,
 ): { decl: FunctionDecl; fused: Func } {
-  const fused = fuse(func, { ...options, maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0 });
+  const { overwriteSaved = false, onPass } = options;
+  const fused = runPasses(KERNELS, func, { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, overwriteSaved }, onPass);
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
   const alias = new Map<Value, Value>();
   for (const op of fused.ops) if (op.name === 'reshape' && op.operands[0] && op.results[0]) alias.set(op.results[0], op.operands[0]);
   const owner = (v: Value): Value => (alias.has(v) ? owner(alias.get(v) as Value) : v);
-  const weightGrads = fused.results.filter((r) => r.role === 'grad' && r.of !== undefined && options.weights?.(r.of));
+  const weightGrads = fused.results.filter((r) => r.role === 'grad' && r.of !== undefined && options.weights(r.of));
   const accumulate = new Map(weightGrads.map((r, bit) => [owner(r.value), bit]));
 
   const slots: (SlotDecl & { live: [number, number] })[] = [];
@@ -137,7 +148,9 @@ export function compileFunction(
     const isGradient = values.map((v) => accumulate.has(owner(v)));
     const isState = values.map((v) => roles.get(owner(v)) === 'state');
     const moves = values.map((v, i) => roles.get(owner(v)) === 'input' || (!constant[i] && !isGradient[i] && !isState[i]));
-    const pipeline = pipelineOf(table, withAccess(kernel, constant), moves);
+    const bound = withAccess(kernel, constant);
+    options.onKernel?.(bound);
+    const pipeline = pipelineOf(table, bound, moves);
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
     dispatches.push({

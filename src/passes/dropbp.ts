@@ -3,9 +3,10 @@
 import { invariant } from '../errors.ts';
 import { opDef } from '../ir/ops/index.ts';
 import { byteSize, type DimSizes, type Func, type Op, type Param, type Result, type Value } from '../ir/types.ts';
-import { differentiate } from './grad.ts';
 import { minimumCut } from './mincut.ts';
-import { eliminateDead, expand, simplify } from './simplify.ts';
+import { type OnPass, runPasses } from './pass.ts';
+import { differentiate, FORWARD } from './pipeline.ts';
+import { eliminateDead } from './simplify.ts';
 
 /** What a call's backward must make: the key of a form, complete. A dropped call has none. */
 export interface BackwardKey {
@@ -113,8 +114,8 @@ function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes):
 }
 
 /** Backward of one key, and the forward values it wants saved. */
-function backwardOf(source: Func, forward: Func, key: BackwardKey, sizes: DimSizes): { backward: Backward; saves: readonly Value[] } {
-  const joint = differentiate(source, key);
+function backwardOf(source: Func, forward: Func, key: BackwardKey, sizes: DimSizes, onPass?: OnPass): { backward: Backward; saves: readonly Value[] } {
+  const joint = differentiate(source, key, onPass);
   const named = new Map([...forward.params.map((p) => p.value), ...forward.ops.flatMap((op) => op.results)].map((v) => [v.name, v]));
   const jointForward = forwardPart(joint, forward);
   const { kept, ops } = split(joint, new Set(jointForward.keys()), sizes);
@@ -141,6 +142,7 @@ function backwardOf(source: Func, forward: Func, key: BackwardKey, sizes: DimSiz
   );
   const name = `${source.name}.bwd${key.wanted.some((w, i) => w && source.params[i]?.role === 'value') ? '' : '.nodx'}`;
   const func: Func = { name, params, ops: ownOps, results: grads };
+  onPass?.('dropbp', func);
   return { backward: { key, func, sources, gradientOf: grads.map((g) => g.of ?? 0) }, saves };
 }
 
@@ -204,14 +206,16 @@ function forwardPart(joint: Func, forward: Func): Map<Value, Value> {
 }
 
 /** The forms of `source` for the given keys. `sizes` (the bounds) weigh what to save against computing it again. */
-export function formsOf(source: Func, keys: readonly BackwardKey[], sizes: DimSizes): Forms {
-  const forward = simplify(expand(source));
-  const built = keys.map((key) => backwardOf(source, forward, key, sizes));
+export function formsOf(source: Func, keys: readonly BackwardKey[], sizes: DimSizes, onPass?: OnPass): Forms {
+  const forward = runPasses(FORWARD, source, undefined, onPass);
+  const built = keys.map((key) => backwardOf(source, forward, key, sizes, onPass));
   const saves = [...new Set(built.flatMap((f) => f.saves))];
   const results: Result[] = [...forward.results, ...saves.map((value): Result => ({ value, role: 'save' }))];
   const backwards = built.map(({ backward, saves: own }) => ({
     ...backward,
     sources: backward.sources.map((s): Source => (s.from === 'save' ? { from: 'save', index: saves.indexOf(own[s.index] as Value) } : s)),
   }));
-  return { forward: { ...forward, name: `${source.name}.fwd`, results }, backwards };
+  const withSaves: Func = { ...forward, name: `${source.name}.fwd`, results };
+  onPass?.('dropbp', withSaves);
+  return { forward: withSaves, backwards };
 }

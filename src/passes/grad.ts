@@ -3,7 +3,6 @@
 import { funcBuilder, nameScope, replay } from '../ir/builder.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Func, Result, Value } from '../ir/types.ts';
-import { expand, expandForGrad, simplify } from './simplify.ts';
 
 export interface GradRequest {
   /** Which results bring a cotangent. */
@@ -19,12 +18,8 @@ function activeValues(func: Func, wanted: readonly boolean[]): Set<Value> {
   return active;
 }
 
-/**
- * The function's forward and backward as one: its results, then for each wanted parameter that gets one a `grad(i)`.
- * Cotangents are further parameters `%d_<result>`. Primitives and kernel ops only.
- */
-export function differentiate(source: Func, { cotangents, wanted }: GradRequest): Func {
-  const func = expandForGrad(source);
+/** Forward, then backward of what is wanted. `func` holds primitives, kernel ops and composites with a derivative of their own. */
+export function grad(func: Func, { cotangents, wanted }: GradRequest): Func {
   const active = activeValues(func, wanted);
   const b = funcBuilder(nameScope());
   const mapping = new Map<Value, Value>();
@@ -56,5 +51,5 @@ export function differentiate(source: Func, { cotangents, wanted }: GradRequest)
     const d = contributions.get(value);
     if (wanted[i] && d) results.push({ value: d, role: 'grad', of: i });
   });
-  return simplify(expand(b.finish(source.name, results)));
+  return b.finish(func.name, results);
 }

@@ -6,7 +6,7 @@ import { evaluate, evaluateNamed } from '../../src/ir/evaluate.ts';
 import { allOps } from '../../src/ir/ops/index.ts';
 import { randomTensor, type Tensor, tensor } from '../../src/ir/tensor.ts';
 import type { Func, Value } from '../../src/ir/types.ts';
-import { differentiate } from '../../src/passes/grad.ts';
+import { differentiate } from '../../src/passes/pipeline.ts';
 
 const MODULE = { dims: {}, funcs: [] };
 

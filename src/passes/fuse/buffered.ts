@@ -1,0 +1,70 @@
+/** @file Step 2 of `fuse`: which values outside of groups must lie in a buffer. */
+
+import { opDef } from '../../ir/ops/index.ts';
+import type { Func, Op, Value } from '../../ir/types.ts';
+import { type Exclusions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
+
+/** Cost above which a value read by several groups is computed once and stored. */
+const RECOMPUTE_LIMIT = 20;
+
+/** Bare moves, widening and scaling by a scalar: cheap enough to repeat in a dot's loads. */
+function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, widenOnce: number): boolean {
+  if (stop(v)) return true;
+  const op = producer.get(v);
+  if (!op) return true;
+  if (op.name === 'dequantise' && 4 * v.type.shape.reduce<number>((p, d) => p * Number(d), 1) <= widenOnce) return false;
+  if (['reshape', 'dequantise', 'constant', 'transpose', 'slice'].includes(op.name)) return op.operands.every((o) => cheapInDot(o, producer, stop, widenOnce));
+  const [x, y] = op.operands;
+  if (op.name !== 'mul' || !x || !y) return false;
+  if (y.type.shape.length === 0) return cheapInDot(x, producer, stop, widenOnce) && cheapInDot(y, producer, stop, widenOnce);
+  return x.type.shape.length === 0 && cheapInDot(y, producer, stop, widenOnce) && cheapInDot(x, producer, stop, widenOnce);
+}
+
+function treeFlops(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, seen = new Set<Value>()): number {
+  if (stop(v) || seen.has(v)) return 0;
+  seen.add(v);
+  const op = producer.get(v);
+  if (!op) return 0;
+  const own = opDef(op.name).kind === 'pointwise' ? (['exp', 'tanh', 'log', 'sin', 'cos'].includes(op.name) ? 4 : 1) : 0;
+  return op.operands.reduce((sum, o) => sum + treeFlops(o, producer, stop, seen), own);
+}
+
+/** Step 2: which values outside of groups must lie in a buffer. */
+export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Plan, { buffered }: Exclusions, widenOnce: number): Set<Value> {
+  const out = new Set<Value>(buffered);
+  const isParam = new Set(func.params.map((p) => p.value));
+  const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !SCALAR_KINDS.has(producer.get(v)?.name ?? '');
+  for (const { value } of func.results) {
+    const owner = storageOf(value, producer);
+    if (!home.has(owner) && !isParam.has(owner)) out.add(owner);
+  }
+  const stop = (v: Value): boolean => home.has(v) || isParam.has(v) || out.has(v);
+  for (const op of func.ops) {
+    const { kind } = opDef(op.name);
+    if (kind === 'kernel')
+      for (const v of op.operands) {
+        const owner = storageOf(v, producer);
+        if (free(owner)) out.add(owner);
+      }
+    if (kind === 'dot') for (const v of op.operands) if (free(v) && !cheapInDot(v, producer, stop, widenOnce)) out.add(storageOf(v, producer));
+  }
+  const readers = new Map<Value, Set<object>>();
+  const note = (v: Value, reader: object): void => {
+    if (!free(v)) return;
+    const set = readers.get(v) ?? new Set<object>();
+    if (set.has(reader)) return;
+    set.add(reader);
+    readers.set(v, set);
+    if (!out.has(v)) for (const o of producer.get(v)?.operands ?? []) note(o, reader);
+  };
+  for (const op of func.ops)
+    for (const v of op.operands) {
+      const reader = op.results[0] && (home.get(op.results[0]) ?? (out.has(op.results[0]) ? op : null));
+      if (reader) note(v, reader);
+    }
+  for (const [v, set] of readers) {
+    if (set.size > 1 && v.type.shape.length > 0 && producer.get(v)?.name !== 'reshape' && treeFlops(v, producer, (o) => o !== v && stop(o)) >= RECOMPUTE_LIMIT)
+      out.add(v);
+  }
+  return out;
+}

@@ -1,0 +1,73 @@
+/** @file `fuse`: the ops of a function into groups, each of which becomes one kernel.
+ *
+ * An anchor (dot, reduction, attention, …) starts a group. A pointwise op joins the group of its latest operand when it is computed
+ * element for element from it (an epilogue); what is left over is computed where it is read (a prologue), or gets a `map` group of its
+ * own when it must lie in a buffer: results, operands of kernel ops, costly or repeated operands of dots.
+ * No group binds more than `maxBuffers` buffers.
+ */
+
+import type { Func, Op, Value } from '../../ir/types.ts';
+import { bufferedValues } from './buffered.ts';
+import { drafts, mergeMaps } from './drafts.ts';
+import { bindings, exclude, needlessOutputs } from './limits.ts';
+import { plan } from './plan.ts';
+import { type Draft, type Exclusions, type FuseOptions, producers } from './types.ts';
+
+/** Fuses `func` (primitives and kernel ops) into `fused` ops. @throws EbbError when a single op binds more buffers than `maxBuffers`. */
+export function fuse(func: Func, options: FuseOptions): Func {
+  const producer = producers(func);
+  const position = new Map(func.ops.map((op, i) => [op, i]));
+  const scalars = new Set(func.params.filter((p) => p.role === 'scalar' && p.value.type.shape.length === 0).map((p) => p.value));
+  const exclusions: Exclusions = { unjoined: new Set(), buffered: new Set() };
+  let groups: Draft[] = [];
+  for (let round = 0; ; round++) {
+    const planned = plan(func, producer, exclusions);
+    const buffered = bufferedValues(func, producer, planned, exclusions, options.widenOnce ?? 0);
+    groups = mergeMaps(drafts(func, producer, planned, buffered), { maxBuffers: options.maxBuffers, position, scalars });
+    const over = groups.find((g) => bindings(g, scalars) > options.maxBuffers);
+    if (!over) {
+      const idle = needlessOutputs(func, groups, planned, producer).filter((op) => !exclusions.unjoined.has(op));
+      if (idle.length === 0) break;
+      for (const op of idle) exclusions.unjoined.add(op);
+      continue;
+    }
+    const members = planned.groups.find((g) => g.anchor === over.anchor)?.members ?? new Set<Op>();
+    if (!exclude(over, exclusions, producer, members) || round > 200) {
+      throw new Error(`@${func.name}: ${over.anchor.name} binds ${bindings(over, scalars)} buffers, the device allows ${options.maxBuffers}`);
+    }
+  }
+  const ops: Op[] = groups.map((g) => ({
+    name: 'fused',
+    operands: g.reads,
+    attrs: { kind: g.kind, name: groupName(g) },
+    results: g.outputs,
+    body: { params: g.reads, ops: g.ops, results: g.outputs },
+  }));
+  return { ...func, ops: [...ops, ...aliases(func, producer, groups)] };
+}
+
+/** Results that are another shape of what a group writes: reshapes that stay outside of groups and move nothing. */
+function aliases(func: Func, producer: ReadonlyMap<Value, Op>, groups: readonly Draft[]): Op[] {
+  const written = new Set(groups.flatMap((g) => g.outputs));
+  const known = new Set<Value>([...written, ...func.params.map((p) => p.value)]);
+  const out: Op[] = [];
+  const need = (v: Value): void => {
+    const op = producer.get(v);
+    if (known.has(v) || !op) return;
+    for (const o of op.operands) need(o);
+    known.add(v);
+    out.push(op);
+  };
+  for (const { value } of func.results) need(value);
+  return out;
+}
+
+function groupName(g: Draft): string {
+  const names = [...new Set(g.ops.map((op) => op.name))].filter((n) => !['constant', 'reshape', 'broadcast', 'iota'].includes(n));
+  const base = g.kind === 'kernel' ? g.anchor.name : g.kind;
+  return g.kind === 'kernel'
+    ? base
+    : `${base}_${g.outputs.map((v) => v.name.replace(/[^a-zA-Z0-9]/g, '_')).join('_')}${names.includes('dequantise') ? '_dequantise' : ''}`.slice(0, 60);
+}
+
+export type { FuseOptions } from './types.ts';

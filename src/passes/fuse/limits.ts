@@ -1,0 +1,67 @@
+/** @file Step 4 of `fuse`: what leaves a group that binds too many buffers, or writes more than it need. */
+
+import type { Func, Op, Value } from '../../ir/types.ts';
+import { type Draft, type Exclusions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
+
+/** The widest group over the limit loses its last joined op, or computes a prologue into a buffer of its own. */
+export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<Value, Op>, members: ReadonlySet<Op>): boolean {
+  const joined = [...members].filter((op) => op !== g.anchor && !exclusions.unjoined.has(op)).at(-1);
+  if (joined) {
+    exclusions.unjoined.add(joined);
+    return true;
+  }
+  const inner = g.ops
+    .flatMap((op) => op.operands)
+    .find((v) => {
+      const op = producer.get(v);
+      return op && g.ops.includes(op) && !SCALAR_KINDS.has(op.name) && op.name !== 'reshape' && v.type.shape.length > 0 && !exclusions.buffered.has(v);
+    });
+  if (!inner) return false;
+  exclusions.buffered.add(inner);
+  return true;
+}
+
+/**
+ * Joined ops of a dot whose results only groups read that could compute them while loading: storing the dot's own result once is
+ * less traffic than storing two or more of its consequences.
+ */
+export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: planned }: Plan, producer: ReadonlyMap<Value, Op>): Op[] {
+  const results = new Set(func.results.map((r) => storageOf(r.value, producer)));
+  return groups.flatMap((g) => {
+    if (g.kind !== 'dot') return [];
+    const readers = (v: Value): readonly Draft[] => groups.filter((h) => h !== g && h.reads.includes(v));
+    const idle = g.outputs.filter(
+      (v) =>
+        producer.get(v) !== g.anchor && !results.has(v) && readers(v).every((h) => h.kind !== 'kernel' && !(h.kind === 'dot' && behindAnchor(h, v, producer))),
+    );
+    const anchorStored = g.outputs.some((v) => producer.get(v) === g.anchor);
+    if (idle.length + (anchorStored ? 1 : 0) < 2) return [];
+    const members = planned.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
+    const behind = new Set(idle);
+    // what only feeds the idle ones goes with them
+    const leaving = [...members].reverse().filter((op) => {
+      if (op === g.anchor) return false;
+      const users = [...members].filter((m) => m.operands.some((v) => op.results.includes(v)));
+      const goes = op.results.some((r) => behind.has(r)) && users.every((u) => u.results.some((r) => behind.has(r)));
+      const feeds = users.length > 0 && !g.outputs.some((v) => op.results.includes(v)) && users.every((u) => u.results.some((r) => behind.has(r)));
+      if (goes || feeds) for (const r of op.results) behind.add(r);
+      return goes || feeds;
+    });
+    return leaving;
+  });
+}
+
+/** Whether a dot group reads `v` for its dot rather than in its epilogue. */
+function behindAnchor(g: Draft, v: Value, producer: ReadonlyMap<Value, Op>): boolean {
+  const reach = (o: Value): boolean => {
+    if (o === v) return true;
+    const op = producer.get(o);
+    return op !== undefined && g.ops.includes(op) && op.operands.some(reach);
+  };
+  return g.anchor.operands.some(reach);
+}
+
+/** Storage buffers of a group: run-time scalars come in the uniform block. */
+export function bindings(g: Pick<Draft, 'reads' | 'outputs'>, scalars: ReadonlySet<Value>): number {
+  return g.reads.filter((v) => !scalars.has(v)).length + g.outputs.length;
+}

@@ -1,0 +1,120 @@
+/** @file Step 1 of `fuse`: anchors start groups, pointwise ops and reductions of the same rows join them. */
+
+import { opDef } from '../../ir/ops/index.ts';
+import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
+import { type Exclusions, type Group, type GroupKind, isFull, type Plan, product, SCALAR_KINDS } from './types.ts';
+
+const isRowScalar = (shape: Shape, space: Shape): boolean => product(shape) === product(space.slice(0, -1));
+
+/** Row groups reduce the last axis, or all axes at once (one row); other reductions are column groups. */
+function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
+  const [x] = op.operands;
+  const axes = op.attrs['axes'] as readonly number[];
+  const shape = x?.type.shape ?? [];
+  const extents = shape.flatMap((d, i) => (d === 1 ? [] : [i]));
+  if (axes.length === 1 && axes[0] === shape.length - 1) return { kind: 'row', space: shape };
+  if (extents.every((i) => axes.includes(i)))
+    return { kind: 'row', space: shape.every((d) => typeof d === 'number') ? [shape.reduce<number>((p, d) => p * Number(d), 1)] : shape };
+  return { kind: 'column', space: op.results[0]?.type.shape ?? [] };
+}
+
+/** Step 1: anchors start groups, pointwise ops join them. */
+export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }: Exclusions): Plan {
+  const groups: Group[] = [];
+  const home = new Map<Value, Group>();
+  const latestMemo = new Map<Value, Group | null>();
+  const latest = (v: Value): Group | null => {
+    const own = home.get(v);
+    if (own) return own;
+    const known = latestMemo.get(v);
+    if (known !== undefined) return known;
+    let found: Group | null = null;
+    for (const o of producer.get(v)?.operands ?? []) {
+      const g = latest(o);
+      if (g && (!found || g.order > found.order)) found = g;
+    }
+    latestMemo.set(v, found);
+    return found;
+  };
+  const start = (op: Op, kind: GroupKind, space: Shape): void => {
+    const group: Group = { kind, anchor: op, order: groups.length, space, members: new Set([op]) };
+    groups.push(group);
+    for (const r of op.results) home.set(r, group);
+  };
+  const join = (op: Op, group: Group): void => {
+    group.members.add(op);
+    for (const r of op.results) home.set(r, group);
+  };
+  /** Every path from `group` to the operands is element for element. */
+  const aligned = (op: Op, group: Group): boolean => op.operands.every((v) => home.get(v) === group || latest(v) !== group);
+
+  for (const op of func.ops) {
+    const { kind } = opDef(op.name);
+    const [out] = op.results;
+    // a reshape moves nothing: it is read through, never joined
+    if (!out || SCALAR_KINDS.has(op.name) || op.name === 'reshape') continue;
+    if (kind === 'dot') start(op, 'dot', out.type.shape);
+    else if (kind === 'kernel') start(op, 'kernel', out.type.shape);
+    else if (kind === 'reduce') {
+      const { kind: groupKind, space } = reductionSpace(op);
+      const host = groupKind === 'row' && !unjoined.has(op) ? rowHost(op, space, groups, latest, home, producer) : null;
+      if (host) join(op, host);
+      else start(op, groupKind, space);
+    } else {
+      const group = op.operands.map(latest).reduce((a, g) => (g && (!a || g.order > a.order) ? g : a), null);
+      if (group && !unjoined.has(op) && group.kind !== 'kernel' && aligned(op, group) && joins(op, out, group, home)) join(op, group);
+    }
+  }
+  return { groups, home };
+}
+
+/** A pointwise op (or a reshape) whose element is made of the same element of the group. */
+function joins(op: Op, out: Value, group: Group, home: ReadonlyMap<Value, Group>): boolean {
+  const { kind } = opDef(op.name);
+  const inside = op.operands.filter((v) => home.get(v) === group);
+  if (group.kind === 'row') {
+    const full = product(out.type.shape) === product(group.space) && (isFull(group.anchor) || out.type.shape.at(-1) === group.space.at(-1));
+    const scalar = isFull(group.anchor) ? product(out.type.shape) === '1' : isRowScalar(out.type.shape, group.space);
+    if (!full && !scalar) return false;
+    if (op.name === 'broadcast')
+      return full && inside.every((v) => (isFull(group.anchor) ? product(v.type.shape) === '1' : isRowScalar(v.type.shape, group.space)));
+    if (kind !== 'pointwise') return false;
+    return inside.every(
+      (v) =>
+        product(v.type.shape) === product(out.type.shape) ||
+        (full &&
+          (product(v.type.shape) === '1' ||
+            (isRowScalar(v.type.shape, group.space) && v.type.shape.at(-1) === 1 && v.type.shape.length === out.type.shape.length))),
+    );
+  }
+  if (product(out.type.shape) !== product(group.space)) return false;
+  return kind === 'pointwise' && inside.every((v) => product(v.type.shape) === product(out.type.shape));
+}
+
+/** An existing row group that a reduction of the same rows can share. */
+function rowHost(
+  op: Op,
+  space: Shape,
+  groups: readonly Group[],
+  latest: (v: Value) => Group | null,
+  home: ReadonlyMap<Value, Group>,
+  producer: ReadonlyMap<Value, Op>,
+): Group | null {
+  const [x] = op.operands;
+  if (!x) return null;
+  const from = latest(x);
+  const fits = (g: Group): boolean => g.kind === 'row' && isFull(g.anchor) === isFull(op) && sameShape(g.space, space);
+  if (from && fits(from)) return home.get(x) === from || alignedTree(x, from, home, producer, latest) ? from : null;
+  const last = groups.at(-1);
+  return last && fits(last) && (!from || from.order < last.order) ? last : null;
+}
+
+/** The free expression of `v` reads group `g` only through pointwise ops of the full row. */
+function alignedTree(v: Value, g: Group, home: ReadonlyMap<Value, Group>, producer: ReadonlyMap<Value, Op>, latest: (v: Value) => Group | null): boolean {
+  if (home.get(v) === g) return true;
+  if (latest(v) !== g) return true;
+  const op = producer.get(v);
+  return (
+    op !== undefined && (opDef(op.name).kind === 'pointwise' || op.name === 'broadcast') && op.operands.every((o) => alignedTree(o, g, home, producer, latest))
+  );
+}

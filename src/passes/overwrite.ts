@@ -1,0 +1,45 @@
+/** @file `overwrite`: which outputs of a fused group take the place of its operands (`inplace`, pairs of output and operand). */
+
+import { opDef } from '../ir/ops/index.ts';
+import { type Func, type Op, sameType, type Value } from '../ir/types.ts';
+import { elementwiseIn } from './fuse/drafts.ts';
+
+export interface OverwriteOptions {
+  /** A result may overwrite a `saved` parameter that nothing reads later (the gradient of the logits). */
+  readonly overwriteSaved?: boolean;
+}
+
+/** Equal types, read only element for element, dead afterwards. */
+function inPlace(func: Func, group: Op, later: readonly Op[], overwriteSaved: boolean): readonly number[] {
+  const ops = group.body?.ops ?? [];
+  const kind = group.attrs['kind'];
+  const cacheWrite = ops.find((op) => op.name === 'cache_write');
+  if (cacheWrite) return [0, group.operands.indexOf(cacheWrite.operands[0] as Value)];
+  if (kind === 'kernel' || kind === 'column') return [];
+  const dotOperands = new Set(ops.filter((op) => opDef(op.name).kind === 'dot').flatMap((op) => op.operands));
+  const pairs: number[] = [];
+  const taken = new Set<Value>();
+  for (const [r, out] of group.results.entries()) {
+    const result = func.results.find((x) => x.value === out);
+    for (const [o, v] of group.operands.entries()) {
+      const at = func.params.findIndex((p) => p.value === v);
+      const role = func.params[at]?.role;
+      const wanted =
+        role === 'cotangent' ? result !== undefined : role === 'state' ? result?.of === at : overwriteSaved && role === 'saved' && result === undefined;
+      if (!wanted || taken.has(v) || !sameType(v.type, out.type) || later.some((g) => g.operands.includes(v))) continue;
+      if (dotOperands.has(v) || !elementwiseIn(v, { kind: String(kind), ops })) continue;
+      pairs.push(r, o);
+      taken.add(v);
+      break;
+    }
+  }
+  return pairs;
+}
+
+export function overwrite(func: Func, { overwriteSaved = false }: OverwriteOptions): Func {
+  const ops = func.ops.map((op, i) => {
+    const pairs = op.name === 'fused' ? inPlace(func, op, func.ops.slice(i + 1), overwriteSaved) : [];
+    return pairs.length === 0 ? op : { ...op, attrs: { ...op.attrs, inplace: pairs } };
+  });
+  return { ...func, ops };
+}

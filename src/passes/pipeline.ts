@@ -1,0 +1,38 @@
+/** @file The passes in order, as data. Between `JOINT` and `KERNELS`, ./dropbp.ts splits forward from backward. */
+
+import type { Func } from '../ir/types.ts';
+import { type FuseOptions, fuse } from './fuse/index.ts';
+import { type GradRequest, grad } from './grad.ts';
+import { type OverwriteOptions, overwrite } from './overwrite.ts';
+import { type OnPass, type Pass, runPasses } from './pass.ts';
+import { expand, expandForGrad, simplify } from './simplify.ts';
+
+const expandForGradPass: Pass<unknown> = {
+  name: 'expand_for_grad',
+  summary: 'composites without a derivative of their own are primitives',
+  run: expandForGrad,
+};
+const expandPass: Pass<unknown> = { name: 'expand', summary: 'composites are primitives', run: expand };
+const simplifyPass: Pass<unknown> = { name: 'simplify', summary: 'equal ops are one, ops that do nothing and unread ops are gone', run: simplify };
+const gradPass: Pass<GradRequest> = {
+  name: 'grad',
+  summary: 'forward and backward in one, for the wanted gradients and the cotangents that arrive',
+  run: grad,
+};
+const fusePass: Pass<FuseOptions> = { name: 'fuse', summary: 'every op is in a group that becomes one kernel', run: fuse };
+const overwritePass: Pass<OverwriteOptions> = { name: 'overwrite', summary: 'outputs take the bytes of operands that are not read again', run: overwrite };
+
+/** A forward as it is when nothing is differentiated. */
+export const FORWARD: readonly Pass<unknown>[] = [expandPass, simplifyPass];
+/** Forward and backward of one function as one. */
+export const JOINT: readonly Pass<GradRequest>[] = [expandForGradPass, gradPass, expandPass, simplifyPass];
+/** From primitives to groups that are lowered one by one. */
+export const KERNELS: readonly Pass<FuseOptions & OverwriteOptions>[] = [fusePass, overwritePass];
+
+/**
+ * The function's forward and backward as one: its results, then for each wanted parameter that gets one a `grad(i)`.
+ * Cotangents are further parameters `%d_<result>`.
+ */
+export function differentiate(func: Func, request: GradRequest, onPass?: OnPass): Func {
+  return runPasses(JOINT, func, request, onPass);
+}
