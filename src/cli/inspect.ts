@@ -35,9 +35,11 @@ export interface InspectOptions {
 
 /** A dump is parsed, verified and printed unchanged. */
 export function inspectDump(path: string): string {
-  const module = parseModule(readFileSync(path, 'utf8'), path);
+  const text = readFileSync(path, 'utf8');
+  const module = parseModule(text, path);
   verify(module);
-  return printModule(module);
+  // a dump made with --locs or --cost is printed with them again
+  return printModule(module, { locs: / loc\(/.test(text), ...(/ FLOP$/m.test(text) ? { costs: module.dims } : {}) });
 }
 
 export interface CallReport {

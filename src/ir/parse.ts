@@ -19,6 +19,7 @@ import {
   type Role,
   SCALAR_TYPES,
   type Type,
+  typeText,
   type Value,
 } from './types.ts';
 
@@ -167,6 +168,7 @@ function parseOp(c: Cursor, names: Names): Op {
     while (c.take(','));
     c.expect('=');
   }
+  if (!/^[a-z]\w*$/.test(c.peek())) c.fail('the name of an op');
   const name = c.next();
   if (name === 'call') return parseCall(c, names, hints);
   if (name === 'fused') return parseFused(c, names, hints);
@@ -231,8 +233,9 @@ function parseFunc(c: Cursor): Func {
   }
   c.expect('->');
   c.expect('(');
+  const declared: Type[] = [];
   while (!c.take(')')) {
-    parseType(c);
+    declared.push(parseType(c));
     if (c.peek() !== ')') c.expect(',');
   }
   c.expect('{');
@@ -244,6 +247,9 @@ function parseFunc(c: Cursor): Func {
     results.push(parseResult(c, names));
     if (c.peek() !== '}') c.expect(',');
   }
+  const shown = (types: readonly Type[]): string => types.map(typeText).join(', ');
+  const returned = results.map((r) => r.value.type);
+  if (shown(returned) !== shown(declared)) c.fail(`${name} to return (${shown(declared)}) as declared, not (${shown(returned)}), before what follows`);
   return { name: name.slice(1), params, ops, results };
 }
 

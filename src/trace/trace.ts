@@ -72,7 +72,7 @@ function outlineSegment(segment: Segment, ops: readonly Op[], roles: ReadonlyMap
   };
   const params: Param[] = args.map((v) => {
     const role = roles.get(v) ?? 'value';
-    return { value: rename(v, role === 'weight' ? weightHint(v.name) : role === 'value' ? 'x' : v.name), role };
+    return { value: rename(v, role === 'weight' || role === 'state' ? weightHint(v.name) : role === 'value' ? 'x' : v.name), role };
   });
   const body = ops.map(
     (op): Op => ({
