@@ -147,6 +147,7 @@ export interface Program {
   readonly updates: Readonly<Record<string, number>>;
 }
 
+/** The uniform word whose bit i says that a call's i-th weight gradient is added to, not written. */
 export const ACCUMULATE_WORD = 7;
 
 export function extentBytes(extent: Extent, sizes: Readonly<Record<string, number>>): number {

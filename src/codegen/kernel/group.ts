@@ -1,10 +1,11 @@
 /** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
 
 import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
+import { ACCUMULATE_WORD } from '../../runtime/program.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
 import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Width } from './emit.ts';
 import { bin, select, u32 } from './expr.ts';
-import type { Index } from './index.ts';
+import { flatIndex, type Index } from './index.ts';
 import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
 import type { DeviceTraits } from './schedule.ts';
 
@@ -19,9 +20,6 @@ export interface LowerOptions {
   /** Results that are added to when their bit of uniform word `ACCUMULATE_WORD` is set. */
   readonly accumulate: ReadonlyMap<Value, number>;
 }
-
-/** The uniform word whose bit i says that a call's i-th weight gradient is added to, not written. */
-export const ACCUMULATE_WORD = 7;
 
 export interface Lowered {
   readonly kernel: Kernel;
@@ -78,6 +76,8 @@ export interface GroupBuffers {
   readonly values: readonly Value[];
   /** Writes an output's element(s) at `index`, converting and accumulating as the output asks. */
   store(output: Value, index: Index, value: Expr, width: Width): void;
+  /** Computes every output at flat position `at`, then writes them: an output may lie where another one reads. */
+  storeAll(outputs: readonly Value[], at: Expr, inner: Emitter, width: Width): void;
 }
 
 const last = (shape: Shape): Dim => shape.at(-1) ?? 1;
@@ -104,28 +104,36 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
   const dim = dimOf(options.dims);
   const context: GroupContext = { b, producer: group.producer, leaves, scalarWord: options.scalarWord, dim };
   const emit = emitter(context);
+  const store: GroupBuffers['store'] = (output, index, value, width) => {
+    const buffer = outputs.get(output);
+    if (!buffer) throw new Error(`group does not write %${output.name}`);
+    const wide = buffer.decl.element === 'vec4f';
+    if (width === 1 && wide) throw new Error(`%${output.name} is bound as vec4 and stored as f32`);
+    const bit = options.accumulate.get(output);
+    const at = wide ? bin('/', index.flat(), u32(4)) : index.flat();
+    const put = (where: Expr, v: Expr): void => {
+      const whole = v.type === 'bool' ? select(u32(0), u32(1), v) : v;
+      if (bit === undefined) buffer.store(where, whole);
+      else {
+        const sum = b.var('sum', whole.type, whole);
+        b.if(accumulates(bit), () => sum.set(bin('+', sum.get, buffer.load(where))));
+        buffer.store(where, sum.get);
+      }
+    };
+    if (width === 4 && !wide) for (let i = 0; i < 4; i++) put(bin('+', index.flat(), u32(i)), { kind: 'component', type: 'f32', of: value, index: u32(i) });
+    else put(at, value);
+  };
   return {
     context,
     emit,
     values,
-    store: (output, index, value, width) => {
-      const buffer = outputs.get(output);
-      if (!buffer) throw new Error(`group does not write %${output.name}`);
-      const wide = buffer.decl.element === 'vec4f';
-      if (width === 1 && wide) throw new Error(`%${output.name} is bound as vec4 and stored as f32`);
-      const bit = options.accumulate.get(output);
-      const at = wide ? bin('/', index.flat(), u32(4)) : index.flat();
-      const put = (where: Expr, v: Expr): void => {
-        const whole = v.type === 'bool' ? select(u32(0), u32(1), v) : v;
-        if (bit === undefined) buffer.store(where, whole);
-        else {
-          const sum = b.var('sum', whole.type, whole);
-          b.if(accumulates(bit), () => sum.set(bin('+', sum.get, buffer.load(where))));
-          buffer.store(where, sum.get);
-        }
-      };
-      if (width === 4 && !wide) for (let i = 0; i < 4; i++) put(bin('+', index.flat(), u32(i)), { kind: 'component', type: 'f32', of: value, index: u32(i) });
-      else put(at, value);
+    store,
+    storeAll: (stored, at, inner, width) => {
+      const made = stored.map((output) => {
+        const index = flatIndex(output.type.shape, at, inner.scope);
+        return { output, index, value: inner.emit(output, index, width) };
+      });
+      for (const { output, index, value } of made) store(output, index, value, width);
     },
   };
 }

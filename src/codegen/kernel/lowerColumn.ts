@@ -21,7 +21,7 @@ export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   const reduced: Shape = x.type.shape.map((d, i) => (axes.includes(i) ? d : 1));
 
   const b = kernelBuilder(group.name, [columns, shares, 1]);
-  const { emit, store, values } = bindGroup(b, group, options, () => false);
+  const { emit, storeAll, values } = bindGroup(b, group, options, () => false);
   const count = b.let('count', productExpr(total.type.shape, emit.scope));
   const wanted = b.let('wanted', add(mul(b.linearWorkgroup(), u32(columns)), builtin('localX')));
   const at = b.let('at', min(wanted, sub(count, u32(1))));
@@ -47,10 +47,7 @@ export function lowerColumn(group: Group, options: LowerOptions): Lowered {
     for (let y = 1; y < shares; y++) sum.set(combine(kind, sum.get, partial.at(add(u32(y * columns), builtin('localX')))));
     const inner = emit.inner();
     inner.define(total, sum.get);
-    for (const output of group.outputs) {
-      const index = flatIndex(output.type.shape, at, inner.scope);
-      store(output, index, inner.emit(output, index, 1), 1);
-    }
+    storeAll(group.outputs, at, inner, 1);
   });
   return { kernel: b.finish([gridOf(total.type.shape, columns), ONE_GROUP, ONE_GROUP]), values };
 }

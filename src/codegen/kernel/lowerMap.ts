@@ -3,7 +3,7 @@
 import { kernelBuilder, ONE_GROUP } from './builder.ts';
 import { add, bin, builtin, lt, mul, u32 } from './expr.ts';
 import { bindGroup, type Group, gridOf, groupWidth, type Lowered, type LowerOptions } from './group.ts';
-import { flatIndex, productExpr } from './index.ts';
+import { productExpr } from './index.ts';
 
 const LANES = 64;
 
@@ -13,13 +13,12 @@ export function lowerMap(group: Group, options: LowerOptions): Lowered {
   const { shape } = first.type;
   const width = groupWidth(group, group.outputs);
   const b = kernelBuilder(group.name, [LANES, 1, 1]);
-  const { emit, store, values } = bindGroup(b, group, options, () => width === 4);
+  const { emit, storeAll, values } = bindGroup(b, group, options, () => width === 4);
   const unit = b.let('unit', add(mul(b.linearWorkgroup(), u32(LANES)), builtin('localX')));
   const count = bin('/', productExpr(shape, emit.scope), u32(width));
   b.if(lt(unit, count), () => {
     const inner = emit.inner();
-    const index = flatIndex(shape, b.let('at', mul(unit, u32(width))), inner.scope);
-    for (const output of group.outputs) store(output, index, inner.emit(output, index, width), width);
+    storeAll(group.outputs, b.let('at', mul(unit, u32(width))), inner, width);
   });
   return { kernel: b.finish([gridOf(shape, LANES * width), ONE_GROUP, ONE_GROUP]), values };
 }

@@ -64,7 +64,7 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
       : 1;
   const { lanes, subgroup } = rowLanes(options.device, staticWidth / vector);
   const b = kernelBuilder(group.name, [lanes, 1, 1], subgroup ? { subgroups: true, subgroupSize: lanes } : {});
-  const { emit, store, values } = bindGroup(b, group, options, () => vector === 4);
+  const { emit, store, storeAll, values } = bindGroup(b, group, options, () => vector === 4);
   const width = b.let('width', productExpr(widthShape, emit.scope));
   const row = b.let('row', b.linearWorkgroup());
   const inRange = full ? eq(row, u32(0)) : lt(row, productExpr(rows, emit.scope));
@@ -106,18 +106,15 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
       }
       bindRowScalars(b, group, rowEmitter, isScalar, level, pass, row, full);
     }
-    for (const output of group.outputs.filter(isScalar)) {
+    const scalars = group.outputs.filter(isScalar).map((output) => {
       const index = flatIndex(output.type.shape, full ? u32(0) : row, rowEmitter.scope);
-      const value = rowEmitter.emit(output, index, 1);
-      b.if(eq(builtin('localX'), u32(0)), () => store(output, index, value, 1));
-    }
-    if (rowOutputs.length > 0)
-      overRow((inner, k) => {
-        const p = b.let('p', at(k));
-        for (const output of rowOutputs) {
-          const index = flatIndex(output.type.shape, p, inner.scope);
-          store(output, index, inner.emit(output, index, vector), vector);
-        }
+      return { output, index, value: rowEmitter.emit(output, index, 1) };
+    });
+    if (rowOutputs.length > 0) overRow((inner, k) => storeAll(rowOutputs, b.let('p', at(k)), inner, vector));
+    // last: a scalar may take the place of one that the row reads
+    if (scalars.length > 0)
+      b.if(eq(builtin('localX'), u32(0)), () => {
+        for (const { output, index, value } of scalars) store(output, index, value, 1);
       });
   };
   // the whole workgroup leaves together, so barriers inside stay uniform

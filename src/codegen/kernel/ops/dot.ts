@@ -2,7 +2,7 @@
 
 import { dotShape } from '../../../ir/ops/dot.ts';
 import { dimSize, type Shape, type Value } from '../../../ir/types.ts';
-import { dimOf, emitter, vectorisable, type Width } from '../emit.ts';
+import { dimOf, emitter, vectorisable } from '../emit.ts';
 import { add, mul } from '../expr.ts';
 import { bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions } from '../group.ts';
 import { flatIndex, productExpr } from '../index.ts';
@@ -66,7 +66,7 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
             const inner = emitter(g.context);
             inner.define(result, value);
             const flat = inner.scope.bind('at', position(g, at.batch, at.m, s.m, at.n, s.n));
-            for (const output of group.outputs) storeOne(g, output, flat, inner, width);
+            g.storeAll(group.outputs, flat, inner, width);
           },
         };
       },
@@ -76,9 +76,4 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
   );
   const done = buffers as GroupBuffers | null;
   return { kernel, values: done?.values ?? [] };
-}
-
-function storeOne(g: GroupBuffers, output: Value, flat: Expr, inner: ReturnType<typeof emitter>, width: Width): void {
-  const index = flatIndex(output.type.shape, flat, inner.scope);
-  g.store(output, index, inner.emit(output, index, width), width);
 }

@@ -1,0 +1,68 @@
+/** @file Every kernel of every kind of model, and of random functions, on an adapter against the reference evaluator. */
+
+import * as fc from 'fast-check';
+import { compileModel } from '../../src/compile/compile.ts';
+import type { Func } from '../../src/ir/types.ts';
+import { runPasses } from '../../src/passes/pass.ts';
+import { FORWARD, KERNELS } from '../../src/passes/pipeline.ts';
+import { expectGroups, type Seen } from '../support/groupCheck.ts';
+import { randomFunc } from '../support/randomFunc.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+
+let opened: TestDevice;
+beforeAll(async () => {
+  opened = await openTestDevice();
+});
+afterAll(() => opened.device.destroy());
+
+const BLOCKED = { hiddenSize: 32, headDim: 8, intermediateSize: 64, lora: true } as const;
+const MODELS: Record<string, TinyOptions> = {
+  'llama, odd sizes': {},
+  'llama, sizes in fours': { hiddenSize: 16, headDim: 8, vocabSize: 40 },
+  'llama, one of everything': { hiddenSize: 1, headDim: 2, vocabSize: 3 },
+  'llama, LoRA with dropout on f16': { lora: { dropout: 0.25 }, dtype: 'f16', hiddenSize: 6 },
+  'gpt2, odd sizes': { kind: 'gpt2', hiddenSize: 10 },
+  'gpt2, LoRA on bf16': { kind: 'gpt2', lora: true, dtype: 'bf16' },
+  'llama, generation': { mode: 'generation' },
+  Q8_0: { ...BLOCKED, dtype: 'q8_0' },
+  Q4_0: { ...BLOCKED, dtype: 'q4_0' },
+  Q4_1: { ...BLOCKED, dtype: 'q4_1' },
+  Q4_K: { ...BLOCKED, dtype: 'q4_k', hiddenSize: 256, headDim: 64, intermediateSize: 256 },
+  Q6_K: { ...BLOCKED, dtype: 'q6_k', hiddenSize: 256, headDim: 64, intermediateSize: 256 },
+};
+const seen: Seen = new Set();
+
+it.each(Object.entries(MODELS))(
+  'kernels of %s',
+  async (_name, options) => {
+    const bounds = { B: 3, T: 11 };
+    const funcs: Func[] = [];
+    for (const widenOnce of [0, 2 ** 20]) {
+      compileModel(tinyModel({ ...options, dims: bounds }), {
+        target: { device: opened.traits, maxBuffers: 8, widenOnce },
+        onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
+      });
+    }
+    const dims = { ...bounds, N: 64, Q: 16, G: 3 };
+    let ran = 0;
+    for (const func of funcs)
+      ran += await expectGroups(
+        opened,
+        { func, bounds: dims, sizes: { ...dims, B: 2, T: 7, N: 32, Q: 8 }, ids: Math.min(11, options.vocabSize ?? 11) },
+        2e-4,
+        seen,
+      );
+    expect(ran).toBeGreaterThan(0);
+  },
+  600_000,
+);
+
+it('kernels of random functions', async () => {
+  let ran = 0;
+  for (const func of fc.sample(randomFunc(14), { numRuns: 24, seed: 20 })) {
+    const fused = runPasses(KERNELS, runPasses(FORWARD, func, undefined), { maxBuffers: 8 });
+    ran += await expectGroups(opened, { func: fused, bounds: {}, sizes: {}, ids: 3 }, 1e-4, seen);
+  }
+  expect(ran).toBeGreaterThan(40);
+}, 600_000);
