@@ -43,7 +43,11 @@ const CHUNK = 64;
 
 export async function createGenerator(checkpoint: Checkpoint, { device, traits }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
   const { capacity, lora, adapterWeights } = options;
-  const target = { device: traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage };
+  const target = {
+    device: traits,
+    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    maxBinding: device.limits.maxStorageBufferBindingSize,
+  };
   const build = (tokens: number) => {
     const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
     const widenOnce = tokens > 1 ? widenOnceFor(traits) : 0;

@@ -113,7 +113,12 @@ export async function openSession(path: string, { device, traits }: SessionDevic
   const started = performance.now();
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
-    target: { device: traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage, widenOnce: widenOnceFor(traits) },
+    target: {
+      device: traits,
+      maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+      widenOnce: widenOnceFor(traits),
+      maxBinding: device.limits.maxStorageBufferBindingSize,
+    },
     ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
   });
   const compiledAt = performance.now();

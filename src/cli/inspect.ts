@@ -142,7 +142,7 @@ export function inspectModel(path: string, options: InspectOptions): Inspection 
   const storage = planStorage(
     program,
     Object.fromEntries(program.dims.map((d) => [d.name, d.bound])),
-    { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 40 },
+    { maxBufferSize: 2 ** 40, maxBinding: 2 ** 40 },
     () => true,
   );
   const linker = createLinker(program, storage.placement, Object.fromEntries(program.dims.map((d) => [d.name, d.bound])));

@@ -6,7 +6,7 @@ import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
 import { type ArgumentDecl, type BackwardDecl, type CallDecl, type FunctionDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import { mainOf, type TracedModel } from '../trace/trace.ts';
-import { compileFunction, extentOf, type FunctionOptions, type PipelineTable, pipelineTable, type Target } from './functions.ts';
+import { compileFunction, extentOf, type FunctionOptions, type PipelineTable, partBytesOf, pipelineTable, type Target } from './functions.ts';
 import { backwardKeys, type CallKeys, residualParam } from './keys.ts';
 import { accumulate, adamw, clip, sgd, sqnorm } from './updates.ts';
 
@@ -141,14 +141,17 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   });
   const updates: Record<string, number> = {};
   if (trains) {
+    // the runtime hands these no more than a binding at once
+    const { maxBinding: _whole, ...unbounded } = target;
     const optimizers = options.optimizers ?? ['adamw', 'sgd'];
     const funcs = [accumulate(), sqnorm(), clip(), ...(optimizers.includes('adamw') ? [adamw()] : []), ...(optimizers.includes('sgd') ? [sgd()] : [])];
     for (const func of funcs)
-      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), target, dims, { weights: () => false, ...hooks });
+      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), unbounded, dims, { weights: () => false, ...hooks });
   }
   const program: Program = {
     version: PROGRAM_VERSION,
     dims: Object.entries(dims).map(([name, bound]) => ({ name, bound })),
+    partBytes: partBytesOf(target),
     pipelines: pipelines.list,
     functions: table.decls,
     calls,

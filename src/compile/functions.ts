@@ -4,19 +4,37 @@ import { scalarWords } from '../codegen/kernel/emit.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { lowerGroup } from '../codegen/kernel/lower.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
+import { splitBuffers } from '../codegen/kernel/split.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { opFlops } from '../ir/cost.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
-import type { DispatchDecl, Extent, FlopTerm, FunctionDecl, GridAxis, PipelineDecl, SlotDecl } from '../runtime/program.ts';
+import {
+  type DispatchDecl,
+  type Extent,
+  extentBytes,
+  type FlopTerm,
+  type FunctionDecl,
+  type GridAxis,
+  type PipelineDecl,
+  type SlotDecl,
+} from '../runtime/program.ts';
 
 export interface Target {
   readonly device: DeviceTraits;
   readonly maxBuffers: number;
   /** See `fuse`: f32 bytes up to which stored weights are widened into scratch. */
   readonly widenOnce?: number;
+  /** Most bytes of one binding (maxStorageBufferBindingSize); larger tensors are bound in parts. Default: no limit. */
+  readonly maxBinding?: number;
 }
+
+/** Bytes of a part: every part but the last of a tensor starts and ends where a binding may. */
+export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: Target): number {
+  return Math.floor(maxBinding / PART_ALIGNMENT) * PART_ALIGNMENT;
+}
+const PART_ALIGNMENT = 256;
 
 /** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
 export function widenOnceFor(device: DeviceTraits): number {
@@ -103,7 +121,9 @@ export function compileFunction(
   options: FunctionOptions,
 ): { decl: FunctionDecl; fused: Func } {
   const { overwriteSaved = false, onPass } = options;
-  const fused = runPasses(KERNELS, func, { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, overwriteSaved }, onPass);
+  const partBytes = partBytesOf(target);
+  const parts = (v: Value): number => Math.max(1, Math.ceil(extentBytes(extentOf(v.type), dims) / partBytes));
+  const fused = runPasses(KERNELS, func, { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, overwriteSaved, parts }, onPass);
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
   const alias = new Map<Value, Value>();
@@ -148,14 +168,17 @@ export function compileFunction(
     const isGradient = values.map((v) => accumulate.has(owner(v)));
     const isState = values.map((v) => roles.get(owner(v)) === 'state');
     const moves = values.map((v, i) => roles.get(owner(v)) === 'input' || (!constant[i] && !isGradient[i] && !isState[i]));
-    const bound = withAccess(kernel, constant);
+    const counts = values.map(parts);
+    const bound = splitBuffers(withAccess(kernel, constant), counts, partBytes);
     options.onKernel?.(bound);
-    const pipeline = pipelineOf(table, bound, moves);
+    const spread = <T>(list: readonly T[]): T[] => list.flatMap((x, i) => new Array<T>(counts[i] ?? 1).fill(x));
+    const pipeline = pipelineOf(table, bound, spread(moves));
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
     dispatches.push({
       pipeline,
-      slots: touched,
+      slots: spread(touched),
+      ...(counts.some((n) => n > 1) ? { parts: counts.flatMap((n) => Array.from({ length: n }, (_, k) => k)) } : {}),
       grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
       flops: flopTerms((sizes) => opFlops(op, sizes), dims),
       ...(clears === undefined ? {} : { clears }),

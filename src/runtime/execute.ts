@@ -84,7 +84,7 @@ export function functionFlops(fn: FunctionDecl, sizes: Sizes): number {
 /** Prepares a program on a device: compiles its pipelines, allocates its buffers. Nothing is created afterwards. */
 export async function createEngine(device: GPUDevice, program: Program, options: EngineOptions): Promise<Engine> {
   const bounds: Record<string, number> = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  const storage = planStorage(program, bounds, device.limits, options.decays);
+  const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
   const pipelines = await createPipelines(device, program.pipelines);
   const trains = program.updates['sqnorm'] !== undefined && options.optimizer !== 'none';
@@ -197,10 +197,14 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     const fn = program.functions[fnIndex] as FunctionDecl;
     for (const d of fn.dispatches) {
       const pipeline = pipelines[d.pipeline] as Pipeline;
-      const bound = d.slots.map((s) => slots[s] ?? -1);
-      const bytes = d.slots.map((s) =>
-        exact ? Math.max(16, Math.ceil(extentBytes(fn.slots[s]?.extent ?? { of: [], bytes: 4 }, sizes) / 16) * 16) : (bytesOf[fnIndex]?.[s] ?? 256),
-      );
+      const skipped = (i: number): number => (d.parts?.[i] ?? 0) * program.partBytes;
+      const bound = d.slots.map((s, i) => (slots[s] ?? -1) + skipped(i));
+      const bytes = d.slots.map((s, i) => {
+        const whole = exact
+          ? Math.max(16, Math.ceil(extentBytes(fn.slots[s]?.extent ?? { of: [], bytes: 4 }, sizes) / 16) * 16)
+          : (bytesOf[fnIndex]?.[s] ?? 256);
+        return Math.min(whole - skipped(i), program.partBytes);
+      });
       const offsets = [block * BLOCK];
       bound.forEach((at, i) => {
         if (pipeline.dynamic[i]) offsets.push(offsetOf(at));

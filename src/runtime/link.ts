@@ -265,15 +265,17 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         return;
       }
       if (sum === undefined) throw new Error('internal: the program has no function to add cotangents');
-      calls.push({
-        fn: sum,
-        call: -1,
-        phase: 'sum',
-        slots: [address(BUFFERS.slots, known), address(BUFFERS.slots, offset)],
-        accumulate: 0,
-        zeroed: [],
-        rows: (valueBytes[value] ?? 0) / 16,
-      });
+      const bytes = valueBytes[value] ?? 0;
+      for (let from = 0; from < bytes; from += program.partBytes)
+        calls.push({
+          fn: sum,
+          call: -1,
+          phase: 'sum',
+          slots: [address(BUFFERS.slots, known + from), address(BUFFERS.slots, offset + from)],
+          accumulate: 0,
+          zeroed: [],
+          rows: Math.min(program.partBytes, bytes - from) / 16,
+        });
       pool.give(offset, true);
     };
     for (let i = plans.length - 1; i >= 0 && !forwardOnly; i--) {

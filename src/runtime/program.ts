@@ -42,7 +42,10 @@ export interface FlopTerm {
 
 export interface DispatchDecl {
   readonly pipeline: number;
+  /** The slot behind each binding. */
   readonly slots: readonly number[];
+  /** For each binding: which part of its slot, `partBytes` each, where slots are larger than a binding may be. */
+  readonly parts?: readonly number[];
   readonly grid: readonly [GridAxis, GridAxis, GridAxis];
   /** FLOPs of the group at any batch and length. */
   readonly flops: readonly FlopTerm[];
@@ -134,6 +137,8 @@ export interface ParamGroup {
 export interface Program {
   readonly version: number;
   readonly dims: readonly { readonly name: string; readonly bound: number }[];
+  /** Most bytes of one binding; larger slots are bound in parts of this size. */
+  readonly partBytes: number;
   readonly pipelines: readonly PipelineDecl[];
   readonly functions: readonly FunctionDecl[];
   readonly calls: readonly CallDecl[];

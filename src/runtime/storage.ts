@@ -5,6 +5,7 @@ import { aligned } from './layout.ts';
 import { type Address, address, FIRST_OTHER, type Placement } from './link.ts';
 import { extentBytes, type ParamGroup, type Program } from './program.ts';
 
+/** Parameters that get their gradients together, updated by one dispatch; a parameter larger than a binding lies in several. */
 export interface GroupPlace {
   readonly params: readonly number[];
   /** Buffers of the parameters, their gradients and the optimizer's moments: the same offset in each. */
@@ -27,7 +28,8 @@ export interface StoragePlan {
 
 export interface StorageLimits {
   readonly maxBufferSize: number;
-  readonly maxStorageBufferBindingSize: number;
+  /** Most bytes of one binding. */
+  readonly maxBinding: number;
 }
 
 /** Parameters used by the same calls get their gradients together: one group, one dispatch of the optimizer. */
@@ -58,42 +60,39 @@ export function trainableBuffer(page: number, kind: number): number {
 export function planStorage(program: Program, sizes: Readonly<Record<string, number>>, limits: StorageLimits, decays: (param: number) => boolean): StoragePlan {
   const pageLimit = limits.maxBufferSize - (limits.maxBufferSize % 256);
   const check = (name: string, bytes: number): void => {
-    if (bytes > limits.maxStorageBufferBindingSize)
-      throw new EbbError(
-        `${name} takes ${bytes} bytes, and this device binds at most ${limits.maxStorageBufferBindingSize} at once; choose an adapter with a larger maxStorageBufferBindingSize or a smaller model`,
-      );
+    if (bytes > pageLimit)
+      throw new EbbError(`${name} takes ${bytes} bytes, and a buffer of this device holds at most ${pageLimit}; choose another adapter or a smaller model`);
   };
   const params: Address[] = program.params.map(() => -1);
   const gradients: (Address | null)[] = program.params.map(() => null);
   const trainablePages: number[] = [];
-  const groups = paramGroups(program).map(({ params: members }): GroupPlace => {
+  const groups: GroupPlace[] = [];
+  for (const { name, params: members } of paramGroups(program)) {
     const ordered = [...members.filter(decays), ...members.filter((i) => !decays(i))];
-    const offsets: number[] = [];
-    let end = 0;
-    let decayBytes = 0;
-    for (const i of ordered) {
-      const info = program.params[i];
-      const bytes = info?.bytes ?? 0;
-      check(info?.name ?? '', bytes);
-      offsets.push(end);
-      end += aligned(bytes);
-      if (decays(i)) decayBytes = end;
+    const places = new Map<number, number>();
+    const bytesOf = (i: number): number => program.params[i]?.bytes ?? 0;
+    const total = Math.ceil(ordered.reduce((end, i) => end + aligned(bytesOf(i)), 0) / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
+    check(`the parameters of ${name}`, total);
+    if (trainablePages.length === 0 || (trainablePages.at(-1) ?? 0) + total > pageLimit) trainablePages.push(0);
+    const page = trainablePages.length - 1;
+    const start = trainablePages[page] ?? 0;
+    trainablePages[page] = start + total;
+    ordered.reduce((at, i) => {
+      places.set(i, at);
+      params[i] = address(trainableBuffer(page, 0), at);
+      gradients[i] = address(trainableBuffer(page, 1), at);
+      return at + aligned(bytesOf(i));
+    }, start);
+    const undecayed = ordered.filter((i) => !decays(i)).map((i) => places.get(i) ?? 0);
+    const decayEnd = Math.min(start + total, ...undecayed);
+    // a group larger than a binding is updated piece by piece
+    const piece = Math.floor(limits.maxBinding / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
+    for (let offset = start; offset < start + total; offset += piece) {
+      const bytes = Math.min(piece, start + total - offset);
+      const inside = ordered.filter((i) => (places.get(i) ?? 0) < offset + bytes && offset < (places.get(i) ?? 0) + aligned(bytesOf(i)));
+      groups.push({ params: inside, page, offset, bytes, decayBytes: Math.max(0, Math.min(decayEnd - offset, bytes)) });
     }
-    const bytes = Math.ceil(end / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
-    check(`parameters of ${program.params[members[0] ?? 0]?.name ?? 'a group'}`, bytes);
-    let page = trainablePages.length - 1;
-    if (page < 0 || (trainablePages[page] ?? 0) + bytes > pageLimit) {
-      trainablePages.push(0);
-      page++;
-    }
-    const offset = trainablePages[page] ?? 0;
-    trainablePages[page] = offset + bytes;
-    ordered.forEach((i, k) => {
-      params[i] = address(trainableBuffer(page, 0), offset + (offsets[k] ?? 0));
-      gradients[i] = address(trainableBuffer(page, 1), offset + (offsets[k] ?? 0));
-    });
-    return { params: ordered, page, offset, bytes, decayBytes };
-  });
+  }
   const frozenPages: number[] = [];
   const firstFrozen = trainableBuffer(trainablePages.length, 0);
   program.params.forEach((p, i) => {

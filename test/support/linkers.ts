@@ -17,7 +17,7 @@ export function linkedModel(options: TinyOptions): LinkedModel {
   const traced = tinyModel(options);
   const { program } = compileModel(traced, { target: TARGET });
   const sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  const { placement } = planStorage(program, sizes, { maxBufferSize: 2 ** 40, maxStorageBufferBindingSize: 2 ** 40 }, () => true);
+  const { placement } = planStorage(program, sizes, { maxBufferSize: 2 ** 40, maxBinding: 2 ** 40 }, () => true);
   return { program, linker: createLinker(program, placement, sizes), units: traced.units, sizes };
 }
 

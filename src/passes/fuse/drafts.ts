@@ -3,7 +3,7 @@
 import { opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { bindings } from './limits.ts';
-import { type Draft, type GroupKind, type Plan, storageOf } from './types.ts';
+import { type Draft, type FuseOptions, type GroupKind, type Plan, storageOf } from './types.ts';
 
 /** Step 3: groups with what they read, compute inline and write, in an order that respects their dependencies. */
 export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { groups, home }: Plan, buffered: ReadonlySet<Value>): Draft[] {
@@ -64,15 +64,14 @@ function schedule(groups: readonly Draft[], position: ReadonlyMap<Op, number>): 
   return out;
 }
 
-export interface MergeContext {
-  readonly maxBuffers: number;
+export interface MergeContext extends Pick<FuseOptions, 'maxBuffers' | 'parts'> {
   readonly position: ReadonlyMap<Op, number>;
   /** Parameters that come in the uniform block. */
   readonly scalars: ReadonlySet<Value>;
 }
 
 /** Map groups over one space become one kernel with several outputs, unless one reads another's result elsewhere than at its own element. */
-export function mergeMaps(groups: readonly Draft[], { maxBuffers, position, scalars }: MergeContext): Draft[] {
+export function mergeMaps(groups: readonly Draft[], { maxBuffers, parts, position, scalars }: MergeContext): Draft[] {
   const out: Draft[] = [];
   for (const g of groups) {
     const host = g.kind === 'map' ? out.findIndex((h) => h.kind === 'map' && sameShape(h.space, g.space)) : -1;
@@ -84,7 +83,7 @@ export function mergeMaps(groups: readonly Draft[], { maxBuffers, position, scal
       if (
         !g.reads.some((v) => between.has(v)) &&
         own.every((v) => elementwiseIn(v, g)) &&
-        bindings({ reads, outputs: [...other.outputs, ...g.outputs] }, scalars) <= maxBuffers
+        bindings({ reads, outputs: [...other.outputs, ...g.outputs] }, scalars, parts) <= maxBuffers
       ) {
         const ops = [...new Set([...other.ops, ...g.ops])].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
         out[host] = { ...other, ops, reads, outputs: [...other.outputs, ...g.outputs] };

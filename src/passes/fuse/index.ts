@@ -6,6 +6,7 @@
  * No group binds more than `maxBuffers` buffers.
  */
 
+import { EbbError } from '../../errors.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { bufferedValues } from './buffered.ts';
 import { drafts, mergeMaps } from './drafts.ts';
@@ -23,8 +24,8 @@ export function fuse(func: Func, options: FuseOptions): Func {
   for (let round = 0; ; round++) {
     const planned = plan(func, producer, exclusions);
     const buffered = bufferedValues(func, producer, planned, exclusions, options.widenOnce ?? 0);
-    groups = mergeMaps(drafts(func, producer, planned, buffered), { maxBuffers: options.maxBuffers, position, scalars });
-    const over = groups.find((g) => bindings(g, scalars) > options.maxBuffers);
+    groups = mergeMaps(drafts(func, producer, planned, buffered), { ...options, position, scalars });
+    const over = groups.find((g) => bindings(g, scalars, options.parts) > options.maxBuffers);
     if (!over) {
       const idle = needlessOutputs(func, groups, planned, producer).filter((op) => !exclusions.unjoined.has(op));
       if (idle.length === 0) break;
@@ -33,7 +34,9 @@ export function fuse(func: Func, options: FuseOptions): Func {
     }
     const members = planned.groups.find((g) => g.anchor === over.anchor)?.members ?? new Set<Op>();
     if (!exclude(over, exclusions, producer, members) || round > 200) {
-      throw new Error(`@${func.name}: ${over.anchor.name} binds ${bindings(over, scalars)} buffers, the device allows ${options.maxBuffers}`);
+      throw new EbbError(
+        `@${func.name}: ${over.anchor.name} binds ${bindings(over, scalars, options.parts)} buffers, the device allows ${options.maxBuffers}; choose an adapter with higher limits, or a smaller batch or length`,
+      );
     }
   }
   const ops: Op[] = groups.map((g) => ({

@@ -1,7 +1,7 @@
 /** @file Step 4 of `fuse`: what leaves a group that binds too many buffers, or writes more than it need. */
 
 import type { Func, Op, Value } from '../../ir/types.ts';
-import { type Draft, type Exclusions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
+import { type Draft, type Exclusions, type FuseOptions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
 
 /** The widest group over the limit loses its last joined op, or computes a prologue into a buffer of its own. */
 export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<Value, Op>, members: ReadonlySet<Op>): boolean {
@@ -62,6 +62,6 @@ function behindAnchor(g: Draft, v: Value, producer: ReadonlyMap<Value, Op>): boo
 }
 
 /** Storage buffers of a group: run-time scalars come in the uniform block. */
-export function bindings(g: Pick<Draft, 'reads' | 'outputs'>, scalars: ReadonlySet<Value>): number {
-  return g.reads.filter((v) => !scalars.has(v)).length + g.outputs.length;
+export function bindings(g: Pick<Draft, 'reads' | 'outputs'>, scalars: ReadonlySet<Value>, parts: FuseOptions['parts']): number {
+  return [...g.reads.filter((v) => !scalars.has(v)), ...g.outputs].reduce((n, v) => n + (parts?.(v) ?? 1), 0);
 }

@@ -8,6 +8,8 @@ export type GroupKind = 'map' | 'row' | 'column' | 'dot' | 'kernel';
 export interface FuseOptions {
   /** Storage buffers a kernel may bind (WebGPU's default limit is 8). */
   readonly maxBuffers: number;
+  /** Bindings of a value, more than one where it is larger than a binding may be. Default: one. */
+  readonly parts?: (value: Value) => number;
   /** Stored weights of at most so many f32 bytes are widened into scratch once a dot, not in each of its tiles. */
   readonly widenOnce?: number;
 }
