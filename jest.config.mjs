@@ -1,8 +1,9 @@
 /** Plain `npx jest`: sources and the packages that are ES modules only become CommonJS, so no flag or variable is needed. */
-const esmOnly = ['webgpu', '@huggingface', 'commander', 'picocolors', 'fast-check', 'pure-rand'];
+const esmOnly = ['webgpu', '@huggingface', 'commander', 'fast-check', 'pure-rand'];
 
 export default {
   testEnvironment: 'node',
+  globalSetup: '<rootDir>/test/support/build.mjs',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   testTimeout: 120_000,
   maxWorkers: 2,

@@ -1,0 +1,6 @@
+/** Jest's global setup: commands are tested as they are installed, so dist/ is built from the sources as they are now. */
+import { execFileSync } from 'node:child_process';
+
+export default function build() {
+  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+}

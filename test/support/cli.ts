@@ -1,0 +1,36 @@
+/** @file Runs `ebb` as a child process, as a person would: exit code, both streams, time and memory. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+export const ROOT = join(__dirname, '../..');
+export const TINY_MODEL = join(ROOT, 'examples/tiny-llama/model');
+const MAIN = join(ROOT, 'dist/cli/main.js');
+/** Written to file descriptor 3 when the process exits: its largest resident set, in KiB. */
+const RSS_HOOK = `data:text/javascript,import fs from 'node:fs';process.on('exit',()=>fs.writeSync(3,String(process.resourceUsage().maxRSS)))`;
+
+export interface CliRun {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ms: number;
+  readonly maxRssBytes: number;
+}
+
+/** Runs `ebb ...args`; `onStderr` sees all of stderr so far, and the process, whenever more comes. */
+export function runCli(args: readonly string[], onStderr?: (text: string, child: ChildProcess) => void): Promise<CliRun> {
+  const started = performance.now();
+  const child = spawn(process.execPath, ['--import', RSS_HOOK, MAIN, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const texts = ['', '', '', ''];
+  for (const fd of [1, 2, 3])
+    child.stdio[fd]?.on('data', (chunk: Buffer) => {
+      texts[fd] += chunk.toString('utf8');
+      if (fd === 2) onStderr?.(texts[2] as string, child);
+    });
+  return new Promise((resolve) => {
+    child.on('close', (code, signal) =>
+      resolve({ code, signal, stdout: texts[1] as string, stderr: texts[2] as string, ms: performance.now() - started, maxRssBytes: 1024 * Number(texts[3]) }),
+    );
+  });
+}
