@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
-import { type BatchSource, chunkTokens, makeBatch, promptSequence, type Sequence, sequenceBatches } from '../train/batches.ts';
+import { type Batch, type BatchSource, chunkTokens, makeBatch, promptSequence, type Sequence, sequenceBatches } from '../train/batches.ts';
 
 export interface DataOptions {
   readonly batch: number;
@@ -67,14 +67,12 @@ export function loadData(path: string, tokenizer: () => Tokenizer, options: Data
     const { labels } = ready;
     if (!labels) throw new EbbError(`${path}: labels are missing, expected them beside input_ids, of the same shape`);
     const size = ready.batch * ready.length;
-    const source: BatchSource = {
-      count: ready.steps,
-      at: (index) => {
-        const from = (index % ready.steps) * size;
-        const part = (data: Int32Array): Int32Array => data.slice(from, from + size);
-        return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(labels), ready.attentionMask ? part(ready.attentionMask) : null, vocabSize);
-      },
+    const at = (index: number): Batch => {
+      const from = (index % ready.steps) * size;
+      const part = (data: Int32Array): Int32Array => data.slice(from, from + size);
+      return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(labels), ready.attentionMask ? part(ready.attentionMask) : null, vocabSize);
     };
+    const source: BatchSource = { count: ready.steps, at, all: () => Array.from({ length: ready.steps }, (_, i) => at(i)) };
     return { source, batch: ready.batch, length: ready.length, examples: ready.steps * ready.batch };
   }
   const words = tokenizer();

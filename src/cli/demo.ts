@@ -14,7 +14,7 @@ import { amount } from './inspect.ts';
 import { runTraining, type TrainHooks } from './train.ts';
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
-const STEPS = 96;
+export const DEMO_STEPS = 96;
 const RATE = 0.5;
 /** Every so many steps drop nothing, so that the run itself holds the comparison. */
 const WHOLE_EVERY = 8;
@@ -27,16 +27,16 @@ export interface DemoReport {
   readonly table: string;
 }
 
-export async function runDemo(device: CommandDevice, hooks: TrainHooks & { readonly say: (line: string) => void }): Promise<DemoReport> {
+export async function runDemo(device: CommandDevice, steps: number, hooks: TrainHooks & { readonly say: (line: string) => void }): Promise<DemoReport> {
   const model = join(EXAMPLES, 'tiny-llama', 'model');
   const { numLayers } = openCheckpoint(model).config;
   const units = Array.from({ length: numLayers }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
   const draw = uniformPlan(RATE);
-  const patterns = Array.from({ length: STEPS }, (_, step) =>
+  const patterns = Array.from({ length: steps }, (_, step) =>
     step % WHOLE_EVERY === WHOLE_EVERY - 1 ? [] : [...draw({ units, seed: 1, step, micro: 0, microBatches: 1 })],
   );
   const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
-  const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.7, topK: 20, topP: 1, seed: 3 };
+  const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.3, topK: 20, topP: 1, seed: 3 };
   const write = (): void => {};
   hooks.say(`device: ${device.opened.name} (${device.opened.why})`);
   const before = await runGenerate(model, text, device, write);
@@ -47,11 +47,11 @@ export async function runDemo(device: CommandDevice, hooks: TrainHooks & { reado
       data: join(EXAMPLES, 'demo', 'questions.jsonl'),
       evalData: join(EXAMPLES, 'demo', 'held-out.jsonl'),
       out,
-      steps: STEPS,
+      steps,
       batch: 4,
       length: 96,
-      lora: { rank: 8, alpha: 16 },
-      optimizer: { name: 'adamw', lr: 5e-3, weightDecay: 0 },
+      lora: { rank: 16, alpha: 32 },
+      optimizer: { name: 'adamw', lr: 3e-3, weightDecay: 0 },
       schedule: 'cosine',
       warmupSteps: 8,
       drop: { kind: 'fixed', patterns },

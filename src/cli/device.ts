@@ -1,5 +1,6 @@
-/** @file A device for a command: opened by name, described as the compiler wants it. */
+/** @file A device for a command: opened by name, described as the compiler wants it, closed at the end; its errors end the command. */
 
+import type { EbbError } from '../errors.ts';
 import { type OpenedDevice, openDevice } from '../node/adapter.ts';
 import { deviceTraits } from '../node/traits.ts';
 import type { SessionDevice } from '../session.ts';
@@ -11,8 +12,19 @@ export interface CommandDevice extends SessionDevice {
   readonly opened: OpenedDevice;
 }
 
-/** Opens the adapter called `name` (`auto`: the best there is). */
-export async function commandDevice(name: string): Promise<CommandDevice> {
-  const opened = await openDevice({ adapter: name });
-  return { opened, device: opened.device, traits: deviceTraits(opened) };
+/**
+ * Opens the adapter called `name` (`auto`: the best there is), hands it to `work` and closes it whatever happens.
+ * @throws EbbError as soon as the device reports an error or is lost: what comes after would be wrong
+ */
+export async function withDevice<T>(name: string, work: (device: CommandDevice) => Promise<T>): Promise<T> {
+  let fail: (error: EbbError) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  const opened = await openDevice({ adapter: name, onError: (error) => fail(error) });
+  try {
+    return await Promise.race([work({ opened, device: opened.device, traits: deviceTraits(opened) }), failed]);
+  } finally {
+    opened.close();
+  }
 }

@@ -7,7 +7,7 @@ import { evaluate } from '../train/loop.ts';
 import { loadAdapter } from './adapter.ts';
 import { loadData } from './data.ts';
 import type { CommandDevice } from './device.ts';
-import { batchesOf, modelPath } from './train.ts';
+import { modelPath } from './model.ts';
 
 export interface EvalOptions {
   readonly data: string;
@@ -49,7 +49,7 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
     seed: 0,
     ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
-  const batches = batchesOf(data);
+  const batches = data.source.all();
   const loss = await evaluate(session.engine, batches);
   session.engine.destroy();
   return { loss, perplexity: Math.exp(loss), examples: data.examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };

@@ -9,6 +9,7 @@ import { makeBatch } from '../train/batches.ts';
 import { microBatch, unitsOf } from '../train/loop.ts';
 import { adapterFileName, loadAdapter } from './adapter.ts';
 import type { CommandDevice } from './device.ts';
+import { modelPath } from './model.ts';
 
 function oneStep(path: string): ReadyBatches {
   const ready = readBatches(path);
@@ -28,7 +29,7 @@ export interface ForwardOptions {
 export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<{ shape: readonly number[] }> {
   const ready = oneStep(options.batch);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const session = await openSession(model, device, {
+  const session = await openSession(await modelPath(model), device, {
     mode: logitsMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter?.lora ?? null,
@@ -72,7 +73,7 @@ export async function grad(model: string, options: GradOptions, device: CommandD
   const ready = oneStep(options.batch);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const session = await openSession(model, device, {
+  const session = await openSession(await modelPath(model), device, {
     mode: trainingMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter?.lora ?? null,

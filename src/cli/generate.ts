@@ -4,7 +4,7 @@ import { openCheckpoint } from '../formats/checkpoint.ts';
 import { createGenerator } from '../generate.ts';
 import { loadAdapter } from './adapter.ts';
 import type { CommandDevice } from './device.ts';
-import { modelPath } from './train.ts';
+import { modelPath } from './model.ts';
 
 export interface GenerateCommandOptions {
   readonly prompt: string;

@@ -8,8 +8,8 @@ import { EbbError } from '../errors.ts';
 import type { LoraOptions } from '../session.ts';
 import { parseConfig, type RunInput } from '../train/config.ts';
 import { checkPath } from './check.ts';
-import { runDemo } from './demo.ts';
-import { type CommandDevice, commandDevice, DEVICE_NAMES } from './device.ts';
+import { DEMO_STEPS, runDemo } from './demo.ts';
+import { DEVICE_NAMES, withDevice } from './device.ts';
 import { doctor, doctorText } from './doctor.ts';
 import { runEval } from './evaluate.ts';
 import { forward, grad } from './forward.ts';
@@ -49,16 +49,6 @@ const adapterOption = (): Option =>
   new Option('--adapter <dir|name>', `PEFT adapter folder; or one of ${DEVICE_NAMES.join(', ')}: the WebGPU adapter (give the flag twice for both)`)
     .default({ device: 'auto' } satisfies Adapters, 'none, auto')
     .argParser((text: string, sofar: Adapters): Adapters => (DEVICE_NAMES.includes(text) ? { ...sofar, device: text } : { ...sofar, adapter: text }));
-
-/** Opens a device for a command and closes it whatever happens. */
-async function withDevice<T>(name: string, work: (device: CommandDevice) => Promise<T>): Promise<T> {
-  const device = await commandDevice(name);
-  try {
-    return await work(device);
-  } finally {
-    device.opened.close();
-  }
-}
 
 const program = new Command('ebb')
   .description('Compiles language models for WebGPU and fine-tunes them, leaving out most of the backward pass (DropBP).')
@@ -297,11 +287,12 @@ program
 program
   .command('demo')
   .description('the bundled model learns another kind of text in a few minutes')
+  .option('--steps <n>', 'optimizer steps', count, DEMO_STEPS)
   .addOption(deviceOption())
-  .action(async (flags: { adapter: string }) => {
+  .action(async (flags: { adapter: string; steps: number }) => {
     await withDevice(flags.adapter, async (device) => {
       const printer = stepPrinter();
-      const report = await runDemo(device, { say: printer.say, onStep: printer.step });
+      const report = await runDemo(device, flags.steps, { say: printer.say, onStep: printer.step });
       printer.end();
       const { before, after } = report.heldOut;
       print(report.table);
@@ -313,5 +304,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   say(error instanceof EbbError ? `ebb: ${error.message}` : `ebb: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  process.exitCode = 1;
+  // what a failed device left unfinished must not keep the process alive
+  process.exit(1);
 }

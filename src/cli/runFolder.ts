@@ -24,7 +24,10 @@ export interface RunFolder {
 
 const KEPT = 2;
 
-export function openRunFolder(path: string): RunFolder {
+/** Opens a run's folder. @throws EbbError when it holds a run already and that one is not resumed */
+export function openRunFolder(path: string, resumes: boolean): RunFolder {
+  if (!resumes && existsSync(join(path, 'metrics.jsonl')))
+    throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`);
   mkdirSync(join(path, 'checkpoints'), { recursive: true });
   const metrics = join(path, 'metrics.jsonl');
   const checkpoints = (): string[] =>

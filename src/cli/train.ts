@@ -1,17 +1,16 @@
 /** @file `ebb train`: a run from a config to its folder. */
 
-import { existsSync } from 'node:fs';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
-import { hubFolder, isHubId } from '../formats/hub.ts';
 import { trainingMode } from '../models/inputs.ts';
 import { type LoraOptions, openSession, type Session } from '../session.ts';
 import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, type StepMetrics, train, unitsOf } from '../train/loop.ts';
 import { type LoadedAdapter, loadAdapter } from './adapter.ts';
-import { type LoadedData, loadData } from './data.ts';
+import { loadData } from './data.ts';
 import type { CommandDevice } from './device.ts';
+import { modelPath } from './model.ts';
 import { openRunFolder, writeResult } from './runFolder.ts';
 
 export interface TrainReport {
@@ -27,12 +26,6 @@ export interface TrainHooks {
   readonly say?: (line: string) => void;
   readonly stop?: () => boolean;
   readonly resume?: boolean;
-}
-
-/** A path as it is, or the local folder of a hub id. */
-export async function modelPath(model: string): Promise<string> {
-  if (existsSync(model) || !isHubId(model)) return model;
-  return hubFolder(model);
 }
 
 function loraOf(config: RunConfig, adapter: LoadedAdapter | null): LoraOptions | null {
@@ -73,11 +66,11 @@ export async function runTraining(config: RunConfig, device: CommandDevice, hook
   say(
     `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${session.timing.compileMs.toFixed(0)} ms, driver ${session.timing.driverMs.toFixed(0)} ms; on ${device.opened.name}`,
   );
-  const folder = openRunFolder(config.out);
+  const folder = openRunFolder(config.out, hooks.resume ?? false);
   folder.writeConfig({ ...config, steps });
   const state = (hooks.resume ? folder.resume(engine) : null) ?? newState(engine);
   if (hooks.resume) say(`resumed at step ${state.step}`);
-  const heldBatches = held ? batchesOf(held) : [];
+  const heldBatches = held ? held.source.all() : [];
   const before = held ? await evaluate(engine, heldBatches) : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
   let last = Number.NaN;
@@ -130,7 +123,3 @@ async function conclude(
 }
 
 const dueAt = (step: number, every: number): boolean => every > 0 && step % every === 0;
-
-export function batchesOf(data: LoadedData): Batch[] {
-  return Array.from({ length: data.source.count }, (_, i) => data.source.at(i));
-}

@@ -87,7 +87,6 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
   const pipelines = await createPipelines(device, program.pipelines);
-  const trains = program.updates['sqnorm'] !== undefined && options.optimizer !== 'none';
   const resultBytes = program.results.reduce((n, r) => n + Math.ceil(extentBytes(program.values[r]?.extent ?? { of: [], bytes: 0 }, bounds) / 256) * 256, 0);
 
   const memory: Record<string, number> = {};
@@ -129,9 +128,10 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const normScale = address(normId, partBytes * Math.max(1, groupCount));
   const maxBlocks = (program.calls.length * 4 + 8) * options.micros + groupCount * 2 + 2;
   const uniforms = buffer('uniforms', maxBlocks * BLOCK, USAGE.uniform | USAGE.copyDst);
-  const ringBytes = resultBytes * options.micros + 256;
+  // the loss of each micro-batch is its first result; the gradient norm comes behind them
+  const normAt = 4 * options.micros;
   const ring = Array.from({ length: RING }, () => ({
-    buffer: buffer('readback', trains || program.updates['sqnorm'] !== undefined ? ringBytes : 256, USAGE.copyDst | USAGE.mapRead),
+    buffer: buffer('readback', normAt + 8, USAGE.copyDst | USAGE.mapRead),
     busy: Promise.resolve() as Promise<unknown>,
   }));
   const failed = await device.popErrorScope();
@@ -290,8 +290,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     const entry = ring[ringAt] as (typeof ring)[number];
     ringAt = (ringAt + 1) % RING;
     if (entry.buffer.mapState !== 'unmapped') throw new Error('internal: more than ring steps unread');
-    encoder.copyBufferToBuffer(table[BUFFERS.results] as GPUBuffer, 0, entry.buffer, 0, resultBytes * micros.length);
-    encoder.copyBufferToBuffer(norms, offsetOf(normScale), entry.buffer, resultBytes * options.micros, 8);
+    for (let m = 0; m < micros.length; m++) encoder.copyBufferToBuffer(table[BUFFERS.results] as GPUBuffer, m * resultBytes, entry.buffer, 4 * m, 4);
+    encoder.copyBufferToBuffer(norms, offsetOf(normScale), entry.buffer, normAt, 8);
     device.queue.submit([encoder.finish()]);
     const updatesRan = updated.length > 0;
     return {
@@ -303,8 +303,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       async read() {
         await entry.buffer.mapAsync(USAGE.mapRead);
         const mapped = entry.buffer.getMappedRange();
-        const losses = micros.map((_, m) => new Float32Array(mapped, m * resultBytes, 1)[0] ?? Number.NaN);
-        const gradNorm = updatesRan ? (new Float32Array(mapped, resultBytes * options.micros, 1)[0] ?? Number.NaN) : update ? 0 : Number.NaN;
+        const losses = Array.from(new Float32Array(mapped, 0, micros.length));
+        const gradNorm = updatesRan ? (new Float32Array(mapped, normAt, 1)[0] ?? Number.NaN) : update ? 0 : Number.NaN;
         entry.buffer.unmap();
         return { losses, gradNorm };
       },

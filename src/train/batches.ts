@@ -23,6 +23,8 @@ export interface Batch {
 /** Micro-batch `index` of a run, a pure function of it. */
 export interface BatchSource {
   at(index: number): Batch;
+  /** Every example once, in order; the last batch may be smaller. For evaluation. */
+  all(): Batch[];
   /** Micro-batches in an epoch. */
   readonly count: number;
 }
@@ -68,6 +70,10 @@ export function sequenceBatches(
   let order: readonly number[] = [];
   return {
     count,
+    all: () =>
+      Array.from({ length: Math.ceil(sequences.length / options.batch) }, (_, i) =>
+        collate(sequences.slice(i * options.batch, (i + 1) * options.batch), options.vocabSize, options.padId),
+      ),
     at(index) {
       const wanted = Math.floor(index / count);
       if (wanted !== epoch) {

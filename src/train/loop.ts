@@ -43,7 +43,7 @@ export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupStep
 export interface TrainerOptions {
   readonly engine: Engine;
   readonly config: TrainConfig;
-  readonly batches: BatchSource;
+  readonly batches: Pick<BatchSource, 'at'>;
   readonly state: TrainState;
   /** Called for every finished step, in order. */
   readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
@@ -132,7 +132,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 }
 
 /** Encodes and submits one step, and advances the state. */
-function submit(engine: Engine, config: TrainConfig, plan: Plan, units: readonly string[], batches: BatchSource, state: TrainState): Pending {
+function submit(engine: Engine, config: TrainConfig, plan: Plan, units: readonly string[], batches: Pick<BatchSource, 'at'>, state: TrainState): Pending {
   const { step } = state;
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);

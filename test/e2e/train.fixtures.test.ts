@@ -113,7 +113,6 @@ withFixtures('train', (root) => {
           config: trainConfig(run),
           state: newState(engine),
           batches: {
-            count: ready.steps,
             at: (i) => {
               const part = (data: Int32Array): Int32Array => data.slice(i * size, (i + 1) * size);
               return makeBatch(

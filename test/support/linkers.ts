@@ -1,7 +1,7 @@
 /** @file Linkers of small models with a placement as on a device. */
 
 import { compileModel } from '../../src/compile/compile.ts';
-import { createLinker, type Form, type Linker } from '../../src/runtime/link.ts';
+import { createLinker, type Linker } from '../../src/runtime/link.ts';
 import type { Program } from '../../src/runtime/program.ts';
 import { planStorage } from '../../src/runtime/storage.ts';
 import { TARGET, type TinyOptions, tinyModel } from './tinyModels.ts';
@@ -20,5 +20,3 @@ export function linkedModel(options: TinyOptions): LinkedModel {
   const { placement } = planStorage(program, sizes, { maxBufferSize: 2 ** 40, maxBinding: 2 ** 40 }, () => true);
   return { program, linker: createLinker(program, placement, sizes), units: traced.units, sizes };
 }
-
-export const patternOf = (forms: Readonly<Record<string, Form>>): Map<string, Form> => new Map(Object.entries(forms));

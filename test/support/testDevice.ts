@@ -1,4 +1,5 @@
-/** @file A WebGPU device for tests: the best adapter, or the one EBB_ADAPTER names; bounds checks off as in production. */
+/** @file A WebGPU device for tests: the best adapter, or the one EBB_ADAPTER names; bounds checks off as in production. An error of
+ * the device fails the test that runs. */
 
 import type { DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
 import { openDevice } from '../../src/node/adapter.ts';
@@ -10,6 +11,11 @@ export interface TestDevice {
 }
 
 export async function openTestDevice(): Promise<TestDevice> {
-  const opened = await openDevice();
+  const opened = await openDevice({
+    onError: (error) =>
+      process.nextTick(() => {
+        throw error;
+      }),
+  });
   return { device: opened.device, traits: deviceTraits(opened) };
 }

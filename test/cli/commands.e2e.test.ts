@@ -1,0 +1,244 @@
+/** @file One end-to-end run of every command as it is installed, on the bundled model. */
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
+import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
+
+const QUESTIONS = join(ROOT, 'examples/demo/questions.jsonl');
+const HELD_OUT = join(ROOT, 'examples/demo/held-out.jsonl');
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'ebb-e2e-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+const at = (name: string): string => join(scratch, name);
+function ok(run: CliRun): CliRun {
+  expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
+  return run;
+}
+interface Line {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly dropped: readonly (readonly string[])[];
+}
+const metricsOf = (folder: string): Line[] =>
+  readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+
+const RUN = `
+model: ${TINY_MODEL}
+data: ${QUESTIONS}
+evalData: ${HELD_OUT}
+evalLimit: 4
+steps: 6
+batch: 2
+length: 48
+accumulate: 2
+lora: { rank: 4, alpha: 8, dropout: 0.1, layers: ["*.q_proj", "*.v_proj", "*.down_proj"] }
+optimizer: { name: adamw, lr: 0.003 }
+schedule: cosine
+warmupSteps: 2
+drop: { kind: uniform, rate: 0.5 }
+seed: 7
+`;
+
+describe('train', () => {
+  it('writes a run folder: config, metrics, checkpoints, a PEFT adapter', async () => {
+    writeFileSync(at('run.yaml'), RUN);
+    const run = ok(await runCli(['train', at('run.yaml'), '--out', at('whole'), '--json']));
+    expect(JSON.parse(run.stdout)).toMatchObject({ steps: 6, interrupted: false });
+    const lines = metricsOf(at('whole'));
+    expect(lines.map((l) => l.step)).toEqual([0, 1, 2, 3, 4, 5]);
+    for (const line of lines) {
+      expect(Object.keys(line)).toEqual(
+        expect.arrayContaining(['step', 'loss', 'lr', 'gradNorm', 'tokens', 'ms', 'dropped', 'forwardFlops', 'backwardFlops', 'savedBytes', 'peakBytes']),
+      );
+      expect(line.dropped).toHaveLength(2);
+    }
+    expect(readFileSync(join(at('whole'), 'config.yaml'), 'utf8')).toMatch(/missingGrad: skip/);
+    expect(readdirSync(join(at('whole'), 'adapter')).sort()).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
+    expect(run.stderr).toMatch(/held-out loss before: [\d.]+/);
+  }, 300_000);
+
+  it('stops at Ctrl-C with a checkpoint, refuses to overwrite the run, and resumes to the losses of the whole run', async () => {
+    const slow = RUN.replace('steps: 6', 'steps: 6\nsaveEvery: 1');
+    writeFileSync(at('slow.yaml'), slow);
+    let sent = false;
+    const stopped = ok(
+      await runCli(['train', at('slow.yaml'), '--out', at('part')], (text, child) => {
+        if (sent || !/held-out loss before/.test(text)) return;
+        sent = true;
+        setTimeout(() => child.kill('SIGINT'), 300);
+      }),
+    );
+    expect(stopped.stdout).toMatch(/stopped after [1-5] steps/);
+    expect(existsSync(join(at('part'), 'adapter'))).toBe(false);
+    const again = await runCli(['train', at('slow.yaml'), '--out', at('part')]);
+    expect(again.code).toBe(1);
+    expect(again.stderr).toMatch(/holds a run already.*--resume/);
+    ok(await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume']));
+    const fields = ({ step, loss, gradNorm, dropped }: Line): Line => ({ step, loss, gradNorm, dropped });
+    expect(metricsOf(at('part')).map(fields)).toEqual(metricsOf(at('whole')).map(fields));
+    const adapters = ['part', 'whole'].map((name) => readFileSync(join(at(name), 'adapter', 'adapter_model.safetensors')));
+    expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
+  }, 600_000);
+
+  it('fine-tunes everything and writes a model that loads', async () => {
+    ok(
+      await runCli([
+        'train',
+        '--model',
+        TINY_MODEL,
+        '--data',
+        QUESTIONS,
+        '--out',
+        at('full'),
+        '--steps',
+        '2',
+        '--batch',
+        '1',
+        '--length',
+        '24',
+        '--lr',
+        '1e-4',
+        '--drop-rate',
+        '0.75',
+      ]),
+    );
+    const check = ok(await runCli(['check', join(at('full'), 'model')]));
+    expect(check.stdout).toMatch(/llama/);
+  }, 300_000);
+
+  it.each([
+    [['--steps', 'many'], /--steps.*expected a number/],
+    [['--drop-rate', '1.5'], /drop\.rate/],
+    [['--model', '/nowhere'], /\/nowhere/],
+    [['--adapter', 'abacus'], /abacus.*there are/],
+  ])('refuses %j in one sentence', async (args, message) => {
+    const run = await runCli(['train', '--model', TINY_MODEL, '--data', QUESTIONS, '--out', at('never'), ...args]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(message);
+    expect(run.stderr).not.toMatch(/\n\s+at /);
+    expect(existsSync(at('never'))).toBe(false);
+  });
+
+  it('names an unknown key of a run file', async () => {
+    writeFileSync(at('typo.yaml'), `${RUN}\nlearningRate: 3\n`);
+    const run = await runCli(['train', at('typo.yaml'), '--out', at('never')]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/typo\.yaml: .*learningRate/);
+  });
+});
+
+describe('with the trained adapter', () => {
+  it('eval prints the loss, another one with the adapter', async () => {
+    const evalArgs = ['eval', TINY_MODEL, '--data', HELD_OUT, '--limit', '4', '--length', '48', '--json'];
+    const [plain, adapted] = [ok(await runCli(evalArgs)), ok(await runCli([...evalArgs, '--adapter', join(at('whole'), 'adapter')]))].map((r) =>
+      JSON.parse(r.stdout),
+    );
+    expect(plain).toMatchObject({ examples: 4, tokens: adapted.tokens });
+    expect(adapted.loss).toBeLessThan(plain.loss);
+  }, 300_000);
+
+  it('generate streams the same text twice when greedy', async () => {
+    const args = ['generate', TINY_MODEL, '--prompt', 'ROMEO:', '--max-new-tokens', '12', '--adapter', join(at('whole'), 'adapter')];
+    const first = ok(await runCli(args));
+    expect(first.stdout.trim().length).toBeGreaterThan(3);
+    expect(ok(await runCli([...args, '--temperature', '1', '--top-k', '1'])).stdout).toBe(first.stdout);
+  }, 300_000);
+
+  it('forward and grad write tensors; dropped units have no gradient, with --adapter only the adapter has', async () => {
+    writeFileSync(at('batch.json'), JSON.stringify({ input_ids: [[5, 9, 44, 7, 3, 99]], labels: [[-100, 9, 44, 7, 3, 99]] }));
+    ok(await runCli(['forward', TINY_MODEL, '--batch', at('batch.json'), '--out', at('logits.safetensors')]));
+    const logits = openSafetensors(at('logits.safetensors'));
+    expect(logits.tensors.get('logits')).toMatchObject({ dtype: 'F32', shape: [1, 6, 1024] });
+    const values = readFloats(logits, 'logits');
+    // the loss of grad is the mean of -log softmax over the labels
+    const logProb = (t: number, id: number): number => {
+      const row = Array.from(values.subarray(t * 1024, (t + 1) * 1024));
+      const top = Math.max(...row);
+      return row[id]! - top - Math.log(row.reduce((s, x) => s + Math.exp(x - top), 0));
+    };
+    const expected = -[9, 44, 7, 3, 99].reduce((s, id, t) => s + logProb(t, id), 0) / 5;
+    const drop = 'layers.0.attn,layers.3.mlp';
+    const grad = ok(await runCli(['grad', TINY_MODEL, '--batch', at('batch.json'), '--drop', drop, '--out', at('grads.safetensors'), '--json']));
+    const report = JSON.parse(grad.stdout) as { loss: number; absent: string[] };
+    expect(Math.abs(report.loss - expected)).toBeLessThan(1e-4);
+    const names = [...openSafetensors(at('grads.safetensors')).tensors.keys()];
+    expect(names).toContain('model.layers.0.mlp.gate_proj.weight');
+    for (const gone of ['model.layers.0.self_attn.q_proj.weight', 'model.layers.3.mlp.up_proj.weight']) {
+      expect(names).not.toContain(gone);
+      expect(report.absent).toContain(gone);
+    }
+    const adapted = ok(
+      await runCli(['grad', TINY_MODEL, '--batch', at('batch.json'), '--adapter', join(at('whole'), 'adapter'), '--out', at('adapter.safetensors')]),
+    );
+    expect(adapted.stdout).toMatch(/loss/);
+    const own = [...openSafetensors(at('adapter.safetensors')).tensors.keys()].sort();
+    expect(own).toEqual([...openSafetensors(join(at('whole'), 'adapter', 'adapter_model.safetensors')).tensors.keys()].sort());
+  }, 300_000);
+});
+
+describe('inspect', () => {
+  it.each(['trace', 'grad', 'dropbp', 'fuse'])('prints stage %s as a dump that it reads back unchanged', async (stage) => {
+    const { stdout } = ok(await runCli(['inspect', TINY_MODEL, '--stage', stage, '--locs']));
+    writeFileSync(at(`${stage}.ebb`), stdout);
+    expect(ok(await runCli(['inspect', at(`${stage}.ebb`)])).stdout).toBe(stdout);
+  });
+
+  it.each([
+    ['kernel', /kernel \w+/],
+    ['wgsl', /@compute @workgroup_size/],
+    ['plan', /frontier/],
+  ])('prints stage %s', async (stage, sign) => {
+    expect(ok(await runCli(['inspect', TINY_MODEL, '--stage', stage])).stdout).toMatch(sign);
+  });
+
+  it('shows what a pattern leaves out beside the same with nothing dropped', async () => {
+    const { stdout } = ok(await runCli(['inspect', TINY_MODEL, '--lora', '--drop', 'layers.0.attn,layers.0.mlp,layers.4.attn', '--json']));
+    const { pattern, nothingDropped } = JSON.parse(stdout);
+    expect(pattern).toMatchObject({ dropped: ['layers.0.attn', 'layers.0.mlp', 'layers.4.attn'], frontier: 'layers.1.attn' });
+    for (const key of ['backwardFlops', 'bytesMoved', 'savedBytes', 'dispatches']) expect(pattern[key]).toBeLessThan(nothingDropped[key]);
+    expect(pattern.forwardFlops).toBe(nothingDropped.forwardFlops);
+    const drawn = ok(await runCli(['inspect', TINY_MODEL, '--drop-rate', '0.5', '--seed', '1', '--cost']));
+    expect(drawn.stdout).toMatch(/nothing dropped[\s\S]*saved activations/);
+  });
+});
+
+describe('about the machine and the program', () => {
+  it('doctor names the adapters, the choice, limits and speeds', async () => {
+    const report = JSON.parse(ok(await runCli(['doctor', '--json'])).stdout);
+    expect(report).toMatchObject({ adapters: expect.any(Array), limits: expect.any(Object) });
+    expect(JSON.stringify(report)).toMatch(/gflops/i);
+  }, 300_000);
+
+  it('check says what a file is and whether it can be used', async () => {
+    expect(
+      ok(await runCli(['check', TINY_MODEL, QUESTIONS]))
+        .stdout.trim()
+        .split('\n'),
+    ).toHaveLength(2);
+  });
+
+  it('the demo fine-tunes, generates before and after, and closes with a table', async () => {
+    const { stdout, stderr } = ok(await runCli(['demo', '--steps', '18']));
+    expect(stderr).toMatch(/before, "Tom has"[\s\S]*step 18\/18[\s\S]*after:/);
+    expect(stdout).toMatch(/whole\s+with DropBP\s+saved[\s\S]*time[\s\S]*backward[\s\S]*saved activations/);
+    const [, before, after] = /held-out loss ([\d.]+) -> ([\d.]+)/.exec(stdout)!;
+    expect(Number(after)).toBeLessThan(0.95 * Number(before));
+  }, 300_000);
+
+  it('helps everywhere', async () => {
+    const { stdout } = ok(await runCli(['--help']));
+    const commands = [...stdout.matchAll(/^ {2}(\w+) /gm)].map((m) => m[1]!).filter((name) => name !== 'help');
+    expect(commands).toEqual(expect.arrayContaining(['train', 'eval', 'generate', 'forward', 'grad', 'inspect', 'check', 'doctor', 'demo']));
+    for (const command of commands) expect(ok(await runCli([command, '--help'])).stdout).toMatch(/Usage: ebb/);
+    expect((await runCli(['frobnicate'])).code).toBe(1);
+  }, 60_000);
+});
