@@ -2,12 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
+import { kernelText } from '../codegen/wgsl/text.ts';
 import { compileModel } from '../compile/compile.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { parseModule } from '../ir/parse.ts';
 import { printModule } from '../ir/print.ts';
+import type { Func } from '../ir/types.ts';
 import { verify } from '../ir/verify.ts';
 import { trainingMode } from '../models/inputs.ts';
 import { functionFlops } from '../runtime/execute.ts';
@@ -111,6 +113,16 @@ function variantText(program: Program, variant: Variant, r: VariantReport, cost:
   );
 }
 
+/** Forward and backward in one, once for each set of gradients a call can want. */
+function numbered(funcs: readonly Func[]): Func[] {
+  const used = new Map<string, number>();
+  return funcs.map((func) => {
+    const n = used.get(func.name) ?? 0;
+    used.set(func.name, n + 1);
+    return { ...func, name: `${func.name}.grad${n === 0 ? '' : n}` };
+  });
+}
+
 export interface Inspection {
   readonly text: string;
   readonly json: unknown;
@@ -128,16 +140,21 @@ export function inspectModel(path: string, options: InspectOptions): Inspection 
     const text = printModule(traced.module, print);
     return { text, json: { stage, text } };
   }
-  const { program, stages } = compileModel(traced, { target: { device: options.traits, maxBuffers: options.maxBuffers } });
+  const joint: Func[] = [];
+  const kernels = new Set<string>();
+  const { program, stages } = compileModel(traced, {
+    target: { device: options.traits, maxBuffers: options.maxBuffers },
+    onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
+    onKernel: (kernel) => void kernels.add(kernelText(kernel)),
+  });
   if (stage === 'grad' || stage === 'dropbp' || stage === 'fuse') {
-    const module = stage === 'fuse' ? stages.fuse : stages.dropbp;
-    const funcs = stage === 'grad' ? module.funcs.filter((f) => f.name.includes('.bwd')) : module.funcs;
-    const text = printModule({ dims: module.dims, funcs }, print);
+    const module = stage === 'grad' ? { dims: stages.trace.dims, funcs: numbered(joint) } : stages[stage];
+    const text = printModule(module, print);
     return { text, json: { stage, text } };
   }
   if (stage === 'kernel' || stage === 'wgsl') {
-    const text = program.pipelines.map((p) => (stage === 'wgsl' ? p.wgsl : `kernel ${p.name} (${p.access.join(', ')})`)).join('\n');
-    return { text: `${text}\n`, json: { stage, pipelines: program.pipelines } };
+    const texts = stage === 'wgsl' ? program.pipelines.map((p) => p.wgsl) : [...kernels];
+    return { text: `${texts.join('\n')}\n`, json: { stage, texts } };
   }
   const storage = planStorage(
     program,

@@ -19,6 +19,8 @@ import { stepPrinter } from './progress.ts';
 import { runTraining } from './train.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
+// a reader that had enough (`ebb inspect … | head`) is no error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 const print = (text: string): void => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 
 function number(text: string): number {

@@ -51,7 +51,7 @@ export function pipelineTable(): PipelineTable {
 }
 
 /** A kernel's text with its names numbered: kernels that differ in names alone are one pipeline. */
-function canonicalText(wgsl: string): string {
+export function canonicalText(wgsl: string): string {
   const names = new Map<string, string>();
   for (const [, name] of wgsl.matchAll(/(?:var<[^>]+>|let|var)\s+([A-Za-z_][A-Za-z0-9_]*)/g)) if (name && !names.has(name)) names.set(name, `n${names.size}`);
   return wgsl.replace(/\/\/[^\n]*/g, '').replace(/[A-Za-z_][A-Za-z0-9_]*/g, (word) => names.get(word) ?? word);

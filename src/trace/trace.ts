@@ -51,11 +51,10 @@ interface Outlined {
 
 const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'state', 'scalar'];
 
-/** Constants made in another segment are copied into the one that reads them. */
+/** Each segment starts with the constants it reads, wherever they were first written: equal segments stay equal. */
 function withConstants(segment: Segment, constants: ReadonlyMap<Value, Op>): readonly Op[] {
-  const own = new Set(segment.ops.flatMap((op) => op.results));
-  const missing = new Set(segment.ops.flatMap((op) => op.operands).filter((v) => constants.has(v) && !own.has(v)));
-  return [...[...missing].flatMap((v) => constants.get(v) ?? []), ...segment.ops];
+  const read = new Set(segment.ops.flatMap((op) => op.operands).filter((v) => constants.has(v)));
+  return [...[...read].flatMap((v) => constants.get(v) ?? []), ...segment.ops.filter((op) => op.name !== 'constant')];
 }
 
 function outlineSegment(segment: Segment, ops: readonly Op[], roles: ReadonlyMap<Value, Role>, usedLater: (v: Value) => boolean): Outlined {
@@ -97,8 +96,10 @@ function structureKey(func: Func): string {
   return printFunc({ ...func, name: '' });
 }
 
+/** `layers.3.attn` → `attn`, `layers.3` → `layers`. */
 function functionName(site: string, scope: NameScope): string {
-  return scope.unique(site.replace(/^.*\./, (prefix) => (/^trunk\./.test(prefix) ? 'trunk' : '')) || 'func');
+  const words = site.split('.').filter((part) => !/^\d+$/.test(part));
+  return scope.unique(words.at(-1) ?? 'func');
 }
 
 /** Traces `definition`. @throws EbbError for misuse, with the line of the definition where there is one. */

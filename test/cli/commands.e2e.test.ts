@@ -193,7 +193,7 @@ describe('inspect', () => {
   });
 
   it.each([
-    ['kernel', /kernel \w+/],
+    ['kernel', /kernel @\w+ \{workgroup/],
     ['wgsl', /@compute @workgroup_size/],
     ['plan', /frontier/],
   ])('prints stage %s', async (stage, sign) => {

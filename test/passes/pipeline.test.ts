@@ -42,6 +42,7 @@ describe.each(Object.entries(MODELS))('%s', (_name, options) => {
     const main = model.module.funcs.at(-1)!;
     expect(main.ops.every((op) => op.name === 'call')).toBe(true);
     expect(printModule(parseModule(printModule(model.module), 'trace.ebb'))).toBe(printModule(model.module));
+    expect(model.module.funcs.map((f) => f.name)).toEqual(['embed', 'attn', 'mlp', 'head', 'main']);
     const deeper = tinyModel({ ...options, numLayers: 5 });
     expect(deeper.module.funcs.length).toBe(model.module.funcs.length);
     expect(compileModel(deeper, { target: TARGET }).program.pipelines.length).toBe(program.pipelines.length);

@@ -44,7 +44,8 @@ export function printWgsl(kernel: Kernel): string {
   return lines.join('\n');
 }
 
-function printBody(body: readonly Stmt[], indent: string): string[] {
+/** Statements, one a line. */
+export function printBody(body: readonly Stmt[], indent: string): string[] {
   return body.flatMap((stmt) => printStmt(stmt, indent));
 }
 

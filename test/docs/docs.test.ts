@@ -1,0 +1,39 @@
+/** @file What the documents say is so: keys, commands, files and examples exist. */
+
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { runSchema } from '../../src/train/config.ts';
+import { ROOT } from '../support/cli.ts';
+
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const DOCS = [
+  'README.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((f) => f.endsWith('.md'))
+    .map((f) => `docs/${f}`),
+];
+
+it('docs/training.md names every key of a run', () => {
+  const text = read('docs/training.md');
+  for (const key of Object.keys(runSchema.shape)) expect(text).toContain(`\`${key}\``);
+});
+
+it.each(DOCS)('%s links to files that exist', (doc) => {
+  for (const [, target] of read(doc).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
+    expect({ target, exists: existsSync(join(ROOT, dirname(doc), target!)) }).toEqual({ target, exists: true });
+});
+
+it('the rooms of docs/design.md are the folders of src/', () => {
+  const text = read('docs/design.md');
+  for (const name of readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((e) => e.isDirectory())) expect(text).toContain(`\`${name.name}/`);
+});
+
+it('examples/library.ts trains', async () => {
+  const { stdout } = await promisify(execFile)(join(ROOT, 'node_modules/.bin/tsx'), ['examples/library.ts'], { cwd: ROOT });
+  const losses = [...stdout.matchAll(/^step \d+ loss ([\d.]+)/gm)].map((m) => Number(m[1]));
+  expect(losses[0]).toBeGreaterThan(4);
+  expect(losses.at(-1)).toBeLessThan(0.5);
+}, 300_000);

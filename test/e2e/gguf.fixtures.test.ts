@@ -1,0 +1,79 @@
+/** @file GGUF files of mixed block types against PyTorch on the dequantised weights: logits, loss, gradient norms under Hugging Face's names. */
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
+import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
+import { openSession } from '../../src/session.ts';
+import { makeBatch } from '../../src/train/batches.ts';
+import { microBatch } from '../../src/train/loop.ts';
+import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+
+interface Golden {
+  readonly patterns: Readonly<
+    Record<string, { readonly dropped: readonly string[]; readonly loss: number; readonly grad_norms: Readonly<Record<string, number | null>> }>
+  >;
+}
+
+const LOGITS = 2e-3;
+const LOSS = 2e-4;
+const NORM = 2e-3;
+const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
+const plain = { lora: null, micros: 1, optimizer: 'none', decay: 'matrices', seed: 0 } as const;
+
+withFixtures('quant', (root) => {
+  let opened: TestDevice;
+  beforeAll(async () => {
+    opened = await openTestDevice();
+  });
+  afterAll(() => opened.device.destroy());
+  const models = readdirSync(root).filter((name) => name.endsWith('.gguf'));
+  it('holds models', () => expect(models.length).toBeGreaterThan(0));
+
+  describe.each(models)('%s', (name) => {
+    const path = join(root, name);
+    const golden = readJson(path.replace(/\.gguf$/, '.golden.json')) as Golden;
+    const file = openSafetensors(path.replace(/\.gguf$/, '.golden.safetensors'));
+    const [batch = 0, length = 0] = file.tensors.get('input_ids')?.shape ?? [];
+    const ids = readInts(file, 'input_ids');
+    const inputs = makeBatch(batch, length, ids, file.tensors.has('labels') ? readInts(file, 'labels') : ids, null, 2 ** 30);
+
+    it('logits, with weights frozen in their blocks', async () => {
+      const session = await openSession(path, opened, { ...plain, mode: logitsMode(length), dims: { B: batch, T: length }, trains: 'nothing' });
+      const stored = new Set(session.traced.params.map((p) => p.dtype));
+      expect([...stored].some((dtype) => dtype.startsWith('q'))).toBe(true);
+      const [logits] = await session.engine.forward({
+        sizes: { B: batch, T: length },
+        inputs: { tokens: inputs.tokens, segments: inputs.segments },
+        scalar: ones,
+      });
+      session.engine.destroy();
+      const wanted = readFloats(file, 'logits');
+      expect(logits).toHaveLength(wanted.length);
+      expect(Math.max(...wanted.map((w, i) => Math.abs(w - logits![i]!)))).toBeLessThan(LOGITS);
+    }, 300_000);
+
+    it('loss and gradient norms of every pattern', async () => {
+      const session = await openSession(path, opened, { ...plain, mode: trainingMode(length), dims: { B: batch, T: length }, trains: 'full' });
+      const { engine } = session;
+      for (const [pattern, expected] of Object.entries(golden.patterns)) {
+        const result = engine.step([microBatch(inputs, expected.dropped, ones)], null);
+        const { losses } = await result.read();
+        expect(Math.abs(losses[0]! - expected.loss)).toBeLessThan(LOSS);
+        const touched = result.variants[0]!.touched;
+        for (const [i, p] of engine.program.params.entries()) {
+          if (!p.trainable) continue;
+          const wanted = expected.grad_norms[p.name];
+          if (wanted === undefined) throw new Error(`${pattern}: the golden file has no norm of ${p.name}`);
+          expect({ name: p.name, touched: touched.has(i) }).toEqual({ name: p.name, touched: wanted !== null });
+          if (wanted === null) continue;
+          const gradient = await engine.readParam(i, 'gradients');
+          const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
+          expect({ name: p.name, ok: Math.abs(norm - wanted) <= NORM * Math.max(wanted, 1e-3), norm, wanted }).toMatchObject({ ok: true });
+        }
+      }
+      engine.destroy();
+    }, 300_000);
+  });
+});
