@@ -5,6 +5,8 @@ export { createPlan, type Plan, type PlanConfig, type PlanInput } from './dropbp
 export { EbbError } from './errors.ts';
 export { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
 export { expectedTensors } from './formats/checkpointTensors.ts';
+export { f32ToF16 } from './formats/floats.ts';
+export { parseHfConfig } from './formats/hfConfig.ts';
 export { openSafetensors, readFloats, writeSafetensors } from './formats/safetensors.ts';
 export { openTokenizer, type Tokenizer } from './formats/tokenizer.ts';
 export { createGenerator, type GenerateOptions, type Generator } from './generate.ts';

@@ -14,11 +14,13 @@ import {
   deviceTraits,
   evaluateLoss,
   expectedTensors,
+  f32ToF16,
   initialValues,
   newState,
   openDevice,
   openSession,
   openTokenizer,
+  parseHfConfig,
   sequenceBatches,
   train,
   trainingMode,
@@ -75,7 +77,6 @@ const [learn, held] = [whole.slice(0, cut), whole.slice(cut)].map((part) => chun
   ReturnType<typeof chunkTokens>,
 ];
 
-const { parseHfConfig } = await import('../../src/formats/hfConfig.ts');
 const { config } = parseHfConfig('config.json', JSON.stringify(CONFIG));
 writeSafetensors(
   join(out, 'model.safetensors'),
@@ -111,7 +112,7 @@ const heldBatches = Array.from({ length: heldOut.count }, (_, i) => heldOut.at(i
 const save = async (): Promise<void> => {
   const entries = [];
   for (const [i, p] of session.engine.program.params.entries())
-    if (!p.table) entries.push({ name: p.name, dtype: 'F16' as const, shape: p.shape, data: halves(await session.engine.readParam(i)) });
+    if (!p.table) entries.push({ name: p.name, dtype: 'F16' as const, shape: p.shape, data: f32ToF16(await session.engine.readParam(i)) });
   writeSafetensors(join(out, 'model.safetensors'), entries);
 };
 const started = performance.now();
@@ -143,20 +144,3 @@ await train({
   },
 });
 opened.close();
-
-/** f32 to f16, rounded to nearest even (numbers of this size only: no infinities). */
-function halves(data: Float32Array): Uint16Array {
-  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  return Uint16Array.from(bits, (f) => {
-    const sign = (f >>> 16) & 0x8000;
-    const exponent = ((f >>> 23) & 0xff) - 112;
-    if (exponent <= 0) {
-      const shift = 14 - exponent;
-      if (shift > 24) return sign;
-      const mantissa = (f & 0x7fffff) | 0x800000;
-      return sign | ((mantissa + (1 << (shift - 1))) >>> shift);
-    }
-    const rounded = (f & 0x7fffff) + 0xfff + ((f >>> 13) & 1);
-    return sign | (((exponent << 10) + (rounded >>> 13)) & 0x7fff);
-  });
-}

@@ -8,6 +8,7 @@ import { loadAdapter } from './adapter.ts';
 import { loadData } from './data.ts';
 import type { CommandDevice } from './device.ts';
 import { modelPath } from './model.ts';
+import { piecePrinter } from './progress.ts';
 
 export interface EvalOptions {
   readonly data: string;
@@ -50,7 +51,9 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
     ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
   const batches = data.source.all();
-  const loss = await evaluate(session.engine, batches);
+  const progress = piecePrinter('evaluating');
+  const loss = await evaluate(session.engine, batches, progress.at);
+  progress.end();
   session.engine.destroy();
   return { loss, perplexity: Math.exp(loss), examples: data.examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };
 }

@@ -51,3 +51,28 @@ export function stepPrinter(): StepPrinter {
     },
   };
 }
+
+/** Progress of work in equal pieces: a bar on a terminal, a line every few seconds elsewhere. */
+export function piecePrinter(what: string): { at(done: number, total: number): void; end(): void } {
+  const bar =
+    process.stderr.isTTY === true
+      ? new cliProgress.SingleBar({ format: `${what} {bar} {value}/{total}  eta {eta_formatted}`, stream: process.stderr }, cliProgress.Presets.shades_classic)
+      : null;
+  let started = false;
+  let lastPlain = performance.now();
+  return {
+    at(done, total) {
+      if (bar) {
+        if (!started) bar.start(total, done);
+        started = true;
+        bar.update(done);
+        return;
+      }
+      const now = performance.now();
+      if (done === total || now - lastPlain < 5 * PLAIN_EVERY_MS) return;
+      lastPlain = now;
+      process.stderr.write(`${what} ${done}/${total}\n`);
+    },
+    end: () => bar?.stop(),
+  };
+}

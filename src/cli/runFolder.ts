@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { EbbError } from '../errors.ts';
 import { type PeftOutput, targetModulesFor, writePeft } from '../formats/peft.ts';
 import { openSafetensors, readFloats, type SafetensorsEntry, writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { isAdapterParam, type LoraOptions, type Session } from '../session.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -109,7 +110,11 @@ export async function writeResult(folder: string, session: Session, lora: LoraOp
   if (checkpoint.kind === 'hf')
     for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'])
       if (existsSync(join(source, name))) copyFileSync(join(source, name), join(folder, basename(name)));
-  if (checkpoint.kind === 'gguf') writeTextAside(join(folder, 'config.json'), `${JSON.stringify(configJson(checkpoint.config), null, 2)}\n`);
+  if (checkpoint.kind === 'gguf') {
+    const { json, config } = ggufTokenizerFields(checkpoint.path);
+    const files = { 'config.json': configJson(checkpoint.config), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
+    for (const [name, content] of Object.entries(files)) writeTextAside(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
+  }
 }
 
 function adapterSettings(lora: LoraOptions): Pick<PeftOutput, 'rank' | 'alpha' | 'useRslora' | 'dropout'> {

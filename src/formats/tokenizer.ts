@@ -25,13 +25,18 @@ function readFolder(folder: string): TokenizerFields {
   return { json: parseJsonObject(path, readText(path)), config };
 }
 
+/** The tokenizer of a GGUF file as Hugging Face writes one: contents of tokenizer.json and tokenizer_config.json. */
+export function ggufTokenizerFields(path: string): TokenizerFields {
+  return ggufTokenizer(parseGguf(fileSource(path)));
+}
+
 /**
  * The tokenizer of a Hugging Face folder (tokenizer.json, with tokenizer_config.json and chat_template.jinja where they are), of the
  * folder a tokenizer.json is in, or of a .gguf file. Unknown kinds are refused by name.
  */
 export function openTokenizer(path: string): Tokenizer {
   if (pathKind(path) === 'folder') return buildTokenizer(join(path, 'tokenizer.json'), readFolder(path));
-  if (path.toLowerCase().endsWith('.gguf')) return buildTokenizer(path, ggufTokenizer(parseGguf(fileSource(path))));
+  if (path.toLowerCase().endsWith('.gguf')) return buildTokenizer(path, ggufTokenizerFields(path));
   if (path.endsWith('tokenizer.json')) return buildTokenizer(path, readFolder(dirname(path)));
   throw new EbbError(`${path}: is no tokenizer, expected a folder, a tokenizer.json or a .gguf file (found ${show(path.split(/[/\\]/).at(-1))})`);
 }

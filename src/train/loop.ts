@@ -168,14 +168,15 @@ function siteNumber(engine: Engine, site: string): number {
 }
 
 /** Mean loss over the targets of `batches` (sum of token losses ÷ number of targets), without a backward. */
-export async function evaluate(engine: Engine, batches: readonly Batch[]): Promise<number> {
+export async function evaluate(engine: Engine, batches: readonly Batch[], onBatch?: (done: number, total: number) => void): Promise<number> {
   let sum = 0;
   let count = 0;
-  for (const batch of batches) {
+  for (const [i, batch] of batches.entries()) {
     const micro: MicroBatch = { ...microBatch(batch, [], (name) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0)), forwardOnly: true };
     const { losses } = await engine.step([micro], null).read();
     sum += (losses[0] ?? 0) * batch.counted;
     count += batch.counted;
+    onBatch?.(i + 1, batches.length);
   }
   return count > 0 ? sum / count : Number.NaN;
 }

@@ -1,6 +1,7 @@
 /** @file GGUF files of mixed block types against PyTorch on the dequantised weights: logits, loss, gradient norms under Hugging Face's names. */
 
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
@@ -8,6 +9,7 @@ import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
+import { runCli } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
 interface Golden {
@@ -74,6 +76,22 @@ withFixtures('quant', (root) => {
         }
       }
       engine.destroy();
+    }, 300_000);
+
+    it('fine-tuned as a whole, it becomes a Hugging Face folder with its tokenizer, which loads and generates', async () => {
+      const out = mkdtempSync(join(tmpdir(), 'ebb-gguf-'));
+      const data = join(out, 'data.jsonl');
+      writeFileSync(data, `${JSON.stringify({ text: 'the cat sat on the mat and the dog sat on the cat' })}\n`);
+      const ran = async (...args: string[]): Promise<string> => {
+        const { code, stdout, stderr } = await runCli(args);
+        expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+        return stdout;
+      };
+      await ran('train', '--model', path, '--data', data, '--out', join(out, 'run'), '--steps', '1', '--length', '8', '--lr', '1e-4');
+      expect(await ran('check', join(out, 'run', 'model'))).toMatch(/llama/);
+      const text = await ran('generate', join(out, 'run', 'model'), '--prompt', 'the cat', '--max-new-tokens', '4');
+      expect(text.length).toBeGreaterThan(1);
+      rmSync(out, { recursive: true });
     }, 300_000);
   });
 });
