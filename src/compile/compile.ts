@@ -1,6 +1,6 @@
 /** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
 
-import type { Func, Module, Op, Result, Value } from '../ir/types.ts';
+import { type Func, liftedOf, type Module, type Op, type Result, type Value } from '../ir/types.ts';
 import { type Backward, type BackwardKey, backwardKeyText, type Forms, formsOf } from '../passes/dropbp.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
@@ -137,6 +137,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
         return { key: text, function: found.decl, sources: found.backward.sources, gradientOf: found.backward.gradientOf };
       }),
       residual,
+      ...(liftedOf(call).length > 0 ? { constants: Object.fromEntries(liftedOf(call).map((value, i) => [`lifted${i}`, value])) } : {}),
     };
   });
   const updates: Record<string, number> = {};

@@ -3,8 +3,8 @@
 import { EbbError } from '../errors.ts';
 import { funcBuilder } from './builder.ts';
 import { opDef } from './ops/index.ts';
-import type { Tensor } from './tensor.ts';
-import { type DimSizes, dimSize, type Func, type Module, type Op, type Type, type Value } from './types.ts';
+import { type Tensor, tensor } from './tensor.ts';
+import { type DimSizes, dimSize, type Func, liftedOf, type Module, type Op, type Type, type Value } from './types.ts';
 
 type Env = Map<Value, Tensor>;
 
@@ -35,7 +35,8 @@ function evaluateOp(op: Op, env: Env, sizes: DimSizes, module: Module): void {
   if (op.name === 'call') {
     const callee = module.funcs.find((f) => f.name === op.attrs['callee']);
     if (!callee) throw new EbbError(`evaluate: no function @${op.attrs['callee']}`);
-    outputs = evaluate(module, callee, inputs, sizes);
+    const lifted = liftedOf(op).map((value) => tensor('f32', [], [value]));
+    outputs = evaluate(module, callee, [...inputs, ...lifted], sizes);
   } else {
     outputs = evaluateNamed(
       op.name,

@@ -95,6 +95,11 @@ export function isBlockType(dtype: DType): dtype is BlockType {
   return (BLOCK_TYPES as readonly string[]).includes(dtype);
 }
 
+/** Values of the callee's last scalars that differ between its calls (`call … {lifted = [0.5]}`). */
+export function liftedOf(call: Op): readonly number[] {
+  return (call.attrs['lifted'] ?? []) as readonly number[];
+}
+
 /** Sizes of the run-time dimensions, by name. */
 export type DimSizes = Readonly<Record<string, number>>;
 

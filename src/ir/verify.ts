@@ -2,7 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { opDef } from './ops/index.ts';
-import { type Func, type Module, type Op, sameType, typeText, type Value } from './types.ts';
+import { type Func, liftedOf, type Module, type Op, sameType, typeText, type Value } from './types.ts';
 
 function fail(func: Func, message: string): never {
   throw new EbbError(`@${func.name}: ${message}`);
@@ -41,7 +41,8 @@ function verifyOps(func: Func, ops: readonly Op[], defined: Map<string, Value>, 
 function verifyCall(func: Func, op: Op, module: Module): void {
   const callee = module.funcs.find((f) => f.name === op.attrs['callee']);
   if (!callee) fail(func, `calls @${op.attrs['callee']}, which the module does not define`);
-  if (callee.params.length !== op.operands.length) fail(func, `@${callee.name} takes ${callee.params.length} arguments, found ${op.operands.length}`);
+  const given = op.operands.length + liftedOf(op).length;
+  if (callee.params.length !== given) fail(func, `@${callee.name} takes ${callee.params.length} arguments, found ${given}`);
   callee.params.forEach((p, i) => {
     const given = op.operands[i];
     if (given && !sameType(given.type, p.value.type))

@@ -218,6 +218,12 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     }
   };
 
+  /** A call's own constants, else what the step gives for its site. */
+  const scalarsOf = (call: LinkedCall, given: MicroBatch['scalar']): ((name: string) => number) => {
+    const { site = '', constants = {} } = program.calls[call.call] ?? {};
+    return (name) => constants[name] ?? given(name, site);
+  };
+
   const moveMicro = (call: LinkedCall, micro: number): Address[] =>
     call.slots.map((at) => {
       if (at < 0) return at;
@@ -262,9 +268,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       writeInputs(micro, m);
       for (const call of variant.calls) {
         const fn = program.functions[call.fn] as FunctionDecl;
-        const site = program.calls[call.call]?.site ?? '';
         const sizes = call.phase === 'sum' ? { ...micro.sizes, N: call.rows } : micro.sizes;
-        writeBlock(block, sizes, call.accumulate, fn, (name) => micro.scalar(name, site));
+        writeBlock(block, sizes, call.accumulate, fn, scalarsOf(call, micro.scalar));
         plan.push({ call, micro: m, block: block++, sizes });
         const flops = functionFlops(fn, micro.sizes);
         if (call.phase === 'forward') forwardFlops += flops;
@@ -390,7 +395,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       const full: MicroBatch = { ...micro, pattern: new Map(), forwardOnly: true };
       writeInputs(full, 0);
       variant.calls.forEach((call, i) => {
-        writeBlock(i, micro.sizes, 0, program.functions[call.fn] as FunctionDecl, (name) => micro.scalar(name, program.calls[call.call]?.site ?? ''));
+        writeBlock(i, micro.sizes, 0, program.functions[call.fn] as FunctionDecl, scalarsOf(call, micro.scalar));
       });
       device.queue.writeBuffer(uniforms, 0, blocks.buffer, 0, variant.calls.length * BLOCK);
       const encoder = device.createCommandEncoder();

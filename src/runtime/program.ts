@@ -104,6 +104,8 @@ export interface CallDecl {
   readonly backwards: readonly BackwardDecl[];
   /** For units: which argument the branch is added to. */
   readonly residual: number | null;
+  /** Scalars of the function whose values belong to this call, by name. */
+  readonly constants?: Readonly<Record<string, number>>;
 }
 
 export interface ValueDecl {

@@ -5,6 +5,7 @@ import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
 import { printFunc } from '../ir/print.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
 import { input, type ParamDecl, type Region, type TraceOptions, withTrace } from './context.ts';
+import { liftConstants } from './lift.ts';
 
 /** A model: its inputs and how it is built of them. `build` returns the loss (f32[]) first for training, any values otherwise. */
 export interface ModelDefinition {
@@ -115,24 +116,23 @@ export function traceModel(definition: ModelDefinition, options: TraceOptions): 
   const segments = segmentsOf(main.ops, trace.regions).filter((s) => s.ops.some((op) => op.name !== 'constant'));
   const prepared = segments.map((segment) => ({ segment, ops: withConstants(segment, constants) }));
   const returned = new Set(result);
+  const outlined = prepared.map(({ segment, ops }, i) => {
+    const later = new Set(prepared.slice(i + 1).flatMap((p) => p.ops.flatMap((op) => op.operands)));
+    return outlineSegment(segment, ops, roles, (v) => (later.has(v) && !constants.has(v)) || returned.has(v));
+  });
   const funcs = new Map<string, Func>();
   const scope = nameScope();
-  const calls: Op[] = [];
-  prepared.forEach(({ segment, ops }, i) => {
-    const later = new Set(prepared.slice(i + 1).flatMap((p) => p.ops.flatMap((op) => op.operands)));
-    const outlined = outlineSegment(segment, ops, roles, (v) => (later.has(v) && !constants.has(v)) || returned.has(v));
-    const key = structureKey(outlined.func);
+  const calls = liftConstants(outlined.map((o) => o.func)).map(({ func: lifted, values }, i): Op => {
+    const { segment } = prepared[i] as (typeof prepared)[number];
+    const { args, results } = outlined[i] as Outlined;
+    const key = structureKey(lifted);
     let func = funcs.get(key);
     if (!func) {
-      func = { ...outlined.func, name: functionName(segment.site, scope) };
+      func = { ...lifted, name: functionName(segment.site, scope) };
       funcs.set(key, func);
     }
-    calls.push({
-      name: 'call',
-      operands: outlined.args,
-      attrs: { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}) },
-      results: outlined.results,
-    });
+    const attrs = { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}), ...(values.length > 0 ? { lifted: values } : {}) };
+    return { name: 'call', operands: args, attrs, results };
   });
   const read = new Set(calls.flatMap((op) => op.operands));
   const module: Module = {
