@@ -133,6 +133,10 @@ describe('train', () => {
     const run = await runCli(['train', at('typo.yaml'), '--out', at('never')]);
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/typo\.yaml: .*learningRate/);
+    writeFileSync(at('broken.yaml'), 'model: a\ndata: [b\nsteps: 3\n');
+    const broken = await runCli(['train', at('broken.yaml'), '--out', at('never')]);
+    expect(broken.code).toBe(1);
+    expect(broken.stderr.trim()).toMatch(/^ebb: .*broken\.yaml: line \d+: [^\n]+$/);
   });
 });
 

@@ -1,0 +1,19 @@
+/** @file `ebb check`: what files are. */
+
+import { Command } from 'commander';
+import { checkPath } from '../check.ts';
+import { print, say } from '../options.ts';
+
+/** `ebb check`. */
+export const checkCommand = (): Command =>
+  new Command('check')
+    .description('what files are, and whether Ebb can use them')
+    .argument('<path...>', 'checkpoint folders, config.json, safetensors, GGUF, tokenizer.json, JSONL')
+    .option('--json', 'print JSON')
+    .action(async (paths: string[], flags: { json?: boolean }) => {
+      const reports = [];
+      for (const path of paths) reports.push({ path, ...(await checkPath(path)) });
+      if (flags.json) print(JSON.stringify(reports, null, 2));
+      else for (const r of reports) (r.ok ? print : say)(r.message);
+      if (reports.some((r) => !r.ok)) process.exitCode = 1;
+    });

@@ -1,0 +1,24 @@
+/** @file `ebb demo`: the bundled model. */
+
+import { Command } from 'commander';
+import { DEMO_STEPS, runDemo } from '../demo.ts';
+import { withDevice } from '../device.ts';
+import { count, deviceOption, print } from '../options.ts';
+import { stepPrinter } from '../progress.ts';
+
+/** `ebb demo`. */
+export const demoCommand = (): Command =>
+  new Command('demo')
+    .description('the bundled model learns another kind of text in a few minutes')
+    .option('--steps <n>', 'optimizer steps', count, DEMO_STEPS)
+    .addOption(deviceOption())
+    .action(async (flags: { adapter: string; steps: number }) => {
+      await withDevice(flags.adapter, async (device) => {
+        const printer = stepPrinter();
+        const report = await runDemo(device, flags.steps, { say: printer.say, onStep: printer.step });
+        printer.end();
+        const { before, after } = report.heldOut;
+        print(report.table);
+        print(`held-out loss ${before.toFixed(4)} -> ${after.toFixed(4)} (${(100 * (1 - after / before)).toFixed(1)} % lower)`);
+      });
+    });

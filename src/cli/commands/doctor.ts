@@ -1,0 +1,17 @@
+/** @file `ebb doctor`: the machine. */
+
+import { Command } from 'commander';
+import { withDevice } from '../device.ts';
+import { doctor, doctorText } from '../doctor.ts';
+import { deviceOption, print } from '../options.ts';
+
+/** `ebb doctor`. */
+export const doctorCommand = (): Command =>
+  new Command('doctor')
+    .description('adapters, limits and measured speed of this machine')
+    .option('--json', 'print JSON')
+    .addOption(deviceOption())
+    .action(async (flags: { json?: boolean; adapter: string }) => {
+      const report = await withDevice(flags.adapter, doctor);
+      print(flags.json ? JSON.stringify(report, null, 2) : doctorText(report));
+    });

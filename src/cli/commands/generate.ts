@@ -1,0 +1,26 @@
+/** @file `ebb generate`: continue a prompt. */
+
+import { Command } from 'commander';
+import { withDevice } from '../device.ts';
+import { runGenerate } from '../generate.ts';
+import { type Adapters, adapterOption, count, number, print } from '../options.ts';
+
+/** `ebb generate`. */
+export const generateCommand = (): Command =>
+  new Command('generate')
+    .description('continue a prompt')
+    .argument('<model>', 'checkpoint folder, GGUF file or hub id')
+    .requiredOption('--prompt <text>', 'text to continue')
+    .option('--chat', "render the prompt as a user's turn by the model's chat template", false)
+    .option('--max-new-tokens <n>', 'tokens to make', count, 128)
+    .option('--temperature <x>', '0 is greedy', number, 0)
+    .option('--top-k <n>', 'keep the k likeliest tokens; 0 keeps all', count, 0)
+    .option('--top-p <x>', 'keep the likeliest tokens of this probability', number, 1)
+    .option('--seed <n>', 'seed of sampling', count, 0)
+    .addOption(adapterOption())
+    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & { adapter: Adapters }) => {
+      await withDevice(flags.adapter.device, (device) =>
+        runGenerate(model, { ...flags, adapter: flags.adapter.adapter }, device, (piece) => void process.stdout.write(piece)),
+      );
+      print('');
+    });

@@ -1,0 +1,23 @@
+/** @file `ebb grad`: gradients of a batch. */
+
+import { Command } from 'commander';
+import { withDevice } from '../device.ts';
+import { grad } from '../forward.ts';
+import { type Adapters, adapterOption, list, print } from '../options.ts';
+
+/** `ebb grad`. */
+export const gradCommand = (): Command =>
+  new Command('grad')
+    .description('loss and gradients of a batch, for checking a port')
+    .argument('<model>', 'checkpoint folder, GGUF file or hub id')
+    .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, labels, optional attention_mask')
+    .option('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, [])
+    .option('--out <file>', 'safetensors to write')
+    .option('--json', 'print JSON')
+    .addOption(adapterOption())
+    .action(async (model: string, flags: { batch: string; out?: string; drop: string[]; json?: boolean; adapter: Adapters }) => {
+      const report = await withDevice(flags.adapter.device, (device) => grad(model, { ...flags, adapter: flags.adapter.adapter }, device));
+      print(
+        flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
+      );
+    });
