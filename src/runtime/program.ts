@@ -157,6 +157,9 @@ export interface Program {
 /** The uniform word whose bit i says that a call's i-th weight gradient is added to, not written. */
 export const ACCUMULATE_WORD = 7;
 
-export function extentBytes(extent: Extent, sizes: Readonly<Record<string, number>>): number {
+/** Run-time dimensions by name, e.g. B and T. */
+export type Sizes = Readonly<Record<string, number>>;
+
+export function extentBytes(extent: Extent, sizes: Sizes): number {
   return extent.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)), extent.bytes);
 }
