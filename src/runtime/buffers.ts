@@ -1,7 +1,8 @@
 /** @file All device buffers of an engine, allocated once; nothing is created afterwards. */
 
 import { EbbError } from '../errors.ts';
-import { type Address, address, BUFFERS, type Linker } from './link.ts';
+import { type Address, address, BUFFERS } from './address.ts';
+import type { Linker } from './link.ts';
 import { extentBytes, type Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan, trainableBuffer } from './storage.ts';
 

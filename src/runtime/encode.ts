@@ -1,8 +1,8 @@
 /** @file Encodes calls of functions: their uniform blocks, bind groups made once, dispatches. */
 
+import { type Address, bufferOf, offsetOf } from './address.ts';
 import { BLOCK, type DeviceBuffers } from './buffers.ts';
 import { slotBytes } from './layout.ts';
-import { type Address, bufferOf, offsetOf } from './link.ts';
 import type { Pipeline } from './pipelines.ts';
 import { ACCUMULATE_WORD, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
 

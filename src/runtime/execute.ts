@@ -1,9 +1,11 @@
 /** @file Runs linked variants on a device: one submission a step, losses read back through a ring. */
 
 import { EbbError } from '../errors.ts';
+import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
-import { type Address, address, BUFFERS, bufferOf, createLinker, type LinkedCall, type Linker, offsetOf, type Pattern, type Variant } from './link.ts';
+import type { Pattern } from './forms.ts';
+import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
 import { createPipelines } from './pipelines.ts';
 import { extentBytes, type FlopTerm, type FunctionDecl, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';

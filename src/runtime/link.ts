@@ -1,24 +1,11 @@
 /** @file Links a pattern into a variant: chooses a form for every call and an address for every value. No compilation, no GPU; plain
  * arithmetic, the same for a pattern seen before and one never seen. */
 
+import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
+import { type CallPlan, functionOf, keptSlots, type Pattern, persistentValues, planCalls } from './forms.ts';
 import { aligned, type CallLayout, layoutCall } from './layout.ts';
-import { type BackwardDecl, type CallDecl, extentBytes, type FunctionDecl, type Program } from './program.ts';
-
-/** What a unit does in a micro-batch. Trunk is always `full`. */
-export type Form = 'full' | 'remat' | 'dropped';
-/** A form for every unit, by site; units not named are `full`. */
-export type Pattern = ReadonlyMap<string, Form>;
-
-/** An address: buffer · 2^40 + byte offset. */
-export type Address = number;
-const SHIFT = 2 ** 40;
-export const address = (buffer: number, offset: number): Address => buffer * SHIFT + offset;
-export const bufferOf = (at: Address): number => Math.floor(at / SHIFT);
-export const offsetOf = (at: Address): number => at % SHIFT;
-
-/** Buffers of their own kind; parameters, gradients and optimizer state follow from `FIRST_OTHER`. */
-export const BUFFERS = { stack: 0, slots: 1, inputs: 2, results: 3, states: 4 } as const;
-export const FIRST_OTHER = 5;
+import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
+import { slotPool } from './slotPool.ts';
 
 export interface Placement {
   /** Address of each parameter, and of its gradient where it is trainable. */
@@ -71,14 +58,6 @@ export interface LinkOptions {
   readonly written?: ReadonlySet<number>;
 }
 
-interface CallPlan {
-  readonly call: CallDecl;
-  readonly backward: BackwardDecl | null;
-  readonly remat: boolean;
-}
-
-const bits = (list: readonly boolean[]): string => list.map((b) => (b ? '1' : '0')).join('');
-
 /** Makes a linker for a program whose run-time dimensions are laid out at `sizes` (their bounds). */
 export function createLinker(program: Program, placement: Placement, sizes: Readonly<Record<string, number>>): Linker {
   const valueBytes = program.values.map((v) => aligned(extentBytes(v.extent, sizes)));
@@ -88,90 +67,16 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return offset + (valueBytes[r] ?? 0);
   }, 0);
   const layouts = new Map<string, CallLayout>();
-  const functionOf = (index: number): FunctionDecl => program.functions[index] as FunctionDecl;
 
   const layout = (index: number, kept: ReadonlySet<number>): CallLayout => {
     const key = `${index}:${[...kept].join()}`;
     const known = layouts.get(key);
     if (known) return known;
-    const fn = functionOf(index);
+    const fn = functionOf(program, index);
     const elsewhere = new Set([...fn.params.map((p) => p.slot), ...fn.results.filter((r) => r.role !== 'save').map((r) => r.slot)]);
     const made = layoutCall(fn, elsewhere, kept, sizes);
     layouts.set(key, made);
     return made;
-  };
-
-  /** Which calls run a backward, and in which form: gradients flow down, trainable things are counted upwards. */
-  const plan = (pattern: Pattern, forwardOnly: boolean): CallPlan[] => {
-    const needs = program.values.map(() => false);
-    const trainable = program.params.map((p) => p.trainable);
-    const wanted = program.calls.map((call) => {
-      const dropped = call.unit && pattern.get(call.site) === 'dropped';
-      const wants = call.arguments.map((a) => (a.kind === 'param' ? (trainable[a.param] ?? false) : a.kind === 'value' ? (needs[a.value] ?? false) : false));
-      const residual = call.residual === null ? false : (wants[call.residual] ?? false);
-      const flows = dropped ? residual : wants.includes(true);
-      for (const r of call.results) needs[r] = flows;
-      return wants;
-    });
-    const arrives = program.values.map((_, i) => i === program.results[0]);
-    const plans: CallPlan[] = [];
-    for (let i = program.calls.length - 1; i >= 0; i--) {
-      const call = program.calls[i] as CallDecl;
-      const form = (call.unit && pattern.get(call.site)) || 'full';
-      const cotangents = call.results.map((r) => arrives[r] ?? false);
-      const wants = wanted[i] ?? [];
-      let backward: BackwardDecl | null = null;
-      if (!forwardOnly && form !== 'dropped' && cotangents.includes(true) && wants.includes(true)) {
-        const key = `${bits(cotangents)}.${bits(wants)}`;
-        backward = call.backwards.find((b) => b.key === key) ?? null;
-        if (!backward) throw new Error(`internal: ${call.site} was not compiled for form ${key}`);
-      }
-      call.arguments.forEach((a, k) => {
-        if (a.kind !== 'value') return;
-        const passes = backward !== null ? (wants[k] ?? false) : call.unit && k === call.residual && cotangents.includes(true) && (wants[k] ?? false);
-        if (passes) arrives[a.value] = true;
-      });
-      plans.unshift({ call, backward, remat: form === 'remat' && backward !== null });
-    }
-    return plans;
-  };
-
-  /** Slots of the forward's saved results that a backward reads. */
-  const keptSlots = (call: CallDecl, backward: BackwardDecl | null): Set<number> => {
-    const fn = functionOf(call.forward);
-    const saves = fn.results.filter((r) => r.role === 'save');
-    const own = new Set([...fn.params.map((p) => p.slot), ...fn.results.filter((r) => r.role === 'value').map((r) => r.slot)]);
-    return new Set(
-      (backward?.sources ?? []).flatMap((s) => (s.from === 'save' ? [saves[s.index]?.slot ?? -1] : [])).filter((slot) => slot >= 0 && !own.has(slot)),
-    );
-  };
-
-  /** Values that some backward of this plan reads again. */
-  const persistentValues = (plans: readonly CallPlan[]): Set<number> => {
-    const out = new Set<number>();
-    for (const { call, backward, remat } of plans) {
-      if (!backward) continue;
-      const fn = functionOf(call.forward);
-      for (const s of backward.sources) {
-        const a = s.from === 'argument' ? call.arguments[s.index] : undefined;
-        if (a?.kind === 'value') out.add(a.value);
-        if (s.from === 'save') {
-          // a save that is the call's own result or argument is that value, kept
-          const slot = fn.results.filter((r) => r.role === 'save')[s.index]?.slot;
-          fn.results
-            .filter((r) => r.role === 'value')
-            .forEach((r, k) => {
-              if (r.slot === slot && call.results[k] !== undefined) out.add(call.results[k] as number);
-            });
-          fn.params.forEach((p, k) => {
-            const arg = call.arguments[k];
-            if (p.slot === slot && arg?.kind === 'value') out.add(arg.value);
-          });
-        }
-      }
-      if (remat) for (const a of call.arguments) if (a.kind === 'value') out.add(a.value);
-    }
-    return out;
   };
 
   const lastReader = program.values.map((_, v) =>
@@ -180,8 +85,8 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
   const sum = program.updates['accumulate'];
 
   const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
-    const plans = plan(pattern, forwardOnly);
-    const persistent = persistentValues(plans);
+    const plans = planCalls(program, pattern, forwardOnly);
+    const persistent = persistentValues(program, plans);
     const pool = slotPool();
     const at: Address[] = program.values.map(() => -1);
     const calls: LinkedCall[] = [];
@@ -200,7 +105,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     };
     /** Addresses of a forward's slots: arguments, results, what is kept at `base`, temporaries at `frameBase`. */
     const forwardSlots = (call: CallDecl, shape: CallLayout, base: number, frameBase: number, results: readonly Address[]): Address[] => {
-      const fn = functionOf(call.forward);
+      const fn = functionOf(program, call.forward);
       const slots = fn.slots.map((_, s) =>
         (shape.saved[s] ?? -1) >= 0
           ? address(BUFFERS.stack, base + (shape.saved[s] ?? 0))
@@ -223,7 +128,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
 
     plans.forEach(({ call, backward, remat }, i) => {
       marks[i] = top;
-      const shape = layout(call.forward, remat ? new Set() : keptSlots(call, backward));
+      const shape = layout(call.forward, remat ? new Set() : keptSlots(program, call, backward));
       const base = top;
       top += shape.savedBytes;
       for (const r of call.results) {
@@ -291,7 +196,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       }
       let { base, layout: shape } = kept[i] as { base: number; layout: CallLayout };
       if (remat) {
-        shape = layout(call.forward, keptSlots(call, backward));
+        shape = layout(call.forward, keptSlots(program, call, backward));
         base = top;
         const result = top + shape.savedBytes;
         const results = call.results.map((_, k) => address(BUFFERS.stack, result + call.results.slice(0, k).reduce((n, q) => n + (valueBytes[q] ?? 0), 0)));
@@ -316,8 +221,8 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     }
 
     function linkBackward(call: CallDecl, backward: BackwardDecl, base: number, shape: CallLayout) {
-      const fn = functionOf(backward.function);
-      const forward = functionOf(call.forward);
+      const fn = functionOf(program, backward.function);
+      const forward = functionOf(program, call.forward);
       const saves = forward.results.filter((r) => r.role === 'save');
       const own = layout(backward.function, new Set());
       const slots = fn.slots.map((_, s) => ((own.frame[s] ?? -1) >= 0 ? address(BUFFERS.stack, top + (own.frame[s] ?? 0)) : -1));
@@ -390,30 +295,5 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       // transient residuals are most when nothing is kept, cotangents when everything is
       slotBytes: Math.max(everything.slotBytes, evaluation.slotBytes) + nothing.slotBytes,
     },
-  };
-}
-
-/** Fixed places of equal size that come and go: residuals nobody keeps, cotangents. */
-function slotPool() {
-  const free = new Map<number, number[]>();
-  const sizeOf = new Map<number, number>();
-  let end = 0;
-  return {
-    take(bytes: number): number {
-      const known = free.get(bytes)?.pop();
-      if (known !== undefined) return known;
-      const offset = end;
-      end += bytes;
-      sizeOf.set(offset, bytes);
-      return offset;
-    },
-    give(offset: number, owned: boolean): void {
-      if (!owned) return;
-      const bytes = sizeOf.get(offset) ?? 0;
-      const list = free.get(bytes) ?? [];
-      list.push(offset);
-      free.set(bytes, list);
-    },
-    bytes: () => end,
   };
 }

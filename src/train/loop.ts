@@ -4,7 +4,7 @@ import { createPlan, type Plan } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult } from '../runtime/execute.ts';
-import type { Form } from '../runtime/link.ts';
+import type { Form } from '../runtime/forms.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
 import { updateScalar } from './optimizer.ts';

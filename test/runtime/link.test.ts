@@ -1,8 +1,10 @@
 /** @file Linking: over random patterns no two live values share bytes, bounds hold, dropped units leave nothing, and it is fast. */
 
 import * as fc from 'fast-check';
+import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/address.ts';
+import type { Form } from '../../src/runtime/forms.ts';
 import { aligned } from '../../src/runtime/layout.ts';
-import { BUFFERS, bufferOf, type Form, type LinkedCall, offsetOf, type Variant } from '../../src/runtime/link.ts';
+import type { LinkedCall, Variant } from '../../src/runtime/link.ts';
 import { extentBytes } from '../../src/runtime/program.ts';
 import { type LinkedModel, linkedModel } from '../support/linkers.ts';
 

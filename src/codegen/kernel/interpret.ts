@@ -2,7 +2,8 @@
  * operation, so a missing barrier shows; every index is checked. */
 
 import { invariant } from '../../errors.ts';
-import { evaluator, type Lane, type Value } from './interpretExpr.ts';
+import { evaluator, type Lane } from './interpretExpr.ts';
+import type { Value } from './interpretOps.ts';
 import type { Expr, Kernel, Stmt } from './ir.ts';
 import { sizeValue } from './size.ts';
 import { exprsOf, operandsOf } from './walk.ts';

@@ -1,11 +1,8 @@
 /** @file Evaluates kernel expressions and simple statements for ./interpret.ts: compiled once to closures, run per invocation. */
 
 import { invariant } from '../../errors.ts';
-import { applyBin, applyCall, convertTo } from './interpretOps.ts';
+import { applyBin, applyCall, convertTo, type Value } from './interpretOps.ts';
 import { type Builtin, type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from './ir.ts';
-
-/** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
-export type Value = number | readonly number[];
 
 /** One invocation. */
 export interface Lane {

@@ -1,7 +1,9 @@
 /** @file The arithmetic of kernels, by type: f32 rounded after every operation, integers wrapped to 32 bits. */
 
-import type { Value } from './interpretExpr.ts';
 import { type BinOp, type Fn, type KScalar, type KType, scalarOf } from './ir.ts';
+
+/** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
+export type Value = number | readonly number[];
 
 const SCRATCH = new DataView(new ArrayBuffer(8));
 

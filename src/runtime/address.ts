@@ -1,0 +1,12 @@
+/** @file Addresses on the device: a buffer and a byte offset in one number. */
+
+/** An address: buffer · 2^40 + byte offset. */
+export type Address = number;
+const SHIFT = 2 ** 40;
+export const address = (buffer: number, offset: number): Address => buffer * SHIFT + offset;
+export const bufferOf = (at: Address): number => Math.floor(at / SHIFT);
+export const offsetOf = (at: Address): number => at % SHIFT;
+
+/** Buffers of their own kind; parameters, gradients and optimizer state follow from `FIRST_OTHER`. */
+export const BUFFERS = { stack: 0, slots: 1, inputs: 2, results: 3, states: 4 } as const;
+export const FIRST_OTHER = 5;

@@ -1,0 +1,35 @@
+/** @file Fixed places of equal size that come and go. */
+
+export interface SlotPool {
+  /** A free place of `bytes`. */
+  take(bytes: number): number;
+  /** Gives a place back, if it is one of the pool's. */
+  give(offset: number, owned: boolean): void;
+  /** Bytes up to the highest place ever taken. */
+  bytes(): number;
+}
+
+/** For residuals nobody keeps, and cotangents. */
+export function slotPool(): SlotPool {
+  const free = new Map<number, number[]>();
+  const sizeOf = new Map<number, number>();
+  let end = 0;
+  return {
+    take(bytes: number): number {
+      const known = free.get(bytes)?.pop();
+      if (known !== undefined) return known;
+      const offset = end;
+      end += bytes;
+      sizeOf.set(offset, bytes);
+      return offset;
+    },
+    give(offset: number, owned: boolean): void {
+      if (!owned) return;
+      const bytes = sizeOf.get(offset) ?? 0;
+      const list = free.get(bytes) ?? [];
+      list.push(offset);
+      free.set(bytes, list);
+    },
+    bytes: () => end,
+  };
+}
