@@ -117,8 +117,19 @@ export async function writeResult(folder: string, session: Session, lora: LoraOp
   }
 }
 
-function adapterSettings(lora: LoraOptions): Pick<PeftOutput, 'rank' | 'alpha' | 'useRslora' | 'dropout'> {
-  return { rank: lora.rank, alpha: lora.alpha, useRslora: lora.rslora, dropout: lora.dropout };
+type AdapterSettings = Pick<PeftOutput, 'rank' | 'alpha' | 'useRslora' | 'dropout' | 'rankPattern' | 'alphaPattern'>;
+
+/** A continued adapter keeps the ranks and scales of its layers where they differ from the common ones. */
+function adapterSettings(lora: LoraOptions): AdapterSettings {
+  const { rank, alpha, rslora, dropout, existing } = lora;
+  const rankPattern: Record<string, number> = {};
+  const alphaPattern: Record<string, number> = {};
+  for (const [layer, own] of existing ?? []) {
+    const ownAlpha = own.scale * (rslora ? Math.sqrt(own.rank) : own.rank);
+    if (own.rank !== rank) rankPattern[layer] = own.rank;
+    if (Math.abs(ownAlpha - alpha) > 1e-9 * alpha) alphaPattern[layer] = ownAlpha;
+  }
+  return { rank, alpha, useRslora: rslora, dropout, rankPattern, alphaPattern };
 }
 
 /** Names of the linear layers: weights of two dimensions that are no embedding. */
