@@ -18,6 +18,7 @@ import { createLinker, type Variant } from '../runtime/link.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
 import { planStorage } from '../runtime/storage.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
+import { captureLocations } from '../trace/location.ts';
 
 export const STAGES = ['trace', 'grad', 'dropbp', 'fuse', 'kernel', 'wgsl', 'plan'] as const;
 export type Stage = (typeof STAGES)[number];
@@ -133,6 +134,9 @@ export interface Inspection {
 export function inspectModel(path: string, options: InspectOptions): Inspection {
   const checkpoint = openCheckpoint(path);
   const dims = { B: options.batch, T: options.length };
+  // stack traces name the lines of the sources, not of what they were compiled to
+  if (options.locs) process.setSourceMapsEnabled(true);
+  captureLocations(options.locs);
   const traced = traceCheckpoint(checkpoint, { mode: trainingMode(options.length), dims, lora: options.lora, trains: options.lora ? 'adapter' : 'full' });
   const print = { locs: options.locs, ...(options.cost ? { costs: dims } : {}) };
   const patterned = options.drop !== undefined || options.dropRate !== undefined;

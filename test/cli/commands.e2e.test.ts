@@ -192,6 +192,7 @@ describe('with the trained adapter', () => {
 describe('inspect', () => {
   it.each(['trace', 'grad', 'dropbp', 'fuse'])('prints stage %s as a dump that it reads back unchanged', async (stage) => {
     const { stdout } = ok(await runCli(['inspect', TINY_MODEL, '--stage', stage, '--locs']));
+    expect(stdout).toMatch(/ loc\(llama\.ts:\d+:\d+\)/);
     writeFileSync(at(`${stage}.ebb`), stdout);
     expect(ok(await runCli(['inspect', at(`${stage}.ebb`)])).stdout).toBe(stdout);
   });
