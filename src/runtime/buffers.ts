@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { type Address, address, BUFFERS } from './address.ts';
+import type { Form } from './forms.ts';
 import type { Linker } from './link.ts';
 import { extentBytes, type Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan, trainableBuffer } from './storage.ts';
@@ -37,6 +38,8 @@ export interface AllocateOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Buffers of another engine whose weights and states are used. */
   readonly shared: readonly (GPUBuffer | undefined)[];
+  /** Forms that patterns may hold. */
+  readonly forms: readonly Form[];
 }
 
 /** @throws EbbError when a buffer is larger than the device allows, or its memory is not enough */
@@ -46,7 +49,7 @@ export async function allocate(
   bounds: Readonly<Record<string, number>>,
   storage: StoragePlan,
   linker: Linker,
-  { micros, optimizer, shared }: AllocateOptions,
+  { micros, optimizer, shared, forms }: AllocateOptions,
 ): Promise<DeviceBuffers> {
   const memory: Record<string, number> = {};
   const made: GPUBuffer[] = [];
@@ -68,8 +71,9 @@ export async function allocate(
 
   device.pushErrorScope('out-of-memory');
   const table: (GPUBuffer | undefined)[] = [];
-  table[BUFFERS.stack] = buffer('activations', linker.bounds.stackBytes, data);
-  table[BUFFERS.slots] = buffer('residuals', linker.bounds.slotBytes, data);
+  const { stackBytes, slotBytes } = linker.bounds(forms);
+  table[BUFFERS.stack] = buffer('activations', stackBytes, data);
+  table[BUFFERS.slots] = buffer('residuals', slotBytes, data);
   table[BUFFERS.inputs] = buffer('inputs', storage.inputBytes * micros, data);
   table[BUFFERS.results] = buffer('results', resultBytes * micros, data);
   table[BUFFERS.states] = shared[BUFFERS.states] ?? buffer('states', storage.stateBytes, data);

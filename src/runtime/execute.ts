@@ -4,7 +4,7 @@ import { EbbError } from '../errors.ts';
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
-import type { Pattern } from './forms.ts';
+import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
 import { createPipelines } from './pipelines.ts';
 import { extentBytes, type FlopTerm, type FunctionDecl, type Program, type Sizes } from './program.ts';
@@ -62,6 +62,8 @@ export interface EngineOptions {
   readonly share?: Engine;
   /** Gradients and moments are allocated only for training. */
   readonly optimizer: 'adamw' | 'sgd' | 'none';
+  /** Forms that patterns may hold, for which memory is allocated; default `full` and `dropped`. */
+  readonly forms?: readonly Form[];
 }
 
 function termsValue(terms: readonly FlopTerm[], sizes: Sizes): number {
@@ -79,8 +81,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
   const pipelines = await createPipelines(device, program.pipelines);
-  const { micros: maxMicros, optimizer } = options;
-  const buffers = await allocate(device, program, bounds, storage, linker, { micros: maxMicros, optimizer, shared: options.share?.buffers ?? [] });
+  const { micros: maxMicros, optimizer, forms = ['full', 'dropped'] } = options;
+  const buffers = await allocate(device, program, bounds, storage, linker, { micros: maxMicros, optimizer, forms, shared: options.share?.buffers ?? [] });
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
   let ringAt = 0;
@@ -141,6 +143,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     const calls: PlannedCall[] = [];
     const variants = micros.map((micro, m): Variant => {
       const variant = linker.link(micro.pattern, { forwardOnly: micro.forwardOnly ?? false, written });
+      const unplanned = [...micro.pattern].find(([, form]) => !forms.includes(form));
+      if (unplanned) throw new EbbError(`${unplanned[0]}: form ${unplanned[1]} was not planned for, the engine was made for ${forms.join(', ')}`);
       for (const p of variant.touched) written.add(p);
       writeInputs(micro, m);
       for (const call of variant.calls) {

@@ -2,7 +2,8 @@
  * arithmetic, the same for a pattern seen before and one never seen. */
 
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
-import { type CallPlan, functionOf, keptSlots, type Pattern, persistentValues, planCalls } from './forms.ts';
+import { stackBound } from './bounds.ts';
+import { type CallPlan, type Form, functionOf, keptSlots, type Pattern, persistentValues, planCalls } from './forms.ts';
 import { aligned, type CallLayout, layoutCall } from './layout.ts';
 import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
 import { slotPool } from './slotPool.ts';
@@ -47,8 +48,8 @@ export interface Variant {
 
 export interface Linker {
   link(pattern: Pattern, options?: LinkOptions): Variant;
-  /** Bytes that no pattern exceeds. */
-  readonly bounds: { readonly stackBytes: number; readonly slotBytes: number };
+  /** Bytes that no pattern of these forms exceeds. */
+  bounds(forms: readonly Form[]): { readonly stackBytes: number; readonly slotBytes: number };
 }
 
 export interface LinkOptions {
@@ -284,16 +285,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return { calls, savedBytes: saved, stackBytes: peak, slotBytes: pool.bytes(), touched, kept: ran, frontier: ran[0] ?? null };
   };
 
-  const everything = link(new Map());
-  const units = program.calls.filter((c) => c.unit).map((c) => c.site);
-  const nothing = link(new Map(units.map((u) => [u, 'dropped' as const])));
-  const evaluation = link(new Map(), { forwardOnly: true });
-  return {
-    link,
-    bounds: {
-      stackBytes: Math.max(everything.stackBytes, nothing.stackBytes, evaluation.stackBytes),
-      // transient residuals are most when nothing is kept, cotangents when everything is
-      slotBytes: Math.max(everything.slotBytes, evaluation.slotBytes) + nothing.slotBytes,
-    },
-  };
+  // a pattern's transient residuals are some of those of an evaluation, its cotangents some of those with nothing dropped
+  const slotBytes = link(new Map()).slotBytes + link(new Map(), { forwardOnly: true }).slotBytes;
+  return { link, bounds: (forms) => ({ stackBytes: stackBound(program, layout, valueBytes, forms), slotBytes }) };
 }

@@ -1,0 +1,43 @@
+/** @file Bytes of the activation stack that no pattern exceeds, without linking any: at every call the most that any of its forms keeps. */
+
+import { type Form, keptSlots, persistentValues } from './forms.ts';
+import type { CallLayout } from './layout.ts';
+import type { BackwardDecl, CallDecl, Program } from './program.ts';
+
+/** Lays out one call of a function, saving the slots in `kept`. */
+export type Layout = (fn: number, kept: ReadonlySet<number>) => CallLayout;
+
+interface FormBound {
+  /** Bytes kept for the call's backward, and in the largest frame above them. */
+  readonly saved: number;
+  readonly frame: number;
+}
+
+/** `backward` null: the call runs forward only. */
+function formBound(program: Program, layout: Layout, call: CallDecl, backward: BackwardDecl | null, resultBytes: number): FormBound {
+  const forward = layout(call.forward, keptSlots(program, call, backward));
+  const own = backward ? layout(backward.function, new Set()).frameBytes : 0;
+  return { saved: forward.savedBytes, frame: Math.max(forward.frameBytes + resultBytes, own) };
+}
+
+/**
+ * Most bytes of the stack over all patterns of these forms. What lies below a call is most when every call before it keeps the most,
+ * so no combination exceeds it.
+ */
+export function stackBound(program: Program, layout: Layout, valueBytes: readonly number[], forms: readonly Form[]): number {
+  const again = forms.includes('remat');
+  const ever = program.calls.flatMap((call) => call.backwards.map((backward) => ({ call, backward, remat: again && call.unit })));
+  const persistent = persistentValues(program, ever);
+  const bytesOf = (values: readonly number[]): number => values.reduce((sum, v) => sum + (valueBytes[v] ?? 0), 0);
+  let top = 0;
+  let peak = 0;
+  for (const call of program.calls) {
+    // a forward that runs again leaves its results above what it saves
+    const above = again && call.unit ? bytesOf(call.results) : 0;
+    const bounds = [formBound(program, layout, call, null, 0), ...call.backwards.map((b) => formBound(program, layout, call, b, above))];
+    top += bytesOf(call.results.filter((r) => persistent.has(r)));
+    peak = Math.max(peak, ...bounds.map((b) => top + b.saved + b.frame));
+    top += Math.max(...bounds.map((b) => b.saved));
+  }
+  return peak;
+}
