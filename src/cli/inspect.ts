@@ -134,8 +134,6 @@ export interface Inspection {
 export function inspectModel(path: string, options: InspectOptions): Inspection {
   const checkpoint = openCheckpoint(path);
   const dims = { B: options.batch, T: options.length };
-  // stack traces name the lines of the sources, not of what they were compiled to
-  if (options.locs) process.setSourceMapsEnabled(true);
   captureLocations(options.locs);
   const traced = traceCheckpoint(checkpoint, { mode: trainingMode(options.length), dims, lora: options.lora, trains: options.lora ? 'adapter' : 'full' });
   const print = { locs: options.locs, ...(options.cost ? { costs: dims } : {}) };

@@ -1,0 +1,43 @@
+/** @file The command line: thin commands over the library, one file each in ./commands. Results on stdout, everything else on stderr. */
+
+import { Command } from 'commander';
+import { EbbError } from '../errors.ts';
+import { checkCommand } from './commands/check.ts';
+import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { evalCommand } from './commands/eval.ts';
+import { forwardCommand } from './commands/forward.ts';
+import { generateCommand } from './commands/generate.ts';
+import { gradCommand } from './commands/grad.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { trainCommand } from './commands/train.ts';
+import { say } from './options.ts';
+
+// a reader that had enough (`ebb inspect … | head`) is no error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const program = new Command('ebb')
+  .description('Compiles language models for WebGPU and fine-tunes them, leaving out most of the backward pass (DropBP).')
+  .version('0.1.0')
+  .showHelpAfterError('(--help lists the options)');
+
+for (const command of [
+  trainCommand(),
+  evalCommand(),
+  generateCommand(),
+  forwardCommand(),
+  gradCommand(),
+  inspectCommand(),
+  checkCommand(),
+  doctorCommand(),
+  demoCommand(),
+])
+  program.addCommand(command.showHelpAfterError('(--help lists the options)'));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  say(error instanceof EbbError ? `ebb: ${error.message}` : `ebb: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  // what a failed device left unfinished must not keep the process alive
+  process.exit(1);
+}
