@@ -43,8 +43,8 @@ export async function forward(model: string, options: ForwardOptions, device: Co
   const { vocabSize } = session.checkpoint.config;
   const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
   const [logits] = await session.engine.forward({
-    sizes: { B: ready.batch, T: ready.length },
-    inputs: { tokens: batch.tokens, segments: batch.segments },
+    sizes: batch.sizes,
+    inputs: batch.inputs,
     scalar: noScalars,
   });
   session.engine.destroy();

@@ -2,6 +2,8 @@
 
 import { permutation } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
+import type { InputData } from '../runtime/execute.ts';
+import type { Sizes } from '../runtime/program.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
 export interface Sequence {
@@ -9,14 +11,15 @@ export interface Sequence {
   readonly labels: Int32Array;
 }
 
-/** What a step is given: token ids, next tokens (negative: no loss), segments (0: padding), each [batch, length]. */
+/** What a micro-batch is given. */
 export interface Batch {
-  readonly batch: number;
-  readonly length: number;
-  readonly tokens: Int32Array;
-  readonly targets: Int32Array;
-  readonly segments: Int32Array;
-  /** Targets that count. */
+  /** Run-time dimensions, e.g. B and T. */
+  readonly sizes: Sizes;
+  /** By name; those that the program does not ask for are left out. */
+  readonly inputs: InputData;
+  /** Tokens in it, or examples where they have no length. */
+  readonly tokens: number;
+  /** Targets that count: the weight of its loss in a mean over batches. */
   readonly counted: number;
 }
 
@@ -29,7 +32,10 @@ export interface BatchSource {
   readonly count: number;
 }
 
-/** hub's convention to ours: labels shifted by one. @throws EbbError for a token the model does not have */
+/**
+ * A batch of a language model: token ids, next tokens (negative: no loss), segments (0: padding), each [batch, length], from the hub's
+ * convention (labels not shifted). @throws EbbError for a token the model does not have
+ */
 export function makeBatch(batch: number, length: number, ids: Int32Array, labels: Int32Array, mask: Int32Array | null, vocabSize: number): Batch {
   const targets = new Int32Array(batch * length).fill(-100);
   let counted = 0;
@@ -42,7 +48,8 @@ export function makeBatch(batch: number, length: number, ids: Int32Array, labels
     targets[i] = next < 0 ? -100 : next;
     if (next >= 0) counted++;
   }
-  return { batch, length, tokens: ids, targets, segments: mask ?? new Int32Array(batch * length).fill(1), counted };
+  const segments = mask ?? new Int32Array(batch * length).fill(1);
+  return { sizes: { B: batch, T: length }, inputs: { tokens: ids, targets, segments }, tokens: batch * length, counted };
 }
 
 /** Pads sequences on the right to the longest of them. */
