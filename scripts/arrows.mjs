@@ -16,8 +16,9 @@ const ARROWS = {
   formats: ['errors'],
   train: ['runtime', 'dropbp', 'errors'],
   node: ['runtime', 'errors'],
-  session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'errors'],
-  generate: ['session', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
+  trainer: ['train', 'runtime', 'dropbp', 'formats', 'node', 'errors'],
+  session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'trainer', 'errors'],
+  generate: ['session', 'trainer', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
   cli: '*',
   index: '*',
 };

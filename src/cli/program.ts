@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
+import { say } from '../trainer/options.ts';
 import { checkCommand } from './commands/check.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -11,7 +12,6 @@ import { generateCommand } from './commands/generate.ts';
 import { gradCommand } from './commands/grad.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { trainCommand } from './commands/train.ts';
-import { say } from './options.ts';
 
 // a reader that had enough (`ebb inspect … | head`) is no error
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

@@ -1,10 +1,10 @@
 /** @file `ebb inspect`: the IR at any stage. */
 
 import { Command, Option } from 'commander';
+import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
-import { withDevice } from '../device.ts';
+import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
 import { inspectDump, inspectModel, STAGES, type Stage } from '../inspect.ts';
-import { count, deviceOption, list, number, print } from '../options.ts';
 
 interface InspectFlags {
   readonly stage?: Stage;
