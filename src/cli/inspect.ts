@@ -116,7 +116,7 @@ function variantText(program: Program, variant: Variant, r: VariantReport, cost:
 }
 
 /** Forward and backward in one, once for each set of gradients a call can want. */
-function numbered(funcs: readonly Func[]): Func[] {
+export function numbered(funcs: readonly Func[]): Func[] {
   const used = new Map<string, number>();
   return funcs.map((func) => {
     const n = used.get(func.name) ?? 0;
