@@ -1,6 +1,8 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
+export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
+export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
 export { createPlan, type Plan, type PlanConfig, type PlanInput } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';

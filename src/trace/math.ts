@@ -4,7 +4,7 @@ import { shapeToAttr } from '../ir/define.ts';
 import type { Dim, DType } from '../ir/types.ts';
 import { activeTrace, recordOne } from './context.ts';
 import { misuse } from './error.ts';
-import { concat, div, exp, lift, mul, reshape, sub, sum, type Tensor } from './nn.ts';
+import { concat, div, exp, lift, mul, sub, sum, type Tensor } from './nn.ts';
 
 const unary =
   (name: string) =>
@@ -72,7 +72,7 @@ function countOf(x: Tensor, axes: readonly number[]): Tensor | number {
     full(open, known),
     open.map((_, i) => i),
   );
-  return reshape(ones, []);
+  return recordOne('reshape', [ones], { shape: [] }, 'count');
 }
 
 /** Mean over `axes`, which stay with size 1; axes of run-time size may be among them. */
@@ -84,13 +84,8 @@ export function meanOver(x: Tensor, axes: readonly number[]): Tensor {
 
 /** Mean of all elements; f32[]. */
 export function mean(x: Tensor): Tensor {
-  return reshape(
-    meanOver(
-      x,
-      x.type.shape.map((_, i) => i),
-    ),
-    [],
-  );
+  const axes = x.type.shape.map((_, i) => i);
+  return recordOne('reshape', [meanOver(x, axes)], { shape: [] }, 'mean');
 }
 
 /** Mean of (prediction − target)² over all elements; f32[]. @throws TraceError when the shapes differ */
