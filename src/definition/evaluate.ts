@@ -3,6 +3,7 @@
  * in. `ebb` is this very instance of the package, whose state a trace is; nothing is written, and a file read again runs again.
  */
 
+import { readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
@@ -58,7 +59,8 @@ export async function runFiles(morph: Morph, files: readonly SourceFile[], outsi
     const path = file.getFilePath();
     const imports = new Map<string, unknown>();
     for (const specifier of importsOf(file)) {
-      const own = specifier.startsWith('.') ? exportsOf.get(besides(file, specifier)) : undefined;
+      const target = specifier.startsWith('.') ? besides(file, specifier) : '';
+      const own = target.endsWith('.json') ? JSON.parse(readFileSync(target, 'utf8')) : exportsOf.get(target);
       imports.set(specifier, own ?? (await outside(specifier, path)));
     }
     const { code, map } = emit(morph, file);
