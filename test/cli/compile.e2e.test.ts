@@ -1,12 +1,13 @@
 /** @file `ebb compile` and the folders it writes, as a person uses them: the same bytes twice, strict types, no compiler inside, the losses of `ebb train`. */
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
 import { ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
+import { type NodeRun, runNode } from '../support/node.ts';
 
 let scratch: string;
 beforeAll(() => {
@@ -29,17 +30,7 @@ async function compile(out: string, ...flags: string[]): Promise<void> {
   expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
 }
 
-interface NodeRun {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-function runTrainer(folder: string, ...args: string[]): Promise<NodeRun> {
-  const child = spawn(process.execPath, [join(at(folder), 'trainer.js'), ...args], { cwd: ROOT });
-  const text = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) child[stream].on('data', (chunk: Buffer) => void (text[stream] += chunk.toString('utf8')));
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...text })));
-}
+const runTrainer = (folder: string, ...args: string[]): Promise<NodeRun> => runNode(join(at(folder), 'trainer.js'), args);
 
 interface Line {
   readonly loss: number;

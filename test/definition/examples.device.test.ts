@@ -26,7 +26,9 @@ beforeAll(async () => {
 });
 afterAll(() => opened.device.destroy());
 
-const EXAMPLES = readdirSync(join(ROOT, 'examples')).filter((f) => f.endsWith('.ts') && readFileSync(join(ROOT, 'examples', f), 'utf8').includes('defineModel('));
+const EXAMPLES = readdirSync(join(ROOT, 'examples')).filter(
+  (f) => f.endsWith('.ts') && readFileSync(join(ROOT, 'examples', f), 'utf8').includes('defineModel('),
+);
 /** Ids of an i32 input must lie below these; segments are all one. */
 const IDS: Readonly<Record<string, number>> = { tokens: 60, targets: 60, label: 10, segments: 1 };
 
@@ -38,7 +40,10 @@ function inputsOf(model: TracedModel): InputData {
       .map(({ value: { name, type } }, k) => {
         const shape = type.shape.map((d) => dimSize(d, model.module.dims));
         const values = randomTensor('f32', shape, k + 5).data;
-        return [name, type.dtype === 'i32' ? Int32Array.from(values, (v) => (name === 'segments' ? 1 : Math.abs(v) * 1e4) % (IDS[name]! + 1)) : Float32Array.from(values)];
+        return [
+          name,
+          type.dtype === 'i32' ? Int32Array.from(values, (v) => (name === 'segments' ? 1 : Math.abs(v) * 1e4) % (IDS[name]! + 1)) : Float32Array.from(values),
+        ];
       }),
   );
 }
