@@ -4,19 +4,21 @@ import { compileModel } from '../compile/compile.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { aboutModel, inputDecls, loraOf, targetOf, traceCheckpoint, trainableModel } from '../session.ts';
+import { aboutModel, inputDecls, type LoraOptions, loraOf, targetOf, traceCheckpoint, trainableModel } from '../session.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
-import { loadAdapter } from '../trainer/adapter.ts';
+import { adapterToGoOn } from '../trainer/adapter.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
 import { checkpointWeights } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 
+const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
+
 /** Trains a checkpoint by a config. @throws EbbError */
 export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
   const checkpoint = openCheckpoint(await modelPath(config.model));
-  const adapter = config.lora !== false && config.lora.from !== undefined ? loadAdapter(config.lora.from, config.lora.dropout) : null;
-  const lora = adapter ? loraOf(adapter.settings) : config.lora === false ? null : config.lora;
+  const adapter = adapterToGoOn(config.lora);
+  const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
   const { vocabSize, maxPosition } = checkpoint.config;
   const data = loadRunData(config, { inputs: inputDecls(trainingMode(1).inputs), vocabSize, maxPosition, tokenizer: checkpoint.tokenizer });
   const started = performance.now();

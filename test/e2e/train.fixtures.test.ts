@@ -98,13 +98,12 @@ withFixtures('train', (root) => {
         const session = await openSession(base, opened, {
           mode: trainingMode(ready.length),
           dims: { B: ready.batch, T: ready.length },
-          lora: adapter ? loraOf(adapter.settings) : null,
+          lora: adapter ? loraOf(adapter) : null,
           trains: adapter ? 'adapter' : 'full',
           micros: run.gradient_accumulation,
           optimizer: run.optimizer.name.endsWith('AdamW') ? 'adamw' : 'sgd',
           decay: 'matrices',
           seed: 0,
-          ...(adapter ? { adapterWeights: adapter.weights } : {}),
         });
         const { engine } = session;
         const steps: StepMetrics[] = [];
