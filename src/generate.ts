@@ -37,14 +37,13 @@ export interface GeneratorOptions {
   /** Tokens the cache holds. */
   readonly capacity: number;
   readonly lora: LoraOptions | null;
-  readonly adapterWeights?: ReadonlyMap<string, Float32Array>;
 }
 
 /** Tokens of a prompt that go through the model at once. */
 const CHUNK = 64;
 
 export async function createGenerator(checkpoint: Checkpoint, { device, traits }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
-  const { capacity, lora, adapterWeights } = options;
+  const { capacity, lora } = options;
   const target = {
     device: traits,
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
@@ -60,7 +59,7 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
   const { program, table } = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.config, first.traced, lora));
-  program.params.forEach((p, i) => prefill.writeParam(i, startingValue(p, checkpointWeights(checkpoint, adapterWeights ?? null), table, 0)));
+  program.params.forEach((p, i) => prefill.writeParam(i, startingValue(p, checkpointWeights(checkpoint, lora?.existing?.weights ?? null), table, 0)));
 
   const keySegments = new Int32Array(capacity).fill(1);
   const run = async (engine: Engine, tokens: Int32Array, position: number): Promise<Float32Array> => {

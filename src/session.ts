@@ -12,11 +12,12 @@ import { gpt2 } from './models/gpt2.ts';
 import type { ModelMode } from './models/inputs.ts';
 import { llama } from './models/llama.ts';
 import type { Engine } from './runtime/execute.ts';
-import type { AdapterAbout, ModelAbout } from './runtime/plan.ts';
+import type { ModelAbout } from './runtime/plan.ts';
 import type { InputDecl } from './runtime/program.ts';
 import type { AdapterSpec, TraceOptions } from './trace/context.ts';
 import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
+import { checkAdapter, type LoadedAdapter } from './trainer/adapter.ts';
 import { type StartOptions, startEngine } from './trainer/engine.ts';
 import { checkpointWeights } from './trainer/weights.ts';
 
@@ -34,13 +35,14 @@ export interface LoraOptions {
   readonly alpha: number;
   readonly rslora: boolean;
   readonly dropout: number;
-  /** Layers of an existing adapter, with their own ranks and scales; `layers` is not asked then. */
-  readonly existing?: AdapterAbout['layers'];
+  /** An adapter that is there already: its layers with their own ranks and scales (`layers` is not asked then), and its weights. */
+  readonly existing?: LoadedAdapter & { /** The flag or key that names it. */ readonly key: string };
 }
 
-/** An existing adapter, gone on with. */
-export function loraOf({ layers, ...settings }: AdapterAbout): LoraOptions {
-  return { ...settings, layers: ['*'], existing: layers };
+/** An existing adapter, gone on with. @param key the flag or key that names it */
+export function loraOf(adapter: LoadedAdapter, key = '--adapter'): LoraOptions {
+  const { rank, alpha, rslora, dropout } = adapter.settings;
+  return { rank, alpha, rslora, dropout, layers: ['*'], existing: { ...adapter, key } };
 }
 
 export interface ModelOptions {
@@ -58,7 +60,7 @@ export function modelDefinition(config: ModelConfig, mode: ModelMode): ModelDefi
 
 function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec | undefined) | undefined {
   if (!lora) return undefined;
-  const { existing } = lora;
+  const existing = lora.existing?.settings.layers;
   if (existing) {
     return (layer) => {
       const found = existing[layer];
@@ -71,7 +73,10 @@ function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec 
 
 type StorageRule = NonNullable<TraceOptions['storage']>;
 
-/** Traces with a low-rank adapter, and the storage of parameters that `storage` says. @throws EbbError when an adapter's globs match no layer */
+/**
+ * Traces with a low-rank adapter, and the storage of parameters that `storage` says.
+ * @throws EbbError when a glob matches no layer, or an existing adapter does not fit
+ */
 function traceAdapted(
   trace: (options: TraceOptions) => TracedModel,
   dims: ModelOptions['dims'],
@@ -81,12 +86,12 @@ function traceAdapted(
 ): TracedModel {
   const adapter = adapterRule(lora);
   const model = trace({ dims, storage, ...(adapter ? { adapter } : {}) });
-  if (lora && !model.params.some((p) => isAdapterParam(p.name)))
-    throw new EbbError(`lora.layers: ${lora.layers.join(', ')} matches no linear layer of the model; names look like ${sample}`);
+  if (lora?.existing) checkAdapter(lora.existing, model.params, lora.existing.key);
+  else if (lora) checkGlobs(lora.layers, model, sample);
   return model;
 }
 
-/** Traces a checkpoint's model. @throws EbbError when an adapter's globs match no layer */
+/** Traces a checkpoint's model. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
 export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
   const { lora, trains } = options;
   const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
@@ -98,10 +103,21 @@ export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors
   return traceAdapted((o) => traceModel(definition, o), options.dims, storage, lora, sampleLayer(checkpoint.config));
 }
 
-/** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when an adapter's globs match no layer */
+/** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when a glob matches no layer */
 export function traceForTraining(trace: (options: TraceOptions) => TracedModel, dims: ModelOptions['dims'], lora: LoraOptions | null): TracedModel {
   const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: lora === null || isAdapterParam(name) });
   return traceAdapted(trace, dims, storage, lora, 'the names given to linear()');
+}
+
+function checkGlobs(globs: readonly string[], { params }: TracedModel, sample: string): void {
+  const adapted = params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name));
+  const idle = globs.find((glob) => !adapted.some((layer) => picomatch(glob, { dot: true })(layer)));
+  if (idle === undefined && adapted.length > 0) return;
+  throw new EbbError(
+    idle === undefined
+      ? 'lora.layers: expected at least one glob over the names of layers, found none'
+      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sample}`,
+  );
 }
 
 function sampleLayer(config: ModelConfig): string {
@@ -166,10 +182,7 @@ export interface Session {
   readonly engine: Engine;
 }
 
-export interface SessionOptions extends ModelOptions, StartOptions {
-  /** Adapter weights by parameter name; those missing start anew. */
-  readonly adapterWeights?: ReadonlyMap<string, Float32Array>;
-}
+export type SessionOptions = ModelOptions & StartOptions;
 
 /** Opens a checkpoint and makes it run on a device. */
 export async function openSession(path: string, device: SessionDevice, options: SessionOptions): Promise<Session> {
@@ -177,6 +190,6 @@ export async function openSession(path: string, device: SessionDevice, options: 
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, { target: targetOf(device), ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }) });
   const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.config, traced, options.lora));
-  const engine = await startEngine(device.device, model, checkpointWeights(checkpoint, options.adapterWeights ?? null), options);
+  const engine = await startEngine(device.device, model, checkpointWeights(checkpoint, options.lora?.existing?.weights ?? null), options);
   return { checkpoint, traced, compiled, engine };
 }

@@ -2,7 +2,7 @@
 
 import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
-import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
+import { type Checkpoint, holdsWeights, openCheckpoint, readHfFolderConfig } from '../formats/checkpoint.ts';
 import { openDataset, readBatches } from '../formats/dataset.ts';
 import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
 import { type Gguf, parseGguf } from '../formats/gguf.ts';
@@ -13,7 +13,7 @@ import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
 import { openTokenizer } from '../formats/tokenizer.ts';
 
-export type CheckKind = 'checkpoint' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
+export type CheckKind = 'checkpoint' | 'config' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 
 export interface CheckReport {
   /** False where the file is broken or Ebb cannot use it. */
@@ -42,11 +42,15 @@ function describeTokens(checkpoint: Checkpoint): string {
   return `tokenizer of ${plural(tokens, 'token')}${tokens > rows ? ` (the model has no rows for those from ${rows} on)` : ''}`;
 }
 
+function describeConfig({ kind, numLayers, hiddenSize, vocabSize }: Checkpoint['config']): string {
+  return `${kind}, ${plural(numLayers, 'layer')}, hidden size ${hiddenSize}, vocabulary ${vocabSize}`;
+}
+
 function describe(checkpoint: Checkpoint): string {
   const { config, tensors } = checkpoint;
   const size = [...tensors.values()].reduce((sum, t) => sum + t.byteLength, 0);
   const dtypes = [...new Set([...tensors.values()].map((t) => t.dtype))].sort().join(', ');
-  return `${config.kind}, ${plural(config.numLayers, 'layer')}, hidden size ${config.hiddenSize}, vocabulary ${config.vocabSize}, ${bytes(size)} of ${dtypes}`;
+  return `${describeConfig(config)}, ${bytes(size)} of ${dtypes}`;
 }
 
 function checkModel(path: string): Finding {
@@ -55,6 +59,17 @@ function checkModel(path: string): Finding {
   const tokens = beside ? describeTokens(checkpoint) : 'no tokenizer.json beside it (only ready batches can be used)';
   const notes = checkpoint.notes.length > 0 ? `; ${checkpoint.notes.join('; ')}` : '';
   return { kind: 'checkpoint', message: `${path}: a checkpoint Ebb can use: ${describe(checkpoint)}; ${tokens}${notes}` };
+}
+
+/** A configuration stands on its own where there are no weights beside it. */
+function checkConfig(path: string): Finding {
+  if (holdsWeights(dirname(path))) return checkModel(path);
+  const { config, notes } = readHfFolderConfig(dirname(path));
+  const more = notes.length > 0 ? `; ${notes.join('; ')}` : '';
+  return {
+    kind: 'config',
+    message: `${path}: a valid configuration of a model Ebb can use, without weights Ebb reads beside it: ${describeConfig(config)}${more}`,
+  };
 }
 
 function checkSafetensors(path: string): Finding {
@@ -149,7 +164,7 @@ function checkText(path: string): Finding {
 /** What looks into a file: by name, then by ending. */
 function checkFile(path: string): Finding {
   const name = basename(path).toLowerCase();
-  if (name === 'config.json') return checkModel(path);
+  if (name === 'config.json') return checkConfig(path);
   if (name === 'tokenizer.json') return checkTokenizer(path);
   if (name === 'adapter_config.json') return checkAdapter(dirname(path), path);
   if (name.endsWith('.safetensors.index.json')) return checkIndex(path);

@@ -6,7 +6,7 @@ import { adapterRank } from '../runtime/adapterKind.ts';
 import { MEASURED_SIZE, matmulKernel } from './doctorKernel.ts';
 
 export interface DoctorReport {
-  readonly adapters: readonly { readonly kind: string; readonly name: string }[];
+  readonly adapters: readonly { readonly kind: Kind; readonly name: string }[];
   readonly taken: { readonly kind: string; readonly name: string; readonly why: string };
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
@@ -31,12 +31,21 @@ export async function doctor({ opened, device, traits }: CommandDevice): Promise
     features: opened.features,
     limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
     measured: { matmulGflops: await matmulGflops(device, traits), copyGBps: await copyGBps(device) },
-    advice: advice(opened.kind),
+    advice: advice(
+      opened.kind,
+      adapters.map((a) => a.kind),
+    ),
   };
 }
 
-function advice(kind: CommandDevice['traits']['kind']): string {
+type Kind = CommandDevice['traits']['kind'];
+
+/** What would be faster than the adapter taken, seeing which others there are. */
+export function advice(kind: Kind, found: readonly Kind[]): string {
   if (adapterRank(kind) === 0) return 'a GPU is in use; keep its driver up to date';
+  if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --adapter and EBB_ADAPTER out to take it';
+  if (kind !== 'lavapipe' && found.includes('lavapipe'))
+    return 'no GPU was found; lavapipe is here and faster (--adapter lavapipe), a GPU is many times faster';
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
   return 'no GPU was found; a GPU is many times faster, and Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
 }

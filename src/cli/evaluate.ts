@@ -1,12 +1,13 @@
 /** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
 
 import { openCheckpoint } from '../formats/checkpoint.ts';
+import type { FieldNames } from '../formats/dataset.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { inputDecls, loraOf, openSession } from '../session.ts';
 import { evaluate } from '../train/loop.ts';
 import { loadAdapter } from '../trainer/adapter.ts';
-import { loadData } from '../trainer/data.ts';
+import { checkPositions, loadData } from '../trainer/data.ts';
 import { piecePrinter } from '../trainer/progress.ts';
 import { modelPath } from './model.ts';
 
@@ -16,6 +17,8 @@ export interface EvalOptions {
   readonly limit: number;
   readonly batch: number;
   readonly length: number;
+  /** Names of a record's fields, where they are not the usual ones. */
+  readonly fields?: FieldNames;
 }
 
 export interface EvalReport {
@@ -37,19 +40,19 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
     shuffle: false,
     inputs: inputDecls(trainingMode(1).inputs),
     vocabSize: checkpoint.config.vocabSize,
-    fields: {},
+    fields: options.fields ?? {},
     limit: options.limit,
   });
+  checkPositions(options.data, data.length, checkpoint.config.maxPosition, 'lower --length, or give shorter batches');
   const session = await openSession(path, device, {
     mode: trainingMode(data.length),
     dims: { B: data.batch, T: data.length },
-    lora: adapter ? loraOf(adapter.settings) : null,
+    lora: adapter ? loraOf(adapter) : null,
     trains: 'nothing',
     micros: 1,
     optimizer: 'none',
     decay: 'matrices',
     seed: 0,
-    ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
   const batches = data.source.all();
   const progress = piecePrinter('evaluating');

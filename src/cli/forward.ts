@@ -1,6 +1,7 @@
 /** @file `ebb forward` and `ebb grad`: logits and gradients of given batches, for checking a port against PyTorch. */
 
 import { EbbError } from '../errors.ts';
+import { openCheckpoint } from '../formats/checkpoint.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
@@ -9,10 +10,13 @@ import { loraOf, openSession } from '../session.ts';
 import { makeBatch } from '../train/batches.ts';
 import { microBatch, unitsOf } from '../train/loop.ts';
 import { adapterFileName, loadAdapter } from '../trainer/adapter.ts';
+import { checkPositions } from '../trainer/data.ts';
 import { modelPath } from './model.ts';
 
-function oneStep(path: string): ReadyBatches {
+/** One batch that the model takes. */
+function oneStep(path: string, model: string): ReadyBatches {
   const ready = readBatches(path);
+  checkPositions(path, ready.length, openCheckpoint(model).config.maxPosition, 'give a shorter batch');
   if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
   return ready;
 }
@@ -27,18 +31,18 @@ export interface ForwardOptions {
 
 /** Writes tensor `logits` [batch, length, vocabSize], f32. */
 export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<{ shape: readonly number[] }> {
-  const ready = oneStep(options.batch);
+  const path = await modelPath(model);
+  const ready = oneStep(options.batch, path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const session = await openSession(await modelPath(model), device, {
+  const session = await openSession(path, device, {
     mode: logitsMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
-    lora: adapter ? loraOf(adapter.settings) : null,
+    lora: adapter ? loraOf(adapter) : null,
     trains: 'nothing',
     micros: 1,
     optimizer: 'none',
     decay: 'matrices',
     seed: 0,
-    ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
   const { vocabSize } = session.checkpoint.config;
   const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
@@ -70,19 +74,19 @@ export interface GradReport {
 
 /** Loss and gradients of one batch; the gradients are written under the checkpoint's (or the adapter file's) names. */
 export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
-  const ready = oneStep(options.batch);
+  const path = await modelPath(model);
+  const ready = oneStep(options.batch, path);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const session = await openSession(await modelPath(model), device, {
+  const session = await openSession(path, device, {
     mode: trainingMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
-    lora: adapter ? loraOf(adapter.settings) : null,
+    lora: adapter ? loraOf(adapter) : null,
     trains: adapter ? 'adapter' : 'full',
     micros: 1,
     optimizer: 'none',
     decay: 'matrices',
     seed: 0,
-    ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
   const { engine } = session;
   const units = unitsOf(engine);

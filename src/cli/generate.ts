@@ -29,8 +29,7 @@ export async function runGenerate(model: string, options: GenerateCommandOptions
   const capacity = Math.min(checkpoint.config.maxPosition, prompt.length + options.maxNewTokens);
   const generator = await createGenerator(checkpoint, device, {
     capacity,
-    lora: adapter ? loraOf(adapter.settings) : null,
-    ...(adapter ? { adapterWeights: adapter.weights } : {}),
+    lora: adapter ? loraOf(adapter) : null,
   });
   const stopIds = [...new Set([...checkpoint.config.eosTokenIds, ...(tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId])])];
   const ids: number[] = [];

@@ -1,7 +1,9 @@
 /** @file Options of commands that take a PEFT adapter as well as a WebGPU one. */
 
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import type { FieldNames } from '../formats/dataset.ts';
 import { DEVICE_NAMES } from '../node/device.ts';
+import { list } from '../trainer/options.ts';
 
 export interface Adapters {
   /** PEFT adapter folder. */
@@ -15,3 +17,15 @@ export const adapterOption = (): Option =>
   new Option('--adapter <dir|name>', `PEFT adapter folder; or one of ${DEVICE_NAMES.join(', ')}: the WebGPU adapter (give the flag twice for both)`)
     .default({ device: 'auto' } satisfies Adapters, 'none, auto')
     .argParser((text: string, sofar: Adapters): Adapters => (DEVICE_NAMES.includes(text) ? { ...sofar, device: text } : { ...sofar, adapter: text }));
+
+const FIELDS = ['text', 'prompt', 'completion'] as const;
+
+/** Names of a record's fields: `text=body`, or `prompt=q,completion=a`. */
+export function fieldNames(text: string): FieldNames {
+  const pairs = list(text).map((pair): [string, string] => {
+    const [field = '', name = ''] = pair.split('=').map((s) => s.trim());
+    if (!FIELDS.some((f) => f === field) || name === '') throw new InvalidArgumentError(`expected pairs such as prompt=question for ${FIELDS.join(', ')}.`);
+    return [field, name];
+  });
+  return Object.fromEntries(pairs);
+}

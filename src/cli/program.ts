@@ -17,10 +17,21 @@ import { trainCommand } from './commands/train.ts';
 // a reader that had enough (`ebb inspect … | head`) is no error
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
+/** One sentence for a wrong option, as for every other error. */
+function outputError(text: string, write: (text: string) => void): void {
+  const sentence = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/ is invalid\. /, ' is invalid: ')
+    .replace(/\.$/, '')
+    .replaceAll('\n', ' ');
+  write(`ebb: ${sentence} (--help lists the options)\n`);
+}
+
 const program = new Command('ebb')
   .description('Compiles language models for WebGPU and fine-tunes them, leaving out most of the backward pass (DropBP).')
   .version('0.1.0')
-  .showHelpAfterError('(--help lists the options)');
+  .configureOutput({ outputError });
 
 for (const command of [
   trainCommand(),
@@ -34,7 +45,7 @@ for (const command of [
   doctorCommand(),
   demoCommand(),
 ])
-  program.addCommand(command.showHelpAfterError('(--help lists the options)'));
+  program.addCommand(command.configureOutput({ outputError }));
 
 try {
   await program.parseAsync();

@@ -2,18 +2,20 @@
 
 import { compileModel } from '../compile/compile.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { loraOf, targetOf, trainableModel } from '../session.ts';
+import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
-import { loadAdapter } from '../trainer/adapter.ts';
+import { adapterToGoOn } from '../trainer/adapter.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
 import { openSource } from './source.ts';
+
+const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
 /** Trains a checkpoint or a definition by a config. @throws EbbError */
 export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
   const source = await openSource(config.model);
-  const adapter = config.lora !== false && config.lora.from !== undefined ? loadAdapter(config.lora.from, config.lora.dropout) : null;
-  const lora = adapter ? loraOf(adapter.settings) : config.lora === false ? null : config.lora;
+  const adapter = adapterToGoOn(config.lora);
+  const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
   const data = loadRunData(config, source);
   const started = performance.now();
   const traced = source.trace({ batch: data.batch, length: data.length, lora });

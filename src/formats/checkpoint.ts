@@ -92,6 +92,11 @@ function hfSources(config: ModelConfig, files: TensorFiles): Map<string, WeightS
 
 const OTHER_WEIGHTS = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'consolidated.00.pth', 'tf_model.h5', 'flax_model.msgpack'];
 
+/** Whether a folder holds weights Ebb reads, under their usual names. */
+export function holdsWeights(folder: string): boolean {
+  return ['model.safetensors.index.json', 'model.safetensors'].some((name) => fileExists(join(folder, name)));
+}
+
 /** The weights of a Hugging Face folder: its index, or its only file. */
 function hfWeights(folder: string): { path: string; files: TensorFiles } {
   const index = join(folder, 'model.safetensors.index.json');
@@ -102,7 +107,8 @@ function hfWeights(folder: string): { path: string; files: TensorFiles } {
   throw new EbbError(`${folder}: holds no weights Ebb reads${other ? ` (found ${other})` : ''}, expected model.safetensors or model.safetensors.index.json`);
 }
 
-function readHfFolderConfig(folder: string): ConfigReading {
+/** The configuration of a Hugging Face folder, whether or not there are weights beside it. @throws EbbError */
+export function readHfFolderConfig(folder: string): ConfigReading {
   const path = join(folder, 'config.json');
   if (!fileExists(path)) throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder`);
   return parseHfConfig(path, readText(path, 2 ** 24));

@@ -64,6 +64,8 @@ const size = z
   .int()
   .min(1)
   .max(2 ** 31 - 1);
+/** More layers than any model has: a broken number, and each would be traced. */
+const layers = z.int().min(1).max(10_000);
 const tokenId = z.int().min(0);
 const tokens = {
   bos_token_id: tokenId.nullish(),
@@ -75,7 +77,7 @@ const llamaFields = z.object({
   vocab_size: size,
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layers,
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
@@ -91,7 +93,7 @@ const llamaFields = z.object({
 const gpt2Fields = z.object({
   vocab_size: size,
   n_embd: size,
-  n_layer: size,
+  n_layer: layers,
   n_head: size,
   n_positions: size,
   n_inner: size.nullish(),

@@ -37,7 +37,9 @@ function pairs(file: SafetensorsFile): Map<string, { A?: string; B?: string }> {
     if (layer === undefined || (part !== 'A' && part !== 'B')) {
       throw new EbbError(`${file.path}: tensor ${show(name)} is no LoRA matrix Ebb supports, expected base_model.model.<layer>.lora_A.weight or lora_B.weight`);
     }
-    result.set(layer, { ...result.get(layer), [part]: name });
+    const known = result.get(layer);
+    if (known?.[part] !== undefined) throw new EbbError(`${file.path}: layer ${layer} has lora_${part}.weight twice, as ${known[part]} and as ${name}`);
+    result.set(layer, { ...known, [part]: name });
   }
   if (result.size === 0) throw new EbbError(`${file.path}: holds no tensors, expected LoRA matrices`);
   return result;
@@ -54,7 +56,10 @@ function readMatrix(file: SafetensorsFile, name: string | undefined, layer: stri
   return { shape: info.shape, data: readFloats(file, name) };
 }
 
-/** Reads a PEFT LoRA folder. Throws for other kinds of adapter, unsupported settings, and matrices that do not fit the settings. */
+/**
+ * Reads a PEFT LoRA folder. Whether its matrices fit a model, checkAdapter says.
+ * @throws EbbError for other kinds of adapter, unsupported settings, and matrices that are missing, twice there, or of another rank than the settings say
+ */
 export function readPeft(folder: string): PeftAdapter {
   if (pathKind(folder) !== 'folder') throw new EbbError(`${folder}: is a file, expected a PEFT adapter folder`);
   const configPath = join(folder, CONFIG);

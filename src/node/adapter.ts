@@ -120,6 +120,19 @@ const LIMITS = [
 ] as const;
 const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
 
+/** Reports what goes wrong on a device outside of any call: errors it was not asked for, and its loss unless it was destroyed. */
+export function watchDevice(device: GPUDevice, report: (error: EbbError) => void): void {
+  device.addEventListener('uncapturederror', (event) => report(new EbbError(`the device reports an error: ${event.error.message}`)));
+  void device.lost.then(({ reason, message }) => {
+    if (reason !== 'destroyed')
+      report(
+        new EbbError(
+          `the device was lost (${reason || 'unknown reason'}): ${message}; resume from the last checkpoint, with a smaller batch or length if it happens again`,
+        ),
+      );
+  });
+}
+
 /** Opens a device on the best adapter, or the one asked for. @throws EbbError */
 export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevice> {
   const asked = options.adapter === undefined || options.adapter === 'auto' ? (process.env['EBB_ADAPTER'] ?? 'auto') : options.adapter;
@@ -128,17 +141,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
   const features = FEATURES.filter((f) => adapter.features.has(f));
   const requiredLimits = Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l] ?? 0]).filter(([, v]) => Number(v) > 0)) as Record<string, number>;
   const device = await quietly(() => adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits }));
-  const report = options.onError ?? ((error: EbbError): void => console.error(error.message));
-  device.addEventListener('uncapturederror', (event) => report(new EbbError(`the device reports an error: ${event.error.message}`)));
-  let closed = false;
-  void device.lost.then((info) => {
-    if (!closed && info.reason !== 'destroyed')
-      report(
-        new EbbError(
-          `the device was lost (${info.reason || 'unknown reason'}): ${info.message}; resume from the last checkpoint, with a smaller batch or length if it happens again`,
-        ),
-      );
-  });
+  watchDevice(device, options.onError ?? ((error) => console.error(error.message)));
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
   return {
     device,
@@ -147,9 +150,6 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
     subgroupSize: features.includes('subgroups') && subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : null,
     features,
     why,
-    close() {
-      closed = true;
-      device.destroy();
-    },
+    close: () => device.destroy(),
   };
 }

@@ -1,11 +1,14 @@
 /** @file A device for a command: opened by name, described as the compiler wants it, closed at the end; its errors end the command. */
 
-import type { EbbError } from '../errors.ts';
+import { setTimeout } from 'node:timers/promises';
+import { EbbError } from '../errors.ts';
 import { type OpenedDevice, openDevice } from './adapter.ts';
 import { deviceTraits, type OpenedTraits } from './traits.ts';
 
 /** What `--adapter` takes for a WebGPU adapter; any other text is looked for in adapters' names. */
 export const DEVICE_NAMES: readonly string[] = ['auto', 'gpu', 'lavapipe', 'swiftshader'];
+
+const LOSS_TOLD_MS = 200;
 
 export interface CommandDevice {
   readonly opened: OpenedDevice;
@@ -15,16 +18,22 @@ export interface CommandDevice {
 
 /**
  * Opens the adapter called `name` (`auto`: the best there is), hands it to `work` and closes it whatever happens.
+ * @param open opens it
  * @throws EbbError as soon as the device reports an error or is lost: what comes after would be wrong
  */
-export async function withDevice<T>(name: string, work: (device: CommandDevice) => Promise<T>): Promise<T> {
+export async function withDevice<T>(name: string, work: (device: CommandDevice) => Promise<T>, open = openDevice): Promise<T> {
   let fail: (error: EbbError) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
   });
-  const opened = await openDevice({ adapter: name, onError: (error) => fail(error) });
+  const opened = await open({ adapter: name, onError: (error) => fail(error) });
   try {
     return await Promise.race([work({ opened, device: opened.device, traits: deviceTraits(opened) }), failed]);
+  } catch (error) {
+    if (error instanceof EbbError) throw error;
+    // calls that a lost device leaves unfinished may fail before the loss itself is told
+    await Promise.race([failed, setTimeout(LOSS_TOLD_MS)]);
+    throw error;
   } finally {
     opened.close();
   }

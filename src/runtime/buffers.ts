@@ -56,9 +56,7 @@ export async function allocate(
   const buffer = (kind: string, bytes: number, usage: number): GPUBuffer => {
     const size = Math.max(256, Math.ceil(bytes / 256) * 256);
     if (size > device.limits.maxBufferSize)
-      throw new EbbError(
-        `${kind} needs a buffer of ${size} bytes, this device allows ${device.limits.maxBufferSize}; choose a smaller batch or length, or a higher drop rate`,
-      );
+      throw new EbbError(`${kind} needs a buffer of ${size} bytes, this device allows ${device.limits.maxBufferSize}; choose a smaller batch or length`);
     memory[kind] = (memory[kind] ?? 0) + size;
     const b = device.createBuffer({ label: kind, size, usage });
     made.push(b);
@@ -95,7 +93,7 @@ export async function allocate(
   const failed = await device.popErrorScope();
   if (failed)
     throw new EbbError(
-      `the device ran out of memory allocating ${Object.values(memory).reduce((a, b) => a + b, 0)} bytes; choose a smaller batch or length, a higher drop rate, or a smaller model`,
+      `the device ran out of memory allocating ${Object.values(memory).reduce((a, b) => a + b, 0)} bytes; choose a smaller batch or length, or a smaller model`,
     );
   return {
     table,

@@ -48,6 +48,7 @@ export interface Engine {
   step(micros: readonly MicroBatch[], update: Update | null): StepResult;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
+  /** @throws EbbError for another number of bytes than the parameter takes */
   writeParam(param: number, data: ArrayBufferView): void;
   readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
   writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
@@ -207,6 +208,12 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     return copy;
   };
 
+  /** A write of another length would end in the neighbour. */
+  const checkBytes = (param: number, found: number): void => {
+    const { name = 'it', bytes = 0 } = program.params[param] ?? {};
+    if (found !== bytes) throw new EbbError(`parameter ${name} was given ${found} bytes, it takes ${bytes}`);
+  };
+
   const momentAddress = (param: number, kind: number): Address => {
     const at = storage.placement.params[param] ?? -1;
     return at + (kind === 0 ? 0 : address(bufferOf(at) + kind, 0) - address(bufferOf(at), 0));
@@ -238,12 +245,14 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       return out;
     },
     writeParam(param, data) {
+      checkBytes(param, data.byteLength);
       const at = storage.placement.params[param] ?? -1;
       const whole = data.byteLength % 4 === 0 ? data : padded(data);
       device.queue.writeBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole.buffer as ArrayBuffer, whole.byteOffset, whole.byteLength);
     },
     readParam: (param, kind = 'params') => readRange(momentAddress(param, PAGE_KINDS.indexOf(kind)), program.params[param]?.bytes ?? 0),
     writeMoment(param, kind, moment) {
+      checkBytes(param, moment.byteLength);
       const at = momentAddress(param, PAGE_KINDS.indexOf(kind));
       device.queue.writeBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), moment.buffer as ArrayBuffer, moment.byteOffset, moment.byteLength);
     },

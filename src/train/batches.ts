@@ -17,7 +17,7 @@ export interface Batch {
   readonly sizes: Sizes;
   /** By name; those that the program does not ask for are left out. */
   readonly inputs: InputData;
-  /** Tokens in it, or examples where they have no length. */
+  /** Tokens in it without padding, or examples where they have no length. */
   readonly tokens: number;
   /** Targets that count: the weight of its loss in a mean over batches. */
   readonly counted: number;
@@ -49,7 +49,32 @@ export function makeBatch(batch: number, length: number, ids: Int32Array, labels
     if (next >= 0) counted++;
   }
   const segments = mask ?? new Int32Array(batch * length).fill(1);
-  return { sizes: { B: batch, T: length }, inputs: { tokens: ids, targets, segments }, tokens: batch * length, counted };
+  const tokens = segments.reduce((n, s) => n + (s === 0 ? 0 : 1), 0);
+  return { sizes: { B: batch, T: length }, inputs: { tokens: ids, targets, segments }, tokens, counted };
+}
+
+/** The first `limit` examples (rows) of `source`'s evaluation, if its inputs are [B, …] each; the last batch may be cut. */
+export function limitExamples(source: BatchSource, limit: number): BatchSource {
+  return {
+    ...source,
+    all: () => {
+      let left = limit;
+      return source.all().flatMap((batch): Batch[] => {
+        const rows = Math.min(left, batch.sizes['B'] ?? 1);
+        left -= rows;
+        return rows === 0 ? [] : [firstRows(batch, rows)];
+      });
+    },
+  };
+}
+
+function firstRows(batch: Batch, rows: number): Batch {
+  const whole = batch.sizes['B'] ?? 1;
+  if (rows === whole) return batch;
+  const cut = ([name, data]: [string, InputData[string]]): [string, InputData[string]] => [name, data.subarray(0, (data.length / whole) * rows)];
+  const inputs = Object.fromEntries(Object.entries(batch.inputs).map(cut));
+  const count = (name: string, counts: (x: number) => boolean): number => (inputs[name] ?? []).filter(counts).length;
+  return { sizes: { ...batch.sizes, B: rows }, inputs, tokens: count('segments', (s) => s !== 0), counted: count('targets', (t) => t >= 0) };
 }
 
 /** Pads sequences on the right to the longest of them. */

@@ -3,16 +3,22 @@
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 
-const adapter = z.strictObject({
-  /** Layers by glob over their names, e.g. `*.q_proj`; default all linear layers of the units. */
-  layers: z.array(z.string()).default(['*']),
-  rank: z.int().positive().default(8),
-  alpha: z.number().positive().default(16),
-  rslora: z.boolean().default(false),
-  dropout: z.number().min(0).max(0.99).default(0),
-  /** A PEFT folder to start from. */
-  from: z.string().optional(),
-});
+const adapter = z
+  .strictObject({
+    /** Layers by glob over their names, e.g. `*.q_proj`; default all linear layers of the units. */
+    layers: z.array(z.string()).optional(),
+    rank: z.int().positive().optional(),
+    alpha: z.number().positive().optional(),
+    rslora: z.boolean().optional(),
+    dropout: z.number().min(0).max(0.99).default(0),
+    /** A PEFT folder to start from; its own settings are the defaults then. */
+    from: z.string().optional(),
+  })
+  .transform(({ from, ...given }) => {
+    if (from !== undefined) return { ...given, from };
+    const { layers = ['*'], rank = 8, alpha = 16, rslora = false, dropout } = given;
+    return { layers, rank, alpha, rslora, dropout, from: undefined };
+  });
 
 const optimizer = z.discriminatedUnion('name', [
   z.strictObject({
@@ -54,7 +60,8 @@ export const runSchema = z.strictObject({
   /** Most tokens of a sequence. */
   length: z.int().positive().default(256),
   accumulate: z.int().positive().default(1),
-  lora: z.union([adapter, z.literal(false)]).default(false),
+  /** `true`: an adapter with the defaults. */
+  lora: z.union([z.literal(false), z.literal(true).transform(() => adapter.parse({})), adapter]).default(false),
   optimizer: optimizer.default({ name: 'adamw', lr: 1e-4, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01 }),
   /** `matrices`: parameters of two and more dimensions. */
   decay: z.enum(['matrices', 'all']).default('matrices'),
@@ -76,12 +83,56 @@ export const runSchema = z.strictObject({
 export type RunConfig = z.infer<typeof runSchema>;
 export type RunInput = z.input<typeof runSchema>;
 
+type Issue = z.core.$ZodIssue;
+/** What was wrong, and where, with a union's best alternative in its place. */
+interface Problem {
+  readonly path: readonly PropertyKey[];
+  readonly issue: Issue;
+}
+
+/** An alternative that fails at a key inside the value was meant; one that fails at the value itself was not. */
+function deepest(issue: Issue): Problem {
+  if (issue.code !== 'invalid_union') return { path: issue.path, issue };
+  const inside = issue.errors.flatMap(([first]) => (first ? [deepest(first)] : [])).filter(({ path }) => path.length > 0);
+  const [best] = inside.sort((a, b) => b.path.length - a.path.length);
+  return best ? { path: [...issue.path, ...best.path], issue: best.issue } : { path: issue.path, issue };
+}
+
+const quoted = (values: readonly unknown[]): string => values.map((v) => JSON.stringify(v)).join(' or ');
+
+/** What a union takes, where it has no alternative of the value's kind. */
+function alternatives({ errors }: z.core.$ZodIssueInvalidUnion): string {
+  const kinds = errors.flatMap(([first]): string[] =>
+    first?.code === 'invalid_value' ? first.values.map((v) => JSON.stringify(v)) : first?.code === 'invalid_type' ? [first.expected] : [],
+  );
+  return kinds.length > 0 ? `expected ${kinds.join(' or ')}` : 'expected something else';
+}
+
+function expectation(issue: Issue): string {
+  // the options of a discriminated union are in the issue, though not in its type
+  if (issue.code === 'invalid_union') return 'options' in issue && Array.isArray(issue.options) ? `expected ${quoted(issue.options)}` : alternatives(issue);
+  if (issue.code === 'invalid_value') return `expected ${quoted(issue.values)}`;
+  if (issue.code === 'invalid_type') return `expected ${issue.expected}`;
+  return issue.message.replace(/^Too (small|big): expected (\w+ to be )?/, 'expected ');
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined), input);
+}
+
 /** Checks a config. @throws EbbError naming the file and the first wrong key, what was found and what was expected. */
 export function parseConfig(input: unknown, file: string): RunConfig {
   const parsed = runSchema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const unknown = issue?.code === 'unrecognized_keys' ? `unknown key ${issue.keys.join(', ')}` : issue?.message;
-  const path = issue?.path.join('.') ?? '';
-  throw new EbbError(`${file}: ${path ? `${path}: ` : ''}${unknown ?? 'not a run configuration'}; \`ebb train --help\` lists the keys`);
+  const hint = 'docs/training.md lists the keys';
+  const [first] = parsed.error.issues;
+  if (!first) throw new EbbError(`${file}: not a run configuration; ${hint}`);
+  const { path, issue } = deepest(first);
+  if (issue.code === 'unrecognized_keys') {
+    const keys = issue.keys.map((key) => [...path, key].join('.'));
+    throw new EbbError(`${file}: unknown key ${keys.join(', ')}; ${hint}`);
+  }
+  const value = valueAt(input, path);
+  const found = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`;
+  throw new EbbError(`${file}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${found}, ${expectation(issue)}; ${hint}`);
 }

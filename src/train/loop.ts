@@ -69,8 +69,8 @@ interface Pending {
 }
 
 /** Units of the model, in order. */
-export function unitsOf(engine: Engine): string[] {
-  return engine.program.calls.filter((c) => c.unit).map((c) => c.site);
+export function unitsOf({ program }: Pick<Engine, 'program'>): string[] {
+  return program.calls.filter((c) => c.unit).map((c) => c.site);
 }
 
 export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {

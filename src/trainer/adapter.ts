@@ -1,12 +1,20 @@
-/** @file PEFT folders: an adapter's settings and weights under the parameters' names. */
+/** @file PEFT folders: an adapter's settings and weights under the parameters' names, and whether they fit a model. */
 
+import { join } from 'node:path';
+import { EbbError } from '../errors.ts';
 import { readPeft } from '../formats/peft.ts';
 import type { AdapterAbout } from '../runtime/plan.ts';
+import type { RunConfig } from '../train/config.ts';
+import { adaptedLayer, isAdapterParam } from '../train/model.ts';
 
 export interface LoadedAdapter {
+  /** The folder, and the file of its matrices. */
+  readonly path: string;
+  readonly file: string;
   readonly settings: AdapterAbout;
   /** By parameter name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
 const PREFIX = 'base_model.model.';
@@ -22,8 +30,56 @@ export function adapterFileName(paramName: string): string {
 /** Reads a PEFT LoRA folder. @throws EbbError for what is not LoRA */
 export function loadAdapter(folder: string, dropout = 0): LoadedAdapter {
   const peft = readPeft(folder);
+  const tensors = [...peft.tensors].map(([name, tensor]) => ({ name: adapterParamName(name), ...tensor }));
   return {
+    path: folder,
+    file: join(folder, 'adapter_model.safetensors'),
     settings: { rank: peft.rank, alpha: peft.alpha, rslora: peft.useRslora, dropout, layers: Object.fromEntries(peft.layers) },
-    weights: new Map([...peft.tensors].map(([name, tensor]) => [adapterParamName(name), tensor.data])),
+    weights: new Map(tensors.map(({ name, data }) => [name, data])),
+    shapes: new Map(tensors.map(({ name, shape }) => [name, shape])),
   };
+}
+
+/**
+ * The adapter a run goes on with, null where it starts without one.
+ * @throws EbbError for settings beside `lora.from` that the adapter there does not have
+ */
+export function adapterToGoOn(lora: RunConfig['lora']): LoadedAdapter | null {
+  if (lora === false || lora.from === undefined) return null;
+  const adapter = loadAdapter(lora.from, lora.dropout);
+  for (const key of ['rank', 'alpha', 'rslora'] as const)
+    if (lora[key] !== undefined && lora[key] !== adapter.settings[key])
+      throw new EbbError(`lora.${key} is ${lora[key]}, the adapter in lora.from (${lora.from}) has ${adapter.settings[key]}; leave lora.${key} out`);
+  if (lora.layers !== undefined)
+    throw new EbbError(`lora.layers: an adapter in lora.from (${lora.from}) brings its own layers; leave lora.layers out, or start without lora.from`);
+  return adapter;
+}
+
+/**
+ * Every matrix of the adapter must have its parameter, and that parameter's shape.
+ * @param params those of a model that was made with the adapter's layers
+ * @param key the flag or key that names the folder
+ * @throws EbbError naming the file and the layer
+ */
+export function checkAdapter(
+  { file, shapes }: Pick<LoadedAdapter, 'file' | 'shapes'>,
+  params: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  key: string,
+): void {
+  const made = new Map(params.map((p) => [p.name, p.shape]));
+  const hint = 'give an adapter of this model';
+  for (const [name, shape] of shapes) {
+    const expected = made.get(name);
+    const layer = adaptedLayer(name);
+    if (!expected) {
+      const like = params.find((p) => !isAdapterParam(p.name) && /\.\d+\..*proj\.weight$|c_attn\.weight$/.test(p.name))?.name.replace(/\.weight$/, '');
+      throw new EbbError(
+        `${key}: ${file} adapts layer ${layer}, which the model does not have${like === undefined ? '' : ` (its layers have names like ${like})`}; ${hint}`,
+      );
+    }
+    if (shape.join() !== expected.join())
+      throw new EbbError(
+        `${key}: ${file} holds ${name.slice(layer.length + 1)} of layer ${layer} as [${shape.join(', ')}], the model's layer takes [${expected.join(', ')}]; ${hint}`,
+      );
+  }
 }

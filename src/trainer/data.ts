@@ -11,6 +11,7 @@ import {
   type Batch,
   type BatchSource,
   chunkTokens,
+  limitExamples,
   makeBatch,
   promptSequence,
   readyBatches,
@@ -30,7 +31,7 @@ export interface DataOptions {
   /** Null: not checked. */
   readonly vocabSize: number | null;
   readonly fields: FieldNames;
-  /** Read at most this many records. */
+  /** At most this many examples: records, or sequences of ready batches. */
   readonly limit?: number;
 }
 
@@ -99,21 +100,29 @@ function inputTensors(path: string, { inputs, limit }: DataOptions): LoadedData 
     return shape && { shape, data: dtype === 'f32' ? readFloats(file, name) : readInts(file, name) };
   });
   const { sizes } = source.at(0);
-  const limited = limit === undefined ? source : { ...source, all: () => source.all().slice(0, Math.max(1, limit)) };
-  return { source: limited, batch: sizes['B'] ?? 1, length: sizes['T'] ?? 1, examples: source.count * (sizes['B'] ?? 1) };
+  const batch = sizes['B'] ?? 1;
+  // which axis of an input is the batch's is the model's affair: whole batches
+  const count = Math.min(source.count, limit === undefined ? source.count : Math.max(1, Math.floor(limit / batch)));
+  return { source: { ...source, all: () => source.all().slice(0, count) }, batch, length: sizes['T'] ?? 1, examples: count * batch };
+}
+
+/** Sequences of the same length, `batch` at once. */
+function sequencesAtOnce(source: BatchSource, batch: number, length: number, limit: number | undefined): LoadedData {
+  const examples = source.count * batch;
+  if (limit === undefined) return { source, batch, length, examples };
+  return { source: limitExamples(source, limit), batch, length, examples: Math.min(limit, examples) };
 }
 
 /** Little-endian int32 token ids, `[batch, length + 1]` a step. */
-function binaryTokens(path: string, { batch, length, vocabSize }: DataOptions): LoadedData {
+function binaryTokens(path: string, { batch, length, vocabSize, limit }: DataOptions): LoadedData {
   const file = fileSource(path);
   if (file.size % 4 !== 0) throw new EbbError(`${path}: is ${file.size} bytes long, expected int32 token ids, four bytes each`);
   const ids = i32FromBytes(file.read(0, file.size));
-  const source = tokenStream(path, ids, batch, length, vocabSize);
-  return { source, batch, length, examples: source.count * batch };
+  return sequencesAtOnce(tokenStream(path, ids, batch, length, vocabSize), batch, length, limit);
 }
 
 /** Ready batches under the hub's names. */
-function hubBatches(path: string, ready: ReadyBatches, vocabSize: number): LoadedData {
+function hubBatches(path: string, ready: ReadyBatches, vocabSize: number, limit: number | undefined): LoadedData {
   const { labels } = ready;
   if (!labels) throw new EbbError(`${path}: labels are missing, expected them beside input_ids, of the same shape`);
   const size = ready.batch * ready.length;
@@ -121,7 +130,13 @@ function hubBatches(path: string, ready: ReadyBatches, vocabSize: number): Loade
     const part = (data: Int32Array): Int32Array => data.slice(step * size, (step + 1) * size);
     return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(labels), ready.attentionMask ? part(ready.attentionMask) : null, vocabSize);
   });
-  return { source, batch: ready.batch, length: ready.length, examples: ready.steps * ready.batch };
+  return sequencesAtOnce(source, ready.batch, ready.length, limit);
+}
+
+/** @throws EbbError naming the file when its sequences are longer than the model has positions for */
+export function checkPositions(where: string, length: number, maxPosition: number | null, hint = 'lower the length'): void {
+  if (maxPosition !== null && length > maxPosition)
+    throw new EbbError(`${where}: a sequence is ${length} tokens, the model has positions for ${maxPosition}; ${hint}`);
 }
 
 /** Opens training or held-out data. @throws EbbError naming the file when nothing in it can be learnt */
@@ -131,7 +146,7 @@ export function loadData(path: string, tokenizer: () => Tokenizer, options: Data
   const dataset = openDataset(path, options.fields);
   const { length } = options;
   const vocabSize = options.vocabSize ?? Number.MAX_SAFE_INTEGER;
-  if (dataset.kind === 'batches') return hubBatches(path, dataset.batches, vocabSize);
+  if (dataset.kind === 'batches') return hubBatches(path, dataset.batches, vocabSize, options.limit);
   const words = tokenizer();
   let sequences: Sequence[];
   if (dataset.kind === 'text') {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { parseDocument } from 'yaml';
 import { EbbError } from '../errors.ts';
 import type { RunInput } from '../train/config.ts';
-import { count, deviceOption, number } from './options.ts';
+import { count, deviceOption, nonNegative, number, positive } from './options.ts';
 
 export interface RunFlags {
   readonly data?: string;
@@ -31,16 +31,16 @@ export function addRunFlags(command: Command): Command {
     .option('--data <file>', 'text, JSONL, batches as safetensors, or int32 tokens (.bin)')
     .option('--eval-data <file>', 'held-out data')
     .option('--out <dir>', 'run folder')
-    .option('--steps <n>', 'optimizer steps', count)
-    .option('--batch <n>', 'sequences a micro-batch', count)
-    .option('--length <n>', 'most tokens of a sequence', count)
-    .option('--accumulate <n>', 'micro-batches a step', count)
-    .option('--lr <x>', 'learning rate', number)
+    .option('--steps <n>', 'optimizer steps', positive)
+    .option('--batch <n>', 'sequences a micro-batch', positive)
+    .option('--length <n>', 'most tokens of a sequence', positive)
+    .option('--accumulate <n>', 'micro-batches a step', positive)
+    .option('--lr <x>', 'learning rate', nonNegative)
     .option('--drop-rate <p>', 'share of the residual branches that get no backward in a step', number)
     .option('--seed <n>', 'seed of everything random', count)
     .option('--save-every <n>', 'steps between checkpoints', count)
     .option('--eval-every <n>', 'steps between held-out evaluations', count)
-    .option('--eval-limit <n>', 'held-out examples', count)
+    .option('--eval-limit <n>', 'held-out examples', positive)
     .option('--resume', 'go on from the newest checkpoint in the run folder')
     .option('--json', 'print the result as JSON')
     .addOption(deviceOption());

@@ -9,7 +9,7 @@ import { type CommandDevice, withDevice } from '../node/device.ts';
 import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
-import { loadAdapter } from './adapter.ts';
+import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
 import { print, say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
@@ -45,7 +45,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     });
     await withDevice(config.adapter, async (device) => {
       const printer = stepPrinter();
-      const hooks: TrainHooks = { say: printer.say, onStep: printer.step, stop: () => stopping, resume: flags.resume ?? false };
+      const hooks: TrainHooks = { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate, stop: () => stopping, resume: flags.resume ?? false };
       const report = await trainPackage(loaded, config, device, hooks);
       printer.end();
       print(flags.json ? JSON.stringify(report) : `${report.interrupted ? 'stopped' : 'done'} after ${report.steps} steps: ${report.out}`);
@@ -77,7 +77,7 @@ function checkCompiled({ about }: LoadedTrainer, { lora, optimizer }: Partial<Ru
       `${file}: ${what} is ${JSON.stringify(found)}, this trainer was compiled for ${JSON.stringify(own)}; compile the model again for another`,
     );
   };
-  if (typeof lora === 'object' && compiled === null) wants('lora', lora, false);
+  if ((typeof lora === 'object' || lora === true) && compiled === null) wants('lora', lora, false);
   if (lora === false && compiled !== null) wants('lora', false, 'a low-rank adapter');
   if (typeof lora !== 'object' || compiled === null) return;
   if (lora.from === undefined)
@@ -90,8 +90,8 @@ function checkCompiled({ about }: LoadedTrainer, { lora, optimizer }: Partial<Ru
 }
 
 /** Adapter weights to start from. @throws EbbError when its layers, ranks or scales are others than the compiled ones */
-function adapterStart(folder: string, compiled: AdapterAbout): ReadonlyMap<string, Float32Array> {
-  const { settings, weights } = loadAdapter(folder);
+function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }: LoadedTrainer['program']): ReadonlyMap<string, Float32Array> {
+  const { settings, weights, path: folder } = adapter;
   const text = (layers: AdapterAbout['layers'], layer: string): string => {
     const own = layers[layer];
     return own ? `rank ${own.rank} and scale ${own.scale}` : 'no adapter';
@@ -103,13 +103,14 @@ function adapterStart(folder: string, compiled: AdapterAbout): ReadonlyMap<strin
         `${folder}: layer ${layer} has ${text(settings.layers, layer)}, this trainer was compiled for ${text(compiled.layers, layer)}; compile with --lora-from ${folder}`,
       );
   }
+  checkAdapter(adapter, params, 'lora.from');
   return weights;
 }
 
-function startingWeights(config: RunConfig, { about }: LoadedTrainer): DiskWeights {
+function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): DiskWeights {
   const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model);
-  const from = config.lora === false ? undefined : config.lora.from;
-  return from === undefined || about.lora === null ? weights : { ...weights, adapter: adapterStart(from, about.lora) };
+  const adapter = adapterToGoOn(config.lora);
+  return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }
 
 /** @throws EbbError for data with larger batches than was compiled for */

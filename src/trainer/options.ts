@@ -13,8 +13,31 @@ export function number(text: string): number {
   return value;
 }
 export function count(text: string): number {
+  return whole(text, 0);
+}
+/** A whole number of things, at least one. */
+export function positive(text: string): number {
+  return whole(text, 1);
+}
+function whole(text: string, least: number): number {
   const value = number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number, 0 or more.');
+  if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`expected a whole number, ${least} or more.`);
+  return value;
+}
+export function nonNegative(text: string): number {
+  const value = number(text);
+  if (value < 0) throw new InvalidArgumentError('expected a number, 0 or more.');
+  return value;
+}
+export function positiveNumber(text: string): number {
+  const value = number(text);
+  if (value <= 0) throw new InvalidArgumentError('expected a number above 0.');
+  return value;
+}
+/** A share of something: more than 0, at most 1. */
+export function share(text: string): number {
+  const value = number(text);
+  if (value <= 0 || value > 1) throw new InvalidArgumentError('expected a number above 0, at most 1.');
   return value;
 }
 /** Names between commas. */

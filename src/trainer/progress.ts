@@ -5,6 +5,8 @@ import type { StepMetrics } from '../train/loop.ts';
 
 export interface StepPrinter {
   step(metrics: StepMetrics, total: number, units: number): void;
+  /** Held-out batches evaluated so far, between steps. */
+  evaluate(done: number, total: number): void;
   say(line: string): void;
   end(): void;
 }
@@ -25,8 +27,13 @@ export function stepPrinter(): StepPrinter {
         cliProgress.Presets.shades_classic,
       )
     : null;
+  const held = piecePrinter('held-out evaluation');
   let started = false;
   let lastPlain = 0;
+  const pause = (): void => {
+    if (bar && started) bar.stop();
+    started = false;
+  };
   return {
     step(m, total, units) {
       const values = { loss: m.loss.toFixed(4), speed: ((1000 * m.tokens) / Math.max(m.ms, 1e-3)).toFixed(0), dropped: droppedShare(m, units).toFixed(0) };
@@ -41,14 +48,16 @@ export function stepPrinter(): StepPrinter {
       lastPlain = now;
       process.stderr.write(`step ${m.step + 1}/${total}  loss ${values.loss}  ${values.speed} tok/s  backward dropped ${values.dropped} %\n`);
     },
+    evaluate(done, total) {
+      pause();
+      held.at(done, total);
+      if (done === total) held.end();
+    },
     say(line) {
-      if (bar && started) bar.stop();
-      started = false;
+      pause();
       process.stderr.write(`${line}\n`);
     },
-    end() {
-      if (bar && started) bar.stop();
-    },
+    end: pause,
   };
 }
 
@@ -73,6 +82,27 @@ export function piecePrinter(what: string): { at(done: number, total: number): v
       lastPlain = now;
       process.stderr.write(`${what} ${done}/${total}\n`);
     },
-    end: () => bar?.stop(),
+    end() {
+      if (started) bar?.stop();
+      started = false;
+      lastPlain = performance.now();
+    },
+  };
+}
+
+/** Progress of downloads, a file after the other: a bar each on a terminal; elsewhere a line when one begins and every few seconds. */
+export function downloadPrinter(): (file: string, doneBytes: number, totalBytes: number) => void {
+  let current = '';
+  let pieces = piecePrinter('');
+  return (file, done, total) => {
+    const mebi = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
+    if (file !== current) {
+      pieces.end();
+      current = file;
+      pieces = piecePrinter(`downloading ${file}, MiB`);
+      if (process.stderr.isTTY !== true) process.stderr.write(`downloading ${file}, ${mebi(total)} MiB\n`);
+    }
+    pieces.at(mebi(done), mebi(total));
+    if (done >= total) pieces.end();
   };
 }

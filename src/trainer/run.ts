@@ -1,14 +1,13 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
-import { EbbError } from '../errors.ts';
+import { createPlan } from '../dropbp/plans/index.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, type StepMetrics, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
-import { type LoadedData, loadData } from './data.ts';
+import { checkPositions, type LoadedData, loadData } from './data.ts';
 import { startEngine } from './engine.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
@@ -27,6 +26,8 @@ export interface TrainHooks {
   readonly say?: (line: string) => void;
   readonly stop?: () => boolean;
   readonly resume?: boolean;
+  /** Held-out batches evaluated so far. */
+  readonly onEvaluate?: (done: number, total: number) => void;
 }
 
 /** The data of a run, and the held-out data if there is any. */
@@ -51,8 +52,8 @@ export function loadRunData(config: RunConfig, subject: DataSubject): RunData {
   const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields };
   const data = loadData(config.data, tokenizer, { ...common, shuffle: config.shuffle });
   const held = config.evalData === undefined ? null : loadData(config.evalData, tokenizer, { ...common, shuffle: false, limit: config.evalLimit });
-  if (maxPosition !== null && data.length > maxPosition)
-    throw new EbbError(`${config.data}: a sequence is ${data.length} tokens, the model has positions for ${maxPosition}; lower the length`);
+  checkPositions(config.data, data.length, maxPosition);
+  if (config.evalData !== undefined && held) checkPositions(config.evalData, held.length, maxPosition);
   return { train: data, held, batch: Math.max(data.batch, held?.batch ?? 0), length: Math.max(data.length, held?.length ?? 0) };
 }
 
@@ -75,6 +76,8 @@ export interface TrainingRun {
 export async function runTraining({ config, model, weights, data, device, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
   const steps = stepsOf(config, data);
+  createPlan(config.drop, unitsOf(model));
+  const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const started = performance.now();
   const engine = await startEngine(device, model, weights, {
     micros: config.accumulate,
@@ -83,13 +86,14 @@ export async function runTraining({ config, model, weights, data, device, ready 
     seed: config.seed,
   });
   say(ready(engine, performance.now() - started));
-  const folder = openRunFolder(config.out, hooks.resume ?? false);
-  folder.writeConfig({ ...config, steps });
-  const state = (hooks.resume ? folder.resume(engine) : null) ?? newState(engine);
-  if (hooks.resume) say(`resumed at step ${state.step}`);
+  const resumed = folder.resume(engine);
+  folder.begin({ ...config, steps });
+  const state = resumed ?? newState(engine);
+  if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
   const { held } = data;
   const heldBatches = held ? held.source.all() : [];
-  const before = held ? await evaluate(engine, heldBatches) : Number.NaN;
+  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, hooks.onEvaluate);
+  const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
   let last = Number.NaN;
   let interrupted = false;
@@ -112,12 +116,12 @@ export async function runTraining({ config, model, weights, data, device, ready 
       when: (step) => dueAt(step, config.saveEvery) || (held !== null && dueAt(step, config.evalEvery)),
       run: async (now) => {
         if (dueAt(now.step, config.saveEvery)) await folder.saveCheckpoint(engine, now);
-        if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await evaluate(engine, heldBatches)).toFixed(4)}`);
+        if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut()).toFixed(4)}`);
       },
     },
   });
   await folder.saveCheckpoint(engine, state);
-  const after = interrupted ? Number.NaN : await conclude(engine, model, weights, config.out, heldBatches, say);
+  const after = interrupted ? Number.NaN : await conclude(engine, model, weights, config.out, held ? heldOut : null, say);
   engine.destroy();
   return { out: config.out, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
 }
@@ -127,11 +131,11 @@ async function conclude(
   model: TrainableModel,
   weights: DiskWeights,
   out: string,
-  held: readonly Batch[],
+  heldOut: (() => Promise<number>) | null,
   say: (line: string) => void,
 ): Promise<number> {
-  const after = held.length > 0 ? await evaluate(engine, held) : Number.NaN;
-  if (held.length > 0) say(`held-out loss after: ${after.toFixed(4)}`);
+  const after = heldOut ? await heldOut() : Number.NaN;
+  if (heldOut) say(`held-out loss after: ${after.toFixed(4)}`);
   const result = `${out}/${model.about.lora ? 'adapter' : 'model'}`;
   await writeResult(result, engine, model.about, weights);
   say(`written: ${result}`);

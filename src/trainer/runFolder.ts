@@ -1,79 +1,159 @@
 /** @file The folder of a run: its config, metrics, checkpoints that resume, and the result. Files are written aside and renamed. */
 
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { isDeepStrictEqual } from 'node:util';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import { EbbError } from '../errors.ts';
-import { openSafetensors, readFloats, type SafetensorsEntry, writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { fileError, readText } from '../formats/files.ts';
+import { isObject, type Json, parseJson } from '../formats/json.ts';
+import { openSafetensors, readFloats, type SafetensorsEntry, type SafetensorsFile, writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
+import { readRunFile } from './flags.ts';
 
 export interface RunFolder {
   readonly path: string;
-  writeConfig(config: RunConfig): void;
+  /** Makes the folder and writes the config as resolved; a run that starts over begins its metrics anew. */
+  begin(config: RunConfig): void;
   appendMetrics(metrics: StepMetrics): void;
   saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
-  /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it. */
+  /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from. */
   resume(engine: Engine): TrainState | null;
 }
 
 const KEPT = 2;
 
-/** Opens a run's folder. @throws EbbError when it holds a run already and that one is not resumed */
-export function openRunFolder(path: string, resumes: boolean): RunFolder {
-  if (!resumes && existsSync(join(path, 'metrics.jsonl')))
-    throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`);
-  mkdirSync(join(path, 'checkpoints'), { recursive: true });
+/** What may change when a run goes on; everything else would make it another run. */
+const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter'];
+
+/**
+ * Opens a run's folder; nothing is written before `begin`.
+ * @throws EbbError when it holds a run already and that one is not resumed, or was started with another config
+ */
+export function openRunFolder(path: string, resumes: boolean, config: RunConfig): RunFolder {
   const metrics = join(path, 'metrics.jsonl');
+  const configFile = join(path, 'config.yaml');
+  if (!resumes && existsSync(metrics)) throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`);
   const checkpoints = (): string[] =>
-    readdirSync(join(path, 'checkpoints'))
-      .filter((name) => /^step-\d+$/.test(name))
-      .sort();
+    existsSync(join(path, 'checkpoints'))
+      ? readdirSync(join(path, 'checkpoints'))
+          .filter((name) => /^step-\d+$/.test(name))
+          .sort()
+      : [];
+  const from = resumes ? checkpoints().at(-1) : undefined;
+  if (from !== undefined && existsSync(configFile)) checkSameRun(configFile, config);
   return {
     path,
-    writeConfig: (config) => writeTextAside(join(path, 'config.yaml'), stringify(config)),
+    begin(resolved) {
+      try {
+        mkdirSync(join(path, 'checkpoints'), { recursive: true });
+      } catch (error) {
+        throw fileError(path, error);
+      }
+      if (from === undefined) rmSync(metrics, { force: true });
+      writeTextAside(configFile, stringify(resolved));
+    },
     appendMetrics: (line) => appendFileSync(metrics, `${JSON.stringify(line)}\n`),
     async saveCheckpoint(engine, state) {
       const name = `step-${String(state.step).padStart(8, '0')}`;
       const aside = join(path, 'checkpoints', `${name}.partial`);
       rmSync(aside, { recursive: true, force: true });
       mkdirSync(aside, { recursive: true });
-      writeSafetensors(join(aside, 'training.safetensors'), await trainingTensors(engine));
-      writeTextAside(join(aside, 'state.json'), `${JSON.stringify(state)}\n`);
+      writeSafetensors(join(aside, TENSORS), await trainingTensors(engine));
+      writeTextAside(join(aside, STATE), `${JSON.stringify(state)}\n`);
       rmSync(join(path, 'checkpoints', name), { recursive: true, force: true });
       renameSync(aside, join(path, 'checkpoints', name));
       for (const old of checkpoints().slice(0, -KEPT)) rmSync(join(path, 'checkpoints', old), { recursive: true, force: true });
     },
     resume(engine) {
-      const newest = checkpoints().at(-1);
-      if (newest === undefined) return null;
-      const folder = join(path, 'checkpoints', newest);
-      const state = JSON.parse(readFileSync(join(folder, 'state.json'), 'utf8')) as TrainState;
-      const file = openSafetensors(join(folder, 'training.safetensors'));
-      engine.program.params.forEach((p, i) => {
-        if (!p.trainable) return;
-        if (!file.tensors.has(p.name)) throw new EbbError(`${folder}: has no tensor ${p.name}; the run was started with another model or adapter`);
-        engine.writeParam(i, readFloats(file, p.name));
-        for (const kind of ['m', 'v'] as const) if (file.tensors.has(`${kind}.${p.name}`)) engine.writeMoment(i, kind, readFloats(file, `${kind}.${p.name}`));
-      });
-      if (existsSync(metrics)) {
-        const kept = readFileSync(metrics, 'utf8')
-          .split('\n')
-          .filter((line) => line !== '' && (JSON.parse(line) as StepMetrics).step < state.step);
-        writeTextAside(metrics, kept.map((line) => `${line}\n`).join(''));
-      }
+      if (from === undefined) return null;
+      const folder = join(path, 'checkpoints', from);
+      const state = readState(join(folder, STATE), engine.storage.groups.length);
+      readTraining(join(folder, TENSORS), engine);
+      if (existsSync(metrics)) writeTextAside(metrics, linesBefore(readText(metrics, 2 ** 30), state.step));
       return state;
     },
   };
 }
 
+const STATE = 'state.json';
+const TENSORS = 'training.safetensors';
+
+/** @throws EbbError naming the first key whose value would make it another run */
+function checkSameRun(file: string, config: RunConfig): void {
+  const before: Readonly<Record<string, unknown>> = { ...readRunFile(file) };
+  // written and read once more, so that both have the same form
+  const now = z.record(z.string(), z.unknown()).parse(parse(stringify(config)));
+  for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {
+    if (FREE.includes(key) || isDeepStrictEqual(before[key], now[key])) continue;
+    const show = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
+    throw new EbbError(
+      `${key} is ${show(now[key])}, the run to resume was started with ${show(before[key])} (${file}); give the same, or start another run (--out)`,
+    );
+  }
+}
+
+const count = z.int().nonnegative();
+
+/** @throws EbbError naming the file and the field */
+function readState(file: string, groups: number): TrainState {
+  const found = z.strictObject({ step: count, updates: z.array(count).length(groups) }).safeParse(parseJson(file, readText(file)));
+  if (found.success) return found.data;
+  const [issue] = found.error.issues;
+  throw new EbbError(
+    `${file}: ${issue?.path.join('.') || 'the state'}: ${issue?.message ?? 'is wrong'}; the checkpoint is of another model or adapter, or broken: remove its folder to resume from the one before`,
+  );
+}
+
+/** Loads parameters and moments. @throws EbbError naming the file and the tensor that is missing or does not fit */
+function readTraining(path: string, engine: Engine): void {
+  const file = openSafetensors(path);
+  const kinds = momentKinds(engine);
+  const fitting = engine.program.params.flatMap((p, i) => (p.trainable ? [{ p, i }] : []));
+  for (const { p } of fitting) for (const name of [p.name, ...kinds.map((kind) => `${kind}.${p.name}`)]) checkTensor(file, name, p.shape);
+  // nothing is written unless everything fits
+  for (const { p, i } of fitting) {
+    engine.writeParam(i, readFloats(file, p.name));
+    for (const kind of kinds) engine.writeMoment(i, kind, readFloats(file, `${kind}.${p.name}`));
+  }
+}
+
+function checkTensor(file: SafetensorsFile, name: string, shape: readonly number[]): void {
+  const found = file.tensors.get(name)?.shape;
+  if (!found) throw new EbbError(`${file.path}: has no tensor ${name}; the run was started with another model, adapter or optimizer`);
+  if (found.join() !== shape.join())
+    throw new EbbError(
+      `${file.path}: tensor ${name} has shape [${found.join(', ')}], expected [${shape.join(', ')}]; the run was started with another model or adapter`,
+    );
+}
+
+/** The lines of steps before `step`; a last line that was torn off is left out. */
+function linesBefore(text: string, step: number): string {
+  const kept = text.split('\n').filter((line) => {
+    const found = metricsLine(line);
+    return isObject(found) && typeof found['step'] === 'number' && found['step'] < step;
+  });
+  return kept.map((line) => `${line}\n`).join('');
+}
+
+function metricsLine(line: string): Json {
+  try {
+    return parseJson('metrics', line);
+  } catch {
+    return null;
+  }
+}
+
+const momentKinds = (engine: Engine): ('m' | 'v')[] => (['m', 'v'] as const).filter((kind) => kind in engine.memory);
+
 async function trainingTensors(engine: Engine): Promise<SafetensorsEntry[]> {
   const entries: SafetensorsEntry[] = [];
-  const kinds = Object.keys(engine.memory).includes('v') ? (['params', 'm', 'v'] as const) : (['params', 'm'] as const);
   for (const [i, p] of engine.program.params.entries()) {
     if (!p.trainable) continue;
-    for (const kind of kinds)
+    for (const kind of ['params', ...momentKinds(engine)] as const)
       entries.push({ name: kind === 'params' ? p.name : `${kind}.${p.name}`, dtype: 'F32', shape: p.shape, data: await engine.readParam(i, kind) });
   }
   return entries;

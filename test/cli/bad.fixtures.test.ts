@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
+import { expectNamed } from '../support/badConfig.ts';
 import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 
 interface Bad {
@@ -72,6 +73,8 @@ withFixtures('bad', (folder) => {
       expect(existsSync(out)).toBe(false);
       const fields = (bad.wrong.match(/[a-z]+(?:_[a-z]+)+/g) ?? []).filter(() => bad.kind === 'config.json');
       for (const field of fields) expect(train.stderr).toContain(field);
+      if (bad.weights === undefined) return;
+      for (const { stderr } of [check, train]) expectNamed(stderr, join(folder, bad.file), join(folder, bad.weights));
     });
   }
 });

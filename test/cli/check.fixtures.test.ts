@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { checkPath } from '../../src/cli/check.ts';
 import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+import { expectNamed } from '../support/badConfig.ts';
 
 interface Bad {
   file: string;
@@ -46,7 +47,17 @@ withFixtures('bad', (folder) => {
       const records = /accept, (\d+) records/.exec(expected)?.[1];
       if (records) expect(report.message).toContain(`${records} records`);
       if (/container/.test(expected)) expect(report.message).toContain('no model');
-      if (beside) for (const field of namedFields(path, wrong)) expect(report.message).toContain(field);
+      if (!weights) return;
+      for (const field of namedFields(path, wrong)) expect(report.message).toContain(field);
+      expectNamed(report.message, path, join(folder, weights));
+      // a configuration on its own is refused for its own field; what only the weights contradict is valid
+      const alone = await checkPath(path);
+      if (/checkpoint|tensor/.test(wrong)) expect(alone).toMatchObject({ ok: true, kind: 'config', message: expect.stringContaining('without weights') });
+      else {
+        expect(alone.ok).toBe(false);
+        expect(alone.message).not.toContain('holds no weights');
+        expectNamed(alone.message, path, join(folder, weights));
+      }
     });
   }
 });

@@ -43,6 +43,11 @@ it('knows batches, empty folders, lone configurations and absent paths', async (
   expect(await checkPath(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no config.json') });
   const config = { model_type: 'gpt2', vocab_size: 5, n_embd: 4, n_layer: 2, n_head: 2, n_positions: 6 };
   writeFileSync(join(empty, 'config.json'), JSON.stringify(config));
-  expect(await checkPath(join(empty, 'config.json'))).toMatchObject({ ok: false, message: expect.stringContaining('holds no weights') });
+  expect(await checkPath(join(empty, 'config.json'))).toMatchObject({
+    ok: true,
+    kind: 'config',
+    message: expect.stringContaining('without weights Ebb reads beside it: gpt2, 2 layers'),
+  });
+  expect(await checkPath(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no weights') });
   expect(await checkPath(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });
 });

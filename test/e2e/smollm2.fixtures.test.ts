@@ -1,7 +1,5 @@
 /** @file SmolLM2-135M (Q4_1 GGUF) against transformers: logits, greedy text, loss and all gradient norms. */
 
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { createGenerator } from '../../src/generate.ts';
@@ -10,9 +8,9 @@ import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
+import { withSmolLm2 } from '../support/smollm2.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
-const FILE = process.env['EBB_SMOLLM2'] ?? join(homedir(), '.cache', 'ebb-models', 'SmolLM2-135M-Instruct.Q4_1.gguf');
 const LOGITS = 5e-3;
 const NORM = 0.01;
 const LOSS = 1e-4;
@@ -36,13 +34,9 @@ interface Golden {
 const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
 const plain = { lora: null, micros: 1, optimizer: 'none', decay: 'matrices', seed: 0 } as const;
 
-withFixtures('smollm2', (root) => {
-  if (!existsSync(FILE)) {
-    console.warn(`NOT TESTED: ${FILE} does not exist; set EBB_SMOLLM2`);
-    if (![undefined, 'none'].includes(process.env['EBB_SMOLLM2'])) throw new Error(`EBB_SMOLLM2: ${FILE} does not exist`);
-    it.skip('SmolLM2 (EBB_SMOLLM2 names the GGUF file)', () => {});
-    return;
-  }
+withFixtures('smollm2', (root) => withSmolLm2((file) => compareAll(root, file)));
+
+function compareAll(root: string, smolLm2: string): void {
   const golden = readJson(join(root, 'golden.json')) as Golden;
   let opened: TestDevice;
   beforeAll(async () => {
@@ -52,7 +46,7 @@ withFixtures('smollm2', (root) => {
 
   it('logits of the prompts', async () => {
     const length = Math.max(...golden.prompts.map((p) => p.ids.length));
-    const session = await openSession(FILE, opened, { ...plain, mode: logitsMode(length), dims: { B: 1, T: length }, trains: 'nothing' });
+    const session = await openSession(smolLm2, opened, { ...plain, mode: logitsMode(length), dims: { B: 1, T: length }, trains: 'nothing' });
     const vocab = session.checkpoint.config.vocabSize;
     for (const prompt of golden.prompts) {
       const tokens = Int32Array.from(prompt.ids);
@@ -73,7 +67,7 @@ withFixtures('smollm2', (root) => {
   }, 300_000);
 
   it('greedy text', async () => {
-    const generator = await createGenerator(openCheckpoint(FILE), opened, { capacity: 64, lora: null });
+    const generator = await createGenerator(openCheckpoint(smolLm2), opened, { capacity: 64, lora: null });
     for (const { prompt_ids: prompt, new_ids: wanted } of golden.greedy) {
       const found: number[] = [];
       for await (const id of generator.generate(prompt, { maxNewTokens: wanted.length, temperature: 0, topK: 0, topP: 1, seed: 0, stopIds: [] }))
@@ -85,7 +79,7 @@ withFixtures('smollm2', (root) => {
 
   it('loss and gradient norms of every pattern', async () => {
     const ids = Int32Array.from(golden.train.ids);
-    const session = await openSession(FILE, opened, { ...plain, mode: trainingMode(ids.length), dims: { B: 1, T: ids.length }, trains: 'full' });
+    const session = await openSession(smolLm2, opened, { ...plain, mode: trainingMode(ids.length), dims: { B: 1, T: ids.length }, trains: 'full' });
     const { engine } = session;
     const batch = makeBatch(1, ids.length, ids, ids, null, session.checkpoint.config.vocabSize);
     for (const expected of Object.values(golden.train.patterns)) {
@@ -107,4 +101,4 @@ withFixtures('smollm2', (root) => {
     }
     engine.destroy();
   }, 600_000);
-});
+}

@@ -1,12 +1,10 @@
 /** @file Every tokenizer found: ids, ids with special tokens, decoded text, and rendered conversations. */
 
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.ts';
+import { withSmolLm2 } from '../support/smollm2.ts';
 import { readJson, subfolders, withFixtures } from './fixtureFolder.ts';
-
-const SMOLLM2 = process.env['EBB_SMOLLM2'] ?? join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf');
 
 interface Case {
   text: string;
@@ -51,11 +49,8 @@ withFixtures('tokenizers', (root) => {
     describe(name, () => {
       if (existsSync(join(folder, 'tokenizer.json'))) {
         compareAll(folder, () => openTokenizer(folder));
-      } else if (existsSync(SMOLLM2)) {
-        compareAll(folder, () => openTokenizer(SMOLLM2));
       } else {
-        console.warn(`\n*** ${SMOLLM2} IS ABSENT: the cases in ${name} are not compared; set EBB_SMOLLM2 to the file ***\n`);
-        it('SmolLM2 GGUF file is absent (set EBB_SMOLLM2)', () => expect(existsSync(SMOLLM2)).toBe(false));
+        withSmolLm2((file) => compareAll(folder, () => openTokenizer(file)));
       }
     });
   }

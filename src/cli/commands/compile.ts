@@ -28,7 +28,7 @@ interface Flags {
 
 function loraFlags(flags: Flags): CompileFlags['lora'] {
   const { lora, loraFrom, loraLayers, rank, alpha, rslora, loraDropout = 0 } = flags;
-  if (loraFrom !== undefined) return loraOf(loadAdapter(loraFrom, loraDropout).settings);
+  if (loraFrom !== undefined) return loraOf(loadAdapter(loraFrom, loraDropout), '--lora-from');
   if (!lora && [loraLayers, rank, alpha, rslora].every((f) => f === undefined)) return null;
   return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout };
 }

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { count, deviceOption, print } from '../../trainer/options.ts';
+import { deviceOption, positive, print } from '../../trainer/options.ts';
 import { stepPrinter } from '../../trainer/progress.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
 
@@ -10,12 +10,12 @@ import { DEMO_STEPS, runDemo } from '../demo.ts';
 export const demoCommand = (): Command =>
   new Command('demo')
     .description('the bundled model learns another kind of text in a few minutes')
-    .option('--steps <n>', 'optimizer steps', count, DEMO_STEPS)
+    .option('--steps <n>', 'optimizer steps', positive, DEMO_STEPS)
     .addOption(deviceOption())
     .action(async (flags: { adapter: string; steps: number }) => {
       await withDevice(flags.adapter, async (device) => {
         const printer = stepPrinter();
-        const report = await runDemo(device, flags.steps, { say: printer.say, onStep: printer.step });
+        const report = await runDemo(device, flags.steps, { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate });
         printer.end();
         const { before, after } = report.heldOut;
         print(report.table);

@@ -2,9 +2,9 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { count, print } from '../../trainer/options.ts';
-import { runEval } from '../evaluate.ts';
-import { type Adapters, adapterOption } from '../options.ts';
+import { positive, print } from '../../trainer/options.ts';
+import { type EvalOptions, runEval } from '../evaluate.ts';
+import { type Adapters, adapterOption, fieldNames } from '../options.ts';
 
 /** `ebb eval`. */
 export const evalCommand = (): Command =>
@@ -12,12 +12,13 @@ export const evalCommand = (): Command =>
     .description('held-out loss of a model')
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--data <file>', 'text, JSONL, or batches as safetensors')
-    .option('--limit <n>', 'examples', count, 64)
-    .option('--batch <n>', 'sequences at once', count, 1)
-    .option('--length <n>', 'most tokens of a sequence', count, 256)
+    .option('--limit <n>', 'examples: records, pieces of text, or sequences of ready batches', positive, 64)
+    .option('--batch <n>', 'sequences at once', positive, 1)
+    .option('--length <n>', 'most tokens of a sequence', positive, 256)
+    .option('--fields <names>', "names of a record's fields: text=…, or prompt=…,completion=…", fieldNames, {})
     .option('--json', 'print JSON')
     .addOption(adapterOption())
-    .action(async (model: string, flags: { data: string; limit: number; batch: number; length: number; json?: boolean; adapter: Adapters }) => {
+    .action(async (model: string, flags: Omit<EvalOptions, 'adapter'> & { json?: boolean; adapter: Adapters }) => {
       const report = await withDevice(flags.adapter.device, (device) => runEval(model, { ...flags, adapter: flags.adapter.adapter }, device));
       print(
         flags.json

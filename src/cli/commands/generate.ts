@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { count, number, print } from '../../trainer/options.ts';
+import { count, nonNegative, positive, print, share } from '../../trainer/options.ts';
 import { runGenerate } from '../generate.ts';
 import { type Adapters, adapterOption } from '../options.ts';
 
@@ -13,10 +13,10 @@ export const generateCommand = (): Command =>
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--prompt <text>', 'text to continue')
     .option('--chat', "render the prompt as a user's turn by the model's chat template", false)
-    .option('--max-new-tokens <n>', 'tokens to make', count, 128)
-    .option('--temperature <x>', '0 is greedy', number, 0)
+    .option('--max-new-tokens <n>', 'tokens to make', positive, 128)
+    .option('--temperature <x>', '0 is greedy', nonNegative, 0)
     .option('--top-k <n>', 'keep the k likeliest tokens; 0 keeps all', count, 0)
-    .option('--top-p <x>', 'keep the likeliest tokens of this probability', number, 1)
+    .option('--top-p <x>', 'keep the likeliest tokens of this probability, above 0 and at most 1', share, 1)
     .option('--seed <n>', 'seed of sampling', count, 0)
     .addOption(adapterOption())
     .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & { adapter: Adapters }) => {

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { parseConfig } from '../../train/config.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from '../../trainer/flags.ts';
-import { count, number, print, say } from '../../trainer/options.ts';
+import { positive, positiveNumber, print, say } from '../../trainer/options.ts';
 import { stepPrinter } from '../../trainer/progress.ts';
 import { trainModel } from '../train.ts';
 
@@ -35,8 +35,8 @@ export const trainCommand = (): Command =>
       .argument('[config]', 'run.yaml')
       .option('--model <path>', 'checkpoint folder, GGUF file or hub id')
       .option('--lora', 'train a low-rank adapter instead of all weights')
-      .option('--rank <n>', 'rank of the adapter', count)
-      .option('--alpha <x>', 'alpha of the adapter', number),
+      .option('--rank <n>', 'rank of the adapter', positive)
+      .option('--alpha <x>', 'alpha of the adapter', positiveNumber),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = parseConfig(trainInput(file, flags), file ?? 'the command line');
     let stopping = false;
@@ -46,7 +46,13 @@ export const trainCommand = (): Command =>
     });
     await withDevice(config.adapter, async (device) => {
       const printer = stepPrinter();
-      const report = await trainModel(config, device, { say: printer.say, onStep: printer.step, stop: () => stopping, resume: flags.resume ?? false });
+      const report = await trainModel(config, device, {
+        say: printer.say,
+        onStep: printer.step,
+        onEvaluate: printer.evaluate,
+        stop: () => stopping,
+        resume: flags.resume ?? false,
+      });
       printer.end();
       print(flags.json ? JSON.stringify(report) : `${report.interrupted ? 'stopped' : 'done'} after ${report.steps} steps: ${report.out}`);
     });

@@ -1,0 +1,179 @@
+/** @file `ebb forward` and `ebb grad` as installed against PyTorch: Hugging Face folders, GGUF, adapters, and padding on the left. */
+
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSafetensors, readFloats, readInts, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+import { runCli } from '../support/cli.ts';
+
+const SUPPORTED = ['llama', 'gpt2'];
+const LOGITS = 5e-4;
+const LOSS = 1e-4;
+const GRADIENT = 5e-4;
+/** Block-quantised weights. */
+const GGUF = 2e-3;
+const PROBE = 2e-3;
+const ZERO = 1e-7;
+
+jest.setTimeout(300_000);
+
+interface Pattern {
+  readonly dropped: readonly string[];
+  readonly loss: number;
+  readonly no_grad_params: readonly string[];
+  readonly grad_norms: Readonly<Record<string, number | null>>;
+}
+/** What `grad --json` prints. */
+interface Report {
+  readonly loss: number;
+  readonly absent: readonly string[];
+  readonly norms: Readonly<Record<string, number>>;
+}
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'ebb-grad-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+const at = (name: string): string => join(scratch, name);
+
+async function ran(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runCli(args);
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+  return stdout;
+}
+
+async function logitsOf(model: string, batch: string, ...more: string[]): Promise<Float32Array> {
+  await ran('forward', model, '--batch', batch, '--out', at('logits.safetensors'), ...more);
+  return readFloats(openSafetensors(at('logits.safetensors')), 'logits');
+}
+
+/** Largest difference in rows that are no padding. */
+function worst(found: Float32Array, wanted: Float32Array, mask: Int32Array | null, rows: number): number {
+  expect(found).toHaveLength(wanted.length);
+  const width = wanted.length / rows;
+  return wanted.reduce((most, w, i) => (mask === null || mask[Math.floor(i / width)] === 1 ? Math.max(most, Math.abs(w - found[i]!)) : most), 0);
+}
+
+/** A pattern that drops something, and not everything. */
+function somePattern(patterns: Readonly<Record<string, Pattern>>): [string, Pattern] {
+  const all = Math.max(...Object.values(patterns).map((p) => p.dropped.length));
+  return Object.entries(patterns).find(([, p]) => p.dropped.length > 0 && p.dropped.length < all) ?? Object.entries(patterns)[0]!;
+}
+
+withFixtures('models', (root) => {
+  const supported = subfolders(root).filter((name) => SUPPORTED.includes(readJson(join(root, name, 'config.json')).model_type));
+  it('holds models of each family', () => {
+    expect([...new Set(supported.map((name) => readJson(join(root, name, 'config.json')).model_type))].sort()).toEqual([...SUPPORTED].sort());
+  });
+
+  describe.each(supported)('%s', (name) => {
+    const model = join(root, name);
+    const batch = join(model, 'golden.safetensors');
+    const golden = openSafetensors(batch);
+    const mask = golden.tensors.has('attention_mask') ? readInts(golden, 'attention_mask') : null;
+
+    it('forward writes the logits', async () => {
+      const rows = readInts(golden, 'input_ids').length;
+      expect(worst(await logitsOf(model, batch), readFloats(golden, 'logits'), mask, rows)).toBeLessThan(LOGITS);
+    });
+
+    it('grad writes the gradients of a pattern under the checkpoint names, and no others', async () => {
+      const [pattern, expected] = somePattern(readJson(join(model, 'golden.json')).patterns);
+      const args = ['--batch', batch, '--drop', expected.dropped.join(','), '--out', at('grads.safetensors'), '--json'];
+      const report = JSON.parse(await ran('grad', model, ...args)) as Report;
+      expect(Math.abs(report.loss - expected.loss)).toBeLessThan(LOSS);
+      expect([...report.absent].sort()).toEqual([...expected.no_grad_params].sort());
+      const found = openSafetensors(at('grads.safetensors'));
+      const stored = openSafetensors(join(model, 'golden.safetensors'));
+      const names = [...stored.tensors.keys()].flatMap((key) => /^grad\.none\.(.+)$/.exec(key)?.[1] ?? []);
+      expect([...found.tensors.keys()].sort()).toEqual(names.filter((n) => !expected.no_grad_params.includes(n)).sort());
+      for (const param of found.tensors.keys()) {
+        const own = `grad.${pattern}.${param}`;
+        const wanted = readFloats(stored, stored.tensors.has(own) ? own : `grad.none.${param}`);
+        const shape = stored.tensors.get(`grad.none.${param}`)?.shape;
+        expect(found.tensors.get(param)).toMatchObject({ dtype: 'F32', shape });
+        const top = wanted.reduce((m, w) => Math.max(m, Math.abs(w)), 0);
+        if (top < ZERO) continue;
+        const off = worst(readFloats(found, param), wanted, null, 1);
+        expect({ param, ok: off <= GRADIENT * top, off, top }).toMatchObject({ ok: true });
+      }
+    });
+  });
+
+  // rotary positions are relative, so that a Llama does not see how far a sequence was moved
+  const llama = supported.find((name) => readJson(join(root, name, 'config.json')).model_type === 'llama')!;
+  it(`${llama}: padding on the left or right changes no logits of the tokens`, async () => {
+    const model = join(root, llama);
+    const [ids, pad] = [
+      [5, 9, 44, 7, 3, 99, 12],
+      [1, 1, 1],
+    ];
+    writeFileSync(at('plain.json'), JSON.stringify({ input_ids: [ids] }));
+    const ones = ids.map(() => 1);
+    const masked = {
+      input_ids: [
+        [...pad, ...ids],
+        [...ids, ...pad],
+      ],
+      attention_mask: [
+        [0, 0, 0, ...ones],
+        [...ones, 0, 0, 0],
+      ],
+    };
+    writeFileSync(at('padded.json'), JSON.stringify(masked));
+    const plain = await logitsOf(model, at('plain.json'));
+    const padded = await logitsOf(model, at('padded.json'));
+    const width = plain.length / ids.length;
+    const rows = ids.length + pad.length;
+    for (const from of [pad.length, rows]) {
+      const part = padded.slice(from * width, (from + ids.length) * width);
+      expect(worst(part, plain, null, 1)).toBeLessThan(1e-4);
+    }
+  });
+});
+
+withFixtures('quant', (root) => {
+  it.each(readdirSync(root).filter((name) => name.endsWith('.gguf')))('%s: logits and gradient norms under the hub names', async (name) => {
+    const model = join(root, name);
+    const batch = model.replace(/\.gguf$/, '.golden.safetensors');
+    const golden = openSafetensors(batch);
+    expect(worst(await logitsOf(model, batch), readFloats(golden, 'logits'), null, 1)).toBeLessThan(GGUF);
+    const [, expected] = somePattern(readJson(model.replace(/\.gguf$/, '.golden.json')).patterns);
+    let labelled = batch;
+    if (!golden.tensors.has('labels')) {
+      labelled = at('labelled.safetensors');
+      const { shape } = golden.tensors.get('input_ids')!;
+      writeSafetensors(
+        labelled,
+        ['input_ids', 'labels'].map((tensor) => ({ name: tensor, dtype: 'I32', shape, data: readInts(golden, 'input_ids') })),
+      );
+    }
+    const report = JSON.parse(await ran('grad', model, '--batch', labelled, '--drop', expected.dropped.join(','), '--json')) as Report;
+    expect(Math.abs(report.loss - expected.loss)).toBeLessThan(GGUF);
+    for (const [param, norm] of Object.entries(expected.grad_norms)) {
+      if (norm === null) expect(report.absent).toContain(param);
+      else expect({ param, ok: Math.abs(report.norms[param]! - norm) <= GGUF * Math.max(norm, 1e-3) }).toEqual({ param, ok: true });
+    }
+  });
+});
+
+withFixtures('train', (root) => {
+  const runs = subfolders(root).flatMap((family) => {
+    const lora = subfolders(join(root, family)).filter((name) => readJson(join(root, family, name, 'run.json')).method === 'lora');
+    return lora.slice(0, 1).map((name) => join(family, name));
+  });
+  it.each(runs)('%s: with its adapter, and gradients of the adapter alone', async (name) => {
+    const folder = join(root, name);
+    const model = join(root, '..', readJson(join(folder, 'run.json')).base_checkpoint);
+    const adapter = join(folder, 'adapter');
+    const ids = [...readInts(openSafetensors(join(folder, '..', 'batches.safetensors')), 'probe_input_ids')];
+    writeFileSync(at('probe.json'), JSON.stringify({ input_ids: [ids], labels: [ids] }));
+    const wanted = readFloats(openSafetensors(join(folder, 'golden.safetensors')), 'probe_logits');
+    expect(worst(await logitsOf(model, at('probe.json'), '--adapter', adapter), wanted, null, 1)).toBeLessThan(PROBE);
+    await ran('grad', model, '--batch', at('probe.json'), '--adapter', adapter, '--out', at('adapter.safetensors'));
+    const names = [...openSafetensors(join(adapter, 'adapter_model.safetensors')).tensors.keys()].sort();
+    expect([...openSafetensors(at('adapter.safetensors')).tensors.keys()].sort()).toEqual(names);
+  });
+});

@@ -1,0 +1,55 @@
+/** @file The loop over an engine that answers as told: what is no number ends the run, what a step's line says. */
+
+import type { Engine } from '../../src/runtime/execute.ts';
+import { collate } from '../../src/train/batches.ts';
+import { parseConfig } from '../../src/train/config.ts';
+import { newState, type StepMetrics, type TrainConfig, train } from '../../src/train/loop.ts';
+
+/** An engine of no units, whose steps read as given and take `ms`. */
+function answering(answer: (step: number) => { loss: number; gradNorm: number }, ms = 0): Engine {
+  let steps = 0;
+  return {
+    program: { calls: [] },
+    storage: { groups: [] },
+    step: () => {
+      const { loss, gradNorm } = answer(steps++);
+      const read = () => new Promise((resolve) => setTimeout(() => resolve({ losses: [loss], gradNorm }), ms));
+      return { variants: [{ savedBytes: 1, stackBytes: 1, slotBytes: 1 }], updated: [], dispatches: 0, forwardFlops: 1, backwardFlops: 1, read };
+    },
+  } as unknown as Engine;
+}
+
+const batch = collate(
+  [5, 2].map((n) => ({ tokens: new Int32Array(n).fill(1), labels: new Int32Array(n).fill(1) })),
+  8,
+  0,
+);
+async function run(engine: Engine, steps: number): Promise<StepMetrics[]> {
+  const config: TrainConfig = { ...parseConfig({ model: 'm', data: 'd' }, 'x'), steps };
+  const seen: StepMetrics[] = [];
+  await train({ engine, config, batches: { at: () => batch }, state: newState(engine), onStep: (m) => void seen.push(m) });
+  return seen;
+}
+
+it.each([
+  [Number.NaN, 1],
+  [Number.POSITIVE_INFINITY, 1],
+  [Number.NEGATIVE_INFINITY, 1],
+  [1, Number.NaN],
+  [1, Number.POSITIVE_INFINITY],
+])('a loss of %p with a gradient norm of %p ends the run at its step', async (loss, gradNorm) => {
+  const engine = answering((step) => (step === 1 ? { loss, gradNorm } : { loss: 1, gradNorm: 1 }));
+  await expect(run(engine, 3)).rejects.toThrow(`step 1: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate`);
+});
+
+it('counts tokens without padding, and the time between readbacks', async () => {
+  const started = performance.now();
+  const lines = await run(
+    answering(() => ({ loss: 1, gradNorm: 1 }), 30),
+    4,
+  );
+  const whole = performance.now() - started;
+  expect(lines.map((l) => l.tokens)).toEqual([7, 7, 7, 7]);
+  expect(lines.reduce((sum, l) => sum + l.ms, 0)).toBeLessThanOrEqual(whole);
+  for (const { ms } of lines) expect(ms).toBeGreaterThan(20);
+});

@@ -1,0 +1,76 @@
+/** @file Training data as batches: limits count examples, tokens leave padding out, sequences fit the model's positions. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import type { InputDecl } from '../../src/runtime/program.ts';
+import { parseConfig } from '../../src/train/config.ts';
+import { type DataOptions, loadData } from '../../src/trainer/data.ts';
+import { loadRunData } from '../../src/trainer/run.ts';
+import { messageOf } from '../formats/fixtureFolder.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ebb-data-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const inputs = ['tokens', 'targets', 'segments'].map((name): InputDecl => ({ name, dtype: 'i32', extent: { of: ['B', 'T'], bytes: 4 } }));
+const options: DataOptions = { batch: 2, length: 4, seed: 0, shuffle: false, inputs, vocabSize: 100, fields: {} };
+const noTokenizer = (): never => {
+  throw new Error('not needed');
+};
+
+/** Three steps of two sequences of four tokens; the second sequence of each has a padding token in front. */
+function batches(name: string, length = 4): string {
+  const path = join(folder, name);
+  const shape = [3, 2, length];
+  const ids = Int32Array.from({ length: 6 * length }, (_, i) => i);
+  const mask = Int32Array.from({ length: 6 * length }, (_, i) => (i % (2 * length) === length ? 0 : 1));
+  writeSafetensors(path, [
+    { name: 'input_ids', dtype: 'I32', shape, data: ids },
+    { name: 'labels', dtype: 'I32', shape, data: ids },
+    { name: 'attention_mask', dtype: 'I32', shape, data: mask },
+  ]);
+  return path;
+}
+
+it.each([
+  [undefined, 6, [2, 2, 2]],
+  [6, 6, [2, 2, 2]],
+  [9, 6, [2, 2, 2]],
+  [5, 5, [2, 2, 1]],
+  [2, 2, [2]],
+  [1, 1, [1]],
+])('a limit of %p evaluates %p sequences of ready batches', (limit, examples, sizes) => {
+  const data = loadData(batches('a.safetensors'), noTokenizer, { ...options, ...(limit === undefined ? {} : { limit }) });
+  const all = data.source.all();
+  expect(data.examples).toBe(examples);
+  expect(all.map((b) => b.sizes['B'])).toEqual(sizes);
+  for (const { sizes: own, inputs: given, tokens, counted } of all) {
+    for (const part of Object.values(given)) expect(part).toHaveLength(4 * own['B']!);
+    expect(tokens).toBe(own['B'] === 2 ? 7 : 4);
+    expect(counted).toBe(3 * own['B']!);
+  }
+});
+
+it('cuts a stream of tokens to examples too', () => {
+  const path = join(folder, 'tokens.bin');
+  writeFileSync(path, Buffer.from(Int32Array.from({ length: 20 }, (_, i) => i).buffer));
+  const data = loadData(path, noTokenizer, { ...options, limit: 3 });
+  expect(data.examples).toBe(3);
+  expect(data.source.all().map((b) => [b.sizes['B'], b.tokens])).toEqual([
+    [2, 8],
+    [1, 4],
+  ]);
+});
+
+it('names the file whose sequences are longer than the model has positions for', () => {
+  const [fits, long] = [batches('fits.safetensors'), batches('long.safetensors', 5)];
+  const subject = { inputs, vocabSize: 100, maxPosition: 4, tokenizer: noTokenizer };
+  const load = (data: string, evalData: string) => () => loadRunData(parseConfig({ model: 'm', data, evalData }, 'x'), subject);
+  expect(load(fits, fits)().length).toBe(4);
+  expect(messageOf(load(long, fits))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+  expect(messageOf(load(fits, long))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+});

@@ -1,0 +1,96 @@
+/** @file A run on a device that is lost or out of memory, or whose loss is no number, ends with one sentence that says what to do. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { trainModel } from '../../src/cli/train.ts';
+import { compileModel } from '../../src/compile/compile.ts';
+import { withDevice } from '../../src/node/device.ts';
+import { createEngine } from '../../src/runtime/execute.ts';
+import { parseConfig, type RunInput } from '../../src/train/config.ts';
+import type { TrainHooks } from '../../src/trainer/run.ts';
+import { ROOT, TINY_MODEL } from '../support/cli.ts';
+import { type Failures, openFailing } from '../support/failingDevice.ts';
+import { openTestDevice } from '../support/testDevice.ts';
+import { tinyModel } from '../support/tinyModels.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ebb-failures-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+jest.setTimeout(300_000);
+
+let runs = 0;
+/** The message that a run on a failing device ends with. */
+async function failureOf(failures: Partial<Failures>, change: Partial<RunInput>, hooks: TrainHooks = {}): Promise<string> {
+  const data = join(ROOT, 'examples/demo/questions.jsonl');
+  const config = parseConfig({ model: TINY_MODEL, data, out: join(folder, `run-${runs++}`), steps: 8, length: 24, lora: { rank: 2 }, ...change }, 'run.yaml');
+  const ended = withDevice(
+    'auto',
+    (device) => trainModel(config, device, hooks),
+    ({ onError } = {}) => openFailing(failures, (error) => onError?.(error)),
+  );
+  const error: unknown = await ended.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).toMatchObject({ name: 'EbbError' });
+  const { message } = error as Error;
+  expect(message).not.toContain('\n');
+  return message;
+}
+
+it('a lost device: the cause is told, not the calls that failed for it; resume', async () => {
+  const failures: Partial<Failures> = {};
+  const onStep: TrainHooks['onStep'] = ({ step }) => {
+    if (step === 2) failures.lose?.('fell off the bus');
+  };
+  expect(await failureOf(failures, {}, { onStep })).toMatch(/^the device was lost \(unknown\): fell off the bus; resume from the last checkpoint/);
+});
+
+it('out of memory: how much was asked for, and what makes it less', async () => {
+  expect(await failureOf({ outOfMemory: true }, {})).toMatch(
+    /^the device ran out of memory allocating \d+ bytes; choose a smaller batch or length, or a smaller model$/,
+  );
+});
+
+it('a loss that is no number: the step, and the learning rate', async () => {
+  const optimizer = { name: 'sgd' as const, lr: 1e30 };
+  expect(await failureOf({}, { optimizer, clip: 0, lora: false })).toMatch(
+    /^step \d: the loss is \S+ and the gradient norm (NaN|Infinity); lower the learning rate \(optimizer\.lr\)/,
+  );
+});
+
+it('a buffer larger than the device allows is refused by its use', async () => {
+  const opened = await openTestDevice();
+  const limits = new Proxy(opened.device.limits, {
+    get: (target, key) => (key === 'maxBufferSize' ? 2 ** 14 : (Reflect.get(target, key, target) as unknown)),
+  });
+  const small = new Proxy(opened.device, {
+    get(target, key) {
+      if (key === 'limits') return limits;
+      const value = Reflect.get(target, key, target) as unknown;
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+  const { program } = compileModel(tinyModel({ dims: { B: 8, T: 64 } }), { target: { device: opened.traits, maxBuffers: 8 } });
+  await expect(createEngine(small, program, { micros: 1, decays: () => true, optimizer: 'none' })).rejects.toThrow(
+    /activations needs a buffer of \d+ bytes, this device allows 16384; choose a smaller batch or length$/,
+  );
+  opened.device.destroy();
+});
+
+it('a parameter is written whole or not at all', async () => {
+  const opened = await openTestDevice();
+  const { program } = compileModel(tinyModel({}), { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'adamw' });
+  const index = program.params.findIndex((p) => p.trainable);
+  const { name, bytes } = program.params[index]!;
+  const longer = new Float32Array(bytes / 4 + 4);
+  expect(() => engine.writeParam(index, longer)).toThrow(`parameter ${name} was given ${bytes + 16} bytes, it takes ${bytes}`);
+  expect(() => engine.writeMoment(index, 'm', longer.subarray(8))).toThrow(`parameter ${name} was given ${bytes - 16} bytes, it takes ${bytes}`);
+  engine.destroy();
+  opened.device.destroy();
+});
