@@ -16,6 +16,7 @@ const ARROWS = {
   formats: ['errors'],
   train: ['runtime', 'dropbp', 'errors'],
   node: ['runtime', 'errors'],
+  inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'errors'],
   session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'errors'],
   generate: ['session', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
   cli: '*',

@@ -1,35 +1,48 @@
-/** @file `ebb inspect`: the IR at any stage. */
+/** @file `ebb inspect`: the IR at any stage, what lies between two, what a pattern costs. */
 
 import { Command, Option } from 'commander';
+import { EbbError } from '../../errors.ts';
+import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
+import type { View } from '../../inspect/views.ts';
 import type { LoraOptions } from '../../session.ts';
 import { withDevice } from '../device.ts';
-import { inspectDump, inspectModel, STAGES, type Stage } from '../inspect.ts';
+import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES } from '../inspect.ts';
 import { count, deviceOption, list, number, print } from '../options.ts';
 
-interface InspectFlags {
-  readonly stage?: Stage;
-  readonly drop?: string[];
-  readonly dropRate?: number;
-  readonly seed: number;
-  readonly cost?: boolean;
-  readonly locs?: boolean;
-  readonly batch: number;
-  readonly length: number;
+interface InspectFlags
+  extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {
   readonly lora?: boolean;
   readonly rank: number;
   readonly json?: boolean;
   readonly adapter: string;
 }
 
+async function view(model: string | undefined, flags: InspectFlags): Promise<View> {
+  if (flags.diff) {
+    const [a, b] = diffSides(flags.diff);
+    if (a.kind === 'dump' && b.kind === 'dump') return diffDumps(a.name, b.name, flags);
+  }
+  if (model === undefined) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file or a .ebb dump');
+  if (model.endsWith('.ebb')) return inspectDump(model, flags);
+  const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
+  return withDevice(flags.adapter, async ({ traits, device }) =>
+    inspectModel(model, { ...flags, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }),
+  );
+}
+
 /** `ebb inspect`. */
 export const inspectCommand = (): Command =>
   new Command('inspect')
-    .description('the IR of a model at any stage, or what a drop pattern costs; a dump.ebb is parsed and printed')
-    .argument('<model>', 'checkpoint folder, GGUF file, or a .ebb dump')
+    .description('the IR of a model at any stage, what lies between two stages or patterns, what a drop pattern costs; a dump.ebb is parsed and printed')
+    .argument('[model]', 'checkpoint folder, GGUF file, or a .ebb dump')
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .option('--drop <units>', 'units without backward', list)
+    .option('--remat <units>', 'units whose forward runs again in backward', list)
     .option('--drop-rate <p>', 'draw a pattern with this rate', number)
     .option('--seed <n>', 'seed of the pattern', count, 0)
+    .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
+    .option('--function <name>', 'this function and its forms alone')
+    .option('--unit <site>', 'the functions of one call, with its weights and values by name')
     .option('--cost', 'FLOPs and bytes behind each line')
     .option('--locs', 'source lines behind each op')
     .option('--batch <n>', 'sequences', count, 1)
@@ -38,21 +51,9 @@ export const inspectCommand = (): Command =>
     .option('--rank <n>', 'rank of the adapter', count, 8)
     .option('--json', 'print JSON')
     .addOption(deviceOption())
-    .action(async (model: string, flags: InspectFlags) => {
-      if (model.endsWith('.ebb')) return print(inspectDump(model));
-      const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
-      const result = await withDevice(flags.adapter, async ({ traits, device }) =>
-        inspectModel(model, {
-          ...flags,
-          stage: flags.stage,
-          drop: flags.drop,
-          dropRate: flags.dropRate,
-          cost: flags.cost ?? false,
-          locs: flags.locs ?? false,
-          lora,
-          traits,
-          maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
-        }),
-      );
-      print(flags.json ? JSON.stringify(result.json, null, 2) : result.text);
+    .action(async (model: string | undefined, flags: InspectFlags) => {
+      const { text, json, language, diff } = await view(model, flags);
+      if (flags.json) return print(JSON.stringify(json, null, 2));
+      if (!wantsColour(process.env, process.stdout)) return print(text);
+      print(diff ? highlightDiff(text, language) : highlight(text, language));
     });
