@@ -1,14 +1,17 @@
 /** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
+import { pageAssets, pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { type DiffSide, diffSide, dumpText, type PatternOptions, patternDiff, patternView, stageView, textDiff, type View } from '../inspect/views.ts';
 import { trainingMode } from '../models/inputs.ts';
+import type { Pattern } from '../runtime/forms.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
@@ -72,6 +75,31 @@ export function openForInspection(path: string, options: InspectOptions): { read
   return { traced, compiled: () => (compiled ??= inspect(traced, { device: traits, maxBuffers })) };
 }
 
+interface NamedPattern {
+  readonly pattern: Pattern;
+  readonly dropped: readonly string[];
+}
+
+/** The pattern that the options name or draw. @throws EbbError for an unknown unit */
+function patternFrom(options: InspectOptions, units: readonly string[]): NamedPattern {
+  const { dropRate, seed, remat = [] } = options;
+  const drawn = dropRate === undefined ? [] : uniformPlan(dropRate)({ units, seed, step: 0, micro: 0, microBatches: 1 });
+  const dropped = options.drop ?? drawn;
+  checkUnits(dropped, units, '--drop');
+  checkUnits(remat, units, '--remat');
+  return { pattern: patternOf(dropped, remat), dropped };
+}
+
+/** Writes a checkpoint's page; values carry their source lines. Returns its bytes. */
+export async function writePage(path: string, file: string, options: InspectOptions): Promise<number> {
+  const { traced, compiled } = openForInspection(path, { ...options, locs: true });
+  const { pattern } = patternFrom(options, traced.units);
+  const data = await pageData(compiled(), basename(resolve(path)), { B: options.batch, T: options.length }, pattern);
+  const html = pageHtml(data, pageAssets());
+  writeFileSync(file, html);
+  return Buffer.byteLength(html);
+}
+
 /** Inspects a checkpoint. @throws EbbError for a unit, function or stage that there is not */
 export function inspectModel(path: string, options: InspectOptions): View {
   const { traced, compiled } = openForInspection(path, options);
@@ -95,10 +123,6 @@ export function inspectModel(path: string, options: InspectOptions): View {
   const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined;
   const stage = options.stage ?? (patterned ? 'plan' : 'trace');
   if (stage !== 'plan') return stageView(staged(stage), stage, shown, scope);
-  const drawn =
-    options.dropRate === undefined ? [] : uniformPlan(options.dropRate)({ units: traced.units, seed: options.seed, step: 0, micro: 0, microBatches: 1 });
-  const dropped = options.drop ?? drawn;
-  checkUnits(dropped, traced.units, '--drop');
-  checkUnits(options.remat ?? [], traced.units, '--remat');
-  return patternView(compiled(), patternOf(dropped, options.remat), dropped, pattern);
+  const { pattern: forms, dropped } = patternFrom(options, traced.units);
+  return patternView(compiled(), forms, dropped, pattern);
 }

@@ -3,10 +3,11 @@
 import { Command, Option } from 'commander';
 import { EbbError } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
+import { amount } from '../../inspect/report.ts';
 import type { View } from '../../inspect/views.ts';
 import type { LoraOptions } from '../../session.ts';
 import { withDevice } from '../device.ts';
-import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES } from '../inspect.ts';
+import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES, writePage } from '../inspect.ts';
 import { count, deviceOption, list, number, print } from '../options.ts';
 
 interface InspectFlags
@@ -14,6 +15,7 @@ interface InspectFlags
   readonly lora?: boolean;
   readonly rank: number;
   readonly json?: boolean;
+  readonly html?: string;
   readonly adapter: string;
 }
 
@@ -24,10 +26,18 @@ async function view(model: string | undefined, flags: InspectFlags): Promise<Vie
   }
   if (model === undefined) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file or a .ebb dump');
   if (model.endsWith('.ebb')) return inspectDump(model, flags);
+  return withModel(flags, (options) => inspectModel(model, options));
+}
+
+async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
+  if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
+  const bytes = await withModel(flags, (options) => writePage(model, file, options));
+  return `${file}: ${amount(bytes, 'B')}`;
+}
+
+function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
   const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
-  return withDevice(flags.adapter, async ({ traits, device }) =>
-    inspectModel(model, { ...flags, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }),
-  );
+  return withDevice(flags.adapter, async ({ traits, device }) => work({ ...flags, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }));
 }
 
 /** `ebb inspect`. */
@@ -49,9 +59,11 @@ export const inspectCommand = (): Command =>
     .option('--length <n>', 'tokens of a sequence', count, 256)
     .option('--lora', 'with a low-rank adapter on all linear layers')
     .option('--rank <n>', 'rank of the adapter', count, 8)
+    .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
     .addOption(deviceOption())
     .action(async (model: string | undefined, flags: InspectFlags) => {
+      if (flags.html !== undefined) return print(await page(model, flags.html, flags));
       const { text, json, language, diff } = await view(model, flags);
       if (flags.json) return print(JSON.stringify(json, null, 2));
       if (!wantsColour(process.env, process.stdout)) return print(text);
