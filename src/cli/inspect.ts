@@ -1,7 +1,7 @@
 /** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { EbbError } from '../errors.ts';
@@ -90,11 +90,17 @@ function patternFrom(options: InspectOptions, units: readonly string[]): NamedPa
   return { pattern: patternOf(dropped, remat), dropped };
 }
 
+/** A path inside the working folder as it is, others by their last name. */
+function pageTitle(path: string): string {
+  const inside = relative('', path);
+  return inside === '' || inside.startsWith('..') ? basename(resolve(path)) : inside;
+}
+
 /** Writes a checkpoint's page; values carry their source lines. Returns its bytes. */
 export async function writePage(path: string, file: string, options: InspectOptions): Promise<number> {
   const { traced, compiled } = openForInspection(path, { ...options, locs: true });
   const { pattern } = patternFrom(options, traced.units);
-  const data = await pageData(compiled(), basename(resolve(path)), { B: options.batch, T: options.length }, pattern);
+  const data = await pageData(compiled(), pageTitle(path), { B: options.batch, T: options.length }, pattern);
   const html = pageHtml(data, pageAssets());
   writeFileSync(file, html);
   return Buffer.byteLength(html);

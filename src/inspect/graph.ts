@@ -39,17 +39,21 @@ function namesOf(func: Func, args: readonly Param[]): Names {
   };
 }
 
-/** Builds the graph of `func` (stage `fuse`). `args`: the arguments of its forward, which gradients are of. */
-export function graphOf(func: Func, args: readonly Param[], sizes: DimSizes): Graph {
+/** Builds the graph of `func` (stage `fuse`), a form of the function whose forward is `forward`. */
+export function graphOf(func: Func, forward: Func, sizes: DimSizes): Graph {
+  const args = forward.params;
   const { owner, params, uses } = namesOf(func, args);
+  // what a backward is handed was written down in its forward
+  const lines = new Map(forward.ops.flatMap((op) => [...op.results, ...(op.body?.ops ?? []).flatMap((o) => o.results)]).map((v) => [v.name, v.loc]));
   const view = (v: Value, role: ValueRole): ValueView => {
     const used = uses(v);
+    const loc = v.loc ?? (role === 'saved' ? lines.get(v.name) : undefined);
     return {
       name: v.name,
       type: typeText(v.type),
       bytes: byteSize(v.type, sizes),
       role,
-      ...(v.loc ? { loc: `${v.loc.file}:${v.loc.line}:${v.loc.column}` } : {}),
+      ...(loc ? { loc: `${loc.file}:${loc.line}:${loc.column}` } : {}),
       ...(used.length > 0 ? { uses: used } : {}),
     };
   };

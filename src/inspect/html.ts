@@ -38,8 +38,8 @@ export async function pageData(x: Inspected, title: string, sizes: Sizes, patter
   const bounds = { ...stages.fuse.dims, ...sizes };
   const functions = await Promise.all(
     stages.fuse.funcs.map(async (func, i): Promise<FunctionView | null> => {
-      const forward = forwardOf.get(i);
-      return forward === undefined ? null : layOut(graphOf(func, stages.fuse.funcs[forward]?.params ?? [], bounds));
+      const forward = stages.fuse.funcs[forwardOf.get(i) ?? -1];
+      return forward ? layOut(graphOf(func, forward, bounds)) : null;
     }),
   );
   const operands = mainOf(x.traced.module).ops.map((call) => call.operands.map((v) => operandName(x.traced, v)));

@@ -10,17 +10,16 @@ function valueTable(title: string, values: readonly ValueView[], given: (name: s
   if (values.length === 0) return null;
   const rows = values.map((v) => {
     const real = given(v.name);
-    const notes = [...(real !== undefined && real !== v.name ? [real] : []), ...(v.uses ?? [])];
+    const notes = [...(real !== undefined && real !== v.name ? [real] : []), ...(v.uses ?? []), ...(v.loc ? [v.loc] : [])];
     return el(
       'tr',
       {},
       el('td', {}, el('code', {}, `%${v.name}`), notes.length > 0 ? el('small', {}, notes.join(' · ')) : null),
-      el('td', {}, el('code', {}, v.type)),
+      el('td', {}, el('code', { class: 't-type' }, v.type)),
       el('td', { class: 'number' }, v.role === 'scalar' ? '' : amount(v.bytes, 'B')),
-      el('td', {}, v.loc ? el('code', { class: 'loc' }, v.loc) : ''),
     );
   });
-  const head = el('tr', {}, ...['value', 'type', 'bytes', 'line'].map((h) => el('th', { scope: 'col' }, h)));
+  const head = el('tr', {}, el('th', {}, 'value, source line'), el('th', {}, 'type'), el('th', { class: 'number' }, 'bytes'));
   return el(
     'details',
     { open: title !== 'inside' },

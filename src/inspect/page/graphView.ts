@@ -1,4 +1,4 @@
-/** @file The graphs of the selected call's functions: forward and backward, side by side where there is room. */
+/** @file The graphs of the selected call's functions: its forward, and under it the backward that is chosen or runs. */
 
 import type { FunctionView, GraphEdge, GraphNode, ValueView } from '../pageData.ts';
 import { amount } from '../report.ts';
@@ -6,6 +6,8 @@ import { el, svg } from './dom.ts';
 import { functionsAt, type Store } from './store.ts';
 
 const RADIUS = 7;
+/** Smaller than this nobody reads a box; wider graphs scroll. */
+const LEAST = 0.72;
 
 /** A path along `points` with rounded corners. */
 function path(points: GraphEdge['points']): string {
@@ -80,7 +82,7 @@ function pane(store: Store, fn: number): HTMLElement {
   const rescale = (): void => {
     const inner = frame.firstElementChild;
     if (!(inner instanceof HTMLElement) || !view) return;
-    const scale = zoom ?? Math.min(1, Math.max(0.5, frame.clientWidth / view.width));
+    const scale = zoom ?? Math.min(1, Math.max(LEAST, frame.clientWidth / view.width));
     inner.style.transform = `scale(${scale})`;
     inner.style.marginRight = `${view.width * (scale - 1)}px`;
     inner.style.marginBottom = `${view.height * (scale - 1)}px`;
@@ -125,20 +127,28 @@ function formName(name: string): string {
     .join(', ');
 }
 
+/** The backward form of a call that is shown: the one chosen, else the one its variant runs, else its first. */
+function shownBackward(store: Store, forms: readonly number[]): number | undefined {
+  const { call, fn } = store.selection;
+  const running = store.linked.variant.calls.find((c) => c.call === call && c.phase === 'backward')?.fn;
+  return forms.find((f) => f === fn) ?? forms.find((f) => f === running) ?? forms[0];
+}
+
 /** The section with the graphs. */
 export function graphs(store: Store): HTMLElement {
   const { program } = store.data;
-  const wide = matchMedia('(min-width: 1700px)');
   const functions = el('nav', { class: 'tabs', 'aria-label': 'functions' });
-  const forms = el('nav', { class: 'tabs forms-of', 'aria-label': 'forms' });
+  const forms = el('nav', { class: 'tabs', 'aria-label': 'backward forms' });
   const title = el('h2', {});
   const panes = el('div', { class: 'panes' });
   const distinct = [...new Set(program.calls.map((c) => c.forward))];
-  const draw = (): void => {
-    const { call, fn } = store.selection;
-    const forward = program.calls[call]?.forward;
+  const tab = (text: string, on: boolean, choose: () => void): HTMLElement => el('button', { 'aria-pressed': String(on), onclick: choose }, text);
+  let shownBefore = '';
+  store.draw(() => {
+    const { call } = store.selection;
+    const [forward, ...others] = functionsAt(store.data, call);
+    const backward = shownBackward(store, others);
     title.textContent = program.calls[call]?.site ?? '';
-    const tab = (text: string, on: boolean, choose: () => void): HTMLElement => el('button', { 'aria-pressed': String(on), onclick: choose }, text);
     functions.replaceChildren(
       ...distinct.map((f) => {
         const calls = program.calls.flatMap((c, i) => (c.forward === f ? [i] : []));
@@ -146,21 +156,18 @@ export function graphs(store: Store): HTMLElement {
         return tab(`@${name} ×${calls.length}`, f === forward, () => store.select({ call: calls[0] ?? 0, fn: f }));
       }),
     );
-    const own = functionsAt(store.data, call);
-    forms.replaceChildren(...own.map((f) => tab(formName(program.functions[f]?.name ?? ''), f === fn, () => store.select({ fn: f }))));
-    const backward =
-      own.slice(1).find((f) => f === fn) ?? own.slice(1).find((f) => store.linked.variant.calls.some((c) => c.call === call && c.fn === f)) ?? own[1];
-    const shown = wide.matches && forward !== undefined && backward !== undefined ? [forward, backward] : [fn];
-    const scrolled =
-      panes.firstElementChild?.getAttribute('data-function') === program.functions[shown[0] ?? -1]?.name
-        ? [...panes.querySelectorAll('.frame')].map((f) => f.scrollLeft)
-        : [];
+    forms.replaceChildren(
+      ...(others.length < 2 ? [] : others.map((f) => tab(formName(program.functions[f]?.name ?? ''), f === backward, () => store.select({ fn: f })))),
+    );
+    const shown = [forward, backward].filter((f) => f !== undefined);
+    // redrawn for a selection or a pattern, the same graphs stay where they are scrolled to
+    const same = shown.join() === shownBefore;
+    shownBefore = shown.join();
+    const scrolled = same ? [...panes.querySelectorAll('.frame')].map((f) => f.scrollLeft) : [];
     panes.replaceChildren(...shown.map((f) => pane(store, f)));
     panes.querySelectorAll('.frame').forEach((f, i) => {
       f.scrollLeft = scrolled[i] ?? 0;
     });
-  };
-  wide.addEventListener('change', draw);
-  store.draw(draw, true);
+  }, true);
   return el('section', { class: 'graphs', 'aria-label': 'graphs' }, el('header', {}, title, functions, forms), panes);
 }

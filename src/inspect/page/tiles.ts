@@ -2,6 +2,7 @@
 
 import { amount, QUANTITIES, QUANTITY_TEXT } from '../report.ts';
 import { el } from './dom.ts';
+import { short } from './short.ts';
 import type { Store } from './store.ts';
 
 /** The row of numbers. */
@@ -27,7 +28,7 @@ export function tiles(store: Store): HTMLElement {
       change.textContent =
         own === whole
           ? 'as with nothing dropped'
-          : `${share < 1 ? '−' : '+'}${Math.abs(100 * (1 - share)).toFixed(1)} % of ${amount(whole, QUANTITY_TEXT[key].unit).trim()}`;
+          : `${share < 1 ? '−' : '+'}${Math.abs(100 * (1 - share)).toFixed(1)} % from ${short(whole, QUANTITY_TEXT[key].unit)}`;
       change.classList.toggle('less', share < 1);
       change.classList.toggle('more', share > 1);
       bar.style.width = `${Math.min(100, 100 * share)}%`;

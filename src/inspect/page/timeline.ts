@@ -148,6 +148,7 @@ export function timeline(store: Store): HTMLElement {
       el('h2', {}, 'Activation memory'),
       key('kept', 'kept for backward'),
       key('frame', 'scratch'),
+      key('peak', 'peak'),
       key('slots', 'slots'),
       key('ghost', 'nothing dropped'),
       readout,

@@ -4,6 +4,7 @@ import { uniformPlan } from '../../dropbp/plans/uniform.ts';
 import type { Form } from '../../runtime/forms.ts';
 import { amount } from '../report.ts';
 import { el } from './dom.ts';
+import { short } from './short.ts';
 import type { Store } from './store.ts';
 
 const FORMS: readonly { readonly form: Form; readonly label: string; readonly title: string }[] = [
@@ -101,7 +102,7 @@ function row(store: Store, call: number): Row {
       element.classList.toggle('idle', !runs);
       element.classList.toggle('frontier', store.linked.variant.frontier === site);
       element.classList.toggle('selected', store.selection.call === call);
-      cost.textContent = runs ? amount(kept, 'B') : '–';
+      cost.textContent = runs ? short(kept, 'B') : '–';
       cost.title = runs ? `${amount(kept, 'B')} kept for backward` : 'no backward';
     },
   };
@@ -119,5 +120,13 @@ export function unitsColumn(store: Store): HTMLElement {
     const { dropped, remat = [] } = store.linked.report;
     summary.textContent = `${dropped.length} of ${store.units.length} units dropped${remat.length > 0 ? `, ${remat.length} remat` : ''} · linked in ${store.linked.ms.toFixed(2)} ms`;
   }, true);
-  return el('aside', { 'aria-label': 'pattern' }, el('h2', {}, 'Pattern'), controls(store), summary, list);
+  return el(
+    'aside',
+    { 'aria-label': 'pattern' },
+    el('h2', {}, 'Pattern'),
+    controls(store),
+    summary,
+    el('p', { class: 'columns' }, el('span', {}, 'call, in the order of forward'), el('span', {}, 'kept')),
+    list,
+  );
 }
