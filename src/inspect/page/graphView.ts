@@ -166,7 +166,7 @@ export function graphs(store: Store): HTMLElement {
     const scrolled = same ? [...panes.querySelectorAll('.frame')].map((f) => f.scrollLeft) : [];
     panes.replaceChildren(...shown.map((f) => pane(store, f)));
     panes.querySelectorAll('.frame').forEach((f, i) => {
-      f.scrollLeft = scrolled[i] ?? 0;
+      f.scrollLeft = scrolled[i] ?? (f.scrollWidth - f.clientWidth) / 2;
     });
   }, true);
   return el('section', { class: 'graphs', 'aria-label': 'graphs' }, el('header', {}, title, functions, forms), panes);

@@ -78,7 +78,8 @@ export function createStore(data: PageData): Store {
       return selection;
     },
     setPattern(forms) {
-      pattern = new Map([...forms].filter(([unit, form]) => units.includes(unit) && form !== 'full'));
+      // the last form of a unit counts
+      pattern = new Map([...new Map(forms)].filter(([unit, form]) => units.includes(unit) && form !== 'full'));
       linked = link(data, linker, pattern);
       for (const draw of onPattern) draw();
     },

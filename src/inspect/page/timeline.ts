@@ -146,7 +146,7 @@ export function timeline(store: Store): HTMLElement {
       'header',
       {},
       el('h2', {}, 'Activation memory'),
-      key('kept', 'kept for backward'),
+      key('kept', 'kept'),
       key('frame', 'scratch'),
       key('peak', 'peak'),
       key('slots', 'slots'),

@@ -118,7 +118,7 @@ export function unitsColumn(store: Store): HTMLElement {
     const ran = new Set(store.linked.variant.kept);
     rows.forEach((r, call) => r.update(kept.get(call) ?? 0, ran.has(store.data.program.calls[call]?.site ?? '')));
     const { dropped, remat = [] } = store.linked.report;
-    summary.textContent = `${dropped.length} of ${store.units.length} units dropped${remat.length > 0 ? `, ${remat.length} remat` : ''} · linked in ${store.linked.ms.toFixed(2)} ms`;
+    summary.textContent = `${dropped.length} of ${store.units.length} units dropped${remat.length > 0 ? `, ${remat.length} remat` : ''} · linked in ${store.linked.ms.toFixed(1)} ms`;
   }, true);
   return el(
     'aside',
