@@ -67,7 +67,7 @@ await train({
   batches: {
     at: (index) => {
       const tokens = Int32Array.from({ length: B * T }, (_, i) => (i * 31 + index * 7) % VOCAB);
-      return { batch: B, length: T, tokens, targets: tokens.map(next), segments: new Int32Array(B * T).fill(1), counted: B * T };
+      return { sizes: { B, T }, inputs: { tokens, targets: tokens.map(next) }, tokens: B * T, counted: B * T };
     },
   },
   config: {

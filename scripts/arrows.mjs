@@ -17,8 +17,9 @@ const ARROWS = {
   train: ['runtime', 'dropbp', 'errors'],
   node: ['runtime', 'errors'],
   inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'errors'],
-  session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'errors'],
-  generate: ['session', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
+  trainer: ['train', 'runtime', 'dropbp', 'formats', 'node', 'errors'],
+  session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'trainer', 'errors'],
+  generate: ['session', 'trainer', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
   cli: '*',
   index: '*',
 };

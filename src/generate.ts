@@ -8,7 +8,9 @@ import { EbbError } from './errors.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
-import { type LoraOptions, type SessionDevice, startingValue, traceCheckpoint } from './session.ts';
+import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
+import { startingValue } from './trainer/startingValue.ts';
+import { checkpointWeights } from './trainer/weights.ts';
 
 export interface GenerateOptions {
   readonly maxNewTokens: number;
@@ -57,9 +59,8 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
-  first.traced.params.forEach((p, i) =>
-    prefill.writeParam(i, startingValue(p, checkpoint.tensors, { seed: 0, ...(adapterWeights ? { adapterWeights } : {}) })),
-  );
+  const { program, table } = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.config, first.traced, lora));
+  program.params.forEach((p, i) => prefill.writeParam(i, startingValue(p, checkpointWeights(checkpoint, adapterWeights ?? null), table, 0)));
 
   const keySegments = new Int32Array(capacity).fill(1);
   const run = async (engine: Engine, tokens: Int32Array, position: number): Promise<Float32Array> => {

@@ -3,18 +3,22 @@
 import picomatch from 'picomatch';
 import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
-import { widenOnceFor } from './compile/functions.ts';
+import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
 import { EbbError } from './errors.ts';
-import { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from './formats/checkpoint.ts';
 import type { ModelConfig } from './formats/hfConfig.ts';
-import type { DType } from './ir/types.ts';
+import type { DType, Type } from './ir/types.ts';
 import { gpt2 } from './models/gpt2.ts';
 import type { ModelMode } from './models/inputs.ts';
 import { llama } from './models/llama.ts';
-import { createEngine, type Engine } from './runtime/execute.ts';
+import type { Engine } from './runtime/execute.ts';
+import type { AdapterAbout, ModelAbout } from './runtime/plan.ts';
+import type { InputDecl } from './runtime/program.ts';
 import type { AdapterSpec } from './trace/context.ts';
 import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
-import { initialValues } from './train/init.ts';
+import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
+import { type StartOptions, startEngine } from './trainer/engine.ts';
+import { checkpointWeights } from './trainer/weights.ts';
 
 /** A device as the compiler and the runtime see it. */
 export interface SessionDevice {
@@ -30,8 +34,13 @@ export interface LoraOptions {
   readonly alpha: number;
   readonly rslora: boolean;
   readonly dropout: number;
-  /** Layers of an existing adapter, with their own ranks and scales; `layers`, `rank` and `alpha` are not asked then. */
-  readonly existing?: ReadonlyMap<string, { readonly rank: number; readonly scale: number }>;
+  /** Layers of an existing adapter, with their own ranks and scales; `layers` is not asked then. */
+  readonly existing?: AdapterAbout['layers'];
+}
+
+/** An existing adapter, gone on with. */
+export function loraOf({ layers, ...settings }: AdapterAbout): LoraOptions {
+  return { ...settings, layers: ['*'], existing: layers };
 }
 
 export interface ModelOptions {
@@ -47,25 +56,18 @@ export function modelDefinition(config: ModelConfig, mode: ModelMode): ModelDefi
   return config.kind === 'llama' ? llama(config, mode) : gpt2(config, mode);
 }
 
-/** Scale of an adapter's product: alpha/rank, or alpha/√rank with rsLoRA (Kalajdzievski 2023). */
-export function loraScale(lora: Pick<LoraOptions, 'alpha' | 'rank' | 'rslora'>): number {
-  return lora.alpha / (lora.rslora ? Math.sqrt(lora.rank) : lora.rank);
-}
-
 function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec | undefined) | undefined {
   if (!lora) return undefined;
   const { existing } = lora;
   if (existing) {
     return (layer) => {
-      const found = existing.get(layer);
+      const found = existing[layer];
       return found && { ...found, dropout: lora.dropout };
     };
   }
   const matches = picomatch([...lora.layers], { dot: true });
   return (layer) => (matches(layer) ? { rank: lora.rank, scale: loraScale(lora), dropout: lora.dropout } : undefined);
 }
-
-export const isAdapterParam = (name: string): boolean => /\.lora_[AB]\.weight$/.test(name);
 
 /** Traces a checkpoint's model. @throws EbbError when an adapter's globs match no layer */
 export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
@@ -89,60 +91,70 @@ function sampleLayer(config: ModelConfig): string {
   return config.kind === 'llama' ? 'model.layers.0.self_attn.q_proj' : 'transformer.h.0.attn.c_attn';
 }
 
+/** What a traced model was made of. */
+export function aboutModel(name: string, config: ModelConfig, traced: TracedModel, lora: LoraOptions | null): ModelAbout {
+  const rule = adapterRule(lora);
+  const adapted = [...new Set(traced.params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name)))];
+  const layers = Object.fromEntries(adapted.flatMap((layer) => (rule?.(layer) ? [[layer, pick(rule(layer))]] : [])));
+  return {
+    name,
+    kind: config.kind,
+    lora: lora && { rank: lora.rank, alpha: lora.alpha, rslora: lora.rslora, dropout: lora.dropout, layers },
+    vocabSize: config.vocabSize,
+    maxPosition: config.maxPosition,
+  };
+}
+const pick = (spec: AdapterSpec | undefined): { rank: number; scale: number } => ({ rank: spec?.rank ?? 0, scale: spec?.scale ?? 0 });
+
+export type Optimizer = 'adamw' | 'sgd';
+
+/** The target of a device, for the compiler. */
+export function targetOf({ device, traits }: SessionDevice): Target {
+  return {
+    device: traits,
+    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    widenOnce: widenOnceFor(traits),
+    maxBinding: device.limits.maxStorageBufferBindingSize,
+  };
+}
+
+/** Inputs of a model as its program declares them. */
+export function inputDecls(inputs: Readonly<Record<string, Type>>): InputDecl[] {
+  return Object.entries(inputs).map(([name, type]) => ({ name, dtype: type.dtype as InputDecl['dtype'], extent: extentOf(type) }));
+}
+
+/** A compiled model as training takes it. */
+export function trainableModel(traced: TracedModel, { program }: Compiled, about: ModelAbout): TrainableModel {
+  const tables = new Map(traced.params.flatMap((p) => (p.table ? [[p.name, p.table] as const] : [])));
+  return {
+    program,
+    about,
+    table: (param) => {
+      const table = tables.get(param);
+      if (!table) throw new EbbError(`internal: parameter ${param} is no table`);
+      return table();
+    },
+  };
+}
+
 export interface Session {
   readonly checkpoint: Checkpoint;
   readonly traced: TracedModel;
   readonly compiled: Compiled;
   readonly engine: Engine;
-  /** Milliseconds of tracing and compiling, and of the driver. */
-  readonly timing: { readonly compileMs: number; readonly driverMs: number };
 }
 
-export interface SessionOptions extends ModelOptions {
-  readonly micros: number;
-  readonly optimizer: 'adamw' | 'sgd' | 'none';
-  readonly decay: 'matrices' | 'all';
-  readonly seed: number;
+export interface SessionOptions extends ModelOptions, StartOptions {
   /** Adapter weights by parameter name; those missing start anew. */
   readonly adapterWeights?: ReadonlyMap<string, Float32Array>;
 }
 
 /** Opens a checkpoint and makes it run on a device. */
-export async function openSession(path: string, { device, traits }: SessionDevice, options: SessionOptions): Promise<Session> {
+export async function openSession(path: string, device: SessionDevice, options: SessionOptions): Promise<Session> {
   const checkpoint = openCheckpoint(path);
-  const started = performance.now();
   const traced = traceCheckpoint(checkpoint, options);
-  const compiled = compileModel(traced, {
-    target: {
-      device: traits,
-      maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
-      widenOnce: widenOnceFor(traits),
-      maxBinding: device.limits.maxStorageBufferBindingSize,
-    },
-    ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
-  });
-  const compiledAt = performance.now();
-  const decays = (i: number): boolean => options.decay === 'all' || (traced.params[i]?.shape.length ?? 0) >= 2;
-  const engine = await createEngine(device, compiled.program, { micros: options.micros, decays, optimizer: options.optimizer });
-  const driverMs = performance.now() - compiledAt;
-  traced.params.forEach((p, i) => engine.writeParam(i, startingValue(p, checkpoint.tensors, options)));
-  return { checkpoint, traced, compiled, engine, timing: { compileMs: compiledAt - started, driverMs } };
-}
-
-/** What a parameter holds before training: its table, the adapter's weight, the checkpoint's tensor, or a drawn start for a new adapter. */
-export function startingValue(
-  p: TracedModel['params'][number],
-  tensors: ReadonlyMap<string, WeightSource>,
-  { adapterWeights, seed }: Pick<SessionOptions, 'adapterWeights' | 'seed'>,
-): ArrayBufferView {
-  if (p.table) return p.table();
-  const count = p.shape.reduce((a, b) => a * b, 1);
-  const own = adapterWeights?.get(p.name);
-  if (own) return own;
-  const source = tensors.get(p.name);
-  if (!source) {
-    if (isAdapterParam(p.name)) return initialValues(p.init, count, p.name, seed);
-    throw new EbbError(`the checkpoint has no tensor ${p.name} [${p.shape.join(', ')}], which its config asks for`);
-  }
-  return p.dtype === 'f32' ? widen(source) : source.read();
+  const compiled = compileModel(traced, { target: targetOf(device), ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }) });
+  const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.config, traced, options.lora));
+  const engine = await startEngine(device.device, model, checkpointWeights(checkpoint, options.adapterWeights ?? null), options);
+  return { checkpoint, traced, compiled, engine };
 }

@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { amount } from '../inspect/report.ts';
+import type { CommandDevice } from '../node/device.ts';
 import { parseConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
-import type { CommandDevice } from './device.ts';
+import type { TrainHooks } from '../trainer/run.ts';
 import { runGenerate } from './generate.ts';
-import { runTraining, type TrainHooks } from './train.ts';
+import { trainModel } from './train.ts';
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
 export const DEMO_STEPS = 96;
@@ -60,7 +61,7 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
     },
     'the demo',
   );
-  const report = await runTraining(config, device, hooks);
+  const report = await trainModel(config, device, hooks);
   const after = await runGenerate(model, { ...text, adapter: join(out, 'adapter') }, device, write);
   hooks.say(`\nafter:\n  ${quoted(after)}\n`);
   const table = comparison(join(out, 'metrics.jsonl'));

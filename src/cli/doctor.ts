@@ -1,8 +1,8 @@
 /** @file `ebb doctor`: which adapters there are, which is taken and why, and what it measures. */
 
 import { listAdapters } from '../node/adapter.ts';
+import type { CommandDevice } from '../node/device.ts';
 import { adapterRank } from '../runtime/adapterKind.ts';
-import type { CommandDevice } from './device.ts';
 import { MEASURED_SIZE, matmulKernel } from './doctorKernel.ts';
 
 export interface DoctorReport {

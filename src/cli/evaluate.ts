@@ -2,13 +2,13 @@
 
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
-import { openSession } from '../session.ts';
+import type { CommandDevice } from '../node/device.ts';
+import { inputDecls, loraOf, openSession } from '../session.ts';
 import { evaluate } from '../train/loop.ts';
-import { loadAdapter } from './adapter.ts';
-import { loadData } from './data.ts';
-import type { CommandDevice } from './device.ts';
+import { loadAdapter } from '../trainer/adapter.ts';
+import { loadData } from '../trainer/data.ts';
+import { piecePrinter } from '../trainer/progress.ts';
 import { modelPath } from './model.ts';
-import { piecePrinter } from './progress.ts';
 
 export interface EvalOptions {
   readonly data: string;
@@ -35,6 +35,7 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
     length: options.length,
     seed: 0,
     shuffle: false,
+    inputs: inputDecls(trainingMode(1).inputs),
     vocabSize: checkpoint.config.vocabSize,
     fields: {},
     limit: options.limit,
@@ -42,7 +43,7 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
   const session = await openSession(path, device, {
     mode: trainingMode(data.length),
     dims: { B: data.batch, T: data.length },
-    lora: adapter?.lora ?? null,
+    lora: adapter ? loraOf(adapter.settings) : null,
     trains: 'nothing',
     micros: 1,
     optimizer: 'none',

@@ -4,11 +4,11 @@ import { EbbError } from '../errors.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
-import { openSession } from '../session.ts';
+import type { CommandDevice } from '../node/device.ts';
+import { loraOf, openSession } from '../session.ts';
 import { makeBatch } from '../train/batches.ts';
 import { microBatch, unitsOf } from '../train/loop.ts';
-import { adapterFileName, loadAdapter } from './adapter.ts';
-import type { CommandDevice } from './device.ts';
+import { adapterFileName, loadAdapter } from '../trainer/adapter.ts';
 import { modelPath } from './model.ts';
 
 function oneStep(path: string): ReadyBatches {
@@ -32,7 +32,7 @@ export async function forward(model: string, options: ForwardOptions, device: Co
   const session = await openSession(await modelPath(model), device, {
     mode: logitsMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
-    lora: adapter?.lora ?? null,
+    lora: adapter ? loraOf(adapter.settings) : null,
     trains: 'nothing',
     micros: 1,
     optimizer: 'none',
@@ -43,8 +43,8 @@ export async function forward(model: string, options: ForwardOptions, device: Co
   const { vocabSize } = session.checkpoint.config;
   const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
   const [logits] = await session.engine.forward({
-    sizes: { B: ready.batch, T: ready.length },
-    inputs: { tokens: batch.tokens, segments: batch.segments },
+    sizes: batch.sizes,
+    inputs: batch.inputs,
     scalar: noScalars,
   });
   session.engine.destroy();
@@ -76,7 +76,7 @@ export async function grad(model: string, options: GradOptions, device: CommandD
   const session = await openSession(await modelPath(model), device, {
     mode: trainingMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
-    lora: adapter?.lora ?? null,
+    lora: adapter ? loraOf(adapter.settings) : null,
     trains: adapter ? 'adapter' : 'full',
     micros: 1,
     optimizer: 'none',

@@ -2,8 +2,9 @@
 
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { createGenerator } from '../generate.ts';
-import { loadAdapter } from './adapter.ts';
-import type { CommandDevice } from './device.ts';
+import type { CommandDevice } from '../node/device.ts';
+import { loraOf } from '../session.ts';
+import { loadAdapter } from '../trainer/adapter.ts';
 import { modelPath } from './model.ts';
 
 export interface GenerateCommandOptions {
@@ -28,7 +29,7 @@ export async function runGenerate(model: string, options: GenerateCommandOptions
   const capacity = Math.min(checkpoint.config.maxPosition, prompt.length + options.maxNewTokens);
   const generator = await createGenerator(checkpoint, device, {
     capacity,
-    lora: adapter?.lora ?? null,
+    lora: adapter ? loraOf(adapter.settings) : null,
     ...(adapter ? { adapterWeights: adapter.weights } : {}),
   });
   const stopIds = [...new Set([...checkpoint.config.eosTokenIds, ...(tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId])])];

@@ -1,32 +1,7 @@
-/** @file What the commands' options share: parsers, the adapter flags, where text goes. */
+/** @file Options of commands that take a PEFT adapter as well as a WebGPU one. */
 
-import { InvalidArgumentError, Option } from 'commander';
-import { DEVICE_NAMES } from './device.ts';
-
-/** To stderr: everything that is not the result. */
-export const say = (line: string): void => void process.stderr.write(`${line}\n`);
-/** To stdout: the result. */
-export const print = (text: string): void => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
-
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
-  return value;
-}
-export function count(text: string): number {
-  const value = number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number, 0 or more.');
-  return value;
-}
-/** Names between commas. */
-export const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map((s) => s.trim())
-    .filter((s) => s !== '');
-/** The WebGPU adapter of a command that takes no PEFT adapter. */
-export const deviceOption = (): Option =>
-  new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');
+import { Option } from 'commander';
+import { DEVICE_NAMES } from '../node/device.ts';
 
 export interface Adapters {
   /** PEFT adapter folder. */
@@ -34,6 +9,7 @@ export interface Adapters {
   /** WebGPU adapter. */
   readonly device: string;
 }
+
 /** Commands that take a PEFT adapter take both kinds under one flag: a WebGPU adapter's name says which it is. */
 export const adapterOption = (): Option =>
   new Option('--adapter <dir|name>', `PEFT adapter folder; or one of ${DEVICE_NAMES.join(', ')}: the WebGPU adapter (give the flag twice for both)`)

@@ -2,7 +2,9 @@
 
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
+import { say } from '../trainer/options.ts';
 import { checkCommand } from './commands/check.ts';
+import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -11,7 +13,6 @@ import { generateCommand } from './commands/generate.ts';
 import { gradCommand } from './commands/grad.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { trainCommand } from './commands/train.ts';
-import { say } from './options.ts';
 
 // a reader that had enough (`ebb inspect … | head`) is no error
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
@@ -23,6 +24,7 @@ const program = new Command('ebb')
 
 for (const command of [
   trainCommand(),
+  compileCommand(),
   evalCommand(),
   generateCommand(),
   forwardCommand(),

@@ -160,7 +160,15 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     inputs: inputs.map((v) => ({ name: v.name, dtype: v.type.dtype as 'i32', extent: extentOf(v.type) })),
     states: states.map((v) => ({ name: v.name, extent: extentOf(v.type) })),
     params: model.params.map(
-      (p): ParamInfo => ({ name: p.name, shape: p.shape, dtype: p.dtype, bytes: byteLength(p), trainable: p.trainable, table: p.table !== undefined }),
+      (p): ParamInfo => ({
+        name: p.name,
+        shape: p.shape,
+        dtype: p.dtype,
+        bytes: byteLength(p),
+        trainable: p.trainable,
+        table: p.table !== undefined,
+        init: p.init,
+      }),
     ),
     results: main.results.map((r) => valueIds.get(r.value) ?? -1),
     updates,

@@ -119,6 +119,12 @@ export interface InputDecl {
   readonly extent: Extent;
 }
 
+/** How a parameter starts: `normal` with `std`, `uniform` in [−bound, bound), or a constant. */
+export type Initialiser =
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'constant'; readonly value: number };
+
 export interface ParamInfo {
   readonly name: string;
   readonly shape: readonly number[];
@@ -128,6 +134,7 @@ export interface ParamInfo {
   readonly trainable: boolean;
   /** A computed table, not a weight. */
   readonly table: boolean;
+  readonly init: Initialiser;
 }
 
 /** Parameters that always get their gradients together, laid side by side; those under weight decay first. */

@@ -2,6 +2,8 @@
 
 import { permutation } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
+import type { InputData } from '../runtime/execute.ts';
+import type { InputDecl, Sizes } from '../runtime/program.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
 export interface Sequence {
@@ -9,14 +11,15 @@ export interface Sequence {
   readonly labels: Int32Array;
 }
 
-/** What a step is given: token ids, next tokens (negative: no loss), segments (0: padding), each [batch, length]. */
+/** What a micro-batch is given. */
 export interface Batch {
-  readonly batch: number;
-  readonly length: number;
-  readonly tokens: Int32Array;
-  readonly targets: Int32Array;
-  readonly segments: Int32Array;
-  /** Targets that count. */
+  /** Run-time dimensions, e.g. B and T. */
+  readonly sizes: Sizes;
+  /** By name; those that the program does not ask for are left out. */
+  readonly inputs: InputData;
+  /** Tokens in it, or examples where they have no length. */
+  readonly tokens: number;
+  /** Targets that count: the weight of its loss in a mean over batches. */
   readonly counted: number;
 }
 
@@ -29,7 +32,10 @@ export interface BatchSource {
   readonly count: number;
 }
 
-/** hub's convention to ours: labels shifted by one. @throws EbbError for a token the model does not have */
+/**
+ * A batch of a language model: token ids, next tokens (negative: no loss), segments (0: padding), each [batch, length], from the hub's
+ * convention (labels not shifted). @throws EbbError for a token the model does not have
+ */
 export function makeBatch(batch: number, length: number, ids: Int32Array, labels: Int32Array, mask: Int32Array | null, vocabSize: number): Batch {
   const targets = new Int32Array(batch * length).fill(-100);
   let counted = 0;
@@ -42,7 +48,8 @@ export function makeBatch(batch: number, length: number, ids: Int32Array, labels
     targets[i] = next < 0 ? -100 : next;
     if (next >= 0) counted++;
   }
-  return { batch, length, tokens: ids, targets, segments: mask ?? new Int32Array(batch * length).fill(1), counted };
+  const segments = mask ?? new Int32Array(batch * length).fill(1);
+  return { sizes: { B: batch, T: length }, inputs: { tokens: ids, targets, segments }, tokens: batch * length, counted };
 }
 
 /** Pads sequences on the right to the longest of them. */
@@ -103,4 +110,86 @@ export function promptSequence(prompt: readonly number[], completion: readonly n
   const labels = Int32Array.from(tokens);
   labels.fill(-100, 0, Math.min(prompt.length, tokens.length));
   return labels.slice(1).some((l) => l >= 0) ? { tokens, labels } : null;
+}
+
+/** Ready batches one after the other, over and over. */
+export function readyBatches(count: number, at: (step: number) => Batch): BatchSource {
+  return { count, at: (index) => at(index % count), all: () => Array.from({ length: count }, (_, i) => at(i)) };
+}
+
+/**
+ * A stream of token ids, `[batch, length + 1]` a step: the inputs are all but the last of each row, the targets all but the first.
+ * @throws EbbError when it holds no whole step
+ */
+export function tokenStream(where: string, ids: Int32Array, batch: number, length: number, vocabSize: number | null): BatchSource {
+  const size = batch * (length + 1);
+  const steps = Math.floor(ids.length / size);
+  if (steps === 0 || ids.length % size !== 0)
+    throw new EbbError(
+      `${where}: holds ${ids.length} tokens, expected steps of ${batch} × ${length + 1}, [batch, length + 1]; give the batch and length it was made for`,
+    );
+  const outside = vocabSize === null ? -1 : ids.findIndex((id) => id < 0 || id >= vocabSize);
+  if (outside >= 0) throw new EbbError(`${where}: holds token ${ids[outside]} at ${outside}, the model has tokens 0 to ${Number(vocabSize) - 1}`);
+  const segments = new Int32Array(batch * length).fill(1);
+  return readyBatches(steps, (step) => {
+    const row = (b: number, from: number): Int32Array => ids.subarray(step * size + b * (length + 1) + from, step * size + b * (length + 1) + from + length);
+    const rows = (from: number): Int32Array => {
+      const out = new Int32Array(batch * length);
+      for (let b = 0; b < batch; b++) out.set(row(b, from), b * length);
+      return out;
+    };
+    return { sizes: { B: batch, T: length }, inputs: { tokens: rows(0), targets: rows(1), segments }, tokens: batch * length, counted: batch * length };
+  });
+}
+
+export interface StepTensor {
+  readonly shape: readonly number[];
+  readonly data: Int32Array | Uint32Array | Float32Array;
+}
+
+/**
+ * Batches of any model: for each of its inputs a tensor `[steps, …shape]`; run-time dimensions are read from the shapes.
+ * @throws EbbError naming the input that is missing or does not fit
+ */
+export function tensorBatches(
+  where: string,
+  inputs: readonly InputDecl[],
+  tensor: (name: string, dtype: InputDecl['dtype']) => StepTensor | undefined,
+): BatchSource {
+  const sizes: Record<string, number> = {};
+  let count: number | undefined;
+  const found = inputs.map(({ name, dtype, extent }) => {
+    const { shape, data } = tensor(name, dtype) ?? missingInput(where, name, inputs);
+    const [steps = 0, ...own] = shape;
+    const wrong = own.length !== extent.of.length || own.some((n, i) => n !== bind(sizes, extent.of[i] ?? 0, n));
+    count ??= steps;
+    if (wrong || steps !== count || steps === 0)
+      throw new EbbError(`${where}: ${name} has shape [${shape.join(', ')}], expected [${[count || 'steps', ...extent.of].join(', ')}]${boundText(sizes)}`);
+    return { name, data, size: own.reduce((a, b) => a * b, 1) };
+  });
+  const tokens = (sizes['B'] ?? 1) * (sizes['T'] ?? 1);
+  return readyBatches(count ?? 0, (step) => ({
+    sizes,
+    inputs: Object.fromEntries(found.map(({ name, data, size }) => [name, data.slice(step * size, (step + 1) * size)])),
+    tokens,
+    counted: 1,
+  }));
+}
+
+/** The size a dimension must have; the first size seen of a named one binds it. */
+function bind(sizes: Record<string, number>, dim: number | string, found: number): number {
+  if (typeof dim === 'number') return dim;
+  sizes[dim] ??= found;
+  return sizes[dim];
+}
+
+function boundText(sizes: Readonly<Record<string, number>>): string {
+  const bound = Object.entries(sizes).map(([name, size]) => `${name} = ${size}`);
+  return bound.length > 0 ? ` with ${bound.join(', ')}` : '';
+}
+
+function missingInput(where: string, name: string, inputs: readonly InputDecl[]): never {
+  throw new EbbError(
+    `${where}: has no tensor ${name}, expected one for each input of the model: ${inputs.map((i) => `${i.name} ${i.dtype}[steps, ${i.extent.of.join(', ')}]`).join('; ')}`,
+  );
 }

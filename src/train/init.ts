@@ -1,14 +1,10 @@
 /** @file Starting values of parameters, drawn by name so that adding one changes no other. */
 
 import { hash, uniform } from '../dropbp/random.ts';
-
-export type InitKind =
-  | { readonly kind: 'normal'; readonly std: number }
-  | { readonly kind: 'uniform'; readonly bound: number }
-  | { readonly kind: 'constant'; readonly value: number };
+import type { Initialiser } from '../runtime/program.ts';
 
 /** `count` numbers; normal ones by Box–Muller. */
-export function initialValues(init: InitKind, count: number, name: string, seed: number): Float32Array {
+export function initialValues(init: Initialiser, count: number, name: string, seed: number): Float32Array {
   const out = new Float32Array(count);
   if (init.kind === 'constant') return out.fill(init.value);
   const key = hash(seed, 4, ...Array.from(name, (c) => c.codePointAt(0) ?? 0));

@@ -75,8 +75,8 @@ export function unitsOf(engine: Engine): string[] {
 
 export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {
   return {
-    sizes: { B: batch.batch, T: batch.length },
-    inputs: { tokens: batch.tokens, targets: batch.targets, segments: batch.segments },
+    sizes: batch.sizes,
+    inputs: batch.inputs,
     pattern: new Map(dropped.map((u): [string, Form] => [u, 'dropped'])),
     scalar,
   };
@@ -140,7 +140,7 @@ function submit(engine: Engine, config: TrainConfig, plan: Plan, units: readonly
   const dropped: (readonly string[])[] = [];
   const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
     const batch = batches.at(step * accumulate + micro);
-    tokens += batch.batch * batch.length;
+    tokens += batch.tokens;
     const without = plan({ units, seed, step, micro, microBatches: accumulate });
     dropped.push(without);
     const scalar = (name: string, site: string): number => {

@@ -46,8 +46,8 @@ withFixtures('quant', (root) => {
       const stored = new Set(session.traced.params.map((p) => p.dtype));
       expect([...stored].some((dtype) => dtype.startsWith('q'))).toBe(true);
       const [logits] = await session.engine.forward({
-        sizes: { B: batch, T: length },
-        inputs: { tokens: inputs.tokens, segments: inputs.segments },
+        sizes: inputs.sizes,
+        inputs: inputs.inputs,
         scalar: ones,
       });
       session.engine.destroy();

@@ -10,6 +10,7 @@ import { initialValues } from '../../src/train/init.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+import { tokenBatch } from '../support/tokenBatch.ts';
 
 let opened: TestDevice;
 beforeAll(async () => {
@@ -42,7 +43,7 @@ async function check(options: TinyOptions, { B, T }: { B: number; T: number }): 
   const tokens = Int32Array.from({ length: B * T }, (_, i) => (i * 7 + 1) % vocab);
   const targets = Int32Array.from({ length: B * T }, (_, i) => (i % 5 === 2 ? -100 : (i * 3 + 2) % vocab));
   const segments = Int32Array.from({ length: B * T }, (_, i) => (T > 3 && i % T === T - 1 ? 0 : 1));
-  const batch = { batch: B, length: T, tokens, targets, segments, counted: 0 };
+  const batch = tokenBatch([B, T], tokens, targets, segments);
   const one = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
   const { losses } = await engine.step([microBatch(batch, [], one)], null).read();
 

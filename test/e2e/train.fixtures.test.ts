@@ -2,13 +2,13 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadAdapter } from '../../src/cli/adapter.ts';
 import { readBatches } from '../../src/formats/dataset.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
-import { openSession } from '../../src/session.ts';
+import { loraOf, openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train, unitsOf } from '../../src/train/loop.ts';
+import { loadAdapter } from '../../src/trainer/adapter.ts';
 import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
@@ -98,7 +98,7 @@ withFixtures('train', (root) => {
         const session = await openSession(base, opened, {
           mode: trainingMode(ready.length),
           dims: { B: ready.batch, T: ready.length },
-          lora: adapter?.lora ?? null,
+          lora: adapter ? loraOf(adapter.settings) : null,
           trains: adapter ? 'adapter' : 'full',
           micros: run.gradient_accumulation,
           optimizer: run.optimizer.name.endsWith('AdamW') ? 'adamw' : 'sgd',

@@ -10,6 +10,7 @@ import { microBatch } from '../../src/train/loop.ts';
 import { type Counts, countingDevice, type Dispatch } from '../support/countingDevice.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+import { tokenBatch } from '../support/tokenBatch.ts';
 
 let opened: TestDevice;
 beforeAll(async () => {
@@ -42,7 +43,7 @@ async function counted(options: TinyOptions): Promise<Counted> {
     async step(dropped, T = 9) {
       counts.clear();
       const ids = Int32Array.from({ length: 2 * T }, (_, i) => (i * 7 + T) % 37);
-      const batch = { batch: 2, length: T, tokens: ids, targets: ids, segments: new Int32Array(2 * T).fill(1), counted: 2 * T };
+      const batch = tokenBatch([2, T], ids);
       const result = engine.step([microBatch(batch, dropped, (name) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0))], UPDATE);
       const { losses } = await result.read();
       return { loss: losses[0]!, dispatches: counts.dispatches, updated: result.updated };

@@ -7,6 +7,7 @@ import { initialValues } from '../../src/train/init.ts';
 import { microBatch, newState, train } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+import { tokenBatch } from '../support/tokenBatch.ts';
 
 let opened: TestDevice;
 beforeAll(async () => {
@@ -26,7 +27,7 @@ async function engineOf(options: TinyOptions, optimizer: 'adamw' | 'none' = 'non
 }
 
 const ids = Int32Array.from({ length: 18 }, (_, i) => (i * 11) % 37);
-const batch = { batch: 2, length: 9, tokens: ids, targets: ids, segments: new Int32Array(18).fill(1), counted: 18 };
+const batch = tokenBatch([2, 9], ids);
 const scalar: MicroBatch['scalar'] = (name, site) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : name === 'seed' ? site.length * 77 : 0);
 
 it.each([

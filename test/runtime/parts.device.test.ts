@@ -5,6 +5,7 @@ import { createEngine, type Engine, type Update } from '../../src/runtime/execut
 import { microBatch } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+import { tokenBatch } from '../support/tokenBatch.ts';
 
 let opened: TestDevice;
 beforeAll(async () => {
@@ -56,7 +57,7 @@ async function run(
   const targets = Int32Array.from({ length: 2 * T }, (_, i) => ids(i * 3 + 3));
   const losses: number[] = [];
   for (let step = 0; step < 2; step++) {
-    const batch = { batch: 2, length: T, tokens, targets, segments: new Int32Array(2 * T).fill(1), counted: 2 * T };
+    const batch = tokenBatch([2, T], tokens, targets);
     losses.push((await engine.step([microBatch(batch, [], ones)], UPDATE).read()).losses[0]!);
   }
   return { engine, losses, parts: Math.max(...program.functions.flatMap((f) => f.dispatches.flatMap((d) => (d.parts ?? []).map((p) => p + 1))), 1) };

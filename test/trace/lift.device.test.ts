@@ -12,6 +12,7 @@ import { crossEntropy, embedding, linear, matmul, mul, relu } from '../../src/tr
 import { mainOf, traceModel } from '../../src/trace/trace.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+import { tokenBatch } from '../support/tokenBatch.ts';
 
 const SCALES = [1, 0.5, 0.25, 2];
 const model = traceModel(
@@ -53,7 +54,7 @@ it('runs with the values of each call', async () => {
   values.forEach((v, i) => void engine.writeParam(i, Float32Array.from(v.data)));
   const tokens = Int32Array.from([1, 5, 9, 3, 3, 0]);
   const targets = Int32Array.from([5, 9, 10, 3, 0, 2]);
-  const batch = { batch: 2, length: 3, tokens, targets, segments: tokens, counted: 6 };
+  const batch = tokenBatch([2, 3], tokens, targets, tokens);
   const { losses } = await engine.step([microBatch(batch, [], () => 1)], null).read();
   const main = mainOf(model.module);
   const loss = (moved: number, step: number): number =>

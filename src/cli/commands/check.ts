@@ -1,8 +1,8 @@
 /** @file `ebb check`: what files are. */
 
 import { Command } from 'commander';
+import { print, say } from '../../trainer/options.ts';
 import { checkPath } from '../check.ts';
-import { print, say } from '../options.ts';
 
 /** `ebb check`. */
 export const checkCommand = (): Command =>

@@ -1,10 +1,10 @@
 /** @file `ebb demo`: the bundled model. */
 
 import { Command } from 'commander';
+import { withDevice } from '../../node/device.ts';
+import { count, deviceOption, print } from '../../trainer/options.ts';
+import { stepPrinter } from '../../trainer/progress.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
-import { withDevice } from '../device.ts';
-import { count, deviceOption, print } from '../options.ts';
-import { stepPrinter } from '../progress.ts';
 
 /** `ebb demo`. */
 export const demoCommand = (): Command =>

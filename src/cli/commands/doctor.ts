@@ -1,9 +1,9 @@
 /** @file `ebb doctor`: the machine. */
 
 import { Command } from 'commander';
-import { withDevice } from '../device.ts';
+import { withDevice } from '../../node/device.ts';
+import { deviceOption, print } from '../../trainer/options.ts';
 import { doctor, doctorText } from '../doctor.ts';
-import { deviceOption, print } from '../options.ts';
 
 /** `ebb doctor`. */
 export const doctorCommand = (): Command =>

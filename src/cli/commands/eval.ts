@@ -1,9 +1,10 @@
 /** @file `ebb eval`: held-out loss. */
 
 import { Command } from 'commander';
-import { withDevice } from '../device.ts';
+import { withDevice } from '../../node/device.ts';
+import { count, print } from '../../trainer/options.ts';
 import { runEval } from '../evaluate.ts';
-import { type Adapters, adapterOption, count, print } from '../options.ts';
+import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb eval`. */
 export const evalCommand = (): Command =>

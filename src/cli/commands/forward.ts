@@ -1,9 +1,10 @@
 /** @file `ebb forward`: logits of a batch. */
 
 import { Command } from 'commander';
-import { withDevice } from '../device.ts';
+import { withDevice } from '../../node/device.ts';
+import { print } from '../../trainer/options.ts';
 import { forward } from '../forward.ts';
-import { type Adapters, adapterOption, print } from '../options.ts';
+import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb forward`. */
 export const forwardCommand = (): Command =>

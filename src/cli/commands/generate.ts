@@ -1,9 +1,10 @@
 /** @file `ebb generate`: continue a prompt. */
 
 import { Command } from 'commander';
-import { withDevice } from '../device.ts';
+import { withDevice } from '../../node/device.ts';
+import { count, number, print } from '../../trainer/options.ts';
 import { runGenerate } from '../generate.ts';
-import { type Adapters, adapterOption, count, number, print } from '../options.ts';
+import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb generate`. */
 export const generateCommand = (): Command =>

@@ -1,9 +1,10 @@
 /** @file `ebb grad`: gradients of a batch. */
 
 import { Command } from 'commander';
-import { withDevice } from '../device.ts';
+import { withDevice } from '../../node/device.ts';
+import { list, print } from '../../trainer/options.ts';
 import { grad } from '../forward.ts';
-import { type Adapters, adapterOption, list, print } from '../options.ts';
+import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb grad`. */
 export const gradCommand = (): Command =>

@@ -5,10 +5,10 @@ import { EbbError } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
 import type { View } from '../../inspect/views.ts';
+import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
-import { withDevice } from '../device.ts';
+import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES, writePage } from '../inspect.ts';
-import { count, deviceOption, list, number, print } from '../options.ts';
 
 interface InspectFlags
   extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {

@@ -1,18 +1,13 @@
 /** @file The folder of a run: its config, metrics, checkpoints that resume, and the result. Files are written aside and renamed. */
 
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { EbbError } from '../errors.ts';
-import { type PeftOutput, targetModulesFor, writePeft } from '../formats/peft.ts';
 import { openSafetensors, readFloats, type SafetensorsEntry, writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
-import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { isAdapterParam, type LoraOptions, type Session } from '../session.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
-import { adapterFileName } from './adapter.ts';
-import { configJson } from './configJson.ts';
 
 export interface RunFolder {
   readonly path: string;
@@ -82,59 +77,4 @@ async function trainingTensors(engine: Engine): Promise<SafetensorsEntry[]> {
       entries.push({ name: kind === 'params' ? p.name : `${kind}.${p.name}`, dtype: 'F32', shape: p.shape, data: await engine.readParam(i, kind) });
   }
   return entries;
-}
-
-/** Writes what was trained: a PEFT adapter folder, or a checkpoint folder with config and tokenizer. */
-export async function writeResult(folder: string, session: Session, lora: LoraOptions | null): Promise<void> {
-  const { engine, checkpoint, traced } = session;
-  const entries: SafetensorsEntry[] = [];
-  for (const [i, p] of engine.program.params.entries()) {
-    if (!p.trainable) continue;
-    entries.push({ name: lora ? adapterFileName(p.name) : p.name, dtype: 'F32', shape: p.shape, data: await engine.readParam(i) });
-  }
-  if (lora) {
-    const all = linearLayers(traced.params.map((p) => p.name));
-    const layers = traced.params.filter((p) => isAdapterParam(p.name)).map((p) => p.name.replace(/\.lora_[AB]\.weight$/, ''));
-    writePeft(folder, {
-      ...adapterSettings(lora),
-      targetModules: targetModulesFor([...new Set(layers)], all),
-      fanInFanOut: checkpoint.config.kind === 'gpt2',
-      baseModel: checkpoint.path,
-      tensors: entries,
-    });
-    return;
-  }
-  mkdirSync(folder, { recursive: true });
-  writeSafetensors(join(folder, 'model.safetensors'), entries);
-  const source = checkpoint.kind === 'hf' ? checkpoint.path : dirname(checkpoint.path);
-  if (checkpoint.kind === 'hf')
-    for (const name of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'])
-      if (existsSync(join(source, name))) copyFileSync(join(source, name), join(folder, basename(name)));
-  if (checkpoint.kind === 'gguf') {
-    const { json, config } = ggufTokenizerFields(checkpoint.path);
-    const files = { 'config.json': configJson(checkpoint.config), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
-    for (const [name, content] of Object.entries(files)) writeTextAside(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
-  }
-}
-
-type AdapterSettings = Pick<PeftOutput, 'rank' | 'alpha' | 'useRslora' | 'dropout' | 'rankPattern' | 'alphaPattern'>;
-
-/** A continued adapter keeps the ranks and scales of its layers where they differ from the common ones. */
-function adapterSettings(lora: LoraOptions): AdapterSettings {
-  const { rank, alpha, rslora, dropout, existing } = lora;
-  const rankPattern: Record<string, number> = {};
-  const alphaPattern: Record<string, number> = {};
-  for (const [layer, own] of existing ?? []) {
-    const ownAlpha = own.scale * (rslora ? Math.sqrt(own.rank) : own.rank);
-    if (own.rank !== rank) rankPattern[layer] = own.rank;
-    if (Math.abs(ownAlpha - alpha) > 1e-9 * alpha) alphaPattern[layer] = ownAlpha;
-  }
-  return { rank, alpha, useRslora: rslora, dropout, rankPattern, alphaPattern };
-}
-
-/** Names of the linear layers: weights of two dimensions that are no embedding. */
-function linearLayers(params: readonly string[]): string[] {
-  return [
-    ...new Set(params.filter((n) => /\.weight$/.test(n) && !isAdapterParam(n) && !/norm|embed|wte|wpe|ln_/.test(n)).map((n) => n.replace(/\.weight$/, ''))),
-  ];
 }

@@ -1,15 +1,16 @@
 /** @file A device for a command: opened by name, described as the compiler wants it, closed at the end; its errors end the command. */
 
 import type { EbbError } from '../errors.ts';
-import { type OpenedDevice, openDevice } from '../node/adapter.ts';
-import { deviceTraits } from '../node/traits.ts';
-import type { SessionDevice } from '../session.ts';
+import { type OpenedDevice, openDevice } from './adapter.ts';
+import { deviceTraits, type OpenedTraits } from './traits.ts';
 
 /** What `--adapter` takes for a WebGPU adapter; any other text is looked for in adapters' names. */
 export const DEVICE_NAMES: readonly string[] = ['auto', 'gpu', 'lavapipe', 'swiftshader'];
 
-export interface CommandDevice extends SessionDevice {
+export interface CommandDevice {
   readonly opened: OpenedDevice;
+  readonly device: GPUDevice;
+  readonly traits: OpenedTraits;
 }
 
 /**

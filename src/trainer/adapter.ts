@@ -1,16 +1,17 @@
-/** @file A PEFT folder as the session wants it. */
+/** @file PEFT folders: an adapter's settings and weights under the parameters' names. */
 
 import { readPeft } from '../formats/peft.ts';
-import type { LoraOptions } from '../session.ts';
+import type { AdapterAbout } from '../runtime/plan.ts';
 
 export interface LoadedAdapter {
-  readonly lora: LoraOptions;
+  readonly settings: AdapterAbout;
+  /** By parameter name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
 
 const PREFIX = 'base_model.model.';
 
-/** Ebb's name of an adapter file's tensor. */
+/** The parameter an adapter file's tensor is for. */
 export function adapterParamName(fileName: string): string {
   return fileName.startsWith(PREFIX) ? fileName.slice(PREFIX.length) : fileName;
 }
@@ -22,7 +23,7 @@ export function adapterFileName(paramName: string): string {
 export function loadAdapter(folder: string, dropout = 0): LoadedAdapter {
   const peft = readPeft(folder);
   return {
-    lora: { layers: ['*'], rank: peft.rank, alpha: peft.alpha, rslora: peft.useRslora, dropout, existing: peft.layers },
+    settings: { rank: peft.rank, alpha: peft.alpha, rslora: peft.useRslora, dropout, layers: Object.fromEntries(peft.layers) },
     weights: new Map([...peft.tensors].map(([name, tensor]) => [adapterParamName(name), tensor.data])),
   };
 }

@@ -1,0 +1,122 @@
+/** @file `plan.json`: a compiled model as a file, kernels beside it. docs/plan.md describes every field. */
+
+import { EbbError } from '../errors.ts';
+import type { AdapterKind } from './adapterKind.ts';
+import { type PipelineDecl, PROGRAM_VERSION, type Program } from './program.ts';
+
+/** Name and version of the format; other versions are refused by name. */
+export const PLAN_FORMAT = 'ebb-plan';
+export const PLAN_VERSION = 1;
+
+/** A low-rank adapter as it was compiled. */
+export interface AdapterAbout {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly rslora: boolean;
+  readonly dropout: number;
+  /** Every adapted layer: its rank, and what B·A·x is multiplied by. */
+  readonly layers: Readonly<Record<string, { readonly rank: number; readonly scale: number }>>;
+}
+
+/** What a program was made of. */
+export interface ModelAbout {
+  readonly name: string;
+  readonly kind: 'llama' | 'gpt2' | 'definition';
+  readonly lora: AdapterAbout | null;
+  /** Tokens and positions of a language model; null where there is no such bound. */
+  readonly vocabSize: number | null;
+  readonly maxPosition: number | null;
+}
+
+/** What a device must be like for the kernels to be right on it. */
+export interface Requirements {
+  /** Adapter the schedules were chosen for. */
+  readonly kind: AdapterKind | 'portable';
+  /** Exact lanes of a subgroup, where kernels count on them. */
+  readonly subgroupSize: number | null;
+  readonly features: readonly string[];
+  /** Least limits, by WebGPU's names. */
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** A pipeline whose WGSL lies in a file. */
+export type StoredPipeline = Omit<PipelineDecl, 'wgsl'> & { readonly file: string };
+
+export interface Plan extends Omit<Program, 'pipelines' | 'version'> {
+  readonly format: typeof PLAN_FORMAT;
+  readonly version: number;
+  readonly program: number;
+  readonly about: ModelAbout;
+  readonly requires: Requirements;
+  readonly pipelines: readonly StoredPipeline[];
+}
+
+/** A program read back. */
+export interface LoadedPlan {
+  readonly program: Program;
+  readonly about: ModelAbout;
+  readonly requires: Requirements;
+}
+
+/** Reads `plan.json`. @throws EbbError for what is no plan, and for another version */
+export function parsePlan(text: string, where = 'plan.json'): Plan {
+  let plan: Partial<Plan>;
+  try {
+    plan = JSON.parse(text) as Partial<Plan>;
+  } catch (error) {
+    throw new EbbError(`${where}: is no JSON (${error instanceof Error ? error.message : String(error)})`);
+  }
+  if (plan.format !== PLAN_FORMAT)
+    throw new EbbError(`${where}: format is ${JSON.stringify(plan.format)}, expected "${PLAN_FORMAT}"; give a folder that ebb compile wrote`);
+  for (const [field, found, expected] of [
+    ['version', plan.version, PLAN_VERSION],
+    ['program', plan.program, PROGRAM_VERSION],
+  ] as const)
+    if (found !== expected)
+      throw new EbbError(`${where}: ${field} is ${JSON.stringify(found)}, this Ebb reads ${expected}; compile the model again with this Ebb`);
+  return plan as Plan;
+}
+
+/** A plan's program, with the kernels' texts by file. @throws EbbError for a kernel that is missing */
+export function planProgram(plan: Plan, kernels: ReadonlyMap<string, string>, where = 'plan.json'): LoadedPlan {
+  const { format: _format, version: _version, program: version, about, requires, pipelines, ...rest } = plan;
+  const compiled = pipelines.map(({ file, ...pipeline }): PipelineDecl => {
+    const wgsl = kernels.get(file);
+    if (wgsl === undefined) throw new EbbError(`${where}: kernel ${file} is missing beside it; compile the model again`);
+    return { ...pipeline, wgsl };
+  });
+  return { program: { ...rest, version, pipelines: compiled }, about, requires };
+}
+
+/** The stored form of a program. `file`: where a pipeline's WGSL is written. */
+export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeline: PipelineDecl, index: number) => string): Plan {
+  const { version, pipelines, ...rest } = program;
+  return {
+    format: PLAN_FORMAT,
+    version: PLAN_VERSION,
+    program: version,
+    about,
+    requires,
+    ...rest,
+    pipelines: pipelines.map((pipeline, i): StoredPipeline => {
+      const { wgsl: _wgsl, ...stored } = pipeline;
+      return { ...stored, file: file(pipeline, i) };
+    }),
+  };
+}
+
+/** Whether a device can run a plan. @throws EbbError naming what it lacks */
+export function checkRequirements(requires: Requirements, device: GPUDevice, subgroupSize: number | null): void {
+  const again = 'compile the model on this device, or with --target portable';
+  for (const feature of requires.features)
+    if (!device.features.has(feature as GPUFeatureName))
+      throw new EbbError(`this device lacks the feature ${feature}, which the trainer's kernels use; ${again}`);
+  if (requires.subgroupSize !== null && requires.subgroupSize !== subgroupSize)
+    throw new EbbError(
+      `the trainer's kernels count on subgroups of ${requires.subgroupSize} lanes, this device has ${subgroupSize ?? 'none of one size'}; ${again}`,
+    );
+  for (const [limit, least] of Object.entries(requires.limits)) {
+    const found = device.limits[limit as keyof GPUSupportedLimits] as number | undefined;
+    if (found === undefined || found < least) throw new EbbError(`the trainer needs ${limit} ≥ ${least}, this device has ${found ?? 'none'}; ${again}`);
+  }
+}

@@ -1,0 +1,24 @@
+/** @file A compiled model as training sees it: its program, and what the program alone does not say. */
+
+import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
+import type { Program } from '../runtime/program.ts';
+
+export interface TrainableModel {
+  readonly program: Program;
+  readonly about: ModelAbout;
+  /** Contents of a computed table (rotary cosines), by parameter. */
+  readonly table: (param: string) => Float32Array;
+}
+
+const ADAPTER = /\.lora_[AB]\.weight$/;
+
+/** Whether a parameter belongs to a low-rank adapter. */
+export const isAdapterParam = (name: string): boolean => ADAPTER.test(name);
+
+/** The layer an adapter's parameter lies on. */
+export const adaptedLayer = (param: string): string => param.replace(ADAPTER, '');
+
+/** Scale of an adapter's product: alpha/rank, or alpha/√rank with rsLoRA (Kalajdzievski 2023). */
+export function loraScale({ alpha, rank, rslora }: Pick<AdapterAbout, 'alpha' | 'rank' | 'rslora'>): number {
+  return alpha / (rslora ? Math.sqrt(rank) : rank);
+}

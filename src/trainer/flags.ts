@@ -1,0 +1,78 @@
+/** @file The flags of a run, shared by `ebb train` and generated trainers; they go over the keys of a run file. */
+
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { parseDocument } from 'yaml';
+import { EbbError } from '../errors.ts';
+import type { RunInput } from '../train/config.ts';
+import { count, deviceOption, number } from './options.ts';
+
+export interface RunFlags {
+  readonly data?: string;
+  readonly evalData?: string;
+  readonly out?: string;
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly length?: number;
+  readonly accumulate?: number;
+  readonly lr?: number;
+  readonly dropRate?: number;
+  readonly seed?: number;
+  readonly saveEvery?: number;
+  readonly evalEvery?: number;
+  readonly evalLimit?: number;
+  readonly resume?: boolean;
+  readonly json?: boolean;
+  readonly adapter: string;
+}
+
+export function addRunFlags(command: Command): Command {
+  return command
+    .option('--data <file>', 'text, JSONL, batches as safetensors, or int32 tokens (.bin)')
+    .option('--eval-data <file>', 'held-out data')
+    .option('--out <dir>', 'run folder')
+    .option('--steps <n>', 'optimizer steps', count)
+    .option('--batch <n>', 'sequences a micro-batch', count)
+    .option('--length <n>', 'most tokens of a sequence', count)
+    .option('--accumulate <n>', 'micro-batches a step', count)
+    .option('--lr <x>', 'learning rate', number)
+    .option('--drop-rate <p>', 'share of the residual branches that get no backward in a step', number)
+    .option('--seed <n>', 'seed of everything random', count)
+    .option('--save-every <n>', 'steps between checkpoints', count)
+    .option('--eval-every <n>', 'steps between held-out evaluations', count)
+    .option('--eval-limit <n>', 'held-out examples', count)
+    .option('--resume', 'go on from the newest checkpoint in the run folder')
+    .option('--json', 'print the result as JSON')
+    .addOption(deviceOption());
+}
+
+/** A run file's keys with the flags over them. */
+export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
+  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, adapter, lr, dropRate } = flags;
+  const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit };
+  return {
+    ...fromFile,
+    ...Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined)),
+    ...(lr === undefined ? {} : { optimizer: { name: 'adamw', ...(fromFile.optimizer as object | undefined), lr } }),
+    ...(dropRate === undefined ? {} : { drop: dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate } }),
+    ...(adapter === 'auto' ? {} : { adapter }),
+  };
+}
+
+/** The keys of a run file. @throws EbbError with the line of what is no YAML */
+export function readRunFile(file: string): Partial<RunInput> {
+  const document = parseDocument(readText(file));
+  const [error] = document.errors;
+  if (error) throw new EbbError(`${file}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`);
+  const run: unknown = document.toJS();
+  if (run === null || typeof run !== 'object' || Array.isArray(run)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
+  return run;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new EbbError(`${path}: cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`);
+  }
+}

@@ -1,0 +1,155 @@
+/** @file The command line of a generated trainer: weights, data and a run's keys in, a run folder out. Node only. */
+
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import picomatch from 'picomatch';
+import { EbbError } from '../errors.ts';
+import { type CommandDevice, withDevice } from '../node/device.ts';
+import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
+import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
+import { unitsOf } from '../train/loop.ts';
+import { loadAdapter } from './adapter.ts';
+import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
+import { print, say } from './options.ts';
+import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
+import { stepPrinter } from './progress.ts';
+import { loadRunData, type RunData, runTraining, type TrainHooks, type TrainReport } from './run.ts';
+import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
+
+interface Flags extends RunFlags {
+  readonly config?: string;
+  readonly weights?: string;
+}
+
+/** Whether a module is the program Node runs. */
+export function isProgram(module: string): boolean {
+  const [, program] = process.argv;
+  return program !== undefined && realpathSync(program) === realpathSync(fileURLToPath(module));
+}
+
+/** Parses the process's arguments and trains; errors end as one sentence on stderr and exit code 1. */
+export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
+  const command = new Command('trainer.js')
+    .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
+    .option('--weights <path>', "checkpoint folder, GGUF file or safetensors with the parameters' names; without it all parameters are drawn anew")
+    .option('--config <file>', 'run.yaml with any key of a run; flags go over them');
+  addRunFlags(command).action(async (flags: Flags) => {
+    const loaded = await loadPackage(trainer);
+    const { config, raw, file } = runConfig(flags, trainer);
+    checkCompiled(loaded, raw, file);
+    let stopping = false;
+    process.once('SIGINT', () => {
+      stopping = true;
+      say('stopping after this step; the checkpoint resumes with --resume (Ctrl-C again ends at once)');
+    });
+    await withDevice(config.adapter, async (device) => {
+      const printer = stepPrinter();
+      const hooks: TrainHooks = { say: printer.say, onStep: printer.step, stop: () => stopping, resume: flags.resume ?? false };
+      const report = await trainPackage(loaded, config, device, hooks);
+      printer.end();
+      print(flags.json ? JSON.stringify(report) : `${report.interrupted ? 'stopped' : 'done'} after ${report.steps} steps: ${report.out}`);
+    });
+  });
+  try {
+    await command.parseAsync();
+  } catch (error) {
+    say(error instanceof EbbError ? `${trainer.name}: ${error.message}` : `${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    process.exit(1);
+  }
+}
+
+/** The config of a run; batch and length are those it was compiled for, unless given. */
+function runConfig(flags: Flags, { bounds, dropRate = 0 }: TrainerPackage): { config: RunConfig; raw: Partial<RunInput>; file: string } {
+  const file = flags.config ?? 'the command line';
+  const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
+  const { B = 1, T = 1 } = bounds;
+  const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
+  const input = { model: '', batch: B, length: T, ...drop, ...runInput(fromFile, flags), ...(flags.weights === undefined ? {} : { model: flags.weights }) };
+  return { config: parseConfig(input, file), raw: fromFile, file };
+}
+
+/** @throws EbbError for a key that asks for another trainer than was compiled */
+function checkCompiled({ about }: LoadedTrainer, { lora, optimizer }: Partial<RunInput>, file: string): void {
+  const compiled = about.lora;
+  const wants = (what: string, found: unknown, own: unknown): never => {
+    throw new EbbError(
+      `${file}: ${what} is ${JSON.stringify(found)}, this trainer was compiled for ${JSON.stringify(own)}; compile the model again for another`,
+    );
+  };
+  if (typeof lora === 'object' && compiled === null) wants('lora', lora, false);
+  if (lora === false && compiled !== null) wants('lora', false, 'a low-rank adapter');
+  if (typeof lora !== 'object' || compiled === null) return;
+  if (lora.from === undefined)
+    for (const key of ['rank', 'alpha', 'rslora', 'dropout'] as const)
+      if (lora[key] !== undefined && lora[key] !== compiled[key]) wants(`lora.${key}`, lora[key], compiled[key]);
+  const { layers } = lora;
+  const missed = layers && Object.keys(compiled.layers).find((layer) => !picomatch(layers, { dot: true })(layer));
+  if (missed !== undefined) wants('lora.layers', layers, `${missed} too`);
+  if (optimizer !== undefined && !['adamw', 'sgd'].includes(optimizer.name)) wants('optimizer.name', optimizer.name, ['adamw', 'sgd']);
+}
+
+/** Adapter weights to start from. @throws EbbError when its layers, ranks or scales are others than the compiled ones */
+function adapterStart(folder: string, compiled: AdapterAbout): ReadonlyMap<string, Float32Array> {
+  const { settings, weights } = loadAdapter(folder);
+  const text = (layers: AdapterAbout['layers'], layer: string): string => {
+    const own = layers[layer];
+    return own ? `rank ${own.rank} and scale ${own.scale}` : 'no adapter';
+  };
+  for (const layer of new Set([...Object.keys(settings.layers), ...Object.keys(compiled.layers)])) {
+    const [found, expected] = [settings.layers[layer], compiled.layers[layer]];
+    if (found?.rank !== expected?.rank || Math.abs((found?.scale ?? 0) - (expected?.scale ?? 0)) > 1e-9)
+      throw new EbbError(
+        `${folder}: layer ${layer} has ${text(settings.layers, layer)}, this trainer was compiled for ${text(compiled.layers, layer)}; compile with --lora-from ${folder}`,
+      );
+  }
+  return weights;
+}
+
+function startingWeights(config: RunConfig, { about }: LoadedTrainer): DiskWeights {
+  const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model);
+  const from = config.lora === false ? undefined : config.lora.from;
+  return from === undefined || about.lora === null ? weights : { ...weights, adapter: adapterStart(from, about.lora) };
+}
+
+/** @throws EbbError for data with larger batches than was compiled for */
+function checkBounds(config: RunConfig, data: RunData, { program }: LoadedTrainer): void {
+  for (const { name, bound } of program.dims) {
+    const found = name === 'B' ? data.batch : name === 'T' ? data.length : 0;
+    if (found > bound)
+      throw new EbbError(
+        `${config.data}: ${name === 'B' ? 'a batch has' : 'a sequence has'} ${found} ${name === 'B' ? 'sequences' : 'tokens'}, this trainer was compiled for at most ${bound}; lower ${name === 'B' ? '--batch' : '--length'}, or compile for more`,
+      );
+  }
+}
+
+/** Trains a compiled model by a config. @throws EbbError */
+export async function trainPackage(
+  loaded: LoadedTrainer,
+  config: RunConfig,
+  { device, traits, opened }: CommandDevice,
+  hooks: TrainHooks,
+): Promise<TrainReport> {
+  checkRequirements(loaded.requires, device, traits.subgroupSize);
+  const { about, program } = loaded;
+  const weights = startingWeights(config, loaded);
+  const tokenizer = (): ReturnType<NonNullable<DiskWeights['checkpoint']>['tokenizer']> => {
+    if (!weights.checkpoint)
+      throw new EbbError(`${config.data}: text needs the model's tokenizer; give --weights a checkpoint folder or GGUF file, or ready batches as data`);
+    return weights.checkpoint.tokenizer();
+  };
+  const data = loadRunData(config, { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer });
+  checkBounds(config, data, loaded);
+  return runTraining(
+    {
+      config,
+      model: loaded,
+      weights,
+      data,
+      device,
+      ready: (engine, driverMs) =>
+        `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`,
+    },
+    hooks,
+  );
+}

@@ -1,0 +1,141 @@
+/** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
+
+import { EbbError } from '../errors.ts';
+import type { Tokenizer } from '../formats/tokenizer.ts';
+import type { Engine } from '../runtime/execute.ts';
+import type { InputDecl } from '../runtime/program.ts';
+import type { Batch } from '../train/batches.ts';
+import type { RunConfig } from '../train/config.ts';
+import { evaluate, newState, type StepMetrics, train, unitsOf } from '../train/loop.ts';
+import type { TrainableModel } from '../train/model.ts';
+import { type LoadedData, loadData } from './data.ts';
+import { startEngine } from './engine.ts';
+import { writeResult } from './result.ts';
+import { openRunFolder } from './runFolder.ts';
+import type { DiskWeights } from './weights.ts';
+
+export interface TrainReport {
+  readonly out: string;
+  readonly steps: number;
+  readonly loss: number;
+  readonly heldOut: { readonly before: number; readonly after: number } | null;
+  readonly interrupted: boolean;
+}
+
+export interface TrainHooks {
+  readonly onStep?: (metrics: StepMetrics, total: number, units: number) => void;
+  readonly say?: (line: string) => void;
+  readonly stop?: () => boolean;
+  readonly resume?: boolean;
+}
+
+/** The data of a run, and the held-out data if there is any. */
+export interface RunData {
+  readonly train: LoadedData;
+  readonly held: LoadedData | null;
+  /** Most sequences and tokens of a batch in both. */
+  readonly batch: number;
+  readonly length: number;
+}
+
+export interface DataSubject {
+  readonly inputs: readonly InputDecl[];
+  readonly vocabSize: number | null;
+  readonly maxPosition: number | null;
+  readonly tokenizer: () => Tokenizer;
+}
+
+/** @throws EbbError naming the file and what is wrong with it */
+export function loadRunData(config: RunConfig, subject: DataSubject): RunData {
+  const { inputs, vocabSize, maxPosition, tokenizer } = subject;
+  const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields };
+  const data = loadData(config.data, tokenizer, { ...common, shuffle: config.shuffle });
+  const held = config.evalData === undefined ? null : loadData(config.evalData, tokenizer, { ...common, shuffle: false, limit: config.evalLimit });
+  if (maxPosition !== null && data.length > maxPosition)
+    throw new EbbError(`${config.data}: a sequence is ${data.length} tokens, the model has positions for ${maxPosition}; lower the length`);
+  return { train: data, held, batch: Math.max(data.batch, held?.batch ?? 0), length: Math.max(data.length, held?.length ?? 0) };
+}
+
+/** Optimizer steps of a run: as configured, or its epochs. */
+export function stepsOf(config: RunConfig, data: RunData): number {
+  return config.steps ?? Math.max(1, Math.floor(((config.epochs ?? 1) * data.train.source.count) / config.accumulate));
+}
+
+export interface TrainingRun {
+  readonly config: RunConfig;
+  readonly model: TrainableModel;
+  readonly weights: DiskWeights;
+  readonly data: RunData;
+  readonly device: GPUDevice;
+  /** Said when the engine is ready: units, kernels, milliseconds of the driver. */
+  readonly ready: (engine: Engine, driverMs: number) => string;
+}
+
+/** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
+export async function runTraining({ config, model, weights, data, device, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
+  const say = hooks.say ?? ((): void => {});
+  const steps = stepsOf(config, data);
+  const started = performance.now();
+  const engine = await startEngine(device, model, weights, {
+    micros: config.accumulate,
+    optimizer: config.optimizer.name,
+    decay: config.decay,
+    seed: config.seed,
+  });
+  say(ready(engine, performance.now() - started));
+  const folder = openRunFolder(config.out, hooks.resume ?? false);
+  folder.writeConfig({ ...config, steps });
+  const state = (hooks.resume ? folder.resume(engine) : null) ?? newState(engine);
+  if (hooks.resume) say(`resumed at step ${state.step}`);
+  const { held } = data;
+  const heldBatches = held ? held.source.all() : [];
+  const before = held ? await evaluate(engine, heldBatches) : Number.NaN;
+  if (held) say(`held-out loss before: ${before.toFixed(4)}`);
+  let last = Number.NaN;
+  let interrupted = false;
+  const units = unitsOf(engine).length;
+  await train({
+    engine,
+    state,
+    batches: data.train.source,
+    config: { ...config, steps },
+    onStep: (metrics) => {
+      last = metrics.loss;
+      folder.appendMetrics(metrics);
+      hooks.onStep?.(metrics, steps, units);
+    },
+    stop: () => {
+      interrupted = hooks.stop?.() ?? false;
+      return interrupted;
+    },
+    between: {
+      when: (step) => dueAt(step, config.saveEvery) || (held !== null && dueAt(step, config.evalEvery)),
+      run: async (now) => {
+        if (dueAt(now.step, config.saveEvery)) await folder.saveCheckpoint(engine, now);
+        if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await evaluate(engine, heldBatches)).toFixed(4)}`);
+      },
+    },
+  });
+  await folder.saveCheckpoint(engine, state);
+  const after = interrupted ? Number.NaN : await conclude(engine, model, weights, config.out, heldBatches, say);
+  engine.destroy();
+  return { out: config.out, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
+}
+
+async function conclude(
+  engine: Engine,
+  model: TrainableModel,
+  weights: DiskWeights,
+  out: string,
+  held: readonly Batch[],
+  say: (line: string) => void,
+): Promise<number> {
+  const after = held.length > 0 ? await evaluate(engine, held) : Number.NaN;
+  if (held.length > 0) say(`held-out loss after: ${after.toFixed(4)}`);
+  const result = `${out}/${model.about.lora ? 'adapter' : 'model'}`;
+  await writeResult(result, engine, model.about, weights);
+  say(`written: ${result}`);
+  return after;
+}
+
+const dueAt = (step: number, every: number): boolean => every > 0 && step % every === 0;
