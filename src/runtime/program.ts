@@ -31,6 +31,8 @@ export interface SlotDecl {
   readonly live: readonly [number, number];
   /** Another slot whose bytes these are. */
   readonly alias?: number;
+  /** Line of the model definition, `file:line:column`, where it was asked for. */
+  readonly loc?: string;
 }
 
 /** flops · B^batch · T^length. */
