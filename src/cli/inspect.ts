@@ -15,6 +15,8 @@ import type { Pattern } from '../runtime/forms.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
+import { modelPath } from './model.ts';
+import { openSource } from './source.ts';
 
 export const STAGES = [...TEXT_STAGES, 'plan'] as const;
 type Stage = (typeof STAGES)[number];
@@ -61,18 +63,25 @@ export function diffSides(names: readonly string[]): [DiffSide, DiffSide] {
   return [diffSide(a), diffSide(b)];
 }
 
-/** A model (no weights are read), traced for training, and compiled when that is asked for. */
-export function openForInspection(path: string, options: InspectOptions): { readonly traced: TracedModel; readonly compiled: () => Inspected } {
-  const { lora, batch, length, traits, maxBuffers } = options;
+/** A model definition, or a checkpoint (no weights are read), whose lengths are not held to the positions it was trained for. */
+async function traced(path: string, { lora, batch, length }: InspectOptions): Promise<TracedModel> {
+  if (/\.[cm]?[jt]s$/.test(path)) return (await openSource(path)).trace({ batch, length, lora });
+  const checkpoint = openCheckpoint(await modelPath(path));
+  return traceCheckpoint(checkpoint, { mode: trainingMode(length), dims: { B: batch, T: length }, lora, trains: lora ? 'adapter' : 'full' });
+}
+
+interface Opened {
+  readonly traced: TracedModel;
+  /** Compiled when it is first asked for. */
+  readonly compiled: () => Inspected;
+}
+
+/** A model, traced for training. */
+async function openForInspection(path: string, options: InspectOptions): Promise<Opened> {
   captureLocations(options.locs ?? false);
-  const traced = traceCheckpoint(openCheckpoint(path), {
-    mode: trainingMode(length),
-    dims: { B: batch, T: length },
-    lora,
-    trains: lora ? 'adapter' : 'full',
-  });
+  const model = await traced(path, options);
   let compiled: Inspected | undefined;
-  return { traced, compiled: () => (compiled ??= inspect(traced, { device: traits, maxBuffers })) };
+  return { traced: model, compiled: () => (compiled ??= inspect(model, { device: options.traits, maxBuffers: options.maxBuffers })) };
 }
 
 interface NamedPattern {
@@ -96,9 +105,9 @@ function pageTitle(path: string): string {
   return inside === '' || inside.startsWith('..') ? basename(resolve(path)) : inside;
 }
 
-/** Writes a checkpoint's page; values carry their source lines. Returns its bytes. */
+/** Writes a model's page; values carry their source lines. Returns its bytes. */
 export async function writePage(path: string, file: string, options: InspectOptions): Promise<number> {
-  const { traced, compiled } = openForInspection(path, { ...options, locs: true });
+  const { traced, compiled } = await openForInspection(path, { ...options, locs: true });
   const { pattern } = patternFrom(options, traced.units);
   const data = await pageData(compiled(), pageTitle(path), { B: options.batch, T: options.length }, pattern);
   const html = pageHtml(data, pageAssets());
@@ -106,9 +115,9 @@ export async function writePage(path: string, file: string, options: InspectOpti
   return Buffer.byteLength(html);
 }
 
-/** Inspects a checkpoint. @throws EbbError for a unit, function or stage that there is not */
-export function inspectModel(path: string, options: InspectOptions): View {
-  const { traced, compiled } = openForInspection(path, options);
+/** Inspects a model. @throws EbbError for a unit, function or stage that there is not */
+export async function inspectModel(path: string, options: InspectOptions): Promise<View> {
+  const { traced, compiled } = await openForInspection(path, options);
   const sizes = { B: options.batch, T: options.length };
   const scope = scopeOf(options);
   const shown = { locs: options.locs ?? false, costs: options.cost ? sizes : undefined };

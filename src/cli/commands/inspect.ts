@@ -44,7 +44,7 @@ function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T 
 export const inspectCommand = (): Command =>
   new Command('inspect')
     .description('the IR of a model at any stage, what lies between two stages or patterns, what a drop pattern costs; a dump.ebb is parsed and printed')
-    .argument('[model]', 'checkpoint folder, GGUF file, or a .ebb dump')
+    .argument('[model]', 'checkpoint folder, GGUF file, hub id, model definition (.ts), or a .ebb dump')
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .option('--drop <units>', 'units without backward', list)
     .option('--remat <units>', 'units whose forward runs again in backward', list)
