@@ -158,9 +158,10 @@ it('shows graphs, and of a kernel its values, lines, IR and WGSL', async () => {
 it.each([1280, 1920])('fits a window %i wide', async (width) => {
   await withPage(
     async (page) => {
+      await page.click('#random');
       const [wide, cut] = (await page.evaluate(`[
         document.documentElement.scrollWidth,
-        [...document.querySelectorAll('.tile strong, .row .name')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent),
+        [...document.querySelectorAll('.tile strong, .tile .change, .row .name')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent),
       ]`)) as [number, string[]];
       expect(wide).toBeLessThanOrEqual(width);
       expect(cut).toEqual([]);

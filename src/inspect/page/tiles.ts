@@ -26,9 +26,7 @@ export function tiles(store: Store): HTMLElement {
       value.textContent = amount(own, QUANTITY_TEXT[key].unit).trim();
       value.title = `${own.toLocaleString('en')} ${QUANTITY_TEXT[key].unit}`;
       change.textContent =
-        own === whole
-          ? 'as with nothing dropped'
-          : `${share < 1 ? '−' : '+'}${Math.abs(100 * (1 - share)).toFixed(1)} % from ${short(whole, QUANTITY_TEXT[key].unit)}`;
+        own === whole ? 'unchanged' : `${share < 1 ? '−' : '+'}${Math.abs(100 * (1 - share)).toFixed(1)} % (${short(whole, QUANTITY_TEXT[key].unit)})`;
       change.classList.toggle('less', share < 1);
       change.classList.toggle('more', share > 1);
       bar.style.width = `${Math.min(100, 100 * share)}%`;
