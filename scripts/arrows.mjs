@@ -7,6 +7,7 @@ const ARROWS = {
   errors: [],
   ir: ['errors'],
   trace: ['ir', 'errors'],
+  definition: ['trace', 'ir', 'errors'],
   models: ['trace', 'ir', 'formats:types', 'errors'],
   passes: ['ir', 'errors'],
   codegen: ['passes', 'ir', 'runtime:types', 'runtime/program', 'errors'],

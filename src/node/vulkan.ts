@@ -44,13 +44,15 @@ interface Koffi {
   load(path: string, options?: { global: boolean }): { func(declaration: string): (...args: (string | number)[]) => number };
 }
 
-/** Null where a package was left out (a standalone trainer depends on webgpu alone): the system's own drivers are used then. */
+/** Null where the package was left out (a standalone trainer depends on webgpu alone): the system's own drivers are used then. */
 function koffi(): Koffi | null {
-  try {
-    return createRequire(import.meta.url)('koffi') as Koffi;
-  } catch {
-    return null;
-  }
+  for (const from of [import.meta.url, join(process.cwd(), 'package.json')])
+    try {
+      return createRequire(from)('koffi') as Koffi;
+    } catch {
+      // the next place
+    }
+  return null;
 }
 
 /** Sets a variable where native code reads it too: a test runner's process.env may be a copy. */
