@@ -10,7 +10,7 @@ const ARROWS = {
   definition: ['trace', 'ir', 'errors'],
   models: ['trace', 'ir', 'formats:types', 'errors'],
   passes: ['ir', 'errors'],
-  codegen: ['passes', 'ir', 'runtime:types', 'runtime/program', 'errors'],
+  codegen: ['passes', 'ir', 'runtime:types', 'runtime/program', 'runtime/plan', 'errors'],
   compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
   runtime: ['errors'],
   dropbp: ['errors'],

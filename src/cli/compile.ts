@@ -28,8 +28,8 @@ import { bundleTrainer } from './standalone.ts';
 
 export interface CompileFlags {
   readonly out: string;
-  readonly batch: number;
-  readonly length: number;
+  readonly batch: number | null;
+  readonly length: number | null;
   readonly lora: LoraOptions | null;
   readonly dropRate: number | null;
   readonly portable: boolean;

@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, funcBuilder } from './builder.ts';
 import { opFlops } from './cost.ts';
-import { OpError, type OpDef } from './define.ts';
+import { type OpDef, OpError } from './define.ts';
 import { registerOp } from './ops/index.ts';
 import type { Attrs, Func, Type } from './types.ts';
 

@@ -10,8 +10,8 @@ import { nameOf } from '../source.ts';
 
 interface Flags {
   readonly out?: string;
-  readonly batch: number;
-  readonly length: number;
+  readonly batch?: number;
+  readonly length?: number;
   readonly lora?: boolean;
   readonly loraFrom?: string;
   readonly loraLayers?: string[];
@@ -39,8 +39,8 @@ export const compileCommand = (): Command =>
     .description('compile a model into a folder that trains it: trainer, kernels, plan, IR')
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
     .option('-o, --out <dir>', 'folder to write; default NAME-trainer')
-    .option('--batch <n>', 'most sequences of a micro-batch', count, 2)
-    .option('--length <n>', 'most tokens of a sequence', count, 256)
+    .option('--batch <n>', 'most sequences of a micro-batch (2, or as the definition says)', count)
+    .option('--length <n>', 'most tokens of a sequence (256, or as the definition says)', count)
     .option('--lora', 'train a low-rank adapter instead of all weights')
     .option('--rank <n>', 'rank of the adapter', count)
     .option('--alpha <x>', 'alpha of the adapter', number)
@@ -57,8 +57,8 @@ export const compileCommand = (): Command =>
       const portable = (flags.target ?? (flags.standalone ? 'portable' : 'device')) === 'portable';
       const options: CompileFlags = {
         out: flags.out ?? `${nameOf(model)}-trainer`,
-        batch: flags.batch,
-        length: flags.length,
+        batch: flags.batch ?? null,
+        length: flags.length ?? null,
         lora: loraFlags(flags),
         dropRate: flags.dropRate ?? null,
         portable,
