@@ -32,8 +32,9 @@ export interface InspectOptions {
   readonly unit?: string | undefined;
   readonly cost?: boolean | undefined;
   readonly locs?: boolean | undefined;
-  readonly batch: number;
-  readonly length: number;
+  /** Sizes to compile for and to count at: 1 and 256 for a checkpoint, a definition's own, where they are not given. */
+  readonly batch?: number | undefined;
+  readonly length?: number | undefined;
   readonly lora: LoraOptions | null;
   readonly traits: DeviceTraits;
   readonly maxBuffers: number;
@@ -64,10 +65,11 @@ export function diffSides(names: readonly string[]): [DiffSide, DiffSide] {
 }
 
 /** A model definition, or a checkpoint (no weights are read), whose lengths are not held to the positions it was trained for. */
-async function traced(path: string, { lora, batch, length }: InspectOptions): Promise<TracedModel> {
-  if (/\.[cm]?[jt]s$/.test(path)) return (await openSource(path)).trace({ batch, length, lora });
+async function traceFor(path: string, { lora, batch, length }: InspectOptions): Promise<TracedModel> {
+  if (/\.[cm]?ts$/i.test(path)) return (await openSource(path)).trace({ batch: batch ?? null, length: length ?? null, lora });
   const checkpoint = openCheckpoint(await modelPath(path));
-  return traceCheckpoint(checkpoint, { mode: trainingMode(length), dims: { B: batch, T: length }, lora, trains: lora ? 'adapter' : 'full' });
+  const dims = { B: batch ?? 1, T: length ?? 256 };
+  return traceCheckpoint(checkpoint, { mode: trainingMode(dims.T), dims, lora, trains: lora ? 'adapter' : 'full' });
 }
 
 interface Opened {
@@ -79,7 +81,7 @@ interface Opened {
 /** A model, traced for training. */
 async function openForInspection(path: string, options: InspectOptions): Promise<Opened> {
   captureLocations(options.locs ?? false);
-  const model = await traced(path, options);
+  const model = await traceFor(path, options);
   let compiled: Inspected | undefined;
   return { traced: model, compiled: () => (compiled ??= inspect(model, { device: options.traits, maxBuffers: options.maxBuffers })) };
 }
@@ -109,7 +111,7 @@ function pageTitle(path: string): string {
 export async function writePage(path: string, file: string, options: InspectOptions): Promise<number> {
   const { traced, compiled } = await openForInspection(path, { ...options, locs: true });
   const { pattern } = patternFrom(options, traced.units);
-  const data = await pageData(compiled(), pageTitle(path), { B: options.batch, T: options.length }, pattern);
+  const data = await pageData(compiled(), pageTitle(path), traced.module.dims, pattern);
   const html = pageHtml(data, pageAssets());
   writeFileSync(file, html);
   return Buffer.byteLength(html);
@@ -118,7 +120,7 @@ export async function writePage(path: string, file: string, options: InspectOpti
 /** Inspects a model. @throws EbbError for a unit, function or stage that there is not */
 export async function inspectModel(path: string, options: InspectOptions): Promise<View> {
   const { traced, compiled } = await openForInspection(path, options);
-  const sizes = { B: options.batch, T: options.length };
+  const sizes = traced.module.dims;
   const scope = scopeOf(options);
   const shown = { locs: options.locs ?? false, costs: options.cost ? sizes : undefined };
   const pattern: PatternOptions = { sizes, cost: options.cost ?? false, scope };

@@ -1,12 +1,8 @@
 /** @file A function as one call of the model sees it: parameters under the names of what is handed over, its own values under the call's. */
 
 import type { Body, Func, Op, Value } from '../ir/types.ts';
+import { qualifiedName } from '../trace/naming.ts';
 import { mainOf, type TracedModel } from '../trace/trace.ts';
-
-/** `layers.3.attn` → `layers[3].attn`. */
-export function sitePath(site: string): string {
-  return site.replace(/\.(\d+)(?=\.|$)/g, '[$1]');
-}
 
 /** What a call's operand is called: its own name for what main is given, `layers[2].mlp.y` for what another call makes. */
 export function operandName({ module }: TracedModel, operand: Value): string {
@@ -15,7 +11,7 @@ export function operandName({ module }: TracedModel, operand: Value): string {
     const at = call.results.indexOf(operand);
     if (at < 0) continue;
     const callee = module.funcs.find((f) => f.name === call.attrs['callee']);
-    return `${sitePath(String(call.attrs['site']))}.${callee?.results[at]?.value.name ?? at}`;
+    return qualifiedName(String(call.attrs['site']), callee?.results[at]?.value.name ?? String(at));
   }
   return operand.name;
 }
@@ -45,14 +41,14 @@ export function siteNames(traced: TracedModel, call: number): (func: Func) => Fu
   const op = mainOf(traced.module).ops[call];
   const callee = traced.module.funcs.find((f) => f.name === op?.attrs['callee']);
   const given = new Map(callee?.params.map(({ value }, i) => [value.name, op?.operands[i]]));
-  const prefix = sitePath(String(op?.attrs['site']));
+  const own = (v: Value): string => qualifiedName(String(op?.attrs['site']), v.name);
   return (func) => {
     const names = new Map(
       func.params.map(({ value, role }) => {
         const operand = role === 'saved' || role === 'cotangent' ? undefined : given.get(value.name);
-        return [value.name, operand ? operandName(traced, operand) : role === 'scalar' ? value.name : `${prefix}.${value.name}`];
+        return [value.name, operand ? operandName(traced, operand) : role === 'scalar' ? value.name : own(value)];
       }),
     );
-    return renamed(func, (v) => names.get(v.name) ?? `${prefix}.${v.name}`);
+    return renamed(func, (v) => names.get(v.name) ?? own(v));
   };
 }
