@@ -17,6 +17,7 @@ const ARROWS = {
   formats: ['errors'],
   train: ['runtime', 'dropbp', 'errors'],
   node: ['runtime', 'errors'],
+  inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'errors'],
   trainer: ['train', 'runtime', 'dropbp', 'formats', 'node', 'errors'],
   session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'trainer', 'errors'],
   generate: ['session', 'trainer', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
