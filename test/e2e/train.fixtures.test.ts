@@ -9,56 +9,16 @@ import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { parseConfig } from '../../src/train/config.ts';
-import { newState, type StepMetrics, type TrainConfig, train, unitsOf } from '../../src/train/loop.ts';
+import { newState, type StepMetrics, train, unitsOf } from '../../src/train/loop.ts';
 import { loadAdapter } from '../../src/trainer/adapter.ts';
 import { messageOf, readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+import { expectWeights, isSupported, KEY_BIAS, LOSS, NORM, ownName, type Run, trainConfig, WEIGHT } from '../support/trainRun.ts';
 
-const LOSS = 1e-3;
-const NORM = 1e-3;
 /** Of the logits after training; the golden files measure 2e-4 between float32 and float64. */
 const PROBE = 2e-3;
-const WEIGHT = 1e-4;
-/** The middle third of it, the key's bias of GPT-2, has no gradient but rounding noise, which Adam magnifies. */
-const KEY_BIAS = /c_attn\.bias$/;
 /** Of the norms of Adam's moments, relative. */
 const STATE = 1e-3;
-
-interface Run {
-  readonly method: string;
-  readonly optimizer: {
-    readonly name: string;
-    readonly lr: number;
-    readonly betas?: [number, number];
-    readonly eps?: number;
-    readonly weight_decay: number;
-    readonly momentum?: number;
-    readonly dampening?: number;
-    readonly nesterov?: boolean;
-  };
-  readonly steps: number;
-  readonly gradient_accumulation: number;
-  readonly lr_schedule: string;
-  readonly none_grad_policy: string;
-  readonly all_dropped_policy: string;
-  readonly base_checkpoint: string;
-  readonly clipping: { readonly max_norm: number };
-  readonly param_update_counts?: Readonly<Record<string, number>>;
-  readonly log: readonly {
-    readonly lr: number;
-    readonly losses: readonly number[];
-    readonly grad_norm_before_clip: number;
-    readonly dropped: readonly string[] | readonly (readonly string[])[];
-    readonly backward_skipped: boolean | readonly boolean[];
-    readonly params_without_grad: readonly string[];
-  }[];
-  readonly weight_decay_groups: { readonly decay: readonly string[] };
-  readonly final_norms: Readonly<Record<string, number>>;
-  readonly adam_state_norms?: Readonly<Record<string, { readonly step: number; readonly exp_avg: number; readonly exp_avg_sq: number }>>;
-}
-
-/** Ebb's name of a parameter of peft's. */
-const ownName = (name: string): string => name.replace('.default.weight', '.weight');
 
 /** Weight decay as the run states it, in Ebb's terms; the list must be the one Ebb's rule gives. */
 function decayOf(run: Run, params: readonly { readonly name: string; readonly shape: readonly number[] }[]): 'matrices' | 'all' {
@@ -73,16 +33,6 @@ const normOf = (data: Float32Array): number => Math.sqrt(data.reduce((sum, x) =>
 
 function expectNear(what: string, found: number, wanted: number, relative: number): void {
   if (!(Math.abs(found - wanted) <= relative * Math.max(Math.abs(wanted), 1e-6))) throw new Error(`the norm of ${what} is ${found}, expected ${wanted}`);
-}
-
-/** Nearly all elements within `WEIGHT`, none off by more than the run could move it. */
-function expectWeights(own: string, found: Float32Array, wanted: Float32Array, run: Run): void {
-  expect(found).toHaveLength(wanted.length);
-  const skip = KEY_BIAS.test(own) ? [wanted.length / 3, (2 * wanted.length) / 3] : [0, 0];
-  const off = Array.from(wanted, (w, k) => (k >= skip[0]! && k < skip[1]! ? 0 : Math.abs(w - found[k]!)));
-  const beyond = off.filter((d) => d > WEIGHT).length;
-  const most = Math.max(...off);
-  expect({ own, ok: beyond <= Math.max(1, 0.001 * off.length) && most <= run.optimizer.lr * run.steps, beyond, most }).toMatchObject({ ok: true });
 }
 
 /** W + scale · B A; GPT-2 keeps W as [in, out]. */
@@ -138,32 +88,6 @@ function expectLogits(found: Float32Array, wanted: Float32Array): void {
   expect(wanted.reduce((m, w, k) => Math.max(m, Math.abs(w - found[k]!)), 0)).toBeLessThan(PROBE);
 }
 
-/** Patterns of all micro-batches in order. */
-function patternsOf(run: Run): string[][] {
-  return run.log.flatMap((step) =>
-    run.gradient_accumulation === 1 ? [[...(step.dropped as readonly string[])]] : (step.dropped as readonly (readonly string[])[]).map((d) => [...d]),
-  );
-}
-
-function trainConfig(run: Run): TrainConfig {
-  const { optimizer: o } = run;
-  const warmup = /with (\d+) warm-up/.exec(run.lr_schedule);
-  return {
-    steps: run.steps,
-    accumulate: run.gradient_accumulation,
-    clip: run.clipping.max_norm,
-    seed: 0,
-    schedule: run.lr_schedule.startsWith('cosine') ? 'cosine' : 'constant',
-    warmupSteps: warmup ? Number(warmup[1]) : 0,
-    missingGrad: run.none_grad_policy.includes('replaced by zeros') ? 'zeros' : 'skip',
-    allDropped: run.all_dropped_policy.includes('not called') ? 'skip' : 'backward',
-    drop: { kind: 'fixed', patterns: patternsOf(run) },
-    optimizer: o.name.endsWith('AdamW')
-      ? { name: 'adamw', lr: o.lr, betas: o.betas!, eps: o.eps!, weightDecay: o.weight_decay }
-      : { name: 'sgd', lr: o.lr, momentum: o.momentum ?? 0, dampening: o.dampening ?? 0, nesterov: o.nesterov ?? false, weightDecay: o.weight_decay },
-  };
-}
-
 withFixtures('train', (root) => {
   let opened: TestDevice;
   beforeAll(async () => {
@@ -176,8 +100,7 @@ withFixtures('train', (root) => {
       const folder = join(root, family, name);
       const run = readJson(join(folder, 'run.json')) as Run;
       const base = join(root, '..', run.base_checkpoint);
-      const supported = ['full', 'lora'].includes(run.method) && /AdamW|SGD/.test(run.optimizer.name);
-      if (!supported) {
+      if (!isSupported(run)) {
         it(`${family}/${name} is refused by name`, () => {
           if (existsSync(join(folder, 'adapter_init')))
             expect(messageOf(() => loadAdapter(join(folder, 'adapter_init')))).toMatch(run.method === 'dora' ? /use_dora is true/ : /peft_type is "IA3"/);

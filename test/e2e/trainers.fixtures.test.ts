@@ -1,0 +1,82 @@
+/** @file Generated trainers of the fixtures' checkpoints against PyTorch: every full and LoRA run, through the folders `ebb compile` writes. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { readBatches } from '../../src/formats/dataset.ts';
+import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
+import type { CommandDevice } from '../../src/node/device.ts';
+import { parseConfig } from '../../src/train/config.ts';
+import type { StepMetrics } from '../../src/train/loop.ts';
+import { trainPackage } from '../../src/trainer/main.ts';
+import { filesOf, type LoadedTrainer, loadTrainer } from '../../src/trainer/package.ts';
+import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+import { runCli } from '../support/cli.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+import { expectWeights, isSupported, LOSS, NORM, ownName, type Run, trainConfig } from '../support/trainRun.ts';
+
+withFixtures('train', (root) => {
+  let opened: TestDevice;
+  let scratch: string;
+  beforeAll(async () => {
+    opened = await openTestDevice();
+    scratch = mkdtempSync(join(tmpdir(), 'ebb-trainers-'));
+  });
+  afterAll(() => {
+    opened.device.destroy();
+    rmSync(scratch, { recursive: true });
+  });
+
+  /** Packages by what they were compiled of. */
+  const packages = new Map<string, Promise<LoadedTrainer>>();
+  const compiled = (base: string, batches: string, adapter: string | null): Promise<LoadedTrainer> => {
+    const settings = adapter === null ? 'full' : readFileSync(join(adapter, 'adapter_config.json'), 'utf8');
+    const key = `${base} ${batches} ${settings}`;
+    const known = packages.get(key);
+    if (known) return known;
+    const made = (async () => {
+      const { batch, length } = readBatches(batches);
+      const out = join(scratch, String(packages.size));
+      const lora = adapter === null ? [] : ['--lora-from', adapter];
+      const run = await runCli(['compile', base, '-o', out, '--batch', String(batch), '--length', String(length), ...lora]);
+      expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
+      return loadTrainer(filesOf(pathToFileURL(`${out}/`)));
+    })();
+    packages.set(key, made);
+    return made;
+  };
+
+  for (const family of subfolders(root)) {
+    for (const name of subfolders(join(root, family))) {
+      const folder = join(root, family, name);
+      const run = readJson(join(folder, 'run.json')) as Run;
+      if (!isSupported(run)) continue;
+      it(`${family}/${name}`, async () => {
+        const base = join(root, '..', run.base_checkpoint);
+        const data = join(root, family, 'batches.safetensors');
+        const adapter = run.method === 'lora' ? join(folder, 'adapter_init') : null;
+        const loaded = await compiled(base, data, adapter);
+        const out = join(scratch, `${family}-${name}`);
+        const lora = adapter === null ? false : { from: adapter };
+        const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
+        const steps: StepMetrics[] = [];
+        const device = { ...opened, opened: { name: 'the test device' } } as unknown as CommandDevice;
+        await trainPackage(loaded, config, device, { onStep: (m) => void steps.push(m) });
+        run.log.forEach((expected, i) => {
+          const found = steps[i]!;
+          expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(LOSS));
+          expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(NORM * Math.max(expected.grad_norm_before_clip, 1e-3));
+          expect(found.dropped.flat()).toEqual(expected.dropped.flat());
+        });
+        const written = openSafetensors(join(out, adapter === null ? 'model/model.safetensors' : 'adapter/adapter_model.safetensors'));
+        const golden = openSafetensors(join(folder, 'golden.safetensors'));
+        for (const tensor of golden.tensors.keys()) {
+          if (!tensor.startsWith('final.')) continue;
+          const own = ownName(tensor.slice(6));
+          expectWeights(own, readFloats(written, adapter === null ? own : `base_model.model.${own}`), readFloats(golden, tensor), run);
+        }
+      });
+    }
+  }
+});
