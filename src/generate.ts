@@ -9,7 +9,8 @@ import type { Checkpoint } from './formats/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
-import { checkpointWeights, startingValue } from './trainer/weights.ts';
+import { startingValue } from './trainer/startingValue.ts';
+import { checkpointWeights } from './trainer/weights.ts';
 
 export interface GenerateOptions {
   readonly maxNewTokens: number;

@@ -1,6 +1,8 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
+export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
+export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
 export { createPlan, type Plan, type PlanConfig, type PlanInput } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
@@ -11,6 +13,7 @@ export { openSafetensors, readFloats, writeSafetensors } from './formats/safeten
 export { openTokenizer, type Tokenizer } from './formats/tokenizer.ts';
 export { createGenerator, type GenerateOptions, type Generator } from './generate.ts';
 export type { OpDef } from './ir/define.ts';
+export { type DecomposedOp, defineOp } from './ir/derive.ts';
 export { evaluate } from './ir/evaluate.ts';
 export { registerOp } from './ir/ops/index.ts';
 export { parseModule } from './ir/parse.ts';
@@ -25,10 +28,15 @@ export { deviceTraits } from './node/traits.ts';
 export { differentiate } from './passes/pipeline.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';
-export { input, param, section, unit } from './trace/context.ts';
+export { type CompositeOp, callOp, compositeOp } from './trace/composite.ts';
+export { type Initialiser, input, type ParamOptions, param, section, unit } from './trace/context.ts';
+export { TraceError } from './trace/error.ts';
+export * from './trace/image.ts';
 export { captureLocations } from './trace/location.ts';
+export * from './trace/math.ts';
+export { named, qualifiedName } from './trace/naming.ts';
 export * from './trace/nn.ts';
-export { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
+export { defineModel, type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
 export { type Batch, type BatchSource, chunkTokens, makeBatch, sequenceBatches } from './train/batches.ts';
 export { parseConfig, type RunConfig } from './train/config.ts';
 export { initialValues } from './train/init.ts';

@@ -14,7 +14,7 @@ import { llama } from './models/llama.ts';
 import type { Engine } from './runtime/execute.ts';
 import type { ModelAbout } from './runtime/plan.ts';
 import type { InputDecl } from './runtime/program.ts';
-import type { AdapterSpec } from './trace/context.ts';
+import type { AdapterSpec, TraceOptions } from './trace/context.ts';
 import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
 import { checkAdapter, type LoadedAdapter } from './trainer/adapter.ts';
@@ -71,32 +71,52 @@ function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec 
   return (layer) => (matches(layer) ? { rank: lora.rank, scale: loraScale(lora), dropout: lora.dropout } : undefined);
 }
 
-/** Traces a checkpoint's model. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
-export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
-  const { lora, trains } = options;
+type StorageRule = NonNullable<TraceOptions['storage']>;
+
+/**
+ * Traces with a low-rank adapter, and the storage of parameters that `storage` says.
+ * @throws EbbError when a glob matches no layer, or an existing adapter does not fit
+ */
+function traceAdapted(
+  trace: (options: TraceOptions) => TracedModel,
+  dims: ModelOptions['dims'],
+  storage: StorageRule,
+  lora: LoraOptions | null,
+  sample: string,
+): TracedModel {
   const adapter = adapterRule(lora);
-  const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
-  const model = traceModel(modelDefinition(checkpoint.config, options.mode), {
-    dims: options.dims,
-    storage: (name) => {
-      const trainable = trains === 'full' ? !isAdapterParam(name) : trains === 'adapter' && isAdapterParam(name);
-      return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };
-    },
-    ...(adapter ? { adapter } : {}),
-  });
+  const model = trace({ dims, storage, ...(adapter ? { adapter } : {}) });
   if (lora?.existing) checkAdapter(lora.existing, model.params, lora.existing.key);
-  else if (lora) checkGlobs(lora.layers, model, checkpoint.config);
+  else if (lora) checkGlobs(lora.layers, model, sample);
   return model;
 }
 
-function checkGlobs(globs: readonly string[], { params }: TracedModel, config: ModelConfig): void {
+/** Traces a checkpoint's model. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
+export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
+  const { lora, trains } = options;
+  const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
+  const storage: StorageRule = (name) => {
+    const trainable = trains === 'full' ? !isAdapterParam(name) : trains === 'adapter' && isAdapterParam(name);
+    return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };
+  };
+  const definition = modelDefinition(checkpoint.config, options.mode);
+  return traceAdapted((o) => traceModel(definition, o), options.dims, storage, lora, sampleLayer(checkpoint.config));
+}
+
+/** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when a glob matches no layer */
+export function traceForTraining(trace: (options: TraceOptions) => TracedModel, dims: ModelOptions['dims'], lora: LoraOptions | null): TracedModel {
+  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: lora === null || isAdapterParam(name) });
+  return traceAdapted(trace, dims, storage, lora, 'the names given to linear()');
+}
+
+function checkGlobs(globs: readonly string[], { params }: TracedModel, sample: string): void {
   const adapted = params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name));
   const idle = globs.find((glob) => !adapted.some((layer) => picomatch(glob, { dot: true })(layer)));
   if (idle === undefined && adapted.length > 0) return;
   throw new EbbError(
     idle === undefined
       ? 'lora.layers: expected at least one glob over the names of layers, found none'
-      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sampleLayer(config)}`,
+      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sample}`,
   );
 }
 
@@ -105,16 +125,21 @@ function sampleLayer(config: ModelConfig): string {
 }
 
 /** What a traced model was made of. */
-export function aboutModel(name: string, config: ModelConfig, traced: TracedModel, lora: LoraOptions | null): ModelAbout {
+export function aboutModel(
+  name: string,
+  model: Pick<ModelAbout, 'kind' | 'vocabSize' | 'maxPosition'>,
+  traced: TracedModel,
+  lora: LoraOptions | null,
+): ModelAbout {
   const rule = adapterRule(lora);
   const adapted = [...new Set(traced.params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name)))];
   const layers = Object.fromEntries(adapted.flatMap((layer) => (rule?.(layer) ? [[layer, pick(rule(layer))]] : [])));
   return {
     name,
-    kind: config.kind,
+    kind: model.kind,
     lora: lora && { rank: lora.rank, alpha: lora.alpha, rslora: lora.rslora, dropout: lora.dropout, layers },
-    vocabSize: config.vocabSize,
-    maxPosition: config.maxPosition,
+    vocabSize: model.vocabSize,
+    maxPosition: model.maxPosition,
   };
 }
 const pick = (spec: AdapterSpec | undefined): { rank: number; scale: number } => ({ rank: spec?.rank ?? 0, scale: spec?.scale ?? 0 });

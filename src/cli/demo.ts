@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
+import { amount } from '../inspect/report.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { parseConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
 import type { TrainHooks } from '../trainer/run.ts';
 import { runGenerate } from './generate.ts';
-import { amount } from './inspect.ts';
 import { trainModel } from './train.ts';
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
 import { say } from '../trainer/options.ts';
 import { checkCommand } from './commands/check.ts';
+import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
@@ -34,6 +35,7 @@ const program = new Command('ebb')
 
 for (const command of [
   trainCommand(),
+  compileCommand(),
   evalCommand(),
   generateCommand(),
   forwardCommand(),

@@ -1,41 +1,31 @@
 /** @file `ebb train`: a model is traced and compiled for what the data asks, and trained. */
 
 import { compileModel } from '../compile/compile.ts';
-import { openCheckpoint } from '../formats/checkpoint.ts';
-import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { aboutModel, inputDecls, type LoraOptions, loraOf, targetOf, traceCheckpoint, trainableModel } from '../session.ts';
+import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn } from '../trainer/adapter.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
-import { checkpointWeights } from '../trainer/weights.ts';
-import { modelPath } from './model.ts';
+import { openSource } from './source.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
-/** Trains a checkpoint by a config. @throws EbbError */
+/** Trains a checkpoint or a definition by a config. @throws EbbError */
 export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
-  const checkpoint = openCheckpoint(await modelPath(config.model));
+  const source = await openSource(config.model);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
-  const { vocabSize, maxPosition } = checkpoint.config;
-  const data = loadRunData(config, { inputs: inputDecls(trainingMode(1).inputs), vocabSize, maxPosition, tokenizer: checkpoint.tokenizer });
+  const data = loadRunData(config, source);
   const started = performance.now();
-  const traced = traceCheckpoint(checkpoint, {
-    mode: trainingMode(data.length),
-    dims: { B: data.batch, T: data.length },
-    lora,
-    trains: lora ? 'adapter' : 'full',
-  });
+  const traced = source.trace({ batch: data.batch, length: data.length, lora });
   const compiled = compileModel(traced, { target: targetOf(device), optimizers: [config.optimizer.name] });
   const compileMs = performance.now() - started;
-  const about = aboutModel(config.model, checkpoint.config, traced, lora);
   return runTraining(
     {
       config,
-      model: trainableModel(traced, compiled, about),
-      weights: checkpointWeights(checkpoint, adapter?.weights ?? null),
+      model: trainableModel(traced, compiled, source.about(traced, lora)),
+      weights: { ...source.weights, adapter: adapter?.weights ?? null },
       data,
       device: device.device,
       ready: (engine, driverMs) =>

@@ -140,6 +140,7 @@ export function compileFunction(
       extent: extentOf(v.type),
       live: [Number.POSITIVE_INFINITY, -1] as [number, number],
       ...(aliasOf === undefined ? {} : { alias: aliasOf }),
+      ...(v.loc ? { loc: `${v.loc.file}:${v.loc.line}:${v.loc.column}` } : {}),
     };
     slots.push(slot);
     slotOf.set(v, slots.length - 1);

@@ -4,58 +4,17 @@ import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { readText } from './files.ts';
 import { type Json, type JsonObject, parseJsonObject } from './json.ts';
+import { assembleBatches, type IntTensor, type ReadyBatches } from './readyBatches.ts';
 import { type DataRecord, type FieldNames, readRecords } from './records.ts';
 import { openSafetensors, readInts } from './safetensors.ts';
 
+export type { ReadyBatches } from './readyBatches.ts';
 export type { DataRecord, FieldNames } from './records.ts';
-
-/** Batches of token ids: each array is [steps, batch, length], row-major. */
-export interface ReadyBatches {
-  readonly steps: number;
-  readonly batch: number;
-  readonly length: number;
-  readonly inputIds: Int32Array;
-  /** Not shifted; −100 is ignored. */
-  readonly labels: Int32Array | null;
-  /** 1 for tokens, 0 for padding. */
-  readonly attentionMask: Int32Array | null;
-}
 
 export type Dataset =
   | { readonly kind: 'text'; readonly path: string; readonly text: string }
   | { readonly kind: 'records'; readonly path: string; readonly records: () => Generator<DataRecord> }
   | { readonly kind: 'batches'; readonly path: string; readonly batches: ReadyBatches };
-
-interface IntTensor {
-  readonly shape: readonly number[];
-  readonly data: Int32Array;
-}
-
-function checkMask(path: string, mask: IntTensor | undefined): void {
-  const at = mask?.data.findIndex((x) => x !== 0 && x !== 1) ?? -1;
-  if (at >= 0) throw new EbbError(`${path}: attention_mask has ${mask?.data[at]} at element ${at}, expected 0 or 1`);
-}
-
-function assemble(path: string, take: (name: string) => IntTensor | undefined): ReadyBatches {
-  const ids = take('input_ids');
-  if (!ids) throw new EbbError(`${path}: input_ids is missing, expected token ids [batch, length] or [steps, batch, length]`);
-  const { shape } = ids;
-  const [length = 0, batch = 0, steps = 1] = [...shape].reverse();
-  if ((shape.length !== 2 && shape.length !== 3) || ids.data.length === 0) {
-    throw new EbbError(`${path}: input_ids has shape [${shape.join(', ')}], expected [batch, length] or [steps, batch, length], none of them 0`);
-  }
-  const same = (name: string): IntTensor | undefined => {
-    const tensor = take(name);
-    if (tensor && (tensor.shape.length !== shape.length || tensor.shape.some((n, i) => n !== shape[i]))) {
-      throw new EbbError(`${path}: ${name} has shape [${tensor.shape.join(', ')}], expected that of input_ids, [${shape.join(', ')}]`);
-    }
-    return tensor;
-  };
-  const labels = same('labels');
-  const mask = same('attention_mask');
-  checkMask(path, mask);
-  return { steps, batch, length, inputIds: ids.data, labels: labels?.data ?? null, attentionMask: mask?.data ?? null };
-}
 
 /** A nested list of integers, rectangular, as a tensor. */
 function listTensor(path: string, name: string, value: Json): IntTensor {
@@ -81,7 +40,7 @@ function listTensor(path: string, name: string, value: Json): IntTensor {
 }
 
 function jsonBatches(path: string, fields: JsonObject): ReadyBatches {
-  return assemble(path, (name) => {
+  return assembleBatches(path, (name) => {
     const value = fields[name];
     return value === undefined || value === null ? undefined : listTensor(path, name, value);
   });
@@ -89,7 +48,7 @@ function jsonBatches(path: string, fields: JsonObject): ReadyBatches {
 
 function safetensorsBatches(path: string): ReadyBatches {
   const file = openSafetensors(path);
-  return assemble(path, (name) => {
+  return assembleBatches(path, (name) => {
     const info = file.tensors.get(name);
     return info && { shape: info.shape, data: readInts(file, name) };
   });

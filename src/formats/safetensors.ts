@@ -4,8 +4,10 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'n
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { fileError, fileSource, readRange } from './files.ts';
-import { bf16ToF32, f16ToF32, f32FromBytes, f64ToF32, i32FromBytes, i64ToI32 } from './floats.ts';
+import { floatsOf, headerBytes, intsOf, type SafetensorsEntry } from './safetensorsData.ts';
 import { DTYPE_BITS, elementCount, parseSafetensors, type SafetensorsHeader, type TensorInfo } from './safetensorsHeader.ts';
+
+export type { SafetensorsEntry } from './safetensorsData.ts';
 
 export interface SafetensorsFile extends SafetensorsHeader {
   readonly path: string;
@@ -34,48 +36,12 @@ export function readTensor(file: SafetensorsFile, name: string): Uint8Array<Arra
 
 /** A tensor of F32, F16, BF16 or F64 as floats. */
 export function readFloats(file: SafetensorsFile, name: string): Float32Array {
-  const { dtype } = find(file, name);
-  const bytes = readTensor(file, name);
-  if (dtype === 'F32') return f32FromBytes(bytes);
-  if (dtype === 'F16') return f16ToF32(bytes);
-  if (dtype === 'BF16') return bf16ToF32(bytes);
-  if (dtype === 'F64') return f64ToF32(bytes);
-  throw new EbbError(`${file.path}: tensor ${show(name)} has dtype ${dtype}, expected F32, F16, BF16 or F64`);
+  return floatsOf(`${file.path}: tensor ${show(name)}`, find(file, name).dtype, readTensor(file, name));
 }
 
 /** A tensor of I32, I64, U8 or BOOL as 32-bit integers. */
 export function readInts(file: SafetensorsFile, name: string): Int32Array {
-  const { dtype } = find(file, name);
-  const bytes = readTensor(file, name);
-  if (dtype === 'I32') return i32FromBytes(bytes);
-  if (dtype === 'I64') return i64ToI32(`${file.path}: tensor ${show(name)}`, bytes);
-  if (dtype === 'U8' || dtype === 'BOOL') return Int32Array.from(bytes);
-  throw new EbbError(`${file.path}: tensor ${show(name)} has dtype ${dtype}, expected I64 or I32`);
-}
-
-export interface SafetensorsEntry {
-  readonly name: string;
-  readonly dtype: 'F32' | 'F16' | 'BF16' | 'I32' | 'I64';
-  readonly shape: readonly number[];
-  /** The bytes, or any typed array of them; a function is called when its turn to be written comes. */
-  readonly data: ArrayBufferView | (() => ArrayBufferView);
-}
-
-function headerBytes(entries: readonly SafetensorsEntry[], metadata: Readonly<Record<string, string>>): Uint8Array {
-  const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
-  let at = 0;
-  for (const { name, dtype, shape } of entries) {
-    const end = at + (elementCount(name, shape) * DTYPE_BITS[dtype]) / 8;
-    header.push([name, { dtype, shape, data_offsets: [at, end] }]);
-    at = end;
-  }
-  const text = `{${header.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
-  const body = new TextEncoder().encode(text);
-  // Padded with spaces to a multiple of 8, so that the data is aligned.
-  const padded = new Uint8Array(8 + Math.ceil(body.length / 8) * 8).fill(0x20);
-  new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
-  padded.set(body, 8);
-  return padded;
+  return intsOf(`${file.path}: tensor ${show(name)}`, find(file, name).dtype, readTensor(file, name));
 }
 
 function writeAll(handle: number, view: ArrayBufferView): void {

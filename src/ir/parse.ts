@@ -29,9 +29,9 @@ interface Token {
   readonly column: number;
 }
 
-// comments are dropped; a name may hold dots; numbers may be negative or in scientific notation
+// comments are dropped; a name may hold dots, that of a value indices too; numbers may be negative or in scientific notation
 const TOKEN =
-  /\s+|\/\/[^\n]*|"(?:[^"\\]|\\.)*"|loc\([^)]*\)|%[A-Za-z0-9_.]+|@[A-Za-z0-9_.]+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![A-Za-z_])|-?(?:Infinity|NaN)\b|[A-Za-z_][A-Za-z0-9_.]*|->|<=|\^T|[{}()[\],:=]/gy;
+  /\s+|\/\/[^\n]*|"(?:[^"\\]|\\.)*"|loc\([^)]*\)|%[A-Za-z0-9_.]+(?:\[\d+\][A-Za-z0-9_.]*)*|@[A-Za-z0-9_.]+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![A-Za-z_])|-?(?:Infinity|NaN)\b|[A-Za-z_][A-Za-z0-9_.]*|->|<=|\^T|[{}()[\],:=]/gy;
 
 function tokenise(text: string, file: string): readonly Token[] {
   const tokens: Token[] = [];

@@ -72,6 +72,11 @@ function resultText({ value, role, of }: Result): string {
   return `${role === 'value' ? '' : of === undefined ? `${role} ` : `${role}(${of}) `}%${value.name}`;
 }
 
+/** One op, with the ops inside it. */
+export function printOp(op: Op, options: PrintOptions = {}): string {
+  return opText(op, '', options);
+}
+
 export function printFunc(func: Func, options: PrintOptions = {}): string {
   const types = func.results.map((r) => typeText(r.value.type)).join(', ');
   const head = `func @${func.name}(${func.params.map(paramText).join(', ')}) -> (${types}) {`;

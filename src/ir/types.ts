@@ -19,6 +19,8 @@ export interface Loc {
   readonly file: string;
   readonly line: number;
   readonly column: number;
+  /** The whole path of the file, for those who read it; `file` is its last part. */
+  readonly path?: string;
 }
 
 /** An SSA value; identity is the object, the name is for people. */

@@ -54,10 +54,12 @@ export function gpt2(config: Gpt2Config, mode: ModelMode): ModelDefinition {
     inputs: stepInputs(mode),
     build: (inputs) => {
       const sequence = mode.sequence(inputs);
-      const wte = (): Tensor => param('transformer.wte.weight', [vocabSize, hiddenSize]);
       let x = section('embed', () => {
         const positions = positionsOf(sequence.tokens, scalar('position', 'i32'));
-        return add(embedding(wte(), sequence.tokens), embedding(param('transformer.wpe.weight', [maxPosition, hiddenSize]), positions));
+        return add(
+          embedding(param('transformer.wte.weight', [vocabSize, hiddenSize]), sequence.tokens),
+          embedding(param('transformer.wpe.weight', [maxPosition, hiddenSize]), positions),
+        );
       });
       for (let i = 0; i < numLayers; i++) {
         const name = `transformer.h.${i}`;
@@ -66,7 +68,10 @@ export function gpt2(config: Gpt2Config, mode: ModelMode): ModelDefinition {
       }
       return section('head', () => {
         const h = norm(config, 'transformer.ln_f', wantedRows(x, sequence.last));
-        const logits = matmul(h, config.tieWordEmbeddings ? wte() : param('lm_head.weight', [vocabSize, hiddenSize]), true);
+        const head = config.tieWordEmbeddings
+          ? param('transformer.wte.weight', [vocabSize, hiddenSize], { tied: true })
+          : param('lm_head.weight', [vocabSize, hiddenSize]);
+        const logits = matmul(h, head, true);
         return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
       });
     },

@@ -56,7 +56,10 @@ export function llama(config: LlamaConfig, mode: ModelMode): ModelDefinition {
       }
       return section('head', () => {
         const h = rmsNorm(wantedRows(x, sequence.last), param('model.norm.weight', [hiddenSize], ONES), config.rmsNormEps);
-        const logits = matmul(h, param(config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight', [vocabSize, hiddenSize]), true);
+        const head = config.tieWordEmbeddings
+          ? param('model.embed_tokens.weight', [vocabSize, hiddenSize], { tied: true })
+          : param('lm_head.weight', [vocabSize, hiddenSize]);
+        const logits = matmul(h, head, true);
         return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
       });
     },

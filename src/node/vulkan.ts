@@ -30,23 +30,33 @@ export function prepareVulkan(): void {
     setVariable('XDG_RUNTIME_DIR', folder);
   }
   const software = swiftShader();
-  if (!software) return;
+  const native = koffi();
+  if (!software || !native) return;
   const chosen = process.env['VK_DRIVER_FILES'] ?? process.env['VK_ICD_FILENAMES'];
   const drivers = chosen === undefined ? systemDrivers() : chosen.split(':').filter((f) => f !== '');
   const list = [...drivers, software.icd].join(':');
   setVariable(process.env['VK_DRIVER_FILES'] === undefined ? 'VK_ICD_FILENAMES' : 'VK_DRIVER_FILES', list);
-  loadGlobally(software.loader);
+  // its symbols known to the process, Dawn's own search for the Vulkan loader finds it
+  native.load(software.loader, { global: true });
+}
+
+interface Koffi {
+  load(path: string, options?: { global: boolean }): { func(declaration: string): (...args: (string | number)[]) => number };
+}
+
+/** Null where the package was left out (a standalone trainer depends on webgpu alone): the system's own drivers are used then. */
+function koffi(): Koffi | null {
+  for (const from of [import.meta.url, join(process.cwd(), 'package.json')])
+    try {
+      return createRequire(from)('koffi') as Koffi;
+    } catch {
+      // the next place
+    }
+  return null;
 }
 
 /** Sets a variable where native code reads it too: a test runner's process.env may be a copy. */
 function setVariable(name: string, value: string): void {
   process.env[name] = value;
-  const koffi = createRequire(import.meta.url)('koffi') as { load(path: string): { func(declaration: string): (...args: (string | number)[]) => number } };
-  koffi.load('libc.so.6').func('int setenv(str, str, int)')(name, value, 1);
-}
-
-/** Makes a library's symbols known to the process, so that Dawn's own search for the Vulkan loader finds it. */
-function loadGlobally(library: string): void {
-  const koffi = createRequire(import.meta.url)('koffi') as { load(path: string, options: { global: boolean }): unknown };
-  koffi.load(library, { global: true });
+  koffi()?.load('libc.so.6').func('int setenv(str, str, int)')(name, value, 1);
 }

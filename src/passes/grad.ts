@@ -3,6 +3,7 @@
 import { funcBuilder, nameScope, replay } from '../ir/builder.ts';
 import { opDef } from '../ir/ops/index.ts';
 import type { Func, Result, Value } from '../ir/types.ts';
+import { renameValues } from './rename.ts';
 
 export interface GradRequest {
   /** Which results bring a cotangent. */
@@ -51,5 +52,8 @@ export function grad(func: Func, { cotangents, wanted }: GradRequest): Func {
     const d = contributions.get(value);
     if (wanted[i] && d) results.push({ value: d, role: 'grad', of: i });
   });
-  return b.finish(func.name, results);
+  const made = new Set(b.added.slice(func.ops.length).flatMap((op) => op.results));
+  const names = new Map([...contributions].flatMap(([v, d]): [Value, string][] => (made.has(d) ? [[d, `d_${v.name}`]] : [])));
+  // gradients are called after what they are the gradient of
+  return renameValues(b.finish(func.name, results), names);
 }

@@ -2,6 +2,7 @@
 
 import { type FuncBuilder, funcBuilder, nameScope } from '../ir/builder.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
+import { renameValues } from './rename.ts';
 
 /** Replacement of an op's results, or null to keep the op. Operands are given as rebuilt. */
 export type Rule = (b: FuncBuilder, op: Op, operands: readonly Value[]) => readonly Value[] | null;
@@ -11,10 +12,13 @@ export function rewrite(func: Func, rule: Rule): Func {
   const scope = nameScope();
   const b = funcBuilder(scope);
   const mapping = new Map<Value, Value>();
+  // what takes the place of a value takes its name
+  const names = new Map<Value, string>();
   for (const { value, role } of func.params) mapping.set(value, b.param(value.name, value.type, role));
   for (const op of func.ops) {
     const operands = op.operands.map((v) => mapping.get(v) ?? v);
     b.at(op.results[0]?.loc);
+    const before = b.added.length;
     const replaced =
       rule(b, op, operands) ??
       b.raw({
@@ -25,13 +29,17 @@ export function rewrite(func: Func, rule: Rule): Func {
         names: op.results.map((r) => r.name),
         ...(op.body ? { body: op.body } : {}),
       });
+    const made = new Set(b.added.slice(before).flatMap((o) => o.results));
     op.results.forEach((r, i) => {
       const v = replaced[i];
-      if (v) mapping.set(r, v);
+      if (!v) return;
+      mapping.set(r, v);
+      if (made.has(v)) names.set(v, r.name);
     });
   }
-  return b.finish(
+  const rebuilt = b.finish(
     func.name,
     func.results.map((r) => ({ ...r, value: mapping.get(r.value) ?? r.value })),
   );
+  return renameValues(rebuilt, names);
 }

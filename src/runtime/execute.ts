@@ -7,7 +7,7 @@ import { createEncoder } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
 import { createPipelines } from './pipelines.ts';
-import { extentBytes, type FlopTerm, type FunctionDecl, type Program, type Sizes } from './program.ts';
+import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
@@ -65,15 +65,6 @@ export interface EngineOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Forms that patterns may hold, for which memory is allocated; default `full` and `dropped`. */
   readonly forms?: readonly Form[];
-}
-
-function termsValue(terms: readonly FlopTerm[], sizes: Sizes): number {
-  return terms.reduce((sum, t) => sum + t.flops * (sizes['B'] ?? 1) ** t.batch * (sizes['T'] ?? 1) ** t.length, 0);
-}
-
-/** FLOPs of one call of a function. */
-export function functionFlops(fn: FunctionDecl, sizes: Sizes): number {
-  return fn.dispatches.reduce((sum, d) => sum + termsValue(d.flops, sizes), 0);
 }
 
 /** Prepares a program on a device: compiles its pipelines, allocates its buffers. Nothing is created afterwards. */

@@ -30,6 +30,17 @@ export interface LinkedCall {
   readonly zeroed: readonly number[];
   /** Rows of four, for sums. */
   readonly rows: number;
+  readonly footprint: Footprint;
+}
+
+/** Bytes of activations in use while a call runs. */
+export interface Footprint {
+  /** Kept on the stack, what this call keeps included. */
+  readonly kept: number;
+  /** Scratch above that. */
+  readonly frame: number;
+  /** Of the slots: residuals nobody keeps, cotangents. */
+  readonly slots: number;
 }
 
 export interface Variant {
@@ -155,6 +166,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         accumulate: 0,
         zeroed: [],
         rows: 0,
+        footprint: { kept: top, frame: shape.frameBytes, slots: pool.used() },
       });
       for (const a of call.arguments)
         if (a.kind === 'value' && lastReader[a.value] === i && !persistent.has(a.value))
@@ -181,6 +193,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           accumulate: 0,
           zeroed: [],
           rows: Math.min(program.partBytes, bytes - from) / 16,
+          footprint: { kept: top, frame: 0, slots: pool.used() },
         });
       pool.give(offset, true);
     };
@@ -211,13 +224,14 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           accumulate: 0,
           zeroed: [],
           rows: 0,
+          footprint: { kept: result, frame: frameBase + shape.frameBytes - result, slots: pool.used() },
         });
         top += shape.savedBytes;
       }
-      const linked = linkBackward(call, backward, base, shape);
-      peak = Math.max(peak, top + linked.frameBytes);
-      calls.push({ fn: backward.function, call: i, phase: 'backward', slots: linked.slots, accumulate: linked.accumulate, zeroed: linked.zeroed, rows: 0 });
-      for (const { value, offset } of linked.gradients) contribute(value, offset);
+      const { gradients, ...linked } = linkBackward(call, backward, base, shape);
+      peak = Math.max(peak, top + linked.footprint.frame);
+      calls.push({ fn: backward.function, call: i, phase: 'backward', rows: 0, ...linked });
+      for (const { value, offset } of gradients) contribute(value, offset);
       top = marks[i] ?? top;
     }
 
@@ -273,12 +287,13 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           }
         }
       });
+      const footprint: Footprint = { kept: top, frame: own.frameBytes, slots: pool.used() };
       for (const r of call.results) {
         const offset = cotangent.get(r);
         if (offset !== undefined && !consumed.has(r)) pool.give(offset, true);
         cotangent.delete(r);
       }
-      return { slots, accumulate, zeroed, gradients, frameBytes: own.frameBytes };
+      return { slots, accumulate, zeroed, gradients, footprint };
     }
 
     const ran = plans.filter((p) => p.backward !== null).map((p) => p.call.site);

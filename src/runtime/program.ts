@@ -31,6 +31,8 @@ export interface SlotDecl {
   readonly live: readonly [number, number];
   /** Another slot whose bytes these are. */
   readonly alias?: number;
+  /** Line of the model definition, `file:line:column`, where it was asked for. */
+  readonly loc?: string;
 }
 
 /** flops · B^batch · T^length. */
@@ -169,4 +171,14 @@ export type Sizes = Readonly<Record<string, number>>;
 
 export function extentBytes(extent: Extent, sizes: Sizes): number {
   return extent.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)), extent.bytes);
+}
+
+/** FLOPs of one dispatch. */
+export function dispatchFlops({ flops }: Pick<DispatchDecl, 'flops'>, sizes: Sizes): number {
+  return flops.reduce((sum, t) => sum + t.flops * (sizes['B'] ?? 1) ** t.batch * (sizes['T'] ?? 1) ** t.length, 0);
+}
+
+/** FLOPs of one call of a function. */
+export function functionFlops(fn: FunctionDecl, sizes: Sizes): number {
+  return fn.dispatches.reduce((sum, d) => sum + dispatchFlops(d, sizes), 0);
 }

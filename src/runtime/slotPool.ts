@@ -7,6 +7,8 @@ export interface SlotPool {
   give(offset: number, owned: boolean): void;
   /** Bytes up to the highest place ever taken. */
   bytes(): number;
+  /** Bytes taken and not given back. */
+  used(): number;
 }
 
 /** For residuals nobody keeps, and cotangents. */
@@ -14,8 +16,10 @@ export function slotPool(): SlotPool {
   const free = new Map<number, number[]>();
   const sizeOf = new Map<number, number>();
   let end = 0;
+  let used = 0;
   return {
     take(bytes: number): number {
+      used += bytes;
       const known = free.get(bytes)?.pop();
       if (known !== undefined) return known;
       const offset = end;
@@ -26,10 +30,12 @@ export function slotPool(): SlotPool {
     give(offset: number, owned: boolean): void {
       if (!owned) return;
       const bytes = sizeOf.get(offset) ?? 0;
+      used -= bytes;
       const list = free.get(bytes) ?? [];
       list.push(offset);
       free.set(bytes, list);
     },
     bytes: () => end,
+    used: () => used,
   };
 }

@@ -3,7 +3,9 @@
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
 import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
-import { callerLoc } from './location.ts';
+import { misuse, TraceError } from './error.ts';
+import { callerLoc, callSite, locText } from './location.ts';
+import { checkBranch } from './unitCheck.ts';
 
 /** How a parameter starts: `normal` with `std`, `uniform` in [−bound, bound), or a constant. */
 export type Initialiser =
@@ -46,6 +48,14 @@ export interface Region {
   readonly to: number;
 }
 
+/** Where a parameter was first declared, and by which `const`. */
+interface Declared {
+  readonly at: () => Loc | undefined;
+  readonly label: string | undefined;
+  /** Where `tied` was asked for, as long as nothing else declared the parameter. */
+  lone: (() => Loc | undefined) | null;
+}
+
 export interface Trace {
   readonly b: FuncBuilder;
   readonly options: TraceOptions;
@@ -53,8 +63,15 @@ export interface Trace {
   readonly weights: Map<string, Value>;
   readonly scalars: Map<string, Value>;
   readonly regions: Region[];
+  readonly declared: Map<string, Declared>;
+  /** Names that the person gave to values. */
+  readonly names: Map<Value, string>;
+  /** The `const`s whose right-hand side is running, innermost last. */
+  readonly pending: string[];
   open: string | null;
   site: number;
+  /** The composite op whose decomposition is running: it has operands and nothing else. */
+  readonly decomposing: string | null;
 }
 
 let current: Trace | null = null;
@@ -65,10 +82,33 @@ export function activeTrace(): Trace {
   return current;
 }
 
-/** Runs `build` with a fresh trace. */
-export function withTrace<T>(options: TraceOptions, build: (trace: Trace) => T): { result: T; trace: Trace } {
+/** The trace in progress, if any. */
+export function currentTrace(): Trace | null {
+  return current;
+}
+
+/** Runs `build` with a fresh trace; `decomposing` names the op whose decomposition is recorded into `b`. */
+export function withTrace<T>(
+  options: TraceOptions,
+  build: (trace: Trace) => T,
+  b: FuncBuilder = funcBuilder(),
+  decomposing: string | null = null,
+): { result: T; trace: Trace } {
   const outer = current;
-  const trace: Trace = { b: funcBuilder(), options, params: new Map(), weights: new Map(), scalars: new Map(), regions: [], open: null, site: 0 };
+  const trace: Trace = {
+    b,
+    options,
+    params: new Map(),
+    weights: new Map(),
+    scalars: new Map(),
+    regions: [],
+    declared: new Map(),
+    names: new Map(),
+    pending: [],
+    open: null,
+    site: 0,
+    decomposing,
+  };
   current = trace;
   try {
     return { result: build(trace), trace };
@@ -77,23 +117,26 @@ export function withTrace<T>(options: TraceOptions, build: (trace: Trace) => T):
   }
 }
 
-/** Records an op of the model at its caller's line. @throws OpError with that line in front. */
+/** Records an op of the model at its caller's line. @throws TraceError with that line in front. */
 export function record(name: string, operands: readonly Value[], attrs: Attrs = {}, hints: readonly string[] = []): readonly Value[] {
-  const { b } = activeTrace();
-  const loc = callerLoc();
-  b.at(loc);
+  const { b, decomposing } = activeTrace();
+  // the ops of a decomposition lie where the composite is used
+  if (decomposing !== null) return b.ops(name, operands, attrs, hints);
+  b.at(callerLoc());
   try {
     return b.ops(name, operands, attrs, hints);
   } catch (error) {
-    if (error instanceof EbbError && loc) throw new EbbError(`${locText(loc)}: ${error.message}`);
+    if (error instanceof EbbError && !(error instanceof TraceError)) misuse(error.message);
     throw error;
   } finally {
     b.at(undefined);
   }
 }
 
-export function locText(loc: Loc): string {
-  return `${loc.file}:${loc.line}:${loc.column}`;
+/** A decomposition is a function of its operands. @throws TraceError inside of one */
+function refuseInside(what: string): void {
+  const { decomposing } = activeTrace();
+  if (decomposing !== null) misuse(`${what} inside the decomposition of ${decomposing}; a decomposition has its operands only: pass it as one of them`);
 }
 
 export function recordOne(name: string, operands: readonly Value[], attrs: Attrs = {}, hint?: string): Value {
@@ -104,6 +147,7 @@ export function recordOne(name: string, operands: readonly Value[], attrs: Attrs
 
 /** A run-time scalar of the call, by name: `branch_weight`, `seed`, `position`. */
 export function scalar(name: string, dtype: DType): Value {
+  refuseInside(`scalar ${name} is asked for`);
   const { b, scalars } = activeTrace();
   const known = scalars.get(name);
   if (known) return known;
@@ -124,20 +168,57 @@ export function input(name: string, type: Type): Value {
 
 export interface ParamOptions {
   readonly init?: Initialiser;
+  /** A table is computed, not trained; every use may declare it. */
   readonly table?: () => Float32Array;
+  /** One parameter used in several places (an embedding that is the head too): every declaration but the first has to say so. */
+  readonly tied?: boolean;
 }
 
 const STANDARD_INIT: Initialiser = { kind: 'normal', std: 0.02 };
 
+/** `(the const table at model.ts:3:9)`, as far as it is known. */
+function declaredText({ at, label }: Pick<Declared, 'at' | 'label'>): string {
+  const loc = at();
+  return `${label === undefined ? '' : `const ${label}`}${label !== undefined && loc ? ' ' : ''}${loc ? `at ${locText(loc)}` : ''}` || 'elsewhere';
+}
+
+/** Notes a declaration. @throws TraceError when one name is two parameters */
+function declare(trace: Trace, name: string, shape: readonly number[], { table, tied = false }: ParamOptions): void {
+  const here: Declared = { at: callSite(), label: trace.pending.at(-1), lone: null };
+  const first = trace.declared.get(name);
+  const known = trace.params.get(name);
+  if (!first || !known) {
+    trace.declared.set(name, { ...here, lone: tied ? here.at : null });
+    return;
+  }
+  first.lone = null;
+  if (known.shape.join() !== shape.join())
+    misuse(`parameter ${name} is [${known.shape}] where it is first declared (${declaredText(first)}) and [${shape}] here; give the second one another name`);
+  if (!table && !tied)
+    misuse(
+      `parameter ${name} is declared twice: first ${declaredText(first)}, again ${declaredText(here)}; if both are one weight, pass { tied: true } to the second, otherwise give it another name`,
+    );
+}
+
+/** @throws TraceError for a parameter said to be tied that nothing else declares */
+export function checkTied({ declared }: Trace): void {
+  for (const [name, { lone }] of declared)
+    if (lone)
+      misuse(
+        `parameter ${name} is tied, but nothing else declares it; the others are ${[...declared.keys()].filter((n) => n !== name).join(', ') || 'none'}`,
+        lone(),
+      );
+}
+
 /**
- * Declares a parameter, or uses it again: the same name gives the same parameter (tied weights). The value read is f32; a frozen
- * parameter stored in another dtype is widened where it is used. @throws EbbError when the shape differs from the first declaration.
+ * Declares a parameter of `shape`. A name is declared once, or again with `tied: true`, which gives the same parameter. The value read
+ * is f32; a frozen parameter stored in another dtype is widened where it is used.
+ * @throws TraceError when a name is declared twice without `tied`, or its shapes differ
  */
 export function param(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
+  refuseInside(`parameter ${name} is declared`);
   const trace = activeTrace();
-  const known = trace.params.get(name);
-  if (known && known.shape.join() !== shape.join())
-    throw new EbbError(`parameter ${name} is [${known.shape}] where it is first declared and [${shape}] here; give the second one another name`);
+  declare(trace, name, shape, options);
   const storage = options.table ? { dtype: 'f32' as const, trainable: false } : (trace.options.storage?.(name) ?? { dtype: 'f32' as const, trainable: true });
   let stored = trace.weights.get(name);
   if (!stored) {
@@ -150,9 +231,10 @@ export function param(name: string, shape: readonly number[], options: ParamOpti
 
 function region(site: string, unit: boolean, build: () => Value | readonly Value[]): void {
   const trace = activeTrace();
-  if (trace.open !== null)
-    throw new EbbError(`${unit ? 'unit' : 'section'} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
-  if (trace.regions.some((r) => r.site === site)) throw new EbbError(`${site} names two units or sections; give each its own name`);
+  const kind = unit ? 'unit' : 'section';
+  refuseInside(`${kind} ${site} starts`);
+  if (trace.open !== null) misuse(`${kind} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
+  if (trace.regions.some((r) => r.site === site)) misuse(`${site} names two units or sections; give each its own name`);
   trace.open = site;
   trace.site = 0;
   const from = trace.b.added.length;
@@ -167,12 +249,16 @@ function region(site: string, unit: boolean, build: () => Value | readonly Value
 /**
  * A unit of DropBP: `x + branch(x)`, whose branch may lose its backward in a step (DropBP, arXiv 2402.17812, §3.1).
  * @param site its name, e.g. `layers.3.attn`
- * @throws EbbError when units nest or a branch changes the shape of x
+ * @throws TraceError when units nest, or a branch changes the shape of x, adds x itself, or does not depend on it
  */
 export function unit(site: string, x: Value, branch: (x: Value) => Value): Value {
   let y = x;
   region(site, true, () => {
-    y = recordOne('residual', [x, branch(x), scalar('branch_weight', 'f32')], {}, 'y');
+    const { b } = activeTrace();
+    const from = b.added.length;
+    const out = branch(x);
+    checkBranch(site, x, out, b.added.slice(from));
+    y = recordOne('residual', [x, out, scalar('branch_weight', 'f32')], {}, 'y');
     return y;
   });
   return y;

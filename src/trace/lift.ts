@@ -1,7 +1,7 @@
 /** @file Functions that differ in the values of their constants alone become one: what differs is a run-time scalar of the call. */
 
-import { printFunc } from '../ir/print.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
+import { structureKey } from './structure.ts';
 
 export interface Lifted {
   readonly func: Func;
@@ -10,8 +10,7 @@ export interface Lifted {
 }
 
 const liftable = (op: Op): boolean => op.name === 'constant' && op.attrs['dtype'] === 'f32';
-const masked = (func: Func): string =>
-  printFunc({ ...func, name: '', ops: func.ops.map((op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op)) });
+const masked = (func: Func): string => structureKey(func, (op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op));
 
 /** For each function of a family (equal but for constants): the constants whose values differ within it become parameters. */
 export function liftConstants(funcs: readonly Func[]): Lifted[] {

@@ -2,29 +2,66 @@
 
 import type { Loc } from '../ir/types.ts';
 
-// frames of the tracer itself, in sources and in the built package
-const INTERNAL = /[\\/](trace|ir)[\\/][^\\/]+\.(ts|js)|node:internal/;
-const FRAME = /\(?((?:file:\/\/)?[^\s()]+):(\d+):(\d+)\)?$/;
+const plainPath = (url: string): string =>
+  (url.startsWith('file://') ? decodeURI(url.slice('file://'.length)) : url).replace(/\\/g, '/').replace(/^\/(?=[A-Za-z]:)/, '');
+
+// frames of the tracer itself, in sources and in the built package; a stack that is source-mapped names the former in the latter
+const ROOT = plainPath(new URL('../../', import.meta.url).href);
+const ROOMS = /^(?:src|dist)\/(?:trace|ir|definition)\//;
+const FRAME = /^\s*at (?:.* \()?(?:async )?(.+?):(\d+):(\d+)\)?$/;
+
+/** Where a position of running code was written. */
+export type SourceMapper = (line: number, column: number) => { readonly line: number; readonly column: number };
 
 let enabled = false;
+const mappers = new Map<string, SourceMapper>();
 
-/** Locations cost a stack trace per op; compile and inspect switch them on. */
-export function captureLocations(on: boolean): void {
+/** Locations cost a stack trace per op; compile and inspect switch them on. Returns what was set before. */
+export function captureLocations(on: boolean): boolean {
+  const before = enabled;
   enabled = on;
+  return before;
+}
+
+/** Code that runs under the name `path` was made of that file: positions in its frames go through `mapper`. */
+export function mapSource(path: string, mapper: SourceMapper): void {
+  mappers.set(plainPath(path), mapper);
+}
+
+function internal(path: string): boolean {
+  return path.startsWith('node:') || path === '<anonymous>' || (path.startsWith(ROOT) && ROOMS.test(path.slice(ROOT.length)));
+}
+
+/** The innermost frame of a stack that is a person's. */
+export function userFrame(stack: string | undefined, accept: (path: string) => boolean = (path) => !internal(path)): Loc | undefined {
+  for (const text of stack?.split('\n') ?? []) {
+    const match = FRAME.exec(text);
+    const path = plainPath(match?.[1] ?? '');
+    if (!match || !accept(path)) continue;
+    const [line, column] = [Number(match[2]), Number(match[3])];
+    const at = mappers.get(path)?.(line, column) ?? { line, column };
+    return { file: path.split('/').at(-1) ?? path, ...at, path };
+  }
+  return undefined;
+}
+
+/** The line that is being traced, found when it is asked for: keeping it costs little. */
+export function callSite(): () => Loc | undefined {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 30;
+  const error = new Error();
+  Error.stackTraceLimit = stackTraceLimit;
+  let found: Loc | undefined | null = null;
+  return () => {
+    if (found === null) found = userFrame(error.stack);
+    return found;
+  };
 }
 
 export function callerLoc(): Loc | undefined {
-  if (!enabled) return undefined;
-  const frame = new Error().stack
-    ?.split('\n')
-    .slice(1)
-    .find((line) => FRAME.test(line) && !INTERNAL.test(line));
-  const match = frame ? FRAME.exec(frame.trim()) : null;
-  if (!match) return undefined;
-  const file =
-    (match[1] ?? '')
-      .replace(/^file:\/\//, '')
-      .split(/[\\/]/)
-      .pop() ?? '';
-  return { file, line: Number(match[2]), column: Number(match[3]) };
+  return enabled ? callSite()() : undefined;
+}
+
+export function locText(loc: Loc): string {
+  return `${loc.file}:${loc.line}:${loc.column}`;
 }

@@ -2,15 +2,27 @@
 
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
-import { printFunc } from '../ir/print.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
-import { input, type ParamDecl, type Region, type TraceOptions, withTrace } from './context.ts';
+import { checkTied, input, type ParamDecl, type Region, type TraceOptions, withTrace } from './context.ts';
 import { liftConstants } from './lift.ts';
+import { structureKey } from './structure.ts';
+
+export type InputTypes = Readonly<Record<string, Type>>;
 
 /** A model: its inputs and how it is built of them. `build` returns the loss (f32[]) first for training, any values otherwise. */
-export interface ModelDefinition {
-  readonly inputs: Readonly<Record<string, Type>>;
-  readonly build: (inputs: Readonly<Record<string, Value>>) => Value | readonly Value[];
+export interface ModelDefinition<Inputs extends InputTypes = InputTypes> {
+  readonly inputs: Inputs;
+  /** Bounds of the run-time dimensions where nothing else is asked for, e.g. `{ B: 8, T: 64 }`. */
+  readonly dims?: Readonly<Record<string, number>>;
+  build(inputs: { readonly [K in keyof Inputs]: Value }): Value | readonly Value[];
+}
+
+/**
+ * A model, as a file exports it. Returns what it is given; `build` sees its inputs by name.
+ * @example export const model = defineModel({ inputs: { x: { dtype: 'f32', shape: ['B', 8] } }, build: ({ x }) => mean(mul(x, x)) });
+ */
+export function defineModel<const Inputs extends InputTypes>(definition: ModelDefinition<Inputs>): ModelDefinition<Inputs> {
+  return definition;
 }
 
 export interface TracedModel {
@@ -58,7 +70,13 @@ function withConstants(segment: Segment, constants: ReadonlyMap<Value, Op>): rea
   return [...[...read].flatMap((v) => constants.get(v) ?? []), ...segment.ops.filter((op) => op.name !== 'constant')];
 }
 
-function outlineSegment(segment: Segment, ops: readonly Op[], roles: ReadonlyMap<Value, Role>, usedLater: (v: Value) => boolean): Outlined {
+function outlineSegment(
+  segment: Segment,
+  ops: readonly Op[],
+  roles: ReadonlyMap<Value, Role>,
+  names: ReadonlyMap<Value, string>,
+  usedLater: (v: Value) => boolean,
+): Outlined {
   const own = new Set(ops.flatMap((op) => op.results));
   const reads = [...new Set(ops.flatMap((op) => op.operands))].filter((v) => !own.has(v));
   const args = ARGUMENT_ORDER.flatMap((role) => reads.filter((v) => (roles.get(v) ?? 'value') === role));
@@ -78,7 +96,7 @@ function outlineSegment(segment: Segment, ops: readonly Op[], roles: ReadonlyMap
     (op): Op => ({
       ...op,
       operands: op.operands.map((v) => renamed.get(v) ?? v),
-      results: op.results.map((v) => rename(v, v.name.replace(/_\d+$/, ''))),
+      results: op.results.map((v) => rename(v, names.get(v) ?? v.name.replace(/_\d+$/, ''))),
     }),
   );
   const returned: Result[] = results.map((v) => ({ value: renamed.get(v) ?? v, role: 'value' }));
@@ -92,22 +110,50 @@ function weightHint(name: string): string {
   return last === 'lora_A' || last === 'lora_B' ? `${parts.at(-2) ?? 'w'}.${last}` : last;
 }
 
-/** The function's text without its name and source lines: equal texts are one function. */
-function structureKey(func: Func): string {
-  return printFunc({ ...func, name: '' });
-}
-
 /** `layers.3.attn` → `attn`, `layers.3` → `layers`. */
 function functionName(site: string, scope: NameScope): string {
   const words = site.split('.').filter((part) => !/^\d+$/.test(part));
   return scope.unique(words.at(-1) ?? 'func');
 }
 
-/** Traces `definition`. @throws EbbError for misuse, with the line of the definition where there is one. */
-export function traceModel(definition: ModelDefinition, options: TraceOptions): TracedModel {
-  const { result, trace } = withTrace(options, () => {
+/** What calls return is named by their site: `%layers.3.attn`, or `%head.logits` where there are several. Names of parameters stay. */
+function bySite({ ops, results, ...main }: Func, names: ReadonlyMap<Value, string>): Func {
+  const scope = nameScope();
+  for (const { value } of main.params) scope.unique(value.name);
+  const renamed = new Map<Value, Value>();
+  const now = (v: Value): Value => renamed.get(v) ?? v;
+  const calls = ops.map((op): Op => {
+    const site = String(op.attrs['site']);
+    const named = op.results.map((v): Value => {
+      const copy = { ...v, name: scope.unique(op.results.length > 1 ? `${site}.${names.get(v) ?? v.name}` : site) };
+      renamed.set(v, copy);
+      return copy;
+    });
+    return { ...op, operands: op.operands.map(now), results: named };
+  });
+  return { ...main, ops: calls, results: results.map((r) => ({ ...r, value: now(r.value) })) };
+}
+
+/** @throws EbbError for a run-time dimension without a bound */
+function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: TraceOptions['dims']): Readonly<Record<string, number>> {
+  const dims = { ...defaults, ...given };
+  for (const [name, { shape }] of Object.entries(inputs))
+    for (const dim of shape)
+      if (typeof dim === 'string' && !(dim in dims))
+        throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; the model's dims do: dims: { ${dim}: 16 }`);
+  return dims;
+}
+
+/**
+ * Traces `definition`. Bounds of run-time dimensions that `options` does not give are the definition's own.
+ * @throws TraceError for misuse, with the line of the definition
+ */
+export function traceModel(definition: ModelDefinition, { dims: given, ...rest }: TraceOptions): TracedModel {
+  const options: TraceOptions = { ...rest, dims: boundDims(definition, given) };
+  const { result, trace } = withTrace(options, (open) => {
     const inputs = Object.fromEntries(Object.entries(definition.inputs).map(([name, type]) => [name, input(name, type)]));
     const built = definition.build(inputs);
+    checkTied(open);
     return Array.isArray(built) ? (built as readonly Value[]) : [built as Value];
   });
   const main = finishMain(trace.b, result);
@@ -118,7 +164,7 @@ export function traceModel(definition: ModelDefinition, options: TraceOptions): 
   const returned = new Set(result);
   const outlined = prepared.map(({ segment, ops }, i) => {
     const later = new Set(prepared.slice(i + 1).flatMap((p) => p.ops.flatMap((op) => op.operands)));
-    return outlineSegment(segment, ops, roles, (v) => (later.has(v) && !constants.has(v)) || returned.has(v));
+    return outlineSegment(segment, ops, roles, trace.names, (v) => (later.has(v) && !constants.has(v)) || returned.has(v));
   });
   const funcs = new Map<string, Func>();
   const scope = nameScope();
@@ -135,9 +181,10 @@ export function traceModel(definition: ModelDefinition, options: TraceOptions): 
     return { name: 'call', operands: args, attrs, results };
   });
   const read = new Set(calls.flatMap((op) => op.operands));
+  const params = main.params.filter((p) => p.role === 'input' || read.has(p.value));
   const module: Module = {
     dims: options.dims,
-    funcs: [...funcs.values(), { name: 'main', params: main.params.filter((p) => p.role === 'input' || read.has(p.value)), ops: calls, results: main.results }],
+    funcs: [...funcs.values(), bySite({ name: 'main', params, ops: calls, results: main.results }, trace.names)],
   };
   return { module, params: [...trace.params.values()], units: trace.regions.filter((r) => r.unit).map((r) => r.site) };
 }

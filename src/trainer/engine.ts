@@ -2,7 +2,7 @@
 
 import { createEngine, type Engine } from '../runtime/execute.ts';
 import type { TrainableModel } from '../train/model.ts';
-import { startingValue, type Weights } from './weights.ts';
+import { startingValue, type Weights } from './startingValue.ts';
 
 export interface StartOptions {
   /** Most micro-batches in a step. */

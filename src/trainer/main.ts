@@ -15,7 +15,7 @@ import { print, say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
 import { stepPrinter } from './progress.ts';
 import { loadRunData, type RunData, runTraining, type TrainHooks, type TrainReport } from './run.ts';
-import { NO_WEIGHTS, openWeights, type Weights } from './weights.ts';
+import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
 interface Flags extends RunFlags {
   readonly config?: string;
@@ -60,11 +60,12 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
 }
 
 /** The config of a run; batch and length are those it was compiled for, unless given. */
-function runConfig(flags: Flags, { bounds }: TrainerPackage): { config: RunConfig; raw: Partial<RunInput>; file: string } {
+function runConfig(flags: Flags, { bounds, dropRate = 0 }: TrainerPackage): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
   const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
   const { B = 1, T = 1 } = bounds;
-  const input = { model: '', batch: B, length: T, ...runInput(fromFile, flags), ...(flags.weights === undefined ? {} : { model: flags.weights }) };
+  const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
+  const input = { model: '', batch: B, length: T, ...drop, ...runInput(fromFile, flags), ...(flags.weights === undefined ? {} : { model: flags.weights }) };
   return { config: parseConfig(input, file), raw: fromFile, file };
 }
 
@@ -106,7 +107,7 @@ function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }
   return weights;
 }
 
-function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): Weights {
+function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): DiskWeights {
   const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model);
   const adapter = adapterToGoOn(config.lora);
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
@@ -133,7 +134,7 @@ export async function trainPackage(
   checkRequirements(loaded.requires, device, traits.subgroupSize);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded);
-  const tokenizer = (): ReturnType<NonNullable<Weights['checkpoint']>['tokenizer']> => {
+  const tokenizer = (): ReturnType<NonNullable<DiskWeights['checkpoint']>['tokenizer']> => {
     if (!weights.checkpoint)
       throw new EbbError(`${config.data}: text needs the model's tokenizer; give --weights a checkpoint folder or GGUF file, or ready batches as data`);
     return weights.checkpoint.tokenizer();

@@ -72,6 +72,8 @@ export interface TrainerPackage {
   readonly units: readonly string[];
   /** Largest run-time dimensions. */
   readonly bounds: Readonly<Record<string, number>>;
+  /** Drop rate where neither a flag nor a run file names one. */
+  readonly dropRate?: number;
 }
 
 /** The compiled model of a package. @throws EbbError */

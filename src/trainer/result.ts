@@ -10,7 +10,7 @@ import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
 import { adaptedLayer, isAdapterParam, loraScale } from '../train/model.ts';
 import { adapterFileName } from './adapter.ts';
-import type { Weights } from './weights.ts';
+import type { DiskWeights } from './weights.ts';
 
 const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
 
@@ -19,7 +19,7 @@ export async function writeResult(
   folder: string,
   engine: Pick<Engine, 'program' | 'readParam'>,
   about: Pick<ModelAbout, 'lora' | 'kind'>,
-  weights: Pick<Weights, 'path' | 'checkpoint'>,
+  weights: Pick<DiskWeights, 'path' | 'checkpoint'>,
 ): Promise<void> {
   const { params } = engine.program;
   const entries: SafetensorsEntry[] = [];

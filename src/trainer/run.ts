@@ -11,7 +11,7 @@ import { checkPositions, type LoadedData, loadData } from './data.ts';
 import { startEngine } from './engine.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
-import type { Weights } from './weights.ts';
+import type { DiskWeights } from './weights.ts';
 
 export interface TrainReport {
   readonly out: string;
@@ -65,7 +65,7 @@ export function stepsOf(config: RunConfig, data: RunData): number {
 export interface TrainingRun {
   readonly config: RunConfig;
   readonly model: TrainableModel;
-  readonly weights: Weights;
+  readonly weights: DiskWeights;
   readonly data: RunData;
   readonly device: GPUDevice;
   /** Said when the engine is ready: units, kernels, milliseconds of the driver. */
@@ -129,7 +129,7 @@ export async function runTraining({ config, model, weights, data, device, ready 
 async function conclude(
   engine: Engine,
   model: TrainableModel,
-  weights: Weights,
+  weights: DiskWeights,
   out: string,
   heldOut: (() => Promise<number>) | null,
   say: (line: string) => void,

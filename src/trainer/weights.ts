@@ -1,66 +1,25 @@
-/** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts. */
+/** @file Weights on disk: a checkpoint folder, a GGUF file, or safetensors under the parameters' names. */
 
-import { EbbError } from '../errors.ts';
-import { type Checkpoint, openCheckpoint, type WeightSource, widen } from '../formats/checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
 import { fileExists, pathKind } from '../formats/files.ts';
 import { openSafetensors, readTensor } from '../formats/safetensors.ts';
-import type { ParamInfo } from '../runtime/program.ts';
-import { initialValues } from '../train/init.ts';
-import { isAdapterParam, type TrainableModel } from '../train/model.ts';
+import { namedWeights, type Weights } from './startingValue.ts';
 
-export interface Weights {
-  /** Where they come from; null: every parameter is drawn anew. */
-  readonly path: string | null;
+export interface DiskWeights extends Weights {
   /** Of a language model: its config and tokenizer come along. */
   readonly checkpoint: Checkpoint | null;
-  readonly tensors: ReadonlyMap<string, WeightSource>;
-  /** Adapter weights by parameter name; those missing start anew. */
-  readonly adapter: ReadonlyMap<string, Float32Array> | null;
 }
 
-export const NO_WEIGHTS: Weights = { path: null, checkpoint: null, tensors: new Map(), adapter: null };
+export const NO_WEIGHTS: DiskWeights = { path: null, checkpoint: null, tensors: new Map(), adapter: null };
 
-export function checkpointWeights(checkpoint: Checkpoint, adapter: Weights['adapter'] = null): Weights {
+export function checkpointWeights(checkpoint: Checkpoint, adapter: Weights['adapter'] = null): DiskWeights {
   return { path: checkpoint.path, checkpoint, tensors: checkpoint.tensors, adapter };
 }
 
-const STORED: Readonly<Record<string, WeightSource['dtype']>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
-
 /** Opens a checkpoint folder, a GGUF file, or a safetensors file whose tensors have the parameters' names. @throws EbbError */
-export function openWeights(path: string): Weights {
+export function openWeights(path: string): DiskWeights {
   const inCheckpoint = pathKind(path) === 'folder' || path.toLowerCase().endsWith('.gguf') || fileExists(path.replace(/[^\\/]*$/, 'config.json'));
   if (inCheckpoint) return checkpointWeights(openCheckpoint(path));
   const file = openSafetensors(path);
-  const tensors = new Map(
-    [...file.tensors].map(([name, { shape, dtype, byteLength }]): [string, WeightSource] => {
-      const stored = STORED[dtype];
-      if (!stored) throw new EbbError(`${path}: tensor ${name} has dtype ${dtype}, expected F32, F16 or BF16`);
-      return [name, { name, shape, dtype: stored, byteLength, read: () => readTensor(file, name) }];
-    }),
-  );
-  return { path, checkpoint: null, tensors, adapter: null };
-}
-
-/**
- * The bytes a parameter starts with: its table, the adapter's weight, the checkpoint's tensor, or a drawn start.
- * @throws EbbError for a tensor that is missing or does not fit
- */
-export function startingValue(p: ParamInfo, weights: Weights, table: TrainableModel['table'], seed: number): ArrayBufferView {
-  if (p.table) return table(p.name);
-  const count = p.shape.reduce((a, b) => a * b, 1);
-  const own = weights.adapter?.get(p.name);
-  if (own) return own;
-  const source = weights.tensors.get(p.name);
-  if (!source) {
-    if (weights.path === null || isAdapterParam(p.name)) return initialValues(p.init, count, p.name, seed);
-    throw new EbbError(`${weights.path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for`);
-  }
-  if (source.shape.join() !== p.shape.join())
-    throw new EbbError(`${weights.path}: tensor ${p.name} has shape [${source.shape.join(', ')}], the model asks for [${p.shape.join(', ')}]`);
-  if (p.dtype === 'f32') return widen(source);
-  if (source.dtype !== p.dtype)
-    throw new EbbError(
-      `${weights.path}: tensor ${p.name} is stored as ${source.dtype}, the model was compiled for ${p.dtype}; compile it from this checkpoint`,
-    );
-  return source.read();
+  return { ...namedWeights(path, file.tensors, (name) => readTensor(file, name)), checkpoint: null };
 }

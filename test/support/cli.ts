@@ -18,10 +18,14 @@ export interface CliRun {
   readonly maxRssBytes: number;
 }
 
-/** Runs `ebb ...args`; `onStderr` sees all of stderr so far, and the process, whenever more comes. */
-export function runCli(args: readonly string[], onStderr?: (text: string, child: ChildProcess) => void): Promise<CliRun> {
+/** Runs `ebb ...args`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours; `ebb` is not asked. */
+export function runCli(args: readonly string[], onStderr?: (text: string, child: ChildProcess) => void, env: NodeJS.ProcessEnv = {}): Promise<CliRun> {
   const started = performance.now();
-  const child = spawn(process.execPath, ['--import', RSS_HOOK, MAIN, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--import', RSS_HOOK, MAIN, ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    env: { ...process.env, FORCE_COLOR: undefined, ...env },
+  });
   const texts = ['', '', '', ''];
   for (const fd of [1, 2, 3])
     child.stdio[fd]?.on('data', (chunk: Buffer) => {

@@ -1,58 +1,71 @@
-/** @file `ebb inspect`: the IR at any stage. */
+/** @file `ebb inspect`: the IR at any stage, what lies between two, what a pattern costs. */
 
 import { Command, Option } from 'commander';
+import { EbbError } from '../../errors.ts';
+import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
+import { amount } from '../../inspect/report.ts';
+import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
 import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
-import { inspectDump, inspectModel, STAGES, type Stage } from '../inspect.ts';
+import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES, writePage } from '../inspect.ts';
 
-interface InspectFlags {
-  readonly stage?: Stage;
-  readonly drop?: string[];
-  readonly dropRate?: number;
-  readonly seed: number;
-  readonly cost?: boolean;
-  readonly locs?: boolean;
-  readonly batch: number;
-  readonly length: number;
+interface InspectFlags
+  extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {
   readonly lora?: boolean;
   readonly rank: number;
   readonly json?: boolean;
+  readonly html?: string;
   readonly adapter: string;
+}
+
+async function view(model: string | undefined, flags: InspectFlags): Promise<View> {
+  if (flags.diff) {
+    const [a, b] = diffSides(flags.diff);
+    if (a.kind === 'dump' && b.kind === 'dump') return diffDumps(a.name, b.name, flags);
+  }
+  if (model === undefined) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file or a .ebb dump');
+  if (model.endsWith('.ebb')) return inspectDump(model, flags);
+  return withModel(flags, (options) => inspectModel(model, options));
+}
+
+async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
+  if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
+  const bytes = await withModel(flags, (options) => writePage(model, file, options));
+  return `${file}: ${amount(bytes, 'B')}`;
+}
+
+function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
+  const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
+  return withDevice(flags.adapter, async ({ traits, device }) => work({ ...flags, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }));
 }
 
 /** `ebb inspect`. */
 export const inspectCommand = (): Command =>
   new Command('inspect')
-    .description('the IR of a model at any stage, or what a drop pattern costs; a dump.ebb is parsed and printed')
-    .argument('<model>', 'checkpoint folder, GGUF file, or a .ebb dump')
+    .description('the IR of a model at any stage, what lies between two stages or patterns, what a drop pattern costs; a dump.ebb is parsed and printed')
+    .argument('[model]', 'checkpoint folder, GGUF file, hub id, model definition (.ts), or a .ebb dump')
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .option('--drop <units>', 'units without backward', list)
+    .option('--remat <units>', 'units whose forward runs again in backward', list)
     .option('--drop-rate <p>', 'draw a pattern with this rate', number)
     .option('--seed <n>', 'seed of the pattern', count, 0)
+    .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
+    .option('--function <name>', 'this function and its forms alone')
+    .option('--unit <site>', 'the functions of one call, with its weights and values by name')
     .option('--cost', 'FLOPs and bytes behind each line')
     .option('--locs', 'source lines behind each op')
-    .option('--batch <n>', 'sequences', count, 1)
-    .option('--length <n>', 'tokens of a sequence', count, 256)
+    .option('--batch <n>', 'sequences; default 1, or as the definition says', count)
+    .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', count)
     .option('--lora', 'with a low-rank adapter on all linear layers')
     .option('--rank <n>', 'rank of the adapter', count, 8)
+    .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
     .addOption(deviceOption())
-    .action(async (model: string, flags: InspectFlags) => {
-      if (model.endsWith('.ebb')) return print(inspectDump(model));
-      const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
-      const result = await withDevice(flags.adapter, async ({ traits, device }) =>
-        inspectModel(model, {
-          ...flags,
-          stage: flags.stage,
-          drop: flags.drop,
-          dropRate: flags.dropRate,
-          cost: flags.cost ?? false,
-          locs: flags.locs ?? false,
-          lora,
-          traits,
-          maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
-        }),
-      );
-      print(flags.json ? JSON.stringify(result.json, null, 2) : result.text);
+    .action(async (model: string | undefined, flags: InspectFlags) => {
+      if (flags.html !== undefined) return print(await page(model, flags.html, flags));
+      const { text, json, language, diff } = await view(model, flags);
+      if (flags.json) return print(JSON.stringify(json, null, 2));
+      if (!wantsColour(process.env, process.stdout)) return print(text);
+      print(diff ? highlightDiff(text, language) : highlight(text, language));
     });

@@ -149,5 +149,6 @@ export function gridOf(shape: Shape, per: number): GridAxis {
 
 /** Four at a time where every output and everything behind it allows. */
 export function groupWidth(group: Group, outputs: readonly Value[]): Width {
-  return outputs.every((v) => vectorisable(v, group.producer) && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0) ? 4 : 1;
+  const wide = (v: Value): boolean => v.type.dtype === 'f32' && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0;
+  return outputs.every((v) => wide(v) && vectorisable(v, group.producer)) ? 4 : 1;
 }

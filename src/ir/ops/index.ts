@@ -34,11 +34,18 @@ export function opDef(name: string): OpDef {
   return def;
 }
 
-/** Adds a user's composite op: its decomposition is all it needs. @throws EbbError when the name is taken by another definition. */
-export function registerOp(def: OpDef): OpDef {
+const sources = new Map<string, string>();
+
+/**
+ * Adds a user's op; ../derive.ts makes one of a decomposition alone. `source` is the text that defines it: a file that is read twice
+ * defines its ops twice. @throws EbbError when the name is taken by another definition.
+ */
+export function registerOp(def: OpDef, source?: string): OpDef {
   const known = registry.get(def.name);
-  if (known && known !== def) throw new EbbError(`op ${def.name} exists already; choose another name`);
+  if (known && known !== def && (source === undefined || sources.get(def.name) !== source))
+    throw new EbbError(`op ${def.name} exists already; choose another name`);
   registry.set(def.name, def);
+  if (source !== undefined) sources.set(def.name, source);
   return def;
 }
 

@@ -1,0 +1,75 @@
+/** @file `ebb compile`: a trainer that needs no compiler. */
+
+import { Command, Option } from 'commander';
+import { withDevice } from '../../node/device.ts';
+import { loraOf } from '../../session.ts';
+import { loadAdapter } from '../../trainer/adapter.ts';
+import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
+import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
+import { nameOf } from '../source.ts';
+
+interface Flags {
+  readonly out?: string;
+  readonly batch?: number;
+  readonly length?: number;
+  readonly lora?: boolean;
+  readonly loraFrom?: string;
+  readonly loraLayers?: string[];
+  readonly rank?: number;
+  readonly alpha?: number;
+  readonly rslora?: boolean;
+  readonly loraDropout?: number;
+  readonly dropRate?: number;
+  readonly target?: 'device' | 'portable';
+  readonly standalone?: boolean;
+  readonly json?: boolean;
+  readonly adapter: string;
+}
+
+function loraFlags(flags: Flags): CompileFlags['lora'] {
+  const { lora, loraFrom, loraLayers, rank, alpha, rslora, loraDropout = 0 } = flags;
+  if (loraFrom !== undefined) return loraOf(loadAdapter(loraFrom, loraDropout), '--lora-from');
+  if (!lora && [loraLayers, rank, alpha, rslora].every((f) => f === undefined)) return null;
+  return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout };
+}
+
+/** `ebb compile`. */
+export const compileCommand = (): Command =>
+  new Command('compile')
+    .description('compile a model into a folder that trains it: trainer, kernels, plan, IR')
+    .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
+    .option('-o, --out <dir>', 'folder to write; default NAME-trainer')
+    .option('--batch <n>', 'most sequences of a micro-batch (2, or as the definition says)', count)
+    .option('--length <n>', 'most tokens of a sequence (256, or as the definition says)', count)
+    .option('--lora', 'train a low-rank adapter instead of all weights')
+    .option('--rank <n>', 'rank of the adapter', count)
+    .option('--alpha <x>', 'alpha of the adapter', number)
+    .option('--rslora', 'scale by alpha/√rank')
+    .option('--lora-layers <globs>', 'layers of the adapter, between commas', list)
+    .option('--lora-dropout <p>', 'dropout before the adapter', number)
+    .option('--lora-from <dir>', 'the layers, ranks and scales of a PEFT adapter')
+    .option('--drop-rate <p>', "the trainer's drop rate where a run names none", number)
+    .addOption(new Option('--target <kind>', 'kernels for this device, or for any WebGPU device').choices(['device', 'portable']))
+    .option('--standalone', 'bundle the runtime: the folder needs webgpu alone, and has a page (portable, unless --target device)')
+    .option('--json', 'print JSON')
+    .addOption(deviceOption())
+    .action(async (model: string, flags: Flags) => {
+      const portable = (flags.target ?? (flags.standalone ? 'portable' : 'device')) === 'portable';
+      const options: CompileFlags = {
+        out: flags.out ?? `${nameOf(model)}-trainer`,
+        batch: flags.batch ?? null,
+        length: flags.length ?? null,
+        lora: loraFlags(flags),
+        dropRate: flags.dropRate ?? null,
+        portable,
+        standalone: flags.standalone ?? false,
+      };
+      const report: CompileReport = portable
+        ? await compileTo(model, options, null)
+        : await withDevice(flags.adapter, (device) => compileTo(model, options, device));
+      print(
+        flags.json
+          ? JSON.stringify(report)
+          : `${report.out}: ${report.units} units, ${report.functions} functions, ${report.kernels} kernels; compiled in ${report.compileMs.toFixed(0)} ms, written in ${report.writeMs.toFixed(0)} ms`,
+      );
+    });

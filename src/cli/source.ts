@@ -1,0 +1,90 @@
+/** @file What a command trains or compiles: a checkpoint's model, or a definition in TypeScript; traced for given bounds. */
+
+import { loadDefinition, traceDefinition } from '../definition/load.ts';
+import { EbbError } from '../errors.ts';
+import { openCheckpoint } from '../formats/checkpoint.ts';
+import type { Tokenizer } from '../formats/tokenizer.ts';
+import { trainingMode } from '../models/inputs.ts';
+import type { ModelAbout } from '../runtime/plan.ts';
+import type { InputDecl } from '../runtime/program.ts';
+import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
+import type { TraceOptions } from '../trace/context.ts';
+import type { TracedModel } from '../trace/trace.ts';
+import { checkpointWeights, type DiskWeights, NO_WEIGHTS } from '../trainer/weights.ts';
+import { modelPath } from './model.ts';
+
+export interface TraceBounds {
+  /** Most sequences and tokens; null: as the definition says. */
+  readonly batch: number | null;
+  readonly length: number | null;
+  readonly lora: LoraOptions | null;
+}
+
+export interface ModelSource {
+  readonly inputs: readonly InputDecl[];
+  readonly vocabSize: number | null;
+  readonly maxPosition: number | null;
+  readonly weights: DiskWeights;
+  /** @throws EbbError where there is none */
+  readonly tokenizer: () => Tokenizer;
+  /** The training program's model. @throws EbbError */
+  trace(bounds: TraceBounds): TracedModel;
+  about(traced: TracedModel, lora: LoraOptions | null): ModelAbout;
+}
+
+const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
+
+/** Opens a checkpoint or a model definition. @throws EbbError */
+export async function openSource(model: string): Promise<ModelSource> {
+  return isDefinition(model) ? definitionSource(model) : checkpointSource(model);
+}
+
+async function checkpointSource(model: string): Promise<ModelSource> {
+  const checkpoint = openCheckpoint(await modelPath(model));
+  const { config } = checkpoint;
+  const { vocabSize, maxPosition } = config;
+  return {
+    inputs: inputDecls(trainingMode(1).inputs),
+    vocabSize,
+    maxPosition,
+    weights: checkpointWeights(checkpoint),
+    tokenizer: checkpoint.tokenizer,
+    trace({ batch, length, lora }) {
+      const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
+      if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);
+      return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims: { B: batch ?? DEFAULT_BATCH, T }, lora, trains: lora ? 'adapter' : 'full' });
+    },
+    about: (traced, lora) => aboutModel(nameOf(model), { kind: config.kind, vocabSize, maxPosition }, traced, lora),
+  };
+}
+
+const DEFAULT_BATCH = 2;
+const DEFAULT_LENGTH = 256;
+
+async function definitionSource(model: string): Promise<ModelSource> {
+  const loaded = await loadDefinition(model);
+  const { definition } = loaded;
+  const noTokenizer = (): never => {
+    throw new EbbError(`${model}: a definition has no tokenizer; give ready batches as data (safetensors or .bin)`);
+  };
+  return {
+    inputs: inputDecls(definition.inputs),
+    vocabSize: null,
+    maxPosition: null,
+    weights: NO_WEIGHTS,
+    tokenizer: noTokenizer,
+    trace({ batch, length, lora }) {
+      const named = new Set(Object.values(definition.inputs).flatMap((t) => t.shape.filter((d) => typeof d === 'string')));
+      const asked = { B: batch ?? definition.dims?.['B'] ?? DEFAULT_BATCH, T: length ?? definition.dims?.['T'] ?? DEFAULT_LENGTH };
+      const dims = Object.fromEntries(Object.entries({ ...definition.dims, ...asked }).filter(([name]) => named.has(name)));
+      return traceForTraining((options: TraceOptions) => traceDefinition(loaded, options), dims, lora);
+    },
+    about: (traced, lora) => aboutModel(loaded.name, { kind: 'definition', vocabSize: null, maxPosition: null }, traced, lora),
+  };
+}
+
+/** The last folder or file of a path, without its ending: what a package is called. */
+export function nameOf(model: string): string {
+  const parts = model.split(/[\\/]/).filter((part) => part !== '' && part !== '.' && part !== 'model');
+  return (parts.at(-1) ?? 'model').replace(/\.(gguf|[mc]?[tj]s)$/i, '');
+}

@@ -1,0 +1,36 @@
+/** @file Bundles a generated trainer with the runtime, by esbuild: `trainer.js` runs in Node and in a page, `node.js` is its command line. */
+
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+/** This package's built files. */
+const DIST = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const COMMAND_LINE = 'node.js';
+
+/** `ebb/trainer` is this package's; its command line, which needs Node, stays a file of its own. */
+const ownPackage: Plugin = {
+  name: 'ebb',
+  setup(setup) {
+    setup.onResolve({ filter: /^ebb\/(trainer|runtime)$/ }, ({ path }) => ({ path: join(DIST, path.slice('ebb/'.length), 'index.js') }));
+    setup.onResolve({ filter: /^\.\/main\.js$/ }, () => ({ path: `./${COMMAND_LINE}`, external: true }));
+    setup.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+
+// CommonJS packages inside the bundle ask for Node's modules by `require`
+const REQUIRE = "import { createRequire as ebbRequire } from 'node:module'; const require = ebbRequire(import.meta.url);";
+
+/** Files by name. */
+export async function bundleTrainer(source: string): Promise<Map<string, Uint8Array>> {
+  const common = { bundle: true, write: false, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'silent', outdir: '/' } as const;
+  const page = await build({ ...common, entryPoints: { trainer: source }, platform: 'neutral', plugins: [ownPackage] });
+  const node = await build({
+    ...common,
+    entryPoints: { node: join(DIST, 'trainer', 'main.js') },
+    platform: 'node',
+    external: ['webgpu', 'koffi', '@sparticuz/chromium'],
+    banner: { js: REQUIRE },
+  });
+  return new Map([...page.outputFiles, ...node.outputFiles].map((file) => [file.path.replace(/^.*[\\/]/, ''), file.contents]));
+}

@@ -1,0 +1,109 @@
+/** @file `trainer.ts` and the JavaScript beside it, written with ts-morph. */
+
+import { Project, QuoteKind, ts, VariableDeclarationKind } from 'ts-morph';
+import type { Program } from '../../runtime/program.ts';
+
+export interface UnitCost {
+  readonly site: string;
+  /** A comment's worth of what it costs. */
+  readonly note: string;
+}
+
+export interface TrainerFacts {
+  readonly name: string;
+  /** Lines of the file's head, without comment signs. */
+  readonly head: readonly string[];
+  readonly units: readonly UnitCost[];
+  readonly program: Program;
+  readonly dropRate: number | null;
+}
+
+const ARRAYS = { i32: 'Int32Array', u32: 'Uint32Array', f32: 'Float32Array' } as const;
+const quoted = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
+const doc = (description: string) => [{ description }];
+const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name));
+
+/** The model's own dimensions: those of its inputs. */
+function bounds(program: Program): readonly { readonly name: string; readonly bound: number }[] {
+  const named = new Set(program.inputs.flatMap((i) => i.extent.of.filter((d) => typeof d === 'string')));
+  return program.dims.filter((d) => named.has(d.name));
+}
+
+/** `trainer.ts`: typed and commented; strictest settings hold. */
+export function trainerSource({ name, head, units, program, dropRate }: TrainerFacts): string {
+  const project = new Project({ useInMemoryFileSystem: true, manipulationSettings: { quoteKind: QuoteKind.Single } });
+  const file = project.createSourceFile('trainer.ts');
+  file.addStatements(`/**\n${head.map((line) => ` * ${line}`.trimEnd()).join('\n')}\n */`);
+  file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['startTrainer', { name: 'TrainerPackage', isTypeOnly: true }] });
+  file.addExportDeclaration({ moduleSpecifier: 'ebb/trainer', namedExports: ['openPage', 'trainInPage'] });
+  const constant = (constName: string, initializer: string, description: string): void =>
+    void file.addVariableStatement({
+      isExported: true,
+      declarationKind: VariableDeclarationKind.Const,
+      docs: doc(description),
+      declarations: [{ name: constName, initializer }],
+    });
+  constant(
+    'UNITS',
+    `[\n${units.map((u) => `  ${quoted(u.site)}, // ${u.note}`).join('\n')}\n] as const`,
+    'Residual branches that may lose their backward in a step, in the order they run.',
+  );
+  file.addTypeAlias({ isExported: true, name: 'Unit', type: '(typeof UNITS)[number]', docs: doc('A unit by name.') });
+  constant(
+    'BOUNDS',
+    `{ ${bounds(program)
+      .map((d) => `${d.name}: ${d.bound}`)
+      .join(', ')} } as const`,
+    'Largest sizes of a step; smaller ones run with the same kernels.',
+  );
+  file.addInterface({
+    isExported: true,
+    name: 'StepInputs',
+    docs: doc('What a step is given, row-major.'),
+    properties: program.inputs.map((i) => ({
+      name: key(i.name),
+      type: ARRAYS[i.dtype],
+      isReadonly: true,
+      docs: doc(`${i.dtype}[${i.extent.of.join(', ')}]`),
+    })),
+  });
+  constant(
+    'PARAMETERS',
+    `{\n${program.params
+      .filter((p) => p.trainable)
+      .map((p) => `  ${key(p.name)}: [${p.shape.join(', ')}],`)
+      .join('\n')}\n} as const`,
+    'Trained parameters and their shapes.',
+  );
+  file.addVariableStatement({
+    isExported: true,
+    declarationKind: VariableDeclarationKind.Const,
+    docs: doc('The compiled model beside this file: plan.json, kernels/, and tables.safetensors if it has tables.'),
+    declarations: [
+      {
+        name: 'trainer',
+        type: 'TrainerPackage',
+        initializer: `{\n  name: ${quoted(name)},\n  folder: new URL('.', import.meta.url),\n  units: UNITS,\n  bounds: BOUNDS,${dropRate === null ? '' : `\n  dropRate: ${dropRate},`}\n}`,
+      },
+    ],
+  });
+  file.addStatements(
+    '// the command line, when Node runs this file; a page imports `trainer` and `openPage` instead\nawait startTrainer(trainer, import.meta.url);',
+  );
+  file.formatText({ indentSize: 2 });
+  return `${file
+    .getFullText()
+    .replace(/\n(?=(?:\/\*\*|export|import|\/\/ the))/g, '\n\n')
+    .replace(/(\*\/)\n+(?=export)/g, '$1\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim()}\n`;
+}
+
+/** The same without its types. */
+export function javascriptOf(source: string): string {
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, removeComments: false },
+    fileName: 'trainer.ts',
+  });
+  return outputText;
+}

@@ -1,0 +1,77 @@
+/**
+ * @file What is added to a definition before it runs: `const q = project(x)` becomes `const q = __ebb.end('q', __ebb.begin('q'), project(x))`,
+ * so that the value it makes carries the name. Assignments, properties of objects and destructuring are named alike.
+ */
+
+import type { ts as TS } from 'ts-morph';
+
+type Ts = typeof TS;
+
+/** The name under which a definition finds what it is given to run with. */
+export const HOOKS = '__ebb';
+
+/** Right-hand sides that make no value themselves: functions keep their own names, plain names are aliases. */
+function makesValues(ts: Ts, expression: TS.Expression): boolean {
+  if (ts.isParenthesizedExpression(expression) || ts.isAsExpression(expression) || ts.isSatisfiesExpression(expression) || ts.isNonNullExpression(expression))
+    return makesValues(ts, expression.expression);
+  return (
+    ts.isCallExpression(expression) ||
+    ts.isConditionalExpression(expression) ||
+    ts.isAwaitExpression(expression) ||
+    ts.isBinaryExpression(expression) ||
+    ts.isTaggedTemplateExpression(expression)
+  );
+}
+
+/** `[q, , k]` and `{ q, key: k }` as the names of parts by index or key. */
+function partNames(ts: Ts, pattern: TS.BindingPattern): Record<string, string> {
+  const names: Record<string, string> = {};
+  pattern.elements.forEach((element, i) => {
+    if (!ts.isBindingElement(element) || element.dotDotDotToken || !ts.isIdentifier(element.name)) return;
+    const { propertyName, name } = element;
+    if (ts.isArrayBindingPattern(pattern)) names[String(i)] = name.text;
+    else if (!propertyName) names[name.text] = name.text;
+    else if (ts.isIdentifier(propertyName)) names[propertyName.text] = name.text;
+  });
+  return names;
+}
+
+/** The transformer, for one file of a definition. */
+export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
+  return (context) => {
+    const { factory } = context;
+    const hook = (name: string, args: readonly TS.Expression[]): TS.Expression =>
+      factory.createCallExpression(factory.createPropertyAccessExpression(factory.createIdentifier(HOOKS), name), undefined, args);
+    const wrapped = (name: string, expression: TS.Expression): TS.Expression => {
+      const text = factory.createStringLiteral(name);
+      return hook('end', [text, hook('begin', [text]), expression]);
+    };
+    const wrappedParts = (names: Readonly<Record<string, string>>, expression: TS.Expression): TS.Expression => {
+      const table = factory.createObjectLiteralExpression(
+        Object.entries(names).map(([key, name]) => factory.createPropertyAssignment(factory.createStringLiteral(key), factory.createStringLiteral(name))),
+      );
+      return hook('endEach', [table, hook('begin', [factory.createStringLiteral(Object.values(names).join(', '))]), expression]);
+    };
+
+    const visit = (node: TS.Node): TS.Node => {
+      if (ts.isVariableDeclaration(node) && node.initializer && makesValues(ts, node.initializer)) {
+        const inner = ts.visitNode(node.initializer, visit, ts.isExpression);
+        const value = ts.isIdentifier(node.name) ? wrapped(node.name.text, inner) : wrappedParts(partNames(ts, node.name), inner);
+        return factory.updateVariableDeclaration(node, node.name, node.exclamationToken, node.type, value);
+      }
+      if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken) {
+        const right = ts.visitNode(node.right, visit, ts.isExpression);
+        // what is assigned to a pattern stays as it is: the pattern is no object
+        const value = ts.isIdentifier(node.left) && makesValues(ts, node.right) ? wrapped(node.left.text, right) : right;
+        return factory.updateBinaryExpression(node, node.left, node.operatorToken, value);
+      }
+      if (ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && makesValues(ts, node.initializer))
+        return factory.updatePropertyAssignment(node, node.name, wrapped(node.name.text, ts.visitNode(node.initializer, visit, ts.isExpression)));
+      // a script knows no import.meta: it is handed in
+      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
+        return factory.createPropertyAccessExpression(factory.createIdentifier(HOOKS), 'meta');
+      return ts.visitEachChild(node, visit, context);
+    };
+    return (file) => ts.visitEachChild(file, visit, context);
+  };
+}

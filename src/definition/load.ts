@@ -1,0 +1,110 @@
+/** @file From a TypeScript file to a model: read, checked, run, traced; what is wrong is said at its line. */
+
+import { existsSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { SourceFile } from 'ts-morph';
+import { EbbError } from '../errors.ts';
+import type { Loc } from '../ir/types.ts';
+import type { TraceOptions } from '../trace/context.ts';
+import { TraceError } from '../trace/error.ts';
+import { captureLocations, userFrame } from '../trace/location.ts';
+import { type ModelDefinition, type TracedModel, traceModel } from '../trace/trace.ts';
+import { tracedBranches } from './branches.ts';
+import { DefinitionError, type Diagnostic, shownPath } from './diagnostic.ts';
+import { type Outside, runFiles } from './evaluate.ts';
+import { ENTRIES, type Morph, readDefinition, typeErrors } from './project.ts';
+
+export interface LoadedDefinition {
+  readonly definition: ModelDefinition;
+  /** Name of the file without its ending: what a folder made of it is called. */
+  readonly name: string;
+  /** The name it is exported under. */
+  readonly exportName: string;
+  readonly path: string;
+  /** The definition's own files: `path` and what it imports relatively. */
+  readonly files: readonly string[];
+}
+
+const isDefinition = (value: unknown): value is ModelDefinition =>
+  typeof value === 'object' && value !== null && 'inputs' in value && 'build' in value && typeof value.build === 'function';
+
+/** The export called `model`, or the only one that is a model. */
+function findModel(exports: Readonly<Record<string, unknown>>, path: string): { exportName: string; definition: ModelDefinition } {
+  const names = Object.keys(exports).filter((name) => name !== '__esModule');
+  const models = names.filter((name) => isDefinition(exports[name]));
+  const exportName = models.includes('model') ? 'model' : models.length === 1 ? models[0] : undefined;
+  const definition = exportName === undefined ? undefined : exports[exportName];
+  if (exportName === undefined || !isDefinition(definition)) {
+    const found =
+      names.length === 0
+        ? 'it exports nothing'
+        : `its exports are ${names.join(', ')}, of which ${models.length === 0 ? 'none is' : `${models.join(' and ')} are`}`;
+    throw new EbbError(
+      `${shownPath(path)}: a definition exports one model, or one called model; ${found}${names.length === 0 ? '' : ' a model'}. Write export const model = defineModel({ … })`,
+    );
+  }
+  return { exportName, definition };
+}
+
+/** Entries of this package are this instance of it; other packages are found from the file that imports them. */
+const outside: Outside = async (specifier, from) => {
+  if (specifier === 'ebb') return import('../index.ts');
+  if (specifier === 'ebb/runtime') return import('../runtime/index.ts');
+  if (specifier in ENTRIES) throw new EbbError(`${shownPath(from)}: ${specifier} has no place in a definition`);
+  if (specifier.startsWith('node:')) return import(specifier);
+  return import(pathToFileURL(createRequire(from).resolve(specifier)).href);
+};
+
+function diagnosticAt(loc: Loc, message: string): Diagnostic {
+  return { path: loc.path ?? loc.file, line: loc.line, column: loc.column, message };
+}
+
+/** An error of the definition's code, with the innermost of its lines that led there; others as they are. */
+function located(error: unknown, files: readonly string[]): unknown {
+  if (error instanceof DefinitionError || typeof error !== 'object' || error === null) return error;
+  if (error instanceof TraceError) return error.loc ? new DefinitionError([diagnosticAt(error.loc, error.detail)], { cause: error }) : error;
+  // an error of the script may be of another realm: it is known by what it has
+  const { message = '', stack, name = 'Error' } = error as { message?: string; stack?: string; name?: string };
+  const loc = userFrame(stack, (path) => files.includes(path));
+  return loc ? new DefinitionError([diagnosticAt(loc, error instanceof EbbError ? message : `${name}: ${message}`)], { cause: error }) : error;
+}
+
+/**
+ * Reads a model definition and runs the file that holds it. TypeScript errors, branches on traced values, and what goes wrong while it
+ * runs are reported at their lines.
+ * @throws DefinitionError with the code quoted; EbbError when there is no such file, or it exports no model
+ */
+export async function loadDefinition(file: string): Promise<LoadedDefinition> {
+  const path = resolve(file).replace(/\\/g, '/');
+  if (!existsSync(path) || !statSync(path).isFile()) throw new EbbError(`${file}: there is no such file; a definition is a TypeScript file`);
+  if (!/\.[mc]?ts$/.test(path)) throw new EbbError(`${file}: a definition is a TypeScript file (.ts)`);
+  const morph: Morph = await import('ts-morph');
+  const read = readDefinition(morph, path);
+  const errors = typeErrors(morph, read);
+  const wrong = errors.length > 0 ? errors : tracedBranches(morph, read.files);
+  if (wrong.length > 0) throw new DefinitionError(wrong);
+  const files = read.files.map((f: SourceFile) => f.getFilePath());
+  try {
+    const exports = await runFiles(morph, read.files, outside);
+    return { ...findModel(exports, path), name: basename(path).replace(/(\.d)?\.[mc]?ts$/, ''), path, files };
+  } catch (error) {
+    throw located(error, files);
+  }
+}
+
+/**
+ * Traces a loaded definition with the lines of its file behind the ops.
+ * @throws DefinitionError for misuse, at its line with the code quoted
+ */
+export function traceDefinition({ definition, files }: Pick<LoadedDefinition, 'definition' | 'files'>, options: TraceOptions): TracedModel {
+  const before = captureLocations(true);
+  try {
+    return traceModel(definition, options);
+  } catch (error) {
+    throw located(error, files);
+  } finally {
+    captureLocations(before);
+  }
+}

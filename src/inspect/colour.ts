@@ -1,0 +1,52 @@
+/** @file Colours on a terminal. Texts come in plain and leave plain where there is no terminal. */
+
+import picocolors from 'picocolors';
+import { irTokens, type TextToken, type TokenKind, wgslTokens } from './tokens.ts';
+
+type Colours = ReturnType<typeof picocolors.createColors>;
+type Language = 'ir' | 'wgsl';
+
+/** Whether text for `stream` is coloured: NO_COLOR (no-color.org) forbids it, FORCE_COLOR asks for it, else a terminal does. */
+export function wantsColour(env: Readonly<Record<string, string | undefined>>, stream: { readonly isTTY?: boolean }): boolean {
+  if (env['NO_COLOR']) return false;
+  const forced = env['FORCE_COLOR'];
+  if (forced !== undefined) return forced !== '0' && forced !== 'false';
+  return stream.isTTY === true && env['TERM'] !== 'dumb';
+}
+
+function palette(c: Colours): Readonly<Record<TokenKind, (text: string) => string>> {
+  return {
+    plain: (text) => text,
+    comment: c.gray,
+    string: c.green,
+    number: c.yellow,
+    keyword: c.magenta,
+    type: c.cyan,
+    function: (text) => c.bold(c.blue(text)),
+    value: (text) => text,
+    op: c.bold,
+    site: c.yellow,
+    loc: c.gray,
+    attribute: c.dim,
+  };
+}
+
+/** Paints IR or WGSL. */
+export function highlight(text: string, language: Language = 'ir'): string {
+  const paint = palette(picocolors.createColors(true));
+  const tokens: readonly TextToken[] = language === 'ir' ? irTokens(text) : wgslTokens(text);
+  return tokens.map(({ kind, text: piece }) => paint[kind](piece)).join('');
+}
+
+/** Paints a unified diff: removed and added lines whole, the lines around them by token. */
+export function highlightDiff(text: string, language: Language = 'ir'): string {
+  const c = picocolors.createColors(true);
+  const line = (l: string, i: number): string => {
+    if (i < 2 && /^(---|\+\+\+) /.test(l)) return c.bold(l);
+    if (l.startsWith('@@')) return c.cyan(l);
+    if (l.startsWith('-')) return c.red(l);
+    if (l.startsWith('+')) return c.green(l);
+    return highlight(l, language);
+  };
+  return text.split('\n').map(line).join('\n');
+}

@@ -1,0 +1,14 @@
+/** @file IR and WGSL as coloured text, by the tokenizer that colours the terminal. */
+
+import { irTokens, type TextToken, wgslTokens } from '../tokens.ts';
+import { el } from './dom.ts';
+
+/** A block of code. */
+export function code(text: string, language: 'ir' | 'wgsl'): HTMLElement {
+  const tokens: readonly TextToken[] = language === 'ir' ? irTokens(text) : wgslTokens(text);
+  return el(
+    'pre',
+    { class: 'code', tabindex: 0 },
+    ...tokens.map(({ kind, text: piece }) => (kind === 'plain' ? piece : el('span', { class: `t-${kind}` }, piece))),
+  );
+}

@@ -1,0 +1,30 @@
+/** @file Patterns as a person names them: `none`, or units between commas, each dropped unless it says `=remat`. */
+
+import { EbbError } from '../errors.ts';
+import type { Form, Pattern } from '../runtime/forms.ts';
+
+/** @throws EbbError naming the first of `named` that is no unit, and units there are */
+export function checkUnits(named: readonly string[], units: readonly string[], option: string): void {
+  const unknown = named.find((u) => !units.includes(u));
+  if (unknown === undefined) return;
+  const some = units.length > 16 ? `${units.slice(0, 4).join(', ')}, … (${units.length} units)` : units.join(', ') || 'no units';
+  throw new EbbError(`${option}: unknown unit ${unknown}; the model has ${some}`);
+}
+
+/** A pattern of dropped units and units whose forward runs again. */
+export function patternOf(dropped: readonly string[], remat: readonly string[] = []): Pattern {
+  return new Map<string, Form>([...remat.map((u): [string, Form] => [u, 'remat']), ...dropped.map((u): [string, Form] => [u, 'dropped'])]);
+}
+
+/** Reads `none`, `layers.3.mlp,layers.2.attn=remat`. @throws EbbError for an unknown unit or form */
+export function parsePattern(text: string, units: readonly string[], option: string): Pattern {
+  const pattern = new Map<string, Form>();
+  for (const item of text.split(',').map((s) => s.trim())) {
+    if (item === '' || item === 'none') continue;
+    const [unit = '', form = 'dropped'] = item.split('=');
+    checkUnits([unit], units, option);
+    if (form !== 'dropped' && form !== 'remat' && form !== 'full') throw new EbbError(`${option}: ${unit} has no form ${form}; there are full, remat, dropped`);
+    pattern.set(unit, form);
+  }
+  return pattern;
+}

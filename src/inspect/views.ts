@@ -1,0 +1,135 @@
+/** @file What `ebb inspect` shows of a model: a stage, a pattern beside nothing dropped, or what lies between two of either. */
+
+import { EbbError } from '../errors.ts';
+import { parseModule } from '../ir/parse.ts';
+import { printModule } from '../ir/print.ts';
+import type { Module } from '../ir/types.ts';
+import { verify } from '../ir/verify.ts';
+import type { Pattern } from '../runtime/forms.ts';
+import type { Variant } from '../runtime/link.ts';
+import type { Sizes } from '../runtime/program.ts';
+import { unifiedDiff } from './diff.ts';
+import { parsePattern } from './patterns.ts';
+import { type CallReport, inspectionLinker, restricted, unitsIn, type VariantReport, variantReport } from './report.ts';
+import { callAt, type Inspected, inScope, kernelTexts, type Scope, type Shown, stageText, TEXT_STAGES, type TextStage } from './stages.ts';
+import { compareTable, removed, removedTable, variantText } from './variantText.ts';
+
+/** A result in the forms it can be printed in. */
+export interface View {
+  readonly text: string;
+  readonly json: unknown;
+  /** What `text` is written in, for colouring. */
+  readonly language: 'ir' | 'wgsl';
+  readonly diff?: boolean;
+}
+
+/** What kernels are printed in. */
+const languageOf = (stage: string): View['language'] => (stage === 'wgsl' ? 'wgsl' : 'ir');
+
+/** The text of one stage. */
+export function stageView(x: Parameters<typeof stageText>[0], stage: TextStage, shown: Shown, scope: Scope): View {
+  const text = stageText(x, stage, shown, scope);
+  const kernels = stage === 'kernel' || stage === 'wgsl';
+  return { text, language: languageOf(stage), json: kernels ? { stage, texts: kernelTexts(x as Inspected, stage, scope) } : { stage, text } };
+}
+
+/** A dump is parsed, verified and printed unchanged, or one function of it. @throws EbbError when it has none of that name */
+export function dumpText(text: string, path: string, scope: Scope = {}): string {
+  const module = parseModule(text, path);
+  verify(module);
+  const funcs = module.funcs.filter((f) => inScope(f.name, scope));
+  if (funcs.length === 0)
+    throw new EbbError(`--function: ${path} has no function @${scope.function}; there are ${module.funcs.map((f) => `@${f.name}`).join(', ')}`);
+  const shown: Module = { dims: module.dims, funcs };
+  // a dump made with --locs or --cost is printed with them again
+  return printModule(shown, { locs: / loc\(/.test(text), ...(/ FLOP$/m.test(text) ? { costs: module.dims } : {}) });
+}
+
+/** How a pattern is shown. */
+export interface PatternOptions {
+  /** At which costs are counted. */
+  readonly sizes: Sizes;
+  readonly cost: boolean;
+  readonly scope: Scope;
+}
+
+interface Linked {
+  readonly variant: Variant;
+  readonly report: VariantReport;
+}
+
+function wantedCalls(x: Inspected, { scope }: PatternOptions): (call: CallReport) => boolean {
+  if (scope.unit !== undefined) callAt(x.traced, scope.unit);
+  if (scope.function !== undefined && !x.compiled.program.functions.some((f) => inScope(f.name, scope)))
+    throw new EbbError(`--function: no function @${scope.function}; there are ${x.compiled.program.functions.map((f) => `@${f.name}`).join(', ')}`);
+  return (call) => inScope(call.function, scope) && (scope.unit === undefined || call.site === scope.unit);
+}
+
+function linked(x: Inspected, patterns: readonly { pattern: Pattern; dropped: readonly string[] }[], options: PatternOptions): Linked[] {
+  const { program } = x.compiled;
+  const linker = inspectionLinker(program);
+  return patterns.map(({ pattern, dropped }) => {
+    const variant = linker.link(pattern);
+    return { variant, report: variantReport(program, variant, dropped, unitsIn(program, pattern, 'remat'), options.sizes) };
+  });
+}
+
+/** What a pattern costs beside the same with nothing dropped. `dropped`: its dropped units as they were named. */
+export function patternView(x: Inspected, pattern: Pattern, dropped: readonly string[], options: PatternOptions): View {
+  const { program } = x.compiled;
+  const wanted = wantedCalls(x, options);
+  const [own, none] = linked(
+    x,
+    [
+      { pattern, dropped },
+      { pattern: new Map(), dropped: [] },
+    ],
+    options,
+  ) as [Linked, Linked];
+  const [ownPart, nonePart] = [restricted(own.report, wanted), restricted(none.report, wanted)];
+  return {
+    text: `${variantText(program, own.variant, own.report, options.cost, wanted)}\n${compareTable(ownPart, nonePart)}\n`,
+    json: { pattern: ownPart, nothingDropped: nonePart, pipelines: program.pipelines.length },
+    language: 'ir',
+  };
+}
+
+/** One side of `--diff`: a stage, a pattern, or the text of a dump. */
+export type DiffSide =
+  | { readonly kind: 'stage'; readonly name: TextStage }
+  | { readonly kind: 'pattern'; readonly name: string }
+  | { readonly kind: 'dump'; readonly name: string };
+
+/** Tells what a side of `--diff` names: a file by its ending, a stage by its name, else a pattern. */
+export function diffSide(name: string): DiffSide {
+  if (name.endsWith('.ebb')) return { kind: 'dump', name };
+  const stage = TEXT_STAGES.find((s) => s === name);
+  return stage ? { kind: 'stage', name: stage } : { kind: 'pattern', name };
+}
+
+/** Two texts. */
+export function textDiff(a: { readonly name: string; readonly text: string }, b: { readonly name: string; readonly text: string }): View {
+  const diff = unifiedDiff(a, b);
+  const wgsl = a.name === 'wgsl' && b.name === 'wgsl';
+  return { text: diff, json: { a: a.name, b: b.name, diff }, language: wgsl ? 'wgsl' : 'ir', diff: true };
+}
+
+/** Two patterns: the variants they link to, and what the second one leaves out of the first. */
+export function patternDiff(x: Inspected, a: string, b: string, options: PatternOptions): View {
+  const { program } = x.compiled;
+  const wanted = wantedCalls(x, options);
+  const patterns = [a, b].map((text) => {
+    const pattern = parsePattern(text, x.traced.units, '--diff');
+    return { pattern, dropped: unitsIn(program, pattern, 'dropped') };
+  });
+  const [one, two] = linked(x, patterns, options) as [Linked, Linked];
+  const [onePart, twoPart] = [restricted(one.report, wanted), restricted(two.report, wanted)];
+  const text = (l: Linked): string => `${variantText(program, l.variant, l.report, options.cost, wanted).trimEnd()}\n`;
+  const diff = unifiedDiff({ name: a, text: text(one) }, { name: b, text: text(two) });
+  return {
+    text: `${diff}\n${removedTable(onePart, twoPart)}\n`,
+    json: { a: onePart, b: twoPart, removed: removed(onePart, twoPart), diff },
+    language: 'ir',
+    diff: true,
+  };
+}

@@ -1,0 +1,42 @@
+/** @file A user's composite op: what an op needs besides its decomposition is found by running it. */
+
+import { EbbError } from '../errors.ts';
+import { type FuncBuilder, funcBuilder } from './builder.ts';
+import { opFlops } from './cost.ts';
+import { type OpDef, OpError } from './define.ts';
+import { registerOp } from './ops/index.ts';
+import type { Attrs, Func, Type } from './types.ts';
+
+/** An op that is its decomposition. What is left out is derived: types and FLOPs from the ops it decomposes into, derivative through them. */
+export type DecomposedOp = Pick<OpDef, 'name'> & Required<Pick<OpDef, 'decompose'>> & Partial<Omit<OpDef, 'name' | 'decompose' | 'kind' | 'evaluate'>>;
+
+/** The decomposition for operands of these types. @throws OpError naming the op and what inside it does not fit */
+function expansion({ name, decompose }: DecomposedOp, types: readonly Type[], attrs: Attrs): Func {
+  const b: FuncBuilder = funcBuilder();
+  const operands = types.map((type, i) => b.param(`operand${i}`, type, 'value'));
+  try {
+    const results = decompose(b, operands, attrs);
+    return b.finish(
+      name,
+      results.map((value) => ({ value, role: 'value' })),
+    );
+  } catch (error) {
+    if (error instanceof EbbError) throw new OpError(`${name}: in its decomposition, ${error.message}`);
+    throw error;
+  }
+}
+
+/**
+ * Defines and registers a composite op by its decomposition: `decompose(b, operands, attrs)` adds ops to the builder `b` and returns
+ * the results. The same text may define it again. @throws EbbError when the name is taken by another op
+ */
+export function defineOp(op: DecomposedOp, source: string = String(op.decompose)): OpDef {
+  const def: OpDef = {
+    ...op,
+    kind: 'composite',
+    infer: op.infer ?? ((types, attrs) => expansion(op, types, attrs).results.map((r) => r.value.type)),
+    flops: op.flops ?? ((types, _results, sizes, attrs) => expansion(op, types, attrs).ops.reduce((total, o) => total + opFlops(o, sizes), 0)),
+    samples: op.samples ?? [],
+  };
+  return registerOp(def, source);
+}

@@ -1,0 +1,24 @@
+/** @file What tracing says of misuse: the line of the definition in front, and apart from the text for those who quote it. */
+
+import { EbbError } from '../errors.ts';
+import type { Loc } from '../ir/types.ts';
+import { callSite, locText } from './location.ts';
+
+/** Misuse of the tracing API at a line of the definition: `mlp.ts:12:5: dot C3: …`. */
+export class TraceError extends EbbError {
+  override readonly name = 'TraceError';
+  /** The message without the place. */
+  readonly detail: string;
+  readonly loc: Loc | undefined;
+
+  constructor(detail: string, loc: Loc | undefined) {
+    super(loc ? `${locText(loc)}: ${detail}` : detail);
+    this.detail = detail;
+    this.loc = loc;
+  }
+}
+
+/** @throws TraceError at the line that is being traced */
+export function misuse(detail: string, loc: Loc | undefined = callSite()()): never {
+  throw new TraceError(detail, loc);
+}

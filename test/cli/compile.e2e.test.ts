@@ -1,0 +1,202 @@
+/** @file `ebb compile` and the folders it writes, as a person uses them: the same bytes twice, strict types, no compiler inside, the losses of `ebb train`. */
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { build } from 'esbuild';
+import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
+import { type NodeRun, runNode } from '../support/node.ts';
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'ebb-compile-'));
+  const ids = Int32Array.from({ length: 4 * 2 * 24 }, (_, i) => (i * 37 + (i >> 3)) % 1024);
+  const entry = (name: string) => ({ name, dtype: 'I32' as const, shape: [4, 2, 24], data: ids });
+  writeSafetensors(at('batches.safetensors'), [entry('input_ids'), entry('labels')]);
+  writeFileSync(
+    at('tokens.bin'),
+    Int32Array.from({ length: 3 * 2 * 25 }, (_, i) => (i * 11) % 1024),
+  );
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+const at = (name: string): string => join(scratch, name);
+const BOUNDS = ['--batch', '2', '--length', '24'];
+
+async function compile(out: string, ...flags: string[]): Promise<void> {
+  const run = await runCli(['compile', TINY_MODEL, '-o', at(out), ...BOUNDS, ...flags]);
+  expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
+}
+
+const runTrainer = (folder: string, ...args: string[]): Promise<NodeRun> => runNode(join(at(folder), 'trainer.js'), args);
+
+interface Line {
+  readonly loss: number;
+  readonly losses: readonly number[];
+  readonly gradNorm: number;
+  readonly dropped: readonly (readonly string[])[];
+}
+const metrics = (folder: string): Line[] =>
+  readFileSync(join(at(folder), 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const { loss, losses, gradNorm, dropped } = JSON.parse(line) as Line;
+      return { loss, losses, gradNorm, dropped };
+    });
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((e) => e.isFile())
+    .map((e) => relative(folder, join(e.parentPath, e.name)))
+    .sort();
+}
+
+const RUN = `
+steps: 4
+accumulate: 2
+optimizer: { name: adamw, lr: 0.001 }
+schedule: cosine
+warmupSteps: 1
+clip: 0.5
+drop: { kind: uniform, rate: 0.5 }
+seed: 3
+`;
+
+describe('a full trainer', () => {
+  beforeAll(() => compile('full'), 120_000);
+
+  it('is the same bytes for the same input', async () => {
+    await compile('again');
+    const names = filesIn(at('full'));
+    expect(names).toEqual(expect.arrayContaining(['trainer.ts', 'trainer.js', 'plan.json', 'README.md', 'package.json', 'ir/1-trace.ebb', 'ir/4-fuse.ebb']));
+    expect(filesIn(at('again'))).toEqual(names);
+    for (const name of names)
+      expect({ name, same: readFileSync(join(at('again'), name)).equals(readFileSync(join(at('full'), name))) }).toEqual({ name, same: true });
+  }, 120_000);
+
+  it('type-checks under the strictest settings', () => {
+    execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', at('full')], { stdio: 'pipe' });
+  });
+
+  it('holds nothing that traces, passes or generates code', async () => {
+    const { metafile } = await build({
+      entryPoints: [join(at('full'), 'trainer.js')],
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: 'esm',
+      platform: 'node',
+      external: ['webgpu', 'koffi', '@sparticuz/chromium'],
+      outdir: at('bundle'),
+    });
+    const rooms = new Set(Object.keys(metafile.inputs).flatMap((path) => /dist\/([a-zA-Z]+)\//.exec(path)?.[1] ?? []));
+    expect([...rooms]).toEqual(expect.arrayContaining(['trainer', 'train', 'runtime']));
+    for (const room of ['trace', 'passes', 'codegen', 'compile', 'ir', 'models', 'definition', 'inspect', 'cli']) expect(rooms).not.toContain(room);
+    expect(Object.keys(metafile.inputs).filter((path) => path.includes('ts-morph') || path.includes('esbuild'))).toEqual([]);
+  });
+
+  it('names kernels after what they do, with the lines they were made of and their cost', () => {
+    const fuse = readFileSync(join(at('full'), 'ir/4-fuse.ebb'), 'utf8').split('\n');
+    const kernels = readdirSync(join(at('full'), 'kernels'));
+    expect(kernels).toEqual(expect.arrayContaining(['attn.fwd.attention.wgsl', 'mlp.bwd.dot_d_down_proj.wgsl']));
+    for (const kernel of kernels) {
+      const [head = ''] = readFileSync(join(at('full'), 'kernels', kernel), 'utf8').split('\n');
+      const [, fn, from, to] = /^\/\/ @([\w.]+), ir\/4-fuse\.ebb:(\d+)-(\d+): .*(FLOP).* bytes bound$/.exec(head)!;
+      expect(kernel.startsWith(`${fn}.`)).toBe(true);
+      expect(fuse[Number(from) - 1]).toMatch(/fused \{/);
+      expect(fuse[Number(to) - 1]).toBe('  }');
+    }
+  });
+
+  it('has the losses of ebb train bit for bit, over accumulation, schedule, clipping and drop patterns, and resumes', async () => {
+    writeFileSync(at('run.yaml'), RUN);
+    const common = ['--data', at('batches.safetensors')];
+    const own = await runTrainer('full', '--weights', TINY_MODEL, '--config', at('run.yaml'), ...common, '--out', at('own'), '--json');
+    expect({ code: own.code, stderr: own.code === 0 ? '' : own.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(own.stdout)).toMatchObject({ steps: 4, interrupted: false });
+    const trained = await runCli(['train', at('run.yaml'), '--model', TINY_MODEL, ...common, '--out', at('train')]);
+    expect(trained.code).toBe(0);
+    expect(metrics('own')).toEqual(metrics('train'));
+    const models = ['own', 'train'].map((run) => readFileSync(join(at(run), 'model', 'model.safetensors')));
+    expect(models[0]!.equals(models[1]!)).toBe(true);
+    // the same run, cut in two
+    writeFileSync(at('half.yaml'), RUN.replace('steps: 4', 'steps: 4\nsaveEvery: 2'));
+    cpSync(at('own'), at('cut'), { recursive: true });
+    rmSync(join(at('cut'), 'checkpoints', 'step-00000004'), { recursive: true });
+    const saved = await runTrainer('full', '--weights', TINY_MODEL, '--config', at('half.yaml'), ...common, '--out', at('half'));
+    expect(saved.code).toBe(0);
+    rmSync(join(at('half'), 'checkpoints', 'step-00000004'), { recursive: true });
+    const resumed = await runTrainer('full', '--weights', TINY_MODEL, '--config', at('half.yaml'), ...common, '--out', at('half'), '--resume');
+    expect(resumed.stderr).toMatch(/resumed at step 2/);
+    expect(metrics('half')).toEqual(metrics('own'));
+  }, 300_000);
+
+  it('takes int32 tokens, and draws its parameters where no weights are given', async () => {
+    const run = await runTrainer('full', '--data', at('tokens.bin'), '--steps', '3', '--lr', '1e-3', '--drop-rate', '0.5', '--seed', '1', '--out', at('bin'));
+    expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
+    const [first, , last] = metrics('bin');
+    expect(Math.abs(first!.loss - Math.log(1024))).toBeLessThan(1);
+    expect(last!.loss).toBeLessThan(first!.loss);
+    expect(existsSync(join(at('bin'), 'model', 'model.safetensors'))).toBe(true);
+  }, 120_000);
+
+  it.each([
+    [['--batch', '3'], /a batch has 3 sequences, this trainer was compiled for at most 2/],
+    [['--batch', '1', '--length', '49'], /a sequence has 49 tokens, this trainer was compiled for at most 24/],
+    [['--weights', 'examples/demo'], /config\.json/],
+    [['--steps', 'many'], /--steps.*expected a number/],
+  ])('refuses %j in one sentence', async (flags, message) => {
+    const run = await runTrainer('full', '--data', at('tokens.bin'), '--out', at('never'), ...flags);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(message);
+    expect(run.stderr).not.toMatch(/\n\s+at /);
+    expect(existsSync(at('never'))).toBe(false);
+  });
+
+  it('refuses a run that asks for another trainer, and a plan of another version', async () => {
+    writeFileSync(at('lora.yaml'), `${RUN}\nlora: { rank: 4 }\n`);
+    const run = await runTrainer('full', '--config', at('lora.yaml'), '--data', at('tokens.bin'), '--out', at('never'));
+    expect(run.stderr).toMatch(/lora\.yaml: lora is \{"rank":4\}, this trainer was compiled for false/);
+    cpSync(at('full'), at('future'), { recursive: true });
+    writeFileSync(join(at('future'), 'plan.json'), readFileSync(join(at('full'), 'plan.json'), 'utf8').replace('"version": 1', '"version": 2'));
+    const future = await runTrainer('future', '--data', at('tokens.bin'), '--out', at('never'));
+    expect(future.stderr).toMatch(/plan\.json: version is 2, this Ebb reads 1/);
+  });
+});
+
+describe('a LoRA trainer', () => {
+  beforeAll(() => compile('lora', '--rank', '4', '--alpha', '8', '--lora-layers', '*.q_proj,*.down_proj', '--drop-rate', '0.5'), 120_000);
+
+  it('trains the adapter with the losses of ebb train, at the drop rate it was compiled with', async () => {
+    const data = ['--data', at('batches.safetensors'), '--steps', '3', '--lr', '1e-2', '--seed', '5'];
+    const own = await runTrainer('lora', '--weights', TINY_MODEL, ...data, '--out', at('lora-own'));
+    expect({ code: own.code, stderr: own.code === 0 ? '' : own.stderr }).toEqual({ code: 0, stderr: '' });
+    writeFileSync(at('adapter.yaml'), 'lora: { rank: 4, alpha: 8, layers: ["*.q_proj", "*.down_proj"] }\ndrop: { kind: uniform, rate: 0.5 }\n');
+    const trained = await runCli(['train', at('adapter.yaml'), '--model', TINY_MODEL, ...data, '--out', at('lora-train')]);
+    expect(trained.code).toBe(0);
+    expect(metrics('lora-own')).toEqual(metrics('lora-train'));
+    expect(metrics('lora-own').some((line) => line.dropped.flat().length > 0)).toBe(true);
+    const file = 'adapter/adapter_model.safetensors';
+    expect(readFileSync(join(at('lora-own'), file)).equals(readFileSync(join(at('lora-train'), file)))).toBe(true);
+    expect(readFileSync(join(at('lora-own'), 'adapter/adapter_config.json'), 'utf8')).toBe(
+      readFileSync(join(at('lora-train'), 'adapter/adapter_config.json'), 'utf8'),
+    );
+  }, 300_000);
+});
+
+describe('a standalone trainer', () => {
+  beforeAll(() => compile('alone', '--standalone'), 120_000);
+
+  it('runs in Node with webgpu alone', async () => {
+    expect(JSON.parse(readFileSync(join(at('alone'), 'package.json'), 'utf8')).dependencies).toEqual({ webgpu: expect.any(String) });
+    expect(readdirSync(join(at('alone'), 'node_modules'))).toEqual(['webgpu']);
+    expect(readFileSync(join(at('alone'), 'trainer.js'), 'utf8')).not.toMatch(/from ['"](?:node:|ebb)/);
+    const args = ['--weights', TINY_MODEL, '--data', at('batches.safetensors'), '--steps', '2', '--lr', '1e-3', '--out', at('alone-run')];
+    const run = await runTrainer('alone', ...args);
+    expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(metrics('alone-run')).toHaveLength(2);
+  }, 120_000);
+});
