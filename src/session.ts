@@ -144,8 +144,6 @@ export function aboutModel(
 }
 const pick = (spec: AdapterSpec | undefined): { rank: number; scale: number } => ({ rank: spec?.rank ?? 0, scale: spec?.scale ?? 0 });
 
-export type Optimizer = 'adamw' | 'sgd';
-
 /** The target of a device, for the compiler. */
 export function targetOf({ device, traits }: SessionDevice): Target {
   return {

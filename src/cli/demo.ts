@@ -83,11 +83,11 @@ export function comparison(metricsFile: string): string {
     .filter((m) => m.step >= 3);
   const whole = steps.filter((m) => m.dropped.every((d) => d.length === 0));
   const dropped = steps.filter((m) => m.dropped.some((d) => d.length > 0));
-  // per token, since the batches differ in length
-  const perToken = (list: readonly StepMetrics[], of: (m: StepMetrics) => number): number => median(list.map((m) => of(m) / m.tokens));
-  const tokens = median(steps.map((m) => m.tokens));
+  // the batches differ in length: everything in proportion to the forward pass, which dropping does not change
+  const proportion = (list: readonly StepMetrics[], of: (m: StepMetrics) => number): number => median(list.map((m) => of(m) / m.forwardFlops));
+  const forward = median(steps.map((m) => m.forwardFlops));
   const row = (label: string, of: (m: StepMetrics) => number, show: (v: number) => string): string => {
-    const [a, b] = [whole, dropped].map((list) => perToken(list, of) * tokens) as [number, number];
+    const [a, b] = [whole, dropped].map((list) => proportion(list, of) * forward) as [number, number];
     return `${label.padEnd(26)}${show(a).padStart(14)}${show(b).padStart(14)}${`${(100 * (1 - b / a)).toFixed(0)} %`.padStart(9)}`;
   };
   return [

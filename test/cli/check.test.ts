@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkPath } from '../../src/cli/check.ts';
+import { advice } from '../../src/cli/doctor.ts';
+import { writePeft } from '../../src/formats/peft.ts';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
 import { ggufBytes, tinyLlamaGguf } from '../formats/ggufWriter.ts';
 
@@ -50,4 +52,21 @@ it('knows batches, empty folders, lone configurations and absent paths', async (
   });
   expect(await checkPath(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no weights') });
   expect(await checkPath(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });
+});
+
+it('refuses an adapter whose matrix is there twice', async () => {
+  const tensor = (part: string) => ({ name: `base_model.model.x.q.lora_${part}.weight`, dtype: 'F32' as const, shape: [2, 2], data: new Float32Array(4) });
+  const tensors = ['A', 'A.default', 'B'].map(tensor);
+  writePeft(join(folder, 'twice'), { rank: 2, alpha: 4, useRslora: false, dropout: 0, targetModules: ['q'], fanInFanOut: false, baseModel: null, tensors });
+  expect(await checkPath(join(folder, 'twice'))).toMatchObject({ ok: false, message: expect.stringContaining('layer x.q has lora_A.weight twice') });
+});
+
+it.each([
+  ['swiftshader', ['lavapipe', 'swiftshader'], /--adapter lavapipe/],
+  ['swiftshader', ['swiftshader'], /mesa-vulkan-drivers/],
+  ['lavapipe', ['lavapipe', 'swiftshader'], /^no GPU was found; a GPU with/],
+  ['lavapipe', ['nvidia', 'lavapipe'], /^a GPU was found and is not in use/],
+  ['nvidia', ['nvidia', 'lavapipe'], /^a GPU is in use/],
+] as const)('doctor on %s beside %j', (taken, found, message) => {
+  expect(advice(taken, found)).toMatch(message);
 });

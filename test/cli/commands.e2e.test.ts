@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writePeft } from '../../src/formats/peft.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 
@@ -82,6 +83,9 @@ describe('train', () => {
     const again = await runCli(['train', at('slow.yaml'), '--out', at('part')]);
     expect(again.code).toBe(1);
     expect(again.stderr).toMatch(/holds a run already.*--resume/);
+    const other = await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume', '--seed', '8']);
+    expect(other.code).toBe(1);
+    expect(other.stderr).toMatch(/seed is 8, the run to resume was started with 7/);
     ok(await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume']));
     const fields = ({ step, loss, gradNorm, dropped }: Line): Line => ({ step, loss, gradNorm, dropped });
     expect(metricsOf(at('part')).map(fields)).toEqual(metricsOf(at('whole')).map(fields));
@@ -117,6 +121,10 @@ describe('train', () => {
 
   it.each([
     [['--steps', 'many'], /--steps.*expected a number/],
+    [['--steps', '0'], /--steps.*1 or more/],
+    [['--batch', '0'], /--batch.*1 or more/],
+    [['--rank', '0'], /--rank.*1 or more/],
+    [['--lr', '-1'], /--lr.*0 or more/],
     [['--drop-rate', '1.5'], /drop\.rate/],
     [['--model', '/nowhere'], /\/nowhere/],
     [['--adapter', 'abacus'], /abacus.*there are/],
@@ -125,6 +133,20 @@ describe('train', () => {
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(message);
     expect(run.stderr).not.toMatch(/\n\s+at /);
+    expect(existsSync(at('never'))).toBe(false);
+  });
+
+  it.each([
+    ['drop: { kind: fixed, patterns: [["layers.77.attn"]] }', /drop\.patterns: unknown unit layers\.77\.attn/],
+    ['lora: { layers: ["*.q_proj", "*.qproj"] }', /lora\.layers: \*\.qproj matches no linear layer/],
+    ['lora: { layers: "*.q_proj" }', /lora\.layers: is "\*\.q_proj", expected array/],
+    ['lora: { layers: [] }', /lora\.layers: expected at least one glob/],
+  ])('refuses %s before the run folder is there', async (key, message) => {
+    writeFileSync(at('wrong.yaml'), `model: ${TINY_MODEL}\ndata: ${QUESTIONS}\nevalData: ${HELD_OUT}\nsteps: 2\nlength: 24\n${key}\n`);
+    const run = await runCli(['train', at('wrong.yaml'), '--out', at('never')]);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(message);
+    expect(run.stderr).not.toMatch(/held-out loss/);
     expect(existsSync(at('never'))).toBe(false);
   });
 
@@ -137,6 +159,26 @@ describe('train', () => {
     const broken = await runCli(['train', at('broken.yaml'), '--out', at('never')]);
     expect(broken.code).toBe(1);
     expect(broken.stderr.trim()).toMatch(/^ebb: .*broken\.yaml: line \d+: [^\n]+$/);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    ['eval', ['--data', QUESTIONS, '--batch', '0'], /--batch.*expected a whole number, 1 or more/],
+    ['eval', ['--data', QUESTIONS, '--limit', '0'], /--limit.*expected a whole number, 1 or more/],
+    ['eval', ['--data', QUESTIONS, '--length', '2.5'], /--length.*expected a whole number, 1 or more/],
+    ['eval', ['--data', QUESTIONS, '--fields', 'body'], /--fields.*expected pairs such as prompt=question/],
+    ['eval', [], /--data.*not specified/],
+    ['generate', ['--prompt', 'a', '--temperature', '-1'], /--temperature.*expected a number, 0 or more/],
+    ['generate', ['--prompt', 'a', '--top-p', '0'], /--top-p.*expected a number above 0, at most 1/],
+    ['generate', ['--prompt', 'a', '--top-p', '1.5'], /--top-p.*expected a number above 0, at most 1/],
+    ['generate', ['--prompt', 'a', '--max-new-tokens', '0'], /--max-new-tokens.*1 or more/],
+    ['generate', ['--prompt', 'a', '--top-k', '-1'], /--top-k.*0 or more/],
+  ])('ebb %s %j is refused in one sentence', async (command, args, message) => {
+    const run = await runCli([command, TINY_MODEL, ...args]);
+    expect(run.code).toBe(1);
+    expect(run.stderr.trim()).toMatch(message);
+    expect(run.stderr.trim().split('\n')).toHaveLength(1);
   });
 });
 
@@ -155,6 +197,58 @@ describe('with the trained adapter', () => {
     const first = ok(await runCli(args));
     expect(first.stdout.trim().length).toBeGreaterThan(3);
     expect(ok(await runCli([...args, '--temperature', '1', '--top-k', '1'])).stdout).toBe(first.stdout);
+  }, 300_000);
+
+  it('eval takes the names of the fields', async () => {
+    writeFileSync(at('renamed.jsonl'), '{"frage":"What is 2 + 3?","antwort":"5"}\n');
+    const { stdout } = ok(await runCli(['eval', TINY_MODEL, '--data', at('renamed.jsonl'), '--fields', 'prompt=frage,completion=antwort', '--json']));
+    expect(JSON.parse(stdout)).toMatchObject({ examples: 1 });
+  }, 300_000);
+
+  it('an adapter of another model is refused by file and layer', async () => {
+    writeFileSync(at('one.json'), JSON.stringify({ input_ids: [[5, 9]], labels: [[5, 9]] }));
+    const foreign = (name: string, layer: string): string => {
+      const part = (ab: string, shape: readonly number[]) => {
+        const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+        return { name: `base_model.model.${layer}.lora_${ab}.weight`, dtype: 'F32' as const, shape, data };
+      };
+      const common = { rank: 2, alpha: 4, useRslora: false, dropout: 0, fanInFanOut: false, baseModel: null };
+      writePeft(at(name), { ...common, targetModules: [layer.split('.').slice(-1).join('')], tensors: [part('A', [2, 8]), part('B', [8, 2])] });
+      return at(name);
+    };
+    const gpt2 = foreign('gpt2', 'transformer.h.0.attn.c_attn');
+    const narrow = foreign('narrow', 'model.layers.0.self_attn.q_proj');
+    const deep = foreign('deep', 'model.layers.99.self_attn.q_proj');
+    const file = (folder: string): string => join(folder, 'adapter_model.safetensors');
+    const commands = {
+      forward: ['--batch', at('one.json'), '--out', at('no.safetensors')],
+      grad: ['--batch', at('one.json')],
+      eval: ['--data', HELD_OUT],
+      generate: ['--prompt', 'a'],
+    };
+    const refused = async (command: keyof typeof commands, adapter: string, message: string): Promise<void> => {
+      const run = await runCli([command, TINY_MODEL, ...commands[command], '--adapter', adapter]);
+      expect({ command, code: run.code, stderr: run.stderr.trim() }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) });
+      expect(run.stderr.trim().split('\n')).toHaveLength(1);
+    };
+    const absent = `--adapter: ${file(gpt2)} adapts layer transformer.h.0.attn.c_attn, which the model does not have`;
+    for (const command of ['forward', 'grad', 'eval', 'generate'] as const) await refused(command, gpt2, absent);
+    await refused(
+      'forward',
+      narrow,
+      `--adapter: ${file(narrow)} holds lora_A.weight of layer model.layers.0.self_attn.q_proj as [2, 8], the model's layer takes [2, `,
+    );
+    await refused('forward', deep, `--adapter: ${file(deep)} adapts layer model.layers.99.self_attn.q_proj, which the model does not have`);
+    for (const [keys, message] of [
+      [`from: ${gpt2}`, `lora.from: ${file(gpt2)} adapts layer`],
+      [`from: ${gpt2}, rank: 8`, `lora.rank is 8, the adapter in lora.from (${gpt2}) has 2`],
+      [`from: ${gpt2}, layers: ["*"]`, 'lora.layers: an adapter in lora.from'],
+    ]) {
+      writeFileSync(at('from.yaml'), `lora: { ${keys} }\n`);
+      const run = await runCli(['train', at('from.yaml'), '--model', TINY_MODEL, '--data', QUESTIONS, '--out', at('never')]);
+      expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(message!) });
+    }
+    expect(existsSync(at('never'))).toBe(false);
   }, 300_000);
 
   it('forward and grad write tensors; dropped units have no gradient, with --adapter only the adapter has', async () => {

@@ -31,6 +31,13 @@ it('the rooms of docs/design.md are the folders of src/', () => {
   for (const name of readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((e) => e.isDirectory())) expect(text).toContain(`\`${name.name}/`);
 });
 
+it('the package holds what the demo reads', () => {
+  const { files } = JSON.parse(read('package.json')) as { files: string[] };
+  const packed = (path: string): boolean => files.some((f) => path === f || path.startsWith(`${f}/`));
+  const used = ['demo/questions.jsonl', 'demo/held-out.jsonl', ...['config.json', 'model.safetensors', 'tokenizer.json'].map((f) => `tiny-llama/model/${f}`)];
+  for (const path of used.map((f) => `examples/${f}`)) expect({ path, there: existsSync(join(ROOT, path)) && packed(path) }).toEqual({ path, there: true });
+});
+
 it('examples/library.ts trains', async () => {
   const { stdout } = await promisify(execFile)(join(ROOT, 'node_modules/.bin/tsx'), ['examples/library.ts'], { cwd: ROOT });
   const losses = [...stdout.matchAll(/^step \d+ loss ([\d.]+)/gm)].map((m) => Number(m[1]));

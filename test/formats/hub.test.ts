@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { modelPath } from '../../src/cli/model.ts';
 import { hubFolder, isHubId } from '../../src/formats/hub.ts';
 
 const SHA = 'a'.repeat(40);
@@ -100,4 +101,15 @@ it('goes on where a broken download ended', async () => {
 it('says which model cannot be fetched', async () => {
   await expect(hubFolder('org/none', { hubUrl, cacheDir })).rejects.toMatchObject({ name: 'EbbError', message: expect.stringContaining('org/none') });
   await expect(hubFolder('../x', { hubUrl, cacheDir })).rejects.toMatchObject({ name: 'EbbError' });
+});
+
+it('a command shows which file it downloads, and how large it is', async () => {
+  const lines: string[] = [];
+  const stderr = jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+  try {
+    expect(await modelPath('org/tiny', { hubUrl, cacheDir })).toMatch(new RegExp(`${SHA}$`));
+  } finally {
+    stderr.mockRestore();
+  }
+  expect(lines).toEqual(['downloading config.json, 1 MiB\n', 'downloading model.safetensors, 1 MiB\n']);
 });

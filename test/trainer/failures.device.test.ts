@@ -47,7 +47,14 @@ it('a lost device: the cause is told, not the calls that failed for it; resume',
   const onStep: TrainHooks['onStep'] = ({ step }) => {
     if (step === 2) failures.lose?.('fell off the bus');
   };
-  expect(await failureOf(failures, {}, { onStep })).toMatch(/^the device was lost \(unknown\): fell off the bus; resume from the last checkpoint/);
+  const evaluated: number[][] = [];
+  const hooks: TrainHooks = { onStep, onEvaluate: (done, total) => void evaluated.push([done, total]) };
+  const held = { evalData: join(ROOT, 'examples/demo/held-out.jsonl'), evalLimit: 2 };
+  expect(await failureOf(failures, held, hooks)).toMatch(/^the device was lost \(unknown\): fell off the bus; resume from the last checkpoint/);
+  expect(evaluated).toEqual([
+    [1, 2],
+    [2, 2],
+  ]);
 });
 
 it('out of memory: how much was asked for, and what makes it less', async () => {

@@ -9,7 +9,9 @@ import { type Adapters, adapterOption } from '../options.ts';
 /** `ebb grad`. */
 export const gradCommand = (): Command =>
   new Command('grad')
-    .description('loss and gradients of a batch, for checking a port')
+    .description(
+      'loss and gradients of a batch, for checking a port; a batch without a label to learn (all ignored, or a single token) has loss 0 and zero gradients, where torch gives NaN',
+    )
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, labels, optional attention_mask')
     .option('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, [])
