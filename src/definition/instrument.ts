@@ -68,7 +68,8 @@ export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
       if (ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && makesValues(ts, node.initializer))
         return factory.updatePropertyAssignment(node, node.name, wrapped(node.name.text, ts.visitNode(node.initializer, visit, ts.isExpression)));
       // a script knows no import.meta: it is handed in
-      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) return factory.createPropertyAccessExpression(factory.createIdentifier(HOOKS), 'meta');
+      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
+        return factory.createPropertyAccessExpression(factory.createIdentifier(HOOKS), 'meta');
       return ts.visitEachChild(node, visit, context);
     };
     return (file) => ts.visitEachChild(file, visit, context);

@@ -56,7 +56,10 @@ export function gpt2(config: Gpt2Config, mode: ModelMode): ModelDefinition {
       const sequence = mode.sequence(inputs);
       let x = section('embed', () => {
         const positions = positionsOf(sequence.tokens, scalar('position', 'i32'));
-        return add(embedding(param('transformer.wte.weight', [vocabSize, hiddenSize]), sequence.tokens), embedding(param('transformer.wpe.weight', [maxPosition, hiddenSize]), positions));
+        return add(
+          embedding(param('transformer.wte.weight', [vocabSize, hiddenSize]), sequence.tokens),
+          embedding(param('transformer.wpe.weight', [maxPosition, hiddenSize]), positions),
+        );
       });
       for (let i = 0; i < numLayers; i++) {
         const name = `transformer.h.${i}`;

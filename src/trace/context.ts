@@ -203,7 +203,11 @@ function declare(trace: Trace, name: string, shape: readonly number[], { table, 
 /** @throws TraceError for a parameter said to be tied that nothing else declares */
 export function checkTied({ declared }: Trace): void {
   for (const [name, { lone }] of declared)
-    if (lone) misuse(`parameter ${name} is tied, but nothing else declares it; the others are ${[...declared.keys()].filter((n) => n !== name).join(', ') || 'none'}`, lone());
+    if (lone)
+      misuse(
+        `parameter ${name} is tied, but nothing else declares it; the others are ${[...declared.keys()].filter((n) => n !== name).join(', ') || 'none'}`,
+        lone(),
+      );
 }
 
 /**

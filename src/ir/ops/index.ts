@@ -42,7 +42,8 @@ const sources = new Map<string, string>();
  */
 export function registerOp(def: OpDef, source?: string): OpDef {
   const known = registry.get(def.name);
-  if (known && known !== def && (source === undefined || sources.get(def.name) !== source)) throw new EbbError(`op ${def.name} exists already; choose another name`);
+  if (known && known !== def && (source === undefined || sources.get(def.name) !== source))
+    throw new EbbError(`op ${def.name} exists already; choose another name`);
   registry.set(def.name, def);
   if (source !== undefined) sources.set(def.name, source);
   return def;
