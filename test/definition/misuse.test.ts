@@ -127,7 +127,7 @@ two.ts:12:14: TS2322: Type 'number' is not assignable to type 'string'.
 
 describe('while tracing', () => {
   it('a shape that does not fit, inside a helper', async () => {
-    const helper = 'function project(x: Tensor, width: number): Tensor {\n  const w = param(`w${width}`, [width, 4]);\n  return matmul(x, w);\n}';
+    const helper = "function project(x: Tensor, width: number): Tensor {\n  const w = param('w' + width, [width, 4]);\n  return matmul(x, w);\n}";
     expect(await errorOf(model('const y = project(x, 8);\n    return mean(project(y, 5));', 'matmul, param', helper))).toMatchInlineSnapshot(`
 "m.ts:4:10: dot C3: contracted axes must agree, found [4] of f32[B,4] and [5] of f32[5,4]; is a transpose missing?
     return matmul(x, w);
@@ -229,7 +229,8 @@ describe('while tracing', () => {
   });
 
   it('inside a decomposition', async () => {
-    const op = (name: string, decompose: string): string => `const op = compositeOp({ name: '${name}', operands: ['x', 'y'], decompose: ({ x, y }) => ${decompose} });`;
+    const op = (name: string, decompose: string): string =>
+      `const op = compositeOp({ name: '${name}', operands: ['x', 'y'], decompose: ({ x, y }) => ${decompose} });`;
     expect(await errorOf(model('return mean(op([x, x]));', 'compositeOp, mul, param', op('first', "mul(x, mul(y, param('w', [8])))")))).toMatchInlineSnapshot(`
 "m.ts:6:17: first: in its decomposition, m.ts:2:102: parameter w is declared inside the decomposition of first; a decomposition has its operands only: pass it as one of them
       return mean(op([x, x]));
@@ -254,12 +255,16 @@ describe('what is exported', () => {
     expect(await errorOf('const a = 1;\nexport {};\nvoid a;\n')).toMatchInlineSnapshot(
       `"m.ts: a definition exports one model, or one called model; it exports nothing. Write export const model = defineModel({ … })"`,
     );
-    expect(await errorOf('export const a = 1;\n')).toMatchInlineSnapshot(`"m.ts: a definition exports one model, or one called model; it exports a, of which none is a model. Write export const model = defineModel({ … })"`);
+    expect(await errorOf('export const a = 1;\n')).toMatchInlineSnapshot(
+      `"m.ts: a definition exports one model, or one called model; it exports a, of which none is a model. Write export const model = defineModel({ … })"`,
+    );
     const two = model('return mean(x);', 'defineModel as d').replace(
       'export const model',
       'export const first = d({ inputs: {}, build: () => [] });\nexport const second',
     );
-    expect(await errorOf(two)).toMatchInlineSnapshot(`"m.ts: a definition exports one model, or one called model; it exports first, second, of which several are models and none is called model. Write export const model = defineModel({ … })"`);
+    expect(await errorOf(two)).toMatchInlineSnapshot(
+      `"m.ts: a definition exports one model, or one called model; it exports first, second, of which several are models and none is called model. Write export const model = defineModel({ … })"`,
+    );
   });
 
   it('a file that is not there, or no TypeScript', async () => {

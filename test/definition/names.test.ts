@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
 import { printFunc, printModule } from '../../src/ir/print.ts';
+import { param, unit } from '../../src/trace/context.ts';
+import { mean } from '../../src/trace/math.ts';
 import { named, qualifiedName } from '../../src/trace/naming.ts';
 import { mul, relu } from '../../src/trace/nn.ts';
-import { mean } from '../../src/trace/math.ts';
-import { param, unit } from '../../src/trace/context.ts';
 import { type TracedModel, traceModel } from '../../src/trace/trace.ts';
 
 let folder: string;

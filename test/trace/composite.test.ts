@@ -1,11 +1,11 @@
 /** @file A user's op is its decomposition: types, cost and derivative follow from it, and misuse names it. */
 
+import { compileModel } from '../../src/compile/compile.ts';
 import { EbbError } from '../../src/errors.ts';
 import { opFlops } from '../../src/ir/cost.ts';
 import { defineOp } from '../../src/ir/derive.ts';
 import { opDef } from '../../src/ir/ops/index.ts';
 import { printFunc, printModule } from '../../src/ir/print.ts';
-import { compileModel } from '../../src/compile/compile.ts';
 import { callOp, compositeOp } from '../../src/trace/composite.ts';
 import { mean, softplus } from '../../src/trace/math.ts';
 import { add, dropout, matmul, mul, sum, tanh } from '../../src/trace/nn.ts';
@@ -50,18 +50,18 @@ it('costs what its decomposition costs', () => {
 });
 
 it('is one node of the IR, and primitives where it is compiled', () => {
-  const model = traceModel(
-    defineModel({ inputs: { x: { dtype: 'f32', shape: ['B', 4] } }, build: ({ x }) => mean(blend([mish([x]), x], { share: 0.5 })) }),
-    { dims: { B: 3 } },
-  );
+  const model = traceModel(defineModel({ inputs: { x: { dtype: 'f32', shape: ['B', 4] } }, build: ({ x }) => mean(blend([mish([x]), x], { share: 0.5 })) }), {
+    dims: { B: 3 },
+  });
   expect(printModule(model.module)).toContain('%blend = blend %mish, %x {share = 0.5} : f32[B,4]');
   const { stages } = compileModel(model, { target: TARGET });
-  expect(printFunc(stages.dropbp.funcs[0]!)).not.toMatch(/mish|blend /);
+  expect(printFunc(stages.dropbp.funcs[0]!)).not.toMatch(/= (mish|blend) /);
   const [call] = model.module.funcs[0]!.ops.filter((op) => op.name === 'blend');
   expect(opFlops(call!, { B: 2 })).toBe(8 * 3);
 });
 
-const traced = (build: Parameters<typeof defineModel>[0]['build']) => () => traceModel({ inputs: { x: { dtype: 'f32', shape: ['B', 4] } }, build }, { dims: { B: 3 } });
+const traced = (build: Parameters<typeof defineModel>[0]['build']) => () =>
+  traceModel({ inputs: { x: { dtype: 'f32', shape: ['B', 4] } }, build }, { dims: { B: 3 } });
 
 it('misuse names the op', () => {
   expect(traced(({ x }) => callOp('mish', [x!, x!].slice(0, 0)))).toThrow(/mish/);

@@ -1,7 +1,7 @@
 /** @file The functions models are written with, against their formulas, at batches of several sizes. */
 
 import { evaluate } from '../../src/ir/evaluate.ts';
-import { randomTensor, type Tensor as Numbers, tensor } from '../../src/ir/tensor.ts';
+import { type Tensor as Numbers, randomTensor, tensor } from '../../src/ir/tensor.ts';
 import type { Dim } from '../../src/ir/types.ts';
 import { conv2d, groupNorm, patches, spaceToDepth, unpatch, upsample } from '../../src/trace/image.ts';
 import { abs, greaterEqual, less, max, maximum, mean, meanOver, minimum, mseLoss, pad, pow, select, softplus, sqrt, square } from '../../src/trace/math.ts';
@@ -9,7 +9,12 @@ import type { Tensor } from '../../src/trace/nn.ts';
 import { mainOf, traceModel } from '../../src/trace/trace.ts';
 
 /** Runs a function of tensors of `shapes`; parameters are drawn anew. */
-function run(shapes: readonly (readonly Dim[])[], build: (...x: Tensor[]) => Tensor, inputs: readonly Numbers[], B = 2): { out: Numbers; params: Map<string, Numbers> } {
+function run(
+  shapes: readonly (readonly Dim[])[],
+  build: (...x: Tensor[]) => Tensor,
+  inputs: readonly Numbers[],
+  B = 2,
+): { out: Numbers; params: Map<string, Numbers> } {
   const names = shapes.map((_, i) => `x${i}`);
   const model = traceModel(
     {
@@ -54,8 +59,27 @@ it('means count what is there, over axes of run-time size too', () => {
   const wide = randomTensor('f32', [5, 3], 3);
   close(run([['B', 3]], mean, [wide], 5).out, [wide.data.reduce((a, b) => a + b, 0) / 15]);
   const y = randomTensor('f32', [2, 3], 9);
-  close(run([['B', 3], ['B', 3]], mseLoss, [x, y]).out, [x.data.reduce((sum, v, i) => sum + (v - y.data[i]!) ** 2, 0) / 6]);
-  expect(() => run([['B', 3], ['B', 1]], mseLoss, [])).toThrow('prediction and target must have one shape');
+  close(
+    run(
+      [
+        ['B', 3],
+        ['B', 3],
+      ],
+      mseLoss,
+      [x, y],
+    ).out,
+    [x.data.reduce((sum, v, i) => sum + (v - y.data[i]!) ** 2, 0) / 6],
+  );
+  expect(() =>
+    run(
+      [
+        ['B', 3],
+        ['B', 1],
+      ],
+      mseLoss,
+      [],
+    ),
+  ).toThrow('prediction and target must have one shape');
 });
 
 it('pads with zeros', () => {
@@ -69,7 +93,16 @@ it('patches are put together again, and are the squares of the image', () => {
   close(run([['B', 4, 4, 2]], (t) => unpatch(patches(t, 2), 2, 2, 2), [image]).out, [...image.data]);
   const deep = run([['B', 4, 4, 2]], spaceToDepth, [image]).out;
   expect(deep.shape).toEqual([2, 2, 2, 8]);
-  expect([...deep.data.slice(8, 16)]).toEqual([at(0, 0, 2, 0), at(0, 0, 2, 1), at(0, 0, 3, 0), at(0, 0, 3, 1), at(0, 1, 2, 0), at(0, 1, 2, 1), at(0, 1, 3, 0), at(0, 1, 3, 1)]);
+  expect([...deep.data.slice(8, 16)]).toEqual([
+    at(0, 0, 2, 0),
+    at(0, 0, 2, 1),
+    at(0, 0, 3, 0),
+    at(0, 0, 3, 1),
+    at(0, 1, 2, 0),
+    at(0, 1, 2, 1),
+    at(0, 1, 3, 0),
+    at(0, 1, 3, 1),
+  ]);
   const large = run([['B', 4, 4, 2]], upsample, [image]).out;
   expect(large.shape).toEqual([2, 8, 8, 2]);
   expect(large.data[((1 * 8 + 5) * 8 + 3) * 2 + 1]).toBe(at(1, 2, 1, 1));
@@ -86,7 +119,8 @@ it('a convolution is Σ over the neighbours', () => {
       for (let xx = 0; xx < 4; xx++)
         for (let o = 0; o < 3; o++) {
           let sum = bias.data[o]!;
-          for (let k = 0; k < 9; k++) for (let c = 0; c < 2; c++) sum += at(b, y + Math.floor(k / 3) - 1, xx + (k % 3) - 1, c) * weight.data[(o * 9 + k) * 2 + c]!;
+          for (let k = 0; k < 9; k++)
+            for (let c = 0; c < 2; c++) sum += at(b, y + Math.floor(k / 3) - 1, xx + (k % 3) - 1, c) * weight.data[(o * 9 + k) * 2 + c]!;
           expected.push(sum);
         }
   close(out, expected);
