@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => opened.device.destroy());
 
 const EXAMPLES = readdirSync(join(ROOT, 'examples')).filter(
-  (f) => f.endsWith('.ts') && readFileSync(join(ROOT, 'examples', f), 'utf8').includes('defineModel('),
+  (f) => f.endsWith('.ts') && readFileSync(join(ROOT, 'examples', f), 'utf8').includes('export const model = defineModel('),
 );
 /** lavapipe takes a second and more for a kernel it has not seen, and these have hundreds: there, the small ones do. */
 const TRAINED = process.env['EBB_ADAPTER'] === 'lavapipe' ? ['mlp.ts', 'custom-op.ts'] : EXAMPLES;
