@@ -29,16 +29,31 @@ export interface MatmulLayout {
 
 const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const;
 
+/** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
+const UNROLLED_OPS = 1024;
+
+/** The schedule with fewer rows a lane where `perElement` ops at every store would unroll to too much code. */
+export function lightened(schedule: MatmulSchedule, perElement: number): MatmulSchedule {
+  let { rows } = schedule;
+  while (rows > 4 && rows % 2 === 0 && rows * schedule.cols * perElement > UNROLLED_OPS) rows /= 2;
+  return rows === schedule.rows ? schedule : { ...schedule, rows };
+}
+
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
 export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes): MatmulSchedule {
   return device.kind === 'lavapipe' || device.kind === 'swiftshader' ? softwareSchedule(device, sizes) : gpuSchedule(device, layout, sizes);
 }
 
+/** Multiply-adds below which a product is small: some 5 ms on a software adapter. */
+const SMALL_PRODUCT = 2 ** 23;
+
 /**
  * On a CPU loads cost most, so registers hold a tall tile and A comes by broadcast. 512 × 256 × 688, GFLOP/s:
  * lavapipe 16 × 4 a lane 13–15, from registers 8; SwiftShader 16 × 8 a lane 3.6–4.6, from registers 2.7; shared 4 and 1.
  */
-function softwareSchedule(device: DeviceTraits, { m, n }: MatmulSizes): MatmulSchedule {
+function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): MatmulSchedule {
+  // a tall tile takes the driver a second to compile, which a small product does not earn back
+  const small = m * n * k < SMALL_PRODUCT;
   const size = device.subgroupSize;
   const width = size ?? 8;
   // few columns (LoRA): lanes go along m
@@ -52,11 +67,11 @@ function softwareSchedule(device: DeviceTraits, { m, n }: MatmulSizes): MatmulSc
       depth: 4,
     };
   }
-  const rows = powerAtLeast(m, device.kind === 'lavapipe' ? 8 : 16);
+  const rows = powerAtLeast(m, small ? 4 : device.kind === 'lavapipe' ? 8 : 16);
   if (size === null || size % 4 !== 0 || size > 16) {
     return { ...BASE, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
   }
-  const cols = device.kind === 'swiftshader' && m >= 16 && n >= 8 * size ? 8 : 4;
+  const cols = device.kind === 'swiftshader' && !small && m >= 16 && n >= 8 * size ? 8 : 4;
   return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: size };
 }
 

@@ -2,10 +2,8 @@
 
 import { opDef } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
+import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
 import { type Exclusions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
-
-/** Cost above which a value read by several groups is computed once and stored. */
-const RECOMPUTE_LIMIT = 20;
 
 /** Bare moves, widening and scaling by a scalar: cheap enough to repeat in a dot's loads. */
 function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, widenOnce: number): boolean {
@@ -18,15 +16,6 @@ function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value)
   if (op.name !== 'mul' || !x || !y) return false;
   if (y.type.shape.length === 0) return cheapInDot(x, producer, stop, widenOnce) && cheapInDot(y, producer, stop, widenOnce);
   return x.type.shape.length === 0 && cheapInDot(y, producer, stop, widenOnce) && cheapInDot(x, producer, stop, widenOnce);
-}
-
-function treeFlops(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, seen = new Set<Value>()): number {
-  if (stop(v) || seen.has(v)) return 0;
-  seen.add(v);
-  const op = producer.get(v);
-  if (!op) return 0;
-  const own = opDef(op.name).kind === 'pointwise' ? (['exp', 'tanh', 'log', 'sin', 'cos'].includes(op.name) ? 4 : 1) : 0;
-  return op.operands.reduce((sum, o) => sum + treeFlops(o, producer, stop, seen), own);
 }
 
 /** Step 2: which values outside of groups must lie in a buffer. */

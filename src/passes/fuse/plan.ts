@@ -2,6 +2,7 @@
 
 import { opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
+import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
 import { type Exclusions, type Group, type GroupKind, isFull, type Plan, product, SCALAR_KINDS } from './types.ts';
 
 const isRowScalar = (shape: Shape, space: Shape): boolean => product(shape) === product(space.slice(0, -1));
@@ -62,10 +63,18 @@ export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }:
       else start(op, groupKind, space);
     } else {
       const group = op.operands.map(latest).reduce((a, g) => (g && (!a || g.order > a.order) ? g : a), null);
-      if (group && !unjoined.has(op) && group.kind !== 'kernel' && aligned(op, group) && joins(op, out, group, home)) join(op, group);
+      if (group && !unjoined.has(op) && group.kind !== 'kernel' && aligned(op, group) && joins(op, out, group, home) && affordable(op, group, producer, home))
+        join(op, group);
     }
   }
   return { groups, home };
+}
+
+/** A dot's stores are unrolled over its register tile: what costs much beside the group's own values (random numbers) stays outside. */
+function affordable(op: Op, group: Group, producer: ReadonlyMap<Value, Op>, home: ReadonlyMap<Value, Group>): boolean {
+  if (group.kind !== 'dot') return true;
+  const seen = new Set<Value>();
+  return op.operands.reduce((sum, v) => sum + treeFlops(v, producer, (o) => home.has(o), seen), 0) < RECOMPUTE_LIMIT;
 }
 
 /** A pointwise op (or a reshape) whose element is made of the same element of the group. */

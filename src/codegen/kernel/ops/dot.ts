@@ -1,7 +1,8 @@
 /** @file Dots: operands come through load ports with their prologues, results leave through a store port with the epilogue. */
 
 import { dotShape } from '../../../ir/ops/dot.ts';
-import { dimSize, type Shape, type Value } from '../../../ir/types.ts';
+import { opDef } from '../../../ir/ops/index.ts';
+import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import { dimOf, emitter, vectorisable } from '../emit.ts';
 import { add, mul } from '../expr.ts';
 import { bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions } from '../group.ts';
@@ -9,9 +10,22 @@ import { flatIndex, productExpr } from '../index.ts';
 import type { Expr } from '../ir.ts';
 import { matmul } from '../matmul.ts';
 import type { MatmulPort } from '../matmulTypes.ts';
-import { defaultMatmulSchedule } from '../schedule.ts';
+import { defaultMatmulSchedule, lightened } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
+
+/** Ops of a group at each element of the result: all but those that its dot reads. */
+function epilogueOps({ ops, producer }: Group, dot: Op): number {
+  const prologue = new Set<Op>();
+  const visit = (v: Value): void => {
+    const op = producer.get(v);
+    if (!op || prologue.has(op)) return;
+    prologue.add(op);
+    op.operands.forEach(visit);
+  };
+  dot.operands.forEach(visit);
+  return ops.filter((op) => op !== dot && !prologue.has(op) && opDef(op.name).kind === 'pointwise').length;
+}
 
 export function lowerDot(group: Group, options: LowerOptions): Lowered {
   const op = group.ops.find((o) => o.name === 'dot');
@@ -24,7 +38,8 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
   const layout = { a: axis(lhs, !s.ta, s.m), b: axis(rhs, s.tb, s.n) };
   const vectorN = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
   const size = (shape: Shape): number => shape.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
-  const schedule = defaultMatmulSchedule(options.device, layout, { m: size(s.m), n: size(s.n), k: size(s.k) });
+  const sizes = { m: size(s.m), n: size(s.n), k: size(s.k) };
+  const schedule = lightened(defaultMatmulSchedule(options.device, layout, sizes), epilogueOps(group, op));
 
   let buffers: GroupBuffers | null = null;
   const bound = (b: Parameters<typeof bindGroup>[0]): GroupBuffers => {
