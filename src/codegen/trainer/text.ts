@@ -78,7 +78,7 @@ const PAGE_STYLE = `
   input[type="file"] { padding: 0.32rem; font-size: 0.9rem; }
   :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
   .actions { display: flex; flex-wrap: wrap; gap: 0.6rem; align-items: center; }
-  button, .download { font: inherit; font-weight: 600; padding: 0.45rem 1.4rem; border: 1px solid var(--accent); border-radius: 6px; cursor: pointer; text-decoration: none; }
+  button, .download { display: inline-block; font: inherit; font-weight: 600; padding: 0.45rem 1.4rem; border: 1px solid var(--accent); border-radius: 6px; cursor: pointer; text-decoration: none; }
   button { background: transparent; color: var(--accent); }
   button[type="submit"], .download { background: var(--accent); color: var(--on-accent); }
   button:disabled { background: transparent; border-color: var(--line); color: var(--muted); cursor: not-allowed; opacity: 0.7; }
