@@ -56,6 +56,7 @@ function docText(doc: JSDoc): string {
     const text = (tag.getCommentText() ?? '').trim().replace(/\s*\n\s*/g, ' ');
     if (Node.isJSDocParameterTag(tag)) return [`- \`${tag.getName()}\`: ${text}`];
     if (tag.getTagName() === 'returns') return [`- Returns ${text}`];
+    if (tag.getTagName() === 'example') return [`- For example \`${text}\``];
     return tag.getTagName() === 'throws' ? [`- Throws \`${text.replace(/^(\w+)/, '$1`')}${/^\w/.test(text) ? '' : '`'}`] : [];
   });
   return [doc.getDescription().trim(), tags.join('\n')].filter((part) => part !== '').join('\n\n');
@@ -66,7 +67,14 @@ function classText(node: ClassDeclaration): string {
   const heritage = node.getExtends();
   const members = [...node.getConstructors(), ...node.getProperties(), ...node.getMethods()].flatMap((member) => {
     const text = Node.isPropertyDeclaration(member) ? member.getText() : member.getText().slice(0, (member.getBody()?.getStart() ?? 0) - member.getStart());
-    return /^(?:private|#)/.test(text) ? [] : [`  ${text.replace(/^override /, '').trim().replace(/;$/, '')};`];
+    return /^(?:private|#)/.test(text)
+      ? []
+      : [
+          `  ${text
+            .replace(/^override /, '')
+            .trim()
+            .replace(/;$/, '')};`,
+        ];
   });
   return `class ${node.getName() ?? ''}${heritage ? ` extends ${heritage.getText()}` : ''} {\n${members.join('\n')}\n}`;
 }
@@ -101,7 +109,11 @@ function entryOf(name: string, nodes: readonly ExportedDeclarations[]): Entry {
     kind: [...new Set(known.map((k) => k.kind))].join(' and '),
     file: pathOf(first.node.getSourceFile()),
     signature: known.map((k) => (own === name ? k.text : k.text.replace(new RegExp(`\\b${own}\\b`), name))).join('\n\n'),
-    doc: nodes.flatMap(docsOf).map(docText).join('\n\n'),
+    doc: nodes
+      .flatMap(docsOf)
+      .map(docText)
+      .filter((text) => text !== '')
+      .join('\n\n'),
   };
 }
 
@@ -113,7 +125,10 @@ const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.s
 function anchors(): (heading: string) => string {
   const taken = new Map<string, number>();
   return (heading) => {
-    const slug = heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');
+    const slug = heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-');
     const times = taken.get(slug) ?? 0;
     taken.set(slug, times + 1);
     return times === 0 ? slug : `${slug}-${times}`;

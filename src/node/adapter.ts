@@ -12,6 +12,7 @@ export interface AdapterChoice {
   readonly name: string;
 }
 
+/** A WebGPU device with the adapter's own limits, and which adapter it is on. */
 export interface OpenedDevice {
   readonly device: GPUDevice;
   readonly kind: AdapterKind;

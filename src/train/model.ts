@@ -3,6 +3,7 @@
 import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
 import type { Program } from '../runtime/program.ts';
 
+/** A compiled model as the training loop takes it. */
 export interface TrainableModel {
   readonly program: Program;
   readonly about: ModelAbout;

@@ -30,21 +30,23 @@ export function hubSteps(where: string, ready: ReadyBatches, vocabSize: number):
 }
 
 /**
+ * @param sizes run-time dimensions of the largest batch
  * @param hints what to do about a batch, and a sequence, that is too large
  * @throws EbbError for data with larger batches or longer sequences than a trainer was compiled for
  */
 export function checkBounds(
   where: string,
-  found: { readonly batch: number; readonly length: number },
+  sizes: Readonly<Record<string, number>>,
   bounds: Readonly<Record<string, number>>,
   hints: { readonly batch: string; readonly length: string },
 ): void {
-  const { B = found.batch, T = found.length } = bounds;
-  const refuse = (what: string, most: number, hint: string): never => {
-    throw new EbbError(`${where}: ${what}, this trainer was compiled for at most ${most}; ${hint}, or compile for more`);
-  };
-  if (found.batch > B) refuse(`a batch has ${found.batch} sequences`, B, hints.batch);
-  if (found.length > T) refuse(`a sequence has ${found.length} tokens`, T, hints.length);
+  for (const [name, size] of Object.entries(sizes)) {
+    const bound = bounds[name] ?? size;
+    if (size <= bound) continue;
+    const what = name === 'B' ? `a batch has ${size} sequences` : name === 'T' ? `a sequence has ${size} tokens` : `dimension ${name} is ${size}`;
+    const hint = name === 'B' ? hints.batch : name === 'T' ? hints.length : 'give smaller inputs';
+    throw new EbbError(`${where}: ${what}, this trainer was compiled for at most ${bound}; ${hint}, or compile for more`);
+  }
 }
 
 /** @throws EbbError naming the file when its sequences are longer than the model has positions for */

@@ -79,15 +79,14 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
       const found = part(tensor);
       return found && { shape: found.shape, data: (dtype === 'f32' ? floatsOf : intsOf)(`${name}: tensor ${tensor}`, found.dtype, found.bytes) };
     });
-    const { B = 1, T = 1 } = source.at(0).sizes;
-    checkBounds(name, { batch: B, length: T }, bounds, hints);
+    checkBounds(name, source.at(0).sizes, bounds, hints);
     return source;
   }
   const ready = assembleBatches(name, (tensor) => {
     const found = part(tensor);
     return found && { shape: found.shape, data: intsOf(`${name}: tensor ${tensor}`, found.dtype, found.bytes) };
   });
-  checkBounds(name, ready, bounds, hints);
+  checkBounds(name, { B: ready.batch, T: ready.length }, bounds, hints);
   checkPositions(name, ready.length, about.maxPosition, 'cut the sequences');
   return hubSteps(name, ready, about.vocabSize ?? Number.MAX_SAFE_INTEGER);
 }

@@ -130,7 +130,8 @@ export async function trainPackage(
     return weights.checkpoint.tokenizer();
   };
   const data = loadRunData(config, { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer });
-  checkBounds(config.data, data, Object.fromEntries(program.dims.map((d) => [d.name, d.bound])), { batch: 'lower --batch', length: 'lower --length' });
+  const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
+  checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
   return runTraining(
     {
       config,
