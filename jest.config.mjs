@@ -8,7 +8,7 @@ export default {
   testTimeout: 120_000,
   maxWorkers: 2,
   moduleFileExtensions: ['ts', 'mjs', 'js', 'json', 'node'],
-  moduleNameMapper: { '^webgpu$': '<rootDir>/test/support/dawn.cjs', '^ts-morph$': '<rootDir>/test/support/morph.cjs' },
+  moduleNameMapper: { '^webgpu$': '<rootDir>/test/support/dawn.cjs' },
   transform: {
     '^.+\\.(ts|mjs|js)$': [
       '@swc/jest',

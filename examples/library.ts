@@ -8,6 +8,7 @@ import {
   compileModel,
   createEngine,
   crossEntropy,
+  defineModel,
   deviceTraits,
   embedding,
   initialValues,
@@ -20,17 +21,16 @@ import {
   traceModel,
   train,
   unit,
-} from '../src/index.ts';
+} from 'ebb';
 
 const VOCAB = 96;
 const WIDTH = 32;
 const [B, T] = [8, 32];
 
 const model = traceModel(
-  {
+  defineModel({
     inputs: { tokens: { dtype: 'i32', shape: ['B', 'T'] }, targets: { dtype: 'i32', shape: ['B', 'T'] } },
     build: ({ tokens, targets }) => {
-      if (!tokens || !targets) throw new Error('tokens and targets are declared above');
       let x = embedding(param('embed', [VOCAB, WIDTH]), tokens);
       for (let i = 0; i < 4; i++)
         x = unit(`layers.${i}`, x, (y) =>
@@ -38,7 +38,7 @@ const model = traceModel(
         );
       return crossEntropy(linear('head', x, { inputs: WIDTH, outputs: VOCAB }), targets);
     },
-  },
+  }),
   { dims: { B, T } },
 );
 console.log(printModule(model.module));

@@ -15,7 +15,7 @@ import { runGenerate } from './generate.ts';
 import { trainModel } from './train.ts';
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
-export const DEMO_STEPS = 96;
+export const DEMO_STEPS = 72;
 const RATE = 0.5;
 /** Every so many steps drop nothing, so that the run itself holds the comparison. */
 const WHOLE_EVERY = 8;

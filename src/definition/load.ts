@@ -41,19 +41,16 @@ function findModel(exports: Readonly<Record<string, unknown>>, path: string): { 
     const found =
       names.length === 0
         ? 'it exports nothing'
-        : `its exports are ${names.join(', ')}, of which ${models.length === 0 ? 'none is' : `${models.join(' and ')} are`}`;
-    throw new EbbError(
-      `${shownPath(path)}: a definition exports one model, or one called model; ${found}${names.length === 0 ? '' : ' a model'}. Write export const model = defineModel({ … })`,
-    );
+        : `it exports ${names.join(', ')}, of which ${models.length === 0 ? 'none is a model' : 'several are models and none is called model'}`;
+    throw new EbbError(`${shownPath(path)}: a definition exports one model, or one called model; ${found}. Write export const model = defineModel({ … })`);
   }
   return { exportName, definition };
 }
 
 /** Entries of this package are this instance of it; other packages are found from the file that imports them. */
 const outside: Outside = async (specifier, from) => {
-  if (specifier === 'ebb') return import('../index.ts');
-  if (specifier === 'ebb/runtime') return import('../runtime/index.ts');
-  if (specifier in ENTRIES) throw new EbbError(`${shownPath(from)}: ${specifier} has no place in a definition`);
+  const entry = ENTRIES[specifier];
+  if (entry !== undefined) return import(`../${entry}.ts`);
   if (specifier.startsWith('node:')) return import(specifier);
   return import(pathToFileURL(createRequire(from).resolve(specifier)).href);
 };

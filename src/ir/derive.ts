@@ -3,15 +3,26 @@
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, funcBuilder } from './builder.ts';
 import { opFlops } from './cost.ts';
-import { type OpDef, OpError } from './define.ts';
+import { constraint, type OpDef, OpError } from './define.ts';
 import { registerOp } from './ops/index.ts';
 import type { Attrs, Func, Type } from './types.ts';
 
 /** An op that is its decomposition. What is left out is derived: types and FLOPs from the ops it decomposes into, derivative through them. */
-export type DecomposedOp = Pick<OpDef, 'name'> & Required<Pick<OpDef, 'decompose'>> & Partial<Omit<OpDef, 'name' | 'decompose' | 'kind' | 'evaluate'>>;
+export type DecomposedOp = Pick<OpDef, 'name'> &
+  Required<Pick<OpDef, 'decompose'>> &
+  Partial<Omit<OpDef, 'name' | 'decompose' | 'kind' | 'evaluate'>> & {
+    /** Names of its operands: how many there are is checked where it is used. */
+    readonly operands?: readonly string[];
+  };
 
 /** The decomposition for operands of these types. @throws OpError naming the op and what inside it does not fit */
-function expansion({ name, decompose }: DecomposedOp, types: readonly Type[], attrs: Attrs): Func {
+function expansion({ name, decompose, operands: names }: DecomposedOp, types: readonly Type[], attrs: Attrs): Func {
+  constraint(
+    names === undefined || names.length === types.length,
+    name,
+    'C0',
+    () => `takes ${names?.length} operands (${names?.join(', ')}), found ${types.length}`,
+  );
   const b: FuncBuilder = funcBuilder();
   const operands = types.map((type, i) => b.param(`operand${i}`, type, 'value'));
   try {
@@ -31,8 +42,9 @@ function expansion({ name, decompose }: DecomposedOp, types: readonly Type[], at
  * the results. The same text may define it again. @throws EbbError when the name is taken by another op
  */
 export function defineOp(op: DecomposedOp, source: string = String(op.decompose)): OpDef {
+  const { operands: _names, ...own } = op;
   const def: OpDef = {
-    ...op,
+    ...own,
     kind: 'composite',
     infer: op.infer ?? ((types, attrs) => expansion(op, types, attrs).results.map((r) => r.value.type)),
     flops: op.flops ?? ((types, _results, sizes, attrs) => expansion(op, types, attrs).ops.reduce((total, o) => total + opFlops(o, sizes), 0)),

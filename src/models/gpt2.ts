@@ -2,6 +2,7 @@
 
 import type { Gpt2Config } from '../formats/hfConfig.ts';
 import { param, scalar, section, unit } from '../trace/context.ts';
+import { named } from '../trace/naming.ts';
 import {
   add,
   attention,
@@ -34,9 +35,10 @@ function attentionBranch(config: Gpt2Config, name: string, x: Tensor, { segments
   const [batch = 1, tokens = 1] = x.type.shape;
   const qkv = linear(`${name}.attn.c_attn`, norm(config, `${name}.ln_1`, x), { inputs: hiddenSize, outputs: 3 * hiddenSize, bias: true, layout: 'in,out' });
   const part = (index: number): Tensor => reshape(slice(qkv, 2, index * hiddenSize, hiddenSize), [batch, tokens, numHeads, headDim]);
-  const k = keyValueCache(cache, `${name}.k`, part(1));
-  const v = keyValueCache(cache, `${name}.v`, part(2));
-  const o = attention(part(0), k, v, { scale: config.attentionScale, causal: true, segments: [segments, keySegments] });
+  const q = named('q', part(0));
+  const k = keyValueCache(cache, `${name}.k`, named('k', part(1)));
+  const v = keyValueCache(cache, `${name}.v`, named('v', part(2)));
+  const o = attention(q, k, v, { scale: config.attentionScale, causal: true, segments: [segments, keySegments] });
   return linear(`${name}.attn.c_proj`, reshape(o, [batch, tokens, hiddenSize]), { inputs: hiddenSize, outputs: hiddenSize, bias: true, layout: 'in,out' });
 }
 

@@ -2,6 +2,7 @@
 
 import type { LlamaConfig } from '../formats/hfConfig.ts';
 import { param, section, unit } from '../trace/context.ts';
+import { named } from '../trace/naming.ts';
 import { attention, crossEntropy, embedding, gelu, geluTanh, linear, matmul, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
@@ -15,9 +16,9 @@ function attentionBranch(config: LlamaConfig, name: string, x: Tensor, { segment
   const project = (which: string, heads: number): Tensor =>
     reshape(linear(`${name}.self_attn.${which}_proj`, h, { inputs: hiddenSize, outputs: heads * headDim, bias }), [batch, tokens, heads, headDim]);
   const [cos, sin] = rotaryTables(config, positions);
-  const q = rope(project('q', numHeads), cos, sin);
-  const k = keyValueCache(cache, `${name}.k`, rope(project('k', numKvHeads), cos, sin));
-  const v = keyValueCache(cache, `${name}.v`, project('v', numKvHeads));
+  const q = named('q', rope(project('q', numHeads), cos, sin));
+  const k = keyValueCache(cache, `${name}.k`, named('k', rope(project('k', numKvHeads), cos, sin)));
+  const v = keyValueCache(cache, `${name}.v`, named('v', project('v', numKvHeads)));
   const o = attention(q, k, v, { scale: 1 / Math.sqrt(headDim), causal: true, segments: [segments, keySegments] });
   return linear(`${name}.self_attn.o_proj`, reshape(o, [batch, tokens, numHeads * headDim]), { inputs: numHeads * headDim, outputs: hiddenSize, bias });
 }

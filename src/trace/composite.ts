@@ -4,7 +4,6 @@ import { EbbError } from '../errors.ts';
 import { type DecomposedOp, defineOp } from '../ir/derive.ts';
 import type { Attrs, Value } from '../ir/types.ts';
 import { recordOne, withTrace } from './context.ts';
-import { misuse } from './error.ts';
 import type { Tensor } from './nn.ts';
 
 /** Applies an op of the registry by its name; its (first) result. @throws TraceError when operands do not fit it, or there is no such op */
@@ -39,15 +38,12 @@ export function compositeOp<const Names extends readonly string[], A extends Att
   if (!/^[a-z][a-z0-9_]*$/.test(op.name)) throw new EbbError(`compositeOp: the name of an op is written in snake_case, found ${JSON.stringify(op.name)}`);
   const whole: DecomposedOp = {
     ...op,
+    operands: names,
     decompose: (b, values, attrs) => {
       const operands = Object.fromEntries(names.map((name, i) => [name, values[i] as Value])) as ByName<Names>;
       return [withTrace({ dims: {} }, () => decompose(operands, attrs as A), b, op.name).result];
     },
   };
   const def = defineOp(whole, String(decompose));
-  return (operands, ...[attrs]) => {
-    const given: readonly Tensor[] = operands;
-    if (given.length !== names.length) misuse(`${def.name} C0: takes ${names.length} operands (${names.join(', ')}), found ${given.length}`);
-    return callOp(def.name, given, attrs);
-  };
+  return (operands, ...[attrs]) => callOp(def.name, operands, attrs);
 }

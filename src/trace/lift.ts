@@ -3,41 +3,50 @@
 import type { Func, Op, Value } from '../ir/types.ts';
 import { structureKey } from './structure.ts';
 
-export interface Lifted {
+/** Functions that are one. */
+export interface Family {
+  /** The first of them, with the constants that differ as its parameters `lifted0`, `lifted1`, … */
   readonly func: Func;
-  /** Values of the scalars `lifted0`, `lifted1`, … that were added to its parameters, for this call. */
-  readonly values: readonly number[];
+  /** Where in `ops` of each member the lifted constants stand. */
+  readonly lifted: readonly number[];
 }
 
 const liftable = (op: Op): boolean => op.name === 'constant' && op.attrs['dtype'] === 'f32';
 const masked = (func: Func): string => structureKey(func, (op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op));
 
-/** For each function of a family (equal but for constants): the constants whose values differ within it become parameters. */
-export function liftConstants(funcs: readonly Func[]): Lifted[] {
-  const families = new Map<string, Func[]>();
+/** For each function its family: those that are equal but for the values of constants. */
+export function familiesOf(funcs: readonly Func[]): Family[] {
+  const members = new Map<string, Func[]>();
   const keys = funcs.map(masked);
   funcs.forEach((func, i) => {
-    const key = keys[i] ?? '';
-    families.set(key, [...(families.get(key) ?? []), func]);
+    const known = members.get(keys[i] ?? '');
+    if (known) known.push(func);
+    else members.set(keys[i] ?? '', [func]);
   });
-  return funcs.map((func, i): Lifted => {
-    const family = families.get(keys[i] ?? '') ?? [func];
-    const differing = func.ops.flatMap((op, at) => (liftable(op) && family.some((f) => f.ops[at]?.attrs['value'] !== op.attrs['value']) ? [at] : []));
-    if (differing.length === 0) return { func, values: [] };
-    const replaced = new Map<Value, Value>();
-    differing.forEach((at, n) => {
-      const [constant] = func.ops[at]?.results ?? [];
-      if (constant) replaced.set(constant, { ...constant, name: `lifted${n}` });
-    });
-    const swap = (v: Value): Value => replaced.get(v) ?? v;
-    return {
-      func: {
-        ...func,
-        params: [...func.params, ...[...replaced.values()].map((value) => ({ value, role: 'scalar' as const }))],
-        ops: func.ops.filter((_, at) => !differing.includes(at)).map((op) => ({ ...op, operands: op.operands.map(swap) })),
-        results: func.results.map((r) => ({ ...r, value: swap(r.value) })),
-      },
-      values: differing.map((at) => Number(func.ops[at]?.attrs['value'])),
-    };
+  const families = new Map([...members].map(([key, equal]): [string, Family] => [key, familyOf(equal)]));
+  return keys.flatMap((key) => families.get(key) ?? []);
+}
+
+/** Values of a member's lifted constants. */
+export function liftedValues(func: Func, { lifted }: Family): readonly number[] {
+  return lifted.map((at) => Number(func.ops[at]?.attrs['value']));
+}
+
+function familyOf(members: readonly Func[]): Family {
+  const [first] = members as readonly [Func, ...Func[]];
+  const lifted = first.ops.flatMap((op, at) => (liftable(op) && members.some((f) => f.ops[at]?.attrs['value'] !== op.attrs['value']) ? [at] : []));
+  if (lifted.length === 0) return { func: first, lifted };
+  const replaced = new Map<Value, Value>();
+  lifted.forEach((at, n) => {
+    const [constant] = first.ops[at]?.results ?? [];
+    if (constant) replaced.set(constant, { ...constant, name: `lifted${n}` });
   });
+  const swap = (v: Value): Value => replaced.get(v) ?? v;
+  const func: Func = {
+    ...first,
+    params: [...first.params, ...[...replaced.values()].map((value) => ({ value, role: 'scalar' as const }))],
+    ops: first.ops.filter((_, at) => !lifted.includes(at)).map((op) => ({ ...op, operands: op.operands.map(swap) })),
+    results: first.results.map((r) => ({ ...r, value: swap(r.value) })),
+  };
+  return { func, lifted };
 }

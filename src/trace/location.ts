@@ -48,7 +48,7 @@ export function userFrame(stack: string | undefined, accept: (path: string) => b
 /** The line that is being traced, found when it is asked for: keeping it costs little. */
 export function callSite(): () => Loc | undefined {
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 30;
+  Error.stackTraceLimit = 16;
   const error = new Error();
   Error.stackTraceLimit = stackTraceLimit;
   let found: Loc | undefined | null = null;

@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import type { Dim, Value } from '../ir/types.ts';
-import { type AdapterSpec, activeTrace, param, record, recordOne, scalar } from './context.ts';
+import { type AdapterSpec, activeTrace, type Initialiser, param, record, recordOne, scalar } from './context.ts';
 
 /** A tensor of the model being traced: a value of the IR, with its type. */
 export type Tensor = Value;
@@ -151,12 +151,14 @@ export interface LinearOptions {
   readonly bias?: boolean;
   /** `out,in` as torch's Linear stores it, or `in,out` as GPT-2's Conv1D does. */
   readonly layout?: 'out,in' | 'in,out';
+  /** How the weight starts; default normal with standard deviation 0.02. */
+  readonly init?: Initialiser;
 }
 
 /** A linear layer with parameters `<name>.weight` and `<name>.bias`, and the adapter that the compile options put on it. */
 export function linear(name: string, x: Tensor, options: LinearOptions): Tensor {
-  const { inputs, outputs, bias = false, layout = 'out,in' } = options;
-  const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs]);
+  const { inputs, outputs, bias = false, layout = 'out,in', init } = options;
+  const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs], init ? { init } : {});
   const short = name.split('.').at(-1) ?? 'y';
   let y = recordOne('dot', [x, weight], layout === 'out,in' ? { tb: true } : {}, short);
   if (bias) y = add(y, param(`${name}.bias`, [outputs], { init: { kind: 'constant', value: 0 } }));

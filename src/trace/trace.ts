@@ -4,8 +4,7 @@ import { EbbError } from '../errors.ts';
 import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
 import { checkTied, input, type ParamDecl, type Region, type TraceOptions, withTrace } from './context.ts';
-import { liftConstants } from './lift.ts';
-import { structureKey } from './structure.ts';
+import { type Family, familiesOf, liftedValues } from './lift.ts';
 
 export type InputTypes = Readonly<Record<string, Type>>;
 
@@ -163,20 +162,24 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const segments = segmentsOf(main.ops, trace.regions).filter((s) => s.ops.some((op) => op.name !== 'constant'));
   const prepared = segments.map((segment) => ({ segment, ops: withConstants(segment, constants) }));
   const returned = new Set(result);
-  const outlined = prepared.map(({ segment, ops }, i) => {
-    const later = new Set(prepared.slice(i + 1).flatMap((p) => p.ops.flatMap((op) => op.operands)));
-    return outlineSegment(segment, ops, roles, trace.names, (v) => (later.has(v) && !constants.has(v)) || returned.has(v));
+  const lastRead = new Map<Value, number>();
+  prepared.forEach(({ ops }, i) => {
+    for (const op of ops) for (const v of op.operands) lastRead.set(v, i);
   });
-  const funcs = new Map<string, Func>();
+  const outlined = prepared.map(({ segment, ops }, i) => {
+    const usedLater = (v: Value): boolean => ((lastRead.get(v) ?? -1) > i && !constants.has(v)) || returned.has(v);
+    return outlineSegment(segment, ops, roles, trace.names, usedLater);
+  });
+  const funcs = new Map<Family, Func>();
   const scope = nameScope();
-  const calls = liftConstants(outlined.map((o) => o.func)).map(({ func: lifted, values }, i): Op => {
+  const calls = familiesOf(outlined.map((o) => o.func)).map((family, i): Op => {
     const { segment } = prepared[i] as (typeof prepared)[number];
-    const { args, results } = outlined[i] as Outlined;
-    const key = structureKey(lifted);
-    let func = funcs.get(key);
+    const { func: own, args, results } = outlined[i] as Outlined;
+    const values = liftedValues(own, family);
+    let func = funcs.get(family);
     if (!func) {
-      func = { ...lifted, name: functionName(segment.site, scope) };
-      funcs.set(key, func);
+      func = { ...family.func, name: functionName(segment.site, scope) };
+      funcs.set(family, func);
     }
     const attrs = { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}), ...(values.length > 0 ? { lifted: values } : {}) };
     return { name: 'call', operands: args, attrs, results };

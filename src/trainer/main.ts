@@ -5,16 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
-import { type CommandDevice, withDevice } from '../node/device.ts';
+import type { CommandDevice } from '../node/device.ts';
 import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
 import { checkBounds } from './batchFiles.ts';
+import { commandRun } from './commandRun.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
-import { print, say } from './options.ts';
+import { say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
-import { stepPrinter } from './progress.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from './run.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
@@ -39,18 +39,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     const loaded = await loadPackage(trainer);
     const { config, raw, file } = runConfig(flags, trainer);
     checkCompiled(loaded, raw, file);
-    let stopping = false;
-    process.once('SIGINT', () => {
-      stopping = true;
-      say('stopping after this step; the checkpoint resumes with --resume (Ctrl-C again ends at once)');
-    });
-    await withDevice(config.adapter, async (device) => {
-      const printer = stepPrinter();
-      const hooks: TrainHooks = { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate, stop: () => stopping, resume: flags.resume ?? false };
-      const report = await trainPackage(loaded, config, device, hooks);
-      printer.end();
-      print(flags.json ? JSON.stringify(report) : `${report.interrupted ? 'stopped' : 'done'} after ${report.steps} steps: ${report.out}`);
-    });
+    await commandRun(config.adapter, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
   });
   try {
     await command.parseAsync();

@@ -1,5 +1,7 @@
 /** @file SmolLM2-135M (Q4_1 GGUF) against transformers: logits, greedy text, loss and all gradient norms. */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { createGenerator } from '../../src/generate.ts';
@@ -8,6 +10,7 @@ import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
+import { runCli } from '../support/cli.ts';
 import { withSmolLm2 } from '../support/smollm2.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
@@ -43,6 +46,19 @@ function compareAll(root: string, smolLm2: string): void {
     opened = await openTestDevice();
   });
   afterAll(() => opened.device.destroy());
+
+  it('compiles into a trainer in less than 5 s of compiler time, with at most 120 kernels, full and LoRA', async () => {
+    const out = mkdtempSync(join(tmpdir(), 'ebb-smollm2-'));
+    for (const flags of [[], ['--lora']]) {
+      const run = await runCli(['compile', smolLm2, '-o', out, ...flags, '--json']);
+      expect(run.code).toBe(0);
+      const { units, kernels, compileMs } = JSON.parse(run.stdout) as { units: number; kernels: number; compileMs: number };
+      expect(units).toBe(2 * openCheckpoint(smolLm2).config.numLayers);
+      expect(kernels).toBeLessThanOrEqual(120);
+      expect(compileMs).toBeLessThan(5000);
+    }
+    rmSync(out, { recursive: true });
+  });
 
   it('logits of the prompts', async () => {
     const length = Math.max(...golden.prompts.map((p) => p.ids.length));

@@ -1,11 +1,10 @@
 /** @file `ebb train`: fine-tune a model. */
 
 import { Command } from 'commander';
-import { withDevice } from '../../node/device.ts';
 import { parseConfig } from '../../train/config.ts';
+import { commandRun } from '../../trainer/commandRun.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from '../../trainer/flags.ts';
-import { positive, positiveNumber, print, say } from '../../trainer/options.ts';
-import { stepPrinter } from '../../trainer/progress.ts';
+import { positive, positiveNumber } from '../../trainer/options.ts';
 import { trainModel } from '../train.ts';
 
 interface TrainFlags extends RunFlags {
@@ -39,21 +38,5 @@ export const trainCommand = (): Command =>
       .option('--alpha <x>', 'alpha of the adapter', positiveNumber),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = parseConfig(trainInput(file, flags), file ?? 'the command line');
-    let stopping = false;
-    process.once('SIGINT', () => {
-      stopping = true;
-      say('stopping after this step; the checkpoint resumes with --resume (Ctrl-C again ends at once)');
-    });
-    await withDevice(config.adapter, async (device) => {
-      const printer = stepPrinter();
-      const report = await trainModel(config, device, {
-        say: printer.say,
-        onStep: printer.step,
-        onEvaluate: printer.evaluate,
-        stop: () => stopping,
-        resume: flags.resume ?? false,
-      });
-      printer.end();
-      print(flags.json ? JSON.stringify(report) : `${report.interrupted ? 'stopped' : 'done'} after ${report.steps} steps: ${report.out}`);
-    });
+    await commandRun(config.adapter, flags, (device, hooks) => trainModel(config, device, hooks));
   });

@@ -1,0 +1,28 @@
+/** @file Every model in examples/ is a definition that traces to a module which verifies and reads back as it was. Training: test/cli/examples. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { parseModule } from '../../src/ir/parse.ts';
+import { printModule } from '../../src/ir/print.ts';
+import { verify } from '../../src/ir/verify.ts';
+import { ROOT } from '../support/cli.ts';
+
+const EXAMPLES = readdirSync(join(ROOT, 'examples')).filter(
+  (f) => f.endsWith('.ts') && readFileSync(join(ROOT, 'examples', f), 'utf8').includes('export const model = '),
+);
+
+it('are the models of examples/', () => {
+  expect(EXAMPLES).toEqual(['char-transformer.ts', 'custom-op.ts', 'gpt2.ts', 'llama.ts', 'mlp.ts', 'unet.ts', 'vision-transformer.ts']);
+});
+
+it.each(EXAMPLES)('%s', async (file) => {
+  const loaded = await loadDefinition(join(ROOT, 'examples', file));
+  expect(loaded.exportName).toBe('model');
+  const { module, units } = traceDefinition(loaded, { dims: {} });
+  verify(module);
+  const text = printModule(module, { locs: true });
+  expect(printModule(parseModule(text, file), { locs: true })).toBe(text);
+  expect(text).toContain(`loc(${file}:`);
+  expect(units.length).toBeGreaterThan(1);
+});

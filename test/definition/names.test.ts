@@ -1,0 +1,148 @@
+/** @file Values carry the names of the definition and its lines, through helpers and loops, and names alone make no other function. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { printFunc, printModule } from '../../src/ir/print.ts';
+import { param, unit } from '../../src/trace/context.ts';
+import { mean } from '../../src/trace/math.ts';
+import { named, qualifiedName } from '../../src/trace/naming.ts';
+import { mul, relu } from '../../src/trace/nn.ts';
+import { type TracedModel, traceModel } from '../../src/trace/trace.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ebb-names-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function traced(files: Readonly<Record<string, string>>): Promise<TracedModel> {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return traceDefinition(await loadDefinition(join(folder, Object.keys(files)[0]!)), { dims: { B: 2 } });
+}
+
+it('through helpers in other files, loops, assignments, objects and destructuring', async () => {
+  const model = await traced({
+    'net.ts': `import { add, defineModel, mean, mul, section, slice, type Tensor, unit } from 'ebb';
+import { gated } from './blocks.ts';
+
+const WIDTH = 8;
+
+/** Both halves of x [B, 8]. */
+const halves = (x: Tensor): readonly [Tensor, Tensor] => [slice(x, 1, 0, 4), slice(x, 1, 4, 4)];
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', WIDTH] } },
+  build: ({ x }) => {
+    let stream = section('enter', () => {
+      const [left, right] = halves(x);
+      const both = { product: mul(left, right) };
+      const product = both.product;
+      let total = add(left, product);
+      total = add(total, right);
+      return gated('enter', total, 4, WIDTH);
+    });
+    for (let i = 0; i < 3; i++) {
+      stream = unit(\`layers.\${i}.mlp\`, stream, (h) => {
+        const out = gated(\`layers.\${i}\`, h, WIDTH, WIDTH);
+        return out;
+      });
+    }
+    const loss = mean(stream);
+    return loss;
+  },
+});
+`,
+    'blocks.ts': `import { linear, mul, sigmoid, type Tensor } from 'ebb';
+
+export function gated(name: string, x: Tensor, inputs: number, outputs: number): Tensor {
+  const up = linear(\`\${name}.up\`, x, { inputs, outputs });
+  const gate = sigmoid(
+    linear(\`\${name}.gate\`, x, { inputs, outputs }),
+  );
+  return mul(up, gate);
+}
+`,
+  });
+  expect(printModule(model.module, { locs: true })).toMatchInlineSnapshot(`
+"ebb 1
+dims B <= 2
+
+func @enter(input %x: f32[B,8], weight %up: f32[8,4], weight %gate: f32[8,4]) -> (f32[B,8]) {
+  %left = slice %x {axis = 1, start = 0, size = 4} : f32[B,4] loc(net.ts:7:59)
+  %right = slice %x {axis = 1, start = 4, size = 4} : f32[B,4] loc(net.ts:7:78)
+  %product = mul %left, %right : f32[B,4] loc(net.ts:14:31)
+  %total = add %left, %product : f32[B,4] loc(net.ts:16:19)
+  %total_1 = add %total, %right : f32[B,4] loc(net.ts:17:15)
+  %up_1 = dot %total_1, %up^T : f32[B,8] loc(blocks.ts:4:14)
+  %gate_1 = dot %total_1, %gate^T : f32[B,8] loc(blocks.ts:6:5)
+  %gate_2 = sigmoid %gate_1 : f32[B,8] loc(blocks.ts:5:16)
+  %mul = mul %up_1, %gate_2 : f32[B,8] loc(blocks.ts:8:10)
+  return %mul
+}
+
+func @mlp(%x: f32[B,8], weight %up: f32[8,8], weight %gate: f32[8,8], scalar %branch_weight: f32[]) -> (f32[B,8]) {
+  %up_1 = dot %x, %up^T : f32[B,8] loc(blocks.ts:4:14)
+  %gate_1 = dot %x, %gate^T : f32[B,8] loc(blocks.ts:6:5)
+  %gate_2 = sigmoid %gate_1 : f32[B,8] loc(blocks.ts:5:16)
+  %out = mul %up_1, %gate_2 : f32[B,8] loc(blocks.ts:8:10)
+  %y = residual %x, %out, %branch_weight : f32[B,8] loc(net.ts:21:16)
+  return %y
+}
+
+func @trunk(%x: f32[B,8]) -> (f32[]) {
+  %c = constant {value = 8, dtype = "f32"} : f32[]
+  %broadcast = broadcast %c {shape = ["B"]} : f32[B] loc(net.ts:26:18)
+  %reduce = reduce_sum %broadcast {axes = [0]} : f32[1] loc(net.ts:26:18)
+  %count = reshape %reduce {shape = []} : f32[] loc(net.ts:26:18)
+  %reduce_1 = reduce_sum %x {axes = [0, 1]} : f32[1,1] loc(net.ts:26:18)
+  %div = div %reduce_1, %count : f32[1,1] loc(net.ts:26:18)
+  %loss = reshape %div {shape = []} : f32[] loc(net.ts:26:18)
+  return %loss
+}
+
+func @main(input %x: f32[B,8], weight %enter.up.weight: f32[8,4], weight %enter.gate.weight: f32[8,4], weight %layers.0.up.weight: f32[8,8], weight %layers.0.gate.weight: f32[8,8], scalar %branch_weight: f32[], weight %layers.1.up.weight: f32[8,8], weight %layers.1.gate.weight: f32[8,8], weight %layers.2.up.weight: f32[8,8], weight %layers.2.gate.weight: f32[8,8]) -> (f32[]) {
+  %enter = call @enter [enter](%x, %enter.up.weight, %enter.gate.weight) : f32[B,8] loc(blocks.ts:8:10)
+  %layers.0.mlp = call @mlp [layers.0.mlp](%enter, %layers.0.up.weight, %layers.0.gate.weight, %branch_weight) {unit = true} : f32[B,8] loc(net.ts:21:16)
+  %layers.1.mlp = call @mlp [layers.1.mlp](%layers.0.mlp, %layers.1.up.weight, %layers.1.gate.weight, %branch_weight) {unit = true} : f32[B,8] loc(net.ts:21:16)
+  %layers.2.mlp = call @mlp [layers.2.mlp](%layers.1.mlp, %layers.2.up.weight, %layers.2.gate.weight, %branch_weight) {unit = true} : f32[B,8] loc(net.ts:21:16)
+  %trunk.0 = call @trunk [trunk.0](%layers.2.mlp) : f32[] loc(net.ts:26:18)
+  return %trunk.0
+}
+"
+`);
+  const path = model.module.funcs[0]!.ops[0]!.results[0]!.loc!.path;
+  expect(path).toBe(join(folder, 'net.ts'));
+});
+
+it('site and name are one qualified name', () => {
+  expect(qualifiedName('layers.3.attn', 'q')).toBe('layers[3].attn.q');
+  expect(qualifiedName('layers.3', 'q')).toBe('layers[3].q');
+  expect(qualifiedName('embed', 'x')).toBe('embed.x');
+  expect(qualifiedName('stages.0.blocks.12.mlp', 'gate')).toBe('stages[0].blocks[12].mlp.gate');
+});
+
+it('layers that differ in names alone are one function, which has the first names', () => {
+  const model = traceModel(
+    {
+      inputs: { x: { dtype: 'f32', shape: ['B', 4] } },
+      build: ({ x }) => {
+        let y = unit('layers.0', x!, (h) => named('first', relu(mul(h, param('a', [4])))));
+        y = unit('layers.1', y, (h) => named('second', relu(mul(h, param('b', [4])))));
+        y = unit('layers.2', y, (h) => named('third', relu(mul(h, param('c', [4])))));
+        return mean(y);
+      },
+    },
+    { dims: { B: 2 } },
+  );
+  // the first reads the input of the step, the others what a layer returned
+  expect(model.module.funcs.map((f) => f.name)).toEqual(['layers', 'layers_1', 'trunk', 'main']);
+  expect(printFunc(model.module.funcs[1]!)).toContain('%second = relu');
+  expect(model.module.funcs.at(-1)!.ops.map((op) => op.results.map((r) => r.name).join())).toEqual(['layers.0', 'layers.1', 'layers.2', 'trunk.0']);
+});
+
+it('names do not outlive a trace, and mean nothing outside of one', () => {
+  const value = { name: 'v', type: { dtype: 'f32', shape: [] } } as const;
+  expect(named('other', value)).toBe(value);
+});
