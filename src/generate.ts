@@ -12,6 +12,7 @@ import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trai
 import { startingValue } from './trainer/startingValue.ts';
 import { checkpointWeights } from './trainer/weights.ts';
 
+/** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {
   readonly maxNewTokens: number;
   /** 0 is greedy. */
@@ -25,6 +26,7 @@ export interface GenerateOptions {
   readonly stopIds: readonly number[];
 }
 
+/** A model with its key-value cache on a device, one prompt at a time. */
 export interface Generator {
   /** Yields token ids as they are chosen. @throws EbbError when prompt and answer exceed the cache */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number>;
@@ -42,6 +44,10 @@ export interface GeneratorOptions {
 /** Tokens of a prompt that go through the model at once. */
 const CHUNK = 64;
 
+/**
+ * Compiles a checkpoint for generation and loads it on a device.
+ * @throws EbbError when an adapter does not fit the model, and where the device cannot hold it
+ */
 export async function createGenerator(checkpoint: Checkpoint, { device, traits }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
   const { capacity, lora } = options;
   const target = {

@@ -173,6 +173,7 @@ export function trainableModel(traced: TracedModel, { program }: Compiled, about
   };
 }
 
+/** A checkpoint, traced, compiled, and ready on a device. */
 export interface Session {
   readonly checkpoint: Checkpoint;
   readonly traced: TracedModel;
@@ -180,6 +181,7 @@ export interface Session {
   readonly engine: Engine;
 }
 
+/** How a checkpoint is traced (mode, bounds, adapter, what is trained) and how its engine starts (micro-batches, optimizer, decay, seed). */
 export type SessionOptions = ModelOptions & StartOptions;
 
 /** Opens a checkpoint and makes it run on a device. */

@@ -7,7 +7,8 @@ import type { CommandDevice } from '../node/device.ts';
 import { inputDecls, loraOf, openSession } from '../session.ts';
 import { evaluate } from '../train/loop.ts';
 import { loadAdapter } from '../trainer/adapter.ts';
-import { checkPositions, loadData } from '../trainer/data.ts';
+import { checkPositions } from '../trainer/batchFiles.ts';
+import { loadData } from '../trainer/data.ts';
 import { piecePrinter } from '../trainer/progress.ts';
 import { modelPath } from './model.ts';
 

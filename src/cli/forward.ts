@@ -9,8 +9,9 @@ import type { CommandDevice } from '../node/device.ts';
 import { loraOf, openSession } from '../session.ts';
 import { makeBatch } from '../train/batches.ts';
 import { microBatch, unitsOf } from '../train/loop.ts';
-import { adapterFileName, loadAdapter } from '../trainer/adapter.ts';
-import { checkPositions } from '../trainer/data.ts';
+import { adapterFileName } from '../train/model.ts';
+import { loadAdapter } from '../trainer/adapter.ts';
+import { checkPositions } from '../trainer/batchFiles.ts';
 import { modelPath } from './model.ts';
 
 /** One batch that the model takes. */

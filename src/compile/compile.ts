@@ -21,6 +21,7 @@ export interface Compiled {
   };
 }
 
+/** What a model is compiled for, and who watches. */
 export interface CompileOptions {
   readonly target: Target;
   /** Optimizers to make update functions for; default both. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, relative } from 'node:path';
 import { EbbError } from '../errors.ts';
 
+/** One thing wrong with a definition, and where it is written. */
 export interface Diagnostic {
   readonly path: string;
   /** From 1. */

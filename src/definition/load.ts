@@ -16,6 +16,7 @@ import { DefinitionError, type Diagnostic, shownPath } from './diagnostic.ts';
 import { type Outside, runFiles } from './evaluate.ts';
 import { ENTRIES, type Morph, readDefinition, typeErrors } from './project.ts';
 
+/** A model definition that was read, checked and run, with the files it is made of. */
 export interface LoadedDefinition {
   readonly definition: ModelDefinition;
   /** Name of the file without its ending: what a folder made of it is called. */

@@ -25,6 +25,7 @@ export interface WeightSource {
   readonly read: () => Uint8Array;
 }
 
+/** A checkpoint that was opened: a Hugging Face folder or a GGUF file, whose weights are read when they are asked for. */
 export interface Checkpoint {
   readonly path: string;
   readonly kind: 'hf' | 'gguf';

@@ -12,6 +12,7 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+/** A checkpoint's tokenizer: text to token ids and back, and conversations to text. */
 export interface Tokenizer {
   /** Where it was read from. */
   readonly path: string;

@@ -35,6 +35,7 @@ export interface VjpContext {
   readonly needs: readonly boolean[];
 }
 
+/** An op: its types, meaning, cost, and what passes may do with it. docs/adding.md goes through one. */
 export interface OpDef {
   readonly name: string;
   readonly kind: OpKind;

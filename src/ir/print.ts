@@ -77,6 +77,7 @@ export function printOp(op: Op, options: PrintOptions = {}): string {
   return opText(op, '', options);
 }
 
+/** One function in the text form (docs/ir.md). */
 export function printFunc(func: Func, options: PrintOptions = {}): string {
   const types = func.results.map((r) => typeText(r.value.type)).join(', ');
   const head = `func @${func.name}(${func.params.map(paramText).join(', ')}) -> (${types}) {`;
@@ -84,6 +85,7 @@ export function printFunc(func: Func, options: PrintOptions = {}): string {
   return [head, ...body, `  return ${func.results.map(resultText).join(', ')}`.trimEnd(), '}'].join('\n');
 }
 
+/** A module in the text form (docs/ir.md); `parseModule` reads it back. */
 export function printModule(module: Module, options: PrintOptions = {}): string {
   const dims = Object.entries(module.dims).map(([name, bound]) => `${name} <= ${bound}`);
   const head = [`ebb ${TEXT_VERSION}`, ...(dims.length > 0 ? [`dims ${dims.join(', ')}`] : [])];

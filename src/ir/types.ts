@@ -9,6 +9,7 @@ export type DType = (typeof SCALAR_TYPES)[number] | BlockType;
 /** A size known at compile time, or the name of one bound at run time (`B` batch, `T` tokens of a sequence, …). */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
+/** A tensor type, row-major; rank 0 is a scalar. */
 export interface Type {
   readonly dtype: DType;
   readonly shape: Shape;
@@ -33,6 +34,7 @@ export interface Value {
 export type Attr = number | string | boolean | readonly number[] | readonly string[];
 export type Attrs = Readonly<Record<string, Attr>>;
 
+/** An operation on values; what `name` means is in its `OpDef`. */
 export interface Op {
   readonly name: string;
   readonly operands: readonly Value[];
@@ -70,6 +72,7 @@ export interface Result {
   readonly of?: number;
 }
 
+/** A function: parameters by role, ops in order of execution, results by role. */
 export interface Func {
   readonly name: string;
   readonly params: readonly Param[];
@@ -77,7 +80,7 @@ export interface Func {
   readonly results: readonly Result[];
 }
 
-/** One use of a function by the model; `unit` when it is a residual branch that may be dropped. */
+/** Functions, callees before their callers; the last one is `main`. */
 export interface Module {
   /** Largest value of each run-time dimension, in the order of the uniform block. */
   readonly dims: Readonly<Record<string, number>>;

@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { type AdapterKind, adapterKind, adapterRank } from '../runtime/adapterKind.ts';
+import { adapterLimits, watchDevice } from '../runtime/device.ts';
 import { quietly } from './quiet.ts';
 import { prepareVulkan } from './vulkan.ts';
 
@@ -11,6 +12,7 @@ export interface AdapterChoice {
   readonly name: string;
 }
 
+/** A WebGPU device with the adapter's own limits, and which adapter it is on. */
 export interface OpenedDevice {
   readonly device: GPUDevice;
   readonly kind: AdapterKind;
@@ -106,32 +108,7 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
   return { choice, why: `asked for by ${wanted}` };
 }
 
-const LIMITS = [
-  'maxStorageBufferBindingSize',
-  'maxBufferSize',
-  'maxStorageBuffersPerShaderStage',
-  'maxDynamicStorageBuffersPerPipelineLayout',
-  'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX',
-  'maxComputeWorkgroupSizeY',
-  'maxComputeWorkgroupSizeZ',
-  'maxComputeWorkgroupsPerDimension',
-] as const;
 const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
-
-/** Reports what goes wrong on a device outside of any call: errors it was not asked for, and its loss unless it was destroyed. */
-export function watchDevice(device: GPUDevice, report: (error: EbbError) => void): void {
-  device.addEventListener('uncapturederror', (event) => report(new EbbError(`the device reports an error: ${event.error.message}`)));
-  void device.lost.then(({ reason, message }) => {
-    if (reason !== 'destroyed')
-      report(
-        new EbbError(
-          `the device was lost (${reason || 'unknown reason'}): ${message}; resume from the last checkpoint, with a smaller batch or length if it happens again`,
-        ),
-      );
-  });
-}
 
 /** Opens a device on the best adapter, or the one asked for. @throws EbbError */
 export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevice> {
@@ -139,8 +116,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
   const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), asked);
   const { adapter } = choice;
   const features = FEATURES.filter((f) => adapter.features.has(f));
-  const requiredLimits = Object.fromEntries(LIMITS.map((l) => [l, adapter.limits[l] ?? 0]).filter(([, v]) => Number(v) > 0)) as Record<string, number>;
-  const device = await quietly(() => adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits }));
+  const device = await quietly(() => adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits: adapterLimits(adapter) }));
   watchDevice(device, options.onError ?? ((error) => console.error(error.message)));
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
   return {

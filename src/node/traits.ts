@@ -12,6 +12,7 @@ export interface OpenedTraits {
   readonly maxWorkgroupStorage: number;
 }
 
+/** What of an opened device the compiler asks for: a `target` is made of it. */
 export function deviceTraits({ kind, features, subgroupSize, device }: OpenedDevice): OpenedTraits {
   return {
     kind,

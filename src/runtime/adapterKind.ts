@@ -1,5 +1,6 @@
 /** @file What kind of device an adapter is, from what WebGPU tells of it. */
 
+/** Vendors of GPUs, and software adapters: what schedules are chosen by. */
 export type AdapterKind = 'nvidia' | 'apple' | 'amd' | 'intel' | 'lavapipe' | 'swiftshader' | 'other';
 
 /** From `adapter.info`: vendor, architecture and description, any case. */

@@ -19,14 +19,19 @@ export type InputData = Readonly<Record<string, Int32Array | Uint32Array | Float
 export interface MicroBatch {
   /** Run-time dimensions, e.g. B and T. */
   readonly sizes: Sizes;
+  /** Row-major, of the shapes that `sizes` gives; one for each input of the program. */
   readonly inputs: InputData;
+  /** Forms of the units that are not `full`. */
   readonly pattern: Pattern;
   /** A scalar by its name and the site that asks: branch_weight, seed, position, loss_scale. */
   readonly scalar: (name: string, site: string) => number;
+  /** No backward, and no gradients: evaluation. */
   readonly forwardOnly?: boolean;
 }
 
+/** A step that was submitted: what is known of it at once, and what the device has yet to say. */
 export interface StepResult {
+  /** One for each micro-batch. */
   readonly variants: readonly Variant[];
   /** Groups that were updated. */
   readonly updated: readonly number[];
@@ -37,6 +42,7 @@ export interface StepResult {
   read(): Promise<{ losses: readonly number[]; gradNorm: number }>;
 }
 
+/** A program on a device: its pipelines, buffers and parameters. Create one with `createEngine`. */
 export interface Engine {
   readonly program: Program;
   readonly storage: StoragePlan;
@@ -45,19 +51,25 @@ export interface Engine {
   readonly memory: Readonly<Record<string, number>>;
   /** Device buffers by id. */
   readonly buffers: readonly (GPUBuffer | undefined)[];
+  /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
   step(micros: readonly MicroBatch[], update: Update | null): StepResult;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** @throws EbbError for another number of bytes than the parameter takes */
   writeParam(param: number, data: ArrayBufferView): void;
+  /** A parameter in f32, or its gradient or moment. Waits for the device. */
   readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
+  /** @throws EbbError for another number of bytes than the moment takes */
   writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
+  /** Frees the buffers; the device stays. */
   destroy(): void;
 }
 
+/** What memory is allocated for. */
 export interface EngineOptions {
   /** Most micro-batches in a step. */
   readonly micros: number;
+  /** Whether a parameter is under weight decay. */
   readonly decays: (param: number) => boolean;
   /** An engine of the same model whose weights and states this one uses (prefill and decoding). */
   readonly share?: Engine;

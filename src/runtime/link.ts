@@ -43,6 +43,7 @@ export interface Footprint {
   readonly slots: number;
 }
 
+/** A step program for one drop pattern: calls in order, with every address, and the memory they take. */
 export interface Variant {
   readonly calls: readonly LinkedCall[];
   /** Bytes of the saved stack at its highest, and with the scratch above it. */
@@ -57,6 +58,7 @@ export interface Variant {
   readonly frontier: string | null;
 }
 
+/** Links drop patterns into step programs, each in well under a millisecond; the layouts of calls are kept. */
 export interface Linker {
   link(pattern: Pattern, options?: LinkOptions): Variant;
   /** Bytes that no pattern of these forms exceeds. */

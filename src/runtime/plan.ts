@@ -42,6 +42,7 @@ export interface Requirements {
 /** A pipeline whose WGSL lies in a file. */
 export type StoredPipeline = Omit<PipelineDecl, 'wgsl'> & { readonly file: string };
 
+/** `plan.json` as data (docs/plan.md). */
 export interface Plan extends Omit<Program, 'pipelines' | 'version'> {
   readonly format: typeof PLAN_FORMAT;
   readonly version: number;

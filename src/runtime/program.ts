@@ -145,6 +145,7 @@ export interface ParamGroup {
   readonly params: readonly number[];
 }
 
+/** A compiled model as plain data: functions by form, calls, values and pipelines. docs/plan.md goes through the fields. */
 export interface Program {
   readonly version: number;
   readonly dims: readonly { readonly name: string; readonly bound: number }[];

@@ -14,6 +14,7 @@ export function callOp(name: string, operands: readonly Tensor[], attrs: Attrs =
 type ByName<Names extends readonly string[]> = { readonly [K in Names[number]]: Tensor };
 type InOrder<Names extends readonly string[]> = { readonly [K in keyof Names]: Tensor };
 
+/** What `compositeOp` is given: a name, operands, and the op written in other ops. */
 export interface CompositeOp<Names extends readonly string[], A extends Attrs> extends Pick<DecomposedOp, 'samples' | 'infer' | 'flops' | 'vjp' | 'rejects'> {
   /** Its name in the IR, snake_case. */
   readonly name: string;

@@ -166,6 +166,7 @@ export function input(name: string, type: Type): Value {
   return activeTrace().b.param(name, type, 'input');
 }
 
+/** How a parameter starts, and what it is besides a trained one. Default start: normal, standard deviation 0.02. */
 export interface ParamOptions {
   readonly init?: Initialiser;
   /** A table is computed, not trained; every use may declare it. */

@@ -37,6 +37,7 @@ export function unpatch(x: Tensor, size: number, rows: number, columns: number):
   return reshape(grid, [batch, rows * size, columns * size, channels]);
 }
 
+/** Channels in and out, and the size of the filter. */
 export interface ConvOptions {
   readonly inputs: number;
   readonly outputs: number;

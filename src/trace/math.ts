@@ -16,18 +16,29 @@ const binary =
   (x: Tensor, y: Tensor | number): Tensor =>
     recordOne(name, [x, typeof y === 'number' ? constant(y, x.type.dtype) : y]);
 
+/** Natural logarithm, elementwise. */
 export const log = unary('log');
+/** √x, elementwise. */
 export const sqrt = unary('sqrt');
+/** 1/√x, elementwise. */
 export const rsqrt = unary('rsqrt');
+/** |x|, elementwise. */
 export const abs = unary('abs');
+/** sin x, elementwise; x in radians. */
 export const sin = unary('sin');
+/** cos x, elementwise; x in radians. */
 export const cos = unary('cos');
+/** The larger of x and y, elementwise. */
 export const maximum = binary('max');
+/** The smaller of x and y, elementwise. */
 export const minimum = binary('min');
-/** bool of x = y; of x < y, x ≤ y and x ≥ y. */
+/** bool of x = y. */
 export const equal = binary('eq');
+/** bool of x < y. */
 export const less = binary('lt');
+/** bool of x ≤ y. */
 export const lessEqual = binary('le');
+/** bool of x ≥ y. */
 export const greaterEqual = binary('ge');
 /** `yes` where `condition` (bool) holds, else `no`. What `if` is for numbers, this is for tensors. */
 export const select = (condition: Tensor, yes: Tensor | number, no: Tensor | number): Tensor => recordOne('select', [condition, lift(yes), lift(no)]);
@@ -45,6 +56,7 @@ export const convert = (x: Tensor, to: 'f32' | 'i32' | 'u32' | 'bool'): Tensor =
 /** i32 of `shape`: the index along `axis`. */
 export const iota = (shape: readonly Dim[], axis: number): Tensor => recordOne('iota', [], { shape: shapeToAttr(shape), axis });
 
+/** x², elementwise. */
 export const square = (x: Tensor): Tensor => mul(x, x);
 /** log(1 + eˣ), without overflow. */
 export const softplus = (x: Tensor): Tensor => recordOne('add', [maximum(x, 0), log(recordOne('add', [exp(recordOne('neg', [abs(x)])), lift(1)]))]);

@@ -5,6 +5,7 @@ import { shapeToAttr } from '../ir/define.ts';
 import type { Dim, Value } from '../ir/types.ts';
 import { type AdapterSpec, activeTrace, type Initialiser, param, record, recordOne, scalar } from './context.ts';
 
+/** A tensor of the model being traced: a value of the IR, with its type. */
 export type Tensor = Value;
 
 const binary =
@@ -21,32 +22,50 @@ export function lift(x: Tensor | number): Tensor {
   return typeof x === 'number' ? activeTrace().b.constant(x) : x;
 }
 
+/** x + y, elementwise; operands broadcast as in numpy. @throws TraceError when the shapes do not fit each other */
 export const add = binary('add');
+/** x − y, elementwise; operands broadcast as in numpy. @throws TraceError when the shapes do not fit each other */
 export const sub = binary('sub');
+/** x · y, elementwise; operands broadcast as in numpy. @throws TraceError when the shapes do not fit each other */
 export const mul = binary('mul');
+/** x / y, elementwise; operands broadcast as in numpy. @throws TraceError when the shapes do not fit each other */
 export const div = binary('div');
+/** eˣ, elementwise. */
 export const exp = unary('exp');
+/** tanh x, elementwise. */
 export const tanh = unary('tanh');
+/** −x, elementwise. */
 export const neg = unary('neg');
+/** 1/(1 + e⁻ˣ), elementwise. */
 export const sigmoid = unary('sigmoid');
+/** x · sigmoid(x), elementwise. */
 export const silu = unary('silu');
+/** max(x, 0), elementwise. */
 export const relu = unary('relu');
+/** ½x(1 + erf(x/√2)), elementwise; erf to 1.5·10⁻⁷. */
 export const gelu = unary('gelu');
+/** ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as GPT-2 has it; elementwise. */
 export const geluTanh = unary('gelu_tanh');
+/** Softmax over the last axis. */
 export const softmax = unary('softmax');
+/** x, but no gradient goes back through it. */
 export const stopGradient = unary('stop_gradient');
 /** silu(gate)·up. */
 export const swiglu = (gate: Tensor, up: Tensor): Tensor => recordOne('swiglu', [gate, up]);
 
+/** The same elements in another shape. @throws TraceError when their number differs */
 export function reshape(x: Tensor, shape: readonly Dim[]): Tensor {
   return recordOne('reshape', [x], { shape: shapeToAttr(shape) });
 }
+/** Axes in another order: axis i of the result is axis `perm[i]` of x. @throws TraceError when `perm` is no permutation of them */
 export function transpose(x: Tensor, perm: readonly number[]): Tensor {
   return recordOne('transpose', [x], { perm });
 }
+/** `size` elements along `axis` from `start` on. @throws TraceError when x has no such elements */
 export function slice(x: Tensor, axis: number, start: number, size: number): Tensor {
   return recordOne('slice', [x], { axis, start, size });
 }
+/** Tensors one after the other along `axis`; all other axes are the same. @throws TraceError when they are not */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   return recordOne('concat', parts, { axis });
 }
@@ -60,9 +79,11 @@ export function matmul(x: Tensor, w: Tensor, transposed = false): Tensor {
   return recordOne('dot', [x, w], transposed ? { tb: true } : {});
 }
 
+/** x/√(mean(x²) + eps) · weight over the last axis; weight [size of that axis]. */
 export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
   return recordOne('rms_norm', [x, weight], { eps }, 'h');
 }
+/** (x − mean)/√(variance + eps) · weight + bias over the last axis; weight and bias [size of that axis]. */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
   return recordOne('layer_norm', [x, weight, bias], { eps }, 'h');
 }
@@ -71,6 +92,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   return recordOne('gather', [table, ids]);
 }
 
+/** How queries see keys. */
 export interface AttentionOptions {
   readonly scale: number;
   readonly causal: boolean;
@@ -122,6 +144,7 @@ export function dropout(x: Tensor, rate: number): Tensor {
   return recordOne('dropout', [x, scalar('seed', 'u32')], { rate, site: activeTrace().site++ });
 }
 
+/** Sizes of a linear layer, and how its weight is stored. */
 export interface LinearOptions {
   readonly inputs: number;
   readonly outputs: number;

@@ -24,6 +24,7 @@ export function defineModel<const Inputs extends InputTypes>(definition: ModelDe
   return definition;
 }
 
+/** A traced model: its module, its parameters, and the units that may lose their backward. */
 export interface TracedModel {
   /** Functions, `main` last. Main is calls only. */
   readonly module: Module;

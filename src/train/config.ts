@@ -80,6 +80,7 @@ export const runSchema = z.strictObject({
   adapter: z.string().default('auto'),
 });
 
+/** A run, checked and with every default filled in: the keys of `run.yaml` (docs/training.md). */
 export type RunConfig = z.infer<typeof runSchema>;
 export type RunInput = z.input<typeof runSchema>;
 

@@ -36,6 +36,7 @@ export interface TrainState {
   readonly updates: number[];
 }
 
+/** What of a run the loop asks for. */
 export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupSteps' | 'accumulate' | 'clip' | 'missingGrad' | 'allDropped' | 'drop' | 'seed'> & {
   readonly steps: number;
 };
@@ -53,6 +54,7 @@ export interface TrainerOptions {
   readonly between?: { readonly when: (step: number) => boolean; readonly run: (state: TrainState) => Promise<void> };
 }
 
+/** The state of a run that has not begun: step 0, no updates. */
 export function newState(engine: Engine): TrainState {
   return { step: 0, updates: engine.storage.groups.map(() => 0) };
 }

@@ -3,6 +3,7 @@
 import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
 import type { Program } from '../runtime/program.ts';
 
+/** A compiled model as the training loop takes it. */
 export interface TrainableModel {
   readonly program: Program;
   readonly about: ModelAbout;
@@ -17,6 +18,14 @@ export const isAdapterParam = (name: string): boolean => ADAPTER.test(name);
 
 /** The layer an adapter's parameter lies on. */
 export const adaptedLayer = (param: string): string => param.replace(ADAPTER, '');
+
+const PEFT_PREFIX = 'base_model.model.';
+
+/** The parameter that a tensor of a PEFT adapter file is for. */
+export const adapterParamName = (fileName: string): string => (fileName.startsWith(PEFT_PREFIX) ? fileName.slice(PEFT_PREFIX.length) : fileName);
+
+/** What a PEFT adapter file calls a parameter. */
+export const adapterFileName = (paramName: string): string => `${PEFT_PREFIX}${paramName}`;
 
 /** Scale of an adapter's product: alpha/rank, or alpha/√rank with rsLoRA (Kalajdzievski 2023). */
 export function loraScale({ alpha, rank, rslora }: Pick<AdapterAbout, 'alpha' | 'rank' | 'rslora'>): number {

@@ -5,7 +5,7 @@ import { EbbError } from '../errors.ts';
 import { readPeft } from '../formats/peft.ts';
 import type { AdapterAbout } from '../runtime/plan.ts';
 import type { RunConfig } from '../train/config.ts';
-import { adaptedLayer, isAdapterParam } from '../train/model.ts';
+import { adaptedLayer, adapterParamName, isAdapterParam } from '../train/model.ts';
 
 export interface LoadedAdapter {
   /** The folder, and the file of its matrices. */
@@ -15,16 +15,6 @@ export interface LoadedAdapter {
   /** By parameter name. */
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-}
-
-const PREFIX = 'base_model.model.';
-
-/** The parameter an adapter file's tensor is for. */
-export function adapterParamName(fileName: string): string {
-  return fileName.startsWith(PREFIX) ? fileName.slice(PREFIX.length) : fileName;
-}
-export function adapterFileName(paramName: string): string {
-  return `${PREFIX}${paramName}`;
 }
 
 /** Reads a PEFT LoRA folder. @throws EbbError for what is not LoRA */

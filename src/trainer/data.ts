@@ -1,25 +1,13 @@
 /** @file A data file as micro-batches: tokenised, cut, labelled; or tensors for each input of any model. */
 
 import { EbbError } from '../errors.ts';
-import { type DataRecord, type FieldNames, openDataset, type ReadyBatches } from '../formats/dataset.ts';
+import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
 import { fileSource } from '../formats/files.ts';
-import { i32FromBytes } from '../formats/floats.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import {
-  type Batch,
-  type BatchSource,
-  chunkTokens,
-  limitExamples,
-  makeBatch,
-  promptSequence,
-  readyBatches,
-  type Sequence,
-  sequenceBatches,
-  tensorBatches,
-  tokenStream,
-} from '../train/batches.ts';
+import { type BatchSource, chunkTokens, limitExamples, promptSequence, type Sequence, sequenceBatches, tensorBatches } from '../train/batches.ts';
+import { hubSteps, takesSequences, tokenSteps } from './batchFiles.ts';
 
 export interface DataOptions {
   readonly batch: number;
@@ -77,10 +65,6 @@ function chatSequence(messages: readonly { role: string; content: string }[], to
   return cut.labels.slice(1).some((l) => l >= 0) ? cut : null;
 }
 
-/** What a language model's batches hold; a model with other inputs takes a tensor for each. */
-const SEQUENCE_INPUTS = ['tokens', 'targets', 'segments'];
-const takesSequences = (inputs: readonly InputDecl[]): boolean => inputs.every((i) => SEQUENCE_INPUTS.includes(i.name));
-
 const isSafetensors = (path: string): boolean => path.toLowerCase().endsWith('.safetensors');
 
 /** Whether a file of batches uses the model's own names, not the hub's. */
@@ -116,27 +100,7 @@ function sequencesAtOnce(source: BatchSource, batch: number, length: number, lim
 /** Little-endian int32 token ids, `[batch, length + 1]` a step. */
 function binaryTokens(path: string, { batch, length, vocabSize, limit }: DataOptions): LoadedData {
   const file = fileSource(path);
-  if (file.size % 4 !== 0) throw new EbbError(`${path}: is ${file.size} bytes long, expected int32 token ids, four bytes each`);
-  const ids = i32FromBytes(file.read(0, file.size));
-  return sequencesAtOnce(tokenStream(path, ids, batch, length, vocabSize), batch, length, limit);
-}
-
-/** Ready batches under the hub's names. */
-function hubBatches(path: string, ready: ReadyBatches, vocabSize: number, limit: number | undefined): LoadedData {
-  const { labels } = ready;
-  if (!labels) throw new EbbError(`${path}: labels are missing, expected them beside input_ids, of the same shape`);
-  const size = ready.batch * ready.length;
-  const source = readyBatches(ready.steps, (step): Batch => {
-    const part = (data: Int32Array): Int32Array => data.slice(step * size, (step + 1) * size);
-    return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(labels), ready.attentionMask ? part(ready.attentionMask) : null, vocabSize);
-  });
-  return sequencesAtOnce(source, ready.batch, ready.length, limit);
-}
-
-/** @throws EbbError naming the file when its sequences are longer than the model has positions for */
-export function checkPositions(where: string, length: number, maxPosition: number | null, hint = 'lower the length'): void {
-  if (maxPosition !== null && length > maxPosition)
-    throw new EbbError(`${where}: a sequence is ${length} tokens, the model has positions for ${maxPosition}; ${hint}`);
+  return sequencesAtOnce(tokenSteps(path, file.read(0, file.size), batch, length, vocabSize), batch, length, limit);
 }
 
 /** Opens training or held-out data. @throws EbbError naming the file when nothing in it can be learnt */
@@ -146,7 +110,10 @@ export function loadData(path: string, tokenizer: () => Tokenizer, options: Data
   const dataset = openDataset(path, options.fields);
   const { length } = options;
   const vocabSize = options.vocabSize ?? Number.MAX_SAFE_INTEGER;
-  if (dataset.kind === 'batches') return hubBatches(path, dataset.batches, vocabSize, options.limit);
+  if (dataset.kind === 'batches') {
+    const { batches } = dataset;
+    return sequencesAtOnce(hubSteps(path, batches, vocabSize), batches.batch, batches.length, options.limit);
+  }
   const words = tokenizer();
   let sequences: Sequence[];
   if (dataset.kind === 'text') {

@@ -4,6 +4,7 @@ import { createEngine, type Engine } from '../runtime/execute.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { startingValue, type Weights } from './startingValue.ts';
 
+/** How an engine starts training. */
 export interface StartOptions {
   /** Most micro-batches in a step. */
   readonly micros: number;

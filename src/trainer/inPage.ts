@@ -2,41 +2,53 @@
 
 import { EbbError } from '../errors.ts';
 import { bytesSource } from '../formats/bytes.ts';
-import { i32FromBytes } from '../formats/floats.ts';
 import { assembleBatches } from '../formats/readyBatches.ts';
 import { floatsOf, headerBytes, intsOf, type SafetensorsEntry } from '../formats/safetensorsData.ts';
 import { parseSafetensors } from '../formats/safetensorsHeader.ts';
+import { adapterLimits, watchDevice } from '../runtime/device.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { checkRequirements, type Requirements } from '../runtime/plan.ts';
-import { type BatchSource, makeBatch, readyBatches, tensorBatches, tokenStream } from '../train/batches.ts';
+import type { InputDecl } from '../runtime/program.ts';
+import { type BatchSource, tensorBatches } from '../train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train } from '../train/loop.ts';
+import { adapterFileName } from '../train/model.ts';
+import { checkBounds, checkPositions, hubSteps, takesSequences, tokenSteps } from './batchFiles.ts';
 import { startEngine } from './engine.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
 import { namedWeights, type Weights } from './startingValue.ts';
 
 /** A file the person chose. */
 export interface NamedBytes {
+  /** Its name; the ending says what it holds. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
+/** A run in a page: AdamW at a constant rate, gradients clipped to a norm of 1; the defaults of the command line for all else. */
 export interface PageRun {
   /** safetensors under the parameters' names; without it all parameters are drawn anew. */
   readonly weights?: NamedBytes;
   /** Tokens (.bin) or batches as safetensors. */
   readonly data: NamedBytes;
+  /** Optimizer steps. */
   readonly steps: number;
   readonly lr: number;
+  /** Share of the units that lose their backward in a step, 0 to 1. */
   readonly dropRate: number;
+  /** Of the drop patterns, dropout, and drawn parameters. */
   readonly seed: number;
+  /** Called for every finished step, in order. */
   readonly onStep?: (metrics: StepMetrics) => void;
+  /** Asked after each step; true ends the run early. */
   readonly stop?: () => boolean;
 }
 
+/** What a run in a page leaves. */
 export interface PageResult {
+  /** Loss of each step. */
   readonly losses: readonly number[];
-  /** The trained parameters as a safetensors file. */
-  readonly trained: Blob;
+  /** The trained parameters as a safetensors file: a model's, or a PEFT adapter's. */
+  readonly trained: { readonly name: string; readonly blob: Blob };
 }
 
 const DRAWN: Weights = { path: null, tensors: new Map(), adapter: null };
@@ -49,43 +61,56 @@ function weightsOf({ name, bytes }: NamedBytes): Weights {
   });
 }
 
-/** Batches of a file's bytes. @throws EbbError for what does not fit the model */
+/** Batches of a file's bytes. @throws EbbError for what does not fit the model, or is larger than it was compiled for */
 export function pageBatches({ name, bytes }: NamedBytes, { program, about }: LoadedTrainer, bounds: TrainerPackage['bounds']): BatchSource {
-  const { B = 1, T = 1 } = bounds;
-  if (name.toLowerCase().endsWith('.bin')) return tokenStream(name, i32FromBytes(bytes), B, T, about.vocabSize);
+  const hints = { batch: 'make the batches smaller', length: 'cut the sequences' };
+  if (takesSequences(program.inputs) && name.toLowerCase().endsWith('.bin')) {
+    const { B = 1, T = 1 } = bounds;
+    return tokenSteps(name, bytes, B, T, about.vocabSize);
+  }
+  if (!name.toLowerCase().endsWith('.safetensors')) throw new EbbError(`${name}: expected ${dataKinds(program.inputs)}`);
   const { tensors } = parseSafetensors(bytesSource(name, bytes));
   const part = (tensor: string): { dtype: string; shape: readonly number[]; bytes: Uint8Array } | undefined => {
     const info = tensors.get(tensor);
     return info && { dtype: info.dtype, shape: info.shape, bytes: bytes.slice(info.byteOffset, info.byteOffset + info.byteLength) };
   };
-  if (!tensors.has('input_ids'))
-    return tensorBatches(name, program.inputs, (tensor, dtype) => {
+  if (!takesSequences(program.inputs) || !tensors.has('input_ids')) {
+    const source = tensorBatches(name, program.inputs, (tensor, dtype) => {
       const found = part(tensor);
       return found && { shape: found.shape, data: (dtype === 'f32' ? floatsOf : intsOf)(`${name}: tensor ${tensor}`, found.dtype, found.bytes) };
     });
+    checkBounds(name, source.at(0).sizes, bounds, hints);
+    return source;
+  }
   const ready = assembleBatches(name, (tensor) => {
     const found = part(tensor);
     return found && { shape: found.shape, data: intsOf(`${name}: tensor ${tensor}`, found.dtype, found.bytes) };
   });
-  const { labels } = ready;
-  if (!labels) throw new EbbError(`${name}: labels are missing, expected them beside input_ids, of the same shape`);
-  const size = ready.batch * ready.length;
-  return readyBatches(ready.steps, (step) => {
-    const own = (data: Int32Array): Int32Array => data.slice(step * size, (step + 1) * size);
-    const mask = ready.attentionMask ? own(ready.attentionMask) : null;
-    return makeBatch(ready.batch, ready.length, own(ready.inputIds), own(labels), mask, about.vocabSize ?? Number.MAX_SAFE_INTEGER);
-  });
+  checkBounds(name, { B: ready.batch, T: ready.length }, bounds, hints);
+  checkPositions(name, ready.length, about.maxPosition, 'cut the sequences');
+  return hubSteps(name, ready, about.vocabSize ?? Number.MAX_SAFE_INTEGER);
 }
 
-/** The page's GPU, as the kernels ask for it. @throws EbbError where there is none, or it lacks something */
-export async function pageDevice(requires: Requirements): Promise<GPUDevice> {
+const dataKinds = (inputs: readonly InputDecl[]): string =>
+  takesSequences(inputs) ? 'tokens (.bin) or batches (.safetensors)' : `a .safetensors file with a tensor for each of ${inputs.map((i) => i.name).join(', ')}`;
+
+async function pageAdapter(): Promise<GPUAdapter> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new EbbError('this browser offers no WebGPU adapter; use a browser with WebGPU, over https or on localhost');
-  const limits = Object.fromEntries(
-    Object.entries(requires.limits).map(([name, least]) => [name, Math.max(least, Number(adapter.limits[name as keyof GPUSupportedLimits]))]),
-  );
+  return adapter;
+}
+
+/** What the page's GPU is called. @throws EbbError where there is none */
+export async function pageAdapterName(): Promise<string> {
+  const { vendor, architecture, description } = (await pageAdapter()).info;
+  return [vendor, architecture, description].filter((part) => part !== '').join(' ') || 'a WebGPU adapter';
+}
+
+/** The page's GPU with the adapter's own limits, as the kernels ask for it. @throws EbbError where there is none, or it lacks something */
+export async function pageDevice(requires: Requirements): Promise<GPUDevice> {
+  const adapter = await pageAdapter();
   const requiredFeatures = requires.features.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[];
-  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: limits });
+  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: adapterLimits(adapter) });
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
   checkRequirements(requires, device, subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? null) : null);
   return device;
@@ -106,24 +131,34 @@ function configOf({ steps, lr, dropRate, seed }: PageRun): TrainConfig {
   };
 }
 
-async function trainedBlob(engine: Engine): Promise<Blob> {
+/** What was trained, under the names that the command line writes. */
+async function trainedFile({ program, readParam }: Pick<Engine, 'program' | 'readParam'>, { about }: LoadedTrainer): Promise<PageResult['trained']> {
   const entries: (SafetensorsEntry & { readonly data: Float32Array<ArrayBuffer> })[] = [];
-  for (const [i, p] of engine.program.params.entries())
-    if (p.trainable) entries.push({ name: p.name, dtype: 'F32', shape: p.shape, data: (await engine.readParam(i)) as Float32Array<ArrayBuffer> });
-  return new Blob([headerBytes(entries, { format: 'pt' }) as Uint8Array<ArrayBuffer>, ...entries.map((e) => e.data)]);
+  for (const [i, { name, shape, trainable }] of program.params.entries())
+    if (trainable)
+      entries.push({ name: about.lora ? adapterFileName(name) : name, dtype: 'F32', shape, data: (await readParam(i)) as Float32Array<ArrayBuffer> });
+  return {
+    name: about.lora ? 'adapter_model.safetensors' : 'model.safetensors',
+    blob: new Blob([headerBytes(entries, { format: 'pt' }) as Uint8Array<ArrayBuffer>, ...entries.map((e) => e.data)]),
+  };
 }
 
 /** Trains a compiled model in the page; the same steps as the command line with the same flags. @throws EbbError */
 export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promise<PageResult> {
   const loaded = await loadPackage(trainer);
   const batches = pageBatches(run.data, loaded, trainer.bounds);
+  const weights = run.weights ? weightsOf(run.weights) : DRAWN;
   const device = await pageDevice(loaded.requires);
-  const engine = await startEngine(device, loaded, run.weights ? weightsOf(run.weights) : DRAWN, {
-    micros: 1,
-    optimizer: 'adamw',
-    decay: 'matrices',
-    seed: run.seed,
-  });
+  const failed = new Promise<never>((_, reject) => watchDevice(device, reject));
+  try {
+    return await Promise.race([trainOn(device, loaded, weights, batches, run), failed]);
+  } finally {
+    device.destroy();
+  }
+}
+
+async function trainOn(device: GPUDevice, loaded: LoadedTrainer, weights: Weights, batches: BatchSource, run: PageRun): Promise<PageResult> {
+  const engine = await startEngine(device, loaded, weights, { micros: 1, optimizer: 'adamw', decay: 'matrices', seed: run.seed });
   const losses: number[] = [];
   await train({
     engine,
@@ -136,8 +171,5 @@ export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promis
     },
     ...(run.stop ? { stop: run.stop } : {}),
   });
-  const trained = await trainedBlob(engine);
-  engine.destroy();
-  device.destroy();
-  return { losses, trained };
+  return { losses, trained: await trainedFile(engine, loaded) };
 }

@@ -10,11 +10,12 @@ import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
+import { checkBounds } from './batchFiles.ts';
 import { commandRun } from './commandRun.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
 import { say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
-import { loadRunData, type RunData, runTraining, type TrainHooks, type TrainReport } from './run.ts';
+import { loadRunData, runTraining, type TrainHooks, type TrainReport } from './run.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
 interface Flags extends RunFlags {
@@ -102,17 +103,6 @@ function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): 
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }
 
-/** @throws EbbError for data with larger batches than was compiled for */
-function checkBounds(config: RunConfig, data: RunData, { program }: LoadedTrainer): void {
-  for (const { name, bound } of program.dims) {
-    const found = name === 'B' ? data.batch : name === 'T' ? data.length : 0;
-    if (found > bound)
-      throw new EbbError(
-        `${config.data}: ${name === 'B' ? 'a batch has' : 'a sequence has'} ${found} ${name === 'B' ? 'sequences' : 'tokens'}, this trainer was compiled for at most ${bound}; lower ${name === 'B' ? '--batch' : '--length'}, or compile for more`,
-      );
-  }
-}
-
 /** Trains a compiled model by a config. @throws EbbError */
 export async function trainPackage(
   loaded: LoadedTrainer,
@@ -129,7 +119,8 @@ export async function trainPackage(
     return weights.checkpoint.tokenizer();
   };
   const data = loadRunData(config, { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer });
-  checkBounds(config, data, loaded);
+  const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
+  checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
   return runTraining(
     {
       config,

@@ -8,8 +8,7 @@ import { type SafetensorsEntry, writeSafetensors, writeTextAside } from '../form
 import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
-import { adaptedLayer, isAdapterParam, loraScale } from '../train/model.ts';
-import { adapterFileName } from './adapter.ts';
+import { adaptedLayer, adapterFileName, isAdapterParam, loraScale } from '../train/model.ts';
 import type { DiskWeights } from './weights.ts';
 
 const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];

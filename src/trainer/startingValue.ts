@@ -8,6 +8,7 @@ import type { ParamInfo } from '../runtime/program.ts';
 import { initialValues } from '../train/init.ts';
 import { isAdapterParam, type TrainableModel } from '../train/model.ts';
 
+/** Where parameters take their starting values from. */
 export interface Weights {
   /** Where they come from; null: every parameter is drawn anew. */
   readonly path: string | null;

@@ -11,7 +11,8 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const DOCS = [
   'README.md',
   'CHANGELOG.md',
-  ...readdirSync(join(ROOT, 'docs'))
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true })
+    .map(String)
     .filter((f) => f.endsWith('.md'))
     .map((f) => `docs/${f}`),
 ];

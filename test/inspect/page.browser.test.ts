@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'puppeteer-core';
 import { amount, QUANTITIES, QUANTITY_TEXT, type Totals } from '../../src/inspect/report.ts';
 import { openBrowser, openPage } from '../support/chromium.ts';
@@ -35,7 +36,7 @@ const numbers = (page: Page): Promise<Totals> => page.evaluate('window.ebb.numbe
 /** Opens the page, hands it over, and fails for anything on its console. */
 async function withPage(work: (page: Page) => Promise<void>, size = { width: 1280, height: 800 }): Promise<void> {
   if (!browser) return;
-  const { page, complaints } = await openPage(browser, file, size);
+  const { page, complaints } = await openPage(browser, pathToFileURL(file), size);
   await work(page);
   expect(complaints).toEqual([]);
   await page.close();

@@ -1,7 +1,8 @@
 /** @file A device that can be lost, or out of memory, when a test says so. */
 
 import type { EbbError } from '../../src/errors.ts';
-import { type OpenedDevice, openDevice, watchDevice } from '../../src/node/adapter.ts';
+import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
+import { watchDevice } from '../../src/runtime/device.ts';
 
 export interface Failures {
   /** The device is lost: what is submitted fails, and `lost` resolves a little later. */

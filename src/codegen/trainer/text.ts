@@ -56,23 +56,61 @@ export const TSCONFIG_TEXT = `${JSON.stringify(
   2,
 )}\n`;
 
+const PAGE_STYLE = `
+  :root {
+    color-scheme: light dark; font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Open Sans", sans-serif;
+    --ground: light-dark(#f4f6f8, #0f1419); --panel: light-dark(#fff, #171d24); --line: light-dark(#cfd8e0, #364250);
+    --ink: light-dark(#1a2530, #dfe7ee); --muted: light-dark(#526171, #9aa9b8); --accent: light-dark(#0b6e8f, #4fb8da);
+    --on-accent: light-dark(#fff, #06222c); --bad: light-dark(#b3261e, #ff8a80); background: var(--ground); color: var(--ink);
+  }
+  * { box-sizing: border-box; }
+  body { margin: 0; }
+  main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem; }
+  h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
+  .about { color: var(--muted); margin: 0.3rem 0 1.2rem; }
+  form, figure { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 1.2rem; margin: 0 0 1rem; }
+  fieldset { display: grid; grid-template-columns: repeat(4, 1fr); gap: 1rem; border: 0; margin: 0 0 1.2rem; padding: 0; min-width: 0; }
+  fieldset:disabled { opacity: 0.55; }
+  label { display: block; min-width: 0; }
+  label.file { grid-column: span 2; }
+  label span { display: block; font-size: 0.85rem; color: var(--muted); margin-bottom: 0.25rem; }
+  input { font: inherit; color: inherit; width: 100%; padding: 0.4rem 0.6rem; background: var(--ground); border: 1px solid var(--line); border-radius: 6px; }
+  input[type="file"] { padding: 0.32rem; font-size: 0.9rem; }
+  :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+  .actions { display: flex; flex-wrap: wrap; gap: 0.6rem; align-items: center; }
+  button, .download { display: inline-block; font: inherit; font-weight: 600; padding: 0.45rem 1.4rem; border: 1px solid var(--accent); border-radius: 6px; cursor: pointer; text-decoration: none; }
+  button { background: transparent; color: var(--accent); }
+  button[type="submit"], .download { background: var(--accent); color: var(--on-accent); }
+  button:disabled { background: transparent; border-color: var(--line); color: var(--muted); cursor: not-allowed; opacity: 0.7; }
+  progress { width: 100%; height: 0.5rem; margin: 1.2rem 0 0; accent-color: var(--accent); }
+  output { display: block; margin-top: 0.5rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+  output[data-state="failed"] { color: var(--bad); }
+  figure { display: grid; grid-template-columns: auto 1fr; column-gap: 0.7rem; }
+  figcaption { grid-column: 1 / -1; font-weight: 600; margin-bottom: 0.6rem; }
+  .scale { font-size: 0.85rem; color: var(--muted); font-variant-numeric: tabular-nums; display: flex; justify-content: space-between; }
+  .losses { flex-direction: column; text-align: right; min-width: 3.5rem; line-height: 1; }
+  .steps { grid-column: 2; margin-top: 0.4rem; }
+  svg { width: 100%; height: 16rem; overflow: visible; border-left: 1px solid var(--line); border-bottom: 1px solid var(--line); }
+  svg path { fill: none; vector-effect: non-scaling-stroke; }
+  .grid { stroke: var(--line); stroke-dasharray: 2 4; }
+  .line { stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
+  .last { stroke: var(--accent); stroke-width: 8; stroke-linecap: round; }
+  @media (max-width: 40rem) { fieldset { grid-template-columns: repeat(2, 1fr); } svg { height: 11rem; } }
+`;
+
 /** The page of a standalone trainer. */
 export function pageText(name: string): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${name.replace(/[<&]/g, '')}</title>
+<title>${name.replace(/[<&]/g, '')}: trainer</title>
 <link rel="icon" href="data:,">
-<style>
-  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-  main { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-  form { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 0.8rem; align-items: end; }
-  label span { display: block; font-size: 0.85rem; opacity: 0.75; }
-  input, button { font: inherit; width: 100%; box-sizing: border-box; padding: 0.3rem; }
-  canvas { width: 100%; color: #2a7de1; border: 1px solid color-mix(in srgb, currentColor 30%, transparent); margin: 1rem 0; border-radius: 6px; }
-</style>
-<main></main>
+<style>${PAGE_STYLE}</style>
+<main><p>Opening the trainer…</p></main>
+<script>
+  if (location.protocol === 'file:') document.querySelector('main').textContent = 'Browsers open this page from a server alone: run "npx serve" in its folder, and open the address it prints.';
+</script>
 <script type="module">
   import { openPage, trainer } from './trainer.js';
   openPage(trainer, document.querySelector('main'));

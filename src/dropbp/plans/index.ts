@@ -5,6 +5,7 @@ import { none } from './none.ts';
 import type { Plan } from './plan.ts';
 import { uniformPlan } from './uniform.ts';
 
+/** A plan as data: nothing dropped; each unit with probability `rate`, in `[0, 1]`; or patterns taken in turn, one a micro-batch. */
 export type PlanConfig =
   | { readonly kind: 'none' }
   | { readonly kind: 'uniform'; readonly rate: number }

@@ -1,0 +1,27 @@
+/** @file plan.json: other formats and versions are refused by name, and a kernel that is missing too. */
+
+import { PLAN_FORMAT, PLAN_VERSION, type Plan, parsePlan, planProgram } from '../../src/runtime/plan.ts';
+import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
+
+const plan = { format: PLAN_FORMAT, version: PLAN_VERSION, program: PROGRAM_VERSION, pipelines: [] };
+const parse = (changed: object): Plan => parsePlan(JSON.stringify({ ...plan, ...changed }), 'smol/plan.json');
+
+it('reads this version', () => {
+  expect(parse({})).toEqual(plan);
+});
+
+it.each<[object, string]>([
+  [{ version: 2 }, 'smol/plan.json: version is 2, this Ebb reads 1; compile the model again with this Ebb'],
+  [{ version: '1' }, 'smol/plan.json: version is "1", this Ebb reads 1; compile the model again with this Ebb'],
+  [{ program: 7 }, 'smol/plan.json: program is 7, this Ebb reads 1; compile the model again with this Ebb'],
+  [{ program: undefined }, 'smol/plan.json: program is undefined, this Ebb reads 1; compile the model again with this Ebb'],
+  [{ format: 'onnx' }, 'smol/plan.json: format is "onnx", expected "ebb-plan"; give a folder that ebb compile wrote'],
+])('refuses %j', (changed, message) => {
+  expect(() => parse(changed)).toThrow(message);
+});
+
+it('refuses what is no JSON, and kernels that are not there', () => {
+  expect(() => parsePlan('{')).toThrow(/^plan\.json: is no JSON \(/);
+  const pipelines = [{ file: 'kernels/attn.fwd.dot.wgsl' }] as unknown as Plan['pipelines'];
+  expect(() => planProgram({ ...(plan as unknown as Plan), pipelines }, new Map())).toThrow(/kernel kernels\/attn\.fwd\.dot\.wgsl is missing beside it/);
+});
