@@ -6,20 +6,16 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
-import { kernelText } from '../codegen/wgsl/text.ts';
-import { compileModel } from '../compile/compile.ts';
 import type { Target } from '../compile/functions.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
-import { amount } from '../inspect/report.ts';
-import { numbered } from '../inspect/stages.ts';
-import type { Func } from '../ir/types.ts';
+import { patternOf } from '../inspect/patterns.ts';
+import { amount, boundsOf, inspectionLinker } from '../inspect/report.ts';
+import { inspect } from '../inspect/stages.ts';
 import type { CommandDevice } from '../node/device.ts';
-import type { Form } from '../runtime/forms.ts';
-import { createLinker, type Linker, type Variant } from '../runtime/link.ts';
+import type { Linker, Variant } from '../runtime/link.ts';
 import type { Requirements } from '../runtime/plan.ts';
 import { type FunctionDecl, functionFlops, type Program } from '../runtime/program.ts';
-import { planStorage } from '../runtime/storage.ts';
 import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
@@ -96,13 +92,11 @@ function costs(program: Program, variant: Variant, sizes: Readonly<Record<string
   return { flops, saved: variant.savedBytes, peak: variant.stackBytes + variant.slotBytes };
 }
 
-const dropping = (units: readonly string[]): Map<string, Form> => new Map(units.map((u): [string, Form] => [u, 'dropped']));
-
 /** What a unit's backward costs: everything kept, less everything but it. */
 function unitCosts(program: Program, linker: Linker, units: readonly string[], sizes: Readonly<Record<string, number>>): UnitCost[] {
   const whole = costs(program, linker.link(new Map()), sizes);
   return units.map((site) => {
-    const without = costs(program, linker.link(dropping([site])), sizes);
+    const without = costs(program, linker.link(patternOf([site])), sizes);
     return { site, note: `backward ${amount(whole.flops - without.flops, 'FLOP')}, saves ${amount(whole.saved - without.saved, 'B')}` };
   });
 }
@@ -116,17 +110,11 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const source = await openSource(model);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   const target = device ? targetOf(device) : PORTABLE;
-  const joint: Func[] = [];
-  const kernels = new Set<string>();
-  const { program, stages } = compileModel(traced, {
-    target,
-    onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
-    onKernel: (kernel) => void kernels.add(kernelText(kernel)),
-  });
+  const { compiled, joint, kernels } = inspect(traced, target);
+  const { program, stages } = compiled;
   const compileMs = performance.now() - started;
-  const sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  const storage = planStorage(program, sizes, { maxBufferSize: 2 ** 52, maxBinding: program.partBytes }, () => true);
-  const linker = createLinker(program, storage.placement, sizes);
+  const sizes = boundsOf(program);
+  const linker = inspectionLinker(program);
   const { units } = traced;
   const about = source.about(traced, flags.lora);
   const sum = (list: readonly (readonly number[])[]): number => list.reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0);
@@ -135,8 +123,8 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
     program,
     about,
     requires: requirementsOf(program, target, flags.portable),
-    stages: { ...stages, grad: { dims: stages.trace.dims, funcs: numbered(joint) } },
-    kernels: [...kernels],
+    stages: { ...stages, grad: { dims: stages.trace.dims, funcs: joint } },
+    kernels: [...new Set(kernels.flat())],
     units: unitCosts(program, linker, units, sizes),
     dropRate: flags.dropRate,
     ebb: EBB,
@@ -154,7 +142,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
         trained: sum(traced.params.filter((p) => p.trainable).map((p) => p.shape)),
       },
       rates: RATES.map((rate) => {
-        const { flops, saved, peak } = costs(program, linker.link(dropping(uniformPlan(rate)({ units, seed: 0, step: 0, micro: 0, microBatches: 1 }))), sizes);
+        const { flops, saved, peak } = costs(program, linker.link(patternOf(uniformPlan(rate)({ units, seed: 0, step: 0, micro: 0, microBatches: 1 }))), sizes);
         return { rate, flops: amount(flops, 'FLOP'), saved: amount(saved, 'B'), peak: amount(peak, 'B') };
       }),
       inputs: program.inputs.map((i) => i.name),
@@ -174,7 +162,7 @@ async function writePackage(out: string, files: ReadonlyMap<string, string>, tra
   }
   const tables = traced.params.flatMap((p) => (p.table ? [{ name: p.name, dtype: 'F32' as const, shape: p.shape, data: p.table }] : []));
   if (tables.length > 0) writeSafetensors(join(out, 'tables.safetensors'), tables, {});
-  if (standalone) for (const [path, bytes] of await bundleTrainer(resolve(out, 'trainer.ts'))) writeFileSync(join(out, path), bytes);
+  if (standalone) for (const [path, bytes] of await bundleTrainer(files.get('trainer.ts') ?? '')) writeFileSync(join(out, path), bytes);
   linkPackages(out, standalone);
 }
 

@@ -21,16 +21,25 @@ const ownPackage: Plugin = {
 // CommonJS packages inside the bundle ask for Node's modules by `require`
 const REQUIRE = "import { createRequire as ebbRequire } from 'node:module'; const require = ebbRequire(import.meta.url);";
 
-/** Files by name. */
+/** Files by name, of the text of `trainer.ts`. The same bytes wherever it is written and run from. */
 export async function bundleTrainer(source: string): Promise<Map<string, Uint8Array>> {
-  const common = { bundle: true, write: false, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'silent', outdir: '/' } as const;
-  const page = await build({ ...common, entryPoints: { trainer: source }, platform: 'neutral', plugins: [ownPackage] });
+  const common = { bundle: true, write: false, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'silent', absWorkingDir: DIST } as const;
+  const page = await build({
+    ...common,
+    stdin: { contents: source, loader: 'ts', sourcefile: 'trainer.ts', resolveDir: DIST },
+    platform: 'neutral',
+    plugins: [ownPackage],
+  });
   const node = await build({
     ...common,
-    entryPoints: { node: join(DIST, 'trainer', 'main.js') },
+    entryPoints: [join(DIST, 'trainer', 'main.js')],
     platform: 'node',
     external: ['webgpu', 'koffi', '@sparticuz/chromium'],
     banner: { js: REQUIRE },
   });
-  return new Map([...page.outputFiles, ...node.outputFiles].map((file) => [file.path.replace(/^.*[\\/]/, ''), file.contents]));
+  const [own, commandLine] = [page, node].map(({ outputFiles }) => outputFiles[0]?.contents ?? new Uint8Array());
+  return new Map([
+    ['trainer.js', own as Uint8Array],
+    [COMMAND_LINE, commandLine as Uint8Array],
+  ]);
 }

@@ -39,7 +39,7 @@ export interface Shown {
 }
 
 /** Forms of a function as differentiation makes them: `attn.grad`, `attn.grad1`, … */
-export function numbered(funcs: readonly Func[]): Func[] {
+function numbered(funcs: readonly Func[]): Func[] {
   const used = new Map<string, number>();
   return funcs.map((func) => {
     const n = used.get(func.name) ?? 0;

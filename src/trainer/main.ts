@@ -60,7 +60,7 @@ function runConfig(flags: Flags, { bounds, dropRate = 0 }: TrainerPackage): { co
 }
 
 /** @throws EbbError for a key that asks for another trainer than was compiled */
-function checkCompiled({ about }: LoadedTrainer, { lora, optimizer }: Partial<RunInput>, file: string): void {
+function checkCompiled({ about }: LoadedTrainer, { lora }: Partial<RunInput>, file: string): void {
   const compiled = about.lora;
   const wants = (what: string, found: unknown, own: unknown): never => {
     throw new EbbError(
@@ -76,7 +76,6 @@ function checkCompiled({ about }: LoadedTrainer, { lora, optimizer }: Partial<Ru
   const { layers } = lora;
   const missed = layers && Object.keys(compiled.layers).find((layer) => !picomatch(layers, { dot: true })(layer));
   if (missed !== undefined) wants('lora.layers', layers, `${missed} too`);
-  if (optimizer !== undefined && !['adamw', 'sgd'].includes(optimizer.name)) wants('optimizer.name', optimizer.name, ['adamw', 'sgd']);
 }
 
 /** Adapter weights to start from. @throws EbbError when its layers, ranks or scales are others than the compiled ones */

@@ -190,6 +190,12 @@ describe('a LoRA trainer', () => {
 describe('a standalone trainer', () => {
   beforeAll(() => compile('alone', '--standalone'), 120_000);
 
+  it('is the same bytes in another folder', async () => {
+    await compile('elsewhere', '--standalone');
+    for (const name of filesIn(at('alone')).filter((f) => !f.startsWith('node_modules')))
+      expect({ name, same: readFileSync(join(at('elsewhere'), name)).equals(readFileSync(join(at('alone'), name))) }).toEqual({ name, same: true });
+  }, 120_000);
+
   it('runs in Node with webgpu alone', async () => {
     expect(JSON.parse(readFileSync(join(at('alone'), 'package.json'), 'utf8')).dependencies).toEqual({ webgpu: expect.any(String) });
     expect(readdirSync(join(at('alone'), 'node_modules'))).toEqual(['webgpu']);
