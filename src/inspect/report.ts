@@ -2,7 +2,7 @@
 
 import type { Form, Pattern } from '../runtime/forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from '../runtime/link.ts';
-import { extentBytes, functionFlops, type Program, type Sizes } from '../runtime/program.ts';
+import { dispatchBytes, functionFlops, type Program, type Sizes } from '../runtime/program.ts';
 import { planStorage } from '../runtime/storage.ts';
 
 /** One call of a variant: what it runs and what that costs. */
@@ -60,8 +60,7 @@ export function unitsIn(program: Program, pattern: Pattern, form: Form): string[
 function callReport(program: Program, call: LinkedCall, sizes: Sizes): CallReport {
   const fn = program.functions[call.fn];
   const at = call.phase === 'sum' ? { ...sizes, N: call.rows } : sizes;
-  const slotBytes = (slot: number): number => extentBytes(fn?.slots[slot]?.extent ?? { of: [], bytes: 0 }, at);
-  const bytes = (fn?.dispatches ?? []).reduce((sum, d) => sum + d.slots.reduce((n, s) => n + slotBytes(s), 0), 0);
+  const bytes = fn?.dispatches.reduce((sum, d) => sum + dispatchBytes(fn, d, at), 0) ?? 0;
   // a sum of cotangents adds four numbers a row; the terms of its dispatch are those of the most rows
   const flops = call.phase === 'sum' ? 4 * call.rows : fn ? functionFlops(fn, at) : 0;
   return { site: program.calls[call.call]?.site ?? '', function: fn?.name ?? '', phase: call.phase, dispatches: fn?.dispatches.length ?? 0, flops, bytes };

@@ -4,7 +4,10 @@ import { type Address, bufferOf, offsetOf } from './address.ts';
 import { BLOCK, type DeviceBuffers } from './buffers.ts';
 import { slotBytes } from './layout.ts';
 import type { Pipeline } from './pipelines.ts';
-import { ACCUMULATE_WORD, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
+import { ACCUMULATE_WORD, type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
+
+/** The pass for a dispatch of a function: one for all, or each its own when they are measured. */
+export type PassSource = (dispatch: DispatchDecl) => GPUComputePassEncoder;
 
 export interface Encoder {
   /** Fills uniform block `at` of a call. */
@@ -12,7 +15,7 @@ export interface Encoder {
   /** Sends the first `count` blocks to the device. */
   flush(count: number): void;
   /** Dispatches a function; `exact`: bind what these sizes take, not what the bounds would. Returns the number of dispatches. */
-  encode(pass: GPUComputePassEncoder, fn: number, slots: readonly Address[], block: number, sizes: Sizes, exact?: boolean): number;
+  encode(passes: PassSource, fn: number, slots: readonly Address[], block: number, sizes: Sizes, exact?: boolean): number;
 }
 
 export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes, pipelines: readonly Pipeline[], buffers: DeviceBuffers): Encoder {
@@ -68,7 +71,7 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
 
   /** Bytes of each slot at the bounds, by function: what is bound. */
   const bytesOf = program.functions.map((fn) => fn.slots.map((_, s) => slotBytes(fn, s, bounds)));
-  const encode = (pass: GPUComputePassEncoder, fnIndex: number, slots: readonly Address[], block: number, sizes: Sizes, exact = false): number => {
+  const encode = (passes: PassSource, fnIndex: number, slots: readonly Address[], block: number, sizes: Sizes, exact = false): number => {
     let dispatches = 0;
     const fn = program.functions[fnIndex] as FunctionDecl;
     for (const d of fn.dispatches) {
@@ -87,6 +90,7 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
       });
       const [x, y, z] = groupsOf(d.grid, sizes);
       if (x * y * z === 0) continue;
+      const pass = passes(d);
       pass.setPipeline(pipeline.pipeline);
       pass.setBindGroup(0, bindGroup(pipeline, bound, bytes), offsets);
       pass.dispatchWorkgroups(x, y, z);

@@ -3,11 +3,12 @@
 import { EbbError } from '../errors.ts';
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, USAGE } from './buffers.ts';
-import { createEncoder } from './encode.ts';
+import { createEncoder, type PassSource } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
 import { createPipelines } from './pipelines.ts';
-import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
+import { type DispatchTime, type DispatchLabel, type TimestampRecorder, timestampRecorder } from './profile.ts';
+import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
@@ -53,6 +54,8 @@ export interface Engine {
   readonly buffers: readonly (GPUBuffer | undefined)[];
   /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
   step(micros: readonly MicroBatch[], update: Update | null): StepResult;
+  /** A step whose dispatches are timed one by one, each alone on the device. @throws EbbError where the device has no timestamps */
+  measure(micros: readonly MicroBatch[], update: Update | null): Promise<readonly DispatchTime[]>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** @throws EbbError for another number of bytes than the parameter takes */
@@ -90,6 +93,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
   let ringAt = 0;
+  const maxDispatches = buffers.maxBlocks * Math.max(1, ...program.functions.map((fn) => fn.dispatches.length));
 
   /** A call of micro-batch `m`: inputs and results of their own, a call's own constants before what the step gives for its site. */
   const planned = (call: LinkedCall, micro: Pick<MicroBatch, 'sizes' | 'scalar'>, m: number): PlannedCall => {
@@ -108,18 +112,47 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       accumulate: call.accumulate,
       scalar: (name) => constants[name] ?? micro.scalar(name, site),
       exact: sums,
+      site,
+      phase: call.phase,
     };
   };
 
   /** Writes the uniform blocks of `calls` and encodes them in one pass. Returns the number of dispatches. */
-  const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[]): number => {
+  const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder | null = null): number => {
     if (calls.length > buffers.maxBlocks) throw new Error('internal: more uniform blocks than planned');
     for (const [at, { fn, sizes, accumulate, scalar }] of calls.entries()) encoding.write(at, sizes, accumulate, program.functions[fn] as FunctionDecl, scalar);
     encoding.flush(calls.length);
+    if (recorder) return runMeasured(encoder, calls, recorder);
     const pass = encoder.beginComputePass();
     let dispatches = 0;
-    for (const [at, { fn, slots, sizes, exact }] of calls.entries()) dispatches += encoding.encode(pass, fn, slots, at, sizes, exact);
+    for (const [at, { fn, slots, sizes, exact }] of calls.entries()) dispatches += encoding.encode(() => pass, fn, slots, at, sizes, exact);
     pass.end();
+    return dispatches;
+  };
+
+  /** The same, each dispatch in a pass between timestamps. */
+  const runMeasured = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder): number => {
+    let dispatches = 0;
+    let pass: GPUComputePassEncoder | null = null;
+    for (const [at, { fn, slots, sizes, exact, site, phase }] of calls.entries()) {
+      const decl = program.functions[fn] as FunctionDecl;
+      const label = (d: DispatchDecl): DispatchLabel => ({
+        site,
+        phase,
+        function: decl.name,
+        kernel: program.pipelines[d.pipeline]?.name ?? '',
+        flops: dispatchFlops(d, sizes),
+        bytes: dispatchBytes(decl, d, { ...bounds, ...sizes }),
+      });
+      const own: PassSource = (d) => {
+        pass?.end();
+        pass = encoder.beginComputePass({ timestampWrites: recorder.next(label(d)) });
+        return pass;
+      };
+      dispatches += encoding.encode(own, fn, slots, at, sizes, exact);
+    }
+    (pass as GPUComputePassEncoder | null)?.end();
+    recorder.resolve(encoder);
     return dispatches;
   };
 
@@ -138,7 +171,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     });
   };
 
-  const step = (micros: readonly MicroBatch[], update: Update | null): StepResult => {
+  const step = (micros: readonly MicroBatch[], update: Update | null, recorder: TimestampRecorder | null = null): StepResult => {
     if (micros.length > maxMicros) throw new EbbError(`a step has ${micros.length} micro-batches, the engine was made for ${maxMicros}`);
     const written = new Set<number>();
     const zeroed: number[] = [];
@@ -169,7 +202,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       encoder.clearBuffer(buffers.norms);
       if (update.alsoUntouched) for (const g of storage.groups) for (const p of g.params) if (!written.has(p)) clearGradient(encoder, p);
     }
-    const dispatches = run(encoder, calls);
+    const dispatches = run(encoder, calls, recorder);
     const readback = buffers.ring[ringAt++ % buffers.ring.length] as GPUBuffer;
     if (readback.mapState !== 'unmapped') throw new Error('internal: more steps unread than the ring holds');
     // the loss of each micro-batch is its first result; the gradient norm comes behind them
@@ -228,7 +261,13 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     linker,
     memory: buffers.memory,
     buffers: table,
-    step,
+    step: (micros, update) => step(micros, update),
+    async measure(micros, update) {
+      const recorder = timestampRecorder(device, maxDispatches);
+      const { read } = step(micros, update, recorder);
+      await read();
+      return recorder.read();
+    },
     async forward(micro) {
       const variant = linker.link(new Map(), { forwardOnly: true });
       writeInputs(micro, 0);

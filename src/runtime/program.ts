@@ -183,3 +183,8 @@ export function dispatchFlops({ flops }: Pick<DispatchDecl, 'flops'>, sizes: Siz
 export function functionFlops(fn: FunctionDecl, sizes: Sizes): number {
   return fn.dispatches.reduce((sum, d) => sum + dispatchFlops(d, sizes), 0);
 }
+
+/** Bytes of everything a dispatch binds, each once: what it moves at the least, where it reads and writes all of it. */
+export function dispatchBytes(fn: FunctionDecl, { slots }: Pick<DispatchDecl, 'slots'>, sizes: Sizes): number {
+  return [...new Set(slots)].reduce((sum, s) => sum + extentBytes(fn.slots[s]?.extent ?? { of: [], bytes: 0 }, sizes), 0);
+}

@@ -8,6 +8,8 @@ import { extentBytes, type ParamGroup, type Program } from './program.ts';
 
 /** Parameters that get their gradients together, updated by one dispatch; a parameter larger than a binding lies in several. */
 export interface GroupPlace {
+  /** The calls that use them. */
+  readonly name: string;
   readonly params: readonly number[];
   /** Buffers of the parameters, their gradients and the optimizer's moments: the same offset in each. */
   readonly page: number;
@@ -91,7 +93,7 @@ export function planStorage(program: Program, sizes: Readonly<Record<string, num
     for (let offset = start; offset < start + total; offset += piece) {
       const bytes = Math.min(piece, start + total - offset);
       const inside = ordered.filter((i) => (places.get(i) ?? 0) < offset + bytes && offset < (places.get(i) ?? 0) + aligned(bytesOf(i)));
-      groups.push({ params: inside, page, offset, bytes, decayBytes: Math.max(0, Math.min(decayEnd - offset, bytes)) });
+      groups.push({ name, params: inside, page, offset, bytes, decayBytes: Math.max(0, Math.min(decayEnd - offset, bytes)) });
     }
   }
   const frozenPages: number[] = [];

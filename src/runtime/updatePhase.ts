@@ -3,6 +3,7 @@
 import { type Address, address, BUFFERS } from './address.ts';
 import type { DeviceBuffers } from './buffers.ts';
 import { NORM_BYTES } from './buffers.ts';
+import type { DispatchTime } from './profile.ts';
 import type { FunctionDecl, Program, Sizes } from './program.ts';
 import { type StoragePlan, trainableBuffer } from './storage.ts';
 
@@ -15,6 +16,9 @@ export interface PlannedCall {
   readonly scalar: (name: string) => number;
   /** Bind what these sizes take, not what the bounds would. */
   readonly exact: boolean;
+  /** What it is part of, for those who measure. */
+  readonly site: string;
+  readonly phase: DispatchTime['phase'];
 }
 
 /** The optimizer's part of a step; scalars of a group by name. */
@@ -37,7 +41,7 @@ export function updatePhase(program: Program, storage: StoragePlan, buffers: Dev
   const call = (name: string, group: number, byName: Readonly<Record<string, Address>>, scalar: PlannedCall['scalar']): PlannedCall => {
     const fn = program.updates[name] ?? -1;
     const { slots } = program.functions[fn] as FunctionDecl;
-    return { fn, slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)), sizes: sizesOf(group), accumulate: 0, scalar, exact: true };
+    return { fn, slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)), sizes: sizesOf(group), accumulate: 0, scalar, exact: true, site: storage.groups[group]?.name ?? '', phase: 'update' };
   };
   const none = (): number => 0;
   return [

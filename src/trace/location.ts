@@ -10,6 +10,8 @@ const ROOT = plainPath(new URL('../../', import.meta.url).href);
 const ROOMS = /^(?:src|dist)\/(?:trace|ir|definition)\//;
 const FRAME = /^\s*at (?:.* \()?(?:async )?(.+?):(\d+):(\d+)\)?$/;
 
+const FRAMES = 9;
+
 /** Where a position of running code was written. */
 export type SourceMapper = (line: number, column: number) => { readonly line: number; readonly column: number };
 
@@ -48,7 +50,8 @@ export function userFrame(stack: string | undefined, accept: (path: string) => b
 /** The line that is being traced, found when it is asked for: keeping it costs little. */
 export function callSite(): () => Loc | undefined {
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 16;
+  // deeper than any layer of ./nn.ts, and no more: every frame of every parameter costs
+  Error.stackTraceLimit = FRAMES;
   const error = new Error();
   Error.stackTraceLimit = stackTraceLimit;
   let found: Loc | undefined | null = null;

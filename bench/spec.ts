@@ -1,0 +1,43 @@
+/** @file The benchmark's models and products, and where their weights and tokens lie (bench/data.py makes them). */
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface ModelSpec {
+  readonly vocab: number;
+  readonly dim: number;
+  readonly heads: number;
+  readonly layers: number;
+  readonly ffn: number;
+  readonly batch: number;
+  readonly seq: number;
+}
+
+export interface BenchSpec {
+  readonly models: Readonly<Record<string, ModelSpec>>;
+  readonly normEps: number;
+  readonly ropeTheta: number;
+  readonly adamw: { readonly lr: number; readonly beta1: number; readonly beta2: number; readonly eps: number; readonly weightDecay: number };
+  readonly matmuls: readonly (readonly [m: number, n: number, k: number])[];
+}
+
+export const SPEC_FILE = fileURLToPath(new URL('spec.json', import.meta.url));
+export const SPEC = JSON.parse(readFileSync(SPEC_FILE, 'utf8')) as BenchSpec;
+/** Where bench/data.py writes. */
+export const DATA = process.env['EBB_BENCH_DATA'] ?? fileURLToPath(new URL('data', import.meta.url));
+
+export function modelSpec(name: string): ModelSpec {
+  const spec = SPEC.models[name];
+  if (!spec) throw new Error(`no model ${name} in ${SPEC_FILE}; there are ${Object.keys(SPEC.models).join(', ')}`);
+  return spec;
+}
+
+/** Inputs and next tokens of the fixed batch, [batch, seq] each. */
+export function benchTokens(name: string): { readonly tokens: Int32Array; readonly targets: Int32Array } {
+  const { batch, seq } = modelSpec(name);
+  const bytes = readFileSync(`${DATA}/${name}.tokens.bin`);
+  const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const cut = (from: number): Int32Array =>
+    Int32Array.from({ length: batch * seq }, (_, i) => all[Math.floor(i / seq) * (seq + 1) + (i % seq) + from] ?? 0);
+  return { tokens: cut(0), targets: cut(1) };
+}
