@@ -1,6 +1,7 @@
 /** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
 
 import { scalarWords } from '../codegen/kernel/emit.ts';
+import type { Lowered } from '../codegen/kernel/group.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { lowerGroup } from '../codegen/kernel/lower.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
@@ -130,7 +131,7 @@ export function compileFunction(
   for (const op of fused.ops) if (op.name === 'reshape' && op.operands[0] && op.results[0]) alias.set(op.results[0], op.operands[0]);
   const owner = (v: Value): Value => (alias.has(v) ? owner(alias.get(v) as Value) : v);
   const weightGrads = fused.results.filter((r) => r.role === 'grad' && r.of !== undefined && options.weights(r.of));
-  const accumulate = new Map(weightGrads.map((r, bit) => [owner(r.value), bit]));
+  const gradients = new Set(weightGrads.map((r) => owner(r.value)));
 
   const slots: (SlotDecl & { live: [number, number] })[] = [];
   const slotOf = new Map<Value, number>();
@@ -152,7 +153,9 @@ export function compileFunction(
   const roles = new Map(fused.params.map((p) => [p.value, p.role]));
   const groups = fused.ops.filter((op) => op.name === 'fused');
   groups.forEach((op, at) => {
-    const { kernel, values } = lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, accumulate });
+    const lower = (adds: ReadonlySet<Value>): Lowered =>
+      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, adds });
+    const { kernel, values } = lower(new Set());
     inplaceOf(op).forEach(([out, read]) => {
       overwritten.set(out, owner(read));
       slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
@@ -166,18 +169,24 @@ export function compileFunction(
       if (s) s.live = [Math.min(s.live[0], at), Math.max(s.live[1], at)];
     }
     const constant = values.map((v) => ['weight', 'input'].includes(roles.get(owner(v)) ?? ''));
-    const isGradient = values.map((v) => accumulate.has(owner(v)));
+    const isGradient = values.map((v) => gradients.has(owner(v)));
     const isState = values.map((v) => roles.get(owner(v)) === 'state');
     const moves = values.map((v, i) => roles.get(owner(v)) === 'input' || (!constant[i] && !isGradient[i] && !isState[i]));
     const counts = values.map(parts);
-    const bound = splitBuffers(withAccess(kernel, constant), counts, partBytes);
-    options.onKernel?.(bound);
     const spread = <T>(list: readonly T[]): T[] => list.flatMap((x, i) => new Array<T>(counts[i] ?? 1).fill(x));
-    const pipeline = pipelineOf(table, bound, spread(moves));
+    const pipelineFor = (made: Kernel): number => {
+      const bound = splitBuffers(withAccess(made, constant), counts, partBytes);
+      options.onKernel?.(bound);
+      return pipelineOf(table, bound, spread(moves));
+    };
+    const pipeline = pipelineFor(kernel);
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
+    const written = new Set(op.results.filter((v) => gradients.has(owner(v))));
+    const adding = clears === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel)) : undefined;
     dispatches.push({
       pipeline,
+      ...(adding === undefined ? {} : { adding }),
       slots: spread(touched),
       ...(counts.some((n) => n > 1) ? { parts: counts.flatMap((n) => Array.from({ length: n }, (_, k) => k)) } : {}),
       grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
@@ -199,6 +208,11 @@ export function compileFunction(
     }),
   };
   return { decl, fused };
+}
+
+/** The kernel that adds to gradients, called so. */
+function renamed(kernel: Kernel): Kernel {
+  return { ...kernel, name: `${kernel.name}_add` };
 }
 
 function inplaceOf(op: Op): [Value, Value][] {

@@ -4,33 +4,33 @@ import { type Address, bufferOf, offsetOf } from './address.ts';
 import { BLOCK, type DeviceBuffers } from './buffers.ts';
 import { slotBytes } from './layout.ts';
 import type { Pipeline } from './pipelines.ts';
-import { ACCUMULATE_WORD, type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
+import { type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
+import type { PlannedCall } from './updatePhase.ts';
 
 /** The pass for a dispatch of a function: one for all, or each its own when they are measured. */
 export type PassSource = (dispatch: DispatchDecl) => GPUComputePassEncoder;
 
 export interface Encoder {
   /** Fills uniform block `at` of a call. */
-  write(at: number, sizes: Sizes, accumulate: number, fn: FunctionDecl, scalar: (name: string) => number): void;
+  write(at: number, sizes: Sizes, fn: FunctionDecl, scalar: (name: string) => number): void;
   /** Sends the first `count` blocks to the device. */
   flush(count: number): void;
-  /** Dispatches a function; `exact`: bind what these sizes take, not what the bounds would. Returns the number of dispatches. */
-  encode(passes: PassSource, fn: number, slots: readonly Address[], block: number, sizes: Sizes, exact?: boolean): number;
+  /** Dispatches a call's function with uniform block `block`. Returns the number of dispatches. */
+  encode(passes: PassSource, block: number, call: PlannedCall): number;
 }
 
-export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes, pipelines: readonly Pipeline[], buffers: DeviceBuffers): Encoder {
+export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes, pipelines: readonly (Pipeline | null)[], buffers: DeviceBuffers): Encoder {
   const { table, uniforms, maxBlocks } = buffers;
   const blocks = new Uint32Array((maxBlocks * BLOCK) / 4);
   const floats = new Float32Array(blocks.buffer);
   const ints = new Int32Array(blocks.buffer);
 
   const dimWords = program.dims.map((d) => d.name);
-  const write = (at: number, sizes: Sizes, accumulate: number, fn: FunctionDecl, scalar: (name: string) => number): void => {
+  const write = (at: number, sizes: Sizes, fn: FunctionDecl, scalar: (name: string) => number): void => {
     const word = (at * BLOCK) / 4;
     dimWords.forEach((name, i) => {
       blocks[word + i] = sizes[name] ?? bounds[name] ?? 0;
     });
-    blocks[word + ACCUMULATE_WORD] = accumulate;
     for (const s of fn.scalars) {
       const value = scalar(s.name);
       if (s.dtype === 'f32') floats[word + s.word] = value;
@@ -71,11 +71,13 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
 
   /** Bytes of each slot at the bounds, by function: what is bound. */
   const bytesOf = program.functions.map((fn) => fn.slots.map((_, s) => slotBytes(fn, s, bounds)));
-  const encode = (passes: PassSource, fnIndex: number, slots: readonly Address[], block: number, sizes: Sizes, exact = false): number => {
+  const encode: Encoder['encode'] = (passes, block, { fn: fnIndex, slots, sizes, exact, adds }) => {
     let dispatches = 0;
     const fn = program.functions[fnIndex] as FunctionDecl;
     for (const d of fn.dispatches) {
-      const pipeline = pipelines[d.pipeline] as Pipeline;
+      const index = adds ? (d.adding ?? d.pipeline) : d.pipeline;
+      const pipeline = pipelines[index];
+      if (!pipeline) throw new Error(`internal: pipeline ${program.pipelines[index]?.name} was not made`);
       const skipped = (i: number): number => (d.parts?.[i] ?? 0) * program.partBytes;
       const bound = d.slots.map((s, i) => (slots[s] ?? -1) + skipped(i));
       const bytes = d.slots.map((s, i) => {

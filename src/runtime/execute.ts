@@ -6,8 +6,8 @@ import { allocate, USAGE } from './buffers.ts';
 import { createEncoder, type PassSource } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
-import { createPipelines } from './pipelines.ts';
-import { type DispatchTime, type DispatchLabel, type TimestampRecorder, timestampRecorder } from './profile.ts';
+import { createPipelines, neededPipelines } from './pipelines.ts';
+import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
@@ -87,8 +87,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const bounds: Record<string, number> = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
-  const pipelines = await createPipelines(device, program.pipelines);
   const { micros: maxMicros, optimizer, forms = ['full', 'dropped'] } = options;
+  const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros));
   const buffers = await allocate(device, program, bounds, storage, linker, { micros: maxMicros, optimizer, forms, shared: options.share?.buffers ?? [] });
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
@@ -109,7 +109,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       fn: call.fn,
       slots,
       sizes: sums ? { ...micro.sizes, N: call.rows } : micro.sizes,
-      accumulate: call.accumulate,
+      adds: call.adds,
       scalar: (name) => constants[name] ?? micro.scalar(name, site),
       exact: sums,
       site,
@@ -120,12 +120,12 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   /** Writes the uniform blocks of `calls` and encodes them in one pass. Returns the number of dispatches. */
   const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder | null = null): number => {
     if (calls.length > buffers.maxBlocks) throw new Error('internal: more uniform blocks than planned');
-    for (const [at, { fn, sizes, accumulate, scalar }] of calls.entries()) encoding.write(at, sizes, accumulate, program.functions[fn] as FunctionDecl, scalar);
+    for (const [at, { fn, sizes, scalar }] of calls.entries()) encoding.write(at, sizes, program.functions[fn] as FunctionDecl, scalar);
     encoding.flush(calls.length);
     if (recorder) return runMeasured(encoder, calls, recorder);
     const pass = encoder.beginComputePass();
     let dispatches = 0;
-    for (const [at, { fn, slots, sizes, exact }] of calls.entries()) dispatches += encoding.encode(() => pass, fn, slots, at, sizes, exact);
+    for (const [at, call] of calls.entries()) dispatches += encoding.encode(() => pass, at, call);
     pass.end();
     return dispatches;
   };
@@ -134,8 +134,9 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const runMeasured = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder): number => {
     let dispatches = 0;
     let pass: GPUComputePassEncoder | null = null;
-    for (const [at, { fn, slots, sizes, exact, site, phase }] of calls.entries()) {
-      const decl = program.functions[fn] as FunctionDecl;
+    for (const [at, call] of calls.entries()) {
+      const { sizes, site, phase } = call;
+      const decl = program.functions[call.fn] as FunctionDecl;
       const label = (d: DispatchDecl): DispatchLabel => ({
         site,
         phase,
@@ -149,7 +150,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
         pass = encoder.beginComputePass({ timestampWrites: recorder.next(label(d)) });
         return pass;
       };
-      dispatches += encoding.encode(own, fn, slots, at, sizes, exact);
+      dispatches += encoding.encode(own, at, call);
     }
     (pass as GPUComputePassEncoder | null)?.end();
     recorder.resolve(encoder);

@@ -24,9 +24,9 @@ export interface LinkedCall {
   readonly phase: 'forward' | 'again' | 'backward' | 'sum';
   /** Address of each slot. */
   readonly slots: readonly Address[];
-  /** Bits of weight gradients that are added to. */
-  readonly accumulate: number;
-  /** Gradients to be zeroed before the step because this call scatters into them: parameters. */
+  /** Whether gradients of weights are added to rather than written. */
+  readonly adds: boolean;
+  /** Parameters whose gradients are to be zeroed before the step, as this call is the first to add to them. */
   readonly zeroed: readonly number[];
   /** Rows of four, for sums. */
   readonly rows: number;
@@ -165,7 +165,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           top,
           call.results.map((r) => at[r] ?? -1),
         ),
-        accumulate: 0,
+        adds: false,
         zeroed: [],
         rows: 0,
         footprint: { kept: top, frame: shape.frameBytes, slots: pool.used() },
@@ -192,7 +192,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           call: -1,
           phase: 'sum',
           slots: [address(BUFFERS.slots, known + from), address(BUFFERS.slots, offset + from)],
-          accumulate: 0,
+          adds: false,
           zeroed: [],
           rows: Math.min(program.partBytes, bytes - from) / 16,
           footprint: { kept: top, frame: 0, slots: pool.used() },
@@ -223,7 +223,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           call: i,
           phase: 'again',
           slots: forwardSlots(call, shape, base, frameBase, results),
-          accumulate: 0,
+          adds: false,
           zeroed: [],
           rows: 0,
           footprint: { kept: result, frame: frameBase + shape.frameBytes - result, slots: pool.used() },
@@ -259,8 +259,12 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
             offset >= 0 ? address(BUFFERS.stack, base + offset) : argument >= 0 ? resolve(call, argument) : (at[call.results[result] ?? -1] ?? -1);
         }
       });
-      let accumulate = 0;
-      let bit = 0;
+      const weights = backward.gradientOf.flatMap((a) => {
+        const arg = call.arguments[a];
+        return arg?.kind === 'param' ? [arg.param] : [];
+      });
+      const isWritten = (param: number): boolean => written.has(param) || touched.has(param);
+      const adds = weights.some(isWritten);
       const zeroed: number[] = [];
       const gradients: { value: number; offset: number }[] = [];
       fn.results.forEach((r, k) => {
@@ -268,12 +272,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         if (arg?.kind === 'param') {
           slots[r.slot] = placement.gradients[arg.param] ?? -1;
           const scatters = fn.dispatches.some((d) => d.clears === r.slot);
-          if (written.has(arg.param) || touched.has(arg.param)) accumulate |= 2 ** bit;
-          else if (scatters) {
-            zeroed.push(arg.param);
-            accumulate |= 2 ** bit;
-          }
-          bit++;
+          if ((adds || scatters) && !isWritten(arg.param)) zeroed.push(arg.param);
           touched.add(arg.param);
         } else if (arg?.kind === 'value') {
           const over = fn.inplace[k];
@@ -295,7 +294,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         if (offset !== undefined && !consumed.has(r)) pool.give(offset, true);
         cotangent.delete(r);
       }
-      return { slots, accumulate, zeroed, gradients, footprint };
+      return { slots, adds, zeroed, gradients, footprint };
     }
 
     const ran = plans.filter((p) => p.backward !== null).map((p) => p.call.site);

@@ -1,7 +1,7 @@
 /** @file Pipelines and bind groups: created once, looked up by what they bind. */
 
 import { EbbError } from '../errors.ts';
-import type { PipelineDecl } from './program.ts';
+import type { PipelineDecl, Program } from './program.ts';
 
 export interface Pipeline {
   readonly decl: PipelineDecl;
@@ -12,9 +12,32 @@ export interface Pipeline {
   readonly groups: Map<string, GPUBindGroup>;
 }
 
-/** Compiles all pipelines side by side. @throws EbbError with the shader's name and the driver's words. */
-export async function createPipelines(device: GPUDevice, decls: readonly PipelineDecl[]): Promise<Pipeline[]> {
-  return Promise.all(decls.map((decl) => createPipeline(device, decl)));
+/** Compiles the needed pipelines side by side. @throws EbbError with the shader's name and the driver's words. */
+export async function createPipelines(device: GPUDevice, decls: readonly PipelineDecl[], needed?: ReadonlySet<number>): Promise<(Pipeline | null)[]> {
+  return Promise.all(decls.map((decl, i) => (needed === undefined || needed.has(i) ? createPipeline(device, decl) : null)));
+}
+
+/**
+ * Pipelines that steps of up to `micros` micro-batches can ask for. Those that add to gradients are asked for where a gradient was
+ * written before: by another micro-batch, or by a later call that uses the same parameter.
+ */
+export function neededPipelines(program: Program, micros: number): Set<number> {
+  const lastUse = new Map(program.calls.flatMap((call, i) => call.arguments.flatMap((a): [number, number][] => (a.kind === 'param' ? [[a.param, i]] : []))));
+  const adding = new Set<number>();
+  program.calls.forEach((call, i) => {
+    for (const { function: fn, gradientOf } of call.backwards)
+      if (
+        micros > 1 ||
+        gradientOf.some((k) => {
+          const a = call.arguments[k];
+          return a?.kind === 'param' && (lastUse.get(a.param) ?? i) > i;
+        })
+      )
+        adding.add(fn);
+  });
+  return new Set(
+    program.functions.flatMap((fn, f) => fn.dispatches.flatMap((d) => [d.pipeline, ...(adding.has(f) && d.adding !== undefined ? [d.adding] : [])])),
+  );
 }
 
 async function createPipeline(device: GPUDevice, decl: PipelineDecl): Promise<Pipeline> {

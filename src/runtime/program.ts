@@ -1,7 +1,7 @@
 /** @file A compiled model as plain data: what the runtime needs to run any pattern of it, and nothing of the compiler. */
 
 /** Version of this schema; others are refused by name. */
-export const PROGRAM_VERSION = 1;
+export const PROGRAM_VERSION = 2;
 
 /** Product of numbers and run-time dimensions, times `bytes`. */
 export interface Extent {
@@ -44,6 +44,8 @@ export interface FlopTerm {
 
 export interface DispatchDecl {
   readonly pipeline: number;
+  /** Where it writes gradients of weights: the pipeline that adds to them instead. */
+  readonly adding?: number;
   /** The slot behind each binding. */
   readonly slots: readonly number[];
   /** For each binding: which part of its slot, `partBytes` each, where slots are larger than a binding may be. */
@@ -163,9 +165,6 @@ export interface Program {
   /** Update functions by name (`sqnorm`, `clip`, `adamw`, `sgd`), over `N` rows of four. */
   readonly updates: Readonly<Record<string, number>>;
 }
-
-/** The uniform word whose bit i says that a call's i-th weight gradient is added to, not written. */
-export const ACCUMULATE_WORD = 7;
 
 /** Run-time dimensions by name, e.g. B and T. */
 export type Sizes = Readonly<Record<string, number>>;

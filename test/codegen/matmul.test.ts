@@ -97,6 +97,7 @@ it('prints the same readable WGSL', () => {
     depth: 4,
     kLanes: 1,
     kFirst: false,
+    fold: 1,
     vectorA: true,
     vectorB: true,
   });
@@ -110,6 +111,7 @@ it('prints the same readable WGSL', () => {
         depth: 4,
         kLanes: 1,
         kFirst: false,
+        fold: 1,
         vectorA: true,
         vectorB: true,
       }),

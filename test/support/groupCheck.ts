@@ -9,7 +9,6 @@ import { BLOCKS, type BlockType as StoredType, dequantise as unpackBlocks } from
 import { evaluate } from '../../src/ir/evaluate.ts';
 import { randomTensor, type Tensor, tensor } from '../../src/ir/tensor.ts';
 import { type DimSizes, dimSize, type Func, isBlockType, type Op, type Value } from '../../src/ir/types.ts';
-import { ACCUMULATE_WORD } from '../../src/runtime/program.ts';
 import { type Data, runKernel } from './runKernel.ts';
 import type { TestDevice } from './testDevice.ts';
 
@@ -94,10 +93,9 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
   for (const [g, op] of func.ops.entries()) {
     if (op.name !== 'fused' || !(groupCase.only?.(op) ?? true)) continue;
     const [first] = op.attrs['inplace'] ? [] : op.results;
-    // weight gradients are written or, where a bit says so, added to
-    const accumulated =
-      first && func.results.some((r) => r.role === 'grad' && r.value === first) && g % 2 === 1 ? new Map([[first, 0]]) : new Map<Value, number>();
-    const { kernel, values } = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, accumulate: accumulated });
+    // weight gradients are written or added to
+    const accumulated = first && func.results.some((r) => r.role === 'grad' && r.value === first) && g % 2 === 1 ? new Set([first]) : new Set<Value>();
+    const { kernel, values } = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated });
     const text = `${canonicalText(printWgsl(kernel))} ${accumulated.size}`;
     if (seen.has(text)) continue;
     seen.add(text);
@@ -106,7 +104,6 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
     dims.forEach((name, i) => {
       params[i] = sizes[name] ?? 0;
     });
-    if (accumulated.size > 0) params[ACCUMULATE_WORD] = 1;
     op.operands.forEach((v, i) => {
       const word = words.get(v);
       if (word === undefined) return;

@@ -7,13 +7,13 @@ import type { Layout } from './matmulCase.ts';
 
 export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
 
-const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const;
+const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
 
 /** One schedule of every way of cutting, small; `subgroup` is the device's subgroup size. */
 export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
   const all: Record<string, MatmulSchedule> = {
     'register, uniform A': { ...BASE, kind: 'register', lanes: [4, 1], rows: 4, cols: 4, depth: 4 },
-    'register, 2D': { ...BASE, kind: 'register', lanes: [2, 3], rows: 3, cols: 4, depth: 8 },
+    'register, 2D': { ...BASE, kind: 'register', lanes: [2, 3], rows: 3, cols: 4, depth: 8, fold: 4 },
     'register, scalar loads': {
       ...BASE,
       kind: 'register',
@@ -39,7 +39,7 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
     'shared, wide lanes': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4 },
   };
   if (subgroup !== null) {
-    all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup };
+    all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
     all['subgroup, wide'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 3, cols: 8, depth: subgroup };
   }
   return all;

@@ -1,7 +1,6 @@
 /** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
 
 import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
-import { ACCUMULATE_WORD } from '../../runtime/program.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
 import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Width } from './emit.ts';
 import { bin, select, u32 } from './expr.ts';
@@ -17,8 +16,8 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** Uniform word of each run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
-  /** Results that are added to when their bit of uniform word `ACCUMULATE_WORD` is set. */
-  readonly accumulate: ReadonlyMap<Value, number>;
+  /** Results that are added to rather than written. */
+  readonly adds: ReadonlySet<Value>;
 }
 
 export interface Lowered {
@@ -109,16 +108,10 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
     if (!buffer) throw new Error(`group does not write %${output.name}`);
     const wide = buffer.decl.element === 'vec4f';
     if (width === 1 && wide) throw new Error(`%${output.name} is bound as vec4 and stored as f32`);
-    const bit = options.accumulate.get(output);
     const at = wide ? bin('/', index.flat(), u32(4)) : index.flat();
     const put = (where: Expr, v: Expr): void => {
       const whole = v.type === 'bool' ? select(u32(0), u32(1), v) : v;
-      if (bit === undefined) buffer.store(where, whole);
-      else {
-        const sum = b.var('sum', whole.type, whole);
-        b.if(accumulates(bit), () => sum.set(bin('+', sum.get, buffer.load(where))));
-        buffer.store(where, sum.get);
-      }
+      buffer.store(where, options.adds.has(output) ? bin('+', whole, buffer.load(where)) : whole);
     };
     if (width === 4 && !wide) for (let i = 0; i < 4; i++) put(bin('+', index.flat(), u32(i)), { kind: 'component', type: 'f32', of: value, index: u32(i) });
     else put(at, value);
@@ -136,10 +129,6 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
       for (const { output, index, value } of made) store(output, index, value, width);
     },
   };
-}
-
-function accumulates(bit: number): Expr {
-  return bin('!=', bin('&', { kind: 'param', type: 'u32', index: ACCUMULATE_WORD, comment: 'accumulate' }, u32(2 ** bit)), u32(0));
 }
 
 /** Workgroups for `shape`, `per` elements each. */

@@ -4,6 +4,7 @@ import type { KernelBuilder } from './builder.ts';
 import { add, builtin, call, component, eq, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
 import { type Accumulators, accumulators, clamped, type LoadMode, storeTile, type Tile } from './matmulTile.ts';
+import type { MatmulSchedule } from './matmulTypes.ts';
 import { dividesBy } from './size.ts';
 
 /** Four-wide or scalar values of one operand for a step of k: `at(i, kk)` is element (i, k + kk). */
@@ -24,7 +25,7 @@ export function registerBody(b: KernelBuilder, tile: Tile): void {
   const sums = accumulators(b, rows, cols, tile.modeB === 'mn');
   const step = (k: Expr, count: number, tail: boolean): void => {
     const a = broadcast && !tail ? broadcastA(b, tile, indices.a, k, count) : load(b, tile, 'a', indices.a, k, count, tail);
-    multiply(a, load(b, tile, 'b', indices.b, k, count, tail), sums, rows, cols, count);
+    multiply(a, load(b, tile, 'b', indices.b, k, count, tail), sums, schedule, count);
   };
   const exact = dividesBy(spec.k, depth);
   const end = exact ? size.k : b.let('main_k', sub(size.k, rem(size.k, u32(depth))));
@@ -94,19 +95,33 @@ function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
   };
 }
 
-function multiply(a: Loaded, b: Loaded, sums: Accumulators, rows: number, cols: number, depth: number): void {
-  if (a.mode === 'k' && b.mode === 'k') {
-    for (let kk = 0; kk < depth; kk += 4) {
-      for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) sums.add(r, c, call('dot', a.vec(r, kk), b.vec(c, kk)));
-    }
-    return;
-  }
-  for (let kk = 0; kk < depth; kk++) {
+function multiply(a: Loaded, b: Loaded, sums: Accumulators, { rows, cols, fold }: MatmulSchedule, depth: number): void {
+  const dots = a.mode === 'k' && b.mode === 'k';
+  const width = dots ? 4 : 1;
+  const product = (r: number, c: number, kk: number): Expr => {
+    if (dots) return call('dot', a.vec(r, kk), b.vec(c, kk));
+    return sums.vector ? mul(splat('vec4f', a.at(r, kk)), b.vec(c, kk)) : mul(a.at(r, kk), b.at(c, kk));
+  };
+  const step = sums.vector ? 4 : 1;
+  const together = Math.max(width, Math.min(fold, depth));
+  for (let from = 0; from < depth; from += together) {
     for (let r = 0; r < rows; r++) {
-      if (sums.vector) for (let c = 0; c < cols; c += 4) sums.add(r, c, mul(splat('vec4f', a.at(r, kk)), b.vec(c, kk)));
-      else for (let c = 0; c < cols; c++) sums.add(r, c, mul(a.at(r, kk), b.at(c, kk)));
+      for (let c = 0; c < cols; c += step) {
+        const products: Expr[] = [];
+        for (let kk = from; kk < Math.min(from + together, depth); kk += width) products.push(product(r, c, kk));
+        sums.add(r, c, pairwise(products));
+      }
     }
   }
+}
+
+/** The sum of terms as a balanced tree. */
+function pairwise(terms: readonly Expr[]): Expr {
+  const [first] = terms;
+  if (first === undefined) throw new RangeError('a sum of nothing');
+  if (terms.length === 1) return first;
+  const half = Math.ceil(terms.length / 2);
+  return add(pairwise(terms.slice(0, half)), pairwise(terms.slice(half)));
 }
 
 /** Adds the partial sums of the lanes along k; their first stores. */

@@ -54,6 +54,8 @@ export interface MatmulSchedule {
   readonly kLanes: number;
   /** Whether neighbouring invocations are neighbours along k (B contiguous along k) rather than along n. */
   readonly kFirst: boolean;
+  /** register, subgroup: products of that many k are added to each other before they go to the sum (a power of two): where sums are spilled, that is what costs. */
+  readonly fold: number;
   /** Whether A, B are loaded as vec4 where their port allows it. */
   readonly vectorA: boolean;
   readonly vectorB: boolean;

@@ -27,7 +27,7 @@ export interface MatmulLayout {
   readonly b: MatmulPort['vectorAxis'];
 }
 
-const BASE = { kLanes: 1, kFirst: false, vectorA: true, vectorB: true } as const;
+const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
 
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 1024;
@@ -48,8 +48,9 @@ export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout
 const SMALL_PRODUCT = 2 ** 23;
 
 /**
- * On a CPU loads cost most, so registers hold a tall tile and A comes by broadcast. 512 × 256 × 688, GFLOP/s:
- * lavapipe 16 × 4 a lane 13–15, from registers 8; SwiftShader 16 × 8 a lane 3.6–4.6, from registers 2.7; shared 4 and 1.
+ * On a CPU a load that differs by lane costs some 40 multiply-adds, so registers hold a tall tile and A comes by broadcast; sums are
+ * spilled, so products are folded first. 512³, GFLOP/s: lavapipe 16 × 4 a lane 17–21, 13–15 without folding, from registers 8;
+ * SwiftShader 16 × 8 a lane 4.1–5.0, from registers 2.7; shared 4 and 1.
  */
 function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): MatmulSchedule {
   // a tall tile takes the driver a second to compile, which a small product does not earn back
@@ -72,7 +73,7 @@ function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): Matmu
     return { ...BASE, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
   }
   const cols = device.kind === 'swiftshader' && !small && m >= 16 && n >= 8 * size ? 8 : 4;
-  return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: size };
+  return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: size, fold: device.kind === 'swiftshader' ? 2 : size };
 }
 
 /** Tiles through workgroup memory; few rows or a tiny result: lanes share the k axis instead. */

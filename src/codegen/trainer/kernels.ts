@@ -38,9 +38,11 @@ function usesOf(program: Program, fuse: Module, text: string): Map<number, Use[]
   program.functions.forEach((fn, f) => {
     const own = lines.get(fuse.funcs[f]?.name ?? '') ?? [];
     fn.dispatches.forEach((dispatch, d) => {
-      const list = uses.get(dispatch.pipeline) ?? [];
-      list.push({ fn, dispatch, lines: own[d] ?? [0, 0] });
-      uses.set(dispatch.pipeline, list);
+      for (const pipeline of [dispatch.pipeline, ...(dispatch.adding === undefined ? [] : [dispatch.adding])]) {
+        const list = uses.get(pipeline) ?? [];
+        list.push({ fn, dispatch, lines: own[d] ?? [0, 0] });
+        uses.set(pipeline, list);
+      }
     });
   });
   return uses;
