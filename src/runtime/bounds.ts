@@ -1,11 +1,16 @@
 /** @file Bytes of the activation stack that no pattern exceeds, without linking any: at every call the most that any of its forms keeps. */
 
-import { type Form, keptSlots, persistentValues } from './forms.ts';
+import { type Form, persistentValues } from './forms.ts';
 import type { CallLayout } from './layout.ts';
 import type { BackwardDecl, CallDecl, Program } from './program.ts';
 
-/** Lays out one call of a function, saving the slots in `kept`. */
-export type Layout = (fn: number, kept: ReadonlySet<number>) => CallLayout;
+/** How calls are laid out. */
+export interface Layouts {
+  /** What is saved of a call's forward for this backward; the same set for the same forms. */
+  readonly kept: (call: CallDecl, backward: BackwardDecl | null) => ReadonlySet<number>;
+  /** One call of a function, saving the slots in `kept`. */
+  readonly layout: (fn: number, kept: ReadonlySet<number>) => CallLayout;
+}
 
 interface FormBound {
   /** Bytes kept for the call's backward, and in the largest frame above them. */
@@ -14,9 +19,9 @@ interface FormBound {
 }
 
 /** `backward` null: the call runs forward only. */
-function formBound(program: Program, layout: Layout, call: CallDecl, backward: BackwardDecl | null, resultBytes: number): FormBound {
-  const forward = layout(call.forward, keptSlots(program, call, backward));
-  const own = backward ? layout(backward.function, new Set()).frameBytes : 0;
+function formBound({ layout, kept }: Layouts, call: CallDecl, backward: BackwardDecl | null, resultBytes: number): FormBound {
+  const forward = layout(call.forward, kept(call, backward));
+  const own = backward ? layout(backward.function, kept(call, null)).frameBytes : 0;
   return { saved: forward.savedBytes, frame: Math.max(forward.frameBytes + resultBytes, own) };
 }
 
@@ -24,7 +29,7 @@ function formBound(program: Program, layout: Layout, call: CallDecl, backward: B
  * Most bytes of the stack over all patterns of these forms. What lies below a call is most when every call before it keeps the most,
  * so no combination exceeds it.
  */
-export function stackBound(program: Program, layout: Layout, valueBytes: readonly number[], forms: readonly Form[]): number {
+export function stackBound(program: Program, layouts: Layouts, valueBytes: readonly number[], forms: readonly Form[]): number {
   const again = forms.includes('remat');
   const ever = program.calls.flatMap((call) => call.backwards.map((backward) => ({ call, backward, remat: again && call.unit })));
   const persistent = persistentValues(program, ever);
@@ -34,7 +39,7 @@ export function stackBound(program: Program, layout: Layout, valueBytes: readonl
   for (const call of program.calls) {
     // a forward that runs again leaves its results above what it saves
     const above = again && call.unit ? bytesOf(call.results) : 0;
-    const bounds = [formBound(program, layout, call, null, 0), ...call.backwards.map((b) => formBound(program, layout, call, b, above))];
+    const bounds = [formBound(layouts, call, null, 0), ...call.backwards.map((b) => formBound(layouts, call, b, above))];
     top += bytesOf(call.results.filter((r) => persistent.has(r)));
     peak = Math.max(peak, ...bounds.map((b) => top + b.saved + b.frame));
     top += Math.max(...bounds.map((b) => b.saved));

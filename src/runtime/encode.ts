@@ -3,7 +3,7 @@
 import { type Address, bufferOf, offsetOf } from './address.ts';
 import { BLOCK, type DeviceBuffers } from './buffers.ts';
 import { slotBytes } from './layout.ts';
-import type { Pipeline } from './pipelines.ts';
+import { branch, type GroupTree, type Pipeline } from './pipelines.ts';
 import { type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';
 
@@ -39,11 +39,8 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
     }
   };
 
-  const bindGroup = (pipeline: Pipeline, bound: readonly Address[], bytes: readonly number[]): GPUBindGroup => {
-    const key = bound.map((at, i) => (pipeline.dynamic[i] ? bufferOf(at) : at)).join() + bytes.join();
-    const known = pipeline.groups.get(key);
-    if (known) return known;
-    const made = device.createBindGroup({
+  const makeGroup = (pipeline: Pipeline, bound: readonly Address[], bytes: readonly number[]): GPUBindGroup =>
+    device.createBindGroup({
       layout: pipeline.layout,
       entries: [
         { binding: 0, resource: { buffer: uniforms, offset: 0, size: BLOCK } },
@@ -55,12 +52,20 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
         ),
       ],
     });
-    pipeline.groups.set(key, made);
-    return made;
+
+  /** Made once for what it binds: buffers with an offset given at dispatch, addresses otherwise. */
+  const bindGroup = (pipeline: Pipeline, bound: readonly Address[], bytes: readonly number[]): GPUBindGroup => {
+    let at: GroupTree = pipeline.groups;
+    for (let i = 0; i < bound.length; i++) {
+      const address = bound[i] ?? -1;
+      at = branch(branch(at, pipeline.dynamic[i] ? bufferOf(address) : address), bytes[i] ?? 0);
+    }
+    at.group ??= makeGroup(pipeline, bound, bytes);
+    return at.group;
   };
 
   const limit = device.limits.maxComputeWorkgroupsPerDimension;
-  const groupsOf = (grid: FunctionDecl['dispatches'][number]['grid'], sizes: Sizes): [number, number, number] => {
+  const groupsOf = (grid: DispatchDecl['grid'], sizes: Sizes): [number, number, number] => {
     const [x, y, z] = grid.map((axis) =>
       Math.ceil(axis.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? bounds[d] ?? 1)), 1) / axis.per),
     ) as [number, number, number];
@@ -68,9 +73,26 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
     const rows = Math.ceil(x / limit);
     return [Math.ceil(x / rows), rows, z];
   };
+  /** Workgroups of a dispatch, kept for as long as calls come with the same sizes. */
+  const lastGroups = new Map<DispatchDecl, { readonly sizes: Sizes; readonly groups: readonly [number, number, number] }>();
+  const workgroups = (d: DispatchDecl, sizes: Sizes): readonly [number, number, number] => {
+    const last = lastGroups.get(d);
+    if (last?.sizes === sizes) return last.groups;
+    const groups = groupsOf(d.grid, sizes);
+    lastGroups.set(d, { sizes, groups });
+    return groups;
+  };
 
-  /** Bytes of each slot at the bounds, by function: what is bound. */
-  const bytesOf = program.functions.map((fn) => fn.slots.map((_, s) => slotBytes(fn, s, bounds)));
+  const exactBytes = (fn: FunctionDecl, slot: number, sizes: Sizes): number =>
+    Math.max(16, Math.ceil(extentBytes(fn.slots[slot]?.extent ?? { of: [], bytes: 4 }, sizes) / 16) * 16);
+  const skipped = (d: DispatchDecl, i: number): number => (d.parts?.[i] ?? 0) * program.partBytes;
+  /** Bytes bound at the bounds, by dispatch. */
+  const boundBytes = new Map(
+    program.functions.flatMap((fn) =>
+      fn.dispatches.map((d): [DispatchDecl, number[]] => [d, d.slots.map((s, i) => Math.min(slotBytes(fn, s, bounds) - skipped(d, i), program.partBytes))]),
+    ),
+  );
+
   const encode: Encoder['encode'] = (passes, block, { fn: fnIndex, slots, sizes, exact, adds }) => {
     let dispatches = 0;
     const fn = program.functions[fnIndex] as FunctionDecl;
@@ -78,20 +100,12 @@ export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes
       const index = adds ? (d.adding ?? d.pipeline) : d.pipeline;
       const pipeline = pipelines[index];
       if (!pipeline) throw new Error(`internal: pipeline ${program.pipelines[index]?.name} was not made`);
-      const skipped = (i: number): number => (d.parts?.[i] ?? 0) * program.partBytes;
-      const bound = d.slots.map((s, i) => (slots[s] ?? -1) + skipped(i));
-      const bytes = d.slots.map((s, i) => {
-        const whole = exact
-          ? Math.max(16, Math.ceil(extentBytes(fn.slots[s]?.extent ?? { of: [], bytes: 4 }, sizes) / 16) * 16)
-          : (bytesOf[fnIndex]?.[s] ?? 256);
-        return Math.min(whole - skipped(i), program.partBytes);
-      });
-      const offsets = [block * BLOCK];
-      bound.forEach((at, i) => {
-        if (pipeline.dynamic[i]) offsets.push(offsetOf(at));
-      });
-      const [x, y, z] = groupsOf(d.grid, sizes);
+      const [x, y, z] = workgroups(d, sizes);
       if (x * y * z === 0) continue;
+      const bound = d.slots.map((s, i) => (slots[s] ?? -1) + skipped(d, i));
+      const bytes = exact ? d.slots.map((s, i) => Math.min(exactBytes(fn, s, sizes) - skipped(d, i), program.partBytes)) : (boundBytes.get(d) ?? []);
+      const offsets = [block * BLOCK];
+      for (let i = 0; i < bound.length; i++) if (pipeline.dynamic[i]) offsets.push(offsetOf(bound[i] ?? 0));
       const pass = passes(d);
       pass.setPipeline(pipeline.pipeline);
       pass.setBindGroup(0, bindGroup(pipeline, bound, bytes), offsets);

@@ -72,6 +72,8 @@ export interface LinkOptions {
   readonly written?: ReadonlySet<number>;
 }
 
+const NOTHING_KEPT: ReadonlySet<number> = new Set();
+
 /** Makes a linker for a program whose run-time dimensions are laid out at `sizes` (their bounds). */
 export function createLinker(program: Program, placement: Placement, sizes: Readonly<Record<string, number>>): Linker {
   const valueBytes = program.values.map((v) => aligned(extentBytes(v.extent, sizes)));
@@ -80,16 +82,25 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     resultOffset.set(r, offset);
     return offset + (valueBytes[r] ?? 0);
   }, 0);
-  const layouts = new Map<string, CallLayout>();
+  const layouts = new Map<ReadonlySet<number>, Map<number, CallLayout>>();
+  const keptBy = new Map<BackwardDecl, Map<number, ReadonlySet<number>>>();
+  /** The same set for the same forms, so that layouts are found by it. */
+  const keptOf = (call: CallDecl, backward: BackwardDecl | null): ReadonlySet<number> => {
+    if (!backward) return NOTHING_KEPT;
+    const known = keptBy.get(backward)?.get(call.forward);
+    if (known) return known;
+    const made = keptSlots(program, call, backward);
+    keptBy.set(backward, (keptBy.get(backward) ?? new Map()).set(call.forward, made));
+    return made;
+  };
 
   const layout = (index: number, kept: ReadonlySet<number>): CallLayout => {
-    const key = `${index}:${[...kept].join()}`;
-    const known = layouts.get(key);
+    const known = layouts.get(kept)?.get(index);
     if (known) return known;
     const fn = functionOf(program, index);
     const elsewhere = new Set([...fn.params.map((p) => p.slot), ...fn.results.filter((r) => r.role !== 'save').map((r) => r.slot)]);
     const made = layoutCall(fn, elsewhere, kept, sizes);
-    layouts.set(key, made);
+    layouts.set(kept, (layouts.get(kept) ?? new Map()).set(index, made));
     return made;
   };
 
@@ -142,7 +153,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
 
     plans.forEach(({ call, backward, remat }, i) => {
       marks[i] = top;
-      const shape = layout(call.forward, remat ? new Set() : keptSlots(program, call, backward));
+      const shape = layout(call.forward, remat ? NOTHING_KEPT : keptOf(call, backward));
       const base = top;
       top += shape.savedBytes;
       for (const r of call.results) {
@@ -212,7 +223,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       }
       let { base, layout: shape } = kept[i] as { base: number; layout: CallLayout };
       if (remat) {
-        shape = layout(call.forward, keptSlots(program, call, backward));
+        shape = layout(call.forward, keptOf(call, backward));
         base = top;
         const result = top + shape.savedBytes;
         const results = call.results.map((_, k) => address(BUFFERS.stack, result + call.results.slice(0, k).reduce((n, q) => n + (valueBytes[q] ?? 0), 0)));
@@ -241,7 +252,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       const fn = functionOf(program, backward.function);
       const forward = functionOf(program, call.forward);
       const saves = forward.results.filter((r) => r.role === 'save');
-      const own = layout(backward.function, new Set());
+      const own = layout(backward.function, NOTHING_KEPT);
       const slots = fn.slots.map((_, s) => ((own.frame[s] ?? -1) >= 0 ? address(BUFFERS.stack, top + (own.frame[s] ?? 0)) : -1));
       const consumed = new Set<number>();
       // `sources` and `params` run side by side, but that the seed of the loss became a scalar
@@ -303,5 +314,5 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
 
   // a pattern's transient residuals are some of those of an evaluation, its cotangents some of those with nothing dropped
   const slotBytes = link(new Map()).slotBytes + link(new Map(), { forwardOnly: true }).slotBytes;
-  return { link, bounds: (forms) => ({ stackBytes: stackBound(program, layout, valueBytes, forms), slotBytes }) };
+  return { link, bounds: (forms) => ({ stackBytes: stackBound(program, { kept: keptOf, layout }, valueBytes, forms), slotBytes }) };
 }
