@@ -1,6 +1,7 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
+import type { ChooseSchedule } from './codegen/kernel/choice.ts';
 import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
@@ -25,6 +26,8 @@ import { checkpointWeights } from './trainer/weights.ts';
 export interface SessionDevice {
   readonly device: GPUDevice;
   readonly traits: DeviceTraits;
+  /** Chooses the schedules of kernels; default: what the device's kind starts with. */
+  readonly choose?: ChooseSchedule | undefined;
 }
 
 /** Low-rank adapters: which layers, and how. */
@@ -145,8 +148,9 @@ export function aboutModel(
 const pick = (spec: AdapterSpec | undefined): { rank: number; scale: number } => ({ rank: spec?.rank ?? 0, scale: spec?.scale ?? 0 });
 
 /** The target of a device, for the compiler. */
-export function targetOf({ device, traits }: SessionDevice): Target {
+export function targetOf({ device, traits, choose }: SessionDevice): Target {
   return {
+    choose,
     device: traits,
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),

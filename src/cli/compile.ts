@@ -21,6 +21,7 @@ import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { openSource } from './source.ts';
 import { bundleTrainer } from './standalone.ts';
+import { knownSchedules, withSchedules } from './tune.ts';
 
 export interface CompileFlags {
   readonly out: string;
@@ -109,7 +110,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   captureLocations(true);
   const source = await openSource(model);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
-  const target = device ? targetOf(device) : PORTABLE;
+  const target = device ? targetOf(withSchedules(device, knownSchedules(device))) : PORTABLE;
   const { compiled, joint, kernels } = inspect(traced, target);
   const { program, stages } = compiled;
   const compileMs = performance.now() - started;

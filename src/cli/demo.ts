@@ -57,6 +57,7 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
       warmupSteps: 8,
       drop: { kind: 'fixed', patterns },
       evalLimit: 32,
+      tune: 'off',
       seed: 1,
     },
     'the demo',

@@ -3,13 +3,18 @@
 import { listAdapters } from '../node/adapter.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterRank } from '../runtime/adapterKind.ts';
+import type { Entry } from '../tune/book.ts';
+import { bookFile } from '../tune/file.ts';
 import { MEASURED_SIZE, matmulKernel } from './doctorKernel.ts';
+import { knownSchedules } from './tune.ts';
 
 export interface DoctorReport {
   readonly adapters: readonly { readonly kind: Kind; readonly name: string }[];
   readonly taken: { readonly kind: string; readonly name: string; readonly why: string };
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
+  /** Kernels whose schedules were measured on the adapter taken, and where that is kept. */
+  readonly schedules: { readonly file: string; readonly entries: readonly Entry[] };
   readonly measured: { readonly matmulGflops: number; readonly copyGBps: number };
   readonly advice: string;
 }
@@ -23,13 +28,16 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
 
-export async function doctor({ opened, device, traits }: CommandDevice): Promise<DoctorReport> {
+export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
+  const { opened, device, traits } = taken;
+  const book = knownSchedules(taken);
   const adapters = (await listAdapters()).map(({ kind, name }) => ({ kind, name }));
   return {
     adapters,
     taken: { kind: opened.kind, name: opened.name, why: opened.why },
     features: opened.features,
     limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
+    schedules: { file: bookFile(book.surroundings), entries: Object.values(book.entries) },
     measured: { matmulGflops: await matmulGflops(device, traits), copyGBps: await copyGBps(device) },
     advice: advice(
       opened.kind,
@@ -90,6 +98,7 @@ export function doctorText(r: DoctorReport): string {
     'limits:',
     ...Object.entries(r.limits).map(([name, value]) => `  ${name.padEnd(42)} ${value}`),
     `measured:   matmul ${MEASURED_SIZE}³ ${r.measured.matmulGflops.toFixed(1)} GFLOP/s, copies ${r.measured.copyGBps.toFixed(1)} GB/s`,
+    `schedules:  ${r.schedules.entries.length} measured, in ${r.schedules.file}${r.schedules.entries.length > 0 ? ' (--schedules lists them)' : ''}`,
     `advice:     ${r.advice}`,
   ].join('\n');
 }

@@ -13,6 +13,7 @@ import { generateCommand } from './commands/generate.ts';
 import { gradCommand } from './commands/grad.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { trainCommand } from './commands/train.ts';
+import { tuneCommand } from './commands/tune.ts';
 
 // a reader that had enough (`ebb inspect … | head`) is no error
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
@@ -43,6 +44,7 @@ for (const command of [
   inspectCommand(),
   checkCommand(),
   doctorCommand(),
+  tuneCommand(),
   demoCommand(),
 ])
   program.addCommand(command.configureOutput({ outputError }));

@@ -1,15 +1,35 @@
 /** @file `ebb train`: a model is traced and compiled for what the data asks, and trained. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
+import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn } from '../trainer/adapter.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
+import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
+import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
 import { openSource } from './source.ts';
+import { tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
+
+const SCHEDULES = 'schedules.json';
+
+/** Those the run began with when it goes on; else what is known, and what there is time to find out. */
+async function schedules(config: RunConfig, traced: TracedModel, device: CommandDevice, { resume, say = () => {} }: TrainHooks): Promise<ScheduleBook> {
+  const ofRun = join(config.out, SCHEDULES);
+  if (resume && existsSync(ofRun)) return readBook(ofRun);
+  if (config.tune === 'off') return emptyBook(surroundingsOf(device.opened));
+  const started = performance.now();
+  const { book, measured, left } = await tuneModel(traced, device, config.tune);
+  const more = left > 0 ? `, ${left} left as they were (ebb tune measures all)` : '';
+  if (measured.length > 0) say(`measured ${measured.length} kernels in ${((performance.now() - started) / 1000).toFixed(1)} s${more}`);
+  return book;
+}
 
 /** Trains a checkpoint or a definition by a config. @throws EbbError */
 export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
@@ -19,8 +39,12 @@ export async function trainModel(config: RunConfig, device: CommandDevice, hooks
   const data = loadRunData(config, source);
   const started = performance.now();
   const traced = source.trace({ batch: data.batch, length: data.length, lora });
-  const compiled = compileModel(traced, { target: targetOf(device), optimizers: [config.optimizer.name] });
-  const compileMs = performance.now() - started;
+  const traceMs = performance.now() - started;
+  const book = await schedules(config, traced, device, hooks);
+  const used: Record<string, Entry> = {};
+  const compiling = performance.now();
+  const compiled = compileModel(traced, { target: targetOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
+  const compileMs = traceMs + performance.now() - compiling;
   return runTraining(
     {
       config,
@@ -28,6 +52,7 @@ export async function trainModel(config: RunConfig, device: CommandDevice, hooks
       weights: { ...source.weights, adapter: adapter?.weights ?? null },
       data,
       device: device.device,
+      files: { [SCHEDULES]: bookText({ ...book, entries: used }) },
       ready: (engine, driverMs) =>
         `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.opened.name}`,
     },

@@ -1,5 +1,6 @@
 /** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
 
+import type { ChooseSchedule } from '../codegen/kernel/choice.ts';
 import { scalarWords } from '../codegen/kernel/emit.ts';
 import type { Lowered } from '../codegen/kernel/group.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
@@ -11,6 +12,7 @@ import { opFlops } from '../ir/cost.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
+import { isSoftware } from '../runtime/adapterKind.ts';
 import {
   type DispatchDecl,
   type Extent,
@@ -25,6 +27,8 @@ import {
 export interface Target {
   readonly device: DeviceTraits;
   readonly maxBuffers: number;
+  /** Who chooses the schedules of kernels; default: what the device's kind starts with. */
+  readonly choose?: ChooseSchedule | undefined;
   /** See `fuse`: f32 bytes up to which stored weights are widened into scratch. */
   readonly widenOnce?: number;
   /** Most bytes of one binding (maxStorageBufferBindingSize); larger tensors are bound in parts. Default: no limit. */
@@ -39,7 +43,7 @@ const PART_ALIGNMENT = 256;
 
 /** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
 export function widenOnceFor(device: DeviceTraits): number {
-  return device.kind === 'lavapipe' || device.kind === 'swiftshader' ? 32 * 2 ** 20 : 0;
+  return isSoftware(device.kind) ? 32 * 2 ** 20 : 0;
 }
 
 export interface PipelineTable {
@@ -154,7 +158,7 @@ export function compileFunction(
   const groups = fused.ops.filter((op) => op.name === 'fused');
   groups.forEach((op, at) => {
     const lower = (adds: ReadonlySet<Value>): Lowered =>
-      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, adds });
+      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, choose: target.choose, adds });
     const { kernel, values } = lower(new Set());
     inplaceOf(op).forEach(([out, read]) => {
       overwritten.set(out, owner(read));

@@ -78,6 +78,8 @@ export const runSchema = z.strictObject({
   evalLimit: z.int().positive().default(64),
   saveEvery: z.int().nonnegative().default(0),
   adapter: z.string().default('auto'),
+  /** Seconds that may go into measuring how kernels are cut best, where that is not known yet; `off`: as the kind of device starts. */
+  tune: z.union([z.literal('off'), z.number().nonnegative()]).default(20),
 });
 
 /** A run, checked and with every default filled in: the keys of `run.yaml` (docs/training.md). */

@@ -69,12 +69,14 @@ export interface TrainingRun {
   readonly weights: DiskWeights;
   readonly data: RunData;
   readonly device: GPUDevice;
+  /** Further files of the run folder, by name. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Said when the engine is ready: units, kernels, milliseconds of the driver. */
   readonly ready: (engine: Engine, driverMs: number) => string;
 }
 
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
-export async function runTraining({ config, model, weights, data, device, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
+export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
   const steps = stepsOf(config, data);
   createPlan(config.drop, unitsOf(model));
@@ -88,7 +90,7 @@ export async function runTraining({ config, model, weights, data, device, ready 
   });
   say(ready(engine, performance.now() - started));
   const resumed = folder.resume(engine);
-  folder.begin({ ...config, steps });
+  folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);
   if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
   const { held } = data;

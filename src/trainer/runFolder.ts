@@ -16,8 +16,8 @@ import { readRunFile } from './flags.ts';
 
 export interface RunFolder {
   readonly path: string;
-  /** Makes the folder and writes the config as resolved; a run that starts over begins its metrics anew. */
-  begin(config: RunConfig): void;
+  /** Makes the folder and writes the config as resolved, and further files by name; a run that starts over begins its metrics anew. */
+  begin(config: RunConfig, files?: Readonly<Record<string, string>>): void;
   appendMetrics(metrics: StepMetrics): void;
   saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
   /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from. */
@@ -27,7 +27,7 @@ export interface RunFolder {
 const KEPT = 2;
 
 /** What may change when a run goes on; everything else would make it another run. */
-const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter'];
+const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'tune'];
 
 /**
  * Opens a run's folder; nothing is written before `begin`.
@@ -47,7 +47,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
   if (from !== undefined && existsSync(configFile)) checkSameRun(configFile, config);
   return {
     path,
-    begin(resolved) {
+    begin(resolved, files = {}) {
       try {
         mkdirSync(join(path, 'checkpoints'), { recursive: true });
       } catch (error) {
@@ -55,6 +55,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       }
       if (from === undefined) rmSync(metrics, { force: true });
       writeTextAside(configFile, stringify(resolved));
+      for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
     },
     appendMetrics: (line) => appendFileSync(metrics, `${JSON.stringify(line)}\n`),
     async saveCheckpoint(engine, state) {

@@ -311,6 +311,21 @@ describe('inspect', () => {
 });
 
 describe('about the machine and the program', () => {
+  it('tune measures what is not known, keeps it for training and doctor, and stops at its budget', async () => {
+    const env = { EBB_TUNE: 'on', XDG_CACHE_HOME: at('tune-cache') };
+    const args = ['tune', TINY_MODEL, '--batch', '1', '--length', '32', '--json'];
+    const first = JSON.parse(ok(await runCli([...args, '--budget', '6'], undefined, env)).stdout);
+    expect(first.measured.length).toBeGreaterThan(0);
+    const [entry] = first.measured;
+    expect(entry.trials[0].ms).toBeLessThanOrEqual(entry.trials.at(-1).ms ?? Number.POSITIVE_INFINITY);
+    const doctor = JSON.parse(ok(await runCli(['doctor', '--json'], undefined, env)).stdout);
+    expect(doctor.schedules).toEqual({ file: first.file, entries: first.measured });
+    const second = JSON.parse(ok(await runCli([...args, '--budget', '1'], undefined, env)).stdout);
+    expect(second.measured.length + second.left).toBe(first.left);
+    const off = await runCli(args);
+    expect(off).toMatchObject({ code: 1, stderr: 'ebb: EBB_TUNE=off turns tuning off; unset it to measure\n' });
+  });
+
   it('doctor names the adapters, the choice, limits and speeds', async () => {
     const report = JSON.parse(ok(await runCli(['doctor', '--json'])).stdout);
     expect(report).toMatchObject({ adapters: expect.any(Array), limits: expect.any(Object) });
@@ -336,7 +351,7 @@ describe('about the machine and the program', () => {
   it('helps everywhere', async () => {
     const { stdout } = ok(await runCli(['--help']));
     const commands = [...stdout.matchAll(/^ {2}(\w+) /gm)].map((m) => m[1]!).filter((name) => name !== 'help');
-    expect(commands).toEqual(expect.arrayContaining(['train', 'eval', 'generate', 'forward', 'grad', 'inspect', 'check', 'doctor', 'demo']));
+    expect(commands).toEqual(expect.arrayContaining(['train', 'eval', 'generate', 'forward', 'grad', 'inspect', 'check', 'doctor', 'tune', 'demo']));
     for (const command of commands) expect(ok(await runCli([command, '--help'])).stdout).toMatch(/Usage: ebb/);
     expect((await runCli(['frobnicate'])).code).toBe(1);
   }, 60_000);

@@ -1,5 +1,6 @@
 /** @file Which attention schedule a device starts with. */
 
+import { isSoftware } from '../../runtime/adapterKind.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
 import type { DeviceTraits } from './schedule.ts';
 
@@ -19,7 +20,7 @@ export function attentionSchedule(
   device: DeviceTraits,
   sizes: { readonly rows: number; readonly others: number; readonly headDim: number },
 ): AttentionSchedule {
-  const software = device.kind === 'lavapipe' || device.kind === 'swiftshader';
+  const software = isSoftware(device.kind);
   const chunks = Math.ceil(sizes.headDim / 4);
   const lanes = device.subgroupSize;
   if (software && lanes !== null) {

@@ -2,6 +2,7 @@
 
 import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
+import type { ChooseSchedule } from './choice.ts';
 import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Width } from './emit.ts';
 import { bin, select, u32 } from './expr.ts';
 import { flatIndex, type Index } from './index.ts';
@@ -16,6 +17,8 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** Uniform word of each run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
+  /** Chooses how matmuls and attention are cut; without it every kernel has the schedule its device starts with. */
+  readonly choose?: ChooseSchedule | undefined;
   /** Results that are added to rather than written. */
   readonly adds: ReadonlySet<Value>;
 }

@@ -2,6 +2,7 @@
 
 import { opDef } from '../../ir/ops/index.ts';
 import type { Shape } from '../../ir/types.ts';
+import { isSoftware } from '../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from './builder.ts';
 import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from './expr.ts';
 import { bindGroup, type Group, gridOf, type Lowered, type LowerOptions } from './group.ts';
@@ -13,7 +14,7 @@ export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   const [x] = op?.operands ?? [];
   const [total] = op?.results ?? [];
   if (!op || !x || !total) throw new Error('column group reduces nothing');
-  const software = options.device.kind === 'lavapipe' || options.device.kind === 'swiftshader';
+  const software = isSoftware(options.device.kind);
   const [columns, shares] = software ? [8, 8] : [32, 8];
   const axes = op.attrs['axes'] as readonly number[];
   const kind: Combine = op.name === 'reduce_max' ? 'max' : 'sum';

@@ -4,6 +4,7 @@
 import { opDef } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
 import type { Op, Shape, Value } from '../../ir/types.ts';
+import { isSoftware } from '../../runtime/adapterKind.ts';
 import { type KernelBuilder, kernelBuilder, ONE_GROUP } from './builder.ts';
 import { type Emitter, vectorisable, type Width } from './emit.ts';
 import { add, builtin, eq, f32, lt, mul, splat, u32 } from './expr.ts';
@@ -28,7 +29,7 @@ function rowSpace(anchor: Op): RowSpace {
 
 /** Lanes of a row: one subgroup on software adapters, as many as the row feeds on GPUs. */
 function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgroup: boolean } {
-  const software = device.kind === 'lavapipe' || device.kind === 'swiftshader';
+  const software = isSoftware(device.kind);
   if (software && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
   let lanes = 1;
   while (lanes < 256 && lanes * 4 < width && lanes * 2 <= device.maxInvocations) lanes *= 2;

@@ -1,6 +1,6 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
-import type { AdapterKind } from '../../runtime/adapterKind.ts';
+import { type AdapterKind, isSoftware } from '../../runtime/adapterKind.ts';
 import type { MatmulPort, MatmulSchedule } from './matmulTypes.ts';
 
 /** What of a device the schedules depend on. */
@@ -27,7 +27,8 @@ export interface MatmulLayout {
   readonly b: MatmulPort['vectorAxis'];
 }
 
-const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
+/** What most schedules have in common. */
+export const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
 
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 1024;
@@ -41,7 +42,7 @@ export function lightened(schedule: MatmulSchedule, perElement: number): MatmulS
 
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
 export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes): MatmulSchedule {
-  return device.kind === 'lavapipe' || device.kind === 'swiftshader' ? softwareSchedule(device, sizes) : gpuSchedule(device, layout, sizes);
+  return isSoftware(device.kind) ? softwareSchedule(device, sizes) : gpuSchedule(device, layout, sizes);
 }
 
 /** Multiply-adds below which a product is small: some 5 ms on a software adapter. */

@@ -11,6 +11,8 @@ import {
   attentionSchedule,
   attentionStats,
 } from '../attention.ts';
+import { attentionCandidates } from '../candidates.ts';
+import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';
 import type { Group, Lowered, LowerOptions } from '../group.ts';
@@ -44,11 +46,31 @@ function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value 
   };
 }
 
-function scheduleFor(kernel: AttentionKernel, q: Value, k: Value, options: LowerOptions): AttentionSchedule {
+/** One of the attention kernels, as the options' chooser wants it cut. */
+function lowerCut(
+  kernel: AttentionKernel,
+  group: Group,
+  op: Op,
+  options: LowerOptions,
+  values: readonly (Value | undefined)[],
+  build: (schedule: AttentionSchedule) => Kernel,
+): Lowered {
+  const [q, k] = op.operands;
+  if (!q || !k) throw new Error(`${op.name} has no operands`);
   const queries = dimSize(q.type.shape[1] ?? 1, options.sizes);
   const keys = dimSize(k.type.shape[1] ?? 1, options.sizes);
   const [rows, others] = kernel === 'keyGradient' ? [keys, queries] : [queries, keys];
-  return attentionSchedule(kernel, options.device, { rows, others, headDim: Number(q.type.shape[3]) });
+  const headDim = Number(q.type.shape[3]);
+  const standard = attentionSchedule(kernel, options.device, { rows, others, headDim });
+  const problem: ScheduleProblem<AttentionSchedule> = {
+    kind: 'attention',
+    name: `${op.name} ${queries}×${keys}×${headDim}`,
+    key: problemKey(group, options.sizes),
+    standard,
+    candidates: attentionCandidates(standard, options.device),
+    lower: (schedule) => lowered(build(schedule), group, values),
+  };
+  return lowerChosen(problem, options);
 }
 
 function lowered(kernel: Kernel, group: Group, values: readonly (Value | undefined)[]): Lowered {
@@ -58,8 +80,8 @@ function lowered(kernel: Kernel, group: Group, values: readonly (Value | undefin
 export function lowerAttention(group: Group, op: Op, options: LowerOptions): Lowered {
   const [q, k, v, segq, segk, position] = op.operands;
   if (!q || !k) throw new Error('attention has no operands');
-  const kernel = attentionForward(specOf(group.name, q, k, op.attrs, position, segq === segk, options), scheduleFor('forward', q, k, options));
-  return lowered(kernel, group, [q, k, v, ...segmentValues(segq, segk), ...op.results]);
+  const spec = specOf(group.name, q, k, op.attrs, position, segq === segk, options);
+  return lowerCut('forward', group, op, options, [q, k, v, ...segmentValues(segq, segk), ...op.results], (schedule) => attentionForward(spec, schedule));
 }
 
 /** One segment tensor is bound once. */
@@ -78,8 +100,9 @@ function gradient(kernel: AttentionKernel, build: (spec: AttentionSpec, schedule
   return (group: Group, op: Op, options: LowerOptions): Lowered => {
     const [q, k, v, segq, segk, position, d, stats] = op.operands;
     if (!q || !k) throw new Error(`${op.name} has no operands`);
-    const made = build(specOf(group.name, q, k, op.attrs, position, segq === segk, options), scheduleFor(kernel, q, k, options));
-    return lowered(made, group, [q, k, v, d, stats, ...segmentValues(segq, segk), ...op.results]);
+    const spec = specOf(group.name, q, k, op.attrs, position, segq === segk, options);
+    const values = [q, k, v, d, stats, ...segmentValues(segq, segk), ...op.results];
+    return lowerCut(kernel, group, op, options, values, (schedule) => build(spec, schedule));
   };
 }
 

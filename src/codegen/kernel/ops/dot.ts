@@ -3,14 +3,16 @@
 import { dotShape } from '../../../ir/ops/dot.ts';
 import { opDef } from '../../../ir/ops/index.ts';
 import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
+import { matmulCandidates } from '../candidates.ts';
+import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf, emitter, vectorisable } from '../emit.ts';
 import { add, mul } from '../expr.ts';
 import { bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions } from '../group.ts';
 import { flatIndex, productExpr } from '../index.ts';
 import type { Expr } from '../ir.ts';
 import { matmul } from '../matmul.ts';
-import type { MatmulPort } from '../matmulTypes.ts';
-import { defaultMatmulSchedule, lightened } from '../schedule.ts';
+import type { MatmulPort, MatmulSchedule } from '../matmulTypes.ts';
+import { defaultMatmulSchedule, lightened, type MatmulLayout } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
@@ -28,19 +30,44 @@ function epilogueOps({ ops, producer }: Group, dot: Op): number {
 }
 
 export function lowerDot(group: Group, options: LowerOptions): Lowered {
+  const dot = dotOf(group);
+  const size = (shape: Shape): number => shape.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
+  const sizes = { m: size(dot.shape.m), n: size(dot.shape.n), k: size(dot.shape.k) };
+  const perElement = epilogueOps(group, dot.op);
+  const problem: ScheduleProblem<MatmulSchedule> = {
+    kind: 'matmul',
+    name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
+    key: problemKey(group, options.sizes),
+    standard: lightened(defaultMatmulSchedule(options.device, dot.layout, sizes), perElement),
+    candidates: matmulCandidates(options.device, sizes, perElement),
+    lower: (schedule) => cutDot(group, dot, options, schedule),
+  };
+  return lowerChosen(problem, options);
+}
+
+/** The dot of a group: operands, result, and along which axes they are read four at a time. */
+interface Dot {
+  readonly op: Op;
+  readonly lhs: Value;
+  readonly rhs: Value;
+  readonly result: Value;
+  readonly shape: ReturnType<typeof dotShape>;
+  readonly layout: MatmulLayout;
+}
+
+function dotOf(group: Group): Dot {
   const op = group.ops.find((o) => o.name === 'dot');
   const [lhs, rhs] = op?.operands ?? [];
   const [result] = op?.results ?? [];
   if (!op || !lhs || !rhs || !result) throw new Error('dot group has no dot');
-  const s = dotShape([lhs.type, rhs.type], op.attrs);
+  const shape = dotShape([lhs.type, rhs.type], op.attrs);
   const axis = (value: Value, kLast: boolean, mn: Shape): MatmulPort['vectorAxis'] =>
-    vectorisable(value, group.producer) && divides(kLast ? s.k : mn) ? (kLast ? 'k' : 'mn') : null;
-  const layout = { a: axis(lhs, !s.ta, s.m), b: axis(rhs, s.tb, s.n) };
-  const vectorN = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
-  const size = (shape: Shape): number => shape.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
-  const sizes = { m: size(s.m), n: size(s.n), k: size(s.k) };
-  const schedule = lightened(defaultMatmulSchedule(options.device, layout, sizes), epilogueOps(group, op));
+    vectorisable(value, group.producer) && divides(kLast ? shape.k : mn) ? (kLast ? 'k' : 'mn') : null;
+  return { op, lhs, rhs, result, shape, layout: { a: axis(lhs, !shape.ta, shape.m), b: axis(rhs, shape.tb, shape.n) } };
+}
 
+function cutDot(group: Group, { lhs, rhs, result, shape: s, layout }: Dot, options: LowerOptions, schedule: MatmulSchedule): Lowered {
+  const vectorN = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
   let buffers: GroupBuffers | null = null;
   const bound = (b: Parameters<typeof bindGroup>[0]): GroupBuffers => {
     buffers ??= bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? vectorN : true));

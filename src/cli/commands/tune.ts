@@ -1,0 +1,51 @@
+/** @file `ebb tune`: measure the schedules of a model's kernels before they are needed. */
+
+import { Command } from 'commander';
+import { EbbError } from '../../errors.ts';
+import { withDevice } from '../../node/device.ts';
+import type { LoraOptions } from '../../session.ts';
+import { deviceOption, positive, positiveNumber, print, say } from '../../trainer/options.ts';
+import { bookFile, tuningAllowed } from '../../tune/file.ts';
+import { openSource } from '../source.ts';
+import { entriesText, tuneModel } from '../tune.ts';
+
+interface TuneFlags {
+  readonly batch?: number;
+  readonly length?: number;
+  readonly lora?: boolean;
+  readonly rank: number;
+  readonly budget: number;
+  readonly json?: boolean;
+  readonly adapter: string;
+}
+
+/** `ebb tune`. */
+export const tuneCommand = (): Command =>
+  new Command('tune')
+    .description("measure how a model's kernels are cut best on this device; training, compiling and inspecting use what was found")
+    .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
+    .option('--batch <n>', 'sequences; default 1, or as the definition says', positive)
+    .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
+    .option('--lora', 'as it trains with a low-rank adapter on all linear layers')
+    .option('--rank <n>', 'rank of the adapter', positive, 8)
+    .option('--budget <seconds>', 'most time to spend', positiveNumber, 300)
+    .option('--json', 'print JSON')
+    .addOption(deviceOption())
+    .action(async (model: string, flags: TuneFlags) => {
+      const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
+      if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
+      await withDevice(flags.adapter, async (device) => {
+        const source = await openSource(model);
+        const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora });
+        const { book, measured, left } = await tuneModel(traced, device, flags.budget, (done, total, name) => say(`${done + 1}/${total} ${name}`));
+        const file = bookFile(book.surroundings);
+        if (flags.json) print(JSON.stringify({ file, measured, left }, null, 2));
+        else
+          print(
+            [
+              ...(measured.length > 0 ? [entriesText(measured)] : []),
+              `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.opened.name}: ${file}`,
+            ].join('\n'),
+          );
+      });
+    });

@@ -1,0 +1,88 @@
+/** @file Schedules of a model's kernels on this device: what was measured before, and what there is time to measure now. */
+
+import { standardSchedule } from '../codegen/kernel/choice.ts';
+import { compileModel } from '../compile/compile.ts';
+import { extentOf } from '../compile/functions.ts';
+import type { CommandDevice } from '../node/device.ts';
+import { extentBytes } from '../runtime/program.ts';
+import { type SessionDevice, targetOf } from '../session.ts';
+import type { TracedModel } from '../trace/trace.ts';
+import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
+import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
+import { collector, type OpenProblem, tune } from '../tune/tune.ts';
+
+/** What is known on a device; nothing where tuning is off. @throws EbbError for a broken cache file */
+export function knownSchedules({ opened }: CommandDevice): ScheduleBook {
+  const where = surroundingsOf(opened);
+  return tuningAllowed() ? openBook(where) : emptyBook(where);
+}
+
+/** The device with the schedules of `book`; `used` collects the entries that a compilation takes. */
+export function withSchedules(device: SessionDevice, book: ScheduleBook, used: Record<string, Entry> = {}): SessionDevice {
+  if (Object.keys(book.entries).length === 0) return { ...device, choose: standardSchedule };
+  return {
+    ...device,
+    choose: bookChooser(book, device.traits, (key, entry) => {
+      used[key] = entry;
+    }),
+  };
+}
+
+/** Kernels of a model whose schedules `book` does not know. */
+export function openProblems(traced: TracedModel, device: CommandDevice, book: ScheduleBook): OpenProblem[] {
+  const bounds = traced.module.dims;
+  const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
+  const { choose, open } = collector(book, names, bounds);
+  compileModel(traced, { target: { ...targetOf(device), choose } });
+  const most = device.device.limits.maxStorageBufferBindingSize;
+  // what is bound in parts is left as it is
+  return open().filter(({ problem: { lower, standard } }) => lower(standard).values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
+}
+
+export interface Tuned {
+  readonly book: ScheduleBook;
+  /** Problems measured now, and those there was no time for. */
+  readonly measured: readonly Entry[];
+  readonly left: number;
+}
+
+/** Measures what is not known yet, for at most `seconds`, and keeps it. */
+export async function tuneModel(
+  traced: TracedModel,
+  device: CommandDevice,
+  seconds: number,
+  onProblem?: (done: number, total: number, name: string) => void,
+): Promise<Tuned> {
+  const known = knownSchedules(device);
+  const problems = openProblems(traced, device, known);
+  if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length };
+  const { book, left } = await tune(problems, {
+    device: device.device,
+    book: known,
+    extentOf: (v) => extentOf(v.type),
+    budgetMs: seconds * 1000,
+    ...(onProblem ? { onProblem } : {}),
+  });
+  saveBook(book);
+  const measured = Object.entries(book.entries).flatMap(([key, entry]) => (key in known.entries ? [] : [entry]));
+  return { book, measured, left };
+}
+
+/** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
+export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
+  if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
+  const { kind, lanes, rows, cols, depth, fold, kLanes } = schedule;
+  return `${kind} ${rows}×${cols}, lanes ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${kLanes > 1 ? `, ${kLanes} along k` : ''}`;
+}
+
+/** A table of problems: what won, how fast, and by how much over the next. */
+export function entriesText(entries: readonly Entry[]): string {
+  const rows = entries.map(({ name, trials }) => {
+    const [best, second] = trials;
+    const ms = best?.ms ?? Number.NaN;
+    const lead = second?.ms ? `${(second.ms / ms).toFixed(2)}× faster than ${scheduleText(second.schedule)}` : 'nothing else was measured';
+    const wrong = trials.filter((t) => t.ms === null).length;
+    return `  ${name.padEnd(34)} ${ms.toFixed(2).padStart(9)} ms  ${best ? scheduleText(best.schedule) : ''}; ${lead}${wrong > 0 ? `; ${wrong} gave wrong results` : ''}`;
+  });
+  return rows.join('\n');
+}

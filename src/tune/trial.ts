@@ -1,0 +1,126 @@
+/** @file One way of cutting a kernel on a device: compiled, run on made-up operands, timed, read back. */
+
+import type { Lowered } from '../codegen/kernel/group.ts';
+import { printWgsl } from '../codegen/wgsl/print.ts';
+import type { Value } from '../ir/types.ts';
+import { createPipelines, type Pipeline } from '../runtime/pipelines.ts';
+import { type Extent, extentBytes, type Sizes } from '../runtime/program.ts';
+
+/** Buffers for the values of a problem, shared by all of its trials. */
+export interface Operands {
+  /** A buffer for the value at `index` of those that a kernel binds. */
+  buffer(value: Value, index: number): GPUBuffer;
+  readonly uniforms: GPUBuffer;
+  /** Everything as it was: kernels may write over what they read. */
+  reset(): void;
+  destroy(): void;
+}
+
+/** A kernel ready to run. */
+export interface Candidate {
+  readonly compileMs: number;
+  /** Milliseconds of one run, over `repeats` runs in one submission. */
+  time(repeats: number): Promise<number>;
+  /** What it writes, after one run. */
+  results(): Promise<Float32Array[]>;
+}
+
+const USAGE = { storage: 0x80, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, mapRead: 0x1 };
+
+/** Numbers between −1 and 1 that look like none in particular. */
+function noise(count: number, seed: number): Float32Array<ArrayBuffer> {
+  let state = (seed * 2654435761 + 1) >>> 0;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+/** Bytes that are a small number in every stored dtype: f16, bf16 and blocks with f16 scales. */
+const SMALL = 0x2c;
+
+/** What a value holds: noise; integers are ones (segments), stored weights small numbers. */
+function contents({ type: { dtype } }: Value, bytes: number, seed: number): ArrayBufferView<ArrayBuffer> {
+  if (dtype === 'f32') return noise(bytes / 4, seed);
+  return dtype === 'i32' || dtype === 'u32' || dtype === 'bool' ? new Int32Array(bytes / 4).fill(1) : new Uint8Array(bytes).fill(SMALL);
+}
+
+/** Operands for dimensions of `sizes`; run-time scalars are one. */
+export function createOperands(device: GPUDevice, dims: readonly string[], sizes: Sizes, extentOf: (value: Value) => Extent): Operands {
+  const made = new Map<string, { readonly buffer: GPUBuffer; readonly data: ArrayBufferView<ArrayBuffer> }>();
+  const uniforms = device.createBuffer({ size: 256, usage: USAGE.uniform | USAGE.copyDst });
+  const words = new Uint32Array(64).fill(new Uint32Array(Float32Array.of(1).buffer)[0] ?? 0);
+  dims.forEach((name, i) => {
+    words[i] = sizes[name] ?? 1;
+  });
+  device.queue.writeBuffer(uniforms, 0, words);
+  return {
+    uniforms,
+    buffer(value, index) {
+      const size = Math.max(256, Math.ceil(extentBytes(extentOf(value), sizes) / 16) * 16);
+      const key = `${index}:${size}`;
+      const known = made.get(key);
+      if (known) return known.buffer;
+      const buffer = device.createBuffer({ size, usage: USAGE.storage | USAGE.copySrc | USAGE.copyDst });
+      const data = contents(value, size, index);
+      device.queue.writeBuffer(buffer, 0, data);
+      made.set(key, { buffer, data });
+      return buffer;
+    },
+    reset() {
+      for (const { buffer, data } of made.values()) device.queue.writeBuffer(buffer, 0, data);
+    },
+    destroy() {
+      for (const { buffer } of made.values()) buffer.destroy();
+      uniforms.destroy();
+    },
+  };
+}
+
+/** Compiles a kernel and runs it once, since some drivers compile at the first run. */
+export async function createCandidate(device: GPUDevice, { kernel, values }: Lowered, operands: Operands, sizes: Sizes): Promise<Candidate> {
+  const started = performance.now();
+  const access = kernel.buffers.map((b) => b.access);
+  const decl = { name: kernel.name, wgsl: printWgsl(kernel), access, moves: access.map(() => false), features: [] };
+  const [pipeline] = (await createPipelines(device, [decl])) as [Pipeline];
+  const buffers = values.map((value, i) => operands.buffer(value, i));
+  const group = device.createBindGroup({
+    layout: pipeline.layout,
+    entries: [{ binding: 0, resource: { buffer: operands.uniforms, size: 256 } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
+  });
+  const [x, y, z] = kernel.grid.map((axis) => Math.ceil(extentBytes({ of: axis.of, bytes: 1 }, sizes) / axis.per)) as [number, number, number];
+  const run = async (repeats: number): Promise<number> => {
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline.pipeline);
+    pass.setBindGroup(0, group, [0]);
+    for (let i = 0; i < repeats; i++) pass.dispatchWorkgroups(x, y, z);
+    pass.end();
+    const submitted = performance.now();
+    device.queue.submit([encoder.finish()]);
+    await device.queue.onSubmittedWorkDone();
+    return (performance.now() - submitted) / repeats;
+  };
+  await run(1);
+  return {
+    compileMs: performance.now() - started,
+    time: run,
+    async results() {
+      operands.reset();
+      await run(1);
+      const written = buffers.filter((_, i) => access[i] === 'read_write');
+      return Promise.all(written.map((buffer) => readBack(device, buffer)));
+    },
+  };
+}
+
+async function readBack(device: GPUDevice, from: GPUBuffer): Promise<Float32Array> {
+  const staging = device.createBuffer({ size: from.size, usage: USAGE.mapRead | USAGE.copyDst });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(from, 0, staging, 0, from.size);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(USAGE.mapRead);
+  const copy = new Float32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return copy;
+}

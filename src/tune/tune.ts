@@ -1,0 +1,137 @@
+/** @file Measures the schedules of problems: candidates in turns, slow ones given up early, wrong ones never taken. */
+
+import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
+import type { Value } from '../ir/types.ts';
+import type { Extent, Sizes } from '../runtime/program.ts';
+import type { Entry, ScheduleBook, Trial } from './book.ts';
+import { type Candidate, createCandidate, createOperands } from './trial.ts';
+
+/** A problem with what its kernels are run at. */
+export interface OpenProblem {
+  readonly problem: ScheduleProblem;
+  readonly dims: readonly string[];
+  readonly sizes: Sizes;
+}
+
+export interface TuneOptions {
+  readonly device: GPUDevice;
+  readonly book: ScheduleBook;
+  readonly extentOf: (value: Value) => Extent;
+  /** Milliseconds for everything. */
+  readonly budgetMs: number;
+  /** Milliseconds for one problem. */
+  readonly perProblemMs?: number;
+  /** Told before each problem. */
+  readonly onProblem?: (done: number, total: number, name: string) => void;
+  readonly now?: () => number;
+}
+
+/** A chooser that takes the standard schedules and notes the problems it is asked for that `book` does not know. */
+export function collector(book: ScheduleBook, dims: readonly string[], sizes: Sizes): { readonly choose: ChooseSchedule; readonly open: () => OpenProblem[] } {
+  const found = new Map<string, OpenProblem>();
+  return {
+    choose: <S extends Schedule>(problem: ScheduleProblem<S>): S => {
+      const wider = problem as unknown as ScheduleProblem;
+      if (!(problem.key in book.entries) && !found.has(problem.key)) found.set(problem.key, { problem: wider, dims, sizes });
+      return problem.standard;
+    },
+    open: () => [...found.values()],
+  };
+}
+
+/** Rounds in which every candidate that is left has a turn. */
+const ROUNDS = 6;
+/** A candidate this much slower than the best is given up. */
+const LOST = 1.3;
+/** A turn lasts at least this long, so that coarse timers do: browsers round to 0.1 ms and more. */
+const TURN_MS = 4;
+const MOST_REPEATS = 64;
+/** Largest difference to the standard kernel's results, of their largest. */
+const TOLERANCE = 1e-3;
+
+/** Measures problems in turn until the budget is spent; returns the book with what came out, and how many problems are left. */
+export async function tune(problems: readonly OpenProblem[], options: TuneOptions): Promise<{ readonly book: ScheduleBook; readonly left: number }> {
+  const { device, budgetMs, onProblem, now = () => performance.now() } = options;
+  const deadline = now() + budgetMs;
+  const entries: Record<string, Entry> = { ...options.book.entries };
+  let done = 0;
+  for (const { problem, dims, sizes } of problems) {
+    if (now() >= deadline) break;
+    onProblem?.(done, problems.length, problem.name);
+    const operands = createOperands(device, dims, sizes, options.extentOf);
+    const end = Math.min(deadline, now() + (options.perProblemMs ?? 5000));
+    const trials = await race(problem, (schedule) => createCandidate(device, problem.lower(schedule), operands, sizes), end, now);
+    operands.destroy();
+    if (trials.length > 0) entries[problem.key] = { name: problem.name, kind: problem.kind, trials };
+    done++;
+  }
+  return { book: { ...options.book, entries }, left: problems.length - done };
+}
+
+interface Runner {
+  readonly trial: Trial;
+  readonly candidate: Candidate;
+}
+
+/** The standard schedule against the candidates; the winner first. */
+export async function race(
+  { standard, candidates }: Pick<ScheduleProblem, 'standard' | 'candidates'>,
+  create: (schedule: Schedule) => Promise<Candidate>,
+  end: number,
+  now: () => number,
+): Promise<Trial[]> {
+  const same = (a: Schedule, b: Schedule): boolean => JSON.stringify(a, Object.keys(a).sort()) === JSON.stringify(b, Object.keys(b).sort());
+  const runners: Runner[] = [];
+  const wrong: Trial[] = [];
+  const reference = await create(standard);
+  const expected = await reference.results();
+  runners.push({ trial: { schedule: standard, ms: Number.POSITIVE_INFINITY, rounds: 0, compileMs: reference.compileMs } as Trial, candidate: reference });
+  let slowest = reference.compileMs;
+  for (const schedule of candidates) {
+    if (same(schedule, standard)) continue;
+    // what is left must do for compiling it and for the rounds
+    if (now() + 1.5 * slowest >= end) break;
+    const candidate = await create(schedule);
+    slowest = Math.max(slowest, candidate.compileMs);
+    const trial: Trial = { schedule: schedule as Trial['schedule'], ms: Number.POSITIVE_INFINITY, rounds: 0, compileMs: candidate.compileMs };
+    if (agrees(expected, await candidate.results())) runners.push({ trial, candidate });
+    else wrong.push({ ...trial, ms: null });
+  }
+  const finished = await rounds(runners, end, now);
+  return [...finished.sort((a, b) => (a.ms ?? 0) - (b.ms ?? 0)), ...wrong];
+}
+
+async function rounds(runners: readonly Runner[], end: number, now: () => number): Promise<Trial[]> {
+  let left = [...runners];
+  const given: Trial[] = [];
+  for (let round = 0; round < ROUNDS && left.length > 0; round++) {
+    const next: Runner[] = [];
+    for (const { trial, candidate } of left) {
+      const once = trial.rounds === 0 ? await candidate.time(1) : (trial.ms ?? 1);
+      const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3))));
+      const ms = Math.min(trial.ms ?? once, await candidate.time(repeats));
+      next.push({ trial: { ...trial, ms, rounds: round + 1 }, candidate });
+    }
+    const best = Math.min(...next.map(({ trial }) => trial.ms ?? Number.POSITIVE_INFINITY));
+    const lost = ({ trial }: Runner): boolean => (trial.ms ?? 0) > LOST * best;
+    given.push(...next.filter(lost).map(({ trial }) => trial));
+    left = next.filter((r) => !lost(r));
+    if (left.length === 1 || (round > 0 && now() >= end)) break;
+  }
+  return [...left.map(({ trial }) => trial), ...given];
+}
+
+/** Whether results are those of the standard kernel, up to the order of sums. */
+export function agrees(expected: readonly Float32Array[], found: readonly Float32Array[]): boolean {
+  return (
+    expected.length === found.length &&
+    expected.every((own, i) => {
+      const other = found[i] ?? new Float32Array();
+      const scale = own.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-6);
+      return (
+        own.length === other.length &&
+        own.every((x, k) => Math.abs(x - (other[k] ?? Number.NaN)) <= TOLERANCE * scale || (Number.isNaN(x) && Number.isNaN(other[k])))
+      );
+    })
+  );
+}

@@ -1,0 +1,64 @@
+import { compileModel } from '../../src/compile/compile.ts';
+import { extentOf, widenOnceFor } from '../../src/compile/functions.ts';
+import { llama, parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
+import { bookChooser, emptyBook } from '../../src/tune/book.ts';
+import { collector, tune } from '../../src/tune/tune.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+
+let test: TestDevice;
+beforeAll(async () => {
+  test = await openTestDevice();
+});
+afterAll(() => test.device.destroy());
+
+it('measures the kernels of a model, checked against the standard ones, and a compilation takes what won', async () => {
+  const { config } = parseHfConfig(
+    'config.json',
+    JSON.stringify({
+      model_type: 'llama',
+      vocab_size: 64,
+      hidden_size: 32,
+      intermediate_size: 64,
+      num_hidden_layers: 2,
+      num_attention_heads: 2,
+      num_key_value_heads: 1,
+      max_position_embeddings: 64,
+    }),
+  );
+  if (config.kind !== 'llama') throw new Error('no llama');
+  const dims = { B: 2, T: 32 };
+  const traced = traceModel(llama(config, trainingMode(32)), { dims });
+  const target = { device: test.traits, maxBuffers: 8, widenOnce: widenOnceFor(test.traits) };
+  const book = emptyBook({ adapter: 'test', features: [], dawn: '0', generator: 1 });
+  const found = collector(book, ['B', 'T', 'N', 'Q', 'G'], dims);
+  const standard = compileModel(traced, { target: { ...target, choose: found.choose } });
+  const problems = found.open();
+  expect(problems.length).toBeGreaterThan(8);
+
+  const names: string[] = [];
+  const some = problems.slice(0, 6);
+  const result = await tune(some, {
+    device: test.device,
+    book,
+    extentOf: (v) => extentOf(v.type),
+    budgetMs: 60_000,
+    perProblemMs: 2000,
+    onProblem: (_done, _total, name) => names.push(name),
+  });
+  expect(result.left).toBe(0);
+  expect(names).toHaveLength(6);
+  const entries = Object.values(result.book.entries);
+  expect(entries).toHaveLength(6);
+  for (const { trials } of entries) {
+    expect(trials.filter((t) => t.ms === null)).toEqual([]);
+    expect(trials[0]!.ms).toBe(Math.min(...trials.map((t) => t.ms!)));
+  }
+  const used = new Set<string>();
+  const tuned = compileModel(traced, { target: { ...target, choose: bookChooser(result.book, test.traits, (key) => used.add(key)) } });
+  expect(used.size).toBe(6);
+  expect(tuned.program.functions.map((f) => f.dispatches.length)).toEqual(standard.program.functions.map((f) => f.dispatches.length));
+  // what is known is not asked for again
+  const again = collector(result.book, ['B', 'T'], dims);
+  compileModel(traced, { target: { ...target, choose: again.choose } });
+  expect(again.open()).toHaveLength(problems.length - 6);
+});

@@ -1,0 +1,116 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fitsMatmul, matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
+import type { ScheduleProblem } from '../../src/codegen/kernel/choice.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { BASE, type DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
+import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
+import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
+import type { Candidate } from '../../src/tune/trial.ts';
+import { agrees, race } from '../../src/tune/tune.ts';
+
+const device: DeviceTraits = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 256, maxWorkgroupStorage: 16384 };
+const schedule = (rows: number): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [8, 8], rows, cols: 4, depth: 4 });
+
+/** Candidates that take the time given for their rows, on a clock of their own. */
+function workshop(times: Readonly<Record<number, number>>, results: Readonly<Record<number, Float32Array>> = {}) {
+  let clock = 0;
+  const turns = new Map<number, number>();
+  const create = async (s: object): Promise<Candidate> => {
+    const { rows } = s as MatmulSchedule;
+    clock += 100;
+    return {
+      compileMs: 100,
+      time: async (repeats) => {
+        turns.set(rows, (turns.get(rows) ?? 0) + 1);
+        clock += (times[rows] ?? 1) * repeats;
+        return times[rows] ?? 1;
+      },
+      results: async () => [results[rows] ?? Float32Array.of(1, 2)],
+    };
+  };
+  return { create, now: () => clock, turns };
+}
+const problem = (rows: readonly number[]): Pick<ScheduleProblem, 'standard' | 'candidates'> => ({ standard: schedule(1), candidates: rows.map(schedule) });
+
+it('takes the fastest, and gives up on slow ones early', async () => {
+  const { create, now, turns } = workshop({ 1: 10, 2: 9, 4: 30, 8: 5 });
+  const trials = await race(problem([2, 4, 8]), create, 1e6, now);
+  expect(trials[0]).toMatchObject({ schedule: schedule(8), ms: 5 });
+  expect(trials).toHaveLength(4);
+  // once to see how long it takes and once for the round; the winner stays alone after the first round
+  expect(turns.get(4)).toBe(2);
+  expect(trials.find((t) => (t.schedule as MatmulSchedule).rows === 4)).toMatchObject({ rounds: 1, ms: 30 });
+});
+
+it('never takes a schedule whose results are wrong', async () => {
+  const { create, now } = workshop({ 1: 10, 2: 1 }, { 2: Float32Array.of(1, 2.1) });
+  const trials = await race(problem([2]), create, 1e6, now);
+  expect(trials.map((t) => t.ms)).toEqual([10, null]);
+  expect(trials[0]).toMatchObject({ schedule: schedule(1) });
+});
+
+it('stops compiling when the time is spent', async () => {
+  const { create, now } = workshop({ 1: 10, 2: 1, 4: 1 });
+  expect(await race(problem([2, 4]), create, 340, now)).toHaveLength(2);
+  expect(await race(problem([2, 4]), create, now() + 50, now)).toHaveLength(1);
+});
+
+it('compares results up to the order of sums', () => {
+  expect(agrees([Float32Array.of(1, 1000)], [Float32Array.of(1.5, 1000)])).toBe(true);
+  expect(agrees([Float32Array.of(1, 1000)], [Float32Array.of(3, 1000)])).toBe(false);
+  expect(agrees([Float32Array.of(1)], [Float32Array.of(Number.NaN)])).toBe(false);
+  expect(agrees([Float32Array.of(1)], [Float32Array.of(1, 1)])).toBe(false);
+});
+
+it.each<DeviceTraits>([
+  device,
+  { ...device, maxInvocations: 64, maxWorkgroupStorage: 4096 },
+  { ...device, kind: 'lavapipe', subgroupSize: 8 },
+  { ...device, kind: 'swiftshader', subgroupSize: 4 },
+  { ...device, kind: 'apple', subgroups: false, subgroupSize: null },
+])('offers nothing beyond the limits of %j', (traits) => {
+  for (const m of [1, 8, 512]) {
+    const all = matmulCandidates(traits, { m, n: 512, k: 512 }, 4);
+    expect(all.every((s) => fitsMatmul(s, traits))).toBe(true);
+    if (m === 512) expect(all.length).toBeGreaterThan(1);
+  }
+});
+
+describe('the book', () => {
+  const where = { adapter: 'Some GPU', features: ['subgroups'], dawn: '1.2', generator: 1 };
+  const book: ScheduleBook = {
+    ...emptyBook(where),
+    entries: { key: { name: 'dot', kind: 'matmul', trials: [{ schedule: schedule(2), ms: 1.5, rounds: 6, compileMs: 10 }] } },
+  };
+  const asked = { kind: 'matmul', name: 'dot', standard: schedule(1), candidates: [], lower: () => ({ kernel: {}, values: [] }) } as unknown as ScheduleProblem;
+  const file = (): string => join(mkdtempSync(join(tmpdir(), 'ebb-tune-')), 'book.json');
+
+  it('is kept, and grows', () => {
+    const path = file();
+    saveBook(book, path);
+    saveBook({ ...book, entries: { other: book.entries['key']! } }, path);
+    expect(Object.keys(readBook(path).entries)).toEqual(['key', 'other']);
+    expect(openBook({ ...where, dawn: '1.3' }, path).entries).toEqual({});
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(JSON.parse(bookText(readBook(path))));
+  });
+
+  it('is asked by key, and never beyond what a device can run', () => {
+    const taken: string[] = [];
+    const choose = bookChooser(book, device, (key) => taken.push(key));
+    expect(choose({ ...asked, key: 'key' })).toEqual(schedule(2));
+    expect(choose({ ...asked, key: 'another' })).toEqual(schedule(1));
+    expect(bookChooser(book, { ...device, maxInvocations: 32 })({ ...asked, key: 'key' })).toEqual(schedule(1));
+    expect(taken).toEqual(['key']);
+  });
+
+  it.each([
+    ['{', /book\.json: cannot be read as JSON .*remove it/],
+    ['{"format":"ebb-schedules"}', /book\.json: surroundings: .*; remove it, and schedules are measured again/],
+  ])('refuses %s', (text, message) => {
+    const path = file();
+    writeFileSync(path, text);
+    expect(() => openBook(where, path)).toThrow(message);
+  });
+});
