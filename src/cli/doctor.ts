@@ -5,7 +5,8 @@ import type { CommandDevice } from '../node/device.ts';
 import { adapterRank } from '../runtime/adapterKind.ts';
 import type { Entry } from '../tune/book.ts';
 import { bookFile } from '../tune/file.ts';
-import { MEASURED_SIZE, matmulKernel } from './doctorKernel.ts';
+import { MEASURED_SIZE } from './doctorKernel.ts';
+import { measureRoof } from './roof.ts';
 import { knownSchedules } from './tune.ts';
 
 export interface DoctorReport {
@@ -29,7 +30,8 @@ const LIMITS = [
 ] as const;
 
 export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
-  const { opened, device, traits } = taken;
+  const { opened, device } = taken;
+  const roof = await measureRoof(taken);
   const book = knownSchedules(taken);
   const adapters = (await listAdapters()).map(({ kind, name }) => ({ kind, name }));
   return {
@@ -38,7 +40,7 @@ export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
     features: opened.features,
     limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
     schedules: { file: bookFile(book.surroundings), entries: Object.values(book.entries) },
-    measured: { matmulGflops: await matmulGflops(device, traits), copyGBps: await copyGBps(device) },
+    measured: { matmulGflops: roof.gflops, copyGBps: roof.gbps },
     advice: advice(
       opened.kind,
       adapters.map((a) => a.kind),
@@ -56,37 +58,6 @@ export function advice(kind: Kind, found: readonly Kind[]): string {
     return 'no GPU was found; lavapipe is here and faster (--adapter lavapipe), a GPU is many times faster';
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
   return 'no GPU was found; a GPU is many times faster, and Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
-}
-
-/** The best of some timed runs, in seconds. */
-async function fastest(device: GPUDevice, encode: (encoder: GPUCommandEncoder) => void): Promise<number> {
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 4; i++) {
-    const encoder = device.createCommandEncoder();
-    encode(encoder);
-    const started = performance.now();
-    device.queue.submit([encoder.finish()]);
-    await device.queue.onSubmittedWorkDone();
-    // the first run compiles
-    if (i > 0) best = Math.min(best, performance.now() - started);
-  }
-  return best / 1000;
-}
-
-async function matmulGflops(device: GPUDevice, traits: CommandDevice['traits']): Promise<number> {
-  const { run, destroy } = await matmulKernel(device, traits);
-  const seconds = await fastest(device, run);
-  destroy();
-  return (2 * MEASURED_SIZE ** 3) / seconds / 1e9;
-}
-
-async function copyGBps(device: GPUDevice): Promise<number> {
-  const size = 64 * 2 ** 20;
-  const [from, to] = [0, 1].map(() => device.createBuffer({ size, usage: 0x4 | 0x8 })) as [GPUBuffer, GPUBuffer];
-  const seconds = await fastest(device, (encoder) => encoder.copyBufferToBuffer(from, 0, to, 0, size));
-  from.destroy();
-  to.destroy();
-  return (2 * size) / seconds / 1e9;
 }
 
 export function doctorText(r: DoctorReport): string {

@@ -92,7 +92,7 @@ interface NamedPattern {
 }
 
 /** The pattern that the options name or draw. @throws EbbError for an unknown unit */
-function patternFrom(options: InspectOptions, units: readonly string[]): NamedPattern {
+export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
   const { dropRate, seed, remat = [] } = options;
   const drawn = dropRate === undefined ? [] : uniformPlan(dropRate)({ units, seed, step: 0, micro: 0, microBatches: 1 });
   const dropped = options.drop ?? drawn;

@@ -113,8 +113,8 @@ export interface FunctionOptions {
   readonly weights: (argument: number) => boolean;
   readonly overwriteSaved?: boolean;
   readonly onPass?: OnPass | undefined;
-  /** Called with each kernel before it is printed as WGSL. */
-  readonly onKernel?: ((kernel: Kernel) => void) | undefined;
+  /** Called with each kernel before it is printed as WGSL; `adding`: the form of the one before it that adds to gradients. */
+  readonly onKernel?: ((kernel: Kernel, adding: boolean) => void) | undefined;
 }
 
 /** Lowers `func` (primitives and kernel ops): fuses it, makes its pipelines, and describes it as plain data. */
@@ -178,16 +178,16 @@ export function compileFunction(
     const moves = values.map((v, i) => roles.get(owner(v)) === 'input' || (!constant[i] && !isGradient[i] && !isState[i]));
     const counts = values.map(parts);
     const spread = <T>(list: readonly T[]): T[] => list.flatMap((x, i) => new Array<T>(counts[i] ?? 1).fill(x));
-    const pipelineFor = (made: Kernel): number => {
+    const pipelineFor = (made: Kernel, adding: boolean): number => {
       const bound = splitBuffers(withAccess(made, constant), counts, partBytes);
-      options.onKernel?.(bound);
+      options.onKernel?.(bound, adding);
       return pipelineOf(table, bound, spread(moves));
     };
-    const pipeline = pipelineFor(kernel);
+    const pipeline = pipelineFor(kernel, false);
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
     const written = new Set(op.results.filter((v) => gradients.has(owner(v))));
-    const adding = clears === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel)) : undefined;
+    const adding = clears === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel), true) : undefined;
     dispatches.push({
       pipeline,
       ...(adding === undefined ? {} : { adding }),

@@ -55,7 +55,7 @@ export function inspect(traced: TracedModel, target: CompileOptions['target']): 
   const compiled = compileModel(traced, {
     target,
     onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
-    onKernel: (kernel) => void texts.push(kernelText(kernel)),
+    onKernel: (kernel, adding) => void (!adding && texts.push(kernelText(kernel))),
   });
   let at = 0;
   const kernels = compiled.program.functions.map((fn) => texts.slice(at, (at += fn.dispatches.length)));

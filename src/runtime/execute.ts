@@ -41,6 +41,13 @@ export interface StepResult {
   readonly backwardFlops: number;
   /** Losses of the micro-batches and the gradient norm before clipping (NaN without an update). Waits for the device. */
   read(): Promise<{ losses: readonly number[]; gradNorm: number }>;
+  /** Of a timed step: how long every dispatch took. Waits for the device. */
+  readonly times?: () => Promise<readonly DispatchTime[]>;
+}
+
+export interface StepOptions {
+  /** Time every dispatch, each alone on the device. @throws EbbError where the device has no timestamps */
+  readonly timed?: boolean;
 }
 
 /** A program on a device: its pipelines, buffers and parameters. Create one with `createEngine`. */
@@ -53,9 +60,7 @@ export interface Engine {
   /** Device buffers by id. */
   readonly buffers: readonly (GPUBuffer | undefined)[];
   /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
-  step(micros: readonly MicroBatch[], update: Update | null): StepResult;
-  /** A step whose dispatches are timed one by one, each alone on the device. @throws EbbError where the device has no timestamps */
-  measure(micros: readonly MicroBatch[], update: Update | null): Promise<readonly DispatchTime[]>;
+  step(micros: readonly MicroBatch[], update: Update | null, options?: StepOptions): StepResult;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** @throws EbbError for another number of bytes than the parameter takes */
@@ -172,7 +177,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     });
   };
 
-  const step = (micros: readonly MicroBatch[], update: Update | null, recorder: TimestampRecorder | null = null): StepResult => {
+  const step: Engine['step'] = (micros, update, { timed = false } = {}) => {
+    const recorder = timed ? timestampRecorder(device, maxDispatches) : null;
     if (micros.length > maxMicros) throw new EbbError(`a step has ${micros.length} micro-batches, the engine was made for ${maxMicros}`);
     const written = new Set<number>();
     const zeroed: number[] = [];
@@ -224,6 +230,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
         readback.unmap();
         return { losses, gradNorm: updated.length > 0 ? norm : update ? 0 : Number.NaN };
       },
+      ...(recorder ? { times: () => recorder.read() } : {}),
     };
   };
 
@@ -262,13 +269,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     linker,
     memory: buffers.memory,
     buffers: table,
-    step: (micros, update) => step(micros, update),
-    async measure(micros, update) {
-      const recorder = timestampRecorder(device, maxDispatches);
-      const { read } = step(micros, update, recorder);
-      await read();
-      return recorder.read();
-    },
+    step,
     async forward(micro) {
       const variant = linker.link(new Map(), { forwardOnly: true });
       writeInputs(micro, 0);

@@ -3,8 +3,9 @@
 import { createPlan, type Plan } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
-import type { Engine, MicroBatch, StepResult } from '../runtime/execute.ts';
+import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
 import type { Form } from '../runtime/forms.ts';
+import type { DispatchTime } from '../runtime/profile.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
 import { updateScalar } from './optimizer.ts';
@@ -46,6 +47,8 @@ export interface TrainerOptions {
   readonly config: TrainConfig;
   readonly batches: Pick<BatchSource, 'at'>;
   readonly state: TrainState;
+  /** Steps whose dispatches are timed, and who is told; they run one dispatch at a time. */
+  readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
   readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
   /** Asked after each step; true ends the run early, with all steps finished. */
@@ -86,7 +89,7 @@ export function microBatch(batch: Batch, dropped: readonly string[], scalar: Mic
 
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
-  const { engine, config, batches, state, onStep, stop, between } = options;
+  const { engine, config, state, onStep, stop, between, timed } = options;
   const units = unitsOf(engine);
   const plan = createPlan(config.drop, units);
   const pending: Pending[] = [];
@@ -96,6 +99,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
     const oldest = pending.shift();
     if (!oldest) return;
     const { losses, gradNorm } = await oldest.result.read();
+    if (oldest.result.times) timed?.report(oldest.step, await oldest.result.times());
     const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
     if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY)
       throw new EbbError(
@@ -121,7 +125,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
   };
 
   while (state.step < config.steps && !stop?.()) {
-    pending.push(submit(engine, config, plan, units, batches, state));
+    pending.push(submit(options, plan, units));
     while (pending.length >= RUN_AHEAD) await finish();
     if (between?.when(state.step)) {
       while (pending.length > 0) await finish();
@@ -134,7 +138,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 }
 
 /** Encodes and submits one step, and advances the state. */
-function submit(engine: Engine, config: TrainConfig, plan: Plan, units: readonly string[], batches: Pick<BatchSource, 'at'>, state: TrainState): Pending {
+function submit({ engine, config, batches, state, timed }: TrainerOptions, plan: Plan, units: readonly string[]): Pending {
   const { step } = state;
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
@@ -154,12 +158,13 @@ function submit(engine: Engine, config: TrainConfig, plan: Plan, units: readonly
     const made = microBatch(batch, without, scalar);
     return config.allDropped === 'skip' && units.length > 0 && without.length === units.length ? { ...made, forwardOnly: true } : made;
   });
-  const result = engine.step(micros, {
+  const update: Update = {
     optimizer: optimizer.name,
     maxNorm: config.clip,
     alsoUntouched: config.missingGrad === 'zeros',
     scalar: (name, group) => updateScalar(optimizer, lr, state.updates[group] ?? 0, name),
-  });
+  };
+  const result = engine.step(micros, update, { timed: timed?.when(step) ?? false });
   for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
   state.step = step + 1;
   return { result, step, lr, tokens, dropped };

@@ -3,9 +3,10 @@
 import { createPlan } from '../dropbp/plans/index.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
+import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, type StepMetrics, train, unitsOf } from '../train/loop.ts';
+import { evaluate, newState, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type LoadedData, loadData } from './data.ts';
@@ -27,6 +28,8 @@ export interface TrainHooks {
   readonly say?: (line: string) => void;
   readonly stop?: () => boolean;
   readonly resume?: boolean;
+  /** Steps to time dispatch by dispatch, counted from where the run starts, and who is told. */
+  readonly timed?: { readonly steps: number; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Held-out batches evaluated so far. */
   readonly onEvaluate?: (done: number, total: number) => void;
 }
@@ -106,6 +109,7 @@ export async function runTraining({ config, model, weights, data, device, files,
     state,
     batches: data.train.source,
     config: { ...config, steps },
+    ...timedSteps(state.step, hooks),
     onStep: (metrics) => {
       last = metrics.loss;
       folder.appendMetrics(metrics);
@@ -127,6 +131,14 @@ export async function runTraining({ config, model, weights, data, device, files,
   const after = interrupted ? Number.NaN : await conclude(engine, model, weights, config.out, held ? heldOut : null, say);
   engine.destroy();
   return { out: config.out, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
+}
+
+/** The first steps compile and fill caches: the timed ones follow them, where the run is long enough. */
+const UNTIMED = 2;
+function timedSteps(start: number, { timed }: TrainHooks): Pick<TrainerOptions, 'timed'> {
+  if (!timed) return {};
+  const from = start + UNTIMED;
+  return { timed: { when: (step) => step >= from && step < from + timed.steps, report: timed.report } };
 }
 
 async function conclude(

@@ -6,15 +6,18 @@ import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
 import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
+import type { Pattern } from '../../runtime/forms.ts';
 import type { LoraOptions } from '../../session.ts';
 import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
-import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES, writePage } from '../inspect.ts';
+import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
+import { measureModel } from '../profile.ts';
 
 interface InspectFlags
   extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {
   readonly lora?: boolean;
   readonly rank: number;
   readonly json?: boolean;
+  readonly measure?: boolean;
   readonly html?: string;
   readonly adapter: string;
 }
@@ -29,6 +32,15 @@ async function view(model: string | undefined, flags: InspectFlags): Promise<Vie
   return withModel(flags, (options) => inspectModel(model, options));
 }
 
+function measured(model: string | undefined, flags: InspectFlags): Promise<View> {
+  if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--measure: expected a model to run, a checkpoint folder, a GGUF file or a definition');
+  const { batch = null, length = null } = flags;
+  const pattern = (units: readonly string[]): Pattern => patternFrom(flags, units).pattern;
+  return withDevice(flags.adapter, (device) => measureModel(model, device, { batch, length, lora: loraOf(flags), pattern }));
+}
+
+const loraOf = ({ lora, rank }: InspectFlags): LoraOptions | null => (lora ? { layers: ['*'], rank, alpha: 2 * rank, rslora: false, dropout: 0 } : null);
+
 async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
   if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
   const bytes = await withModel(flags, (options) => writePage(model, file, options));
@@ -36,8 +48,9 @@ async function page(model: string | undefined, file: string, flags: InspectFlags
 }
 
 function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
-  const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
-  return withDevice(flags.adapter, async ({ traits, device }) => work({ ...flags, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }));
+  return withDevice(flags.adapter, async ({ traits, device }) =>
+    work({ ...flags, lora: loraOf(flags), traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }),
+  );
 }
 
 /** `ebb inspect`. */
@@ -53,6 +66,7 @@ export const inspectCommand = (): Command =>
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
     .option('--function <name>', 'this function and its forms alone')
     .option('--unit <site>', 'the functions of one call, with its weights and values by name')
+    .option('--measure', 'run a step on the device and time every kernel')
     .option('--cost', 'FLOPs and bytes behind each line')
     .option('--locs', 'source lines behind each op')
     .option('--batch <n>', 'sequences; default 1, or as the definition says', count)
@@ -64,7 +78,7 @@ export const inspectCommand = (): Command =>
     .addOption(deviceOption())
     .action(async (model: string | undefined, flags: InspectFlags) => {
       if (flags.html !== undefined) return print(await page(model, flags.html, flags));
-      const { text, json, language, diff } = await view(model, flags);
+      const { text, json, language, diff } = await (flags.measure ? measured(model, flags) : view(model, flags));
       if (flags.json) return print(JSON.stringify(json, null, 2));
       if (!wantsColour(process.env, process.stdout)) return print(text);
       print(diff ? highlightDiff(text, language) : highlight(text, language));

@@ -1,0 +1,77 @@
+/** @file Measured steps: `ebb train --profile`, `ebb inspect --measure`. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileModel } from '../compile/compile.ts';
+import { fastest, type Profile, profileOf, profileText, traceFile } from '../inspect/profile.ts';
+import type { View } from '../inspect/views.ts';
+import type { CommandDevice } from '../node/device.ts';
+import type { InputData } from '../runtime/execute.ts';
+import type { Pattern } from '../runtime/forms.ts';
+import type { DispatchTime } from '../runtime/profile.ts';
+import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
+import { type LoraOptions, targetOf, trainableModel } from '../session.ts';
+import { startEngine } from '../trainer/engine.ts';
+import { measureRoof } from './roof.ts';
+import { openSource } from './source.ts';
+import { knownSchedules, withSchedules } from './tune.ts';
+
+/** Writes the profile of a run's steps into its folder, as text and as a trace. Returns the text. */
+export async function writeProfile(folder: string, steps: readonly (readonly DispatchTime[])[], device: CommandDevice): Promise<string> {
+  const roof = await measureRoof(device);
+  // patterns differ from step to step, so steps are not merged
+  const [first = []] = steps;
+  const text = profileText(profileOf(first, roof));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'profile.txt'), `${text}\n`);
+  steps.forEach((times, i) => {
+    writeFileSync(join(folder, `trace-${i}.json`), traceFile(times));
+  });
+  return text;
+}
+
+/** Inputs of the right sizes that every program takes: tokens and classes 0, one segment, numbers 0. */
+function madeUp(inputs: readonly InputDecl[], sizes: Sizes): InputData {
+  return Object.fromEntries(
+    inputs.map(({ name, dtype, extent }): [string, InputData[string]] => {
+      const count = extentBytes(extent, sizes) / 4;
+      if (dtype === 'f32') return [name, new Float32Array(count)];
+      const value = name === 'segments' ? 1 : 0;
+      return [name, dtype === 'i32' ? new Int32Array(count).fill(value) : new Uint32Array(count).fill(value)];
+    }),
+  );
+}
+
+export interface MeasureOptions {
+  readonly batch: number | null;
+  readonly length: number | null;
+  readonly lora: LoraOptions | null;
+  readonly pattern: (units: readonly string[]) => Pattern;
+}
+
+const ROUNDS = 4;
+
+/** Runs training steps of a model under a pattern and measures every dispatch, the least of a few rounds. Nothing is written. */
+export async function measureModel(path: string, device: CommandDevice, { pattern, ...bounds }: MeasureOptions): Promise<View & { readonly profile: Profile }> {
+  const source = await openSource(path);
+  const traced = source.trace(bounds);
+  const compiled = compileModel(traced, { target: targetOf(withSchedules(device, knownSchedules(device))), optimizers: ['adamw'] });
+  const model = trainableModel(traced, compiled, source.about(traced, bounds.lora));
+  const engine = await startEngine(device.device, model, source.weights, { micros: 1, optimizer: 'adamw', decay: 'matrices', seed: 0 });
+  const sizes = traced.module.dims;
+  const micro = { sizes, inputs: madeUp(engine.program.inputs, sizes), pattern: pattern(traced.units), scalar: ones };
+  const steps: (readonly DispatchTime[])[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const result = engine.step([micro], { optimizer: 'adamw', maxNorm: 0, alsoUntouched: false, scalar: still }, { timed: true });
+    await result.read();
+    // the first round compiles
+    if (round > 0 && result.times) steps.push(await result.times());
+  }
+  engine.destroy();
+  const profile = profileOf(fastest(steps), await measureRoof(device));
+  return { text: profileText(profile), json: profile, language: 'ir', profile };
+}
+
+const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
+/** An update that changes next to nothing. */
+const still = (name: string): number => (name === 'lr' || name === 'weight_decay' ? 0 : name === 'eps' ? 1e-8 : 0.5);
