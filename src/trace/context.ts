@@ -3,15 +3,12 @@
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
 import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
+import type { Initialiser } from '../runtime/program.ts';
 import { misuse, TraceError } from './error.ts';
 import { callerLoc, callSite, locText } from './location.ts';
 import { checkBranch } from './unitCheck.ts';
 
-/** How a parameter starts: `normal` with `std`, `uniform` in [−bound, bound), or a constant. */
-export type Initialiser =
-  | { readonly kind: 'normal'; readonly std: number }
-  | { readonly kind: 'uniform'; readonly bound: number }
-  | { readonly kind: 'constant'; readonly value: number };
+export type { Initialiser };
 
 export interface ParamDecl {
   readonly name: string;

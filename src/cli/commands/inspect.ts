@@ -7,13 +7,13 @@ import { amount } from '../../inspect/report.ts';
 import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
-import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
+import { count, deviceOption, list, positive, print, rate } from '../../trainer/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, STAGES, writePage } from '../inspect.ts';
 
 interface InspectFlags
   extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {
   readonly lora?: boolean;
-  readonly rank: number;
+  readonly rank?: number;
   readonly json?: boolean;
   readonly html?: string;
   readonly adapter: string;
@@ -36,9 +36,12 @@ async function page(model: string | undefined, file: string, flags: InspectFlags
 }
 
 function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
-  const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
+  const { rank = DEFAULT_RANK } = flags;
+  const lora: LoraOptions | null = flags.lora || flags.rank !== undefined ? { layers: ['*'], rank, alpha: 2 * rank, rslora: false, dropout: 0 } : null;
   return withDevice(flags.adapter, async ({ traits, device }) => work({ ...flags, lora, traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }));
 }
+
+const DEFAULT_RANK = 8;
 
 /** `ebb inspect`. */
 export const inspectCommand = (): Command =>
@@ -48,17 +51,17 @@ export const inspectCommand = (): Command =>
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .option('--drop <units>', 'units without backward', list)
     .option('--remat <units>', 'units whose forward runs again in backward', list)
-    .option('--drop-rate <p>', 'draw a pattern with this rate', number)
+    .addOption(new Option('--drop-rate <p>', 'draw a pattern with this rate').argParser(rate).conflicts('drop'))
     .option('--seed <n>', 'seed of the pattern', count, 0)
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
     .option('--function <name>', 'this function and its forms alone')
     .option('--unit <site>', 'the functions of one call, with its weights and values by name')
     .option('--cost', 'FLOPs and bytes behind each line')
     .option('--locs', 'source lines behind each op')
-    .option('--batch <n>', 'sequences; default 1, or as the definition says', count)
-    .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', count)
+    .option('--batch <n>', 'sequences; default 1, or as the definition says', positive)
+    .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
     .option('--lora', 'with a low-rank adapter on all linear layers')
-    .option('--rank <n>', 'rank of the adapter', count, 8)
+    .option('--rank <n>', `rank of the adapter; default ${DEFAULT_RANK}`, positive)
     .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
     .addOption(deviceOption())
