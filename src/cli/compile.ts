@@ -15,7 +15,7 @@ import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
-import { openSource } from './source.ts';
+import { checkTrains, openSource } from './source.ts';
 
 export interface CompileFlags {
   readonly out: string;
@@ -80,6 +80,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   captureLocations(true);
   const source = await openSource(model);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
+  checkTrains(model, traced);
   const target = device ? targetOf(device) : PORTABLE;
   const inspected = inspect(traced, target);
   const { compiled, joint, kernels } = inspected;

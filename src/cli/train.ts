@@ -7,7 +7,7 @@ import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn } from '../trainer/adapter.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
-import { openSource } from './source.ts';
+import { checkTrains, openSource } from './source.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
@@ -19,6 +19,7 @@ export async function trainModel(config: RunConfig, device: CommandDevice, hooks
   const data = loadRunData(config, source);
   const started = performance.now();
   const traced = source.trace({ batch: data.batch, length: data.length, lora });
+  checkTrains(config.model, traced);
   const compiled = compileModel(traced, { target: targetOf(device), optimizers: [config.optimizer.name] });
   const compileMs = performance.now() - started;
   return runTraining(

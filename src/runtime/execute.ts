@@ -7,7 +7,7 @@ import { createEncoder, type PassSource } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
 import { createPipelines } from './pipelines.ts';
-import { type DispatchTime, type DispatchLabel, type TimestampRecorder, timestampRecorder } from './profile.ts';
+import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';

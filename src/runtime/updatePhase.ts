@@ -41,7 +41,16 @@ export function updatePhase(program: Program, storage: StoragePlan, buffers: Dev
   const call = (name: string, group: number, byName: Readonly<Record<string, Address>>, scalar: PlannedCall['scalar']): PlannedCall => {
     const fn = program.updates[name] ?? -1;
     const { slots } = program.functions[fn] as FunctionDecl;
-    return { fn, slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)), sizes: sizesOf(group), accumulate: 0, scalar, exact: true, site: storage.groups[group]?.name ?? '', phase: 'update' };
+    return {
+      fn,
+      slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)),
+      sizes: sizesOf(group),
+      accumulate: 0,
+      scalar,
+      exact: true,
+      site: storage.groups[group]?.name ?? '',
+      phase: 'update',
+    };
   };
   const none = (): number => 0;
   return [
