@@ -37,7 +37,6 @@ export function benchTokens(name: string): { readonly tokens: Int32Array; readon
   const { batch, seq } = modelSpec(name);
   const bytes = readFileSync(`${DATA}/${name}.tokens.bin`);
   const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  const cut = (from: number): Int32Array =>
-    Int32Array.from({ length: batch * seq }, (_, i) => all[Math.floor(i / seq) * (seq + 1) + (i % seq) + from] ?? 0);
+  const cut = (from: number): Int32Array => Int32Array.from({ length: batch * seq }, (_, i) => all[Math.floor(i / seq) * (seq + 1) + (i % seq) + from] ?? 0);
   return { tokens: cut(0), targets: cut(1) };
 }

@@ -141,13 +141,23 @@ function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<
   return { ...main, params: params.map((p) => ({ ...p, value: now(p.value) })), ops: calls, results: results.map((r) => ({ ...r, value: now(r.value) })) };
 }
 
-/** @throws EbbError for a run-time dimension without a bound */
+/** Dimensions of the update functions, which follow the model's in the uniform block. */
+const TAKEN: readonly string[] = ['N', 'Q', 'G'];
+/** Words of the uniform block that are left for the model's. */
+const MOST_DIMS = 4;
+
+/** @throws EbbError for a run-time dimension without a bound, one that has another meaning, and more than there is room for */
 function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: TraceOptions['dims']): Readonly<Record<string, number>> {
   const dims = { ...defaults, ...given };
   for (const [name, { shape }] of Object.entries(inputs))
     for (const dim of shape)
       if (typeof dim === 'string' && !(dim in dims))
         throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; the model's dims do: dims: { ${dim}: 16 }`);
+  const names = Object.keys(dims);
+  const taken = names.find((name) => TAKEN.includes(name));
+  if (taken !== undefined) throw new EbbError(`dimension ${taken}: ${TAKEN.join(', ')} are dimensions of the optimizer; give it another name`);
+  if (names.length > MOST_DIMS)
+    throw new EbbError(`the model has ${names.length} run-time dimensions (${names.join(', ')}), at most ${MOST_DIMS} fit; write the others as numbers`);
   return dims;
 }
 

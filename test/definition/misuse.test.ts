@@ -316,6 +316,21 @@ describe('while tracing', () => {
       `"input x is [N, 8], and nothing says how large N may be; the model's dims do: dims: { N: 16 }"`,
     );
   });
+
+  it('dimensions that the optimizer has, or more than there is room for', async () => {
+    const sized = (...dims: string[]): Promise<string> =>
+      errorOf(
+        model('return mean(x);', 'relu')
+          .replace("'B', 8", dims.map((d) => `'${d}'`).join(', '))
+          .replace(', relu', '')
+          .replace('  build', `  dims: { ${dims.map((d) => `${d}: 2`).join(', ')} },\n  build`),
+      );
+    expect(await sized('B', 'N')).toMatchInlineSnapshot(`"dimension N: N, Q, G are dimensions of the optimizer; give it another name"`);
+    expect(await sized('B', 'T', 'H', 'W')).toBe('no error');
+    expect(await sized('B', 'T', 'H', 'W', 'K')).toMatchInlineSnapshot(
+      `"the model has 5 run-time dimensions (B, T, H, W, K), at most 4 fit; write the others as numbers"`,
+    );
+  });
 });
 
 describe('what is exported', () => {
