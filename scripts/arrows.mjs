@@ -6,11 +6,11 @@ import { dirname, join, relative, resolve } from 'node:path';
 const ARROWS = {
   errors: [],
   ir: ['errors'],
-  trace: ['ir', 'errors'],
+  trace: ['ir', 'runtime:types', 'errors'],
   definition: ['trace', 'ir', 'errors'],
   models: ['trace', 'ir', 'formats:types', 'errors'],
   passes: ['ir', 'errors'],
-  codegen: ['passes', 'ir', 'runtime:types', 'runtime/program', 'runtime/plan', 'runtime/adapterKind', 'errors'],
+  codegen: ['passes', 'ir', 'runtime:types', 'runtime/program', 'runtime/plan', 'runtime/adapterKind', 'definition/strict', 'errors'],
   compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
   runtime: ['errors'],
   dropbp: ['errors'],

@@ -1,26 +1,21 @@
 /** @file `ebb compile`: a model as a folder that trains it without a compiler. */
 
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import type { Target } from '../compile/functions.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
-import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { Linker, Variant } from '../runtime/link.ts';
-import type { Requirements } from '../runtime/plan.ts';
 import { type FunctionDecl, functionFlops, type Program } from '../runtime/program.ts';
 import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
-import type { TracedModel } from '../trace/trace.ts';
-import { openSource } from './source.ts';
-import { bundleTrainer } from './standalone.ts';
+import { checkFolder, writeFolder } from './folder.ts';
+import { requirementsOf } from './requirements.ts';
+import { checkTrains, openSource } from './source.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 
 export interface CompileFlags {
@@ -57,31 +52,6 @@ const { version: EBB, dependencies } = createRequire(import.meta.url)('../../pac
   dependencies: Readonly<Record<string, string>>;
 };
 
-const WIDTHS: Readonly<Record<string, number>> = { vec2: 8, vec3: 16, vec4: 16 };
-
-/** Bytes of a kernel's workgroup arrays. */
-function workgroupBytes(wgsl: string): number {
-  const arrays = [...wgsl.matchAll(/var<workgroup>\s+\w+\s*:\s*array<([a-z0-9]+)[^,]*,\s*(\d+)u?>/g)];
-  return arrays.reduce((sum, [, type = '', length]) => sum + (WIDTHS[type.slice(0, 4)] ?? 4) * Number(length), 0);
-}
-
-function requirementsOf({ pipelines, partBytes }: Program, { device }: Target, portable: boolean): Requirements {
-  const features = [...new Set(pipelines.flatMap((p) => p.features))].sort();
-  const invocations = pipelines.map((p) => (/@workgroup_size\(([^)]*)\)/.exec(p.wgsl)?.[1] ?? '1').split(',').reduce((n, size) => n * Number(size), 1));
-  const shared = Math.max(...pipelines.map((p) => workgroupBytes(p.wgsl)));
-  return {
-    kind: portable ? 'portable' : device.kind,
-    subgroupSize: features.includes('subgroups') ? device.subgroupSize : null,
-    features,
-    limits: {
-      maxStorageBuffersPerShaderStage: Math.max(...pipelines.map((p) => p.access.length)),
-      maxComputeInvocationsPerWorkgroup: Math.max(...invocations),
-      ...(shared > 0 ? { maxComputeWorkgroupStorageSize: shared } : {}),
-      ...(partBytes < 2 ** 40 ? { maxStorageBufferBindingSize: Math.min(partBytes, 2 ** 27) } : {}),
-    },
-  };
-}
-
 interface Costs {
   readonly flops: number;
   readonly saved: number;
@@ -106,12 +76,15 @@ const RATES = [0, 0.5, 0.75, 0.875];
 
 /** Compiles a checkpoint or definition and writes the folder. @throws EbbError */
 export async function compileTo(model: string, flags: CompileFlags, device: CommandDevice | null): Promise<CompileReport> {
+  checkFolder(flags.out);
   const started = performance.now();
   captureLocations(true);
   const source = await openSource(model);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
+  checkTrains(model, traced);
   const target = device ? targetOf(withSchedules(device, knownSchedules(device))) : PORTABLE;
-  const { compiled, joint, kernels } = inspect(traced, target);
+  const inspected = inspect(traced, target);
+  const { compiled, joint, kernels } = inspected;
   const { program, stages } = compiled;
   const compileMs = performance.now() - started;
   const sizes = boundsOf(program);
@@ -123,7 +96,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const files = packageFiles({
     program,
     about,
-    requires: requirementsOf(program, target, flags.portable),
+    requires: requirementsOf(inspected, target, flags.portable),
     stages: { ...stages, grad: { dims: stages.trace.dims, funcs: joint } },
     kernels: [...new Set(kernels.flat())],
     units: unitCosts(program, linker, units, sizes),
@@ -150,29 +123,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
       device: device ? `${device.opened.kind} (${device.opened.name})` : 'any WebGPU device',
     },
   });
-  await writePackage(flags.out, files, traced, flags.standalone);
+  await writeFolder(flags.out, files, traced, flags.standalone);
   const writeMs = performance.now() - started - compileMs;
   return { out: flags.out, units: units.length, functions: program.functions.length, kernels: program.pipelines.length, compileMs, writeMs };
-}
-
-async function writePackage(out: string, files: ReadonlyMap<string, string>, traced: TracedModel, standalone: boolean): Promise<void> {
-  for (const folder of ['kernels', 'ir']) rmSync(join(out, folder), { recursive: true, force: true });
-  for (const [path, text] of files) {
-    mkdirSync(dirname(join(out, path)), { recursive: true });
-    writeTextAside(join(out, path), text);
-  }
-  const tables = traced.params.flatMap((p) => (p.table ? [{ name: p.name, dtype: 'F32' as const, shape: p.shape, data: p.table }] : []));
-  if (tables.length > 0) writeSafetensors(join(out, 'tables.safetensors'), tables, {});
-  if (standalone) for (const [path, bytes] of await bundleTrainer(files.get('trainer.ts') ?? '')) writeFileSync(join(out, path), bytes);
-  linkPackages(out, standalone);
-}
-
-/** So that the folder runs at once: node_modules points at the packages that made it. Elsewhere `npm install` takes its place. */
-function linkPackages(out: string, standalone: boolean): void {
-  const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
-  const target = standalone ? dirname(createRequire(import.meta.url).resolve('webgpu')) : root;
-  const link = join(out, 'node_modules', standalone ? 'webgpu' : 'ebb');
-  rmSync(join(out, 'node_modules'), { recursive: true, force: true });
-  mkdirSync(dirname(link), { recursive: true });
-  symlinkSync(target, link, 'junction');
 }

@@ -1,11 +1,12 @@
 /** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { uniformPlan } from '../dropbp/plans/uniform.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
+import { fileError, readText } from '../formats/files.ts';
 import { pageAssets, pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
@@ -42,15 +43,19 @@ export interface InspectOptions {
 
 const scopeOf = ({ function: name, unit }: Pick<InspectOptions, 'function' | 'unit'>): Scope => ({ function: name?.replace(/^@/, ''), unit });
 
-/** A dump as it is, or one function of it. */
-export function inspectDump(path: string, options: Pick<InspectOptions, 'function' | 'unit'> = {}): View {
-  if (options.unit !== undefined) throw new EbbError(`--unit: ${path} is a dump, which has no weights to name; give the model it was made of`);
-  const text = dumpText(readFileSync(path, 'utf8'), path, scopeOf(options));
+type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'dropRate'>;
+
+/** A dump as it is, or one function of it. @throws EbbError for an option that asks for more than a dump holds */
+export function inspectDump(path: string, options: DumpOptions = {}): View {
+  const { unit, stage, drop, remat, dropRate } = options;
+  const [asked] = Object.entries({ unit, stage, drop, remat, 'drop-rate': dropRate }).find(([, value]) => value !== undefined) ?? [];
+  if (asked !== undefined) throw new EbbError(`--${asked}: ${path} is a dump, one stage without weights and kernels; give the model it was made of`);
+  const text = dumpText(readText(path), path, scopeOf(options), options.cost);
   return { text, json: { text }, language: 'ir' };
 }
 
 /** Two dumps. */
-export function diffDumps(a: string, b: string, options: Pick<InspectOptions, 'function' | 'unit'>): View {
+export function diffDumps(a: string, b: string, options: DumpOptions): View {
   return textDiff({ name: a, text: inspectDump(a, options).text }, { name: b, text: inspectDump(b, options).text });
 }
 
@@ -98,6 +103,9 @@ export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'dr
   const dropped = options.drop ?? drawn;
   checkUnits(dropped, units, '--drop');
   checkUnits(remat, units, '--remat');
+  const both = remat.find((unit) => dropped.includes(unit));
+  if (both !== undefined && options.drop !== undefined)
+    throw new EbbError(`--remat: ${both} is dropped, a unit without backward runs no forward again; name it once`);
   return { pattern: patternOf(dropped, remat), dropped };
 }
 
@@ -113,7 +121,11 @@ export async function writePage(path: string, file: string, options: InspectOpti
   const { pattern } = patternFrom(options, traced.units);
   const data = await pageData(compiled(), pageTitle(path), traced.module.dims, pattern);
   const html = pageHtml(data, pageAssets());
-  writeFileSync(file, html);
+  try {
+    writeFileSync(file, html);
+  } catch (error) {
+    throw fileError(file, error);
+  }
   return Buffer.byteLength(html);
 }
 
@@ -139,6 +151,7 @@ export async function inspectModel(path: string, options: InspectOptions): Promi
   }
   const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined;
   const stage = options.stage ?? (patterned ? 'plan' : 'trace');
+  if (patterned && stage !== 'plan') throw new EbbError(`--stage ${stage} is the same for all patterns; leave --stage out, or the pattern`);
   if (stage !== 'plan') return stageView(staged(stage), stage, shown, scope);
   const { pattern: forms, dropped } = patternFrom(options, traced.units);
   return patternView(compiled(), forms, dropped, pattern);

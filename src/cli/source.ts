@@ -4,12 +4,13 @@ import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
+import { typeText } from '../ir/types.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { ModelAbout } from '../runtime/plan.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import type { TraceOptions } from '../trace/context.ts';
-import type { TracedModel } from '../trace/trace.ts';
+import { mainOf, type TracedModel } from '../trace/trace.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 
@@ -81,6 +82,14 @@ async function definitionSource(model: string): Promise<ModelSource> {
     },
     about: (traced, lora) => aboutModel(loaded.name, { kind: 'definition', vocabSize: null, maxPosition: null }, traced, lora),
   };
+}
+
+/** @throws EbbError for a model that there is nothing to learn of: no loss, or no parameter that is trained */
+export function checkTrains(model: string, { module, params }: TracedModel): void {
+  const [loss] = mainOf(module).results;
+  const type = loss && typeText(loss.value.type);
+  if (type !== 'f32[]') throw new EbbError(`${model}: build returns ${type ?? 'nothing'}, expected the loss first, f32[], to train it; mean() makes one`);
+  if (!params.some((p) => p.trainable)) throw new EbbError(`${model}: has no parameter to train; declare some with param(), or by layers such as linear()`);
 }
 
 /** The last folder or file of a path, without its ending: what a package is called. */

@@ -6,7 +6,8 @@ import { build, type Plugin } from 'esbuild';
 
 /** This package's built files. */
 const DIST = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const COMMAND_LINE = 'node.js';
+/** The command line, beside `trainer.js`. */
+export const COMMAND_LINE = 'node.js';
 
 /** `ebb/trainer` is this package's; its command line, which needs Node, stays a file of its own. */
 const ownPackage: Plugin = {

@@ -12,7 +12,7 @@ import { adapterToGoOn } from '../trainer/adapter.ts';
 import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
-import { openSource } from './source.ts';
+import { checkTrains, openSource } from './source.ts';
 import { tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
@@ -39,6 +39,7 @@ export async function trainModel(config: RunConfig, device: CommandDevice, hooks
   const data = loadRunData(config, source);
   const started = performance.now();
   const traced = source.trace({ batch: data.batch, length: data.length, lora });
+  checkTrains(config.model, traced);
   const traceMs = performance.now() - started;
   const book = await schedules(config, traced, device, hooks);
   const used: Record<string, Entry> = {};

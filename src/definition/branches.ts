@@ -3,7 +3,7 @@
  * one way. Asking whether an optional tensor is there at all is fine.
  */
 
-import type { Node, SourceFile, Type } from 'ts-morph';
+import type { Node, SourceFile, SyntaxKind, Type } from 'ts-morph';
 import type { Diagnostic } from './diagnostic.ts';
 import type { Morph } from './project.ts';
 
@@ -20,6 +20,13 @@ interface Question {
   readonly what: string;
 }
 
+const orders = ({ SyntaxKind }: Morph): SyntaxKind[] => [
+  SyntaxKind.LessThanToken,
+  SyntaxKind.LessThanEqualsToken,
+  SyntaxKind.GreaterThanToken,
+  SyntaxKind.GreaterThanEqualsToken,
+];
+
 function questions(morph: Morph, file: SourceFile): Question[] {
   const { Node, SyntaxKind } = morph;
   return file.getDescendants().flatMap((node): Question[] => {
@@ -35,7 +42,12 @@ function questions(morph: Morph, file: SourceFile): Question[] {
       const operator = node.getOperatorToken();
       const kind = operator.getKind();
       if (kind === SyntaxKind.AmpersandAmpersandToken || kind === SyntaxKind.BarBarToken) return [{ condition: node.getLeft(), what: operator.getText() }];
+      // two tensors have no order before their numbers are known, whatever is made of the answer
+      if (orders(morph).includes(kind)) return [{ condition: node, what: operator.getText() }];
     }
+    if (Node.isPrefixUnaryExpression(node) && node.getOperatorToken() === SyntaxKind.ExclamationToken) return [{ condition: node.getOperand(), what: '!' }];
+    if (Node.isCallExpression(node) && node.getExpression().getText() === 'Boolean')
+      return node.getArguments().map((condition) => ({ condition, what: 'Boolean()' }));
     return [];
   });
 }
@@ -55,6 +67,7 @@ function asked(morph: Morph, condition: Node): Node[] {
       SyntaxKind.ExclamationEqualsEqualsToken,
       SyntaxKind.EqualsEqualsToken,
       SyntaxKind.ExclamationEqualsToken,
+      ...orders(morph),
     ].includes(operator);
     return compares && isTensor(left.getType()) && isTensor(right.getType()) ? [condition] : [];
   }

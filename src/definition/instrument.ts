@@ -36,6 +36,12 @@ function partNames(ts: Ts, pattern: TS.BindingPattern): Record<string, string> {
   return names;
 }
 
+/** `q` of `q = …`, of `this.q = …` and of `cache.q = …`. */
+function assignedName(ts: Ts, left: TS.Expression): string | undefined {
+  if (ts.isIdentifier(left)) return left.text;
+  return ts.isPropertyAccessExpression(left) && ts.isIdentifier(left.name) ? left.name.text : undefined;
+}
+
 /** The transformer, for one file of a definition. */
 export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
   return (context) => {
@@ -62,11 +68,21 @@ export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
       if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken) {
         const right = ts.visitNode(node.right, visit, ts.isExpression);
         // what is assigned to a pattern stays as it is: the pattern is no object
-        const value = ts.isIdentifier(node.left) && makesValues(ts, node.right) ? wrapped(node.left.text, right) : right;
+        const name = assignedName(ts, node.left);
+        const value = name !== undefined && makesValues(ts, node.right) ? wrapped(name, right) : right;
         return factory.updateBinaryExpression(node, node.left, node.operatorToken, value);
       }
       if (ts.isPropertyAssignment(node) && ts.isIdentifier(node.name) && makesValues(ts, node.initializer))
         return factory.updatePropertyAssignment(node, node.name, wrapped(node.name.text, ts.visitNode(node.initializer, visit, ts.isExpression)));
+      if (ts.isPropertyDeclaration(node) && ts.isIdentifier(node.name) && node.initializer && makesValues(ts, node.initializer))
+        return factory.updatePropertyDeclaration(
+          node,
+          node.modifiers,
+          node.name,
+          node.questionToken ?? node.exclamationToken,
+          node.type,
+          wrapped(node.name.text, ts.visitNode(node.initializer, visit, ts.isExpression)),
+        );
       // a script knows no import.meta: it is handed in
       if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
         return factory.createPropertyAccessExpression(factory.createIdentifier(HOOKS), 'meta');

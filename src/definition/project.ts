@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Diagnostic as MorphDiagnostic, Project, SourceFile } from 'ts-morph';
 import type { Diagnostic } from './diagnostic.ts';
+import { STRICT } from './strict.ts';
 
 /** ts-morph, loaded when the first definition is: nothing that runs a step pays for it. */
 export type Morph = typeof import('ts-morph');
@@ -52,17 +53,9 @@ function sharedProject({ Project, ts }: Morph): Project {
       lib: ['lib.es2023.d.ts'],
       module: ts.ModuleKind.ESNext,
       moduleResolution: ts.ModuleResolutionKind.Bundler,
-      strict: true,
-      noUncheckedIndexedAccess: true,
-      exactOptionalPropertyTypes: true,
-      noImplicitOverride: true,
-      noImplicitReturns: true,
-      noFallthroughCasesInSwitch: true,
+      ...STRICT,
       allowImportingTsExtensions: true,
-      isolatedModules: true,
       resolveJsonModule: true,
-      skipLibCheck: true,
-      noEmit: true,
       types: [],
       paths: Object.fromEntries(Object.entries(ENTRIES).map(([name, entry]) => [name, [typesOf(entry)]])),
     },

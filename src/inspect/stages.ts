@@ -1,5 +1,6 @@
 /** @file A traced model at every stage of its compilation, as text; all of it, one function, or one call. */
 
+import { workgroupBytes } from '../codegen/kernel/check.ts';
 import { kernelText } from '../codegen/wgsl/text.ts';
 import { type Compiled, type CompileOptions, compileModel } from '../compile/compile.ts';
 import { EbbError } from '../errors.ts';
@@ -23,6 +24,8 @@ export interface Inspected {
   readonly joint: readonly Func[];
   /** Text of each function's kernels, in the order of the program's functions and their dispatches. */
   readonly kernels: readonly (readonly string[])[];
+  /** The most that a workgroup of any kernel takes. */
+  readonly workgroup: { readonly invocations: number; readonly bytes: number };
 }
 
 /** What of a stage is shown: functions of a name and its forms (`attn`: also `attn.fwd`, `attn.bwd`, …), or those of one call. */
@@ -52,14 +55,22 @@ function numbered(funcs: readonly Func[]): Func[] {
 export function inspect(traced: TracedModel, target: CompileOptions['target']): Inspected {
   const joint: Func[] = [];
   const texts: string[] = [];
+  const workgroup = { invocations: 1, bytes: 0 };
   const compiled = compileModel(traced, {
     target,
     onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
-    onKernel: (kernel, adding) => void (!adding && texts.push(kernelText(kernel))),
+    onKernel(kernel, adding) {
+      if (!adding) texts.push(kernelText(kernel));
+      workgroup.invocations = Math.max(
+        workgroup.invocations,
+        kernel.workgroup.reduce((n, size) => n * size, 1),
+      );
+      workgroup.bytes = Math.max(workgroup.bytes, workgroupBytes(kernel));
+    },
   });
   let at = 0;
   const kernels = compiled.program.functions.map((fn) => texts.slice(at, (at += fn.dispatches.length)));
-  return { traced, compiled, joint: numbered(joint), kernels };
+  return { traced, compiled, joint: numbered(joint), kernels, workgroup };
 }
 
 /** `@attn` and `attn` name a function; its forms are `attn.<form>`. */

@@ -34,7 +34,7 @@ export function stageView(x: Parameters<typeof stageText>[0], stage: TextStage, 
 }
 
 /** A dump is parsed, verified and printed unchanged, or one function of it. @throws EbbError when it has none of that name */
-export function dumpText(text: string, path: string, scope: Scope = {}): string {
+export function dumpText(text: string, path: string, scope: Scope = {}, cost = false): string {
   const module = parseModule(text, path);
   verify(module);
   const funcs = module.funcs.filter((f) => inScope(f.name, scope));
@@ -42,7 +42,7 @@ export function dumpText(text: string, path: string, scope: Scope = {}): string 
     throw new EbbError(`--function: ${path} has no function @${scope.function}; there are ${module.funcs.map((f) => `@${f.name}`).join(', ')}`);
   const shown: Module = { dims: module.dims, funcs };
   // a dump made with --locs or --cost is printed with them again
-  return printModule(shown, { locs: / loc\(/.test(text), ...(/ FLOP$/m.test(text) ? { costs: module.dims } : {}) });
+  return printModule(shown, { locs: / loc\(/.test(text), ...(cost || / FLOP$/m.test(text) ? { costs: module.dims } : {}) });
 }
 
 /** How a pattern is shown. */

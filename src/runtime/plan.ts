@@ -59,11 +59,28 @@ export interface LoadedPlan {
   readonly requires: Requirements;
 }
 
-/** Reads `plan.json`. @throws EbbError for what is no plan, and for another version */
+/** What lists of a plan there are, whatever the model. */
+const LISTS = ['dims', 'pipelines', 'functions', 'calls', 'values', 'inputs', 'states', 'params', 'results'] as const;
+const OBJECTS = ['about', 'requires', 'updates'] as const;
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Whether a text is a plan of any version. */
+export function isPlan(text: string): boolean {
+  try {
+    const plan: unknown = JSON.parse(text);
+    return isObject(plan) && 'format' in plan && plan.format === PLAN_FORMAT;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads `plan.json`. @throws EbbError for what is no plan, for another version, and for a plan that lacks a part */
 export function parsePlan(text: string, where = 'plan.json'): Plan {
   let plan: Partial<Plan>;
   try {
-    plan = JSON.parse(text) as Partial<Plan>;
+    const parsed: unknown = JSON.parse(text);
+    plan = isObject(parsed) ? parsed : {};
   } catch (error) {
     throw new EbbError(`${where}: is no JSON (${error instanceof Error ? error.message : String(error)})`);
   }
@@ -75,6 +92,13 @@ export function parsePlan(text: string, where = 'plan.json'): Plan {
   ] as const)
     if (found !== expected)
       throw new EbbError(`${where}: ${field} is ${JSON.stringify(found)}, this Ebb reads ${expected}; compile the model again with this Ebb`);
+  for (const [fields, isThere, expected] of [
+    [LISTS, Array.isArray, 'a list'],
+    [OBJECTS, isObject, 'an object'],
+  ] as const)
+    for (const field of fields)
+      if (!isThere(plan[field]))
+        throw new EbbError(`${where}: ${field} is ${JSON.stringify(plan[field]) ?? 'missing'}, expected ${expected}; compile the model again with this Ebb`);
   return plan as Plan;
 }
 

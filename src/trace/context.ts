@@ -3,15 +3,12 @@
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
 import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
+import type { Initialiser } from '../runtime/program.ts';
 import { misuse, TraceError } from './error.ts';
 import { callerLoc, callSite, locText } from './location.ts';
 import { checkBranch } from './unitCheck.ts';
 
-/** How a parameter starts: `normal` with `std`, `uniform` in [−bound, bound), or a constant. */
-export type Initialiser =
-  | { readonly kind: 'normal'; readonly std: number }
-  | { readonly kind: 'uniform'; readonly bound: number }
-  | { readonly kind: 'constant'; readonly value: number };
+export type { Initialiser };
 
 export interface ParamDecl {
   readonly name: string;
@@ -56,6 +53,12 @@ interface Declared {
   lone: (() => Loc | undefined) | null;
 }
 
+/** A value that is handed in under a name, which nothing else may have. */
+export interface Given {
+  readonly name: string;
+  readonly kind: 'input' | 'parameter' | 'state' | 'run-time scalar';
+}
+
 export interface Trace {
   readonly b: FuncBuilder;
   readonly options: TraceOptions;
@@ -64,6 +67,8 @@ export interface Trace {
   readonly scalars: Map<string, Value>;
   readonly regions: Region[];
   readonly declared: Map<string, Declared>;
+  /** What the model is handed by name: inputs, parameters, states and run-time scalars. */
+  readonly given: Map<Value, Given>;
   /** Names that the person gave to values. */
   readonly names: Map<Value, string>;
   /** The `const`s whose right-hand side is running, innermost last. */
@@ -103,6 +108,7 @@ export function withTrace<T>(
     scalars: new Map(),
     regions: [],
     declared: new Map(),
+    given: new Map(),
     names: new Map(),
     pending: [],
     open: null,
@@ -145,25 +151,38 @@ export function recordOne(name: string, operands: readonly Value[], attrs: Attrs
   return value;
 }
 
+const ROLES = { input: 'input', parameter: 'weight', state: 'state', 'run-time scalar': 'scalar' } as const;
+
+/** @throws TraceError for a name that text of the IR cannot hold, or that something else has */
+function give(kind: Given['kind'], name: string, type: Type): Value {
+  const { b, given } = activeTrace();
+  if (!/^[A-Za-z0-9_.]+$/.test(name)) misuse(`${kind} ${JSON.stringify(name)}: expected a name of letters, digits, _ and dots, as in layers.3.attn.q.weight`);
+  const other = [...given.values()].find((g) => g.name === name);
+  if (other) misuse(`${kind} ${name}: the model has a${other.kind === 'input' ? 'n' : ''} ${other.kind} of this name; give one of them another`);
+  const made = b.param(name, type, ROLES[kind]);
+  given.set(made, { name, kind });
+  return made;
+}
+
 /** A run-time scalar of the call, by name: `branch_weight`, `seed`, `position`. */
 export function scalar(name: string, dtype: DType): Value {
   refuseInside(`scalar ${name} is asked for`);
-  const { b, scalars } = activeTrace();
+  const { scalars } = activeTrace();
   const known = scalars.get(name);
   if (known) return known;
-  const made = b.param(name, { dtype, shape: [] }, 'scalar');
+  const made = give('run-time scalar', name, { dtype, shape: [] });
   scalars.set(name, made);
   return made;
 }
 
 /** A tensor that lives between steps and is updated in place (a key-value cache). */
 export function state(name: string, type: Type): Value {
-  return activeTrace().b.param(name, type, 'state');
+  return give('state', name, type);
 }
 
 /** An input of the step. */
 export function input(name: string, type: Type): Value {
-  return activeTrace().b.param(name, type, 'input');
+  return give('input', name, type);
 }
 
 /** How a parameter starts, and what it is besides a trained one. Default start: normal, standard deviation 0.02. */
@@ -219,11 +238,13 @@ export function checkTied({ declared }: Trace): void {
 export function param(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
   refuseInside(`parameter ${name} is declared`);
   const trace = activeTrace();
+  const wrong = shape.find((size) => !Number.isInteger(size) || size < 1);
+  if (wrong !== undefined) misuse(`parameter ${name} has shape [${shape.join(', ')}]: ${wrong} is no size, expected whole numbers, 1 or more`);
   declare(trace, name, shape, options);
   const storage = options.table ? { dtype: 'f32' as const, trainable: false } : (trace.options.storage?.(name) ?? { dtype: 'f32' as const, trainable: true });
   let stored = trace.weights.get(name);
   if (!stored) {
-    stored = trace.b.param(name, { dtype: storage.dtype, shape }, 'weight');
+    stored = give('parameter', name, { dtype: storage.dtype, shape });
     trace.weights.set(name, stored);
     trace.params.set(name, { name, shape, ...storage, init: options.init ?? STANDARD_INIT, ...(options.table ? { table: options.table } : {}) });
   }
@@ -234,6 +255,8 @@ function region(site: string, unit: boolean, build: () => Value | readonly Value
   const trace = activeTrace();
   const kind = unit ? 'unit' : 'section';
   refuseInside(`${kind} ${site} starts`);
+  // sites are written between commas and brackets
+  if (!/^[\w.-]+$/.test(site)) misuse(`${kind} ${JSON.stringify(site)}: expected a name of letters, digits, _, - and dots, as in layers.3.attn`);
   if (trace.open !== null) misuse(`${kind} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
   if (trace.regions.some((r) => r.site === site)) misuse(`${site} names two units or sections; give each its own name`);
   trace.open = site;

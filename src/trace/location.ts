@@ -10,7 +10,7 @@ const ROOT = plainPath(new URL('../../', import.meta.url).href);
 const ROOMS = /^(?:src|dist)\/(?:trace|ir|definition)\//;
 const FRAME = /^\s*at (?:.* \()?(?:async )?(.+?):(\d+):(\d+)\)?$/;
 
-const FRAMES = 9;
+const FRAMES = 14;
 
 /** Where a position of running code was written. */
 export type SourceMapper = (line: number, column: number) => { readonly line: number; readonly column: number };
@@ -50,7 +50,7 @@ export function userFrame(stack: string | undefined, accept: (path: string) => b
 /** The line that is being traced, found when it is asked for: keeping it costs little. */
 export function callSite(): () => Loc | undefined {
   const { stackTraceLimit } = Error;
-  // deeper than any layer of ./nn.ts, and no more: every frame of every parameter costs
+  // deeper than any function of ./nn.ts, ./math.ts and ./image.ts, and no more: every frame of every parameter costs
   Error.stackTraceLimit = FRAMES;
   const error = new Error();
   Error.stackTraceLimit = stackTraceLimit;

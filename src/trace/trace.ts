@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
-import { checkTied, input, type ParamDecl, type Region, type TraceOptions, withTrace } from './context.ts';
+import { checkTied, input, type ParamDecl, type Region, type Trace, type TraceOptions, withTrace } from './context.ts';
 import { type Family, familiesOf, liftedValues } from './lift.ts';
 
 export type InputTypes = Readonly<Record<string, Type>>;
@@ -74,7 +74,7 @@ function outlineSegment(
   segment: Segment,
   ops: readonly Op[],
   roles: ReadonlyMap<Value, Role>,
-  names: ReadonlyMap<Value, string>,
+  { names, given }: Pick<Trace, 'names' | 'given'>,
   usedLater: (v: Value) => boolean,
 ): Outlined {
   const own = new Set(ops.flatMap((op) => op.results));
@@ -88,9 +88,14 @@ function outlineSegment(
     renamed.set(v, copy);
     return copy;
   };
+  const nameOf = (v: Value): string => given.get(v)?.name ?? v.name;
+  const isScalar = (v: Value): boolean => roles.get(v) === 'scalar';
+  // a step gives scalars their values by name: theirs are taken first
+  for (const v of args.filter(isScalar)) rename(v, nameOf(v));
   const params: Param[] = args.map((v) => {
     const role = roles.get(v) ?? 'value';
-    return { value: rename(v, role === 'weight' || role === 'state' ? weightHint(v.name) : role === 'value' ? 'x' : v.name), role };
+    const hint = role === 'weight' || role === 'state' ? weightHint(nameOf(v)) : role === 'value' ? 'x' : nameOf(v);
+    return { value: isScalar(v) ? (renamed.get(v) ?? v) : rename(v, hint), role };
   });
   const body = ops.map(
     (op): Op => ({
@@ -116,11 +121,13 @@ function functionName(site: string, scope: NameScope): string {
   return scope.unique(words.at(-1) ?? 'func');
 }
 
-/** What calls return is named by their site: `%layers.3.attn`, or `%head.logits` where there are several. Names of parameters stay. */
-function bySite({ ops, results, ...main }: Func, names: ReadonlyMap<Value, string>): Func {
+/**
+ * What calls return is named by their site: `%layers.3.attn`, or `%head.logits` where there are several. What is handed in has the name
+ * it is asked for by, whatever the ops before it were called.
+ */
+function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<Trace, 'names' | 'given'>): Func {
   const scope = nameScope();
-  for (const { value } of main.params) scope.unique(value.name);
-  const renamed = new Map<Value, Value>();
+  const renamed = new Map(params.map(({ value }) => [value, { ...value, name: scope.unique(given.get(value)?.name ?? value.name) }]));
   const now = (v: Value): Value => renamed.get(v) ?? v;
   const calls = ops.map((op): Op => {
     const site = String(op.attrs['site']);
@@ -131,17 +138,44 @@ function bySite({ ops, results, ...main }: Func, names: ReadonlyMap<Value, strin
     });
     return { ...op, operands: op.operands.map(now), results: named };
   });
-  return { ...main, ops: calls, results: results.map((r) => ({ ...r, value: now(r.value) })) };
+  return { ...main, params: params.map((p) => ({ ...p, value: now(p.value) })), ops: calls, results: results.map((r) => ({ ...r, value: now(r.value) })) };
 }
 
-/** @throws EbbError for a run-time dimension without a bound */
+/** Dimensions of the update functions, which follow the model's in the uniform block. */
+const TAKEN: readonly string[] = ['N', 'Q', 'G'];
+/** Words of the uniform block that are left for the model's. */
+const MOST_DIMS = 4;
+
+/** @throws EbbError for a run-time dimension without a bound, one that has another meaning, and more than there is room for */
 function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: TraceOptions['dims']): Readonly<Record<string, number>> {
   const dims = { ...defaults, ...given };
   for (const [name, { shape }] of Object.entries(inputs))
     for (const dim of shape)
       if (typeof dim === 'string' && !(dim in dims))
         throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; the model's dims do: dims: { ${dim}: 16 }`);
+  const names = Object.keys(dims);
+  const taken = names.find((name) => TAKEN.includes(name));
+  if (taken !== undefined) throw new EbbError(`dimension ${taken}: ${TAKEN.join(', ')} are dimensions of the optimizer; give it another name`);
+  if (names.length > MOST_DIMS)
+    throw new EbbError(`the model has ${names.length} run-time dimensions (${names.join(', ')}), at most ${MOST_DIMS} fit; write the others as numbers`);
   return dims;
+}
+
+/** @throws EbbError for what is no tensor of the trace */
+function builtTensors({ b, given }: Trace, built: unknown): readonly Value[] {
+  const values: readonly unknown[] = Array.isArray(built) ? built : [built];
+  const made = new Set<unknown>([...given.keys(), ...b.added.flatMap((op) => op.results)]);
+  const other = values.find((value) => !made.has(value));
+  if (values.length > 0 && other === undefined && !values.includes(undefined)) return values as readonly Value[];
+  const [found, hint] =
+    values.length === 0
+      ? ['an empty list', 'return the loss']
+      : other === undefined
+        ? ['undefined', 'is a return missing?']
+        : typeof other === 'object' && other !== null && 'then' in other
+          ? ['a promise', 'build may not be async']
+          : [typeof other === 'object' ? 'an object that is no tensor of this model' : `${typeof other} ${String(other)}`, 'return the loss'];
+  throw new EbbError(`build returns ${found}, expected a tensor it computed from its inputs, or a list of tensors; ${hint}`);
 }
 
 /**
@@ -154,7 +188,7 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
     const inputs = Object.fromEntries(Object.entries(definition.inputs).map(([name, type]) => [name, input(name, type)]));
     const built = definition.build(inputs);
     checkTied(open);
-    return Array.isArray(built) ? (built as readonly Value[]) : [built as Value];
+    return builtTensors(open, built);
   });
   const main = finishMain(trace.b, result);
   const roles = new Map<Value, Role>(main.params.map((p) => [p.value, p.role]));
@@ -168,7 +202,7 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   });
   const outlined = prepared.map(({ segment, ops }, i) => {
     const usedLater = (v: Value): boolean => ((lastRead.get(v) ?? -1) > i && !constants.has(v)) || returned.has(v);
-    return outlineSegment(segment, ops, roles, trace.names, usedLater);
+    return outlineSegment(segment, ops, roles, trace, usedLater);
   });
   const funcs = new Map<Family, Func>();
   const scope = nameScope();
@@ -188,7 +222,7 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const params = main.params.filter((p) => p.role === 'input' || read.has(p.value));
   const module: Module = {
     dims: options.dims,
-    funcs: [...funcs.values(), bySite({ name: 'main', params, ops: calls, results: main.results }, trace.names)],
+    funcs: [...funcs.values(), bySite({ name: 'main', params, ops: calls, results: main.results }, trace)],
   };
   return { module, params: [...trace.params.values()], units: trace.regions.filter((r) => r.unit).map((r) => r.site) };
 }

@@ -136,6 +136,8 @@ export function parseConfig(input: unknown, file: string): RunConfig {
     throw new EbbError(`${file}: unknown key ${keys.join(', ')}; ${hint}`);
   }
   const value = valueAt(input, path);
+  if (value === undefined && path.length === 1)
+    throw new EbbError(`${file}: ${String(path[0])} is missing; give --${String(path[0])}, or the key in a run file (YAML); ${hint}`);
   const found = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`;
   throw new EbbError(`${file}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${found}, ${expectation(issue)}; ${hint}`);
 }

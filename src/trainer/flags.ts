@@ -1,9 +1,9 @@
 /** @file The flags of a run, shared by `ebb train` and generated trainers; they go over the keys of a run file. */
 
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parseDocument } from 'yaml';
 import { EbbError } from '../errors.ts';
+import { readText } from '../formats/files.ts';
 import type { RunInput } from '../train/config.ts';
 import { count, deviceOption, nonNegative, number, positive } from './options.ts';
 
@@ -67,12 +67,4 @@ export function readRunFile(file: string): Partial<RunInput> {
   const run: unknown = document.toJS();
   if (run === null || typeof run !== 'object' || Array.isArray(run)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
   return run;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new EbbError(`${path}: cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`);
-  }
 }

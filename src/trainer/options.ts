@@ -40,6 +40,18 @@ export function share(text: string): number {
   if (value <= 0 || value > 1) throw new InvalidArgumentError('expected a number above 0, at most 1.');
   return value;
 }
+/** A share that may be nothing, or everything. */
+export function rate(text: string): number {
+  const value = number(text);
+  if (value < 0 || value > 1) throw new InvalidArgumentError('expected a number from 0 to 1.');
+  return value;
+}
+/** A share that is never everything. */
+export function dropoutRate(text: string): number {
+  const value = number(text);
+  if (value < 0 || value > 0.99) throw new InvalidArgumentError('expected a number from 0 to 0.99.');
+  return value;
+}
 /** Names between commas. */
 export const list = (text: string): string[] =>
   text

@@ -1,7 +1,7 @@
 /** @file `ebb compile` and the folders it writes, as a person uses them: the same bytes twice, strict types, no compiler inside, the losses of `ebb train`. */
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
@@ -167,6 +167,37 @@ describe('a full trainer', () => {
   });
 });
 
+describe('what is asked for is checked before anything is written', () => {
+  it.each([
+    [['--batch', '0'], /--batch .*expected a whole number, 1 or more/],
+    [['--length', '0'], /--length .*expected a whole number, 1 or more/],
+    [['--length', '9999'], /--length is 9999, the model has positions for 512/],
+    [['--rank', '0'], /--rank .*expected a whole number, 1 or more/],
+    [['--alpha', '-1'], /--alpha .*expected a number above 0/],
+    [['--drop-rate', '2'], /--drop-rate .*expected a number from 0 to 1/],
+    [['--lora-dropout', '1'], /--lora-dropout .*expected a number from 0 to 0\.99/],
+    [['--lora-from', 'adapter', '--rank', '4'], /'--lora-from <dir>' cannot be used with option '--rank <n>'/],
+    [['--lora-from', 'adapter', '--lora-layers', '*'], /'--lora-from <dir>' cannot be used with option '--lora-layers <globs>'/],
+  ])('%j', async (flags, message) => {
+    const run = await runCli(['compile', TINY_MODEL, '-o', at('wrong'), '--target', 'portable', ...flags]);
+    expect(run.code).toBe(1);
+    expect(run.stderr.trim()).toMatch(message);
+    expect(run.stderr.trim()).not.toContain('\n');
+    expect(existsSync(at('wrong'))).toBe(false);
+  });
+
+  it('a folder of other files is left alone, and so is a file', async () => {
+    mkdirSync(join(at('mine'), 'node_modules/own'), { recursive: true });
+    writeFileSync(join(at('mine'), 'package.json'), '{}');
+    const run = await runCli(['compile', TINY_MODEL, '-o', at('mine'), '--target', 'portable']);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/mine: is a folder with other files \(node_modules, package\.json\); give a new folder \(-o\)/);
+    expect(readdirSync(at('mine'), { recursive: true }).sort()).toEqual(['node_modules', 'node_modules/own', 'package.json']);
+    const file = await runCli(['compile', TINY_MODEL, '-o', at('tokens.bin'), '--target', 'portable']);
+    expect(file.stderr).toMatch(/tokens\.bin: a part of the path is a file/);
+  });
+});
+
 describe('a LoRA trainer', () => {
   beforeAll(() => compile('lora', '--rank', '4', '--alpha', '8', '--lora-layers', '*.q_proj,*.down_proj', '--drop-rate', '0.5'), 120_000);
 
@@ -194,6 +225,16 @@ describe('a standalone trainer', () => {
     await compile('elsewhere', '--standalone');
     for (const name of filesIn(at('alone')).filter((f) => !f.startsWith('node_modules')))
       expect({ name, same: readFileSync(join(at('elsewhere'), name)).equals(readFileSync(join(at('alone'), name))) }).toEqual({ name, same: true });
+  }, 120_000);
+
+  it('leaves nothing behind in a trainer that is compiled in its place', async () => {
+    cpSync(at('alone'), at('over'), { recursive: true, verbatimSymlinks: true });
+    writeFileSync(join(at('over'), 'run.yaml'), RUN);
+    await compile('over', '--target', 'portable');
+    await compile('fresh', '--target', 'portable');
+    const own = (folder: string): string[] => filesIn(at(folder)).filter((f) => !f.startsWith('node_modules'));
+    expect(own('over')).toEqual([...own('fresh'), 'run.yaml'].sort());
+    expect(readdirSync(join(at('over'), 'node_modules'))).toEqual(['ebb']);
   }, 120_000);
 
   it('runs in Node with webgpu alone', async () => {

@@ -24,5 +24,10 @@ it.each(EXAMPLES)('%s', async (file) => {
   const text = printModule(module, { locs: true });
   expect(printModule(parseModule(text, file), { locs: true })).toBe(text);
   expect(text).toContain(`loc(${file}:`);
+  // but for constants, which are one wherever they are asked for
+  const lost = module.funcs.flatMap((f) =>
+    f.ops.filter((op) => op.name !== 'constant' && op.results.some((r) => !r.loc)).map((op) => `@${f.name}: ${op.name}`),
+  );
+  expect(lost).toEqual([]);
   expect(units.length).toBeGreaterThan(1);
 });

@@ -118,6 +118,23 @@ two.ts:12:14: TS2322: Type 'number' is not assignable to type 'string'.
 `);
   });
 
+  it('comparing tensors, and making a boolean of one, whatever becomes of the answer', async () => {
+    const body = `const y = relu(x);
+    const larger = y > x;
+    const there = Boolean(y);
+    const absent = !y;
+    if (y <= x) return mean(x);
+    return larger || there || absent ? mean(y) : mean(x);`;
+    expect((await errorOf(model(body, 'relu'))).match(/^m\.ts:\S+ a branch that depends on a traced value: \S+ asks for .*?;/gm)).toMatchInlineSnapshot(`
+[
+  "m.ts:7:20: a branch that depends on a traced value: > asks for \`y > x\`, a comparison of two Tensors;",
+  "m.ts:8:27: a branch that depends on a traced value: Boolean() asks for \`y\`, a Tensor;",
+  "m.ts:9:21: a branch that depends on a traced value: ! asks for \`y\`, a Tensor;",
+  "m.ts:10:9: a branch that depends on a traced value: if asks for \`y <= x\`, a comparison of two Tensors;",
+]
+`);
+  });
+
   it('asking whether an optional tensor is there is no branch on its value', async () => {
     const helper =
       'const shifted = (x: Tensor, bias?: Tensor): Tensor => (bias ? add(x, bias) : x);\nconst first = (x: Tensor | null, y: Tensor): Tensor => x ?? y;';
@@ -214,6 +231,57 @@ describe('while tracing', () => {
     );
   });
 
+  it('a parameter whose shape is no shape', async () => {
+    expect(await errorOf(model("return mean(mul(x, param('w', [8.5])));", 'mul, param'))).toMatchInlineSnapshot(`
+"m.ts:6:24: parameter w has shape [8.5]: 8.5 is no size, expected whole numbers, 1 or more
+      return mean(mul(x, param('w', [8.5])));
+                         ^"
+`);
+    expect(await errorOf(model("return mean(mul(x, param('w', [0])));", 'mul, param'))).toMatch(/^m\.ts:6:24: parameter w has shape \[0\]: 0 is no size/);
+  });
+
+  it('names that the IR cannot hold, and names that two things have', async () => {
+    expect(await errorOf(model("return mean(mul(x, param('my weight', [8])));", 'mul, param'))).toMatchInlineSnapshot(`
+"m.ts:6:24: parameter "my weight": expected a name of letters, digits, _ and dots, as in layers.3.attn.q.weight
+      return mean(mul(x, param('my weight', [8])));
+                         ^"
+`);
+    expect(await errorOf(model("return mean(mul(x, param('x', [8])));", 'mul, param'))).toMatchInlineSnapshot(`
+"m.ts:6:24: parameter x: the model has an input of this name; give one of them another
+      return mean(mul(x, param('x', [8])));
+                         ^"
+`);
+    expect(await errorOf(model("const y = unit('a', x, relu);\n    return mean(mul(y, param('branch_weight', [8])));", 'mul, param, relu, unit'))).toMatch(
+      /^m\.ts:7:24: parameter branch_weight: the model has a run-time scalar of this name; give one of them another\n/,
+    );
+    expect(await errorOf(model("return mean(unit('layer one', x, relu));", 'relu, unit'))).toMatchInlineSnapshot(`
+"m.ts:6:17: unit "layer one": expected a name of letters, digits, _, - and dots, as in layers.3.attn
+      return mean(unit('layer one', x, relu));
+                  ^"
+`);
+    expect(await errorOf(model("return mean(unit('', x, relu));", 'relu, unit'))).toMatch(/^m\.ts:6:17: unit "": expected a name/);
+    expect(await errorOf(model("return mean(section('a,b', () => relu(x)));", 'relu, section'))).toMatch(/^m\.ts:6:17: section "a,b": expected a name/);
+  });
+
+  it('a build that returns no tensor', async () => {
+    const returned = (what: string): Promise<string> => errorOf(model(`return (${what}) as unknown as Tensor;`, 'relu').replace(', relu', ''));
+    expect(await returned('Promise.resolve(mean(x))')).toMatchInlineSnapshot(
+      `"build returns a promise, expected a tensor it computed from its inputs, or a list of tensors; build may not be async"`,
+    );
+    expect(await returned('undefined')).toMatchInlineSnapshot(
+      `"build returns undefined, expected a tensor it computed from its inputs, or a list of tensors; is a return missing?"`,
+    );
+    expect(await returned('3')).toMatchInlineSnapshot(
+      `"build returns number 3, expected a tensor it computed from its inputs, or a list of tensors; return the loss"`,
+    );
+    expect(await returned('[]')).toMatchInlineSnapshot(
+      `"build returns an empty list, expected a tensor it computed from its inputs, or a list of tensors; return the loss"`,
+    );
+    expect(await returned("{ name: 'x' }")).toMatchInlineSnapshot(
+      `"build returns an object that is no tensor of this model, expected a tensor it computed from its inputs, or a list of tensors; return the loss"`,
+    );
+  });
+
   it('an error of the definition itself', async () => {
     const helper = "function depth(): number {\n  throw new RangeError('no such depth');\n}";
     expect(await errorOf(model('return mean(mul(x, depth()));', 'mul', helper))).toMatchInlineSnapshot(`
@@ -246,6 +314,21 @@ describe('while tracing', () => {
   it('a dimension without a bound', async () => {
     expect(await errorOf(model('return mean(x);', 'relu').replace("'B', 8", "'N', 8").replace(', relu', ''))).toMatchInlineSnapshot(
       `"input x is [N, 8], and nothing says how large N may be; the model's dims do: dims: { N: 16 }"`,
+    );
+  });
+
+  it('dimensions that the optimizer has, or more than there is room for', async () => {
+    const sized = (...dims: string[]): Promise<string> =>
+      errorOf(
+        model('return mean(x);', 'relu')
+          .replace("'B', 8", dims.map((d) => `'${d}'`).join(', '))
+          .replace(', relu', '')
+          .replace('  build', `  dims: { ${dims.map((d) => `${d}: 2`).join(', ')} },\n  build`),
+      );
+    expect(await sized('B', 'N')).toMatchInlineSnapshot(`"dimension N: N, Q, G are dimensions of the optimizer; give it another name"`);
+    expect(await sized('B', 'T', 'H', 'W')).toBe('no error');
+    expect(await sized('B', 'T', 'H', 'W', 'K')).toMatchInlineSnapshot(
+      `"the model has 5 run-time dimensions (B, T, H, W, K), at most 4 fit; write the others as numbers"`,
     );
   });
 });

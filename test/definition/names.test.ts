@@ -3,13 +3,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compileModel } from '../../src/compile/compile.ts';
 import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { stageText } from '../../src/inspect/stages.ts';
 import { printFunc, printModule } from '../../src/ir/print.ts';
 import { param, unit } from '../../src/trace/context.ts';
 import { mean } from '../../src/trace/math.ts';
 import { named, qualifiedName } from '../../src/trace/naming.ts';
 import { mul, relu } from '../../src/trace/nn.ts';
 import { type TracedModel, traceModel } from '../../src/trace/trace.ts';
+import { TARGET } from '../support/tinyModels.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -114,6 +117,105 @@ func @main(input %x: f32[B,8], weight %enter.up.weight: f32[8,4], weight %enter.
 `);
   const path = model.module.funcs[0]!.ops[0]!.results[0]!.loc!.path;
   expect(path).toBe(join(folder, 'net.ts'));
+});
+
+it('through modules of classes, in the call at hand: names with their site, each at its line', async () => {
+  const model = await traced({
+    'deep.ts': `import { defineModel, mean, type Tensor, unit } from 'ebb';
+import { Attention } from './modules.ts';
+
+const layers = Array.from({ length: 4 }, (_, i) => new Attention(\`layers.\${i}.attn\`, 8));
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', 8] } },
+  build: ({ x }) => {
+    const out = layers.reduce((stream: Tensor, layer) => unit(layer.name, stream, (h) => layer.run(h)), x);
+    return mean(out);
+  },
+});
+`,
+    'modules.ts': `import { linear, mul, sigmoid, type Tensor } from 'ebb';
+
+interface Scores {
+  weights?: Tensor;
+}
+
+/** What every module has. */
+const project = (name: string, x: Tensor, width: number): Tensor => linear(name, x, { inputs: width, outputs: width });
+
+export class Attention {
+  readonly name: string;
+  readonly width: number;
+
+  constructor(name: string, width: number) {
+    this.name = name;
+    this.width = width;
+  }
+
+  run(x: Tensor): Tensor {
+    const [q, k] = ['q', 'k'].map((part) => project(\`\${this.name}.\${part}_proj\`, x, this.width)) as [Tensor, Tensor];
+    const scores: Scores = {};
+    scores.weights = sigmoid(mul(q, k));
+    class Values {
+      readonly v = mul(project(\`\${name}.v_proj\`, x, 8), 2);
+    }
+    const { name } = this;
+    const { v } = new Values();
+    return mul(scores.weights, v);
+  }
+}
+`,
+  });
+  expect(stageText({ traced: model }, 'trace', { locs: true }, { unit: 'layers.3.attn' })).toMatchInlineSnapshot(`
+"ebb 1
+dims B <= 2
+
+func @attn_1(%layers[2].attn.y: f32[B,8], weight %layers.3.attn.q_proj.weight: f32[8,8], weight %layers.3.attn.k_proj.weight: f32[8,8], weight %layers.3.attn.v_proj.weight: f32[8,8], scalar %branch_weight: f32[]) -> (f32[B,8]) {
+  %layers[3].attn.c = constant {value = 2, dtype = "f32"} : f32[]
+  %layers[3].attn.q = dot %layers[2].attn.y, %layers.3.attn.q_proj.weight^T : f32[B,8] loc(modules.ts:8:69)
+  %layers[3].attn.k = dot %layers[2].attn.y, %layers.3.attn.k_proj.weight^T : f32[B,8] loc(modules.ts:8:69)
+  %layers[3].attn.mul = mul %layers[3].attn.q, %layers[3].attn.k : f32[B,8] loc(modules.ts:22:30)
+  %layers[3].attn.weights = sigmoid %layers[3].attn.mul : f32[B,8] loc(modules.ts:22:22)
+  %layers[3].attn.v_proj_1 = dot %layers[2].attn.y, %layers.3.attn.v_proj.weight^T : f32[B,8] loc(modules.ts:8:69)
+  %layers[3].attn.v = mul %layers[3].attn.v_proj_1, %layers[3].attn.c : f32[B,8] loc(modules.ts:24:20)
+  %layers[3].attn.mul_1 = mul %layers[3].attn.weights, %layers[3].attn.v : f32[B,8] loc(modules.ts:28:12)
+  %layers[3].attn.y = residual %layers[2].attn.y, %layers[3].attn.mul_1, %branch_weight : f32[B,8] loc(deep.ts:9:58)
+  return %layers[3].attn.y
+}
+"
+`);
+});
+
+it('what is handed in keeps its name, whatever ops and values are called', async () => {
+  const model = await traced({
+    'clash.ts': `import { defineModel, dropout, mean, mul, param, unit } from 'ebb';
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', 8] } },
+  build: ({ x }) => {
+    const w = mul(x, x);
+    let stream = mul(w, param('mul', [8]));
+    for (let i = 0; i < 2; i++)
+      stream = unit(\`layers.\${i}\`, stream, (h) => dropout(mul(h, param(\`layers.\${i}.branch_weight\`, [8])), 0.5));
+    return mean(mul(stream, param('w', [8])));
+  },
+});
+`,
+  });
+  const main = model.module.funcs.at(-1)!;
+  const names = (role: string): string[] => main.params.filter((p) => p.role === role).map((p) => p.value.name);
+  expect(names('weight').sort()).toEqual(['layers.0.branch_weight', 'layers.1.branch_weight', 'mul', 'w']);
+  expect(names('scalar').sort()).toEqual(['branch_weight', 'seed']);
+  const layer = model.module.funcs.find((f) => f.name === 'layers')!;
+  expect(layer.params.map((p) => [p.role, p.value.name])).toEqual([
+    ['value', 'x'],
+    ['weight', 'branch_weight_1'],
+    ['scalar', 'seed'],
+    ['scalar', 'branch_weight'],
+  ]);
+  const { program } = compileModel(model, { target: TARGET });
+  const used = program.calls.flatMap((call) => call.arguments.flatMap((a) => (a.kind === 'param' ? program.params[a.param]!.name : [])));
+  expect(used).toEqual(['mul', 'layers.0.branch_weight', 'layers.1.branch_weight', 'w']);
 });
 
 it('site and name are one qualified name', () => {

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { Project, SyntaxKind } from 'ts-morph';
 import { runSchema } from '../../src/train/config.ts';
 import { ROOT } from '../support/cli.ts';
 
@@ -20,6 +21,23 @@ const DOCS = [
 it('docs/training.md names every key of a run', () => {
   const text = read('docs/training.md');
   for (const key of Object.keys(runSchema.shape)) expect(text).toContain(`\`${key}\``);
+});
+
+it('docs/plan.md names every key of a plan, and every role and kind', () => {
+  // what may be written, not what one plan happens to have
+  const project = new Project({ skipAddingFilesFromTsConfig: true, compilerOptions: { strict: true } });
+  const stored = ['src/runtime/plan.ts', 'src/runtime/program.ts'].map((file) => project.addSourceFileAtPath(join(ROOT, file)));
+  // pieces that are no part of the file: a program's version is its `program`, WGSL lies beside it, groups are made when a run begins
+  const elsewhere = ['wgsl', 'LoadedPlan', 'ParamGroup', 'GridAxis'];
+  const declared = stored.flatMap((file) => [...file.getInterfaces(), ...file.getTypeAliases()].filter((d) => !elsewhere.includes(d.getName())));
+  const keys = declared.flatMap((d) => d.getDescendantsOfKind(SyntaxKind.PropertySignature).map((p) => p.getName()));
+  const words = declared.flatMap((d) => d.getDescendantsOfKind(SyntaxKind.StringLiteral).map((s) => s.getLiteralText()));
+  const text = read('docs/plan.md');
+  const named = new Set([...text.matchAll(/`([^`]+)`/g)].flatMap(([, code]) => code!.match(/[A-Za-z]\w*/g) ?? []));
+  // dtypes and accesses say themselves; the keys of `Omit<…>` are no words of the file
+  const plain = ['f32', 'i32', 'u32', 'read', 'read_write', 'pipelines', 'version', 'wgsl'];
+  expect([...new Set([...keys, ...words])].filter((key) => !named.has(key) && !plain.includes(key))).toEqual([]);
+  expect(keys.length).toBeGreaterThan(60);
 });
 
 it.each(DOCS)('%s links to files that exist', (doc) => {

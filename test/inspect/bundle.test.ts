@@ -1,21 +1,10 @@
 /** @file What the page runs is the linker and its own parts: nothing of the compiler, nothing of Node. */
 
-import { build } from 'esbuild';
-import { ROOT } from '../support/cli.ts';
+import { bundleForBrowser } from '../support/browserBundle.ts';
 
 it('bundles for the browser without compiler and device', async () => {
-  const { metafile, outputFiles } = await build({
-    entryPoints: ['src/inspect/page/main.ts'],
-    absWorkingDir: ROOT,
-    bundle: true,
-    platform: 'browser',
-    format: 'esm',
-    write: false,
-    metafile: true,
-    logLevel: 'silent',
-  });
-  const inputs = Object.keys(metafile.inputs);
+  const { inputs, text } = await bundleForBrowser('src/inspect/page/main.ts');
   expect(inputs).toContain('src/runtime/link.ts');
   for (const input of inputs) expect(input).toMatch(/^src\/(inspect\/(page\/)?\w+|runtime\/\w+|dropbp\/[\w/]+|errors)\.ts$/);
-  expect(outputFiles[0]?.text).not.toMatch(/createComputePipeline|compileModel|\brequire\(|['"]node:/);
+  expect(text).not.toMatch(/createComputePipeline|compileModel|\brequire\(|['"]node:/);
 });

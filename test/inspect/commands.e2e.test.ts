@@ -35,6 +35,13 @@ it('counts costs of every stage, functions of the update phase included', async 
   expect(await text(TINY_MODEL, '--stage', 'fuse', '--cost', '--function', 'adamw')).toMatch(/sqrt .*\/\/ \d+ FLOP/);
 });
 
+it('counts costs of a dump when it is asked to, and takes a rank for an adapter', async () => {
+  const dump = join(scratch, 'plain.ebb');
+  writeFileSync(dump, await text(TINY_MODEL, '--rank', '2'));
+  expect(readFileSync(dump, 'utf8')).toMatch(/weight %q_proj\.lora_A: f32\[2,128\]/);
+  expect(await text(dump, '--cost')).toBe(await text(TINY_MODEL, '--rank', '2', '--cost'));
+});
+
 it('prints a diff as JSON', async () => {
   const report = JSON.parse(await text(TINY_MODEL, '--diff', 'none', 'layers.3.mlp', '--json'));
   expect(report).toMatchObject({ a: { dropped: [] }, b: { dropped: ['layers.3.mlp'] }, removed: { forwardFlops: 0 } });
@@ -64,6 +71,17 @@ it.each([
   [['nowhere.ebb', '--unit', 'layers.3.mlp'], /--unit: nowhere\.ebb is a dump/],
   [['--stage', 'trace'], /no model to inspect/],
   [['dump.ebb', '--html', 'x.html'], /--html: expected a model/],
+  [['nowhere.ebb'], /nowhere\.ebb: no such file/],
+  [['nowhere.ebb', '--drop', 'layers.3.mlp'], /--drop: nowhere\.ebb is a dump/],
+  [[TINY_MODEL, '--diff', 'trace', 'nowhere.ebb'], /nowhere\.ebb: no such file/],
+  [[TINY_MODEL, '--html', 'nowhere/x.html'], /nowhere\/x\.html: no such file or folder/],
+  [[TINY_MODEL, '--batch', '0'], /--batch .*expected a whole number, 1 or more/],
+  [[TINY_MODEL, '--length', '0'], /--length .*expected a whole number, 1 or more/],
+  [[TINY_MODEL, '--rank', '0'], /--rank .*expected a whole number, 1 or more/],
+  [[TINY_MODEL, '--drop-rate', '3'], /--drop-rate .*expected a number from 0 to 1/],
+  [[TINY_MODEL, '--drop', 'layers.3.mlp', '--drop-rate', '0.5'], /'--drop-rate <p>' cannot be used with option '--drop <units>'/],
+  [[TINY_MODEL, '--drop', 'layers.3.mlp', '--remat', 'layers.3.mlp'], /--remat: layers\.3\.mlp is dropped/],
+  [[TINY_MODEL, '--stage', 'fuse', '--drop', 'layers.3.mlp'], /--stage fuse is the same for all patterns/],
 ])('refuses %j in one sentence', async (args, message) => {
   const run = await inspect(...args);
   expect(run.code).toBe(1);

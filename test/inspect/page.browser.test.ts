@@ -156,7 +156,47 @@ it('shows graphs, and of a kernel its values, lines, IR and WGSL', async () => {
   });
 });
 
-it.each([1280, 1920])('fits a window %i wide', async (width) => {
+/** What a frame of a graph shows: its scale, its width, that of what is in it. */
+const frames = (page: Page): Promise<[number, number, number][]> =>
+  page.evaluate(`[...document.querySelectorAll('.pane .frame')].map((f) => [Number(f.dataset.scale), f.clientWidth, f.scrollWidth])`) as Promise<
+    [number, number, number][]
+  >;
+
+it('shows a wide graph whole when it is asked to, and stays so when something in it is chosen', async () => {
+  await withPage(async (page) => {
+    await page.click('[data-site="layers.3.attn"] .name');
+    await page.waitForFunction(`document.querySelector('.pane .frame').dataset.scale !== undefined`);
+    const [, wide] = await frames(page);
+    // to be read it has to be scrolled
+    expect(wide![0]).toBe(0.72);
+    expect(wide![2]).toBeGreaterThan(wide![1]);
+    const inBackward = async (button: string): Promise<void> => (await page.$(`.pane:nth-child(2) .zoom button::-p-text(${button})`))!.click();
+    await inBackward('fit');
+    const [, fitted] = await frames(page);
+    expect(fitted![0]).toBeLessThan(0.72);
+    expect(fitted![2]).toBeLessThanOrEqual(fitted![1]);
+    await page.evaluate(`document.querySelector('.pane:nth-child(2) .node.kernel').click()`);
+    await page.waitForFunction(`document.querySelectorAll('.pane .frame')[1].dataset.scale !== undefined`);
+    expect((await frames(page))[1]).toEqual(fitted);
+    await inBackward('+');
+    expect((await frames(page))[1]![0]).toBeCloseTo(1.25 * fitted![0], 6);
+  });
+});
+
+it('brings what was chosen into view where everything is one column', async () => {
+  await withPage(
+    async (page) => {
+      const top = (): Promise<number> => page.$eval('.details', (e) => e.getBoundingClientRect().top);
+      expect(await top()).toBeGreaterThan(800);
+      await page.evaluate(`document.querySelector('.pane .node.kernel').click()`);
+      // the page ends below it
+      expect(Math.abs(await top())).toBeLessThan(600);
+    },
+    { width: 400, height: 800 },
+  );
+});
+
+it.each([400, 800, 1280, 1920])('fits a window %i wide', async (width) => {
   await withPage(
     async (page) => {
       await page.click('#random');

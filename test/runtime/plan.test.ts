@@ -1,9 +1,18 @@
 /** @file plan.json: other formats and versions are refused by name, and a kernel that is missing too. */
 
-import { PLAN_FORMAT, PLAN_VERSION, type Plan, parsePlan, planProgram } from '../../src/runtime/plan.ts';
+import { isPlan, PLAN_FORMAT, PLAN_VERSION, type Plan, parsePlan, planProgram } from '../../src/runtime/plan.ts';
 import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
 
-const plan = { format: PLAN_FORMAT, version: PLAN_VERSION, program: PROGRAM_VERSION, pipelines: [] };
+const LISTS = ['dims', 'pipelines', 'functions', 'calls', 'values', 'inputs', 'states', 'params', 'results'];
+const plan = {
+  format: PLAN_FORMAT,
+  version: PLAN_VERSION,
+  program: PROGRAM_VERSION,
+  about: {},
+  requires: {},
+  updates: {},
+  ...Object.fromEntries(LISTS.map((list) => [list, []])),
+};
 const parse = (changed: object): Plan => parsePlan(JSON.stringify({ ...plan, ...changed }), 'smol/plan.json');
 
 it('reads this version', () => {
@@ -18,6 +27,19 @@ it.each<[object, string]>([
   [{ format: 'onnx' }, 'smol/plan.json: format is "onnx", expected "ebb-plan"; give a folder that ebb compile wrote'],
 ])('refuses %j', (changed, message) => {
   expect(() => parse(changed)).toThrow(message);
+});
+
+it('refuses a plan that lacks a part, by name', () => {
+  for (const list of LISTS)
+    expect(() => parse({ [list]: undefined })).toThrow(`smol/plan.json: ${list} is missing, expected a list; compile the model again with this Ebb`);
+  expect(() => parse({ calls: 3 })).toThrow('smol/plan.json: calls is 3, expected a list');
+  expect(() => parse({ updates: null })).toThrow('smol/plan.json: updates is null, expected an object');
+  for (const text of ['null', '[]', '3']) expect(() => parsePlan(text)).toThrow('plan.json: format is undefined, expected "ebb-plan"');
+});
+
+it('knows a plan of any version by its format', () => {
+  expect(isPlan(JSON.stringify({ ...plan, version: 99 }))).toBe(true);
+  for (const text of ['{}', 'null', '{', '{"format":"onnx"}']) expect(isPlan(text)).toBe(false);
 });
 
 it('refuses what is no JSON, and kernels that are not there', () => {

@@ -19,7 +19,7 @@ it.each<[object, string]>([
   [{ drop: { kind: 'sensitivity' } }, 'drop.kind: is "sensitivity", expected "none" or "uniform" or "fixed"'],
   [{ decay: 'none' }, 'decay: is "none", expected "matrices" or "all"'],
   [{ steps: 0 }, 'steps: is 0, expected >0'],
-  [{ data: undefined }, 'data: is missing, expected string'],
+  [{ data: undefined }, 'data is missing; give --data, or the key in a run file (YAML)'],
   [{ learningRate: 3 }, 'unknown key learningRate'],
 ])('%j is refused by its key', (input, message) => {
   expect(messageOf(() => parse(input))).toBe(`run.yaml: ${message}; docs/training.md lists the keys`);

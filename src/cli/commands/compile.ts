@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { loraOf } from '../../session.ts';
 import { loadAdapter } from '../../trainer/adapter.ts';
-import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
+import { deviceOption, dropoutRate, list, positive, positiveNumber, print, rate } from '../../trainer/options.ts';
 import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
 import { nameOf } from '../source.ts';
 
@@ -27,10 +27,10 @@ interface Flags {
 }
 
 function loraFlags(flags: Flags): CompileFlags['lora'] {
-  const { lora, loraFrom, loraLayers, rank, alpha, rslora, loraDropout = 0 } = flags;
+  const { lora, loraFrom, loraLayers, rank, alpha, rslora, loraDropout } = flags;
   if (loraFrom !== undefined) return loraOf(loadAdapter(loraFrom, loraDropout), '--lora-from');
-  if (!lora && [loraLayers, rank, alpha, rslora].every((f) => f === undefined)) return null;
-  return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout };
+  if (!lora && [loraLayers, rank, alpha, rslora, loraDropout].every((f) => f === undefined)) return null;
+  return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout ?? 0 };
 }
 
 /** `ebb compile`. */
@@ -39,16 +39,19 @@ export const compileCommand = (): Command =>
     .description('compile a model into a folder that trains it: trainer, kernels, plan, IR')
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
     .option('-o, --out <dir>', 'folder to write; default NAME-trainer')
-    .option('--batch <n>', 'most sequences of a micro-batch (2, or as the definition says)', count)
-    .option('--length <n>', 'most tokens of a sequence (256, or as the definition says)', count)
+    .option('--batch <n>', 'most sequences of a micro-batch (2, or as the definition says)', positive)
+    .option('--length <n>', 'most tokens of a sequence (256, or as the definition says)', positive)
     .option('--lora', 'train a low-rank adapter instead of all weights')
-    .option('--rank <n>', 'rank of the adapter', count)
-    .option('--alpha <x>', 'alpha of the adapter', number)
+    .option('--rank <n>', 'rank of the adapter', positive)
+    .option('--alpha <x>', 'alpha of the adapter', positiveNumber)
     .option('--rslora', 'scale by alpha/√rank')
     .option('--lora-layers <globs>', 'layers of the adapter, between commas', list)
-    .option('--lora-dropout <p>', 'dropout before the adapter', number)
-    .option('--lora-from <dir>', 'the layers, ranks and scales of a PEFT adapter')
-    .option('--drop-rate <p>', "the trainer's drop rate where a run names none", number)
+    .option('--lora-dropout <p>', 'dropout before the adapter', dropoutRate)
+    .addOption(
+      // it brings its own
+      new Option('--lora-from <dir>', 'the layers, ranks and scales of a PEFT adapter').conflicts(['rank', 'alpha', 'rslora', 'loraLayers']),
+    )
+    .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
     .addOption(new Option('--target <kind>', 'kernels for this device, or for any WebGPU device').choices(['device', 'portable']))
     .option('--standalone', 'bundle the runtime: the folder needs webgpu alone, and has a page (portable, unless --target device)')
     .option('--json', 'print JSON')

@@ -8,14 +8,14 @@ import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import type { Pattern } from '../../runtime/forms.ts';
 import type { LoraOptions } from '../../session.ts';
-import { count, deviceOption, list, number, print } from '../../trainer/options.ts';
+import { count, deviceOption, list, positive, print, rate } from '../../trainer/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { measureModel } from '../profile.ts';
 
 interface InspectFlags
   extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {
   readonly lora?: boolean;
-  readonly rank: number;
+  readonly rank?: number;
   readonly json?: boolean;
   readonly measure?: boolean;
   readonly html?: string;
@@ -39,7 +39,10 @@ function measured(model: string | undefined, flags: InspectFlags): Promise<View>
   return withDevice(flags.adapter, (device) => measureModel(model, device, { batch, length, lora: loraOf(flags), pattern }));
 }
 
-const loraOf = ({ lora, rank }: InspectFlags): LoraOptions | null => (lora ? { layers: ['*'], rank, alpha: 2 * rank, rslora: false, dropout: 0 } : null);
+const DEFAULT_RANK = 8;
+
+const loraOf = ({ lora, rank }: InspectFlags): LoraOptions | null =>
+  lora || rank !== undefined ? { layers: ['*'], rank: rank ?? DEFAULT_RANK, alpha: 2 * (rank ?? DEFAULT_RANK), rslora: false, dropout: 0 } : null;
 
 async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
   if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
@@ -61,7 +64,7 @@ export const inspectCommand = (): Command =>
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .option('--drop <units>', 'units without backward', list)
     .option('--remat <units>', 'units whose forward runs again in backward', list)
-    .option('--drop-rate <p>', 'draw a pattern with this rate', number)
+    .addOption(new Option('--drop-rate <p>', 'draw a pattern with this rate').argParser(rate).conflicts('drop'))
     .option('--seed <n>', 'seed of the pattern', count, 0)
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
     .option('--function <name>', 'this function and its forms alone')
@@ -69,10 +72,10 @@ export const inspectCommand = (): Command =>
     .option('--measure', 'run a step on the device and time every kernel')
     .option('--cost', 'FLOPs and bytes behind each line')
     .option('--locs', 'source lines behind each op')
-    .option('--batch <n>', 'sequences; default 1, or as the definition says', count)
-    .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', count)
+    .option('--batch <n>', 'sequences; default 1, or as the definition says', positive)
+    .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
     .option('--lora', 'with a low-rank adapter on all linear layers')
-    .option('--rank <n>', 'rank of the adapter', count, 8)
+    .option('--rank <n>', `rank of the adapter; default ${DEFAULT_RANK}`, positive)
     .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
     .addOption(deviceOption())

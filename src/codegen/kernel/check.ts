@@ -162,6 +162,11 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
   return problems;
 }
 
+/** Bytes of a kernel's workgroup memory as WebGPU counts them: each array is whole multiples of 16. */
+export function workgroupBytes({ shared }: Pick<Kernel, 'shared'>): number {
+  return shared.reduce((sum, { type, length }) => sum + Math.ceil((bytesOf(type) * length) / 16) * 16, 0);
+}
+
 function limitProblems(kernel: Kernel, limits: KernelLimits): string[] {
   const problems: string[] = [];
   const invocations = kernel.workgroup.reduce((product, size) => product * size, 1);
@@ -171,7 +176,7 @@ function limitProblems(kernel: Kernel, limits: KernelLimits): string[] {
     const most = limits.maxWorkgroupSize[axis] ?? 1;
     if (size > most) problems.push(`workgroup size ${size} along ${'xyz'[axis]}, the device allows ${most}`);
   });
-  const bytes = kernel.shared.reduce((sum, { type, length }) => sum + Math.ceil((bytesOf(type) * length) / 16) * 16, 0);
+  const bytes = workgroupBytes(kernel);
   if (bytes > limits.maxWorkgroupStorage) problems.push(`${bytes} bytes of workgroup memory, the device allows ${limits.maxWorkgroupStorage}`);
   if (kernel.buffers.length > limits.maxStorageBuffers)
     problems.push(`${kernel.buffers.length} storage buffers, the device allows ${limits.maxStorageBuffers}`);

@@ -1,5 +1,6 @@
 /** @file The texts around a trainer: plan.json in lines a person can read and diff, README.md, package.json, tsconfig.json, the page. */
 
+import { STRICT } from '../../definition/strict.ts';
 import type { ModelAbout, Plan } from '../../runtime/plan.ts';
 
 /** JSON with one line for each item of a top-level list, and one for each other key. */
@@ -36,19 +37,10 @@ export const TSCONFIG_TEXT = `${JSON.stringify(
       moduleResolution: 'bundler',
       lib: ['es2023', 'dom', 'dom.iterable'],
       types: [],
-      strict: true,
-      noUncheckedIndexedAccess: true,
-      exactOptionalPropertyTypes: true,
-      noImplicitOverride: true,
-      noImplicitReturns: true,
-      noFallthroughCasesInSwitch: true,
-      noPropertyAccessFromIndexSignature: true,
+      ...STRICT,
       noUnusedLocals: true,
       noUnusedParameters: true,
       verbatimModuleSyntax: true,
-      isolatedModules: true,
-      skipLibCheck: true,
-      noEmit: true,
     },
     include: ['trainer.ts'],
   },

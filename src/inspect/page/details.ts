@@ -68,6 +68,9 @@ function kernelDetails(store: Store, node: GraphNode, given: (name: string) => s
 export function details(store: Store): HTMLElement {
   const panel = el('aside', { class: 'details', 'aria-label': 'details', tabindex: -1 });
   const { program } = store.data;
+  // where everything is one column, what was chosen lies below
+  const narrow = matchMedia('(max-width: 1000px)');
+  let before: GraphNode | undefined;
   store.draw(() => {
     const { call, fn, node } = store.selection;
     const view = store.data.functions[fn];
@@ -76,6 +79,8 @@ export function details(store: Store): HTMLElement {
     const names = new Map(forward?.params.map((p, i) => [forward.slots[p.slot]?.name ?? '', store.data.operands[call]?.[i]]));
     const box = node === null ? undefined : view?.nodes[node];
     const given = (name: string): string | undefined => names.get(name);
+    const chosen = box !== undefined && box !== before;
+    before = box;
     if (box?.kind === 'kernel') panel.replaceChildren(...kernelDetails(store, box, given));
     else if (box) panel.replaceChildren(el('h2', {}, `%${box.title}`), ...[valueTable(box.family, box.writes, given)].filter((t) => t !== null));
     else {
@@ -98,6 +103,7 @@ export function details(store: Store): HTMLElement {
         block(`@${decl?.name} in the IR, fused`, view?.text ?? '', 'ir', true),
       );
     }
+    if (chosen && narrow.matches) panel.scrollIntoView();
   }, true);
   return panel;
 }

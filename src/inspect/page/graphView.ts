@@ -70,26 +70,34 @@ function drawing(view: FunctionView, selected: number | null, choose: (node: num
   );
 }
 
-/** A graph scaled to the width there is. */
-function pane(store: Store, fn: number): HTMLElement {
+/** Scales that were chosen, by function: a number, or the one that shows all of the width. They outlive a redrawing. */
+type Zooms = Map<number, number | 'fit'>;
+
+/** A graph scaled to the width there is, as far as it can be read then. */
+function pane(store: Store, fn: number, zooms: Zooms): HTMLElement {
   const view = store.data.functions[fn];
   const decl = store.data.program.functions[fn];
   const { selection } = store;
   const runs = store.linked.variant.calls.filter((c) => c.fn === fn).length;
   const flops = view?.nodes.reduce((sum, n) => sum + (n.flops ?? 0), 0) ?? 0;
   const frame = el('div', { class: 'frame' });
-  let zoom: number | null = null;
   const rescale = (): void => {
     const inner = frame.firstElementChild;
     if (!(inner instanceof HTMLElement) || !view) return;
-    const scale = zoom ?? Math.min(1, Math.max(LEAST, frame.clientWidth / view.width));
+    const whole = Math.min(1, frame.clientWidth / view.width);
+    const zoom = zooms.get(fn) ?? Math.max(LEAST, whole);
+    const scale = zoom === 'fit' ? whole : zoom;
     inner.style.transform = `scale(${scale})`;
     inner.style.marginRight = `${view.width * (scale - 1)}px`;
     inner.style.marginBottom = `${view.height * (scale - 1)}px`;
     frame.dataset['scale'] = String(scale);
   };
   const step = (by: number) => (): void => {
-    zoom = Math.min(2, Math.max(0.3, Number(frame.dataset['scale'] ?? 1) * by));
+    zooms.set(fn, Math.min(2, Math.max(0.3, Number(frame.dataset['scale'] ?? 1) * by)));
+    rescale();
+  };
+  const fit = (): void => {
+    zooms.set(fn, 'fit');
     rescale();
   };
   if (view) frame.append(drawing(view, selection.fn === fn ? selection.node : null, (node) => store.select({ fn, node })));
@@ -111,6 +119,7 @@ function pane(store: Store, fn: number): HTMLElement {
         { class: 'zoom' },
         el('button', { 'aria-label': 'smaller', onclick: step(0.8) }, '−'),
         el('button', { 'aria-label': 'larger', onclick: step(1.25) }, '+'),
+        el('button', { title: 'all of its width', onclick: fit }, 'fit'),
       ),
     ),
     frame,
@@ -143,6 +152,7 @@ export function graphs(store: Store): HTMLElement {
   const panes = el('div', { class: 'panes' });
   const distinct = [...new Set(program.calls.map((c) => c.forward))];
   const tab = (text: string, on: boolean, choose: () => void): HTMLElement => el('button', { 'aria-pressed': String(on), onclick: choose }, text);
+  const zooms: Zooms = new Map();
   let shownBefore = '';
   store.draw(() => {
     const { call } = store.selection;
@@ -164,7 +174,7 @@ export function graphs(store: Store): HTMLElement {
     const same = shown.join() === shownBefore;
     shownBefore = shown.join();
     const scrolled = same ? [...panes.querySelectorAll('.frame')].map((f) => f.scrollLeft) : [];
-    panes.replaceChildren(...shown.map((f) => pane(store, f)));
+    panes.replaceChildren(...shown.map((f) => pane(store, f, zooms)));
     panes.querySelectorAll('.frame').forEach((f, i) => {
       f.scrollLeft = scrolled[i] ?? (f.scrollWidth - f.clientWidth) / 2;
     });

@@ -1,0 +1,35 @@
+/** @file What a device must be like to run a compiled model: `requires` of plan.json. */
+
+import type { Target } from '../compile/functions.ts';
+import { boundsOf } from '../inspect/report.ts';
+import type { Inspected } from '../inspect/stages.ts';
+import type { Requirements } from '../runtime/plan.ts';
+import { extentBytes, type Program } from '../runtime/program.ts';
+import { paramGroups } from '../runtime/storage.ts';
+
+/** Bytes of the largest range that is bound: a value of a function, or parameters that are updated together; no more than a part. */
+function largestBinding(program: Program): number {
+  const bounds = boundsOf(program);
+  const updates = new Set(Object.values(program.updates));
+  // update functions have bounds of their own, larger than what they are given
+  const values = program.functions.flatMap((fn, i) => (updates.has(i) ? [] : fn.slots.map(({ extent }) => extentBytes(extent, bounds))));
+  const groups = paramGroups(program).map(({ params }) => params.reduce((sum, p) => sum + (program.params[p]?.bytes ?? 0), 0));
+  return Math.min(program.partBytes, Math.max(0, ...values, ...groups));
+}
+
+/** The least of everything, so that a trainer runs wherever its kernels are right. */
+export function requirementsOf({ compiled, workgroup }: Inspected, { device }: Target, portable: boolean): Requirements {
+  const { program } = compiled;
+  const features = [...new Set(program.pipelines.flatMap((p) => p.features))].sort();
+  return {
+    kind: portable ? 'portable' : device.kind,
+    subgroupSize: features.includes('subgroups') ? device.subgroupSize : null,
+    features,
+    limits: {
+      maxStorageBuffersPerShaderStage: Math.max(...program.pipelines.map((p) => p.access.length)),
+      maxComputeInvocationsPerWorkgroup: workgroup.invocations,
+      ...(workgroup.bytes > 0 ? { maxComputeWorkgroupStorageSize: workgroup.bytes } : {}),
+      maxStorageBufferBindingSize: largestBinding(program),
+    },
+  };
+}
