@@ -1,5 +1,6 @@
 /** @file The matmul that `ebb doctor` times: Ebb's own kernel with the schedule it would use. */
 
+import type { KernelBuilder } from '../codegen/kernel/builder.ts';
 import { add, mul, u32 } from '../codegen/kernel/expr.ts';
 import { matmul } from '../codegen/kernel/matmul.ts';
 import { type DeviceTraits, defaultMatmulSchedule } from '../codegen/kernel/schedule.ts';
@@ -18,20 +19,30 @@ export async function matmulKernel(device: GPUDevice, traits: DeviceTraits): Pro
       batch: { of: [1] },
       m: size,
       n: size,
-      k: size,
-      a: (b) => {
-        const buffer = b.buffer('a', 'vec4f', 'read');
-        return { vectorAxis: 'k', load: (_b, at, width) => element(buffer, add(mul(at.mn, u32(n)), at.k), width) };
-      },
-      b: (b) => {
-        const buffer = b.buffer('b', 'vec4f', 'read');
-        return { vectorAxis: 'mn', load: (_b, at, width) => element(buffer, add(mul(at.k, u32(n)), at.mn), width) };
-      },
+      results: 1,
+      loops: [
+        {
+          k: size,
+          products: [
+            {
+              a: (b) => {
+                const buffer = b.buffer('a', 'vec4f', 'read');
+                return { vectorAxis: 'k', load: (_b, at, width) => element(buffer, add(mul(at.mn, u32(n)), at.k), width) };
+              },
+              b: (b) => {
+                const buffer = b.buffer('b', 'vec4f', 'read');
+                return { vectorAxis: 'mn', load: (_b, at, width) => element(buffer, add(mul(at.k, u32(n)), at.mn), width) };
+              },
+              into: 0,
+            },
+          ],
+        },
+      ],
       store: (b) => {
         const buffer = b.buffer('c', 'vec4f', 'read_write');
         return {
           vectorN: true,
-          store: (_b, at, value) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value),
+          store: (_b, at, [value = u32(0)]) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value),
         };
       },
       dim: () => u32(n),
@@ -63,7 +74,7 @@ export async function matmulKernel(device: GPUDevice, traits: DeviceTraits): Pro
   };
 }
 
-type Buffer = ReturnType<Parameters<Parameters<typeof matmul>[0]['a']>[0]['buffer']>;
+type Buffer = ReturnType<KernelBuilder['buffer']>;
 function element(buffer: Buffer, at: ReturnType<typeof u32>, width: 1 | 4): ReturnType<typeof u32> {
   const four = buffer.load({ kind: 'bin', type: 'u32', op: '/', a: at, b: u32(4) });
   return width === 4 ? four : { kind: 'component', type: 'f32', of: four, index: { kind: 'bin', type: 'u32', op: '%', a: at, b: u32(4) } };

@@ -36,16 +36,26 @@ export function matmulSpec(layout: Layout, sizes: { batch: number | string; m: n
     batch,
     m,
     n,
-    k,
+    results: 1,
     dim,
-    a: (b) => (layout[0] === 'N' ? port(b, 'a', m, k, 'mn') : port(b, 'a', k, m, 'k')),
-    b: (b) => (layout[1] === 'N' ? port(b, 'b', k, n, 'k') : port(b, 'b', n, k, 'mn')),
+    loops: [
+      {
+        k,
+        products: [
+          {
+            a: (b) => (layout[0] === 'N' ? port(b, 'a', m, k, 'mn') : port(b, 'a', k, m, 'k')),
+            b: (b) => (layout[1] === 'N' ? port(b, 'b', k, n, 'k') : port(b, 'b', n, k, 'mn')),
+            into: 0,
+          },
+        ],
+      },
+    ],
     store: (b) => {
       const vectorN = (staticSize(n) ?? 1) % 4 === 0;
       const out = b.buffer('out', vectorN ? 'vec4f' : 'f32', 'read_write');
       return {
         vectorN,
-        store(_, at, value, width) {
+        store(_, at, [value = u32(0)], width) {
           if (vectorN !== (width === 4)) throw new Error('a store four wide exactly where it can be');
           const flat = add(mul(add(mul(at.batch, sizeExpr(m, dim)), at.m), sizeExpr(n, dim)), at.n);
           out.store(vectorN ? div(flat, u32(4)) : flat, value);

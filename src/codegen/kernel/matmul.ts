@@ -8,10 +8,10 @@ import { sharedBody } from './matmulShared.ts';
 import { tileContext } from './matmulTile.ts';
 import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
-export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
+export type { MatmulLoop, MatmulPort, MatmulSchedule, MatmulSpec, Operand } from './matmulTypes.ts';
 
 /**
- * Builds the kernel of out[batch, m, n] = Σ_k a[batch, m, k] · b[batch, k, n]; accumulates in f32.
+ * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
  * Grid: x over n, y over m, z over the batch. Sizes need not be multiples of anything.
  */
 export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {

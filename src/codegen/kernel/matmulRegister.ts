@@ -3,7 +3,7 @@
 import type { KernelBuilder } from './builder.ts';
 import { add, builtin, call, component, eq, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
-import { type Accumulators, accumulators, clamped, type LoadMode, storeTile, type Tile } from './matmulTile.ts';
+import { type Accumulators, allAccumulators, clamped, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
 import { dividesBy } from './size.ts';
 
@@ -17,44 +17,70 @@ interface Loaded {
 
 /** The whole body of a register or subgroup matmul. */
 export function registerBody(b: KernelBuilder, tile: Tile): void {
-  const { schedule, spec, size, lane } = tile;
-  const { rows, cols, kLanes } = schedule;
+  const { schedule, loops, lane } = tile;
+  const { kLanes } = schedule;
   const broadcast = schedule.kind === 'subgroup';
   const depth = broadcast ? schedule.lanes[0] : schedule.depth;
-  const indices = { a: loadIndices(b, tile, 'a'), b: loadIndices(b, tile, 'b') };
-  const sums = accumulators(b, rows, cols, tile.modeB === 'mn');
-  const step = (k: Expr, count: number, tail: boolean): void => {
-    const a = broadcast && !tail ? broadcastA(b, tile, indices.a, k, count) : load(b, tile, 'a', indices.a, k, count, tail);
-    multiply(a, load(b, tile, 'b', indices.b, k, count, tail), sums, schedule, count);
-  };
-  const exact = dividesBy(spec.k, depth);
-  const end = exact ? size.k : b.let('main_k', sub(size.k, rem(size.k, u32(depth))));
-  b.for('k', mul(lane.k, u32(depth)), end, u32(depth * kLanes), (k) => step(k, depth, false));
-  if (!exact) b.for('k', add(end, lane.k), size.k, u32(kLanes), (k) => step(k, 1, true));
-  if (kLanes > 1) reduceLanes(b, tile, sums);
-  else storeTile(b, tile, sums);
+  const indices = operandIndices(b, tile);
+  const results = allAccumulators(
+    b,
+    tile,
+    loops.every((loop) => loop.b.every(({ mode }) => mode === 'mn')),
+  );
+  for (const loop of loops) {
+    const step = (k: Expr, count: number, tail: boolean): void => {
+      const a = new Map(
+        loop.a.map((o) => [o, broadcast && !tail ? broadcastA(b, tile, o, indices(o), k, count) : load(b, tile, o, indices(o), k, count, tail)]),
+      );
+      const right = new Map(loop.b.map((o) => [o, load(b, tile, o, indices(o), k, count, tail)]));
+      for (const p of loop.products) multiply(a.get(p.a) as Loaded, right.get(p.b) as Loaded, results[p.into] as Accumulators, schedule, count);
+    };
+    const exact = dividesBy(loop.size, depth);
+    const end = exact ? loop.k : b.let('main_k', sub(loop.k, rem(loop.k, u32(depth))));
+    b.for('k', mul(lane.k, u32(depth)), end, u32(depth * kLanes), (k) => step(k, depth, false));
+    if (!exact) b.for('k', add(end, lane.k), loop.k, u32(kLanes), (k) => step(k, 1, true));
+  }
+  if (kLanes > 1) reduceLanes(b, tile, results);
+  else storeTile(b, tile, results);
 }
 
-/** Clamped indices of the operand's rows or columns (of every fourth in mode mn). */
-function loadIndices(b: KernelBuilder, tile: Tile, which: 'a' | 'b'): (i: number) => Expr {
-  const { schedule, spec, size } = tile;
-  const [count, across, index, own] =
-    which === 'a' ? ([schedule.rows, schedule.lanes[1], tile.row, spec.m] as const) : ([schedule.cols, schedule.lanes[0], tile.col, spec.n] as const);
-  const mode = which === 'a' ? tile.modeA : tile.modeB;
-  const width = mode === 'mn' ? 4 : 1;
-  const limit = which === 'a' ? size.m : size.n;
-  const exact = dividesBy(own, count * across);
-  const kept: Expr[] = [];
-  for (let i = 0; i < count; i += width) {
-    kept.push(exact ? index(i) : b.let(`${which}_index${i}`, clamped(index(i), false, limit, width)));
-  }
-  return (i) => kept[i / width] ?? u32(0);
+/** Clamped indices of an operand's rows or columns (of every fourth in mode mn), the same for operands of one kind. */
+function operandIndices(b: KernelBuilder, tile: Tile): (operand: TileOperand) => (i: number) => Expr {
+  const made = new Map<string, (i: number) => Expr>();
+  const make = ({ which, mode }: TileOperand): ((i: number) => Expr) => {
+    const { schedule, spec, size } = tile;
+    const [count, across, index, own] =
+      which === 'a' ? ([schedule.rows, schedule.lanes[1], tile.row, spec.m] as const) : ([schedule.cols, schedule.lanes[0], tile.col, spec.n] as const);
+    const width = mode === 'mn' ? 4 : 1;
+    const limit = which === 'a' ? size.m : size.n;
+    const exact = dividesBy(own, count * across);
+    const kept: Expr[] = [];
+    for (let i = 0; i < count; i += width) {
+      kept.push(exact ? index(i) : b.let(`${which}_index${i}`, clamped(index(i), false, limit, width)));
+    }
+    return (i) => kept[i / width] ?? u32(0);
+  };
+  const indices = (operand: TileOperand): ((i: number) => Expr) => {
+    const key = `${operand.which}${operand.mode === 'mn'}`;
+    const known = made.get(key) ?? make(operand);
+    made.set(key, known);
+    return known;
+  };
+  // declared before the loops that use them
+  for (const loop of tile.loops) for (const operand of [...loop.a, ...loop.b]) indices(operand);
+  return indices;
 }
 
 /** `tail`: k may be odd, so nothing is loaded four-wide along k. */
-function load(b: KernelBuilder, tile: Tile, which: 'a' | 'b', index: (i: number) => Expr, k: Expr, depth: number, tail: boolean): Loaded {
-  const port = which === 'a' ? tile.a : tile.b;
-  const wanted = which === 'a' ? tile.modeA : tile.modeB;
+function load(
+  b: KernelBuilder,
+  tile: Tile,
+  { which, port, mode: wanted }: TileOperand,
+  index: (i: number) => Expr,
+  k: Expr,
+  depth: number,
+  tail: boolean,
+): Loaded {
   const mode = tail && wanted === 'k' ? 'scalar' : wanted;
   const count = which === 'a' ? tile.schedule.rows : tile.schedule.cols;
   const values: Expr[][] = [];
@@ -70,12 +96,12 @@ function load(b: KernelBuilder, tile: Tile, which: 'a' | 'b', index: (i: number)
 }
 
 /** Lane l of the subgroup loads column k + l of A; the others get it by broadcast. */
-function broadcastA(b: KernelBuilder, tile: Tile, index: (i: number) => Expr, k: Expr, depth: number): Loaded {
-  const mode = tile.modeA === 'mn' ? 'mn' : 'scalar';
+function broadcastA(b: KernelBuilder, tile: Tile, { port, mode: wanted }: TileOperand, index: (i: number) => Expr, k: Expr, depth: number): Loaded {
+  const mode = wanted === 'mn' ? 'mn' : 'scalar';
   const values: Expr[][] = [];
   for (let i = 0; i < tile.schedule.rows; i += mode === 'mn' ? 4 : 1) {
     const at = { batch: tile.batch, mn: index(i), k: add(k, builtin('subgroupInvocation')) };
-    const own = b.let(`a${i}`, tile.a.load(b, at, mode === 'mn' ? 4 : 1));
+    const own = b.let(`a${i}`, port.load(b, at, mode === 'mn' ? 4 : 1));
     values.push(Array.from({ length: depth }, (_, kk) => b.let(`a${i}_${kk}`, call('subgroupBroadcast', own, u32(kk)))));
   }
   return loaded(mode, values);
@@ -125,21 +151,24 @@ function pairwise(terms: readonly Expr[]): Expr {
 }
 
 /** Adds the partial sums of the lanes along k; their first stores. */
-function reduceLanes(b: KernelBuilder, tile: Tile, sums: Accumulators): void {
+function reduceLanes(b: KernelBuilder, tile: Tile, results: readonly Accumulators[]): void {
   const { rows, cols, kLanes, lanes } = tile.schedule;
-  const step = sums.vector ? 4 : 1;
-  const per = rows * (cols / step);
-  const partial = b.shared('partial', sums.vector ? 'vec4f' : 'f32', per * kLanes * lanes[0] * lanes[1]);
+  const vector = results[0]?.vector ?? false;
+  const step = vector ? 4 : 1;
+  const each = rows * (cols / step);
+  const per = each * results.length;
+  const partial = b.shared('partial', vector ? 'vec4f' : 'f32', per * kLanes * lanes[0] * lanes[1]);
   const own = b.let('own', mul(add(tile.lane.n, mul(tile.lane.m, u32(lanes[0]))), u32(kLanes * per)));
-  const each = (body: (r: number, c: number, slot: Expr) => void): void => {
-    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) body(r, c, u32((r * cols + c) / step));
-  };
-  each((r, c, slot) => partial.setAt(add(add(own, mul(tile.lane.k, u32(per))), slot), sums.at(r, c)));
+  const overAll = (body: (sums: Accumulators, r: number, c: number, slot: Expr) => void): void =>
+    results.forEach((sums, i) => {
+      for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) body(sums, r, c, u32(i * each + (r * cols + c) / step));
+    });
+  overAll((sums, r, c, slot) => partial.setAt(add(add(own, mul(tile.lane.k, u32(per))), slot), sums.at(r, c)));
   b.barrier();
   b.if(eq(tile.lane.k, u32(0)), () => {
     b.for('other', u32(1), u32(kLanes), u32(1), (other) => {
-      each((r, c, slot) => sums.add(r, c, partial.at(add(add(own, mul(other, u32(per))), slot))));
+      overAll((sums, r, c, slot) => sums.add(r, c, partial.at(add(add(own, mul(other, u32(per))), slot))));
     });
-    storeTile(b, tile, sums);
+    storeTile(b, tile, results);
   });
 }

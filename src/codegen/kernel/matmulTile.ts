@@ -1,24 +1,37 @@
-/** @file What every matmul kernel shares: the tile's indices, clamped for loads and guarded for stores, and its accumulators. */
+/** @file What every matmul kernel shares: the tile's indices, clamped for loads and guarded for stores, its operands and accumulators. */
 
 import { invariant } from '../../errors.ts';
 import type { KernelBuilder, Variable } from './builder.ts';
 import { add, builtin, component, f32, lt, min, mul, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
-import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore } from './matmulTypes.ts';
-import { dividesBy, sizeExpr } from './size.ts';
+import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
+import { dividesBy, type Size, sizeExpr } from './size.ts';
 
 /** How an operand is loaded: four along k, four along its own axis, or one by one. */
 export type LoadMode = 'k' | 'mn' | 'scalar';
 
+/** An operand of a loop: its port, and how it is read. */
+export interface TileOperand {
+  readonly which: 'a' | 'b';
+  readonly port: MatmulPort;
+  readonly mode: LoadMode;
+}
+
+/** A loop along k with each of its operands once. */
+export interface TileLoop {
+  readonly size: Size;
+  readonly k: Expr;
+  readonly a: readonly TileOperand[];
+  readonly b: readonly TileOperand[];
+  readonly products: readonly { readonly a: TileOperand; readonly b: TileOperand; readonly into: number }[];
+}
+
 export interface Tile {
   readonly spec: MatmulSpec;
   readonly schedule: MatmulSchedule;
-  readonly a: MatmulPort;
-  readonly b: MatmulPort;
+  readonly loops: readonly TileLoop[];
   readonly out: MatmulStore;
-  readonly modeA: LoadMode;
-  readonly modeB: LoadMode;
-  readonly size: { readonly m: Expr; readonly n: Expr; readonly k: Expr };
+  readonly size: { readonly m: Expr; readonly n: Expr };
   readonly batch: Expr;
   readonly lane: { readonly n: Expr; readonly m: Expr; readonly k: Expr };
   /** Index of the lane's row r and column c, unclamped. */
@@ -30,16 +43,37 @@ export interface Tile {
 
 /** Declares the ports' buffers and the tile's indices. */
 export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: MatmulSchedule): Tile {
-  const a = spec.a(b);
-  const bPort = spec.b(b);
-  const out = spec.store(b);
-  const { lanes, rows, cols, kLanes } = schedule;
-  const size = {
-    m: b.let('size_m', sizeExpr(spec.m, spec.dim)),
-    n: b.let('size_n', sizeExpr(spec.n, spec.dim)),
-    k: b.let('size_k', sizeExpr(spec.k, spec.dim)),
+  const { lanes, rows, cols, kLanes, kFirst } = schedule;
+  const ports = new Map<Operand, MatmulPort>();
+  const portOf = (operand: Operand): MatmulPort => {
+    const known = ports.get(operand);
+    if (known) return known;
+    const made = operand(b);
+    ports.set(operand, made);
+    return made;
   };
-  const { kFirst } = schedule;
+  for (const { products } of spec.loops)
+    for (const p of products) {
+      portOf(p.a);
+      portOf(p.b);
+    }
+  const out = spec.store(b);
+  const size = { m: b.let('size_m', sizeExpr(spec.m, spec.dim)), n: b.let('size_n', sizeExpr(spec.n, spec.dim)) };
+  const loops = spec.loops.map(({ k, products }): TileLoop => {
+    const operands = new Map<Operand, TileOperand>();
+    const operandOf = (which: 'a' | 'b', operand: Operand): TileOperand => {
+      const known = operands.get(operand);
+      if (known?.which === which) return known;
+      const port = portOf(operand);
+      const [own, per, wanted] = which === 'a' ? ([spec.m, rows, schedule.vectorA] as const) : ([spec.n, cols, schedule.vectorB] as const);
+      const made: TileOperand = { which, port, mode: loadMode(port, k, own, per, wanted, schedule.depth) };
+      operands.set(operand, made);
+      return made;
+    };
+    const made = products.map((p) => ({ a: operandOf('a', p.a), b: operandOf('b', p.b), into: p.into }));
+    const once = (list: readonly TileOperand[]): TileOperand[] => [...new Set(list)];
+    return { size: k, k: b.let('size_k', sizeExpr(k, spec.dim)), a: once(made.map((p) => p.a)), b: once(made.map((p) => p.b)), products: made };
+  });
   const lane = {
     n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
     m: lanes[1] === 1 ? u32(0) : builtin(kFirst ? 'localZ' : 'localY'),
@@ -60,22 +94,19 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
   return {
     spec,
     schedule,
-    a,
-    b: bPort,
+    loops,
     out,
     size,
     lane,
     tileM,
     tileN,
     batch: spec.batch.of.every((factor) => factor === 1) ? u32(0) : builtin('workgroupZ'),
-    modeA: loadMode(a, spec.k, spec.m, rows, schedule.vectorA, schedule.depth),
-    modeB: loadMode(bPort, spec.k, spec.n, cols, schedule.vectorB, schedule.depth),
     row: indices('m', tileM, lane.m, lanes[1], rows),
     col: indices('n', tileN, lane.n, lanes[0], cols),
   };
 }
 
-function loadMode(port: MatmulPort, k: { of: readonly (number | string)[] }, own: typeof k, per: number, wanted: boolean, depth: number): LoadMode {
+function loadMode(port: MatmulPort, k: Size, own: Size, per: number, wanted: boolean, depth: number): LoadMode {
   if (!wanted || port.vectorAxis === null) return 'scalar';
   if (port.vectorAxis === 'k') return depth % 4 === 0 && dividesBy(k, 4) ? 'k' : 'scalar';
   return per % 4 === 0 && dividesBy(own, 4) ? 'mn' : 'scalar';
@@ -86,13 +117,12 @@ export function clamped(index: Expr, exact: boolean, size: Expr, width: 1 | 4): 
   return exact ? index : min(index, sub(size, u32(width)));
 }
 
-/** rows × cols sums, kept as scalars or as vec4 along n. */
+/** rows × cols sums of one result, kept as scalars or as vec4 along n. */
 export interface Accumulators {
   readonly vector: boolean;
-  /** Adds to the sum (r, c); for vectors c is the index of the first of the four. */
   add(r: number, c: number, value: Expr): void;
+  /** The vec4 at (r, c), c a multiple of 4; or the scalar. */
   at(r: number, c: number): Expr;
-  /** The scalar sum (r, c), whichever way it is kept. */
   scalar(r: number, c: number): Expr;
   set(r: number, c: number, value: Expr): void;
 }
@@ -119,29 +149,39 @@ export function accumulators(b: KernelBuilder, rows: number, cols: number, vecto
   };
 }
 
+/** The accumulators of every result. */
+export function allAccumulators(b: KernelBuilder, { spec, schedule }: Tile, vector: boolean): Accumulators[] {
+  return Array.from({ length: spec.results }, () => accumulators(b, schedule.rows, schedule.cols, vector));
+}
+
 /** Stores the lane's results, guarded where the tile may overhang. */
-export function storeTile(b: KernelBuilder, tile: Tile, sums: Accumulators): void {
+export function storeTile(b: KernelBuilder, tile: Tile, results: readonly Accumulators[]): void {
   const { spec, schedule, out, size, batch } = tile;
   const { rows, cols, lanes } = schedule;
   const wide = out.vectorN && dividesBy(spec.n, 4);
   // a store of single elements into a vec4 buffer would race with the neighbour lane's
   invariant(!wide || cols % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 columns a lane');
   const guard = (inside: boolean, index: Expr, limit: Expr, body: () => void): void => (inside ? body() : b.if(lt(index, limit), body));
+  const value = (sums: Accumulators, r: number, c: number): Expr => {
+    if (!wide) return sums.scalar(r, c);
+    if (sums.vector) return sums.at(r, c);
+    return vec(
+      'vec4f',
+      [0, 1, 2, 3].map((i) => sums.scalar(r, c + i)),
+    );
+  };
   for (let r = 0; r < rows; r++) {
     const m = tile.row(r);
     guard(dividesBy(spec.m, lanes[1] * rows), m, size.m, () => {
       for (let c = 0; c < cols; c += wide ? 4 : 1) {
         const n = tile.col(c);
         guard(dividesBy(spec.n, lanes[0] * cols), n, size.n, () => {
-          const value = !wide
-            ? sums.scalar(r, c)
-            : sums.vector
-              ? sums.at(r, c)
-              : vec(
-                  'vec4f',
-                  [0, 1, 2, 3].map((i) => sums.scalar(r, c + i)),
-                );
-          out.store(b, { batch, m, n }, value, wide ? 4 : 1);
+          out.store(
+            b,
+            { batch, m, n },
+            results.map((sums) => value(sums, r, c)),
+            wide ? 4 : 1,
+          );
         });
       }
     });

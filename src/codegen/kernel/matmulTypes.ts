@@ -19,26 +19,34 @@ export interface MatmulPort {
 export interface MatmulStore {
   /** Whether four elements along n can be stored at once (ignored if n is no multiple of 4). */
   readonly vectorN: boolean;
-  /** Emits the store of one accumulator (f32) or of four along n (vec4f). Called for in-bounds elements only. */
-  store(b: KernelBuilder, at: { batch: Expr; m: Expr; n: Expr }, value: Expr, width: 1 | 4): void;
+  /** Emits the stores of one element of every result (f32), or of four along n (vec4f). Called for in-bounds elements only. */
+  store(b: KernelBuilder, at: { batch: Expr; m: Expr; n: Expr }, values: readonly Expr[], width: 1 | 4): void;
 }
 
-/** out[batch, m, n] = Σ_k a[batch, m, k] · b[batch, k, n]. The port functions declare their buffers when called: a, b, store. */
+/** Declares its buffers when it is called. Products that share one read it once. */
+export type Operand = (b: KernelBuilder) => MatmulPort;
+
+/** A walk along k: each product Σ_k a[batch, m, k] · b[batch, k, n] is added to one of the results. */
+export interface MatmulLoop {
+  readonly k: Size;
+  readonly products: readonly { readonly a: Operand; readonly b: Operand; readonly into: number }[];
+}
+
+/** Results [batch, m, n], each the sum of its products. Operands are called in the order of the loops, then `store`. */
 export interface MatmulSpec {
   readonly name: string;
   readonly batch: Size;
   readonly m: Size;
   readonly n: Size;
-  readonly k: Size;
-  readonly a: (b: KernelBuilder) => MatmulPort;
-  readonly b: (b: KernelBuilder) => MatmulPort;
+  readonly results: number;
+  readonly loops: readonly MatmulLoop[];
   readonly store: (b: KernelBuilder) => MatmulStore;
   /** The run-time value of a dimension symbol. */
   readonly dim: (symbol: string) => Expr;
 }
 
 /**
- * How a matmul is cut. A lane computes rows × cols results; a workgroup has lanes[0] lanes along n, lanes[1] along m.
+ * How a matmul is cut. A lane computes rows × cols elements of every result; a workgroup has lanes[0] lanes along n, lanes[1] along m.
  * - register: operands are loaded from memory by each lane; with lanes[1] = 1 the loads of A are uniform over the workgroup.
  * - subgroup: one subgroup (of lanes[0] lanes) a workgroup; A is loaded once by its lanes and broadcast.
  * - shared: tiles of depth `depth` go through workgroup memory (rows and cols multiples of 4).

@@ -97,16 +97,15 @@ function cutDot(group: Group, { lhs, rhs, result, shape: s, layout }: Dot, optio
       batch: { of: s.batch },
       m: { of: s.m },
       n: { of: s.n },
-      k: { of: s.k },
-      a: port(lhs, !s.ta, s.m, layout.a),
-      b: port(rhs, s.tb, s.n, layout.b),
+      results: 1,
+      loops: [{ k: { of: s.k }, products: [{ a: port(lhs, !s.ta, s.m, layout.a), b: port(rhs, s.tb, s.n, layout.b), into: 0 }] }],
       store: (b) => {
         const g = bound(b);
         return {
           vectorN,
-          store: (_b, at, value, width) => {
+          store: (_b, at, [value], width) => {
             const inner = emitter(g.context);
-            inner.define(result, value);
+            if (value) inner.define(result, value);
             const flat = inner.scope.bind('at', position(g, at.batch, at.m, s.m, at.n, s.n));
             g.storeAll(group.outputs, flat, inner, width);
           },
