@@ -26,6 +26,9 @@ export const SPEC = JSON.parse(readFileSync(SPEC_FILE, 'utf8')) as BenchSpec;
 /** Where bench/data.py writes. */
 export const DATA = process.env['EBB_BENCH_DATA'] ?? fileURLToPath(new URL('data', import.meta.url));
 
+/** Scale of low-rank adapters, over their rank (DropBP's own setting). */
+export const LORA_ALPHA = 16;
+
 export function modelSpec(name: string): ModelSpec {
   const spec = SPEC.models[name];
   if (!spec) throw new Error(`no model ${name} in ${SPEC_FILE}; there are ${Object.keys(SPEC.models).join(', ')}`);
@@ -37,7 +40,6 @@ export function benchTokens(name: string): { readonly tokens: Int32Array; readon
   const { batch, seq } = modelSpec(name);
   const bytes = readFileSync(`${DATA}/${name}.tokens.bin`);
   const all = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  const cut = (from: number): Int32Array =>
-    Int32Array.from({ length: batch * seq }, (_, i) => all[Math.floor(i / seq) * (seq + 1) + (i % seq) + from] ?? 0);
+  const cut = (from: number): Int32Array => Int32Array.from({ length: batch * seq }, (_, i) => all[Math.floor(i / seq) * (seq + 1) + (i % seq) + from] ?? 0);
   return { tokens: cut(0), targets: cut(1) };
 }
