@@ -18,6 +18,8 @@ export interface BenchSpec {
   readonly normEps: number;
   readonly ropeTheta: number;
   readonly adamw: { readonly lr: number; readonly beta1: number; readonly beta2: number; readonly eps: number; readonly weightDecay: number };
+  /** PyTorch's losses before AdamW steps 1–4, for machines without it. */
+  readonly losses?: Readonly<Record<string, readonly number[]>>;
   readonly matmuls: readonly (readonly [m: number, n: number, k: number])[];
 }
 

@@ -89,7 +89,7 @@ async function step() {
 
 async function idle() {
   const backend = tf.backend();
-  backend.submitQueue();
+  if (backend.commandEncoder) backend.submitQueue();
   await backend.queue.onSubmittedWorkDone();
 }
 
