@@ -1,6 +1,6 @@
 /** @file A contestant's process, asked one thing at a time. */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Entry } from './entries.ts';
 import type { About, ReplyTo, Request } from './protocol.ts';
@@ -15,6 +15,15 @@ export interface Client {
 
 /** No single answer takes longer, first steps on slow software adapters included. */
 const LIMIT_MS = 600_000;
+/** Bindings that poll, and pools whose idle threads spin, would slow down whoever has its turn: who has not, is stopped. */
+const STOPS = process.platform !== 'win32';
+/** Processes that end with this one, stopped ones too. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+
 /** First steps compile: none may find the last run's shaders in a driver's cache. */
 const COLD = { MESA_SHADER_CACHE_DISABLE: 'true' };
 
@@ -28,6 +37,8 @@ interface Process {
 function startProcess({ name, command }: Entry, env: Readonly<Record<string, string>>): Process {
   const [program = '', ...args] = command;
   const child = spawn(program, args, { env: { ...process.env, ...COLD, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  running.add(child);
+  const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => void (STOPS && child.kill(name));
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000);
@@ -40,6 +51,7 @@ function startProcess({ name, command }: Entry, env: Readonly<Record<string, str
     if (!waiting) return;
     if (line !== undefined) {
       lines.shift();
+      signal('SIGSTOP');
       waiting.resolve(line);
     } else if (over) waiting.reject(over);
     else return;
@@ -52,6 +64,7 @@ function startProcess({ name, command }: Entry, env: Readonly<Record<string, str
   const ended = new Promise<void>((resolve) => {
     const finish = (why: string): void => {
       over ??= new Error(`${name}: ${why}\n${said}`);
+      running.delete(child);
       settle();
       resolve();
     };
@@ -61,7 +74,10 @@ function startProcess({ name, command }: Entry, env: Readonly<Record<string, str
   // a process that is gone says so by `close`
   child.stdin.on('error', () => undefined);
   return {
-    send: (line) => void child.stdin.write(`${line}\n`),
+    send(line) {
+      signal('SIGCONT');
+      child.stdin.write(`${line}\n`);
+    },
     next: () =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
@@ -79,6 +95,7 @@ function startProcess({ name, command }: Entry, env: Readonly<Record<string, str
         settle();
       }),
     async end() {
+      signal('SIGCONT');
       child.stdin.end();
       const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
       await ended;
