@@ -89,6 +89,7 @@ async function step() {
 
 async function idle() {
   const backend = tf.backend();
+  backend.endComputePassEncoder();
   if (backend.commandEncoder) backend.submitQueue();
   await backend.queue.onSubmittedWorkDone();
 }
