@@ -165,7 +165,8 @@ class Contestant:
         kept = weakref.WeakSet()
 
         def pack(tensor):
-            held = Held(tensor)
+            # detached: an output that its own node keeps would hold the node for ever
+            held = Held(tensor.detach())
             kept.add(held)
             return held
 

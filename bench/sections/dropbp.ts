@@ -5,7 +5,7 @@ import type { Client } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops, unitsOfModel } from '../flops.ts';
 import type { StepReply } from '../protocol.ts';
-import { mean } from '../stats.ts';
+import { mean, median } from '../stats.ts';
 import { shown, table } from '../table.ts';
 
 /** A step with its pattern's FLOPs. */
@@ -79,6 +79,8 @@ export interface DropSummary {
   readonly ms: number;
   readonly speedUp: number;
   readonly ideal: number;
+  /** Median over the patterns of (speed-up in the pattern's own turn ÷ its ideal): one disturbed step does not move it. */
+  readonly ofIdeal: number;
   readonly savedMiB: number;
   readonly patterns: number;
 }
@@ -88,6 +90,10 @@ export function summarise(results: readonly DropResult[]): DropSummary[] {
     if (which.rate === REFERENCE_RATE) return [];
     const reference = results.find((r) => r.rate === REFERENCE_RATE && r.contestant === which.contestant && r.model === which.model && r.lora === which.lora);
     if (!reference) return [];
+    const shares = steps.map(({ ms, flops }, i) => {
+      const full = reference.steps[i];
+      return full ? full.ms / ms / (full.flops / flops) : Number.NaN;
+    });
     const average = (list: readonly Measured[], of: keyof Measured): number => mean(list.map((s) => s[of]));
     return [
       {
@@ -96,6 +102,7 @@ export function summarise(results: readonly DropResult[]): DropSummary[] {
         ms: average(steps, 'ms'),
         speedUp: average(reference.steps, 'ms') / average(steps, 'ms'),
         ideal: average(reference.steps, 'flops') / average(steps, 'flops'),
+        ofIdeal: median(shares),
         savedMiB: average(steps, 'savedBytes') / 2 ** 20,
         patterns: steps.length,
       },
@@ -112,8 +119,12 @@ export function dropTable(summaries: readonly DropSummary[]): string {
     s.speedUp.toFixed(2),
     s.ideal.toFixed(2),
     (s.speedUp / s.ideal).toFixed(2),
+    s.ofIdeal.toFixed(2),
     shown(s.savedMiB, 1),
     String(s.patterns),
   ]);
-  return table(['contestant', 'model', 'p asked / realised', 'step, mean ms', 'speed-up', 'ideal', 'of ideal', 'saved, mean MiB', 'patterns'], rows);
+  return table(
+    ['contestant', 'model', 'p asked / realised', 'step, mean ms', 'speed-up', 'ideal', 'of ideal', 'median of patterns', 'saved, mean MiB', 'patterns'],
+    rows,
+  );
 }
