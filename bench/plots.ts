@@ -10,43 +10,47 @@ type Spec = Readonly<Record<string, unknown>>;
 const BASE: Spec = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', background: 'white' };
 const CONTESTANT = { field: 'contestant', type: 'nominal', title: null, sort: null };
 
-/** Bars of matmul throughput, a group a size. */
-function matmulPlot({ matmul }: Results): Spec {
+interface Bar {
+  readonly contestant: string;
+  /** Panels: rows by one, columns by the other, in the order in which they come. */
+  readonly row: string;
+  readonly column: string;
+  readonly value: number;
+}
+
+/** Bars on a logarithmic axis from `from` on, each with its number. */
+function bars(title: string, values: readonly Bar[], from: number): Spec {
+  const panel = (field: 'row' | 'column'): Spec => ({ field, type: 'nominal', title: null, sort: [...new Set(values.map((v) => v[field]))] });
+  const x = { field: 'value', type: 'quantitative', title: null, scale: { type: 'log', domainMin: from } };
+  const header = { labelAngle: 0, labelAlign: 'left' };
   return {
     ...BASE,
-    title: 'Matmul, GFLOP/s (longer is faster)',
-    data: { values: matmul.map((r) => ({ contestant: r.contestant, size: r.size, gflops: r.flops / minimum(r.ms) / 1e6 })) },
-    mark: 'bar',
-    height: { step: 14 },
-    encoding: {
-      y: { ...CONTESTANT, axis: { labels: true } },
-      x: { field: 'gflops', type: 'quantitative', title: null, scale: { type: 'log', domainMin: 0.1 } },
-      color: { ...CONTESTANT, legend: null },
-      row: { field: 'size', type: 'nominal', title: null, sort: null, header: { labelAngle: 0, labelAlign: 'left' } },
+    title,
+    data: { values },
+    facet: { row: { ...panel('row'), header }, column: panel('column') },
+    spec: {
+      width: 260,
+      height: { step: 16 },
+      encoding: { y: CONTESTANT },
+      layer: [
+        { mark: 'bar', encoding: { x, x2: { datum: from }, color: { ...CONTESTANT, legend: null } } },
+        { mark: { type: 'text', align: 'left', dx: 3, fontSize: 9 }, encoding: { x, text: { field: 'value', format: ',.3~r' } } },
+      ],
     },
   };
 }
 
-/** Bars of the fastest step and of the first, a group a model. */
+function matmulPlot({ matmul }: Results): Spec {
+  const values = matmul.map((r) => ({ contestant: r.contestant, row: r.size, column: 'best of the rounds', value: r.flops / minimum(r.ms) / 1e6 }));
+  return bars('Matmul, GFLOP/s (longer is faster)', values, 0.1);
+}
+
 function stepPlot({ step }: Results): Spec {
   const values = step.flatMap((r) => [
-    { contestant: r.contestant, model: r.model, what: 'step', ms: minimum(r.steps.map((s) => s.ms)) },
-    { contestant: r.contestant, model: r.model, what: 'first step', ms: r.firstMs },
+    { contestant: r.contestant, row: r.model, column: 'step', value: minimum(r.steps.map((s) => s.ms)) },
+    { contestant: r.contestant, row: r.model, column: 'first step', value: r.firstMs },
   ]);
-  return {
-    ...BASE,
-    title: 'Training step, milliseconds (shorter is faster)',
-    data: { values },
-    mark: 'bar',
-    height: { step: 14 },
-    encoding: {
-      y: CONTESTANT,
-      x: { field: 'ms', type: 'quantitative', title: null, scale: { type: 'log', domainMin: 10 } },
-      color: { ...CONTESTANT, legend: null },
-      row: { field: 'model', type: 'nominal', title: null, header: { labelAngle: 0, labelAlign: 'left' } },
-      column: { field: 'what', type: 'nominal', title: null, sort: null },
-    },
-  };
+  return bars('Training step, milliseconds (shorter is faster)', values, 10);
 }
 
 /** Speed-up over the rate of dropping, with what the FLOPs promise dashed. */
@@ -72,7 +76,7 @@ function dropPlot({ dropbp }: Results): Spec {
         x: { field: 'rate', type: 'quantitative', title: 'p' },
         y: { field: 'value', type: 'quantitative', title: 'speed-up', scale: { zero: false } },
         color: CONTESTANT,
-        strokeDash: { field: 'what', type: 'nominal', title: null, sort: ['measured', 'ideal'] },
+        strokeDash: { field: 'what', type: 'nominal', title: null, sort: ['measured', 'ideal'], legend: { symbolType: 'stroke' } },
       },
     },
   };
