@@ -12,55 +12,55 @@ import { describeMachine, ensureData, ensurePeers, missing } from './machine.ts'
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { drawPlots } from './plots.ts';
 import { page, type Results } from './report.ts';
-import { type DropResult, dropping, dropTable, RANK, summarise } from './sections/dropbp.ts';
-import { type MatmulResult, matmuls, matmulTable } from './sections/matmul.ts';
-import { type StepResult, steps, stepTable } from './sections/step.ts';
+import { dropping, dropTable, RANK, summarise } from './sections/dropbp.ts';
+import { matmuls, matmulTable } from './sections/matmul.ts';
+import { steps, stepTable } from './sections/step.ts';
 
 const log = (text: string): void => console.log(text);
 
-async function measure(options: Options): Promise<Results> {
-  const { adapter, rounds, limit, patterns } = options;
-  const failed = new Map<string, string>();
-  const about: Results['about'] & Map<string, { library: string; device: string }> = new Map();
-  const fail = (name: string, why: string): void => {
-    failed.set(name, why);
-    console.error(`${name} is left out: ${why}`);
-  };
-  const taking = ENTRIES.filter((e) => options.only.includes(e.name)).filter((e) => {
-    const why = missing(e);
-    if (why !== null) fail(e.name, why);
-    return why === null;
-  });
-  /** A contest with processes of its own: first steps find nothing compiled. */
-  const contest = async <T>(entries: readonly Entry[], work: (contest: Contest) => Promise<T>): Promise<T> => {
-    const opened = await openContest(entries, adapter, fail);
-    for (const client of opened.clients) about.set(client.entry.name, client.about);
-    try {
-      return await work(opened);
-    } finally {
-      await opened.close();
-    }
-  };
-  const wanted = (section: Options['sections'][number]): boolean => options.sections.includes(section);
+interface Measuring {
+  readonly options: Options;
+  readonly entries: readonly Entry[];
+  readonly results: Results;
+  /** Called whenever a table is complete. */
+  readonly save: () => void;
+}
 
-  let matmul: readonly MatmulResult[] = [];
-  if (wanted('matmul')) {
-    matmul = await contest(taking, (c) => matmuls(c, rounds, limit, log));
-    log(`\n${matmulTable(matmul)}\n`);
+/** A contest with processes of its own: first steps find nothing compiled. @param where the table, for those that fall out of it */
+async function contest<T>(entries: readonly Entry[], where: string, { options, results }: Measuring, work: (contest: Contest) => Promise<T[]>): Promise<T[]> {
+  const opened = await openContest(entries, options.adapter, (name, why) => {
+    results.failed.push([`${name}, ${where}`, why]);
+    console.error(`${name} is left out: ${why}`);
+  });
+  for (const { entry, about } of opened.clients) results.about.set(entry.name, about);
+  try {
+    return await work(opened);
+  } finally {
+    await opened.close();
   }
-  const step: StepResult[] = [];
-  if (wanted('step')) {
-    for (const model of options.models) step.push(...(await contest(taking, (c) => steps(c, model, rounds, limit, adapter, log))));
-    log(`\n${stepTable(step)}\n`);
+}
+
+async function measure(measuring: Measuring): Promise<void> {
+  const { options, entries, results, save } = measuring;
+  const { adapter, rounds, limit, patterns, models, sections } = options;
+  const done = (text: string): void => {
+    log(`\n${text}\n`);
+    save();
+  };
+  if (sections.includes('matmul')) {
+    results.matmul.push(...(await contest(entries, 'matmul', measuring, (c) => matmuls(c, rounds, limit, log))));
+    done(matmulTable(results.matmul));
   }
-  const dropbp: DropResult[] = [];
-  if (wanted('dropbp')) {
-    const dropping_ = taking.filter((e) => e.drops);
-    for (const model of options.models)
-      for (const lora of [0, RANK]) dropbp.push(...(await contest(dropping_, (c) => dropping(c, model, lora, patterns, limit, log))));
-    log(`\n${dropTable(summarise(dropbp))}\n`);
+  for (const model of sections.includes('step') ? models : []) {
+    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, adapter, log))));
+    done(stepTable(results.step));
   }
-  return { matmul, step, dropbp, failed: [...failed], about };
+  const droppers = entries.filter((e) => e.drops);
+  for (const model of sections.includes('dropbp') ? models : [])
+    for (const lora of [0, RANK]) {
+      results.dropbp.push(...(await contest(droppers, `DropBP of ${model}`, measuring, (c) => dropping(c, model, lora, patterns, limit, log))));
+      done(dropTable(summarise(results.dropbp)));
+    }
 }
 
 function write(out: string, results: Results, options: Options): void {
@@ -76,8 +76,16 @@ async function main(): Promise<void> {
   if (options === 'help') return log(USAGE);
   ensurePeers();
   ensureData();
-  const results = await measure(options);
-  if (options.out !== null) write(options.out, results, options);
+  const results: Results = { matmul: [], step: [], dropbp: [], failed: [], absent: [], about: new Map() };
+  const entries = ENTRIES.filter((entry) => options.only.includes(entry.name)).filter((entry) => {
+    const why = missing(entry);
+    if (why === null) return true;
+    results.absent.push([entry.name, why]);
+    console.error(`${entry.name} does not take part: ${why}`);
+    return false;
+  });
+  const { out } = options;
+  await measure({ options, entries, results, save: () => out !== null && write(out, results, options) });
   if (results.failed.length > 0) process.exitCode = 1;
 }
 

@@ -28,7 +28,7 @@ export const USAGE = `npm run bench -- [flags]
   --rounds N                rounds of matmuls and steps (8)
   --patterns N              sampled patterns for each rate of DropBP (30)
   --adapter NAME            as ebb takes it: auto, gpu, lavapipe, swiftshader, part of a name
-  --limit SECONDS           what one contestant may take in one table, its first step apart (180)
+  --limit SECONDS           what one contestant may take in one table, its first step apart (600)
   --out PATH                page to write, plots beside it; default docs/performance.md where everything is measured, else none
   --quick                   model S, 2 rounds, 3 patterns`;
 
@@ -47,7 +47,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       rounds: { type: 'string' },
       patterns: { type: 'string' },
       adapter: { type: 'string', default: 'auto' },
-      limit: { type: 'string', default: '180' },
+      limit: { type: 'string', default: '600' },
       out: { type: 'string' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },

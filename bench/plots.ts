@@ -76,7 +76,7 @@ function dropPlot({ dropbp }: Results): Spec {
         x: { field: 'rate', type: 'quantitative', title: 'p' },
         y: { field: 'value', type: 'quantitative', title: 'speed-up', scale: { zero: false } },
         color: CONTESTANT,
-        strokeDash: { field: 'what', type: 'nominal', title: null, sort: ['measured', 'ideal'], legend: { symbolType: 'stroke' } },
+        strokeDash: { field: 'what', type: 'nominal', title: null, sort: ['measured', 'ideal'], legend: { symbolType: 'stroke', symbolStrokeColor: 'black' } },
       },
     },
   };

@@ -1,19 +1,23 @@
 /** @file The page that the benchmark writes. */
 
 import type { Options } from './options.ts';
+import type { About } from './protocol.ts';
 import { type DropResult, dropTable, summarise } from './sections/dropbp.ts';
 import { type MatmulResult, matmulTable } from './sections/matmul.ts';
 import { type StepResult, stepTable } from './sections/step.ts';
 import { modelSpec, SPEC } from './spec.ts';
 
+/** What was measured so far. */
 export interface Results {
-  readonly matmul: readonly MatmulResult[];
-  readonly step: readonly StepResult[];
-  readonly dropbp: readonly DropResult[];
-  /** Contestants that were left out, and why. */
-  readonly failed: readonly (readonly [name: string, why: string])[];
-  /** Name, library and device of each contestant. */
-  readonly about: ReadonlyMap<string, { readonly library: string; readonly device: string }>;
+  readonly matmul: MatmulResult[];
+  readonly step: StepResult[];
+  readonly dropbp: DropResult[];
+  /** Who fell out of which table, and why. */
+  readonly failed: [which: string, why: string][];
+  /** Who could not take part at all, and why. */
+  readonly absent: [name: string, why: string][];
+  /** Library and device of each contestant. */
+  readonly about: Map<string, About>;
 }
 
 /** Everything measured, as Markdown. @param plots files in `folder` @param machine what it ran on, a line each */
@@ -32,7 +36,7 @@ export function page(
     '',
     ...machine.map((line) => `- ${line}`),
     ...[...results.about].map(([name, { library, device }]) => `- ${name}: ${library}; on ${device}`),
-    ...results.failed.map(([name, why]) => `- ${name} was left out: ${why.split('\n')[0]}`),
+    ...[...results.absent, ...results.failed].map(([name, why]) => `- ${name} was left out: ${why.split('\n')[0]}`),
     '',
     ...sections(results, options, image),
   ].join('\n');
