@@ -18,6 +18,8 @@ export interface BenchSpec {
   readonly normEps: number;
   readonly ropeTheta: number;
   readonly adamw: { readonly lr: number; readonly beta1: number; readonly beta2: number; readonly eps: number; readonly weightDecay: number };
+  /** PyTorch's losses before AdamW steps 1–4, for machines without it. */
+  readonly losses?: Readonly<Record<string, readonly number[]>>;
   readonly matmuls: readonly (readonly [m: number, n: number, k: number])[];
 }
 
@@ -25,6 +27,9 @@ export const SPEC_FILE = fileURLToPath(new URL('spec.json', import.meta.url));
 export const SPEC = JSON.parse(readFileSync(SPEC_FILE, 'utf8')) as BenchSpec;
 /** Where bench/data.py writes. */
 export const DATA = process.env['EBB_BENCH_DATA'] ?? fileURLToPath(new URL('data', import.meta.url));
+
+/** Scale of low-rank adapters, over their rank (DropBP's own setting). */
+export const LORA_ALPHA = 16;
 
 export function modelSpec(name: string): ModelSpec {
   const spec = SPEC.models[name];

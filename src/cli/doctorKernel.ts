@@ -1,4 +1,4 @@
-/** @file The matmul that `ebb doctor` times: Ebb's own kernel with the schedule it would use. */
+/** @file The matmul that `ebb doctor` and bench/ time: Ebb's own kernel with the schedule it would use. */
 
 import type { KernelBuilder } from '../codegen/kernel/builder.ts';
 import { add, mul, u32 } from '../codegen/kernel/expr.ts';
@@ -7,27 +7,77 @@ import { type DeviceTraits, defaultMatmulSchedule } from '../codegen/kernel/sche
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
 
-/** Rows, columns and depth of the measured matmul. */
+/** Rows, columns and depth of the matmul that `ebb doctor` measures. */
 export const MEASURED_SIZE = 512;
 
-export async function matmulKernel(device: GPUDevice, traits: DeviceTraits): Promise<{ run: (encoder: GPUCommandEncoder) => void; destroy: () => void }> {
-  const n = MEASURED_SIZE;
-  const size = { of: [n] };
-  const kernel = matmul(
+/** A [m,k] times b [k,n]; n and k are multiples of 4. */
+export interface MatmulSize {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** A matmul ready to run: f32 operands and product, row-major. */
+export interface MatmulKernel {
+  readonly a: GPUBuffer;
+  readonly b: GPUBuffer;
+  readonly c: GPUBuffer;
+  run(encoder: GPUCommandEncoder): void;
+  destroy(): void;
+}
+
+const UNIFORM = 0x40;
+const STORAGE = 0x80;
+const COPIES = 0x4 | 0x8;
+
+export async function matmulKernel(device: GPUDevice, traits: DeviceTraits, size: MatmulSize): Promise<MatmulKernel> {
+  const { m, n, k } = size;
+  const kernel = productKernel(size, defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, size));
+  const [pipeline] = await createPipelines(device, [
+    { name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
+  ]);
+  if (!pipeline) throw new Error('internal: no pipeline');
+  const uniform = device.createBuffer({ size: 256, usage: UNIFORM });
+  const buffers = [m * k, k * n, m * n].map((elements) => device.createBuffer({ size: elements * 4, usage: STORAGE | COPIES }));
+  const group = device.createBindGroup({
+    layout: pipeline.layout,
+    entries: [{ binding: 0, resource: { buffer: uniform } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
+  });
+  const groups = kernel.grid.map((axis) => Math.ceil(axis.of.reduce<number>((p, d) => p * Number(d), 1) / axis.per)) as [number, number, number];
+  const [a, b, c] = buffers as [GPUBuffer, GPUBuffer, GPUBuffer];
+  return {
+    a,
+    b,
+    c,
+    run(encoder) {
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, group, [0]);
+      pass.dispatchWorkgroups(...groups);
+      pass.end();
+    },
+    destroy() {
+      for (const buffer of [uniform, ...buffers]) buffer.destroy();
+    },
+  };
+}
+
+function productKernel({ m, n, k }: MatmulSize, schedule: ReturnType<typeof defaultMatmulSchedule>): ReturnType<typeof matmul> {
+  return matmul(
     {
-      name: 'doctor_matmul',
+      name: 'measured_matmul',
       batch: { of: [1] },
-      m: size,
-      n: size,
+      m: { of: [m] },
+      n: { of: [n] },
       results: 1,
       loops: [
         {
-          k: size,
+          k: { of: [k] },
           products: [
             {
               a: (b) => {
                 const buffer = b.buffer('a', 'vec4f', 'read');
-                return { vectorAxis: 'k', load: (_b, at, width) => element(buffer, add(mul(at.mn, u32(n)), at.k), width) };
+                return { vectorAxis: 'k', load: (_b, at, width) => element(buffer, add(mul(at.mn, u32(k)), at.k), width) };
               },
               b: (b) => {
                 const buffer = b.buffer('b', 'vec4f', 'read');
@@ -45,33 +95,12 @@ export async function matmulKernel(device: GPUDevice, traits: DeviceTraits): Pro
           store: (_b, at, [value = u32(0)]) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value),
         };
       },
-      dim: () => u32(n),
+      dim: (symbol) => {
+        throw new Error(`internal: ${symbol} in a matmul of constant sizes`);
+      },
     },
-    defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, { m: n, n, k: n }),
+    schedule,
   );
-  const [pipeline] = await createPipelines(device, [
-    { name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
-  ]);
-  if (!pipeline) throw new Error('internal: no pipeline');
-  const uniform = device.createBuffer({ size: 256, usage: 0x40 });
-  const buffers = [0, 1, 2].map(() => device.createBuffer({ size: n * n * 4, usage: 0x80 }));
-  const group = device.createBindGroup({
-    layout: pipeline.layout,
-    entries: [{ binding: 0, resource: { buffer: uniform } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
-  });
-  const groups = kernel.grid.map((axis) => Math.ceil(axis.of.reduce<number>((p, d) => p * Number(d), 1) / axis.per)) as [number, number, number];
-  return {
-    run(encoder) {
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipeline.pipeline);
-      pass.setBindGroup(0, group, [0]);
-      pass.dispatchWorkgroups(...groups);
-      pass.end();
-    },
-    destroy() {
-      for (const b of [uniform, ...buffers]) b.destroy();
-    },
-  };
 }
 
 type Buffer = ReturnType<KernelBuilder['buffer']>;

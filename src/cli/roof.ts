@@ -24,7 +24,7 @@ async function fastest(device: GPUDevice, encode: (encoder: GPUCommandEncoder) =
 }
 
 async function matmulGflops(device: GPUDevice, traits: CommandDevice['traits']): Promise<number> {
-  const { run, destroy } = await matmulKernel(device, traits);
+  const { run, destroy } = await matmulKernel(device, traits, { m: MEASURED_SIZE, n: MEASURED_SIZE, k: MEASURED_SIZE });
   const seconds = await fastest(device, run);
   destroy();
   return (2 * MEASURED_SIZE ** 3) / seconds / 1e9;

@@ -8,7 +8,7 @@ import { sharedBody } from './matmulShared.ts';
 import { tileContext } from './matmulTile.ts';
 import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
-export type { MatmulLoop, MatmulPort, MatmulSchedule, MatmulSpec, Operand } from './matmulTypes.ts';
+export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
 /**
  * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.

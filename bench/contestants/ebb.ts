@@ -1,0 +1,146 @@
+/** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type MatmulKernel, matmulKernel } from '../../src/cli/doctorKernel.ts';
+import { deviceTraits, type MicroBatch, type OpenedDevice, openDevice, openSession, type Session, trainingMode } from '../../src/index.ts';
+import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
+import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
+import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
+import { serve } from './serve.ts';
+
+const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
+const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
+const MAP_READ = 0x1;
+const COPY_TARGET = 0x8;
+
+type Model = Pick<LoadRequest, 'model' | 'lora'>;
+
+function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
+  const { batch, seq } = modelSpec(model);
+  return openSession(
+    `${DATA}/${model}`,
+    { device: opened.device, traits: deviceTraits(opened) },
+    {
+      mode: trainingMode(seq),
+      dims: { B: batch, T: seq },
+      lora: lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 },
+      trains: lora === 0 ? 'full' : 'adapter',
+      micros: 1,
+      optimizer: 'adamw',
+      decay: 'all',
+      seed: 1,
+    },
+  );
+}
+
+function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
+  const { batch, seq } = modelSpec(model);
+  const { tokens, targets } = benchTokens(model);
+  return {
+    sizes: { B: batch, T: seq },
+    inputs: { tokens, targets, segments: new Int32Array(tokens.length).fill(1) },
+    pattern: new Map(drop.map((unit) => [unit, 'dropped'])),
+    scalar: (name) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0),
+  };
+}
+
+/** A session, and how often each of its groups of parameters was updated. */
+interface Run {
+  readonly session: Session;
+  readonly updates: number[];
+}
+
+async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
+  const micro = microBatch(model, drop);
+  const started = performance.now();
+  const result = session.engine.step([micro], {
+    optimizer: 'adamw',
+    maxNorm: 0,
+    alsoUntouched: false,
+    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
+  });
+  const jsMs = performance.now() - started;
+  const { losses } = await result.read();
+  const ms = performance.now() - started;
+  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
+  return {
+    ms,
+    jsMs,
+    loss: losses[0] ?? Number.NaN,
+    dispatches: result.dispatches,
+    flops: result.forwardFlops + result.backwardFlops,
+    savedBytes: result.variants[0]?.savedBytes ?? 0,
+  };
+}
+
+async function readBuffer(device: GPUDevice, buffer: GPUBuffer): Promise<Uint8Array> {
+  const staging = device.createBuffer({ size: buffer.size, usage: MAP_READ | COPY_TARGET });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(MAP_READ);
+  const bytes = new Uint8Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return bytes;
+}
+
+/** Kernels by size: operands stay where they are. */
+const kernels = new Map<string, Promise<MatmulKernel>>();
+
+async function prepared(opened: OpenedDevice, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
+  const kernel = await matmulKernel(opened.device, deviceTraits(opened), { m, n, k });
+  opened.device.queue.writeBuffer(kernel.a, 0, readFileSync(a));
+  opened.device.queue.writeBuffer(kernel.b, 0, readFileSync(b));
+  return kernel;
+}
+
+async function multiply(opened: OpenedDevice, request: MatmulRequest): Promise<number> {
+  const { device } = opened;
+  const key = [request.m, request.n, request.k].join('×');
+  const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(opened, request)).get(key));
+  if (!kernel) throw new Error('internal: no kernel');
+  const started = performance.now();
+  const encoder = device.createCommandEncoder();
+  for (let i = 0; i < request.times; i++) kernel.run(encoder);
+  device.queue.submit([encoder.finish()]);
+  await device.queue.onSubmittedWorkDone();
+  const ms = (performance.now() - started) / request.times;
+  if (request.c !== null) writeFileSync(request.c, await readBuffer(device, kernel.c));
+  return ms;
+}
+
+let opened: OpenedDevice | undefined;
+let model: Model | undefined;
+let run: Run | undefined;
+
+const device = (): OpenedDevice => {
+  if (!opened) throw new Error('open comes first');
+  return opened;
+};
+
+await serve({
+  async open({ adapter }) {
+    opened = await openDevice({ adapter });
+    return { library: `Ebb, webgpu ${webgpuVersion()}`, device: opened.name };
+  },
+  async load(request) {
+    run?.session.engine.destroy();
+    run = undefined;
+    model = request;
+  },
+  async step({ drop }) {
+    if (!model) throw new Error('load comes first');
+    const started = performance.now();
+    const first = run === undefined;
+    run ??= { session: await openModel(device(), model), updates: [] };
+    const reply = await runStep(run, model, drop);
+    return first ? { ...reply, ms: performance.now() - started } : reply;
+  },
+  matmul: async (request) => ({ ms: await multiply(device(), request) }),
+  close: () => opened?.close(),
+});
+
+function webgpuVersion(): string {
+  const file = new URL('../../node_modules/webgpu/package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,95 @@
+/**
+ * Ebb beside other libraries: matmuls, training steps and DropBP, in turns, in one run. bench/README.md says how to read it.
+ *
+ *   npm run bench [-- --quick]
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type Contest, openContest } from './contest.ts';
+import { ENTRIES, type Entry } from './entries.ts';
+import { describeMachine, ensureData, ensurePeers, missing } from './machine.ts';
+import { type Options, parseOptions, USAGE } from './options.ts';
+import { drawPlots } from './plots.ts';
+import { page, type Results } from './report.ts';
+import { dropping, dropTable, RANK, summarise } from './sections/dropbp.ts';
+import { matmuls, matmulTable } from './sections/matmul.ts';
+import { steps, stepTable } from './sections/step.ts';
+
+const log = (text: string): void => console.log(text);
+
+interface Measuring {
+  readonly options: Options;
+  readonly entries: readonly Entry[];
+  readonly results: Results;
+  /** Called whenever a table is complete. */
+  readonly save: () => void;
+}
+
+/** A contest with processes of its own: first steps find nothing compiled. @param where the table, for those that fall out of it */
+async function contest<T>(entries: readonly Entry[], where: string, { options, results }: Measuring, work: (contest: Contest) => Promise<T[]>): Promise<T[]> {
+  const opened = await openContest(entries, options.adapter, (name, why) => {
+    results.failed.push([`${name}, ${where}`, why]);
+    console.error(`${name} is left out: ${why}`);
+  });
+  for (const { entry, about } of opened.clients) results.about.set(entry.name, about);
+  try {
+    return await work(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+async function measure(measuring: Measuring): Promise<void> {
+  const { options, entries, results, save } = measuring;
+  const { adapter, rounds, limit, patterns, models, sections } = options;
+  const done = (text: string): void => {
+    log(`\n${text}\n`);
+    save();
+  };
+  if (sections.includes('matmul')) {
+    results.matmul.push(...(await contest(entries, 'matmul', measuring, (c) => matmuls(c, rounds, limit, log))));
+    done(matmulTable(results.matmul));
+  }
+  for (const model of sections.includes('step') ? models : []) {
+    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, adapter, log))));
+    done(stepTable(results.step));
+  }
+  const droppers = entries.filter((e) => e.drops);
+  for (const model of sections.includes('dropbp') ? models : [])
+    for (const lora of [0, RANK]) {
+      results.dropbp.push(...(await contest(droppers, `DropBP of ${model}`, measuring, (c) => dropping(c, model, lora, patterns, limit, log))));
+      done(dropTable(summarise(results.dropbp)));
+    }
+}
+
+function write(out: string, results: Results, options: Options): void {
+  const folder = basename(out).replace(/\.md$/, '');
+  mkdirSync(dirname(out), { recursive: true });
+  const plots = drawPlots(results, join(dirname(out), folder));
+  writeFileSync(out, page(results, describeMachine(), options, plots, folder));
+  log(`wrote ${out}`);
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === 'help') return log(USAGE);
+  ensurePeers();
+  ensureData();
+  const results: Results = { matmul: [], step: [], dropbp: [], failed: [], absent: [], about: new Map() };
+  const entries = ENTRIES.filter((entry) => options.only.includes(entry.name)).filter((entry) => {
+    const why = missing(entry);
+    if (why === null) return true;
+    results.absent.push([entry.name, why]);
+    console.error(`${entry.name} does not take part: ${why}`);
+    return false;
+  });
+  const { out } = options;
+  await measure({ options, entries, results, save: () => out !== null && write(out, results, options) });
+  if (results.failed.length > 0) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,90 @@
+/** @file The benchmark's flags. */
+
+import { parseArgs } from 'node:util';
+import { ENTRIES } from './entries.ts';
+import { SPEC } from './spec.ts';
+
+export const SECTIONS = ['matmul', 'step', 'dropbp'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+export interface Options {
+  readonly models: readonly string[];
+  readonly only: readonly string[];
+  readonly sections: readonly Section[];
+  readonly rounds: number;
+  /** Patterns for each rate. */
+  readonly patterns: number;
+  readonly adapter: string;
+  /** Seconds that one contestant may take in one table, its first step apart. */
+  readonly limit: number;
+  /** The page to write; null prints only. */
+  readonly out: string | null;
+}
+
+export const USAGE = `npm run bench -- [flags]
+  --models S,M              models of spec.json for steps and DropBP
+  --only ebb,pytorch        contestants: ${ENTRIES.map((e) => e.name).join(', ')}
+  --sections matmul,step    of ${SECTIONS.join(', ')}
+  --rounds N                rounds of matmuls and steps (8)
+  --patterns N              sampled patterns for each rate of DropBP (30)
+  --adapter NAME            as ebb takes it: auto, gpu, lavapipe, swiftshader, part of a name
+  --limit SECONDS           what one contestant may take in one table, its first step apart (600)
+  --out PATH                page to write, plots beside it; default docs/performance.md where everything is measured, else none
+  --quick                   model S, 2 rounds, 3 patterns`;
+
+const LONG = { models: Object.keys(SPEC.models).join(), rounds: '8', patterns: '30' };
+const QUICK = { models: 'S', rounds: '2', patterns: '3' };
+const PAGE = 'docs/performance.md';
+
+/** @throws Error that says which flag is wrong, and what it takes */
+export function parseOptions(argv: readonly string[]): Options | 'help' {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      models: { type: 'string' },
+      only: { type: 'string' },
+      sections: { type: 'string' },
+      rounds: { type: 'string' },
+      patterns: { type: 'string' },
+      adapter: { type: 'string', default: 'auto' },
+      limit: { type: 'string', default: '600' },
+      out: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const asked = { ...(values.quick ? QUICK : LONG), ...definedOnly({ models: values.models, rounds: values.rounds, patterns: values.patterns }) };
+  const whole = !values.quick && values.models === undefined && values.only === undefined && values.sections === undefined;
+  return {
+    models: list('--models', asked.models, Object.keys(SPEC.models)),
+    only: list(
+      '--only',
+      values.only ?? ENTRIES.map((e) => e.name).join(),
+      ENTRIES.map((e) => e.name),
+    ),
+    sections: list('--sections', values.sections ?? SECTIONS.join(), SECTIONS),
+    rounds: count('--rounds', asked.rounds),
+    patterns: count('--patterns', asked.patterns),
+    adapter: values.adapter,
+    limit: count('--limit', values.limit),
+    out: values.out ?? (whole ? PAGE : null),
+  };
+}
+
+function definedOnly(given: Readonly<Record<'models' | 'rounds' | 'patterns', string | undefined>>): Partial<typeof LONG> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function list<T extends string>(flag: string, text: string, known: readonly T[]): T[] {
+  const names = text.split(',').map((s) => s.trim());
+  const unknown = names.find((name) => !known.includes(name as T));
+  if (unknown !== undefined) throw new Error(`${flag}: unknown ${unknown}; there are ${known.join(', ')}`);
+  return known.filter((name) => names.includes(name));
+}
+
+function count(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag}: expected a whole number from 1, found ${text}`);
+  return value;
+}

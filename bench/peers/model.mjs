@@ -1,0 +1,42 @@
+/** The benchmark's models as plain arrays, for libraries that read no checkpoints. */
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { DATA, benchTokens, modelSpec } from '../spec.ts';
+
+/** A model's sizes, tokens, rotary tables [seq, headDim], and its weights by name (linear weights [in, out]). */
+export function readModel(name) {
+  const spec = modelSpec(name);
+  const bytes = readFileSync(`${DATA}/${name}.weights.bin`);
+  const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const weights = JSON.parse(readFileSync(`${DATA}/${name}.manifest.json`, 'utf8')).map(({ name: of, shape, offset }) => ({
+    name: of,
+    shape,
+    data: all.slice(offset, offset + shape.reduce((a, b) => a * b, 1)),
+  }));
+  return { ...spec, ...benchTokens(name), weights };
+}
+
+/** cos or sin of position times frequency, the half repeated: [seq, headDim]. */
+export function rotary(of, { seq, dim, heads }, theta) {
+  const width = dim / heads;
+  return Float32Array.from({ length: seq * width }, (_, i) => of(Math.floor(i / width) * theta ** (-((i % width) % (width / 2)) / (width / 2))));
+}
+
+export function readMatrix(file, rows, columns) {
+  const bytes = readFileSync(file);
+  return { data: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)), shape: [rows, columns] };
+}
+
+/** Version of an installed package. */
+export function version(name) {
+  const paths = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  for (const folder of paths) {
+    try {
+      return JSON.parse(readFileSync(`${folder}/${name}/package.json`, 'utf8')).version;
+    } catch {
+      // the next folder
+    }
+  }
+  return 'unknown';
+}

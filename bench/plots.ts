@@ -1,0 +1,97 @@
+/** @file The page's plots as Vega-Lite specs; bench/peers/plot.mjs draws them. */
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Results } from './report.ts';
+import { summarise } from './sections/dropbp.ts';
+import { minimum } from './stats.ts';
+
+type Spec = Readonly<Record<string, unknown>>;
+const BASE: Spec = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', background: 'white' };
+const CONTESTANT = { field: 'contestant', type: 'nominal', title: null, sort: null };
+
+interface Bar {
+  readonly contestant: string;
+  /** Panels: rows by one, columns by the other, in the order in which they come. */
+  readonly row: string;
+  readonly column: string;
+  readonly value: number;
+}
+
+/** Bars on a logarithmic axis from `from` on, each with its number. */
+function bars(title: string, values: readonly Bar[], from: number): Spec {
+  const panel = (field: 'row' | 'column'): Spec => ({ field, type: 'nominal', title: null, sort: [...new Set(values.map((v) => v[field]))] });
+  const x = { field: 'value', type: 'quantitative', title: null, scale: { type: 'log', domainMin: from } };
+  const header = { labelAngle: 0, labelAlign: 'left' };
+  return {
+    ...BASE,
+    title,
+    data: { values },
+    facet: { row: { ...panel('row'), header }, column: panel('column') },
+    spec: {
+      width: 260,
+      height: { step: 16 },
+      encoding: { y: CONTESTANT },
+      layer: [
+        { mark: 'bar', encoding: { x, x2: { datum: from }, color: { ...CONTESTANT, legend: null } } },
+        { mark: { type: 'text', align: 'left', dx: 3, fontSize: 9 }, encoding: { x, text: { field: 'value', format: ',.3~r' } } },
+      ],
+    },
+  };
+}
+
+function matmulPlot({ matmul }: Results): Spec {
+  const values = matmul.map((r) => ({ contestant: r.contestant, row: r.size, column: 'best of the rounds', value: r.flops / minimum(r.ms) / 1e6 }));
+  return bars('Matmul, GFLOP/s (longer is faster)', values, 0.1);
+}
+
+function stepPlot({ step }: Results): Spec {
+  const values = step.flatMap((r) => [
+    { contestant: r.contestant, row: r.model, column: 'step', value: minimum(r.steps.map((s) => s.ms)) },
+    { contestant: r.contestant, row: r.model, column: 'first step', value: r.firstMs },
+  ]);
+  return bars('Training step, milliseconds (shorter is faster)', values, 10);
+}
+
+/** Speed-up over the rate of dropping, with what the FLOPs promise dashed. */
+function dropPlot({ dropbp }: Results): Spec {
+  const values = summarise(dropbp).flatMap((s) => {
+    const panel = `${s.model} ${s.lora > 0 ? 'LoRA' : 'full'}`;
+    return [
+      { panel, contestant: s.contestant, rate: s.rate, value: s.speedUp, what: 'measured' },
+      { panel, contestant: s.contestant, rate: s.rate, value: s.ideal, what: 'ideal' },
+    ];
+  });
+  return {
+    ...BASE,
+    title: 'DropBP: speed-up over the rate of dropping',
+    data: { values },
+    facet: { field: 'panel', type: 'nominal', title: null },
+    columns: 2,
+    spec: {
+      width: 260,
+      height: 180,
+      mark: { type: 'line', point: true },
+      encoding: {
+        x: { field: 'rate', type: 'quantitative', title: 'p' },
+        y: { field: 'value', type: 'quantitative', title: 'speed-up', scale: { zero: false } },
+        color: CONTESTANT,
+        strokeDash: { field: 'what', type: 'nominal', title: null, sort: ['measured', 'ideal'], legend: { symbolType: 'stroke', symbolStrokeColor: 'black' } },
+      },
+    },
+  };
+}
+
+/** Draws the plots of what was measured into `folder`. Returns their files' names. @throws Error with what the plotting library said */
+export function drawPlots(results: Results, folder: string): string[] {
+  const wanted = [
+    ['matmul.svg', results.matmul.length > 0, matmulPlot],
+    ['step.svg', results.step.length > 0, stepPlot],
+    ['dropbp.svg', results.dropbp.length > 0, dropPlot],
+  ] as const;
+  const plots = wanted.flatMap(([file, there, plot]) => (there ? [{ name: file, file: `${folder}/${file}`, spec: plot(results) }] : []));
+  const script = fileURLToPath(new URL('peers/plot.mjs', import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [script], { input: JSON.stringify(plots), encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the plots could not be drawn: ${stderr}`);
+  return plots.map((p) => p.name);
+}

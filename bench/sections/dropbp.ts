@@ -1,0 +1,130 @@
+/** @file Section 3: what leaving out units' backward gains, against what their FLOPs promise. */
+
+import { createPlan } from '../../src/index.ts';
+import type { Client } from '../client.ts';
+import { type Contest, inTurns, type Log } from '../contest.ts';
+import { stepFlops, unitsOfModel } from '../flops.ts';
+import type { StepReply } from '../protocol.ts';
+import { mean, median } from '../stats.ts';
+import { shown, table } from '../table.ts';
+
+/** A step with its pattern's FLOPs. */
+interface Measured {
+  readonly ms: number;
+  readonly flops: number;
+  readonly savedBytes: number;
+  readonly dropped: number;
+}
+
+export interface DropResult {
+  readonly contestant: string;
+  readonly model: string;
+  readonly lora: number;
+  readonly rate: number;
+  readonly steps: readonly Measured[];
+}
+
+export const RATES = [0, 0.5, 0.75, 0.875] as const;
+export const RANK = 8;
+
+/** The same units for everyone: a pure function of the rate and the round. */
+function pattern(model: string, rate: number, round: number): readonly string[] {
+  return createPlan(
+    { kind: 'uniform', rate },
+    unitsOfModel(model),
+  )({ units: unitsOfModel(model), seed: Math.round(rate * 1000), step: round, micro: 0, microBatches: 1 });
+}
+
+/**
+ * Every turn does a step with nothing dropped and one of each rate, so that what slows the machine down slows them all.
+ * The rate 0 has a step of its own beside the one that all are compared with: how far it is from 1 is the noise.
+ */
+export async function dropping(contest: Contest, model: string, lora: number, patterns: number, limit: number, log: Log): Promise<DropResult[]> {
+  await contest.each(async ({ ask }) => {
+    await ask({ do: 'load', model, lora });
+    await ask({ do: 'first', drop: [], saved: false });
+    for (const rate of RATES) await ask({ do: 'step', drop: pattern(model, rate, patterns), saved: false });
+  });
+  const done = await inTurns(contest, patterns, limit, async (client, round) => {
+    const turn = [await measured(client, model, lora, [])];
+    for (const rate of RATES) turn.push(await measured(client, model, lora, pattern(model, rate, round)));
+    log(`${model}${lora > 0 ? ' LoRA' : ''}: ${round + 1} ${client.entry.name} ${turn.map((t) => shown(t.ms)).join(', ')} ms`);
+    return turn;
+  });
+  return [...done].flatMap(([contestant, turns]) =>
+    [REFERENCE_RATE, ...RATES].map((rate, i) => ({ contestant, model, lora, rate, steps: turns.flatMap((turn) => turn[i] ?? []) })),
+  );
+}
+
+/** Stands for the steps that the others are compared with. */
+const REFERENCE_RATE = -1;
+
+async function measured({ ask }: Client, model: string, lora: number, drop: readonly string[]): Promise<Measured> {
+  const reply: StepReply = await ask({ do: 'step', drop, saved: true });
+  return {
+    ms: reply.ms,
+    flops: reply.flops ?? stepFlops(model, { drop, lora }),
+    savedBytes: reply.savedBytes ?? Number.NaN,
+    dropped: drop.length / unitsOfModel(model).length,
+  };
+}
+
+/** One line of the table, and one point of the plot. */
+export interface DropSummary {
+  readonly contestant: string;
+  readonly model: string;
+  readonly lora: number;
+  readonly rate: number;
+  readonly realised: number;
+  readonly ms: number;
+  readonly speedUp: number;
+  readonly ideal: number;
+  /** Median over the patterns of (speed-up in the pattern's own turn ÷ its ideal): one disturbed step does not move it. */
+  readonly ofIdeal: number;
+  readonly savedMiB: number;
+  readonly patterns: number;
+}
+
+export function summarise(results: readonly DropResult[]): DropSummary[] {
+  return results.flatMap(({ steps, ...which }) => {
+    if (which.rate === REFERENCE_RATE) return [];
+    const reference = results.find((r) => r.rate === REFERENCE_RATE && r.contestant === which.contestant && r.model === which.model && r.lora === which.lora);
+    if (!reference) return [];
+    const shares = steps.map(({ ms, flops }, i) => {
+      const full = reference.steps[i];
+      return full ? full.ms / ms / (full.flops / flops) : Number.NaN;
+    });
+    const average = (list: readonly Measured[], of: keyof Measured): number => mean(list.map((s) => s[of]));
+    return [
+      {
+        ...which,
+        realised: average(steps, 'dropped'),
+        ms: average(steps, 'ms'),
+        speedUp: average(reference.steps, 'ms') / average(steps, 'ms'),
+        ideal: average(reference.steps, 'flops') / average(steps, 'flops'),
+        ofIdeal: median(shares),
+        savedMiB: average(steps, 'savedBytes') / 2 ** 20,
+        patterns: steps.length,
+      },
+    ];
+  });
+}
+
+export function dropTable(summaries: readonly DropSummary[]): string {
+  const rows = summaries.map((s) => [
+    s.contestant,
+    `${s.model} ${s.lora > 0 ? `LoRA r=${s.lora}` : 'full'}`,
+    `${s.rate} / ${s.realised.toFixed(3)}`,
+    shown(s.ms),
+    s.speedUp.toFixed(2),
+    s.ideal.toFixed(2),
+    (s.speedUp / s.ideal).toFixed(2),
+    s.ofIdeal.toFixed(2),
+    shown(s.savedMiB, 1),
+    String(s.patterns),
+  ]);
+  return table(
+    ['contestant', 'model', 'p asked / realised', 'step, mean ms', 'speed-up', 'ideal', 'of ideal', 'median of patterns', 'saved, mean MiB', 'patterns'],
+    rows,
+  );
+}

@@ -1,0 +1,92 @@
+/** @file Section 2: training steps. Losses are compared first, then steps are timed in turns. */
+
+import { startClient } from '../client.ts';
+import { type Contest, inTurns, type Log } from '../contest.ts';
+import { stepFlops } from '../flops.ts';
+import type { StepReply } from '../protocol.ts';
+import { SPEC } from '../spec.ts';
+import { median, minimum } from '../stats.ts';
+import { shown, table } from '../table.ts';
+
+export interface StepResult {
+  readonly contestant: string;
+  readonly model: string;
+  readonly firstMs: number;
+  readonly losses: readonly number[];
+  readonly steps: readonly StepReply[];
+}
+
+const STEP = { do: 'step', drop: [], saved: false } as const;
+const FIRST = { ...STEP, do: 'first' } as const;
+const COMPARED = 4;
+const TOLERANCE = 1e-4;
+const REFERENCE = 'pytorch';
+
+export async function steps(contest: Contest, model: string, rounds: number, limit: number, adapter: string, log: Log): Promise<StepResult[]> {
+  const firsts = await contest.each(async ({ entry, ask }) => {
+    const apart = entry.firstEnv ? await firstStep(entry, model, adapter) : null;
+    await ask({ do: 'load', model, lora: 0 });
+    const { ms, loss } = await ask(FIRST);
+    log(`${model}: first step of ${entry.name} ${shown(apart ?? ms)} ms`);
+    return { ms: apart ?? ms, loss };
+  });
+  const losses = await contest.each(async ({ entry, ask }) => {
+    const found = [firsts.get(entry.name)?.loss ?? Number.NaN];
+    while (found.length < COMPARED) found.push((await ask(STEP)).loss);
+    return found;
+  });
+  const expected = losses.get(REFERENCE) ?? SPEC.losses?.[model] ?? [...losses.values()][0] ?? [];
+  await contest.each(async ({ entry }) => checkLosses(entry.name, model, losses.get(entry.name) ?? [], expected));
+  log(`${model}: losses ${expected.map((l) => l.toFixed(6)).join(', ')}, the same of ${contest.clients.map((c) => c.entry.name).join(', ')}`);
+  const done = await inTurns(contest, rounds, limit, async ({ entry, ask }, round) => {
+    const reply = await ask({ ...STEP, saved: round === 0 });
+    log(`${model}: round ${round + 1} ${entry.name} ${shown(reply.ms)} ms`);
+    return reply;
+  });
+  return [...done].map(([contestant, replies]) => ({
+    contestant,
+    model,
+    firstMs: firsts.get(contestant)?.ms ?? Number.NaN,
+    losses: losses.get(contestant) ?? [],
+    steps: replies,
+  }));
+}
+
+/** The first step in a process of its own. */
+async function firstStep(entry: Parameters<typeof startClient>[0], model: string, adapter: string): Promise<number> {
+  const client = await startClient(entry, adapter, entry.firstEnv);
+  try {
+    await client.ask({ do: 'load', model, lora: 0 });
+    return (await client.ask(FIRST)).ms;
+  } finally {
+    await client.close();
+  }
+}
+
+/** @throws Error for losses that are not those of the others: its times would say nothing */
+function checkLosses(name: string, model: string, found: readonly number[], expected: readonly number[]): void {
+  const off = found.findIndex((loss, i) => !(Math.abs(loss - (expected[i] ?? Number.NaN)) <= TOLERANCE));
+  if (off >= 0) throw new Error(`${name}: loss ${found[off]} in step ${off + 1} of model ${model}, expected ${expected[off]}`);
+}
+
+export function stepTable(results: readonly StepResult[]): string {
+  const rows = results.map(({ contestant, model, firstMs, steps: timed }) => {
+    const ms = timed.map((s) => s.ms);
+    const last = timed.at(-1);
+    const saved = timed.find((s) => s.savedBytes !== undefined)?.savedBytes;
+    const js = timed.flatMap((s) => (s.jsMs === undefined ? [] : [s.jsMs]));
+    return [
+      contestant,
+      model,
+      shown(minimum(ms)),
+      shown(median(ms)),
+      shown(stepFlops(model, { drop: [], lora: 0 }) / minimum(ms) / 1e6, 1),
+      shown(firstMs),
+      shown(last?.dispatches),
+      js.length > 0 ? shown(minimum(js), 1) : '–',
+      saved === undefined ? '–' : shown(saved / 2 ** 20, 1),
+      String(ms.length),
+    ];
+  });
+  return table(['contestant', 'model', 'step, ms', 'median', 'GFLOP/s', 'first step, ms', 'dispatches', 'JS, ms', 'saved, MiB', 'steps timed'], rows);
+}
