@@ -35,14 +35,16 @@ export function sqnorm(): Func {
 /** All parts → ‖g‖ and min(1, maxNorm/(‖g‖+1e-6)), as torch.nn.utils.clip_grad_norm_; a maxNorm ≤ 0 clips nothing. */
 export function clip(): Func {
   const b = funcBuilder();
-  const { add, div, mul } = arithmetic(b);
+  const { add, div } = arithmetic(b);
   const parts = b.param('parts', { dtype: 'f32', shape: ['G', NORM_PARTS] }, 'value');
   const maxNorm = b.param('max_norm', SCALAR, 'scalar');
   const norm = b.op('sqrt', [b.op('reduce_sum', [parts], { axes: [0, 1] })], {}, 'norm');
   const bounded = b.op('min', [b.constant(1), div(maxNorm, add(norm, b.constant(1e-6)))]);
   const scale = b.op('select', [b.op('ge', [b.constant(0), maxNorm]), b.constant(1), bounded], {}, 'scale');
-  const both = b.op('concat', [norm, mul(scale, b.constant(1))], { axis: 1 }, 'norm_scale');
-  return b.finish('clip', [{ value: both, role: 'value' }]);
+  return b.finish('clip', [
+    { value: norm, role: 'value' },
+    { value: scale, role: 'value' },
+  ]);
 }
 
 /** y ← y + x: cotangents of a value that several calls read. */
@@ -66,7 +68,7 @@ function updateFunction(name: string, build: (b: FuncBuilder, inputs: UpdateInpu
   const b = funcBuilder();
   const p = b.param('p', ROWS, 'state');
   const raw = b.param('g', ROWS, 'value');
-  const clipping = b.param('norm_scale', { dtype: 'f32', shape: [1, 2] }, 'value');
+  const scale = b.param('scale', { dtype: 'f32', shape: [1, 1] }, 'value');
   const states = new Map<string, { value: Value; index: number }>([['p', { value: p, index: 0 }]]);
   let count = 3;
   const param = (n: string, type: Type, role: 'scalar' | 'state'): Value => {
@@ -78,7 +80,6 @@ function updateFunction(name: string, build: (b: FuncBuilder, inputs: UpdateInpu
   const scalar = (n: string): Value => param(n, SCALAR, 'scalar');
   const rows = b.op('convert', [b.op('iota', [], { shape: ['N', '1'], axis: 0 })], { to: 'f32' });
   const decay = b.op('select', [b.op('lt', [rows, scalar('decay_rows')]), scalar('weight_decay'), b.constant(0)], {}, 'decay');
-  const scale = b.op('slice', [clipping], { axis: 1, start: 1, size: 1 });
   const g = b.op('mul', [raw, scale], {}, 'clipped');
   const updates = build(b, { g, p, decay, scalar, state: (n) => param(n, ROWS, 'state') });
   return b.finish(

@@ -28,7 +28,8 @@ export interface DeviceBuffers {
   /** Where the partial norms of the groups start, and the norm and clip scale made of them. */
   readonly norms: GPUBuffer;
   readonly normParts: Address;
-  readonly normScale: Address;
+  readonly norm: Address;
+  readonly clipScale: Address;
   readonly ring: readonly GPUBuffer[];
   destroy(): void;
 }
@@ -86,7 +87,7 @@ export async function allocate(
     table[firstFrozen + page] = shared[firstFrozen + page] ?? buffer('frozen', bytes, data);
   });
   const normId = firstFrozen + storage.frozenPages.length;
-  const norms = buffer('norms', NORM_BYTES * Math.max(1, groups) + 256, data);
+  const norms = buffer('norms', NORM_BYTES * (Math.max(1, groups) + 2), data);
   table[normId] = norms;
   const uniforms = buffer('uniforms', maxBlocks * BLOCK, USAGE.uniform | USAGE.copyDst);
   const ring = Array.from({ length: RING }, () => buffer('readback', 4 * micros + 8, USAGE.copyDst | USAGE.mapRead));
@@ -103,7 +104,8 @@ export async function allocate(
     resultBytes,
     norms,
     normParts: address(normId, 0),
-    normScale: address(normId, NORM_BYTES * Math.max(1, groups)),
+    norm: address(normId, NORM_BYTES * Math.max(1, groups)),
+    clipScale: address(normId, NORM_BYTES * (Math.max(1, groups) + 1)),
     ring,
     destroy: () => {
       for (const b of made) b.destroy();

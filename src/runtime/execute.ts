@@ -214,7 +214,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     if (readback.mapState !== 'unmapped') throw new Error('internal: more steps unread than the ring holds');
     // the loss of each micro-batch is its first result; the gradient norm comes behind them
     for (let m = 0; m < micros.length; m++) encoder.copyBufferToBuffer(table[BUFFERS.results] as GPUBuffer, m * resultBytes, readback, 4 * m, 4);
-    encoder.copyBufferToBuffer(buffers.norms, offsetOf(buffers.normScale), readback, 4 * maxMicros, 8);
+    encoder.copyBufferToBuffer(buffers.norms, offsetOf(buffers.norm), readback, 4 * maxMicros, 4);
     device.queue.submit([encoder.finish()]);
     return {
       variants,

@@ -30,37 +30,65 @@ export interface Update {
   readonly alsoUntouched: boolean;
 }
 
+/** Neighbouring gradients of updated groups, as long as a binding holds them. */
+interface Stretch {
+  /** Index of the first group. */
+  readonly first: number;
+  readonly page: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+function stretches({ groups }: StoragePlan, updated: readonly number[], maxBytes: number): Stretch[] {
+  const out: Stretch[] = [];
+  for (const g of updated) {
+    const group = groups[g];
+    if (!group) continue;
+    const { page, offset, bytes } = group;
+    const last = out.at(-1);
+    if (last && last.page === page && last.offset + last.bytes === offset && last.bytes + bytes <= maxBytes)
+      out[out.length - 1] = { ...last, bytes: last.bytes + bytes };
+    else out.push({ first: g, page, offset, bytes });
+  }
+  return out;
+}
+
 /** @param updated groups of parameters that are updated */
 export function updatePhase(program: Program, storage: StoragePlan, buffers: DeviceBuffers, update: Update, updated: readonly number[]): PlannedCall[] {
-  const { normParts, normScale } = buffers;
-  const sizesOf = (group: number): Sizes => {
-    const bytes = storage.groups[group]?.bytes ?? 0;
-    return { N: bytes / 16, Q: bytes / 256, G: storage.groups.length };
-  };
-  const place = (g: number, kind: number): Address => address(trainableBuffer(storage.groups[g]?.page ?? 0, kind), storage.groups[g]?.offset ?? 0);
-  const call = (name: string, group: number, byName: Readonly<Record<string, Address>>, scalar: PlannedCall['scalar']): PlannedCall => {
+  const { normParts, norm, clipScale } = buffers;
+  const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: number): Address => address(trainableBuffer(page, kind), offset);
+  const call = (
+    name: string,
+    { group, bytes }: { readonly group: string; readonly bytes: number },
+    byName: Readonly<Record<string, Address>>,
+    scalar: PlannedCall['scalar'],
+  ): PlannedCall => {
     const fn = program.updates[name] ?? -1;
     const { slots } = program.functions[fn] as FunctionDecl;
     return {
       fn,
       slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)),
-      sizes: sizesOf(group),
+      sizes: { N: bytes / 16, Q: bytes / 256, G: storage.groups.length },
       adds: false,
       scalar,
       exact: true,
-      site: storage.groups[group]?.name ?? '',
+      site: group,
       phase: 'update',
     };
   };
   const none = (): number => 0;
   return [
-    ...updated.map((g) => call('sqnorm', g, { g: place(g, 1), parts: normParts + g * NORM_BYTES }, none)),
-    call('clip', 0, { parts: normParts, norm_scale: normScale }, () => update.maxNorm),
-    ...updated.map((g) =>
-      call(update.optimizer, g, { p: place(g, 0), g: place(g, 1), m: place(g, 2), v: place(g, 3), norm_scale: normScale }, (name) =>
-        name === 'decay_rows' ? (storage.groups[g]?.decayBytes ?? 0) / 16 : update.scalar(name, g),
-      ),
+    ...stretches(storage, updated, program.partBytes).map((s) =>
+      call('sqnorm', { group: 'gradient norm', bytes: s.bytes }, { g: place(s, 1), parts: normParts + s.first * NORM_BYTES }, none),
     ),
+    call('clip', { group: 'gradient norm', bytes: 0 }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
+    ...updated.flatMap((g) => {
+      const own = storage.groups[g];
+      if (!own) return [];
+      const state = { p: place(own, 0), g: place(own, 1), m: place(own, 2), v: place(own, 3), scale: clipScale };
+      const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / 16 : update.scalar(name, g));
+      return [call(update.optimizer, { group: own.name, bytes: own.bytes }, state, scalar)];
+    }),
   ];
 }
 

@@ -57,9 +57,7 @@ function contents(v: Value, role: string, { sizes, ids }: GroupCase, seed: numbe
   if (dtype === 'f32') {
     const random = randomTensor('f32', shape, seed, 0.8);
     // second moments, counts and norms are not negative
-    const data = Float32Array.from(random.data, (x) =>
-      role === 'state' || v.name.startsWith('parts') || v.name.startsWith('norm_scale') ? Math.abs(x) + 0.01 : x,
-    );
+    const data = Float32Array.from(random.data, (x) => (role === 'state' || v.name.startsWith('parts') || v.name === 'scale' ? Math.abs(x) + 0.01 : x));
     return { value: tensor('f32', shape, data), data };
   }
   if (dtype === 'f16' || dtype === 'bf16' || isBlockType(dtype)) {

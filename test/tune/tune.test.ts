@@ -72,7 +72,7 @@ it.each<DeviceTraits>([
   { ...device, kind: 'apple', subgroups: false, subgroupSize: null },
 ])('offers nothing beyond the limits of %j', (traits) => {
   for (const m of [1, 8, 512]) {
-    const all = matmulCandidates(traits, { m, n: 512, k: 512 }, 4);
+    const all = matmulCandidates(traits, { m, n: 512, k: 512 }, { results: 1, perElement: 4 });
     expect(all.every((s) => fitsMatmul(s, traits))).toBe(true);
     if (m === 512) expect(all.length).toBeGreaterThan(1);
   }

@@ -3,7 +3,7 @@
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
-import { BASE, type DeviceTraits, lightened, type MatmulSizes } from './schedule.ts';
+import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes } from './schedule.ts';
 
 type Tile = readonly [rows: number, cols: number];
 
@@ -42,11 +42,10 @@ const REGISTER: readonly { readonly lanes: Tile; readonly tile: Tile }[] = [
   { lanes: [32, 2], tile: [8, 4] },
 ];
 
-/** @param perElement ops at every store, see `lightened` */
-export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, perElement: number): MatmulSchedule[] {
+export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): MatmulSchedule[] {
   const all = isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates();
   const kept = new Map<string, MatmulSchedule>();
-  for (const candidate of all.map((s) => lightened(s, perElement)).filter((s) => fitsMatmul(s, device) && suits(s, sizes)))
+  for (const candidate of all.map((s) => lightened(s, load)).filter((s) => fitsMatmul(s, device) && suits(s, sizes)))
     kept.set(JSON.stringify(candidate), candidate);
   return [...kept.values()];
 }

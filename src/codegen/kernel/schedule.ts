@@ -33,10 +33,20 @@ export const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB:
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 1024;
 
-/** The schedule with fewer rows a lane where `perElement` ops at every store would unroll to too much code. */
-export function lightened(schedule: MatmulSchedule, perElement: number): MatmulSchedule {
+/** What a matmul does besides one sum: how many results it has, and ops at each of their elements. */
+export interface MatmulLoad {
+  readonly results: number;
+  readonly perElement: number;
+}
+
+/** Sums that a lane's registers hold. */
+const MOST_SUMS = 128;
+
+/** The schedule with fewer rows a lane where its sums would be too many, or its stores would unroll to too much code. */
+export function lightened(schedule: MatmulSchedule, { results, perElement }: MatmulLoad): MatmulSchedule {
   let { rows } = schedule;
-  while (rows > 4 && rows % 2 === 0 && rows * schedule.cols * perElement > UNROLLED_OPS) rows /= 2;
+  const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (results > 1 && rows * schedule.cols * results > MOST_SUMS);
+  while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
 }
 

@@ -3,7 +3,7 @@
 import { opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { bindings } from './limits.ts';
-import { type Draft, type FuseOptions, type GroupKind, type Plan, storageOf } from './types.ts';
+import { type Draft, type FuseOptions, type GroupKind, type Plan, product, storageOf } from './types.ts';
 
 /** Step 3: groups with what they read, compute inline and write, in an order that respects their dependencies. */
 export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { groups, home }: Plan, buffered: ReadonlySet<Value>): Draft[] {
@@ -70,29 +70,63 @@ export interface MergeContext extends Pick<FuseOptions, 'maxBuffers' | 'parts'> 
   readonly scalars: ReadonlySet<Value>;
 }
 
-/** Map groups over one space become one kernel with several outputs, unless one reads another's result elsewhere than at its own element. */
-export function mergeMaps(groups: readonly Draft[], { maxBuffers, parts, position, scalars }: MergeContext): Draft[] {
+/**
+ * Map groups over one space become one kernel with several outputs, unless one reads another's result elsewhere than at its own element;
+ * what a dot's stores could compute with an op or two more goes there.
+ */
+export function mergeMaps(groups: readonly Draft[], context: MergeContext): Draft[] {
   const out: Draft[] = [];
   for (const g of groups) {
+    if (g.kind === 'dot') {
+      const at = out.findIndex((m, i) => absorbs(g, m, out.slice(i + 1), context));
+      const [map] = at < 0 ? [] : out.splice(at, 1);
+      out.push(map ? merged(map, g, context) : g);
+      continue;
+    }
     const host = g.kind === 'map' ? out.findIndex((h) => h.kind === 'map' && sameShape(h.space, g.space)) : -1;
     const other = out[host];
-    if (other) {
-      const between = new Set(out.slice(host + 1).flatMap((h) => h.outputs));
-      const own = g.reads.filter((v) => other.outputs.includes(v));
-      const reads = [...new Set([...other.reads, ...g.reads.filter((v) => !own.includes(v))])];
-      if (
-        !g.reads.some((v) => between.has(v)) &&
-        own.every((v) => elementwiseIn(v, g)) &&
-        bindings({ reads, outputs: [...other.outputs, ...g.outputs] }, scalars, parts) <= maxBuffers
-      ) {
-        const ops = [...new Set([...other.ops, ...g.ops])].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
-        out[host] = { ...other, ops, reads, outputs: [...other.outputs, ...g.outputs] };
-        continue;
-      }
+    if (!other || !fitsTogether(other, g, context)) {
+      out.push(g);
+      continue;
     }
-    out.push(g);
+    const between = out.slice(host + 1);
+    const made = new Set(between.flatMap((h) => h.outputs));
+    if (!g.reads.some((v) => made.has(v))) out[host] = merged(other, g, context);
+    else if (!between.some((h) => h.reads.some((v) => other.outputs.includes(v)))) {
+      // the earlier one can wait
+      out.splice(host, 1);
+      out.push(merged(other, g, context));
+    } else out.push(g);
   }
   return out;
+}
+
+/** Two groups as one: what one writes and the other reads stays inside, and is still written. */
+function merged(first: Draft, second: Draft, { position }: MergeContext): Draft {
+  const ops = [...new Set([...first.ops, ...second.ops])].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
+  const reads = [...new Set([...first.reads, ...second.reads.filter((v) => !first.outputs.includes(v))])];
+  return { ...(second.kind === 'dot' ? second : first), ops, reads, outputs: [...first.outputs, ...second.outputs] };
+}
+
+function fitsTogether(first: Draft, second: Draft, context: MergeContext): boolean {
+  const own = second.reads.filter((v) => first.outputs.includes(v));
+  return own.every((v) => elementwiseIn(v, second)) && bindings(merged(first, second, context), context.scalars, context.parts) <= context.maxBuffers;
+}
+
+/** Ops that a dot's stores take on for a map group that reads nothing else. */
+const ABSORBED_OPS = 2;
+
+/** Whether a map group can be computed by the stores of a dot that comes later, where nothing between them needs it. */
+function absorbs(dot: Draft, map: Draft, between: readonly Draft[], context: MergeContext): boolean {
+  if (map.kind !== 'map' || product(map.space) !== product(dot.space)) return false;
+  const more = map.ops.filter((op) => !dot.ops.includes(op));
+  return (
+    more.length <= ABSORBED_OPS &&
+    more.every((op) => opDef(op.name).kind === 'pointwise' && op.results.every((r) => sameShape(r.type.shape, map.space))) &&
+    map.reads.every((v) => dot.reads.includes(v)) &&
+    ![dot, ...between].some((h) => h.reads.some((v) => map.outputs.includes(v))) &&
+    bindings(merged(map, dot, context), context.scalars, context.parts) <= context.maxBuffers
+  );
 }
 
 /** `v` is read in the group only by pointwise ops of its own shape (reductions over rows read before they write). */

@@ -1,6 +1,7 @@
 /** @file Step 4 of `fuse`: what leaves a group that binds too many buffers, or writes more than it need. */
 
 import type { Func, Op, Value } from '../../ir/types.ts';
+import { isDot } from './dots.ts';
 import { type Draft, type Exclusions, type FuseOptions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
 
 /** The widest group over the limit loses its last joined op, or computes a prologue into a buffer of its own. */
@@ -31,16 +32,15 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: 
     if (g.kind !== 'dot') return [];
     const readers = (v: Value): readonly Draft[] => groups.filter((h) => h !== g && h.reads.includes(v));
     const idle = g.outputs.filter(
-      (v) =>
-        producer.get(v) !== g.anchor && !results.has(v) && readers(v).every((h) => h.kind !== 'kernel' && !(h.kind === 'dot' && behindAnchor(h, v, producer))),
+      (v) => !madeByDot(v, producer) && !results.has(v) && readers(v).every((h) => h.kind !== 'kernel' && !(h.kind === 'dot' && behindAnchor(h, v, producer))),
     );
-    const anchorStored = g.outputs.some((v) => producer.get(v) === g.anchor);
+    const anchorStored = g.outputs.some((v) => madeByDot(v, producer));
     if (idle.length + (anchorStored ? 1 : 0) < 2) return [];
     const members = planned.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
     const behind = new Set(idle);
     // what only feeds the idle ones goes with them
     const leaving = [...members].reverse().filter((op) => {
-      if (op === g.anchor) return false;
+      if (op.results.some((r) => madeByDot(r, producer))) return false;
       const users = [...members].filter((m) => m.operands.some((v) => op.results.includes(v)));
       const goes = op.results.some((r) => behind.has(r)) && users.every((u) => u.results.some((r) => behind.has(r)));
       const feeds = users.length > 0 && !g.outputs.some((v) => op.results.includes(v)) && users.every((u) => u.results.some((r) => behind.has(r)));
@@ -51,6 +51,12 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: 
   });
 }
 
+/** The result of a dot, or a sum of such: what its kernel accumulates. */
+function madeByDot(v: Value, producer: ReadonlyMap<Value, Op>): boolean {
+  const op = producer.get(v);
+  return op !== undefined && (isDot(op) || (op.name === 'add' && op.operands.every((o) => madeByDot(o, producer))));
+}
+
 /** Whether a dot group reads `v` for its dot rather than in its epilogue. */
 function behindAnchor(g: Draft, v: Value, producer: ReadonlyMap<Value, Op>): boolean {
   const reach = (o: Value): boolean => {
@@ -58,7 +64,7 @@ function behindAnchor(g: Draft, v: Value, producer: ReadonlyMap<Value, Op>): boo
     const op = producer.get(o);
     return op !== undefined && g.ops.includes(op) && op.operands.some(reach);
   };
-  return g.anchor.operands.some(reach);
+  return g.ops.filter(isDot).some((op) => op.operands.some(reach));
 }
 
 /** Storage buffers of a group: run-time scalars come in the uniform block. */

@@ -3,6 +3,7 @@
 import { opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
+import { jointHost, sumOfDots } from './dots.ts';
 import { type Exclusions, type Group, type GroupKind, isFull, type Plan, product, SCALAR_KINDS } from './types.ts';
 
 const isRowScalar = (shape: Shape, space: Shape): boolean => product(shape) === product(space.slice(0, -1));
@@ -22,7 +23,9 @@ function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
 /** Step 1: anchors start groups, pointwise ops join them. */
 export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }: Exclusions): Plan {
   const groups: Group[] = [];
+  const readers = readerCounts(func);
   const home = new Map<Value, Group>();
+  let order = 0;
   const latestMemo = new Map<Value, Group | null>();
   const latest = (v: Value): Group | null => {
     const own = home.get(v);
@@ -38,7 +41,7 @@ export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }:
     return found;
   };
   const start = (op: Op, kind: GroupKind, space: Shape): void => {
-    const group: Group = { kind, anchor: op, order: groups.length, space, members: new Set([op]) };
+    const group: Group = { kind, anchor: op, order: order++, space, members: new Set([op]) };
     groups.push(group);
     for (const r of op.results) home.set(r, group);
   };
@@ -54,20 +57,38 @@ export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }:
     const [out] = op.results;
     // a reshape moves nothing: it is read through, never joined
     if (!out || SCALAR_KINDS.has(op.name) || op.name === 'reshape') continue;
-    if (kind === 'dot') start(op, 'dot', out.type.shape);
-    else if (kind === 'kernel') start(op, 'kernel', out.type.shape);
+    if (kind === 'dot') {
+      const host = unjoined.has(op) ? null : jointHost(op, groups, latest);
+      if (host) join(op, host);
+      else start(op, 'dot', out.type.shape);
+    } else if (kind === 'kernel') start(op, 'kernel', out.type.shape);
     else if (kind === 'reduce') {
       const { kind: groupKind, space } = reductionSpace(op);
       const host = groupKind === 'row' && !unjoined.has(op) ? rowHost(op, space, groups, latest, home, producer) : null;
       if (host) join(op, host);
       else start(op, groupKind, space);
     } else {
+      const sum = unjoined.has(op) ? null : sumOfDots(op, home, readers);
+      if (sum) {
+        for (const member of sum.from.members) join(member, sum.into);
+        groups.splice(groups.indexOf(sum.from), 1);
+        join(op, sum.into);
+        latestMemo.clear();
+        continue;
+      }
       const group = op.operands.map(latest).reduce((a, g) => (g && (!a || g.order > a.order) ? g : a), null);
       if (group && !unjoined.has(op) && group.kind !== 'kernel' && aligned(op, group) && joins(op, out, group, home) && affordable(op, group, producer, home))
         join(op, group);
     }
   }
   return { groups, home };
+}
+
+/** How many ops and results of the function read each value. */
+function readerCounts(func: Func): Map<Value, number> {
+  const counts = new Map<Value, number>();
+  for (const v of [...func.ops.flatMap((op) => op.operands), ...func.results.map((r) => r.value)]) counts.set(v, (counts.get(v) ?? 0) + 1);
+  return counts;
 }
 
 /** A dot's stores are unrolled over its register tile: what costs much beside the group's own values (random numbers) stays outside. */

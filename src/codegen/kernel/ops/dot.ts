@@ -2,7 +2,9 @@
 
 import { dotShape } from '../../../ir/ops/dot.ts';
 import { opDef } from '../../../ir/ops/index.ts';
+import { productKey } from '../../../ir/ops/structural.ts';
 import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
+import type { KernelBuilder } from '../builder.ts';
 import { matmulCandidates } from '../candidates.ts';
 import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf, emitter, vectorisable } from '../emit.ts';
@@ -11,13 +13,13 @@ import { bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptio
 import { flatIndex, productExpr } from '../index.ts';
 import type { Expr } from '../ir.ts';
 import { matmul } from '../matmul.ts';
-import type { MatmulPort, MatmulSchedule } from '../matmulTypes.ts';
+import type { MatmulPort, MatmulSchedule, Operand } from '../matmulTypes.ts';
 import { defaultMatmulSchedule, lightened, type MatmulLayout } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
-/** Ops of a group at each element of the result: all but those that its dot reads. */
-function epilogueOps({ ops, producer }: Group, dot: Op): number {
+/** Ops of a group at each element of the results: all but its dots and what those read. */
+function epilogueOps({ ops, producer }: Group, dots: readonly Dot[]): number {
   const prologue = new Set<Op>();
   const visit = (v: Value): void => {
     const op = producer.get(v);
@@ -25,27 +27,29 @@ function epilogueOps({ ops, producer }: Group, dot: Op): number {
     prologue.add(op);
     op.operands.forEach(visit);
   };
-  dot.operands.forEach(visit);
-  return ops.filter((op) => op !== dot && !prologue.has(op) && opDef(op.name).kind === 'pointwise').length;
+  for (const { op } of dots) op.operands.forEach(visit);
+  return ops.filter((op) => op.name !== 'dot' && !prologue.has(op) && opDef(op.name).kind === 'pointwise').length;
 }
 
 export function lowerDot(group: Group, options: LowerOptions): Lowered {
-  const dot = dotOf(group);
-  const size = (shape: Shape): number => shape.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
-  const sizes = { m: size(dot.shape.m), n: size(dot.shape.n), k: size(dot.shape.k) };
-  const perElement = epilogueOps(group, dot.op);
+  const plan = planOf(group);
+  const [{ shape, layout }] = plan.dots;
+  const size = (dims: Shape): number => dims.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
+  const depth = plan.sum ? plan.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
+  const sizes = { m: size(shape.m), n: size(shape.n), k: depth };
+  const load = { results: plan.sum ? 1 : plan.dots.length, perElement: epilogueOps(group, plan.dots) };
   const problem: ScheduleProblem<MatmulSchedule> = {
     kind: 'matmul',
     name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
     key: problemKey(group, options.sizes),
-    standard: lightened(defaultMatmulSchedule(options.device, dot.layout, sizes), perElement),
-    candidates: matmulCandidates(options.device, sizes, perElement),
-    lower: (schedule) => cutDot(group, dot, options, schedule),
+    standard: lightened(defaultMatmulSchedule(options.device, layout, sizes), load),
+    candidates: matmulCandidates(options.device, sizes, load),
+    lower: (schedule) => cutDots(group, plan, options, schedule),
   };
   return lowerChosen(problem, options);
 }
 
-/** The dot of a group: operands, result, and along which axes they are read four at a time. */
+/** A dot of a group: operands, result, and along which axes they are read four at a time. */
 interface Dot {
   readonly op: Op;
   readonly lhs: Value;
@@ -55,21 +59,51 @@ interface Dot {
   readonly layout: MatmulLayout;
 }
 
-function dotOf(group: Group): Dot {
-  const op = group.ops.find((o) => o.name === 'dot');
-  const [lhs, rhs] = op?.operands ?? [];
-  const [result] = op?.results ?? [];
-  if (!op || !lhs || !rhs || !result) throw new Error('dot group has no dot');
+/** The dots of a group: side by side, or all of them terms of `sum`. */
+interface DotPlan {
+  readonly dots: readonly [Dot, ...Dot[]];
+  readonly sum: Value | null;
+}
+
+function dotOf(op: Op, group: Group): Dot {
+  const [lhs, rhs] = op.operands;
+  const [result] = op.results;
+  if (!lhs || !rhs || !result) throw new Error('a dot has two operands and a result');
   const shape = dotShape([lhs.type, rhs.type], op.attrs);
   const axis = (value: Value, kLast: boolean, mn: Shape): MatmulPort['vectorAxis'] =>
     vectorisable(value, group.producer) && divides(kLast ? shape.k : mn) ? (kLast ? 'k' : 'mn') : null;
   return { op, lhs, rhs, result, shape, layout: { a: axis(lhs, !shape.ta, shape.m), b: axis(rhs, shape.tb, shape.n) } };
 }
 
-function cutDot(group: Group, { lhs, rhs, result, shape: s, layout }: Dot, options: LowerOptions, schedule: MatmulSchedule): Lowered {
+function planOf(group: Group): DotPlan {
+  const [first, ...more] = group.ops.filter((o) => o.name === 'dot').map((op) => dotOf(op, group));
+  if (!first) throw new Error('dot group has no dot');
+  const dots = [first, ...more] as const;
+  const joint = more.every((dot) => productKey(dot.shape.k) === productKey(first.shape.k) && dots.some((d) => d !== dot && sharesOperand(d, dot)));
+  return { dots, sum: joint ? null : sumOf(dots, group) };
+}
+
+const sharesOperand = (a: Dot, b: Dot): boolean => (a.lhs === b.lhs && a.shape.ta === b.shape.ta) || (a.rhs === b.rhs && a.shape.tb === b.shape.tb);
+
+/** The value that adds up all dots. */
+function sumOf(dots: readonly Dot[], { ops }: Group): Value {
+  const terms = new Map<Value, number>(dots.map((dot) => [dot.result, 1]));
+  for (const op of ops) {
+    const [x, y] = op.operands;
+    const [result] = op.results;
+    if (op.name !== 'add' || !x || !y || !result || !terms.has(x) || !terms.has(y)) continue;
+    const count = (terms.get(x) ?? 0) + (terms.get(y) ?? 0);
+    if (count === dots.length) return result;
+    terms.set(result, count);
+  }
+  throw new Error('dots of a group neither share an operand nor add up');
+}
+
+function cutDots(group: Group, { dots, sum }: DotPlan, options: LowerOptions, schedule: MatmulSchedule): Lowered {
+  const [{ shape: s }] = dots;
   const vectorN = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
   let buffers: GroupBuffers | null = null;
-  const bound = (b: Parameters<typeof bindGroup>[0]): GroupBuffers => {
+  const bound = (b: KernelBuilder): GroupBuffers => {
     buffers ??= bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? vectorN : true));
     return buffers;
   };
@@ -78,34 +112,50 @@ function cutDot(group: Group, { lhs, rhs, result, shape: s, layout }: Dot, optio
     const rows = s.batch.length > 0 ? add(mul(batch, productExpr(outerShape, g.emit.scope)), outer) : outer;
     return add(mul(rows, productExpr(innerShape, g.emit.scope)), inner);
   };
-  const port =
-    (value: Value, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']) =>
-    (b: Parameters<typeof bindGroup>[0]): MatmulPort => {
+  const ports = new Map<string, Operand>();
+  const port = (value: Value, k: Shape, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']): Operand => {
+    // one operand for equal reads: it is loaded once
+    const key = `${group.reads.indexOf(value)}:${value.name}:${kLast}:${mn === s.m}`;
+    const known = ports.get(key);
+    if (known) return known;
+    const made: Operand = (b) => {
       const g = bound(b);
       return {
         vectorAxis,
         load: (_b, at, width) => {
           const inner = emitter(g.context);
-          const flat = kLast ? position(g, at.batch, at.mn, mn, at.k, s.k) : position(g, at.batch, at.k, s.k, at.mn, mn);
+          const flat = kLast ? position(g, at.batch, at.mn, mn, at.k, k) : position(g, at.batch, at.k, k, at.mn, mn);
           return inner.emit(value, flatIndex(value.type.shape, flat, inner.scope), width);
         },
       };
     };
+    ports.set(key, made);
+    return made;
+  };
+  const products = dots.map(({ lhs, rhs, shape, layout }, i) => ({
+    a: port(lhs, shape.k, !shape.ta, shape.m, layout.a),
+    b: port(rhs, shape.k, shape.tb, shape.n, layout.b),
+    into: sum ? 0 : i,
+  }));
+  const results = sum ? [sum] : dots.map((dot) => dot.result);
   const kernel = matmul(
     {
       name: group.name,
       batch: { of: s.batch },
       m: { of: s.m },
       n: { of: s.n },
-      results: 1,
-      loops: [{ k: { of: s.k }, products: [{ a: port(lhs, !s.ta, s.m, layout.a), b: port(rhs, s.tb, s.n, layout.b), into: 0 }] }],
+      results: results.length,
+      loops: sum ? products.map((p, i) => ({ k: { of: dots[i]?.shape.k ?? [] }, products: [p] })) : [{ k: { of: s.k }, products }],
       store: (b) => {
         const g = bound(b);
         return {
           vectorN,
-          store: (_b, at, [value], width) => {
+          store: (_b, at, values, width) => {
             const inner = emitter(g.context);
-            if (value) inner.define(result, value);
+            results.forEach((result, i) => {
+              const value = values[i];
+              if (value) inner.define(result, value);
+            });
             const flat = inner.scope.bind('at', position(g, at.batch, at.m, s.m, at.n, s.n));
             g.storeAll(group.outputs, flat, inner, width);
           },

@@ -6,6 +6,7 @@ import { dimOf } from '../emit.ts';
 import { add, and, bin, builtin, call, convert, eq, i32, lt, mul, u32 } from '../expr.ts';
 import { type Group, gridOf, type Lowered, type LowerOptions } from '../group.ts';
 import { productExpr } from '../index.ts';
+import { widthOf } from '../ir.ts';
 import { bufferOf } from './attention.ts';
 
 const LANES = 64;
@@ -18,9 +19,12 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
   const b = kernelBuilder(group.name, [LANES, 1, 1]);
   const scope = { dim: dimOf(options.dims), bind: (name: string, v: Parameters<typeof b.let>[1]) => b.let(name, v) };
   const idBuffer = b.buffer('ids', 'i32', 'read');
-  const rowBuffer = b.buffer('rows', 'f32', 'read');
-  const outBuffer = b.buffer('out', 'f32', 'read_write');
-  const width = rows.type.shape.slice(ids.type.shape.length).reduce<number>((p, d) => p * Number(d), 1);
+  const elements = rows.type.shape.slice(ids.type.shape.length).reduce<number>((p, d) => p * Number(d), 1);
+  // every lane looks through all ids: the fewer lanes, the better
+  const type = elements % 4 === 0 ? 'vec4f' : 'f32';
+  const rowBuffer = b.buffer('rows', type, 'read');
+  const outBuffer = b.buffer('out', type, 'read_write');
+  const width = elements / widthOf(type);
   const tokens = b.let('tokens', productExpr(ids.type.shape, scope));
   const perRow = Math.ceil(width / LANES);
   const group0 = b.let('group', b.linearWorkgroup());
@@ -32,7 +36,7 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
     const first = b.var('first', 'u32', u32(1));
     b.for('j', u32(0), token, u32(1), (j) => b.if(eq(idBuffer.load(j), id), () => first.set(u32(0))));
     b.if(eq(first.get, u32(1)), () => {
-      const sum = b.var('sum', 'f32', rowBuffer.load(add(mul(token, u32(width)), column)));
+      const sum = b.var('sum', type, rowBuffer.load(add(mul(token, u32(width)), column)));
       b.for('j', add(token, u32(1)), tokens, u32(1), (j) =>
         b.if(eq(idBuffer.load(j), id), () => sum.set(add(sum.get, rowBuffer.load(add(mul(j, u32(width)), column))))),
       );
