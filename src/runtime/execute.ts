@@ -6,6 +6,7 @@ import { allocate, USAGE } from './buffers.ts';
 import { createEncoder, type PassSource } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
+import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
 import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
@@ -98,6 +99,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
   let ringAt = 0;
+  const patience = createPatience();
   const maxDispatches = buffers.maxBlocks * Math.max(1, ...program.functions.map((fn) => fn.dispatches.length));
 
   /** A call of micro-batch `m`: inputs and results of their own, a call's own constants before what the step gives for its site. */
@@ -216,6 +218,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     for (let m = 0; m < micros.length; m++) encoder.copyBufferToBuffer(table[BUFFERS.results] as GPUBuffer, m * resultBytes, readback, 4 * m, 4);
     encoder.copyBufferToBuffer(buffers.norms, offsetOf(buffers.norm), readback, 4 * maxMicros, 4);
     device.queue.submit([encoder.finish()]);
+    const ticket = patience.submitted(forwardFlops + backwardFlops);
     return {
       variants,
       updated,
@@ -223,7 +226,9 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       forwardFlops,
       backwardFlops,
       async read() {
+        await ticket.rest();
         await readback.mapAsync(USAGE.mapRead);
+        ticket.finished();
         const mapped = readback.getMappedRange();
         const losses = Array.from(new Float32Array(mapped, 0, micros.length));
         const norm = new Float32Array(mapped, 4 * maxMicros, 1)[0] ?? Number.NaN;
