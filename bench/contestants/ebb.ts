@@ -1,9 +1,26 @@
 /** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type MatmulKernel, matmulKernel } from '../../src/cli/doctorKernel.ts';
-import { deviceTraits, type MicroBatch, type OpenedDevice, openDevice, openSession, type Session, trainingMode } from '../../src/index.ts';
+import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
+import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
+import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
+import type { Schedule } from '../../src/codegen/kernel/choice.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import {
+  deviceTraits,
+  type MicroBatch,
+  type OpenedDevice,
+  openCheckpoint,
+  openDevice,
+  openSession,
+  type Session,
+  type SessionOptions,
+  traceCheckpoint,
+  trainingMode,
+} from '../../src/index.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
+import type { Candidate } from '../../src/tune/trial.ts';
+import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { serve } from './serve.ts';
@@ -15,23 +32,28 @@ const COPY_TARGET = 0x8;
 
 type Model = Pick<LoadRequest, 'model' | 'lora'>;
 
-function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
+async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
   const { batch, seq } = modelSpec(model);
-  return openSession(
-    `${DATA}/${model}`,
-    { device: opened.device, traits: deviceTraits(opened) },
-    {
-      mode: trainingMode(seq),
-      dims: { B: batch, T: seq },
-      lora: lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 },
-      trains: lora === 0 ? 'full' : 'adapter',
-      micros: 1,
-      optimizer: 'adamw',
-      decay: 'all',
-      seed: 1,
-    },
-  );
+  const path = `${DATA}/${model}`;
+  const traits = deviceTraits(opened);
+  const device = { opened, device: opened.device, traits };
+  const options: SessionOptions = {
+    mode: trainingMode(seq),
+    dims: { B: batch, T: seq },
+    lora: lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 },
+    trains: lora === 0 ? 'full' : 'adapter',
+    micros: 1,
+    optimizer: 'adamw',
+    decay: 'all',
+    seed: 1,
+  };
+  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), device, MODEL_TUNING_S);
+  return openSession(path, withSchedules(device, book), options);
 }
+
+/** For a product, and for all kernels of a model. EBB_TUNE=off leaves both out. */
+const TUNING_MS = 5000;
+const MODEL_TUNING_S = 120;
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   const { batch, seq } = modelSpec(model);
@@ -87,11 +109,49 @@ async function readBuffer(device: GPUDevice, buffer: GPUBuffer): Promise<Uint8Ar
 /** Kernels by size: operands stay where they are. */
 const kernels = new Map<string, Promise<MatmulKernel>>();
 
+/** The best schedule that 5 seconds find. */
+async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
+  const traits = deviceTraits({ device, ...opened });
+  const candidates = matmulCandidates(traits, size, { results: 1, perElement: 0 });
+  const made: MatmulKernel[] = [];
+  const create = async (schedule: Schedule): Promise<Candidate> => {
+    const started = performance.now();
+    const kernel = await matmulKernel(device, size, schedule as MatmulSchedule);
+    made.push(kernel);
+    for (const operand of [kernel.a, kernel.b])
+      device.queue.writeBuffer(
+        operand,
+        0,
+        Float32Array.from({ length: operand.size / 4 }, (_, i) => Math.sin(i)),
+      );
+    await submitted(device, kernel, 1);
+    return {
+      compileMs: performance.now() - started,
+      time: (repeats) => submitted(device, kernel, repeats),
+      results: async () => [new Float32Array((await readBuffer(device, kernel.c)).buffer)],
+    };
+  };
+  const [best] = await race({ standard: matmulStandard(traits, size), candidates }, create, performance.now() + TUNING_MS, () => performance.now());
+  for (const kernel of made) kernel.destroy();
+  if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');
+  return best.schedule;
+}
+
 async function prepared(opened: OpenedDevice, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
-  const kernel = await matmulKernel(opened.device, deviceTraits(opened), { m, n, k });
+  const kernel = await matmulKernel(opened.device, { m, n, k }, await tunedSchedule(opened, { m, n, k }));
   opened.device.queue.writeBuffer(kernel.a, 0, readFileSync(a));
   opened.device.queue.writeBuffer(kernel.b, 0, readFileSync(b));
   return kernel;
+}
+
+/** Milliseconds of one of `times` products in one submission. */
+async function submitted(device: GPUDevice, kernel: MatmulKernel, times: number): Promise<number> {
+  const started = performance.now();
+  const encoder = device.createCommandEncoder();
+  for (let i = 0; i < times; i++) kernel.run(encoder);
+  device.queue.submit([encoder.finish()]);
+  await device.queue.onSubmittedWorkDone();
+  return (performance.now() - started) / times;
 }
 
 async function multiply(opened: OpenedDevice, request: MatmulRequest): Promise<number> {
@@ -99,12 +159,7 @@ async function multiply(opened: OpenedDevice, request: MatmulRequest): Promise<n
   const key = [request.m, request.n, request.k].join('×');
   const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(opened, request)).get(key));
   if (!kernel) throw new Error('internal: no kernel');
-  const started = performance.now();
-  const encoder = device.createCommandEncoder();
-  for (let i = 0; i < request.times; i++) kernel.run(encoder);
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
-  const ms = (performance.now() - started) / request.times;
+  const ms = await submitted(device, kernel, request.times);
   if (request.c !== null) writeFileSync(request.c, await readBuffer(device, kernel.c));
   return ms;
 }

@@ -1,8 +1,8 @@
-/** @file The matmul that `ebb doctor` and bench/ time: Ebb's own kernel with the schedule it would use. */
+/** @file The matmul that `ebb doctor` and bench/ time: Ebb's own kernel, cut by a schedule. */
 
 import type { KernelBuilder } from '../codegen/kernel/builder.ts';
 import { add, mul, u32 } from '../codegen/kernel/expr.ts';
-import { matmul } from '../codegen/kernel/matmul.ts';
+import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul.ts';
 import { type DeviceTraits, defaultMatmulSchedule } from '../codegen/kernel/schedule.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
@@ -30,9 +30,14 @@ const UNIFORM = 0x40;
 const STORAGE = 0x80;
 const COPIES = 0x4 | 0x8;
 
-export async function matmulKernel(device: GPUDevice, traits: DeviceTraits, size: MatmulSize): Promise<MatmulKernel> {
+/** The schedule that a device starts with for such a matmul. */
+export function matmulStandard(traits: DeviceTraits, size: MatmulSize): MatmulSchedule {
+  return defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, size);
+}
+
+export async function matmulKernel(device: GPUDevice, size: MatmulSize, schedule: MatmulSchedule): Promise<MatmulKernel> {
   const { m, n, k } = size;
-  const kernel = productKernel(size, defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, size));
+  const kernel = productKernel(size, schedule);
   const [pipeline] = await createPipelines(device, [
     { name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
   ]);
@@ -62,7 +67,7 @@ export async function matmulKernel(device: GPUDevice, traits: DeviceTraits, size
   };
 }
 
-function productKernel({ m, n, k }: MatmulSize, schedule: ReturnType<typeof defaultMatmulSchedule>): ReturnType<typeof matmul> {
+function productKernel({ m, n, k }: MatmulSize, schedule: MatmulSchedule): ReturnType<typeof matmul> {
   return matmul(
     {
       name: 'measured_matmul',

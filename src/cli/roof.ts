@@ -2,7 +2,7 @@
 
 import type { Roof } from '../inspect/profile.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { MEASURED_SIZE, matmulKernel } from './doctorKernel.ts';
+import { MEASURED_SIZE, matmulKernel, matmulStandard } from './doctorKernel.ts';
 
 export async function measureRoof({ device, traits }: Pick<CommandDevice, 'device' | 'traits'>): Promise<Roof> {
   return { gflops: await matmulGflops(device, traits), gbps: await copyGBps(device) };
@@ -24,7 +24,8 @@ async function fastest(device: GPUDevice, encode: (encoder: GPUCommandEncoder) =
 }
 
 async function matmulGflops(device: GPUDevice, traits: CommandDevice['traits']): Promise<number> {
-  const { run, destroy } = await matmulKernel(device, traits, { m: MEASURED_SIZE, n: MEASURED_SIZE, k: MEASURED_SIZE });
+  const size = { m: MEASURED_SIZE, n: MEASURED_SIZE, k: MEASURED_SIZE };
+  const { run, destroy } = await matmulKernel(device, size, matmulStandard(traits, size));
   const seconds = await fastest(device, run);
   destroy();
   return (2 * MEASURED_SIZE ** 3) / seconds / 1e9;
