@@ -112,7 +112,7 @@ const kernels = new Map<string, Promise<MatmulKernel>>();
 /** The best schedule that 5 seconds find. */
 async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
   const traits = deviceTraits({ device, ...opened });
-  const candidates = matmulCandidates(traits, size, { results: 1, perElement: 0 });
+  const candidates = matmulCandidates(traits, size, { products: 1, operands: { a: 1, b: 1 }, perElement: 0 });
   const made: MatmulKernel[] = [];
   const create = async (schedule: Schedule): Promise<Candidate> => {
     const started = performance.now();

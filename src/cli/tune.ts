@@ -22,7 +22,7 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
   if (Object.keys(book.entries).length === 0) return { ...device, choose: standardSchedule };
   return {
     ...device,
-    choose: bookChooser(book, device.traits, (key, entry) => {
+    choose: bookChooser(book, (key, entry) => {
       used[key] = entry;
     }),
   };

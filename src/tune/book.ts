@@ -1,9 +1,7 @@
 /** @file What was measured on a device, by problem: the schedules that won, with all their timings. */
 
 import { z } from 'zod';
-import { fitsAttention, fitsMatmul } from '../codegen/kernel/candidates.ts';
-import type { ChooseSchedule, Schedule } from '../codegen/kernel/choice.ts';
-import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
+import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
 
 /** Version of the kernel generator: what was measured with another one says nothing about this one's kernels. */
 export const GENERATOR = 1;
@@ -67,18 +65,15 @@ export function sameSurroundings(a: Surroundings, b: Surroundings): boolean {
   return a.adapter === b.adapter && a.dawn === b.dawn && a.generator === b.generator && a.features.join() === b.features.join();
 }
 
-const isMatmul = (s: Trial['schedule']): s is z.infer<typeof matmulSchedule> => 'kFirst' in s;
-const fits = (s: Trial['schedule'], device: DeviceTraits): boolean => (isMatmul(s) ? fitsMatmul(s, device) : fitsAttention(s, device));
-
 /**
  * Chooses what the book has measured, where the device can run it, and the standard schedule elsewhere.
  * @param used is told of every entry that was used
  */
-export function bookChooser(book: ScheduleBook, device: DeviceTraits, used: (key: string, entry: Entry) => void = () => {}): ChooseSchedule {
-  return <S extends Schedule>(problem: { readonly key: string; readonly kind: Entry['kind']; readonly standard: S }): S => {
+export function bookChooser(book: ScheduleBook, used: (key: string, entry: Entry) => void = () => {}): ChooseSchedule {
+  return <S extends Schedule>(problem: Pick<ScheduleProblem<S>, 'key' | 'kind' | 'standard' | 'fits'>): S => {
     const known = book.entries[problem.key];
     const [winner] = known?.trials ?? [];
-    if (!known || !winner || known.kind !== problem.kind || winner.ms === null || !fits(winner.schedule, device)) return problem.standard;
+    if (!known || !winner || known.kind !== problem.kind || winner.ms === null || !problem.fits(winner.schedule)) return problem.standard;
     used(problem.key, known);
     return winner.schedule as unknown as S;
   };

@@ -5,7 +5,7 @@ import { type MatmulSchedule, matmul } from '../../src/codegen/kernel/matmul.ts'
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulReference, matmulSpec } from '../support/matmulCase.ts';
+import { type Layout, matmulData, matmulReference, matmulSpec, severalCase, severalSpec } from '../support/matmulCase.ts';
 import { prepareKernel, runKernel } from '../support/runKernel.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
@@ -47,6 +47,26 @@ it.each(LAYOUTS)(
     ].filter((_, i) => i === 0 || i === LAYOUTS.indexOf(layout)) as [number, number, number][]) {
       const schedule = defaultMatmulSchedule(opened.traits, { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' }, { m, n, k });
       await expectMatmul(layout, [1, m, n, k], schedule, true);
+    }
+  },
+  120_000,
+);
+
+it.each(['joint', 'sum'] as const)(
+  'several products of one kernel, %s, with every schedule',
+  async (kind) => {
+    const shapes = [
+      [8, 16, 12, 8],
+      [13, 20, 9, 5],
+      [6, 7, 8, 12],
+    ] as const;
+    for (const [index, schedule] of Object.values(matmulSchedules(opened.traits.subgroupSize)).entries()) {
+      const shape = shapes[(index + (kind === 'sum' ? 1 : 0)) % shapes.length] as (typeof shapes)[number];
+      const [m, n, k, k2] = shape;
+      const { buffers, expected } = severalCase(kind, shape);
+      const kernel = matmul(severalSpec(kind, { m, n, k, k2 }), schedule);
+      const got = await runKernel(opened.device, kernel, { params: Uint32Array.from([1, m, n, k]), buffers: buffers as Record<string, Float32Array> });
+      for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, 2e-5, `${kind} ${shape} ${name}`);
     }
   },
   120_000,

@@ -8,7 +8,7 @@ import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulReference, matmulSpec } from '../support/matmulCase.ts';
+import { type Layout, matmulData, matmulReference, matmulSpec, severalCase, severalSpec } from '../support/matmulCase.ts';
 
 type Shape = readonly [number, number, number, number];
 const SUBGROUP = 4;
@@ -46,6 +46,27 @@ describe.each(Object.entries(matmulSchedules(SUBGROUP)))('matmul, %s', (_name, s
         expectMatmul(layout, [1, m, n, k], schedule, symbols.join('')),
       ),
       { numRuns: 12 },
+    );
+  });
+});
+
+describe.each(Object.entries(matmulSchedules(SUBGROUP)))('several products, %s', (_name, schedule) => {
+  it.each(['joint', 'sum'] as const)('%s', (kind) => {
+    const size = fc.integer({ min: 1, max: 14 });
+    fc.assert(
+      fc.property(size, size, size, size, fc.boolean(), (m, n, k, k2, symbolic) => {
+        const { buffers, expected } = severalCase(kind, [m, n, k, k2]);
+        const kernel = matmul(severalSpec(kind, { m: symbolic ? 'M' : m, n, k, k2 }), schedule);
+        const got = interpretRun(kernel, { params: Uint32Array.from([1, m, n, k]), dims: { M: m }, buffers }, SUBGROUP);
+        for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, 1e-5, `${kind} ${[m, n, k, k2]} ${name}`);
+      }),
+      {
+        numRuns: 15,
+        examples: [
+          [8, 8, 8, 8, false],
+          [5, 8, 12, 4, true],
+        ],
+      },
     );
   });
 });

@@ -94,3 +94,70 @@ export function matmulData([batch, m, n, k]: readonly [number, number, number, n
     });
   return { a: floats(batch * m * k), b: floats(batch * k * n), out: new Float32Array(batch * m * n) };
 }
+
+/** Buffers of `severalSpec`, f32, row-major: a [m, k], b and c [k, n], d [m, k2], e [n, k2] (transposed), out and other [m, n]. */
+export type Several = 'joint' | 'sum';
+
+/** `joint`: out = a·b and other = a·c, over one walk along k. `sum`: out = a·b + d·eᵀ, over two walks of different depth. */
+export function severalSpec(kind: Several, { m, n, k, k2 }: { m: number | string; n: number; k: number; k2: number }): MatmulSpec {
+  const size = (of: number | string): Size => ({ of: [of] });
+  const left = (b: KernelBuilder): MatmulPort => port(b, 'a', size(m), size(k), 'mn');
+  const right =
+    (name: string) =>
+    (b: KernelBuilder): MatmulPort =>
+      port(b, name, size(k), size(n), 'k');
+  const joint = kind === 'joint';
+  const results = joint ? ['out', 'other'] : ['out'];
+  return {
+    name: `matmul_${kind}`,
+    batch: { of: [1] },
+    m: size(m),
+    n: size(n),
+    results: results.length,
+    dim,
+    loops: joint
+      ? [
+          {
+            k: size(k),
+            products: [
+              { a: left, b: right('b'), into: 0 },
+              { a: left, b: right('c'), into: 1 },
+            ],
+          },
+        ]
+      : [
+          { k: size(k), products: [{ a: left, b: right('b'), into: 0 }] },
+          {
+            k: size(k2),
+            products: [{ a: (b) => port(b, 'd', size(m), size(k2), 'mn'), b: (b) => port(b, 'e', size(n), size(k2), 'mn'), into: 0 }],
+          },
+        ],
+    store: (b) => {
+      const vectorN = n % 4 === 0;
+      const buffers = results.map((name) => b.buffer(name, vectorN ? 'vec4f' : 'f32', 'read_write'));
+      return {
+        vectorN,
+        store(_, at, values) {
+          const flat = add(mul(at.m, u32(n)), at.n);
+          buffers.forEach((buffer, i) => buffer.store(vectorN ? div(flat, u32(4)) : flat, values[i] as Expr));
+        },
+      };
+    },
+  };
+}
+
+/** Inputs of `severalSpec`, and what it should compute. */
+export function severalCase(kind: Several, [m, n, k, k2]: readonly [number, number, number, number], seed = 1) {
+  const first = matmulData([1, m, n, k], seed);
+  const second = matmulData([1, m, n, k], seed + 1);
+  const third = matmulData([1, m, n, k2], seed + 2);
+  const product = matmulReference('NN', first.a, first.b, [1, m, n, k]);
+  const more = matmulReference('NT', third.a, third.b, [1, m, n, k2]);
+  const outputs = { out: new Float32Array(m * n).fill(77), other: new Float32Array(m * n).fill(77) };
+  return kind === 'joint'
+    ? {
+        buffers: { a: first.a, b: first.b, c: second.b, ...outputs },
+        expected: { out: product, other: matmulReference('NN', first.a, second.b, [1, m, n, k]) },
+      }
+    : { buffers: { a: first.a, b: first.b, d: third.a, e: third.b, out: outputs.out }, expected: { out: product.map((x, i) => x + (more[i] as number)) } };
+}

@@ -54,7 +54,7 @@ it('measures the kernels of a model, checked against the standard ones, and a co
     expect(trials[0]!.ms).toBe(Math.min(...trials.map((t) => t.ms!)));
   }
   const used = new Set<string>();
-  const tuned = compileModel(traced, { target: { ...target, choose: bookChooser(result.book, test.traits, (key) => used.add(key)) } });
+  const tuned = compileModel(traced, { target: { ...target, choose: bookChooser(result.book, (key) => used.add(key)) } });
   expect(used.size).toBe(6);
   expect(tuned.program.functions.map((f) => f.dispatches.length)).toEqual(standard.program.functions.map((f) => f.dispatches.length));
   // what is known is not asked for again

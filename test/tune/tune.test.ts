@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { fitsMatmul, matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { ScheduleProblem } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { BASE, type DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
+import { BASE, type DeviceTraits, type MatmulLoad } from '../../src/codegen/kernel/schedule.ts';
 import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
 import { agrees, race } from '../../src/tune/tune.ts';
 
+const LOADS: readonly MatmulLoad[] = [
+  { products: 1, operands: { a: 1, b: 1 }, perElement: 4 },
+  { products: 3, operands: { a: 1, b: 3 }, perElement: 0 },
+];
 const device: DeviceTraits = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 256, maxWorkgroupStorage: 16384 };
 const schedule = (rows: number): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [8, 8], rows, cols: 4, depth: 4 });
 
@@ -71,11 +75,12 @@ it.each<DeviceTraits>([
   { ...device, kind: 'swiftshader', subgroupSize: 4 },
   { ...device, kind: 'apple', subgroups: false, subgroupSize: null },
 ])('offers nothing beyond the limits of %j', (traits) => {
-  for (const m of [1, 8, 512]) {
-    const all = matmulCandidates(traits, { m, n: 512, k: 512 }, { results: 1, perElement: 4 });
-    expect(all.every((s) => fitsMatmul(s, traits))).toBe(true);
-    if (m === 512) expect(all.length).toBeGreaterThan(1);
-  }
+  for (const m of [1, 8, 512])
+    for (const load of LOADS) {
+      const all = matmulCandidates(traits, { m, n: 512, k: 512 }, load);
+      expect(all.every((s) => fitsMatmul(s, traits, load))).toBe(true);
+      if (m === 512) expect(all.length).toBeGreaterThan(1);
+    }
 });
 
 describe('the book', () => {
@@ -84,7 +89,14 @@ describe('the book', () => {
     ...emptyBook(where),
     entries: { key: { name: 'dot', kind: 'matmul', trials: [{ schedule: schedule(2), ms: 1.5, rounds: 6, compileMs: 10 }] } },
   };
-  const asked = { kind: 'matmul', name: 'dot', standard: schedule(1), candidates: [], lower: () => ({ kernel: {}, values: [] }) } as unknown as ScheduleProblem;
+  const asked = {
+    kind: 'matmul',
+    name: 'dot',
+    standard: schedule(1),
+    candidates: [],
+    fits: () => true,
+    lower: () => ({ kernel: {}, values: [] }),
+  } as unknown as ScheduleProblem;
   const file = (): string => join(mkdtempSync(join(tmpdir(), 'ebb-tune-')), 'book.json');
 
   it('is kept, and grows', () => {
@@ -98,10 +110,10 @@ describe('the book', () => {
 
   it('is asked by key, and never beyond what a device can run', () => {
     const taken: string[] = [];
-    const choose = bookChooser(book, device, (key) => taken.push(key));
+    const choose = bookChooser(book, (key) => taken.push(key));
     expect(choose({ ...asked, key: 'key' })).toEqual(schedule(2));
     expect(choose({ ...asked, key: 'another' })).toEqual(schedule(1));
-    expect(bookChooser(book, { ...device, maxInvocations: 32 })({ ...asked, key: 'key' })).toEqual(schedule(1));
+    expect(bookChooser(book)({ ...asked, key: 'key', fits: () => false })).toEqual(schedule(1));
     expect(taken).toEqual(['key']);
   });
 

@@ -3,7 +3,10 @@
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
-import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes } from './schedule.ts';
+import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, withinStorage, workgroupBytes } from './schedule.ts';
+
+/** See `lightened`: what is measured may take longer to compile than what a device starts with. */
+const MEASURED_SUMS = 192;
 
 type Tile = readonly [rows: number, cols: number];
 
@@ -45,8 +48,8 @@ const REGISTER: readonly { readonly lanes: Tile; readonly tile: Tile }[] = [
 export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): MatmulSchedule[] {
   const all = isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates();
   const kept = new Map<string, MatmulSchedule>();
-  for (const candidate of all.map((s) => lightened(s, load)).filter((s) => fitsMatmul(s, device) && suits(s, sizes)))
-    kept.set(JSON.stringify(candidate), candidate);
+  const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, MEASURED_SUMS), load, device);
+  for (const candidate of all.map(cut).filter((s) => fitsMatmul(s, device, load) && suits(s, sizes))) kept.set(JSON.stringify(candidate), candidate);
   return [...kept.values()];
 }
 
@@ -75,13 +78,13 @@ function suits({ lanes, rows, cols }: MatmulSchedule, { m, n }: MatmulSizes): bo
   return (rows === 1 || lanes[1] * rows < 2 * m) && (cols === 4 || lanes[0] * cols < 2 * n);
 }
 
-/** Whether a device can run a schedule: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
-export function fitsMatmul({ kind, lanes, rows, cols, depth, kLanes, fold }: MatmulSchedule, device: DeviceTraits): boolean {
+/** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
+export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad): boolean {
+  const { kind, lanes, rows, cols, depth, kLanes, fold } = schedule;
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1) return false;
   if (kind === 'subgroup') return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth === lanes[0];
-  const words = kind === 'shared' ? 4 * depth * ((lanes[1] * rows) / 4 + 1 + (lanes[0] * cols) / 4 + 1) : kLanes > 1 ? rows * cols * invocations : 0;
-  return words * 4 <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
+  return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
 }
 
 /** Variations of the standard attention schedule: more and fewer rows, halved and doubled lanes. */

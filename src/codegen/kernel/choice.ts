@@ -18,6 +18,8 @@ export interface ScheduleProblem<S extends Schedule = Schedule> {
   readonly standard: S;
   /** Others within the device's limits, the likeliest first. */
   readonly candidates: readonly S[];
+  /** Whether the device can run a schedule, which may come from a file. */
+  readonly fits: (schedule: Schedule) => boolean;
   /** The kernel cut by a schedule. */
   readonly lower: (schedule: S) => Lowered;
 }

@@ -33,21 +33,39 @@ export const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB:
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 1024;
 
-/** What a matmul does besides one sum: how many results it has, and ops at each of their elements. */
+/** What a matmul does besides one product, and ops at each element of its results. */
 export interface MatmulLoad {
-  readonly results: number;
+  /** Products in all: of several results, or of one sum. */
+  readonly products: number;
+  /** Operands of each side in one walk along k. */
+  readonly operands: { readonly a: number; readonly b: number };
   readonly perElement: number;
 }
 
-/** Sums that a lane's registers hold. */
-const MOST_SUMS = 128;
+/** Multiply-adds of a lane's tile, over all products, for one k: beyond, drivers compile for long. */
+const UNROLLED_SUMS = 64;
 
-/** The schedule with fewer rows a lane where its sums would be too many, or its stores would unroll to too much code. */
-export function lightened(schedule: MatmulSchedule, { results, perElement }: MatmulLoad): MatmulSchedule {
+/** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
+export function lightened(schedule: MatmulSchedule, { products, perElement }: MatmulLoad, most = UNROLLED_SUMS): MatmulSchedule {
   let { rows } = schedule;
-  const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (results > 1 && rows * schedule.cols * results > MOST_SUMS);
+  const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (products > 1 && rows * schedule.cols * products > most);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
+}
+
+/** Bytes of workgroup memory that a schedule takes. */
+export function workgroupBytes({ kind, lanes, rows, cols, depth, kLanes }: MatmulSchedule, { operands, products }: MatmulLoad): number {
+  if (kind === 'shared') return 16 * depth * (operands.a * ((lanes[1] * rows) / 4 + 1) + operands.b * ((lanes[0] * cols) / 4 + 1));
+  return kLanes > 1 ? 4 * rows * cols * lanes[0] * lanes[1] * kLanes * products : 0;
+}
+
+/** The schedule with tiles as deep, or lanes along k as many, as workgroup memory holds. */
+export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxWorkgroupStorage }: DeviceTraits): MatmulSchedule {
+  let { depth, kLanes } = schedule;
+  const fits = (): boolean => workgroupBytes({ ...schedule, depth, kLanes }, load) <= maxWorkgroupStorage;
+  while (schedule.kind === 'shared' && depth > 4 && !fits()) depth /= 2;
+  while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
+  return depth === schedule.depth && kLanes === schedule.kLanes ? schedule : { ...schedule, depth, kLanes, kFirst: schedule.kFirst && kLanes > 1 };
 }
 
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */

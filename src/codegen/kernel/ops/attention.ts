@@ -11,7 +11,7 @@ import {
   attentionSchedule,
   attentionStats,
 } from '../attention.ts';
-import { attentionCandidates } from '../candidates.ts';
+import { attentionCandidates, fitsAttention } from '../candidates.ts';
 import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';
@@ -68,6 +68,7 @@ function lowerCut(
     key: problemKey(group, options.sizes),
     standard,
     candidates: attentionCandidates(standard, options.device),
+    fits: (schedule) => 'splits' in schedule && fitsAttention(schedule, options.device),
     lower: (schedule) => lowered(build(schedule), group, values),
   };
   return lowerChosen(problem, options);

@@ -5,7 +5,7 @@ import { opDef } from '../../../ir/ops/index.ts';
 import { productKey } from '../../../ir/ops/structural.ts';
 import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { KernelBuilder } from '../builder.ts';
-import { matmulCandidates } from '../candidates.ts';
+import { fitsMatmul, matmulCandidates } from '../candidates.ts';
 import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf, emitter, vectorisable } from '../emit.ts';
 import { add, mul } from '../expr.ts';
@@ -14,7 +14,7 @@ import { flatIndex, productExpr } from '../index.ts';
 import type { Expr } from '../ir.ts';
 import { matmul } from '../matmul.ts';
 import type { MatmulPort, MatmulSchedule, Operand } from '../matmulTypes.ts';
-import { defaultMatmulSchedule, lightened, type MatmulLayout } from '../schedule.ts';
+import { defaultMatmulSchedule, lightened, type MatmulLayout, type MatmulLoad, withinStorage } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
@@ -37,13 +37,14 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
   const size = (dims: Shape): number => dims.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
   const depth = plan.sum ? plan.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
   const sizes = { m: size(shape.m), n: size(shape.n), k: depth };
-  const load = { results: plan.sum ? 1 : plan.dots.length, perElement: epilogueOps(group, plan.dots) };
+  const load: MatmulLoad = { products: plan.dots.length, operands: operandCounts(plan), perElement: epilogueOps(group, plan.dots) };
   const problem: ScheduleProblem<MatmulSchedule> = {
     kind: 'matmul',
     name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
     key: problemKey(group, options.sizes),
-    standard: lightened(defaultMatmulSchedule(options.device, layout, sizes), load),
+    standard: withinStorage(lightened(defaultMatmulSchedule(options.device, layout, sizes), load), load, options.device),
     candidates: matmulCandidates(options.device, sizes, load),
+    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load),
     lower: (schedule) => cutDots(group, plan, options, schedule),
   };
   return lowerChosen(problem, options);
@@ -81,6 +82,14 @@ function planOf(group: Group): DotPlan {
   const dots = [first, ...more] as const;
   const joint = more.every((dot) => productKey(dot.shape.k) === productKey(first.shape.k) && dots.some((d) => d !== dot && sharesOperand(d, dot)));
   return { dots, sum: joint ? null : sumOf(dots, group) };
+}
+
+/** Different operands of each side that one walk along k reads. */
+function operandCounts({ dots, sum }: DotPlan): MatmulLoad['operands'] {
+  if (sum) return { a: 1, b: 1 };
+  const different = (of: (dot: Dot) => string): number => new Set(dots.map(of)).size;
+  const all = [...new Set(dots.flatMap(({ lhs, rhs }) => [lhs, rhs]))];
+  return { a: different(({ lhs, shape }) => `${all.indexOf(lhs)}${shape.ta}`), b: different(({ rhs, shape }) => `${all.indexOf(rhs)}${shape.tb}`) };
 }
 
 const sharesOperand = (a: Dot, b: Dot): boolean => (a.lhs === b.lhs && a.shape.ta === b.shape.ta) || (a.rhs === b.rhs && a.shape.tb === b.shape.tb);
