@@ -311,6 +311,26 @@ describe('inspect', () => {
 });
 
 describe('about the machine and the program', () => {
+  it('train --profile and inspect --measure time every kernel', async () => {
+    const out = at('profiled');
+    const trained = ok(
+      await runCli(['train', '--model', TINY_MODEL, '--data', QUESTIONS, '--steps', '4', '--length', '16', '--lora', '--out', out, '--profile']),
+    );
+    expect(trained.stderr).toMatch(/unit +runs +ms[\s\S]*layers\.5\.mlp backward[\s\S]*dispatches, one at a time/);
+    const { traceEvents } = JSON.parse(readFileSync(join(out, 'profile', 'trace-0.json'), 'utf8'));
+    expect(traceEvents.filter((e: { tid: number; ph: string }) => e.tid === 2 && e.ph === 'X').length).toBeGreaterThan(100);
+    expect(existsSync(join(out, 'profile', 'trace-1.json'))).toBe(false);
+    const measured = JSON.parse(ok(await runCli(['inspect', TINY_MODEL, '--measure', '--length', '16', '--drop', 'layers.3.mlp', '--json'])).stdout);
+    expect(measured.dispatches).toBeGreaterThan(100);
+    const units = measured.byUnit.map((r: { name: string }) => r.name);
+    expect(units).toContain('layers.3.attn backward');
+    expect(units).not.toContain('layers.3.mlp backward');
+    expect(measured.ms).toBeCloseTo(
+      measured.byKernel.reduce((sum: number, r: { ms: number }) => sum + r.ms, 0),
+      6,
+    );
+  }, 300_000);
+
   it('tune measures what is not known, keeps it for training and doctor, and stops at its budget', async () => {
     const env = { EBB_TUNE: 'on', XDG_CACHE_HOME: at('tune-cache') };
     const args = ['tune', TINY_MODEL, '--batch', '1', '--length', '32', '--json'];
