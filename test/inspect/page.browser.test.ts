@@ -146,7 +146,7 @@ it('shows graphs, and of a kernel its values, lines, IR and WGSL', async () => {
     const panes = await page.$$eval('.pane', (all) => all.map((e) => e.getAttribute('data-function')));
     expect(panes).toEqual(['mlp.fwd', 'mlp.bwd']);
     const kernels = await page.$$('.pane:first-child .node.kernel');
-    expect(kernels).toHaveLength(4);
+    expect(kernels).toHaveLength(3);
     await page.evaluate(`document.querySelector('.pane .node.kernel.of-dot').click()`);
     const text = await page.$eval('.details', (e) => e.textContent);
     expect(text).toMatch(/@compute @workgroup_size/);
