@@ -1,6 +1,5 @@
 /** @file Schedules of a model's kernels on this device: what was measured before, and what there is time to measure now. */
 
-import { standardSchedule } from '../codegen/kernel/choice.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/functions.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -19,7 +18,6 @@ export function knownSchedules({ opened }: CommandDevice): ScheduleBook {
 
 /** The device with the schedules of `book`; `used` collects the entries that a compilation takes. */
 export function withSchedules(device: SessionDevice, book: ScheduleBook, used: Record<string, Entry> = {}): SessionDevice {
-  if (Object.keys(book.entries).length === 0) return { ...device, choose: standardSchedule };
   return {
     ...device,
     choose: bookChooser(book, (key, entry) => {

@@ -11,7 +11,19 @@ import { PAGE_KINDS, type StoragePlan, trainableBuffer } from './storage.ts';
 export const BLOCK = 256;
 /** Steps whose losses may be unread. */
 const RING = 4;
-export const USAGE = { storage: 0x80, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, mapRead: 0x1 };
+export const USAGE = { storage: 0x80, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, mapRead: 0x1, queryResolve: 0x200 };
+
+/** Copies `bytes` of a buffer, a multiple of 4, out as f32. Waits for the device. */
+export async function readFloats(device: GPUDevice, from: GPUBuffer, offset: number, bytes: number): Promise<Float32Array> {
+  const staging = device.createBuffer({ size: bytes, usage: USAGE.mapRead | USAGE.copyDst });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(from, offset, staging, 0, bytes);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(USAGE.mapRead);
+  const copy = new Float32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return copy;
+}
 /** Bytes of a group's partial squared norms. */
 export const NORM_BYTES = 256;
 

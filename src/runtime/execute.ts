@@ -2,7 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
-import { allocate, USAGE } from './buffers.ts';
+import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder, type PassSource } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
@@ -245,17 +245,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     if (at !== null && at !== undefined) encoder.clearBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), bytes);
   }
 
-  const readRange = async (at: Address, bytes: number): Promise<Float32Array> => {
-    const size = Math.ceil(bytes / 4) * 4;
-    const staging = device.createBuffer({ size, usage: USAGE.copyDst | USAGE.mapRead });
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), staging, 0, size);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(USAGE.mapRead);
-    const copy = new Float32Array(staging.getMappedRange().slice(0));
-    staging.destroy();
-    return copy;
-  };
+  const readRange = (at: Address, bytes: number): Promise<Float32Array> =>
+    readFloats(device, table[bufferOf(at)] as GPUBuffer, offsetOf(at), Math.ceil(bytes / 4) * 4);
 
   /** A write of another length would end in the neighbour. */
   const checkBytes = (param: number, found: number): void => {

@@ -83,14 +83,14 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return offset + (valueBytes[r] ?? 0);
   }, 0);
   const layouts = new Map<ReadonlySet<number>, Map<number, CallLayout>>();
-  const keptBy = new Map<BackwardDecl, Map<number, ReadonlySet<number>>>();
-  /** The same set for the same forms, so that layouts are found by it. */
+  const keptBy = new Map<number, Map<number, ReadonlySet<number>>>();
+  /** The same set for the same functions, so that layouts are found by it, by all layers. */
   const keptOf = (call: CallDecl, backward: BackwardDecl | null): ReadonlySet<number> => {
     if (!backward) return NOTHING_KEPT;
-    const known = keptBy.get(backward)?.get(call.forward);
+    const known = keptBy.get(backward.function)?.get(call.forward);
     if (known) return known;
     const made = keptSlots(program, call, backward);
-    keptBy.set(backward, (keptBy.get(backward) ?? new Map()).set(call.forward, made));
+    keptBy.set(backward.function, (keptBy.get(backward.function) ?? new Map()).set(call.forward, made));
     return made;
   };
 

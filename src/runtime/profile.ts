@@ -1,6 +1,7 @@
 /** @file How long each dispatch of a step takes on the device: every one in a pass of its own, between two timestamps. */
 
 import { EbbError } from '../errors.ts';
+import { USAGE } from './buffers.ts';
 import type { LinkedCall } from './link.ts';
 
 /** One dispatch of a step, measured. */
@@ -33,7 +34,6 @@ export interface TimestampRecorder {
 
 /** Queries a set may hold (WebGPU's limit). */
 const PER_SET = 4096;
-const QUERY_RESOLVE = 0x200;
 
 /** @throws EbbError where the device has no timestamps */
 export function timestampRecorder(device: GPUDevice, dispatches: number): TimestampRecorder {
@@ -44,8 +44,8 @@ export function timestampRecorder(device: GPUDevice, dispatches: number): Timest
     return {
       count,
       set: device.createQuerySet({ type: 'timestamp', count }),
-      resolved: device.createBuffer({ size: count * 8, usage: QUERY_RESOLVE | 0x4 }),
-      staging: device.createBuffer({ size: count * 8, usage: 0x8 | 0x1 }),
+      resolved: device.createBuffer({ size: count * 8, usage: USAGE.queryResolve | USAGE.copySrc }),
+      staging: device.createBuffer({ size: count * 8, usage: USAGE.copyDst | USAGE.mapRead }),
     };
   });
   const labels: DispatchLabel[] = [];
@@ -68,7 +68,7 @@ export function timestampRecorder(device: GPUDevice, dispatches: number): Timest
     async read() {
       const stamps: bigint[] = [];
       for (const { set, resolved, staging } of sets) {
-        await staging.mapAsync(1);
+        await staging.mapAsync(USAGE.mapRead);
         stamps.push(...new BigUint64Array(staging.getMappedRange()));
         set.destroy();
         resolved.destroy();

@@ -3,6 +3,7 @@
 import type { Lowered } from '../codegen/kernel/group.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import type { Value } from '../ir/types.ts';
+import { readFloats, USAGE } from '../runtime/buffers.ts';
 import { createPipelines, type Pipeline } from '../runtime/pipelines.ts';
 import { type Extent, extentBytes, type Sizes } from '../runtime/program.ts';
 
@@ -24,8 +25,6 @@ export interface Candidate {
   /** What it writes, after one run. */
   results(): Promise<Float32Array[]>;
 }
-
-const USAGE = { storage: 0x80, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, mapRead: 0x1 };
 
 /** Numbers between −1 and 1 that look like none in particular. */
 function noise(count: number, seed: number): Float32Array<ArrayBuffer> {
@@ -109,18 +108,7 @@ export async function createCandidate(device: GPUDevice, { kernel, values }: Low
       operands.reset();
       await run(1);
       const written = buffers.filter((_, i) => access[i] === 'read_write');
-      return Promise.all(written.map((buffer) => readBack(device, buffer)));
+      return Promise.all(written.map((buffer) => readFloats(device, buffer, 0, buffer.size)));
     },
   };
-}
-
-async function readBack(device: GPUDevice, from: GPUBuffer): Promise<Float32Array> {
-  const staging = device.createBuffer({ size: from.size, usage: USAGE.mapRead | USAGE.copyDst });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(from, 0, staging, 0, from.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(USAGE.mapRead);
-  const copy = new Float32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return copy;
 }

@@ -27,7 +27,7 @@ export interface ScheduleProblem<S extends Schedule = Schedule> {
 /** Picks a schedule; the standard one, or one that was measured. */
 export type ChooseSchedule = <S extends Schedule>(problem: ScheduleProblem<S>) => S;
 
-export const standardSchedule: ChooseSchedule = ({ standard }) => standard;
+const standardSchedule: ChooseSchedule = ({ standard }) => standard;
 
 /** Lowers a problem as the options' chooser wants it. */
 export function lowerChosen<S extends Schedule>(problem: ScheduleProblem<S>, { choose = standardSchedule }: LowerOptions): Lowered {
