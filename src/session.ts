@@ -52,6 +52,8 @@ export interface ModelOptions {
   readonly mode: ModelMode;
   /** Bounds of the run-time dimensions. */
   readonly dims: Readonly<Record<string, number>>;
+  /** See `TraceOptions`. */
+  readonly logitsKept?: number | undefined;
   readonly lora: LoraOptions | null;
   /** What is trained: everything, the adapter alone, or nothing. */
   readonly trains: 'full' | 'adapter' | 'nothing';
@@ -77,18 +79,17 @@ function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec 
 type StorageRule = NonNullable<TraceOptions['storage']>;
 
 /**
- * Traces with a low-rank adapter, and the storage of parameters that `storage` says.
+ * Traces with a low-rank adapter.
  * @throws EbbError when a glob matches no layer, or an existing adapter does not fit
  */
 function traceAdapted(
   trace: (options: TraceOptions) => TracedModel,
-  dims: ModelOptions['dims'],
-  storage: StorageRule,
+  options: Pick<TraceOptions, 'dims' | 'logitsKept' | 'storage'>,
   lora: LoraOptions | null,
   sample: string,
 ): TracedModel {
   const adapter = adapterRule(lora);
-  const model = trace({ dims, storage, ...(adapter ? { adapter } : {}) });
+  const model = trace({ ...options, ...(adapter ? { adapter } : {}) });
   if (lora?.existing) checkAdapter(lora.existing, model.params, lora.existing.key);
   else if (lora) checkGlobs(lora.layers, model, sample);
   return model;
@@ -103,13 +104,15 @@ export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors
     return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };
   };
   const definition = modelDefinition(checkpoint.config, options.mode);
-  return traceAdapted((o) => traceModel(definition, o), options.dims, storage, lora, sampleLayer(checkpoint.config));
+  const { dims, logitsKept } = options;
+  const asked = { dims, storage, ...(logitsKept === undefined ? {} : { logitsKept }) };
+  return traceAdapted((o) => traceModel(definition, o), asked, lora, sampleLayer(checkpoint.config));
 }
 
 /** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when a glob matches no layer */
 export function traceForTraining(trace: (options: TraceOptions) => TracedModel, dims: ModelOptions['dims'], lora: LoraOptions | null): TracedModel {
   const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: lora === null || isAdapterParam(name) });
-  return traceAdapted(trace, dims, storage, lora, 'the names given to linear()');
+  return traceAdapted(trace, { dims, storage }, lora, 'the names given to linear()');
 }
 
 function checkGlobs(globs: readonly string[], { params }: TracedModel, sample: string): void {

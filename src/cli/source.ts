@@ -4,13 +4,14 @@ import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
+import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { ModelAbout } from '../runtime/plan.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import type { TraceOptions } from '../trace/context.ts';
-import { mainOf, type TracedModel } from '../trace/trace.ts';
+import type { TracedModel } from '../trace/trace.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 

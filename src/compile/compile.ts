@@ -1,11 +1,12 @@
 /** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
 
-import { type Func, liftedOf, type Module, type Op, type Result, type Value } from '../ir/types.ts';
+import { callsOf, mainOf, weightRows } from '../ir/module.ts';
+import { byteSize, type Func, liftedOf, type Module, type Op, type Result, type Value } from '../ir/types.ts';
 import { type Backward, type BackwardKey, backwardKeyText, type Forms, formsOf } from '../passes/dropbp.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
 import { type ArgumentDecl, type BackwardDecl, type CallDecl, type FunctionDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
-import { mainOf, type TracedModel } from '../trace/trace.ts';
+import type { TracedModel } from '../trace/trace.ts';
 import { compileFunction, extentOf, type FunctionOptions, type PipelineTable, partBytesOf, pipelineTable, type Target } from './functions.ts';
 import { backwardKeys, type CallKeys, residualParam } from './keys.ts';
 import { accumulate, adamw, clip, sgd, sqnorm } from './updates.ts';
@@ -80,7 +81,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const dims: Record<string, number> = { ...module.dims, ...(trains ? UPDATE_DIMS : {}) };
   const pipelines = pipelineTable();
   const table: FunctionTable = { decls: [], plain: [], fused: [] };
-  const keyed = trains ? backwardKeys(model) : main.ops.map((call): CallKeys => plainCall(module, call));
+  const keyed = trains ? backwardKeys(model) : callsOf(module).map((call): CallKeys => plainCall(module, call));
 
   const forms = new Map<Func, { forward: number; backwards: Map<string, { decl: number; backward: Backward }> }>();
   for (const { func, call } of keyed) {
@@ -104,7 +105,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   }
 
   const valueIds = new Map<Value, number>();
-  const values = main.ops
+  const values = callsOf(module)
     .flatMap((op) => op.results)
     .map((v, i) => {
       valueIds.set(v, i);
@@ -114,9 +115,15 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const states = main.params.filter((p) => p.role === 'state').map((p) => p.value);
   const paramIds = new Map(model.params.map((p, i) => [p.name, i]));
   const roles = new Map(main.params.map((p) => [p.value, p.role]));
+  const rowsOf = weightRows(main);
   const argument = (v: Value): ArgumentDecl => {
     const role = roles.get(v);
-    if (role === 'weight') return { kind: 'param', param: paramIds.get(v.name) ?? -1 };
+    const rows = rowsOf(v);
+    if (rows) {
+      const param = paramIds.get(rows.weight.name) ?? -1;
+      const { dtype, shape } = rows.weight.type;
+      return { kind: 'param', param, ...(rows.start === undefined ? {} : { offset: byteSize({ dtype, shape: [rows.start, ...shape.slice(1)] }, {}) }) };
+    }
     if (role === 'input') return { kind: 'input', input: inputs.indexOf(v) };
     if (role === 'state') return { kind: 'state', state: states.indexOf(v) };
     if (role === 'scalar') return { kind: 'scalar', name: v.name };
@@ -138,6 +145,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
         return { key: text, function: found.decl, sources: found.backward.sources, gradientOf: found.backward.gradientOf };
       }),
       residual,
+      ...(call.attrs['again'] === true ? { again: true } : {}),
       ...(liftedOf(call).length > 0 ? { constants: Object.fromEntries(liftedOf(call).map((value, i) => [`lifted${i}`, value])) } : {}),
     };
   });

@@ -1,8 +1,9 @@
 /** @file Which backward forms a model can need, over all patterns: for each call, the keys it can be linked with. */
 
+import { callsOf, mainOf, weightRows } from '../ir/module.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import type { BackwardKey } from '../passes/dropbp.ts';
-import { mainOf, type TracedModel } from '../trace/trace.ts';
+import type { TracedModel } from '../trace/trace.ts';
 
 /** Whether something holds under every pattern, some, or none. */
 type Chance = 'never' | 'sometimes' | 'always';
@@ -46,10 +47,10 @@ function combinations(chances: readonly Chance[]): boolean[][] {
 export function backwardKeys({ module, params }: TracedModel): CallKeys[] {
   const main = mainOf(module);
   const trainable = new Set(params.filter((p) => p.trainable).map((p) => p.name));
-  const roleOf = new Map(main.params.map((p) => [p.value, p.role]));
-  const isTrainable = (v: Value): boolean => roleOf.get(v) === 'weight' && trainable.has(v.name);
+  const rowsOf = weightRows(main);
+  const isTrainable = (v: Value): boolean => trainable.has(rowsOf(v)?.weight.name ?? '');
   const needs = new Map<Value, Chance>();
-  const calls = main.ops.map((call) => {
+  const calls = callsOf(module).map((call) => {
     const func = module.funcs.find((f) => f.name === call.attrs['callee']);
     if (!func) throw new Error(`no function @${call.attrs['callee']}`);
     const unit = call.attrs['unit'] === true;

@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EbbError } from '../errors.ts';
+import { callsOf } from '../ir/module.ts';
 import type { Pattern } from '../runtime/forms.ts';
 import type { Sizes } from '../runtime/program.ts';
-import { mainOf } from '../trace/trace.ts';
 import { graphOf } from './graph.ts';
 import { layOut } from './layout.ts';
 import type { FunctionView, PageData } from './pageData.ts';
@@ -42,7 +42,7 @@ export async function pageData(x: Inspected, title: string, sizes: Sizes, patter
       return forward ? layOut(graphOf(func, forward, bounds)) : null;
     }),
   );
-  const operands = mainOf(x.traced.module).ops.map((call) => call.operands.map((v) => operandName(x.traced, v)));
+  const operands = callsOf(x.traced.module).map((call) => call.operands.map((v) => operandName(x.traced, v)));
   return { title, sizes, program, functions, operands, pattern: Object.fromEntries(pattern) };
 }
 

@@ -1,13 +1,13 @@
 /** @file A function as one call of the model sees it: parameters under the names of what is handed over, its own values under the call's. */
 
+import { callsOf } from '../ir/module.ts';
 import type { Body, Func, Op, Value } from '../ir/types.ts';
 import { qualifiedName } from '../trace/naming.ts';
-import { mainOf, type TracedModel } from '../trace/trace.ts';
+import type { TracedModel } from '../trace/trace.ts';
 
 /** What a call's operand is called: its own name for what main is given, `layers[2].mlp.y` for what another call makes. */
 export function operandName({ module }: TracedModel, operand: Value): string {
-  const main = mainOf(module);
-  for (const call of main.ops) {
+  for (const call of callsOf(module)) {
     const at = call.results.indexOf(operand);
     if (at < 0) continue;
     const callee = module.funcs.find((f) => f.name === call.attrs['callee']);
@@ -38,7 +38,7 @@ function renamed(func: Func, name: (value: Value) => string): Func {
 
 /** Instantiates a function, or a form of it, for the call at index `call` of main. Scalars keep their names. */
 export function siteNames(traced: TracedModel, call: number): (func: Func) => Func {
-  const op = mainOf(traced.module).ops[call];
+  const op = callsOf(traced.module)[call];
   const callee = traced.module.funcs.find((f) => f.name === op?.attrs['callee']);
   const given = new Map(callee?.params.map(({ value }, i) => [value.name, op?.operands[i]]));
   const own = (v: Value): string => qualifiedName(String(op?.attrs['site']), v.name);

@@ -4,9 +4,10 @@ import { workgroupBytes } from '../codegen/kernel/check.ts';
 import { kernelText } from '../codegen/wgsl/text.ts';
 import { type Compiled, type CompileOptions, compileModel } from '../compile/compile.ts';
 import { EbbError } from '../errors.ts';
+import { callsOf } from '../ir/module.ts';
 import { type PrintOptions, printModule } from '../ir/print.ts';
 import type { DimSizes, Func, Module } from '../ir/types.ts';
-import { mainOf, type TracedModel } from '../trace/trace.ts';
+import type { TracedModel } from '../trace/trace.ts';
 import { siteNames } from './site.ts';
 
 /** Stages whose text is IR, then those of kernels. */
@@ -96,7 +97,7 @@ function moduleOf(x: { readonly traced: TracedModel } & Partial<Inspected>, stag
 
 /** The call at a site. @throws EbbError listing the sites when there is none */
 export function callAt(traced: TracedModel, site: string): number {
-  const { ops } = mainOf(traced.module);
+  const ops = callsOf(traced.module);
   const at = ops.findIndex((op) => op.attrs['site'] === site);
   const sites = ops.map((op) => String(op.attrs['site']));
   if (at < 0) throw new EbbError(`--unit: no unit or piece of trunk ${site}; there are ${sites.join(', ')}`);
@@ -114,7 +115,7 @@ export function stageModule(x: { readonly traced: TracedModel } & Partial<Inspec
   const whole = moduleOf(x, stage);
   if (scope.unit === undefined) return scope.function === undefined ? whole : { dims: whole.dims, funcs: scoped(whole.funcs, scope) };
   const call = callAt(x.traced, scope.unit);
-  const callee = String(mainOf(x.traced.module).ops[call]?.attrs['callee']);
+  const callee = String(callsOf(x.traced.module)[call]?.attrs['callee']);
   const own =
     stage === 'trace' || stage === 'grad'
       ? whole.funcs.filter((f) => f.name === callee || f.name.startsWith(`${callee}.`))

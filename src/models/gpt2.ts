@@ -3,23 +3,9 @@
 import type { Gpt2Config } from '../formats/hfConfig.ts';
 import { param, scalar, section, unit } from '../trace/context.ts';
 import { named } from '../trace/naming.ts';
-import {
-  add,
-  attention,
-  crossEntropy,
-  embedding,
-  gelu,
-  geluTanh,
-  layerNorm,
-  linear,
-  matmul,
-  positionsOf,
-  relu,
-  reshape,
-  slice,
-  type Tensor,
-} from '../trace/nn.ts';
+import { add, attention, embedding, gelu, geluTanh, layerNorm, linear, positionsOf, relu, reshape, slice, type Tensor } from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
+import { languageHead } from './head.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
 
 const ACTIVATIONS = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu, silu: geluTanh };
@@ -68,14 +54,12 @@ export function gpt2(config: Gpt2Config, mode: ModelMode): ModelDefinition {
         x = unit(`layers.${i}.attn`, x, (y) => attentionBranch(config, name, y, sequence));
         x = unit(`layers.${i}.mlp`, x, (y) => mlpBranch(config, name, y));
       }
-      return section('head', () => {
-        const h = norm(config, 'transformer.ln_f', wantedRows(x, sequence.last));
-        const head = config.tieWordEmbeddings
-          ? param('transformer.wte.weight', [vocabSize, hiddenSize], { tied: true })
-          : param('lm_head.weight', [vocabSize, hiddenSize]);
-        const logits = matmul(h, head, true);
-        return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
-      });
+      const tied = config.tieWordEmbeddings;
+      return languageHead(
+        { name: tied ? 'transformer.wte.weight' : 'lm_head.weight', tied, vocabSize, hiddenSize },
+        () => norm(config, 'transformer.ln_f', wantedRows(x, sequence.last)),
+        sequence.targets,
+      );
     },
   };
 }

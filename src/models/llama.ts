@@ -3,8 +3,9 @@
 import type { LlamaConfig } from '../formats/hfConfig.ts';
 import { param, section, unit } from '../trace/context.ts';
 import { named } from '../trace/naming.ts';
-import { attention, crossEntropy, embedding, gelu, geluTanh, linear, matmul, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
+import { attention, embedding, gelu, geluTanh, linear, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
+import { languageHead } from './head.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
 import { rotaryTables } from './rotary.ts';
 
@@ -55,14 +56,12 @@ export function llama(config: LlamaConfig, mode: ModelMode): ModelDefinition {
         x = unit(`layers.${i}.attn`, x, (y) => attentionBranch(config, name, y, sequence));
         x = unit(`layers.${i}.mlp`, x, (y) => mlpBranch(config, name, y));
       }
-      return section('head', () => {
-        const h = rmsNorm(wantedRows(x, sequence.last), param('model.norm.weight', [hiddenSize], ONES), config.rmsNormEps);
-        const head = config.tieWordEmbeddings
-          ? param('model.embed_tokens.weight', [vocabSize, hiddenSize], { tied: true })
-          : param('lm_head.weight', [vocabSize, hiddenSize]);
-        const logits = matmul(h, head, true);
-        return sequence.targets ? crossEntropy(logits, sequence.targets) : logits;
-      });
+      const tied = config.tieWordEmbeddings;
+      return languageHead(
+        { name: tied ? 'model.embed_tokens.weight' : 'lm_head.weight', tied, vocabSize, hiddenSize },
+        () => rmsNorm(wantedRows(x, sequence.last), param('model.norm.weight', [hiddenSize], ONES), config.rmsNormEps),
+        sequence.targets,
+      );
     },
   };
 }

@@ -30,19 +30,19 @@ function formBound({ layout, kept }: Layouts, call: CallDecl, backward: Backward
  * so no combination exceeds it.
  */
 export function stackBound(program: Program, layouts: Layouts, valueBytes: readonly number[], forms: readonly Form[]): number {
-  const again = forms.includes('remat');
-  const ever = program.calls.flatMap((call) => call.backwards.map((backward) => ({ call, backward, remat: again && call.unit })));
+  const rematerialises = (call: CallDecl): boolean => call.again === true || (call.unit && forms.includes('remat'));
+  const ever = program.calls.flatMap((call) => call.backwards.map((backward) => ({ call, backward, remat: rematerialises(call) })));
   const persistent = persistentValues(program, ever);
   const bytesOf = (values: readonly number[]): number => values.reduce((sum, v) => sum + (valueBytes[v] ?? 0), 0);
   let top = 0;
   let peak = 0;
   for (const call of program.calls) {
     // a forward that runs again leaves its results above what it saves
-    const above = again && call.unit ? bytesOf(call.results) : 0;
+    const above = rematerialises(call) ? bytesOf(call.results) : 0;
     const bounds = [formBound(layouts, call, null, 0), ...call.backwards.map((b) => formBound(layouts, call, b, above))];
     top += bytesOf(call.results.filter((r) => persistent.has(r)));
     peak = Math.max(peak, ...bounds.map((b) => top + b.saved + b.frame));
-    top += Math.max(...bounds.map((b) => b.saved));
+    if (call.again !== true) top += Math.max(...bounds.map((b) => b.saved));
   }
   return peak;
 }

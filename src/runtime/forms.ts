@@ -50,7 +50,7 @@ export function planCalls(program: Program, pattern: Pattern, forwardOnly: boole
       const passes = backward !== null ? (wants[k] ?? false) : call.unit && k === call.residual && cotangents.includes(true) && (wants[k] ?? false);
       if (passes) arrives[a.value] = true;
     });
-    plans.unshift({ call, backward, remat: form === 'remat' && backward !== null });
+    plans.unshift({ call, backward, remat: (form === 'remat' || call.again === true) && backward !== null });
   }
   return plans;
 }

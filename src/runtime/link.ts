@@ -5,7 +5,7 @@ import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts
 import { stackBound } from './bounds.ts';
 import { type CallPlan, type Form, functionOf, keptSlots, type Pattern, persistentValues, planCalls } from './forms.ts';
 import { aligned, type CallLayout, layoutCall } from './layout.ts';
-import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
+import { type ArgumentDecl, type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
 import { slotPool } from './slotPool.ts';
 
 export interface Placement {
@@ -72,6 +72,8 @@ export interface LinkOptions {
   readonly written?: ReadonlySet<number>;
 }
 
+type ParamArgument = Pick<Extract<ArgumentDecl, { kind: 'param' }>, 'param' | 'offset'>;
+
 const NOTHING_KEPT: ReadonlySet<number> = new Set();
 
 /** Makes a linker for a program whose run-time dimensions are laid out at `sizes` (their bounds). */
@@ -124,7 +126,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     const resolve = (call: CallDecl, a: number): Address => {
       const arg = call.arguments[a];
       if (arg?.kind === 'value') return at[arg.value] ?? -1;
-      if (arg?.kind === 'param') return placement.params[arg.param] ?? -1;
+      if (arg?.kind === 'param') return (placement.params[arg.param] ?? -1) + (arg.offset ?? 0);
       if (arg?.kind === 'input') return placement.inputs[arg.input] ?? -1;
       return arg?.kind === 'state' ? (placement.states[arg.state] ?? -1) : -1;
     };
@@ -186,8 +188,12 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
           pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
     });
 
+    const gradientOf = ({ param, offset = 0 }: ParamArgument): Address => (placement.gradients[param] ?? -1) + offset;
     const cotangent = new Map<number, number>();
     const touched = new Set<number>();
+    /** Gradients written in this step: of whole parameters, and addresses of those of rows. */
+    const wholes = new Set<number>(written);
+    const parts = new Set<Address>();
     /** Adds a cotangent at `offset` (of the slots buffer) to that of `value`, or becomes it. */
     const contribute = (value: number, offset: number): void => {
       const known = cotangent.get(value);
@@ -272,19 +278,23 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       });
       const weights = backward.gradientOf.flatMap((a) => {
         const arg = call.arguments[a];
-        return arg?.kind === 'param' ? [arg.param] : [];
+        return arg?.kind === 'param' ? [arg] : [];
       });
-      const isWritten = (param: number): boolean => written.has(param) || touched.has(param);
+      // parts of a parameter are all written before it is used as a whole again
+      const isWritten = ({ param, offset }: ParamArgument): boolean =>
+        wholes.has(param) || (offset === undefined ? touched.has(param) : parts.has(gradientOf({ param, offset })));
       const adds = weights.some(isWritten);
       const zeroed: number[] = [];
       const gradients: { value: number; offset: number }[] = [];
       fn.results.forEach((r, k) => {
         const arg = call.arguments[backward.gradientOf[k] ?? -1];
         if (arg?.kind === 'param') {
-          slots[r.slot] = placement.gradients[arg.param] ?? -1;
+          slots[r.slot] = gradientOf(arg);
           const scatters = fn.dispatches.some((d) => d.clears === r.slot);
-          if ((adds || scatters) && !isWritten(arg.param)) zeroed.push(arg.param);
+          if ((adds || scatters) && !isWritten(arg)) zeroed.push(arg.param);
           touched.add(arg.param);
+          if (arg.offset === undefined) wholes.add(arg.param);
+          else parts.add(gradientOf(arg));
         } else if (arg?.kind === 'value') {
           const over = fn.inplace[k];
           const source = over === null || over === undefined ? undefined : backward.sources[over];

@@ -37,7 +37,11 @@ export async function createPipelines(device: GPUDevice, decls: readonly Pipelin
  * written before: by another micro-batch, or by a later call that uses the same parameter.
  */
 export function neededPipelines(program: Program, micros: number): Set<number> {
-  const lastUse = new Map(program.calls.flatMap((call, i) => call.arguments.flatMap((a): [number, number][] => (a.kind === 'param' ? [[a.param, i]] : []))));
+  const uses = program.calls.flatMap((call, i) => call.arguments.flatMap((a) => (a.kind === 'param' ? [{ ...a, call: i }] : [])));
+  const byParam = new Map<number, typeof uses>();
+  for (const use of uses) byParam.set(use.param, [...(byParam.get(use.param) ?? []), use]);
+  const usedLater = (param: number, offset: number | undefined, call: number): boolean =>
+    (byParam.get(param) ?? []).some((u) => u.call > call && (offset === undefined || u.offset === undefined || u.offset === offset));
   const adding = new Set<number>();
   program.calls.forEach((call, i) => {
     for (const { function: fn, gradientOf } of call.backwards)
@@ -45,7 +49,7 @@ export function neededPipelines(program: Program, micros: number): Set<number> {
         micros > 1 ||
         gradientOf.some((k) => {
           const a = call.arguments[k];
-          return a?.kind === 'param' && (lastUse.get(a.param) ?? i) > i;
+          return a?.kind === 'param' && usedLater(a.param, a.offset, i);
         })
       )
         adding.add(fn);

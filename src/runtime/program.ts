@@ -1,7 +1,7 @@
 /** @file A compiled model as plain data: what the runtime needs to run any pattern of it, and nothing of the compiler. */
 
 /** Version of this schema; others are refused by name. */
-export const PROGRAM_VERSION = 2;
+export const PROGRAM_VERSION = 3;
 
 /** Product of numbers and run-time dimensions, times `bytes`. */
 export interface Extent {
@@ -93,7 +93,8 @@ export interface BackwardDecl {
 
 export type ArgumentDecl =
   | { readonly kind: 'value'; readonly value: number }
-  | { readonly kind: 'param'; readonly param: number }
+  // `offset`: some of its rows only, which start at this byte
+  | { readonly kind: 'param'; readonly param: number; readonly offset?: number }
   | { readonly kind: 'input'; readonly input: number }
   | { readonly kind: 'state'; readonly state: number }
   | { readonly kind: 'scalar'; readonly name: string };
@@ -108,6 +109,8 @@ export interface CallDecl {
   readonly backwards: readonly BackwardDecl[];
   /** For units: which argument the branch is added to. */
   readonly residual: number | null;
+  /** Nothing of its forward is kept: it runs again before its backward. */
+  readonly again?: boolean;
   /** Scalars of the function whose values belong to this call, by name. */
   readonly constants?: Readonly<Record<string, number>>;
 }

@@ -33,6 +33,8 @@ export interface TraceOptions {
   readonly dims: Readonly<Record<string, number>>;
   /** Storage of a parameter; default f32 and trainable. */
   readonly storage?: (name: string) => { readonly dtype: DType; readonly trainable: boolean };
+  /** Bytes of logits that a loss may keep whole; default 64 MiB. */
+  readonly logitsKept?: number;
   /** The adapter on a linear layer, by the layer's name. */
   readonly adapter?: (layer: string) => AdapterSpec | undefined;
 }
@@ -41,6 +43,8 @@ export interface TraceOptions {
 export interface Region {
   readonly site: string;
   readonly unit: boolean;
+  /** Nothing of its forward is kept: it runs again before its backward. */
+  readonly again: boolean;
   readonly from: number;
   readonly to: number;
 }
@@ -69,6 +73,8 @@ export interface Trace {
   readonly declared: Map<string, Declared>;
   /** What the model is handed by name: inputs, parameters, states and run-time scalars. */
   readonly given: Map<Value, Given>;
+  /** Slices of parameters, which main hands to calls. */
+  readonly parts: Set<Value>;
   /** Names that the person gave to values. */
   readonly names: Map<Value, string>;
   /** The `const`s whose right-hand side is running, innermost last. */
@@ -109,6 +115,7 @@ export function withTrace<T>(
     regions: [],
     declared: new Map(),
     given: new Map(),
+    parts: new Set(),
     names: new Map(),
     pending: [],
     open: null,
@@ -236,6 +243,16 @@ export function checkTied({ declared }: Trace): void {
  * @throws TraceError when a name is declared twice without `tied`, or its shapes differ
  */
 export function param(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
+  return widened(storedParam(name, shape, options), name);
+}
+
+/** A parameter's value as it is read: f32. */
+export function widened(stored: Value, name: string): Value {
+  return stored.type.dtype === 'f32' ? stored : recordOne('dequantise', [stored], {}, name.split('.').slice(-2, -1)[0] ?? 'w');
+}
+
+/** Declares a parameter, see `param`; its value in the dtype it is stored in. */
+export function storedParam(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
   refuseInside(`parameter ${name} is declared`);
   const trace = activeTrace();
   const wrong = shape.find((size) => !Number.isInteger(size) || size < 1);
@@ -248,10 +265,10 @@ export function param(name: string, shape: readonly number[], options: ParamOpti
     trace.weights.set(name, stored);
     trace.params.set(name, { name, shape, ...storage, init: options.init ?? STANDARD_INIT, ...(options.table ? { table: options.table } : {}) });
   }
-  return stored.type.dtype === 'f32' ? stored : recordOne('dequantise', [stored], {}, name.split('.').slice(-2, -1)[0] ?? 'w');
+  return stored;
 }
 
-function region(site: string, unit: boolean, build: () => Value | readonly Value[]): void {
+function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () => Value | readonly Value[]): void {
   const trace = activeTrace();
   const kind = unit ? 'unit' : 'section';
   refuseInside(`${kind} ${site} starts`);
@@ -267,7 +284,7 @@ function region(site: string, unit: boolean, build: () => Value | readonly Value
   } finally {
     trace.open = null;
   }
-  trace.regions.push({ site, unit, from, to: trace.b.added.length });
+  trace.regions.push({ site, unit, again, from, to: trace.b.added.length });
 }
 
 /**
@@ -277,7 +294,7 @@ function region(site: string, unit: boolean, build: () => Value | readonly Value
  */
 export function unit(site: string, x: Value, branch: (x: Value) => Value): Value {
   let y = x;
-  region(site, true, () => {
+  region({ site, unit: true, again: false }, () => {
     const { b } = activeTrace();
     const from = b.added.length;
     const out = branch(x);
@@ -288,10 +305,13 @@ export function unit(site: string, x: Value, branch: (x: Value) => Value): Value
   return y;
 }
 
-/** Names a piece of trunk (embedding, head), which becomes a function of its own. */
-export function section<T extends Value | readonly Value[]>(site: string, build: () => T): T {
+/**
+ * Names a piece of trunk (embedding, head), which becomes a function of its own. `again`: nothing of its forward is kept, it runs
+ * again before its backward.
+ */
+export function section<T extends Value | readonly Value[]>(site: string, build: () => T, { again = false } = {}): T {
   let made: T | undefined;
-  region(site, false, () => {
+  region({ site, unit: false, again }, () => {
     made = build();
     return made;
   });

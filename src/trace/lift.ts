@@ -11,7 +11,7 @@ export interface Family {
   readonly lifted: readonly number[];
 }
 
-const liftable = (op: Op): boolean => op.name === 'constant' && op.attrs['dtype'] === 'f32';
+const liftable = (op: Op): boolean => op.name === 'constant' && ['f32', 'i32'].includes(String(op.attrs['dtype']));
 const masked = (func: Func): string => structureKey(func, (op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op));
 
 /** For each function its family: those that are equal but for the values of constants. */

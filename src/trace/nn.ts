@@ -130,7 +130,11 @@ export function cacheWrite(cache: Tensor, x: Tensor): Tensor {
 
 /** Mean of −log softmax(logits)[target] over the targets that are not negative; f32[]. */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  const losses = recordOne('cross_entropy', [logits, targets], {}, 'losses');
+  return meanLoss(recordOne('cross_entropy', [logits, targets], {}, 'losses'), targets);
+}
+
+/** Mean of losses [B, T] over the targets that are not negative; f32[]. */
+export function meanLoss(losses: Tensor, targets: Tensor): Tensor {
   const axes = losses.type.shape.map((_, i) => i);
   const counted = recordOne('select', [recordOne('ge', [targets, activeTrace().b.constant(0, 'i32')]), lift(1), lift(0)]);
   const count = recordOne('reduce_sum', [counted], { axes }, 'count');

@@ -26,7 +26,7 @@ export function defineModel<const Inputs extends InputTypes>(definition: ModelDe
 
 /** A traced model: its module, its parameters, and the units that may lose their backward. */
 export interface TracedModel {
-  /** Functions, `main` last. Main is calls only. */
+  /** Functions, `main` last. Main is calls, and the slices of weights that they are handed. */
   readonly module: Module;
   readonly params: readonly ParamDecl[];
   /** Names of the units, in the order they run. */
@@ -36,6 +36,7 @@ export interface TracedModel {
 interface Segment {
   readonly site: string;
   readonly unit: boolean;
+  readonly again: boolean;
   readonly ops: readonly Op[];
 }
 
@@ -45,11 +46,11 @@ function segmentsOf(ops: readonly Op[], regions: readonly Region[]): Segment[] {
   let at = 0;
   let unnamed = 0;
   const trunk = (to: number): void => {
-    if (to > at) segments.push({ site: `trunk.${unnamed++}`, unit: false, ops: ops.slice(at, to) });
+    if (to > at) segments.push({ site: `trunk.${unnamed++}`, unit: false, again: false, ops: ops.slice(at, to) });
   };
   for (const region of regions) {
     trunk(region.from);
-    segments.push({ site: region.site, unit: region.unit, ops: ops.slice(region.from, region.to) });
+    segments.push({ ...region, ops: ops.slice(region.from, region.to) });
     at = region.to;
   }
   trunk(ops.length);
@@ -130,6 +131,11 @@ function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<
   const renamed = new Map(params.map(({ value }) => [value, { ...value, name: scope.unique(given.get(value)?.name ?? value.name) }]));
   const now = (v: Value): Value => renamed.get(v) ?? v;
   const calls = ops.map((op): Op => {
+    if (op.name !== 'call') {
+      const results = op.results.map((v): Value => ({ ...v, name: scope.unique(v.name) }));
+      op.results.forEach((v, i) => renamed.set(v, results[i] ?? v));
+      return { ...op, operands: op.operands.map(now), results };
+    }
     const site = String(op.attrs['site']);
     const named = op.results.map((v): Value => {
       const copy = { ...v, name: scope.unique(op.results.length > 1 ? `${site}.${names.get(v) ?? v.name}` : site) };
@@ -193,7 +199,12 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const main = finishMain(trace.b, result);
   const roles = new Map<Value, Role>(main.params.map((p) => [p.value, p.role]));
   const constants = new Map(main.ops.filter((op) => op.name === 'constant').flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
-  const segments = segmentsOf(main.ops, trace.regions).filter((s) => s.ops.some((op) => op.name !== 'constant'));
+  const isPart = (op: Op): boolean => op.results.some((v) => trace.parts.has(v));
+  const parts = main.ops.filter(isPart);
+  for (const op of parts) for (const v of op.results) roles.set(v, 'weight');
+  const segments = segmentsOf(main.ops, trace.regions)
+    .map((s) => ({ ...s, ops: s.ops.filter((op) => !isPart(op)) }))
+    .filter((s) => s.ops.some((op) => op.name !== 'constant'));
   const prepared = segments.map((segment) => ({ segment, ops: withConstants(segment, constants) }));
   const returned = new Set(result);
   const lastRead = new Map<Value, number>();
@@ -215,14 +226,21 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
       func = { ...family.func, name: functionName(segment.site, scope) };
       funcs.set(family, func);
     }
-    const attrs = { callee: func.name, site: segment.site, ...(segment.unit ? { unit: true } : {}), ...(values.length > 0 ? { lifted: values } : {}) };
+    const attrs = {
+      callee: func.name,
+      site: segment.site,
+      ...(segment.unit ? { unit: true } : {}),
+      ...(segment.again ? { again: true } : {}),
+      ...(values.length > 0 ? { lifted: values } : {}),
+    };
     return { name: 'call', operands: args, attrs, results };
   });
-  const read = new Set(calls.flatMap((op) => op.operands));
+  const ops = [...parts, ...calls];
+  const read = new Set(ops.flatMap((op) => op.operands));
   const params = main.params.filter((p) => p.role === 'input' || read.has(p.value));
   const module: Module = {
     dims: options.dims,
-    funcs: [...funcs.values(), bySite({ name: 'main', params, ops: calls, results: main.results }, trace)],
+    funcs: [...funcs.values(), bySite({ name: 'main', params, ops, results: main.results }, trace)],
   };
   return { module, params: [...trace.params.values()], units: trace.regions.filter((r) => r.unit).map((r) => r.site) };
 }
@@ -234,10 +252,4 @@ function finishMain(b: FuncBuilder, results: readonly Value[]): Func {
   );
   if (func.ops.length === 0) throw new EbbError('the model records no operation; build must return a value computed from its inputs');
   return func;
-}
-
-export function mainOf(module: Module): Func {
-  const main = module.funcs.find((f) => f.name === 'main');
-  if (!main) throw new EbbError('the module has no @main');
-  return main;
 }

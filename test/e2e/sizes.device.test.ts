@@ -3,9 +3,9 @@
 import * as fc from 'fast-check';
 import { compileModel } from '../../src/compile/compile.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
+import { callsOf, mainOf } from '../../src/ir/module.ts';
 import { type Tensor, tensor } from '../../src/ir/tensor.ts';
 import { createEngine } from '../../src/runtime/execute.ts';
-import { mainOf } from '../../src/trace/trace.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
@@ -74,6 +74,18 @@ async function check(options: TinyOptions, { B, T }: { B: number; T: number }): 
   expect({ options, B, T, ok: Math.abs(along - slope) < 2e-3 * Math.max(1, Math.abs(slope)), along, slope }).toMatchObject({ ok: true });
   engine.destroy();
 }
+
+/** A vocabulary of three parts, the last one smaller: gradients of the parts lie in those of the whole, tied or not. */
+it.each([
+  ['llama', true],
+  ['llama', false],
+  ['gpt2', true],
+] as const)('the loss of a %s over a vocabulary in parts, tied: %s', async (kind, tie) => {
+  const options = { kind, tie, hiddenSize: 16, headDim: 4, vocabSize: 150, intermediateSize: 20, logitsKept: 64 * 4 * 3 * 10 };
+  const sites = callsOf(tinyModel({ ...options, dims: { B: 3, T: 10 } }).module).map((call) => call.attrs['site']);
+  expect(sites.slice(-5)).toEqual(['head', 'head.0', 'head.1', 'head.2', 'loss']);
+  await check(options, { B: 2, T: 7 });
+});
 
 it.each([
   ['llama', 4],

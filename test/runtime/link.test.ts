@@ -11,6 +11,7 @@ import { type LinkedModel, linkedModel } from '../support/linkers.ts';
 const MODELS = {
   'llama, full': linkedModel({ numLayers: 4 }),
   'llama, LoRA': linkedModel({ numLayers: 4, lora: true }),
+  'llama, a vocabulary in parts': linkedModel({ numLayers: 3, hiddenSize: 16, vocabSize: 150, logitsKept: 64 * 4 * 18 }),
   'gpt2, full': linkedModel({ kind: 'gpt2', numLayers: 3 }),
 };
 

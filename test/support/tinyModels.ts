@@ -20,6 +20,7 @@ export interface TinyOptions {
   /** Stored dtype of every matrix that is not trained. */
   readonly dtype?: DType;
   readonly tie?: boolean;
+  readonly logitsKept?: number;
 }
 
 export const LORA: LoraOptions = { layers: ['*'], rank: 3, alpha: 6, rslora: false, dropout: 0 };
@@ -58,6 +59,7 @@ export function tinyModel(options: TinyOptions = {}): TracedModel {
   return traceCheckpoint({ config: tinyConfig(options), tensors } as unknown as Parameters<typeof traceCheckpoint>[0], {
     mode: modes[mode] as ModelMode,
     dims,
+    logitsKept: options.logitsKept,
     lora: lora === false ? null : { ...LORA, ...(lora === true ? {} : lora) },
     trains: mode === 'training' ? (lora === false ? 'full' : 'adapter') : 'nothing',
   });

@@ -2,6 +2,7 @@
 
 import { compileModel } from '../../src/compile/compile.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
+import { mainOf } from '../../src/ir/module.ts';
 import { parseModule } from '../../src/ir/parse.ts';
 import { printModule } from '../../src/ir/print.ts';
 import { randomTensor, tensor } from '../../src/ir/tensor.ts';
@@ -9,7 +10,7 @@ import { verify } from '../../src/ir/verify.ts';
 import { createEngine } from '../../src/runtime/execute.ts';
 import { param, unit } from '../../src/trace/context.ts';
 import { crossEntropy, embedding, linear, matmul, mul, relu } from '../../src/trace/nn.ts';
-import { mainOf, traceModel } from '../../src/trace/trace.ts';
+import { traceModel } from '../../src/trace/trace.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { tokenBatch } from '../support/tokenBatch.ts';

@@ -1,12 +1,13 @@
 /** @file The functions models are written with, against their formulas, at batches of several sizes. */
 
 import { evaluate } from '../../src/ir/evaluate.ts';
+import { mainOf } from '../../src/ir/module.ts';
 import { type Tensor as Numbers, randomTensor, tensor } from '../../src/ir/tensor.ts';
 import type { Dim } from '../../src/ir/types.ts';
 import { conv2d, groupNorm, patches, spaceToDepth, unpatch, upsample } from '../../src/trace/image.ts';
 import { abs, greaterEqual, less, max, maximum, mean, meanOver, minimum, mseLoss, pad, pow, select, softplus, sqrt, square } from '../../src/trace/math.ts';
 import type { Tensor } from '../../src/trace/nn.ts';
-import { mainOf, traceModel } from '../../src/trace/trace.ts';
+import { traceModel } from '../../src/trace/trace.ts';
 
 /** Runs a function of tensors of `shapes`; parameters are drawn anew. */
 function run(

@@ -1,39 +1,13 @@
-/** @file Composites that are only their decomposition: activations, norms, softmax, loss, dropout, the residual add. */
+/** @file Composites that are only their decomposition: activations, norms, softmax, dropout, the residual add. */
 
 import type { FuncBuilder } from '../builder.ts';
-import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
-import { elements, sameShape, type Type, typeText, type Value } from '../types.ts';
-
-const F = (...shape: number[]): Type => ({ dtype: 'f32', shape });
-
-interface Composite {
-  readonly name: string;
-  readonly infer?: OpDef['infer'];
-  readonly decompose: NonNullable<OpDef['decompose']>;
-  readonly vjp?: OpDef['vjp'];
-  readonly flopsPerElement: number;
-  readonly samples: readonly Sample[];
-  readonly rejects?: OpDef['rejects'];
-}
-
-function composite({ name, infer, decompose, vjp, flopsPerElement, samples, rejects }: Composite): OpDef {
-  return {
-    name,
-    kind: 'composite',
-    infer: infer ?? ((types) => [operand(types, 0, name)]),
-    decompose,
-    ...(vjp ? { vjp } : {}),
-    flops: (_in, out, sizes) => flopsPerElement * elements(out[0]?.shape ?? [], sizes),
-    samples,
-    ...(rejects ? { rejects } : {}),
-  };
-}
+import { constraint, numberAttr, type OpDef, operand, shapeToAttr } from '../define.ts';
+import { sameShape, typeText, type Value } from '../types.ts';
+import { composite, F, lastAxis } from './composite.ts';
 
 function unary(name: string, flopsPerElement: number, build: (b: FuncBuilder, x: Value) => Value): OpDef {
   return composite({ name, flopsPerElement, samples: [{ types: [F(2, 3)] }], decompose: (b, [x]) => (x ? [build(b, x)] : []) });
 }
-
-const lastAxis = (x: Value): number[] => [x.type.shape.length - 1];
 
 /** 1/(1+e^-x). */
 const sigmoid = unary('sigmoid', 6, (b, x) => b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('exp', [b.op('neg', [x])])])]));
@@ -143,41 +117,6 @@ const softmax = composite({
 });
 
 /**
- * `cross_entropy %logits, %targets`: −log softmax(logits)[target] for each row, 0 where the target is negative (ignored).
- * (C1) targets are i32 with logits' axes but the last.
- */
-const crossEntropy = composite({
-  name: 'cross_entropy',
-  flopsPerElement: 8,
-  infer: (types) => {
-    const logits = operand(types, 0, 'cross_entropy');
-    const targets = operand(types, 1, 'cross_entropy');
-    constraint(
-      targets.dtype === 'i32' && sameShape(targets.shape, logits.shape.slice(0, -1)),
-      'cross_entropy',
-      'C1',
-      () => `targets must be i32 with the leading axes of the logits, found ${typeText(logits)} and ${typeText(targets)}`,
-    );
-    return [{ dtype: 'f32', shape: targets.shape }];
-  },
-  decompose: (b, [logits, targets]) => {
-    if (!logits || !targets) return [];
-    const axes = lastAxis(logits);
-    const column = shapeToAttr([...targets.type.shape, 1]);
-    const top = b.op('stop_gradient', [b.op('reduce_max', [logits], { axes })], {}, 'top');
-    const total = b.op('reduce_sum', [b.op('exp', [b.op('sub', [logits, top])])], { axes }, 'total');
-    const target = b.op('reshape', [targets], { shape: column }, 'target');
-    const chosen = b.op('eq', [b.op('iota', [], { shape: shapeToAttr(logits.type.shape), axis: axes[0] ?? 0 }), target]);
-    const picked = b.op('reduce_sum', [b.op('select', [chosen, logits, b.constant(0)])], { axes }, 'picked');
-    const loss = b.op('sub', [b.op('add', [b.op('log', [total]), top]), picked]);
-    const counted = b.op('select', [b.op('ge', [target, b.constant(0, 'i32')]), loss, b.constant(0)]);
-    return [b.op('reshape', [counted], { shape: shapeToAttr(targets.type.shape) })];
-  },
-  samples: [{ types: [F(2, 3, 5), { dtype: 'i32', shape: [2, 3] }], values: { 1: [0, -100, 4, 2, 1, 3] } }],
-  rejects: [{ constraint: 'C1', types: [F(2, 5), { dtype: 'i32', shape: [3] }] }],
-});
-
-/**
  * `random %seed {shape, site}`: f32 uniform in [0, 1), 24 bits, a pure function of (seed, site, index): the 32-bit finaliser
  * "lowbias32" (C. Wellons, hash-prospector) chained over the axes, so a shorter batch draws the same numbers. (C1) seed is a u32 scalar.
  */
@@ -260,18 +199,4 @@ const residual = composite({
   ],
 });
 
-export const compositeOps: readonly OpDef[] = [
-  sigmoid,
-  silu,
-  relu,
-  geluTanh,
-  gelu,
-  swiglu,
-  rmsNorm,
-  layerNorm,
-  softmax,
-  crossEntropy,
-  random,
-  dropout,
-  residual,
-];
+export const compositeOps: readonly OpDef[] = [sigmoid, silu, relu, geluTanh, gelu, swiglu, rmsNorm, layerNorm, softmax, random, dropout, residual];

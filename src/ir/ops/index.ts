@@ -8,6 +8,7 @@ import { compositeOps } from './composites.ts';
 import { controlOps } from './control.ts';
 import { dot } from './dot.ts';
 import { gatherOps } from './gather.ts';
+import { lossOps } from './loss.ts';
 import { pointwiseOps } from './pointwise.ts';
 import { reduceOps } from './reduce.ts';
 import { rope } from './rope.ts';
@@ -20,6 +21,7 @@ const builtIn: readonly OpDef[] = [
   dot,
   ...gatherOps,
   ...compositeOps,
+  ...lossOps,
   rope,
   ...attentionOps,
   cacheWrite,

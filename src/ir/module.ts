@@ -1,0 +1,36 @@
+/** @file What `@main` of a module is made of: calls, and slices of weights that calls are handed. */
+
+import { EbbError } from '../errors.ts';
+import type { Func, Module, Op, Value } from './types.ts';
+
+/** @throws EbbError for a module without one */
+export function mainOf(module: Module): Func {
+  const main = module.funcs.find((f) => f.name === 'main');
+  if (!main) throw new EbbError('the module has no @main');
+  return main;
+}
+
+/** The calls of main, in order. */
+export function callsOf(module: Module): readonly Op[] {
+  return mainOf(module).ops.filter((op) => op.name === 'call');
+}
+
+/** A weight, or some of its rows, as a call is handed them. */
+export interface WeightRows {
+  readonly weight: Value;
+  /** First row of a slice; undefined for the whole. */
+  readonly start?: number;
+}
+
+/** The weight behind an operand of main's calls; null for what is none. */
+export function weightRows(main: Func): (operand: Value) => WeightRows | null {
+  const weights = new Set(main.params.filter((p) => p.role === 'weight').map((p) => p.value));
+  const slices = new Map(
+    main.ops.flatMap((op): [Value, WeightRows][] => {
+      const [weight] = op.operands;
+      const [rows] = op.results;
+      return op.name === 'slice' && weight && rows ? [[rows, { weight, start: Number(op.attrs['start']) }]] : [];
+    }),
+  );
+  return (v) => slices.get(v) ?? (weights.has(v) ? { weight: v } : null);
+}
