@@ -195,7 +195,11 @@ export type SessionOptions = ModelOptions & StartOptions;
 export async function openSession(path: string, device: SessionDevice, options: SessionOptions): Promise<Session> {
   const checkpoint = openCheckpoint(path);
   const traced = traceCheckpoint(checkpoint, options);
-  const compiled = compileModel(traced, { target: targetOf(device), ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }) });
+  const compiled = compileModel(traced, {
+    target: targetOf(device),
+    probes: options.probes !== undefined,
+    ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
+  });
   const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.config, traced, options.lora));
   const engine = await startEngine(device.device, model, checkpointWeights(checkpoint, options.lora?.existing?.weights ?? null), options);
   return { checkpoint, traced, compiled, engine };

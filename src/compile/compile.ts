@@ -9,7 +9,7 @@ import { type ArgumentDecl, type BackwardDecl, type CallDecl, type FunctionDecl,
 import type { TracedModel } from '../trace/trace.ts';
 import { compileFunction, extentOf, type FunctionOptions, type PipelineTable, partBytesOf, pipelineTable, type Target } from './functions.ts';
 import { backwardKeys, type CallKeys, residualParam } from './keys.ts';
-import { accumulate, adamw, clip, sgd, sqnorm } from './updates.ts';
+import { accumulate, adamw, assign, clip, sgd, sqnorm, subtract } from './updates.ts';
 
 /** Every stage of a compilation, for inspection. */
 export interface Compiled {
@@ -27,6 +27,8 @@ export interface CompileOptions {
   readonly target: Target;
   /** Optimizers to make update functions for; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
+  /** Whether units are to be probed (runtime/probe.ts). */
+  readonly probes?: boolean;
   /** Called after each pass, with what it made of one function. */
   readonly onPass?: OnPass;
   /** Called with each kernel before it is printed as WGSL. */
@@ -83,8 +85,9 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const table: FunctionTable = { decls: [], plain: [], fused: [] };
   const keyed = trains ? backwardKeys(model) : callsOf(module).map((call): CallKeys => plainCall(module, call));
 
+  const lastUnit = keyed.findLastIndex(({ call }) => call.attrs['unit'] === true);
   const forms = new Map<Func, { forward: number; backwards: Map<string, { decl: number; backward: Backward }> }>();
-  for (const { func, call } of keyed) {
+  for (const { func } of keyed) {
     if (forms.has(func)) continue;
     const uses = keyed.filter((k) => k.func === func);
     const keys = uniqueKeys(uses.flatMap((k) => k.keys));
@@ -95,7 +98,8 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
       made.backwards.map((backward) => {
         const decl = addFunction(table, pipelines, lossScale(backward.func), target, dims, {
           weights: isWeight,
-          overwriteSaved: call.attrs['unit'] !== true,
+          // what lies above all units runs once, what lies below may run again (runtime/probe.ts)
+          overwriteSaved: uses.every((k) => keyed.indexOf(k) > lastUnit),
           ...hooks,
         });
         return [backwardKeyText(backward.key), { decl, backward }];
@@ -154,7 +158,14 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     // the runtime hands these no more than a binding at once
     const { maxBinding: _whole, ...unbounded } = target;
     const optimizers = options.optimizers ?? ['adamw', 'sgd'];
-    const funcs = [accumulate(), sqnorm(), clip(), ...(optimizers.includes('adamw') ? [adamw()] : []), ...(optimizers.includes('sgd') ? [sgd()] : [])];
+    const funcs = [
+      accumulate(),
+      sqnorm(),
+      clip(),
+      ...(options.probes === true ? [assign(), subtract()] : []),
+      ...(optimizers.includes('adamw') ? [adamw()] : []),
+      ...(optimizers.includes('sgd') ? [sgd()] : []),
+    ];
     for (const func of funcs)
       updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), unbounded, dims, { weights: () => false, ...hooks });
   }

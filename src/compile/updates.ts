@@ -55,6 +55,22 @@ export function accumulate(): Func {
   return b.finish('accumulate', [{ value: b.op('add', [y, x], {}, 'sum'), role: 'update', of: 0 }]);
 }
 
+/** y ← x. */
+export function assign(): Func {
+  const b = funcBuilder();
+  b.param('y', ROWS, 'state');
+  const x = b.param('x', ROWS, 'value');
+  return b.finish('assign', [{ value: b.op('copy', [x]), role: 'update', of: 0 }]);
+}
+
+/** y ← y − x. */
+export function subtract(): Func {
+  const b = funcBuilder();
+  const y = b.param('y', ROWS, 'state');
+  const x = b.param('x', ROWS, 'value');
+  return b.finish('subtract', [{ value: b.op('sub', [y, x], {}, 'difference'), role: 'update', of: 0 }]);
+}
+
 interface UpdateInputs {
   readonly g: Value;
   readonly p: Value;

@@ -42,6 +42,8 @@ export interface DeviceBuffers {
   readonly normParts: Address;
   readonly norm: Address;
   readonly clipScale: Address;
+  /** Where partial squared norms of probed gradients start. */
+  readonly probes: Address;
   readonly ring: readonly GPUBuffer[];
   destroy(): void;
 }
@@ -53,6 +55,8 @@ export interface AllocateOptions {
   readonly shared: readonly (GPUBuffer | undefined)[];
   /** Forms that patterns may hold. */
   readonly forms: readonly Form[];
+  /** What probing takes: of the stack, the slots, and for norms. */
+  readonly probes: { readonly stackBytes: number; readonly slotBytes: number; readonly normBytes: number } | null;
 }
 
 /** @throws EbbError when a buffer is larger than the device allows, or its memory is not enough */
@@ -62,7 +66,7 @@ export async function allocate(
   bounds: Readonly<Record<string, number>>,
   storage: StoragePlan,
   linker: Linker,
-  { micros, optimizer, shared, forms }: AllocateOptions,
+  { micros, optimizer, shared, forms, probes }: AllocateOptions,
 ): Promise<DeviceBuffers> {
   const memory: Record<string, number> = {};
   const made: GPUBuffer[] = [];
@@ -83,8 +87,8 @@ export async function allocate(
   device.pushErrorScope('out-of-memory');
   const table: (GPUBuffer | undefined)[] = [];
   const { stackBytes, slotBytes } = linker.bounds(forms);
-  table[BUFFERS.stack] = buffer('activations', stackBytes, data);
-  table[BUFFERS.slots] = buffer('residuals', slotBytes, data);
+  table[BUFFERS.stack] = buffer('activations', Math.max(stackBytes, probes?.stackBytes ?? 0), data);
+  table[BUFFERS.slots] = buffer('residuals', Math.max(slotBytes, probes?.slotBytes ?? 0), data);
   table[BUFFERS.inputs] = buffer('inputs', storage.inputBytes * micros, data);
   table[BUFFERS.results] = buffer('results', resultBytes * micros, data);
   table[BUFFERS.states] = shared[BUFFERS.states] ?? buffer('states', storage.stateBytes, data);
@@ -101,6 +105,7 @@ export async function allocate(
   const normId = firstFrozen + storage.frozenPages.length;
   const norms = buffer('norms', NORM_BYTES * (Math.max(1, groups) + 2), data);
   table[normId] = norms;
+  if (probes) table[normId + 1] = buffer('probes', probes.normBytes, data);
   const uniforms = buffer('uniforms', maxBlocks * BLOCK, USAGE.uniform | USAGE.copyDst);
   const ring = Array.from({ length: RING }, () => buffer('readback', 4 * micros + 8, USAGE.copyDst | USAGE.mapRead));
   const failed = await device.popErrorScope();
@@ -118,6 +123,7 @@ export async function allocate(
     normParts: address(normId, 0),
     norm: address(normId, NORM_BYTES * Math.max(1, groups)),
     clipScale: address(normId, NORM_BYTES * (Math.max(1, groups) + 1)),
+    probes: address(normId + 1, 0),
     ring,
     destroy: () => {
       for (const b of made) b.destroy();

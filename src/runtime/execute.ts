@@ -8,8 +8,10 @@ import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
+import type { ProbeKind } from './probe.ts';
 import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
+import { type Probed, probeBytes, runProbes } from './runProbes.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
@@ -62,6 +64,11 @@ export interface Engine {
   readonly buffers: readonly (GPUBuffer | undefined)[];
   /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
   step(micros: readonly MicroBatch[], update: Update | null, options?: StepOptions): StepResult;
+  /**
+   * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The program is compiled, and
+   * the engine made, with `probes`.
+   */
+  probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** @throws EbbError for another number of bytes than the parameter takes */
@@ -86,6 +93,8 @@ export interface EngineOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Forms that patterns may hold, for which memory is allocated; default `full` and `dropped`. */
   readonly forms?: readonly Form[];
+  /** What `probe` measures; memory is allocated for it. */
+  readonly probes?: ProbeKind;
 }
 
 /** Prepares a program on a device: compiles its pipelines, allocates its buffers. Nothing is created afterwards. */
@@ -95,7 +104,14 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const linker = createLinker(program, storage.placement, bounds);
   const { micros: maxMicros, optimizer, forms = ['full', 'dropped'] } = options;
   const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros));
-  const buffers = await allocate(device, program, bounds, storage, linker, { micros: maxMicros, optimizer, forms, shared: options.share?.buffers ?? [] });
+  const probes = options.probes === undefined ? null : linker.probes(options.probes);
+  const buffers = await allocate(device, program, bounds, storage, linker, {
+    micros: maxMicros,
+    optimizer,
+    forms,
+    shared: options.share?.buffers ?? [],
+    probes: probes && { ...probes, normBytes: probeBytes(program, probes) },
+  });
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
   let ringAt = 0;
@@ -266,6 +282,11 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     memory: buffers.memory,
     buffers: table,
     step,
+    async probe(micro) {
+      if (!probes) throw new Error('internal: the engine was made without probes');
+      writeInputs(micro, 0);
+      return runProbes(probes, { device, program, buffers, sizes: micro.sizes, planned: (call) => planned(call, micro, 0), run });
+    },
     async forward(micro) {
       const variant = linker.link(new Map(), { forwardOnly: true });
       writeInputs(micro, 0);

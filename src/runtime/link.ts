@@ -4,11 +4,12 @@
 import { stackBound } from './bounds.ts';
 import { type Form, functionOf, keptSlots, type Pattern, planCalls } from './forms.ts';
 import { aligned, type CallLayout, layoutCall } from './layout.ts';
+import { type ProbeKind, type ProbePlan, planProbes } from './probe.ts';
 import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
 import { startWalk } from './walk.ts';
 import type { LinkedCall, Placement, Terrain } from './walkTypes.ts';
 
-export type { Footprint, LinkedCall, Placement } from './walkTypes.ts';
+export type { LinkedCall, Placement } from './walkTypes.ts';
 
 /** A step program for one drop pattern: calls in order, with every address, and the memory they take. */
 export interface Variant {
@@ -30,6 +31,8 @@ export interface Linker {
   link(pattern: Pattern, options?: LinkOptions): Variant;
   /** Bytes that no pattern of these forms exceeds. */
   bounds(forms: readonly Form[]): { readonly stackBytes: number; readonly slotBytes: number };
+  /** Links the probes of all units, see ./probe.ts. */
+  probes(kind: ProbeKind, base?: Pattern): ProbePlan;
 }
 
 export interface LinkOptions {
@@ -91,5 +94,9 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
 
   // a pattern's transient residuals are some of those of an evaluation, its cotangents some of those with nothing dropped
   const slotBytes = link(new Map()).slotBytes + link(new Map(), { forwardOnly: true }).slotBytes;
-  return { link, bounds: (forms) => ({ stackBytes: stackBound(program, layouts, valueBytes, forms), slotBytes }) };
+  return {
+    link,
+    probes: (kind, base) => planProbes(terrain, kind, base),
+    bounds: (forms) => ({ stackBytes: stackBound(program, layouts, valueBytes, forms), slotBytes }),
+  };
 }

@@ -87,16 +87,21 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
         pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
   };
 
-  const combine: Walk['combine'] = (update, value, y, x) => {
+  const combine: Walk['combine'] = (update, y, x, bytes) => {
     const fn = program.updates[update];
     if (fn === undefined) throw new Error(`internal: the program has no function ${update}`);
-    const bytes = bytesOf(value);
+    const { params, results, slots: decls } = functionOf(program, fn);
+    const slots: Address[] = decls.map(() => -1);
+    [y, x].forEach((at, k) => {
+      slots[params[k]?.slot ?? -1] = at;
+    });
+    slots[results[0]?.slot ?? -1] = y;
     for (let from = 0; from < bytes; from += program.partBytes)
       calls.push({
         fn,
         call: -1,
         phase: 'sum',
-        slots: [address(BUFFERS.slots, y + from), address(BUFFERS.slots, x + from)],
+        slots: slots.map((at) => at + from),
         adds: false,
         zeroed: [],
         rows: Math.min(program.partBytes, bytes - from) / 16,
@@ -111,16 +116,20 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
       cotangent.set(value, offset);
       return;
     }
-    combine('accumulate', value, known, offset);
+    combine('accumulate', address(BUFFERS.slots, known), address(BUFFERS.slots, offset), bytesOf(value));
     pool.give(offset, true);
   };
 
   const drop: Walk['drop'] = (i, pass) => {
     const { call } = plans[i] as CallPlan;
-    const arriving = call.results.map((r) => pass.cotangent.get(r));
-    for (const r of call.results) pass.cotangent.delete(r);
     const x = call.residual === null ? undefined : call.arguments[call.residual];
-    if (call.unit && x?.kind === 'value' && arriving[0] !== undefined) contribute(pass, x.value, arriving[0]);
+    call.results.forEach((r, k) => {
+      const offset = pass.cotangent.get(r);
+      pass.cotangent.delete(r);
+      if (offset === undefined) return;
+      if (call.unit && k === 0 && x?.kind === 'value') contribute(pass, x.value, offset);
+      else pool.give(offset, true);
+    });
     if (pass.pops) top = marks[i] ?? top;
   };
 

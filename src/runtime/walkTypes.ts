@@ -82,8 +82,8 @@ export interface Walk {
   backward(i: number, pass: Pass): void;
   /** Leaves the branch of unit `i` out: its residual's cotangent passes as it is. */
   drop(i: number, pass: Pass): void;
-  /** Links y ← f(y, x) over cotangents, by the update function of that name. */
-  combine(update: string, value: number, y: number, x: number): void;
+  /** Links y ← f(y, x) over so many bytes, by the update function of that name. */
+  combine(update: 'accumulate' | 'assign' | 'subtract', y: Address, x: Address, bytes: number): void;
   /** A place for a cotangent of `value`, and giving it back. */
   take(value: number): number;
   give(offset: number): void;

@@ -1,0 +1,97 @@
+/** @file Runs the probes of a model's units on a device: calls stage by stage, gradients read back as norms alone. */
+
+import { type Address, bufferOf, offsetOf } from './address.ts';
+import { type DeviceBuffers, NORM_BYTES, readFloats } from './buffers.ts';
+import { aligned } from './layout.ts';
+import type { GradientPlace, ProbePlan } from './probe.ts';
+import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
+import type { PlannedCall } from './updatePhase.ts';
+import type { LinkedCall } from './walkTypes.ts';
+
+/** Norms of gradients: each parameter's with nothing dropped, and with each unit dropped those of what lies below it. */
+export interface Probed {
+  readonly whole: ReadonlyMap<number, number>;
+  readonly dropped: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** What was computed, forward included. */
+  readonly flops: number;
+}
+
+/** A norm to be taken: its range of bytes, and whose it is. */
+interface Part {
+  readonly dropped: string | null;
+  readonly param: number;
+  readonly at: Address;
+  readonly bytes: number;
+}
+
+/** What an engine lends for it. */
+export interface ProbeRunner {
+  readonly device: GPUDevice;
+  readonly program: Program;
+  readonly buffers: DeviceBuffers;
+  readonly sizes: Sizes;
+  readonly planned: (call: LinkedCall) => PlannedCall;
+  /** Encodes calls in one pass, at most `buffers.maxBlocks` of them. */
+  readonly run: (encoder: GPUCommandEncoder, calls: readonly PlannedCall[]) => void;
+}
+
+/** Norms of a stage, in ranges that a binding holds. */
+function partsOf(program: Program, places: readonly GradientPlace[], dropped: string | null): Part[] {
+  const most = Math.floor(program.partBytes / NORM_BYTES) * NORM_BYTES;
+  return places.flatMap(({ param, at }) => {
+    const whole = aligned(program.params[param]?.bytes ?? 0);
+    return Array.from({ length: Math.ceil(whole / most) }, (_, k): Part => ({ dropped, param, at: at + k * most, bytes: Math.min(most, whole - k * most) }));
+  });
+}
+
+/** Bytes of the buffer that takes the partial sums. */
+export function probeBytes(program: Program, { stages }: ProbePlan): number {
+  return stages.reduce((n, { norms, dropped }) => n + partsOf(program, norms, dropped).length, 0) * NORM_BYTES;
+}
+
+/** Runs every stage; nothing of the training state but gradients, which each step writes anew, is touched. Waits for the device. */
+export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Promise<Probed> {
+  const { device, program, buffers, sizes, planned, run } = runner;
+  const fn = program.updates['sqnorm'] ?? -1;
+  const { slots } = program.functions[fn] as FunctionDecl;
+  const parts: Part[] = [];
+  const norm = (part: Part): PlannedCall => {
+    const place: Record<string, Address> = { g: part.at, parts: buffers.probes + parts.length * NORM_BYTES };
+    parts.push(part);
+    return {
+      fn,
+      slots: slots.map((slot) => place[slot.name] ?? -1),
+      sizes: { ...sizes, Q: part.bytes / NORM_BYTES },
+      adds: false,
+      scalar: () => 0,
+      exact: true,
+      site: part.dropped ?? '',
+      phase: 'update',
+    };
+  };
+  let flops = 0;
+  for (const { dropped, cleared, calls, norms } of stages) {
+    flops += calls.reduce((n, call) => n + functionFlops(program.functions[call.fn] as FunctionDecl, sizes), 0);
+    const all = [...calls.map(planned), ...partsOf(program, norms, dropped).map(norm)];
+    const encoder = device.createCommandEncoder();
+    for (const { param, at } of cleared)
+      encoder.clearBuffer(buffers.table[bufferOf(at)] as GPUBuffer, offsetOf(at), aligned(program.params[param]?.bytes ?? 0));
+    for (let from = 0; from < all.length; from += buffers.maxBlocks) {
+      const own = from === 0 ? encoder : device.createCommandEncoder();
+      run(own, all.slice(from, from + buffers.maxBlocks));
+      device.queue.submit([own.finish()]);
+    }
+  }
+  const sums = await readFloats(device, buffers.table[bufferOf(buffers.probes)] as GPUBuffer, offsetOf(buffers.probes), parts.length * NORM_BYTES);
+  const squares = new Map<string | null, Map<number, number>>();
+  parts.forEach(({ dropped, param }, i) => {
+    const own = squares.get(dropped) ?? new Map<number, number>();
+    squares.set(dropped, own);
+    let sum = own.get(param) ?? 0;
+    for (let k = 0; k < NORM_BYTES / 4; k++) sum += sums[(i * NORM_BYTES) / 4 + k] ?? 0;
+    own.set(param, sum);
+  });
+  const roots = (own: ReadonlyMap<number, number> = new Map()): Map<number, number> => new Map([...own].map(([p, sum]) => [p, Math.sqrt(sum)]));
+  const units = new Map(stages.flatMap(({ dropped }) => (dropped === null ? [] : [[dropped, roots(squares.get(dropped))] as const])));
+  return { whole: roots(squares.get(null)), dropped: units, flops };
+}
