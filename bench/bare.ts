@@ -1,7 +1,18 @@
 /** @file A Llama of a size and nothing else, trained on counted tokens: for what is measured without a checkpoint. */
 
 import { compileModel } from '../src/compile/compile.ts';
-import { deviceTraits, type Engine, newState, type OpenedDevice, parseConfig, parseHfConfig, traceCheckpoint, train, trainingMode } from '../src/index.ts';
+import {
+  deviceTraits,
+  type Engine,
+  newState,
+  type OpenedDevice,
+  parseConfig,
+  parseHfConfig,
+  type TracedModel,
+  traceCheckpoint,
+  train,
+  trainingMode,
+} from '../src/index.ts';
 import { aboutModel, targetOf, trainableModel } from '../src/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
@@ -9,7 +20,7 @@ import { startEngine } from '../src/trainer/engine.ts';
 import type { ModelSpec } from './spec.ts';
 
 /** The checkpoint's configuration that a size stands for. */
-export function configOf({ vocab, dim, heads, layers, ffn, seq }: ModelSpec) {
+function configOf({ vocab, dim, heads, layers, ffn, seq }: ModelSpec) {
   const fields = {
     model_type: 'llama',
     vocab_size: vocab,
@@ -24,13 +35,17 @@ export function configOf({ vocab, dim, heads, layers, ffn, seq }: ModelSpec) {
   return parseHfConfig('config.json', JSON.stringify(fields)).config;
 }
 
+/** Everything trained, at the bounds of its size. */
+export function tracedOf(spec: ModelSpec): TracedModel {
+  const dims = { B: spec.batch, T: spec.seq };
+  return traceCheckpoint({ config: configOf(spec), tensors: new Map() }, { mode: trainingMode(dims.T), dims, lora: null, trains: 'full' });
+}
+
 /** Everything trained by AdamW, parameters drawn, the schedules that the device's kind starts with. */
 export async function bareEngine(opened: OpenedDevice, spec: ModelSpec): Promise<Engine> {
-  const dims = { B: spec.batch, T: spec.seq };
-  const config = configOf(spec);
-  const traced = traceCheckpoint({ config, tensors: new Map() }, { mode: trainingMode(dims.T), dims, lora: null, trains: 'full' });
+  const traced = tracedOf(spec);
   const compiled = compileModel(traced, { target: targetOf({ device: opened.device, traits: deviceTraits(opened) }), optimizers: ['adamw'] });
-  const about = aboutModel('bare', { kind: 'llama', vocabSize: spec.vocab, maxPosition: config.maxPosition }, traced, null);
+  const about = aboutModel('bare', { kind: 'llama', vocabSize: spec.vocab, maxPosition: null }, traced, null);
   const weights = { path: null, tensors: new Map(), adapter: null };
   return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });
 }

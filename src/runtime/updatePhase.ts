@@ -54,7 +54,13 @@ function stretches({ groups }: StoragePlan, updated: readonly number[], maxBytes
 }
 
 /** @param updated groups of parameters that are updated */
-export function updatePhase(program: Program, storage: StoragePlan, buffers: DeviceBuffers, update: Update, updated: readonly number[]): PlannedCall[] {
+export function updatePhase(
+  program: Program,
+  storage: StoragePlan,
+  buffers: Pick<DeviceBuffers, 'normParts' | 'norm' | 'clipScale'>,
+  update: Update,
+  updated: readonly number[],
+): PlannedCall[] {
   const { normParts, norm, clipScale } = buffers;
   const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: number): Address => address(trainableBuffer(page, kind), offset);
   const call = (
