@@ -1,14 +1,15 @@
 /** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
 
-import { openCheckpoint } from '../formats/checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { inputDecls, loraOf, openSession } from '../session.ts';
 import { evaluate } from '../train/loop.ts';
-import { loadAdapter } from '../trainer/adapter.ts';
+import { type LoadedAdapter, loadAdapter } from '../trainer/adapter.ts';
 import { checkPositions } from '../trainer/batchFiles.ts';
-import { loadData } from '../trainer/data.ts';
+import { openData } from '../trainer/data.ts';
+import { type Preparation, prepare } from '../trainer/prepare.ts';
 import { piecePrinter } from '../trainer/progress.ts';
 import { modelPath } from './model.ts';
 
@@ -34,31 +35,43 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
   const path = await modelPath(model);
   const checkpoint = openCheckpoint(path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const data = loadData(options.data, checkpoint.tokenizer, {
-    batch: options.batch,
-    length: options.length,
-    seed: 0,
-    shuffle: false,
-    inputs: inputDecls(trainingMode(1).inputs),
-    vocabSize: checkpoint.config.vocabSize,
-    fields: options.fields ?? {},
-    limit: options.limit,
-  });
-  checkPositions(options.data, data.length, checkpoint.config.maxPosition, 'lower --length, or give shorter batches');
-  const session = await openSession(path, device, {
-    mode: trainingMode(data.length),
-    dims: { B: data.batch, T: data.length },
-    lora: adapter ? loraOf(adapter) : null,
-    trains: 'nothing',
-    micros: 1,
-    optimizer: 'none',
-    decay: 'matrices',
-    seed: 0,
-  });
-  const batches = data.source.all();
+  const preparation = prepare();
+  try {
+    return await evaluateOn(options, checkpoint, adapter, device, preparation);
+  } finally {
+    preparation.end();
+  }
+}
+
+async function evaluateOn(
+  options: EvalOptions,
+  checkpoint: Checkpoint,
+  adapter: LoadedAdapter | null,
+  device: CommandDevice,
+  preparation: Preparation,
+): Promise<EvalReport> {
+  const { path, config } = checkpoint;
+  const { data, batch, length, limit, fields = {} } = options;
+  const inputs = inputDecls(trainingMode(1).inputs);
+  const opened = openData(data, () => path, { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, limit }, preparation);
+  checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
+  const [session, { source, examples }] = await Promise.all([
+    openSession(path, device, {
+      mode: trainingMode(opened.length),
+      dims: { B: opened.batch, T: opened.length },
+      lora: adapter ? loraOf(adapter) : null,
+      trains: 'nothing',
+      micros: 1,
+      optimizer: 'none',
+      decay: 'matrices',
+      seed: 0,
+    }),
+    opened.loaded,
+  ]);
+  const batches = source.all();
   const progress = piecePrinter('evaluating');
   const loss = await evaluate(session.engine, batches, progress.at);
   progress.end();
   session.engine.destroy();
-  return { loss, perplexity: Math.exp(loss), examples: data.examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };
+  return { loss, perplexity: Math.exp(loss), examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };
 }

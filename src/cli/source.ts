@@ -3,7 +3,6 @@
 import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
-import type { Tokenizer } from '../formats/tokenizer.ts';
 import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { trainingMode } from '../models/inputs.ts';
@@ -27,8 +26,8 @@ export interface ModelSource {
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
   readonly weights: DiskWeights;
-  /** @throws EbbError where there is none */
-  readonly tokenizer: () => Tokenizer;
+  /** Where the tokenizer is. @throws EbbError where there is none */
+  readonly tokenizer: () => string;
   /** The training program's model. @throws EbbError */
   trace(bounds: TraceBounds): TracedModel;
   about(traced: TracedModel, lora: LoraOptions | null): ModelAbout;
@@ -50,7 +49,7 @@ async function checkpointSource(model: string): Promise<ModelSource> {
     vocabSize,
     maxPosition,
     weights: checkpointWeights(checkpoint),
-    tokenizer: checkpoint.tokenizer,
+    tokenizer: () => checkpoint.path,
     trace({ batch, length, lora }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
       if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);

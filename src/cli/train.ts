@@ -9,7 +9,7 @@ import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn } from '../trainer/adapter.ts';
-import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
+import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../trainer/run.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
 import { checkTrains, openSource } from './source.ts';
@@ -20,14 +20,19 @@ const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === fal
 const SCHEDULES = 'schedules.json';
 
 /** Those the run began with when it goes on; else what is known, and what there is time to find out. */
-async function schedules(config: RunConfig, traced: TracedModel, device: CommandDevice, { resume, say = () => {} }: TrainHooks): Promise<ScheduleBook> {
+async function schedules(
+  config: RunConfig,
+  traced: TracedModel,
+  device: CommandDevice,
+  data: RunData,
+  { resume, say = () => {} }: TrainHooks,
+): Promise<ScheduleBook> {
   const ofRun = join(config.out, SCHEDULES);
   if (resume && existsSync(ofRun)) return readBook(ofRun);
   if (config.tune === 'off') return emptyBook(surroundingsOf(device.opened));
-  const started = performance.now();
-  const { book, measured, left } = await tuneModel(traced, device, config.tune);
+  const { book, measured, left, ms } = await tuneModel(traced, device, config.tune, { before: () => data.loaded });
   const more = left > 0 ? `, ${left} left as they were (ebb tune measures all)` : '';
-  if (measured.length > 0) say(`measured ${measured.length} kernels in ${((performance.now() - started) / 1000).toFixed(1)} s${more}`);
+  if (measured.length > 0) say(`measured ${measured.length} kernels in ${(ms / 1000).toFixed(1)} s${more}`);
   return book;
 }
 
@@ -36,27 +41,28 @@ export async function trainModel(config: RunConfig, device: CommandDevice, hooks
   const source = await openSource(config.model);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
-  const data = loadRunData(config, source);
-  const started = performance.now();
-  const traced = source.trace({ batch: data.batch, length: data.length, lora });
-  checkTrains(config.model, traced);
-  const traceMs = performance.now() - started;
-  const book = await schedules(config, traced, device, hooks);
-  const used: Record<string, Entry> = {};
-  const compiling = performance.now();
-  const compiled = compileModel(traced, { target: targetOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
-  const compileMs = traceMs + performance.now() - compiling;
-  return runTraining(
-    {
-      config,
-      model: trainableModel(traced, compiled, source.about(traced, lora)),
-      weights: { ...source.weights, adapter: adapter?.weights ?? null },
-      data,
-      device: device.device,
-      files: { [SCHEDULES]: bookText({ ...book, entries: used }) },
-      ready: (engine, driverMs) =>
-        `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.opened.name}`,
-    },
-    hooks,
-  );
+  return withRunData(config, source, async (data) => {
+    const started = performance.now();
+    const traced = source.trace({ batch: data.batch, length: data.length, lora });
+    checkTrains(config.model, traced);
+    const traceMs = performance.now() - started;
+    const book = await schedules(config, traced, device, data, hooks);
+    const used: Record<string, Entry> = {};
+    const compiling = performance.now();
+    const compiled = compileModel(traced, { target: targetOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
+    const compileMs = traceMs + performance.now() - compiling;
+    return runTraining(
+      {
+        config,
+        model: trainableModel(traced, compiled, source.about(traced, lora)),
+        weights: { ...source.weights, adapter: adapter?.weights ?? null },
+        data,
+        device: device.device,
+        files: { [SCHEDULES]: bookText({ ...book, entries: used }) },
+        ready: (engine, driverMs) =>
+          `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.opened.name}`,
+      },
+      hooks,
+    );
+  });
 }

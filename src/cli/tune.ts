@@ -42,18 +42,23 @@ export interface Tuned {
   /** Problems measured now, and those there was no time for. */
   readonly measured: readonly Entry[];
   readonly left: number;
+  /** Milliseconds of measuring. */
+  readonly ms: number;
+}
+
+export interface TuneHooks {
+  readonly onProblem?: (done: number, total: number, name: string) => void;
+  /** Waited for before anything is measured: other work would be measured along. */
+  readonly before?: () => Promise<unknown>;
 }
 
 /** Measures what is not known yet, for at most `seconds`, and keeps it. */
-export async function tuneModel(
-  traced: TracedModel,
-  device: CommandDevice,
-  seconds: number,
-  onProblem?: (done: number, total: number, name: string) => void,
-): Promise<Tuned> {
+export async function tuneModel(traced: TracedModel, device: CommandDevice, seconds: number, { onProblem, before }: TuneHooks = {}): Promise<Tuned> {
   const known = knownSchedules(device);
   const problems = openProblems(traced, device, known);
-  if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length };
+  if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length, ms: 0 };
+  await before?.();
+  const started = performance.now();
   const { book, left } = await tune(problems, {
     device: device.device,
     book: known,
@@ -63,7 +68,7 @@ export async function tuneModel(
   });
   saveBook(book);
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (key in known.entries ? [] : [entry]));
-  return { book, measured, left };
+  return { book, measured, left, ms: performance.now() - started };
 }
 
 /** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */

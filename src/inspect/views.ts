@@ -6,7 +6,7 @@ import { printModule } from '../ir/print.ts';
 import type { Module } from '../ir/types.ts';
 import { verify } from '../ir/verify.ts';
 import type { Pattern } from '../runtime/forms.ts';
-import type { Variant } from '../runtime/link.ts';
+import type { Variant } from '../runtime/linked.ts';
 import type { Sizes } from '../runtime/program.ts';
 import { unifiedDiff } from './diff.ts';
 import { parsePattern } from './patterns.ts';

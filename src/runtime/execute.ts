@@ -1,18 +1,20 @@
 /** @file Runs linked variants on a device: one submission a step, losses read back through a ring. */
 
 import { EbbError } from '../errors.ts';
-import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
+import { type Address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, readFloats, USAGE } from './buffers.ts';
-import { createEncoder, type PassSource } from './encode.ts';
+import { createEncoder } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
-import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
+import { type LastingValues, lastingValues } from './lasting.ts';
+import { createLinker, type Linker } from './link.ts';
+import type { LinkedCall, Variant } from './linked.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
 import type { ProbeKind } from './probe.ts';
-import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
-import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
+import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './profile.ts';
+import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { type Probed, probeBytes, runProbes } from './runProbes.ts';
-import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
+import { planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
 export type { Update } from './updatePhase.ts';
@@ -54,7 +56,7 @@ export interface StepOptions {
 }
 
 /** A program on a device: its pipelines, buffers and parameters. Create one with `createEngine`. */
-export interface Engine {
+export interface Engine extends Omit<LastingValues, 'clearGradient'> {
   readonly program: Program;
   readonly storage: StoragePlan;
   readonly linker: Linker;
@@ -71,12 +73,6 @@ export interface Engine {
   probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
-  /** @throws EbbError for another number of bytes than the parameter takes */
-  writeParam(param: number, data: ArrayBufferView): void;
-  /** A parameter in f32, or its gradient or moment. Waits for the device. */
-  readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
-  /** @throws EbbError for another number of bytes than the moment takes */
-  writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
   /** Frees the buffers; the device stays. */
   destroy(): void;
 }
@@ -114,6 +110,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   });
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
+  const { clearGradient, ...values } = lastingValues(device, program, storage, table);
   let ringAt = 0;
   const patience = createPatience();
   const maxDispatches = buffers.maxBlocks * Math.max(1, ...program.functions.map((fn) => fn.dispatches.length));
@@ -121,62 +118,47 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   /** A call of micro-batch `m`: inputs and results of their own, a call's own constants before what the step gives for its site. */
   const planned = (call: LinkedCall, micro: Pick<MicroBatch, 'sizes' | 'scalar'>, m: number): PlannedCall => {
     const { site = '', constants = {} } = program.calls[call.call] ?? {};
-    const sums = call.phase === 'sum';
-    const slots = call.slots.map((at) => {
-      if (at < 0) return at;
-      const id = bufferOf(at);
-      if (id === BUFFERS.inputs) return at + m * storage.inputBytes;
-      return id === BUFFERS.results ? at + m * resultBytes : at;
-    });
+    const sizes = call.phase === 'sum' ? { ...micro.sizes, N: call.rows } : micro.sizes;
     return {
       fn: call.fn,
-      slots,
-      sizes: sums ? { ...micro.sizes, N: call.rows } : micro.sizes,
+      slots: m === 0 ? call.slots : call.slots.map((at) => ofMicroBatch(at, m)),
+      sizes,
       adds: call.adds,
       scalar: (name) => constants[name] ?? micro.scalar(name, site),
-      exact: sums,
+      exact: call.phase === 'sum',
       site,
       phase: call.phase,
     };
   };
-
-  /** Writes the uniform blocks of `calls` and encodes them in one pass. Returns the number of dispatches. */
-  const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder | null = null): number => {
-    if (calls.length > buffers.maxBlocks) throw new Error('internal: more uniform blocks than planned');
-    for (const [at, { fn, sizes, scalar }] of calls.entries()) encoding.write(at, sizes, program.functions[fn] as FunctionDecl, scalar);
-    encoding.flush(calls.length);
-    if (recorder) return runMeasured(encoder, calls, recorder);
-    const pass = encoder.beginComputePass();
-    let dispatches = 0;
-    for (const [at, call] of calls.entries()) dispatches += encoding.encode(() => pass, at, call);
-    pass.end();
-    return dispatches;
+  const ofMicroBatch = (at: Address, m: number): Address => {
+    if (at < 0) return at;
+    const id = bufferOf(at);
+    if (id === BUFFERS.inputs) return at + m * storage.inputBytes;
+    return id === BUFFERS.results ? at + m * resultBytes : at;
   };
 
-  /** The same, each dispatch in a pass between timestamps. */
-  const runMeasured = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder): number => {
+  /** FLOPs of each function, for as long as micro-batches come with the same sizes. */
+  const flops = new Map<number, number>();
+  let flopSizes: Sizes = {};
+  const flopsOf = (fn: number, sizes: Sizes): number => {
+    if (sizes !== flopSizes && program.dims.some(({ name }) => sizes[name] !== flopSizes[name])) flops.clear();
+    flopSizes = sizes;
+    const known = flops.get(fn);
+    if (known !== undefined) return known;
+    const counted = functionFlops(program.functions[fn] as FunctionDecl, sizes);
+    flops.set(fn, counted);
+    return counted;
+  };
+
+  /** Writes the uniform blocks of `calls` and encodes them: in one pass, or each dispatch in a pass between timestamps. Returns the number of dispatches. */
+  const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder | null = null): number => {
+    if (calls.length > buffers.maxBlocks) throw new Error('internal: more uniform blocks than planned');
+    for (const [at, call] of calls.entries()) encoding.write(at, call);
+    encoding.flush(calls.length);
+    const { passes, end } = recorder ? measuredPasses(program, bounds, encoder, recorder) : onePass(encoder);
     let dispatches = 0;
-    let pass: GPUComputePassEncoder | null = null;
-    for (const [at, call] of calls.entries()) {
-      const { sizes, site, phase } = call;
-      const decl = program.functions[call.fn] as FunctionDecl;
-      const label = (d: DispatchDecl): DispatchLabel => ({
-        site,
-        phase,
-        function: decl.name,
-        kernel: program.pipelines[d.pipeline]?.name ?? '',
-        flops: dispatchFlops(d, sizes),
-        bytes: dispatchBytes(decl, d, { ...bounds, ...sizes }),
-      });
-      const own: PassSource = (d) => {
-        pass?.end();
-        pass = encoder.beginComputePass({ timestampWrites: recorder.next(label(d)) });
-        return pass;
-      };
-      dispatches += encoding.encode(own, at, call);
-    }
-    (pass as GPUComputePassEncoder | null)?.end();
-    recorder.resolve(encoder);
+    for (const [at, call] of calls.entries()) dispatches += encoding.encode(passes, at, call);
+    end();
     return dispatches;
   };
 
@@ -212,9 +194,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       for (const call of variant.calls) {
         calls.push(planned(call, micro, m));
         zeroed.push(...call.zeroed);
-        const flops = functionFlops(program.functions[call.fn] as FunctionDecl, micro.sizes);
-        if (call.phase === 'forward') forwardFlops += flops;
-        else if (call.phase !== 'sum') backwardFlops += flops;
+        if (call.phase === 'forward') forwardFlops += flopsOf(call.fn, micro.sizes);
+        else if (call.phase !== 'sum') backwardFlops += flopsOf(call.fn, micro.sizes);
       }
       return variant;
     });
@@ -255,26 +236,6 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     };
   };
 
-  function clearGradient(encoder: GPUCommandEncoder, param: number): void {
-    const at = storage.placement.gradients[param];
-    const bytes = Math.ceil((program.params[param]?.bytes ?? 0) / 4) * 4;
-    if (at !== null && at !== undefined) encoder.clearBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), bytes);
-  }
-
-  const readRange = (at: Address, bytes: number): Promise<Float32Array> =>
-    readFloats(device, table[bufferOf(at)] as GPUBuffer, offsetOf(at), Math.ceil(bytes / 4) * 4);
-
-  /** A write of another length would end in the neighbour. */
-  const checkBytes = (param: number, found: number): void => {
-    const { name = 'it', bytes = 0 } = program.params[param] ?? {};
-    if (found !== bytes) throw new EbbError(`parameter ${name} was given ${found} bytes, it takes ${bytes}`);
-  };
-
-  const momentAddress = (param: number, kind: number): Address => {
-    const at = storage.placement.params[param] ?? -1;
-    return at + (kind === 0 ? 0 : address(bufferOf(at) + kind, 0) - address(bufferOf(at), 0));
-  };
-
   return {
     program,
     storage,
@@ -300,29 +261,18 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       const out: Float32Array[] = [];
       for (const r of program.results) {
         const extent = program.values[r]?.extent ?? { of: [], bytes: 0 };
-        out.push(await readRange(address(BUFFERS.results, offset), extentBytes(extent, { ...bounds, ...micro.sizes })));
+        const bytes = Math.ceil(extentBytes(extent, { ...bounds, ...micro.sizes }) / 4) * 4;
+        out.push(await readFloats(device, table[BUFFERS.results] as GPUBuffer, offset, bytes));
         offset += Math.ceil(extentBytes(extent, bounds) / 256) * 256;
       }
       return out;
     },
-    writeParam(param, data) {
-      checkBytes(param, data.byteLength);
-      const at = storage.placement.params[param] ?? -1;
-      const whole = data.byteLength % 4 === 0 ? data : padded(data);
-      device.queue.writeBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole.buffer as ArrayBuffer, whole.byteOffset, whole.byteLength);
-    },
-    readParam: (param, kind = 'params') => readRange(momentAddress(param, PAGE_KINDS.indexOf(kind)), program.params[param]?.bytes ?? 0),
-    writeMoment(param, kind, moment) {
-      checkBytes(param, moment.byteLength);
-      const at = momentAddress(param, PAGE_KINDS.indexOf(kind));
-      device.queue.writeBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), moment.buffer as ArrayBuffer, moment.byteOffset, moment.byteLength);
-    },
+    ...values,
     destroy: buffers.destroy,
   };
 }
 
-function padded(data: ArrayBufferView): Uint8Array {
-  const whole = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
-  whole.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  return whole;
+function onePass(encoder: GPUCommandEncoder): ReturnType<typeof measuredPasses> {
+  const pass = encoder.beginComputePass();
+  return { passes: () => pass, end: () => pass.end() };
 }

@@ -4,27 +4,11 @@
 import { stackBound } from './bounds.ts';
 import { type Form, functionOf, keptSlots, type Pattern, planCalls } from './forms.ts';
 import { aligned, type CallLayout, layoutCall } from './layout.ts';
+import type { Placement, Variant } from './linked.ts';
 import { type ProbeKind, type ProbePlan, planProbes } from './probe.ts';
 import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
 import { startWalk } from './walk.ts';
-import type { LinkedCall, Placement, Terrain } from './walkTypes.ts';
-
-export type { LinkedCall, Placement } from './walkTypes.ts';
-
-/** A step program for one drop pattern: calls in order, with every address, and the memory they take. */
-export interface Variant {
-  readonly calls: readonly LinkedCall[];
-  /** Bytes of the saved stack at its highest, and with the scratch above it. */
-  readonly savedBytes: number;
-  readonly stackBytes: number;
-  readonly slotBytes: number;
-  /** Parameters that get a gradient. */
-  readonly touched: ReadonlySet<number>;
-  /** Sites whose backward runs. */
-  readonly kept: readonly string[];
-  /** First call with a backward, or null when nothing trainable receives a gradient. */
-  readonly frontier: string | null;
-}
+import type { Terrain } from './walkTypes.ts';
 
 /** Links drop patterns into step programs, each in well under a millisecond; the layouts of calls are kept. */
 export interface Linker {

@@ -1,4 +1,4 @@
-/** @file Pipelines and bind groups: created once, looked up by what they bind. */
+/** @file Pipelines: created once, those that steps can ask for. */
 
 import { EbbError } from '../errors.ts';
 import type { PipelineDecl, Program } from './program.ts';
@@ -9,22 +9,6 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
   /** For each storage binding: whether its offset is given at dispatch. */
   readonly dynamic: readonly boolean[];
-  readonly groups: GroupTree;
-}
-
-/** Bind groups by the numbers that say what they bind. */
-export interface GroupTree {
-  readonly next: Map<number, GroupTree>;
-  group?: GPUBindGroup;
-}
-
-/** Where `key` leads. */
-export function branch(tree: GroupTree, key: number): GroupTree {
-  const known = tree.next.get(key);
-  if (known) return known;
-  const made: GroupTree = { next: new Map() };
-  tree.next.set(key, made);
-  return made;
 }
 
 /** Compiles the needed pipelines side by side. @throws EbbError with the shader's name and the driver's words. */
@@ -82,7 +66,7 @@ async function createPipeline(device: GPUDevice, decl: PipelineDecl): Promise<Pi
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main' },
     });
-    return { decl, pipeline, layout, dynamic, groups: { next: new Map() } };
+    return { decl, pipeline, layout, dynamic };
   } catch (error) {
     const info = await module.getCompilationInfo().catch(() => null);
     const lines = decl.wgsl.split('\n');

@@ -10,9 +10,10 @@ import { EbbError } from '../errors.ts';
 import { type Address, address, BUFFERS } from './address.ts';
 import { type CallPlan, type Pattern, planCalls } from './forms.ts';
 import { aligned } from './layout.ts';
+import type { LinkedCall } from './linked.ts';
 import type { Program } from './program.ts';
 import { startWalk } from './walk.ts';
-import type { LinkedCall, Terrain } from './walkTypes.ts';
+import type { Terrain } from './walkTypes.ts';
 
 /**
  * `norms`: of the gradients with the unit dropped. `differences`: of what dropping it takes away from them, which by linearity is the

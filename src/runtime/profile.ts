@@ -2,13 +2,15 @@
 
 import { EbbError } from '../errors.ts';
 import { USAGE } from './buffers.ts';
-import type { LinkedCall } from './link.ts';
+import type { PassSource } from './encode.ts';
+import { dispatchBytes, dispatchFlops, type FunctionDecl, type Program, type Sizes } from './program.ts';
+import type { PlannedCall } from './updatePhase.ts';
 
 /** One dispatch of a step, measured. */
 export interface DispatchTime {
   /** Which call of the program it belongs to: its site, or `update`. */
   readonly site: string;
-  readonly phase: LinkedCall['phase'] | 'update';
+  readonly phase: PlannedCall['phase'];
   readonly function: string;
   readonly kernel: string;
   /** Nanoseconds on the device's clock from the first dispatch of the step. */
@@ -20,7 +22,7 @@ export interface DispatchTime {
 }
 
 /** What a dispatch is, beside its times. */
-export type DispatchLabel = Omit<DispatchTime, 'start' | 'end'>;
+type DispatchLabel = Omit<DispatchTime, 'start' | 'end'>;
 
 /** Collects timestamps while a step is encoded. */
 export interface TimestampRecorder {
@@ -76,6 +78,36 @@ export function timestampRecorder(device: GPUDevice, dispatches: number): Timest
       }
       const first = stamps[0] ?? 0n;
       return labels.map((label, i) => ({ ...label, start: Number((stamps[2 * i] ?? first) - first), end: Number((stamps[2 * i + 1] ?? first) - first) }));
+    },
+  };
+}
+
+/** Passes of a measured step: a pass for each dispatch. `end` closes the last one and encodes what is read; the encoder takes no more passes. */
+export function measuredPasses(
+  program: Program,
+  bounds: Sizes,
+  encoder: GPUCommandEncoder,
+  recorder: TimestampRecorder,
+): { readonly passes: PassSource; end(): void } {
+  let pass: GPUComputePassEncoder | null = null;
+  return {
+    passes(dispatch, { fn, site, phase, sizes }) {
+      const decl = program.functions[fn] as FunctionDecl;
+      const label: DispatchLabel = {
+        site,
+        phase,
+        function: decl.name,
+        kernel: program.pipelines[dispatch.pipeline]?.name ?? '',
+        flops: dispatchFlops(dispatch, sizes),
+        bytes: dispatchBytes(decl, dispatch, { ...bounds, ...sizes }),
+      };
+      pass?.end();
+      pass = encoder.beginComputePass({ timestampWrites: recorder.next(label) });
+      return pass;
+    },
+    end() {
+      pass?.end();
+      recorder.resolve(encoder);
     },
   };
 }

@@ -3,10 +3,10 @@
 import { type Address, bufferOf, offsetOf } from './address.ts';
 import { type DeviceBuffers, NORM_BYTES, readFloats } from './buffers.ts';
 import { aligned } from './layout.ts';
+import type { LinkedCall } from './linked.ts';
 import type { GradientPlace, ProbePlan } from './probe.ts';
 import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';
-import type { LinkedCall } from './walkTypes.ts';
 
 /** Norms of gradients: each parameter's with nothing dropped, and with each unit dropped those of what lies below it. */
 export interface Probed {

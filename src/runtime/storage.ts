@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { type Address, address, FIRST_OTHER } from './address.ts';
 import { aligned } from './layout.ts';
-import type { Placement } from './link.ts';
+import type { Placement } from './linked.ts';
 import { extentBytes, type ParamGroup, type Program } from './program.ts';
 
 /** Parameters that get their gradients together, updated by one dispatch; a parameter larger than a binding lies in several. */

@@ -3,7 +3,7 @@
 import { type Address, address, BUFFERS } from './address.ts';
 import type { DeviceBuffers } from './buffers.ts';
 import { NORM_BYTES } from './buffers.ts';
-import type { DispatchTime } from './profile.ts';
+import type { LinkedCall } from './linked.ts';
 import type { FunctionDecl, Program, Sizes } from './program.ts';
 import { type StoragePlan, trainableBuffer } from './storage.ts';
 
@@ -18,7 +18,7 @@ export interface PlannedCall {
   readonly exact: boolean;
   /** What it is part of, for those who measure. */
   readonly site: string;
-  readonly phase: DispatchTime['phase'];
+  readonly phase: LinkedCall['phase'] | 'update';
 }
 
 /** The optimizer's part of a step; scalars of a group by name. */
@@ -54,7 +54,13 @@ function stretches({ groups }: StoragePlan, updated: readonly number[], maxBytes
 }
 
 /** @param updated groups of parameters that are updated */
-export function updatePhase(program: Program, storage: StoragePlan, buffers: DeviceBuffers, update: Update, updated: readonly number[]): PlannedCall[] {
+export function updatePhase(
+  program: Program,
+  storage: StoragePlan,
+  buffers: Pick<DeviceBuffers, 'normParts' | 'norm' | 'clipScale'>,
+  update: Update,
+  updated: readonly number[],
+): PlannedCall[] {
   const { normParts, norm, clipScale } = buffers;
   const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: number): Address => address(trainableBuffer(page, kind), offset);
   const call = (

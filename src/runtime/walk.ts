@@ -3,9 +3,10 @@
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { type CallPlan, functionOf, persistentValues } from './forms.ts';
 import { aligned, type CallLayout } from './layout.ts';
+import type { Footprint, LinkedCall } from './linked.ts';
 import type { ArgumentDecl, BackwardDecl, CallDecl } from './program.ts';
 import { slotPool } from './slotPool.ts';
-import type { Footprint, LinkedCall, Pass, Terrain, Walk } from './walkTypes.ts';
+import type { Pass, Terrain, Walk } from './walkTypes.ts';
 
 /** Parameters, or rows of them, that a call is handed. */
 type ParamArgument = Pick<Extract<ArgumentDecl, { kind: 'param' }>, 'param' | 'offset'>;

@@ -2,42 +2,8 @@
 
 import type { Address } from './address.ts';
 import type { Layouts } from './bounds.ts';
+import type { LinkedCall, Placement } from './linked.ts';
 import type { Program } from './program.ts';
-
-export interface Placement {
-  /** Address of each parameter, and of its gradient where it is trainable. */
-  readonly params: readonly Address[];
-  readonly gradients: readonly (Address | null)[];
-  readonly states: readonly Address[];
-  readonly inputs: readonly Address[];
-}
-
-/** One function run at given addresses. */
-export interface LinkedCall {
-  readonly fn: number;
-  /** Index of the call, or -1 for sums of cotangents. */
-  readonly call: number;
-  readonly phase: 'forward' | 'again' | 'backward' | 'sum';
-  /** Address of each slot. */
-  readonly slots: readonly Address[];
-  /** Whether gradients of weights are added to rather than written. */
-  readonly adds: boolean;
-  /** Parameters whose gradients are to be zeroed before the step, as this call is the first to add to them. */
-  readonly zeroed: readonly number[];
-  /** Rows of four, for sums. */
-  readonly rows: number;
-  readonly footprint: Footprint;
-}
-
-/** Bytes of activations in use while a call runs. */
-export interface Footprint {
-  /** Kept on the stack, what this call keeps included. */
-  readonly kept: number;
-  /** Scratch above that. */
-  readonly frame: number;
-  /** Of the slots: residuals nobody keeps, cotangents. */
-  readonly slots: number;
-}
 
 /** What walks over one program have in common. */
 export interface Terrain {

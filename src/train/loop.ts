@@ -53,6 +53,8 @@ export interface TrainerOptions {
   readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
   /** Asked after each step; true ends the run early, with all steps finished. */
   readonly stop?: () => boolean;
+  /** Steps that may be under way on the device while the next one is encoded; default 2. Losses come that much later, their values are the same. */
+  readonly ahead?: number;
   /** Called between steps, when nothing is under way, where `when` says so. */
   readonly between?: { readonly when: (step: number) => boolean; readonly run: (state: TrainState) => Promise<void> };
 }
@@ -62,7 +64,7 @@ export function newState(engine: Engine): TrainState {
   return { step: 0, updates: engine.storage.groups.map(() => 0) };
 }
 
-/** Steps that may be under way on the device while the next one is encoded. */
+/** One that runs and one behind it: a late timer or a slow write of metrics leaves the device with work. */
 const RUN_AHEAD = 2;
 
 interface Pending {
@@ -89,7 +91,7 @@ export function microBatch(batch: Batch, dropped: readonly string[], scalar: Mic
 
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
-  const { engine, config, state, onStep, stop, between, timed } = options;
+  const { engine, config, state, onStep, stop, between, timed, ahead = RUN_AHEAD } = options;
   const units = unitsOf(engine);
   const plan = createPlan(config.drop, units);
   const pending: Pending[] = [];
@@ -126,7 +128,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 
   while (state.step < config.steps && !stop?.()) {
     pending.push(submit(options, plan, units));
-    while (pending.length >= RUN_AHEAD) await finish();
+    while (pending.length > ahead) await finish();
     if (between?.when(state.step)) {
       while (pending.length > 0) await finish();
       await between.run(state);

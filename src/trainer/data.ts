@@ -1,13 +1,13 @@
-/** @file A data file as micro-batches: tokenised, cut, labelled; or tensors for each input of any model. */
+/** @file A data file as micro-batches: text and records tokenised, ready batches, or tensors for each input of any model. */
 
 import { EbbError } from '../errors.ts';
-import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
+import { type FieldNames, readBatches } from '../formats/dataset.ts';
 import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
-import type { Tokenizer } from '../formats/tokenizer.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { type BatchSource, chunkTokens, limitExamples, promptSequence, type Sequence, sequenceBatches, tensorBatches } from '../train/batches.ts';
+import { type BatchSource, limitExamples, sequenceBatches, tensorBatches } from '../train/batches.ts';
 import { hubSteps, takesSequences, tokenSteps } from './batchFiles.ts';
+import type { Preparation } from './prepare.ts';
 
 export interface DataOptions {
   readonly batch: number;
@@ -29,40 +29,6 @@ export interface LoadedData {
   readonly batch: number;
   readonly length: number;
   readonly examples: number;
-}
-
-/** An example's tokens: loss on the completion and the end-of-text token only. */
-function recordSequence(record: DataRecord, tokenizer: Tokenizer, length: number): Sequence | null {
-  const end = tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId];
-  if ('messages' in record) return chatSequence(record.messages, tokenizer, length, end);
-  const prompt = record.prompt === null ? [] : tokenizer.encode(record.prompt, { special: true });
-  const completion = [...tokenizer.encode(record.completion), ...end];
-  if (record.prompt !== null) return promptSequence(prompt, completion, length);
-  const tokens = Int32Array.from(completion).slice(0, length);
-  return tokens.length > 1 ? { tokens, labels: tokens } : null;
-}
-
-/** A conversation: each assistant turn is learnt, found by rendering the conversation up to and with it. */
-function chatSequence(messages: readonly { role: string; content: string }[], tokenizer: Tokenizer, length: number, end: readonly number[]): Sequence | null {
-  const tokens: number[] = [];
-  const labels: number[] = [];
-  messages.forEach((message, i) => {
-    if (message.role !== 'assistant') return;
-    const before = tokenizer.encode(tokenizer.renderChat(messages.slice(0, i), { addGenerationPrompt: true }));
-    const whole = tokenizer.encode(tokenizer.renderChat(messages.slice(0, i + 1)));
-    for (const id of before.slice(tokens.length)) {
-      tokens.push(id);
-      labels.push(-100);
-    }
-    for (const id of whole.slice(tokens.length)) {
-      tokens.push(id);
-      labels.push(id);
-    }
-  });
-  tokens.push(...end);
-  labels.push(...end);
-  const cut = { tokens: Int32Array.from(tokens.slice(0, length)), labels: Int32Array.from(labels.slice(0, length)) };
-  return cut.labels.slice(1).some((l) => l >= 0) ? cut : null;
 }
 
 const isSafetensors = (path: string): boolean => path.toLowerCase().endsWith('.safetensors');
@@ -103,37 +69,41 @@ function binaryTokens(path: string, { batch, length, vocabSize, limit }: DataOpt
   return sequencesAtOnce(tokenSteps(path, file.read(0, file.size), batch, length, vocabSize), batch, length, limit);
 }
 
-/** Opens training or held-out data. @throws EbbError naming the file when nothing in it can be learnt */
-export function loadData(path: string, tokenizer: () => Tokenizer, options: DataOptions): LoadedData {
+/** Data whose measures are known, and that may still be tokenised. */
+export interface OpenedData {
+  /** Largest batch and longest sequence. */
+  readonly batch: number;
+  readonly length: number;
+  /** @throws EbbError naming the file when nothing in it can be learnt */
+  readonly loaded: Promise<LoadedData>;
+}
+
+/** Data that is read as it lies, or null for what has to be tokenised. */
+function readyData(path: string, options: DataOptions): LoadedData | null {
   if (!takesSequences(options.inputs) || namesInputs(path, options.inputs)) return inputTensors(path, options);
-  if (path.toLowerCase().endsWith('.bin')) return binaryTokens(path, options);
-  const dataset = openDataset(path, options.fields);
-  const { length } = options;
+  const lower = path.toLowerCase();
+  if (lower.endsWith('.bin')) return binaryTokens(path, options);
+  if (!/\.(safetensors|json)$/.test(lower)) return null;
+  const batches = readBatches(path);
+  return sequencesAtOnce(hubSteps(path, batches, options.vocabSize ?? Number.MAX_SAFE_INTEGER), batches.batch, batches.length, options.limit);
+}
+
+/**
+ * Opens training or held-out data.
+ * @param tokenizer where the tokenizer is, asked for text and records alone
+ * @throws EbbError naming the file when ready batches do not fit the model
+ */
+export function openData(path: string, tokenizer: () => string, options: DataOptions, preparation: Preparation): OpenedData {
+  const ready = readyData(path, options);
+  if (ready) return { batch: ready.batch, length: ready.length, loaded: Promise.resolve(ready) };
+  const { batch, length, seed, shuffle, fields, limit } = options;
   const vocabSize = options.vocabSize ?? Number.MAX_SAFE_INTEGER;
-  if (dataset.kind === 'batches') {
-    const { batches } = dataset;
-    return sequencesAtOnce(hubSteps(path, batches, vocabSize), batches.batch, batches.length, options.limit);
-  }
-  const words = tokenizer();
-  let sequences: Sequence[];
-  if (dataset.kind === 'text') {
-    sequences = chunkTokens(words.encode(dataset.text), length);
-    if (options.limit !== undefined) sequences = sequences.slice(0, options.limit);
-  } else {
-    sequences = [];
-    let read = 0;
-    for (const record of dataset.records()) {
-      if (options.limit !== undefined && read++ >= options.limit) break;
-      const sequence = recordSequence(record, words, length);
-      if (sequence) sequences.push(sequence);
-    }
-  }
-  if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);
-  const padId = words.padTokenId ?? words.eosTokenId ?? 0;
-  return {
-    source: sequenceBatches(sequences, { batch: options.batch, seed: options.seed, shuffle: options.shuffle, vocabSize, padId }),
-    batch: options.batch,
-    length,
-    examples: sequences.length,
+  const load = async (): Promise<LoadedData> => {
+    const { sequences, padId } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, limit });
+    return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length };
   };
+  const loaded = load();
+  // whoever waits for it is told; nobody may be waiting yet
+  loaded.catch(() => undefined);
+  return { batch, length, loaded };
 }

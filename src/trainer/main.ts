@@ -2,6 +2,7 @@
 
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
@@ -15,7 +16,7 @@ import { commandRun } from './commandRun.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
 import { say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
-import { loadRunData, runTraining, type TrainHooks, type TrainReport } from './run.ts';
+import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from './run.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
 interface Flags extends RunFlags {
@@ -23,10 +24,10 @@ interface Flags extends RunFlags {
   readonly weights?: string;
 }
 
-/** Whether a module is the program Node runs. */
+/** Whether a module is the program Node runs: in a worker, none is. */
 export function isProgram(module: string): boolean {
   const [, program] = process.argv;
-  return program !== undefined && realpathSync(program) === realpathSync(fileURLToPath(module));
+  return isMainThread && program !== undefined && realpathSync(program) === realpathSync(fileURLToPath(module));
 }
 
 /** Parses the process's arguments and trains; errors end as one sentence on stderr and exit code 1. */
@@ -112,24 +113,17 @@ export async function trainPackage(
   checkRequirements(loaded.requires, device, traits.subgroupSize);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded);
-  const tokenizer = (): ReturnType<NonNullable<DiskWeights['checkpoint']>['tokenizer']> => {
+  const tokenizer = (): string => {
     if (!weights.checkpoint)
       throw new EbbError(`${config.data}: text needs the model's tokenizer; give --weights a checkpoint folder or GGUF file, or ready batches as data`);
-    return weights.checkpoint.tokenizer();
+    return weights.checkpoint.path;
   };
-  const data = loadRunData(config, { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer });
+  const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer };
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
-  return runTraining(
-    {
-      config,
-      model: loaded,
-      weights,
-      data,
-      device,
-      ready: (engine, driverMs) =>
-        `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`,
-    },
-    hooks,
-  );
+  const ready: TrainingRun['ready'] = (engine, driverMs) =>
+    `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
+  return withRunData(config, subject, async (data) => {
+    checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
+    return runTraining({ config, model: loaded, weights, data, device, ready }, hooks);
+  });
 }

@@ -1,7 +1,6 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createPlan } from '../dropbp/plans/index.ts';
-import type { Tokenizer } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
@@ -9,8 +8,9 @@ import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
-import { type LoadedData, loadData } from './data.ts';
+import { type LoadedData, type OpenedData, openData } from './data.ts';
 import { startEngine } from './engine.ts';
+import { prepare } from './prepare.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
 import type { DiskWeights } from './weights.ts';
@@ -35,35 +35,65 @@ export interface TrainHooks {
 }
 
 /** The data of a run, and the held-out data if there is any. */
-export interface RunData {
+export interface LoadedRunData {
   readonly train: LoadedData;
   readonly held: LoadedData | null;
-  /** Most sequences and tokens of a batch in both. */
+}
+
+/** The data of a run while it may still be tokenised. */
+export interface RunData {
+  /** Most sequences and tokens of a batch. */
   readonly batch: number;
   readonly length: number;
+  /** @throws EbbError naming the file and what is wrong with it */
+  readonly loaded: Promise<LoadedRunData>;
+  /** Ends what is still being prepared. */
+  end(): void;
 }
 
 export interface DataSubject {
   readonly inputs: readonly InputDecl[];
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
-  readonly tokenizer: () => Tokenizer;
+  /** Where the tokenizer is. @throws EbbError where there is none */
+  readonly tokenizer: () => string;
 }
 
-/** @throws EbbError naming the file and what is wrong with it */
-export function loadRunData(config: RunConfig, subject: DataSubject): RunData {
+/** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
+export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   const { inputs, vocabSize, maxPosition, tokenizer } = subject;
   const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields };
-  const data = loadData(config.data, tokenizer, { ...common, shuffle: config.shuffle });
-  const held = config.evalData === undefined ? null : loadData(config.evalData, tokenizer, { ...common, shuffle: false, limit: config.evalLimit });
-  checkPositions(config.data, data.length, maxPosition);
-  if (config.evalData !== undefined && held) checkPositions(config.evalData, held.length, maxPosition);
-  return { train: data, held, batch: Math.max(data.batch, held?.batch ?? 0), length: Math.max(data.length, held?.length ?? 0) };
+  const preparation = prepare();
+  const open = (path: string, options: { readonly shuffle: boolean; readonly limit?: number }): OpenedData => {
+    const opened = openData(path, tokenizer, { ...common, ...options }, preparation);
+    checkPositions(path, opened.length, maxPosition);
+    return opened;
+  };
+  try {
+    const train = open(config.data, { shuffle: config.shuffle });
+    const held = config.evalData === undefined ? null : open(config.evalData, { shuffle: false, limit: config.evalLimit });
+    const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
+    loaded.then(preparation.end, preparation.end);
+    return { batch: Math.max(train.batch, held?.batch ?? 0), length: Math.max(train.length, held?.length ?? 0), loaded, end: preparation.end };
+  } catch (error) {
+    preparation.end();
+    throw error;
+  }
+}
+
+/** Opens the data of a run, and ends its preparation whatever becomes of `work`. @throws EbbError */
+export async function withRunData<T>(config: RunConfig, subject: DataSubject, work: (data: RunData) => Promise<T>): Promise<T> {
+  const data = openRunData(config, subject);
+  try {
+    return await work(data);
+  } finally {
+    data.end();
+  }
 }
 
 /** Optimizer steps of a run: as configured, or its epochs. */
-export function stepsOf(config: RunConfig, data: RunData): number {
-  return config.steps ?? Math.max(1, Math.floor(((config.epochs ?? 1) * data.train.source.count) / config.accumulate));
+export function stepsOf(config: RunConfig, { train }: LoadedRunData): number {
+  return config.steps ?? Math.max(1, Math.floor(((config.epochs ?? 1) * train.source.count) / config.accumulate));
 }
 
 export interface TrainingRun {
@@ -81,22 +111,22 @@ export interface TrainingRun {
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
-  const steps = stepsOf(config, data);
+  const start = async (): Promise<Engine> => {
+    const started = performance.now();
+    const { accumulate: micros, decay, seed } = config;
+    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed });
+    say(ready(engine, performance.now() - started));
+    return engine;
+  };
   createPlan(config.drop, unitsOf(model));
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);
-  const started = performance.now();
-  const engine = await startEngine(device, model, weights, {
-    micros: config.accumulate,
-    optimizer: config.optimizer.name,
-    decay: config.decay,
-    seed: config.seed,
-  });
-  say(ready(engine, performance.now() - started));
+  // the driver compiles while the data is tokenised
+  const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
+  const steps = stepsOf(config, { train: trainData, held });
   const resumed = folder.resume(engine);
   folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);
   if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
-  const { held } = data;
   const heldBatches = held ? held.source.all() : [];
   const heldOut = (): Promise<number> => evaluate(engine, heldBatches, hooks.onEvaluate);
   const before = held ? await heldOut() : Number.NaN;
@@ -107,7 +137,7 @@ export async function runTraining({ config, model, weights, data, device, files,
   await train({
     engine,
     state,
-    batches: data.train.source,
+    batches: trainData.source,
     config: { ...config, steps },
     ...timedSteps(state.step, hooks),
     onStep: (metrics) => {

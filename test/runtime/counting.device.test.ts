@@ -163,6 +163,21 @@ it('creates nothing after the first step and submits once a step, over 1,000 ste
   model.engine.destroy();
 }, 600_000);
 
+it('creates nothing at all, bind groups included, for patterns it has seen', async () => {
+  const model = await counted({ numLayers: 2 });
+  const run = async (): Promise<Record<string, number>> => {
+    const made: Record<string, number> = {};
+    for (let seed = 1; seed <= 30; seed++) {
+      await model.step(randomDrop(model.units, seed));
+      for (const [name, n] of Object.entries(model.counts.created)) made[name] = (made[name] ?? 0) + n;
+    }
+    return made;
+  };
+  expect(Object.keys(await run())).toEqual(['createBindGroup']);
+  expect(await run()).toEqual({});
+  model.engine.destroy();
+}, 300_000);
+
 it('24 layers have exactly the pipelines of 2', async () => {
   const pipelines: number[] = [];
   for (const numLayers of [2, 24]) {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/address.ts';
 import type { Form } from '../../src/runtime/forms.ts';
 import { aligned } from '../../src/runtime/layout.ts';
-import type { LinkedCall, Variant } from '../../src/runtime/link.ts';
+import type { LinkedCall, Variant } from '../../src/runtime/linked.ts';
 import { extentBytes } from '../../src/runtime/program.ts';
 import { type LinkedModel, linkedModel } from '../support/linkers.ts';
 

@@ -61,13 +61,13 @@ export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: 
         pipeline = p;
         pass.setPipeline(p);
       },
-      setBindGroup: (index: number, group: GPUBindGroup, offsets: number[] = []) => {
-        let next = 0;
+      setBindGroup: (index: number, group: GPUBindGroup, offsets: Uint32Array, start: number, length: number) => {
+        let next = start;
         ranges = (groups.get(group) ?? []).flatMap((e) => {
           const offset = e.offset + (e.dynamic ? (offsets[next++] ?? 0) : 0);
           return e.storage ? [{ buffer: e.buffer, offset, size: e.size, writable: e.writable }] : [];
         });
-        pass.setBindGroup(index, group, offsets);
+        pass.setBindGroup(index, group, offsets, start, length);
       },
       dispatchWorkgroups: (...args: [number, number, number]) => {
         counts.dispatches.push({ pipeline, ranges });

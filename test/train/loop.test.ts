@@ -24,10 +24,17 @@ const batch = collate(
   8,
   0,
 );
-async function run(engine: Engine, steps: number): Promise<StepMetrics[]> {
+async function run(engine: Engine, steps: number, ahead?: number): Promise<StepMetrics[]> {
   const config: TrainConfig = { ...parseConfig({ model: 'm', data: 'd' }, 'x'), steps };
   const seen: StepMetrics[] = [];
-  await train({ engine, config, batches: { at: () => batch }, state: newState(engine), onStep: (m) => void seen.push(m) });
+  await train({
+    engine,
+    config,
+    batches: { at: () => batch },
+    state: newState(engine),
+    onStep: (m) => void seen.push(m),
+    ...(ahead === undefined ? {} : { ahead }),
+  });
   return seen;
 }
 
@@ -52,4 +59,29 @@ it('counts tokens without padding, and the time between readbacks', async () => 
   expect(lines.map((l) => l.tokens)).toEqual([7, 7, 7, 7]);
   expect(lines.reduce((sum, l) => sum + l.ms, 0)).toBeLessThanOrEqual(whole);
   for (const { ms } of lines) expect(ms).toBeGreaterThan(20);
+});
+
+it.each([
+  [0, 's0 r0 s1 r1 s2 r2 s3 r3'],
+  [undefined, 's0 s1 s2 r0 s3 r1 r2 r3'],
+])('with %p steps ahead, submits and reads in the order %p, and tells of steps in order', async (ahead, order) => {
+  const events: string[] = [];
+  const inner = answering((step) => ({ loss: step, gradNorm: 1 }));
+  let submitted = 0;
+  const engine: Engine = {
+    ...inner,
+    step(...given) {
+      const step = submitted++;
+      events.push(`s${step}`);
+      const result = inner.step(...given);
+      const read = (): ReturnType<typeof result.read> => {
+        events.push(`r${step}`);
+        return result.read();
+      };
+      return { ...result, read };
+    },
+  };
+  const lines = await run(engine, 4, ahead);
+  expect(events.join(' ')).toBe(order);
+  expect(lines.map((l) => [l.step, l.loss])).toEqual([0, 1, 2, 3].map((n) => [n, n]));
 });

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
 import type { InputDecl } from '../../src/runtime/program.ts';
 import { parseConfig } from '../../src/train/config.ts';
-import { type DataOptions, loadData } from '../../src/trainer/data.ts';
-import { loadRunData } from '../../src/trainer/run.ts';
+import { type DataOptions, type LoadedData, openData } from '../../src/trainer/data.ts';
+import { prepare } from '../../src/trainer/prepare.ts';
+import { openRunData } from '../../src/trainer/run.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
 
 let folder: string;
@@ -21,6 +22,8 @@ const options: DataOptions = { batch: 2, length: 4, seed: 0, shuffle: false, inp
 const noTokenizer = (): never => {
   throw new Error('not needed');
 };
+
+const load = (path: string, change: Partial<DataOptions> = {}): Promise<LoadedData> => openData(path, noTokenizer, { ...options, ...change }, prepare()).loaded;
 
 /** Three steps of two sequences of four tokens; the second sequence of each has a padding token in front. */
 function batches(name: string, length = 4): string {
@@ -43,8 +46,8 @@ it.each([
   [5, 5, [2, 2, 1]],
   [2, 2, [2]],
   [1, 1, [1]],
-])('a limit of %p evaluates %p sequences of ready batches', (limit, examples, sizes) => {
-  const data = loadData(batches('a.safetensors'), noTokenizer, { ...options, ...(limit === undefined ? {} : { limit }) });
+])('a limit of %p evaluates %p sequences of ready batches', async (limit, examples, sizes) => {
+  const data = await load(batches('a.safetensors'), limit === undefined ? {} : { limit });
   const all = data.source.all();
   expect(data.examples).toBe(examples);
   expect(all.map((b) => b.sizes['B'])).toEqual(sizes);
@@ -55,10 +58,10 @@ it.each([
   }
 });
 
-it('cuts a stream of tokens to examples too', () => {
+it('cuts a stream of tokens to examples too', async () => {
   const path = join(folder, 'tokens.bin');
   writeFileSync(path, Buffer.from(Int32Array.from({ length: 20 }, (_, i) => i).buffer));
-  const data = loadData(path, noTokenizer, { ...options, limit: 3 });
+  const data = await load(path, { limit: 3 });
   expect(data.examples).toBe(3);
   expect(data.source.all().map((b) => [b.sizes['B'], b.tokens])).toEqual([
     [2, 8],
@@ -69,8 +72,8 @@ it('cuts a stream of tokens to examples too', () => {
 it('names the file whose sequences are longer than the model has positions for', () => {
   const [fits, long] = [batches('fits.safetensors'), batches('long.safetensors', 5)];
   const subject = { inputs, vocabSize: 100, maxPosition: 4, tokenizer: noTokenizer };
-  const load = (data: string, evalData: string) => () => loadRunData(parseConfig({ model: 'm', data, evalData }, 'x'), subject);
-  expect(load(fits, fits)().length).toBe(4);
-  expect(messageOf(load(long, fits))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
-  expect(messageOf(load(fits, long))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+  const open = (data: string, evalData: string) => () => openRunData(parseConfig({ model: 'm', data, evalData }, 'x'), subject);
+  expect(open(fits, fits)().length).toBe(4);
+  expect(messageOf(open(long, fits))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+  expect(messageOf(open(fits, long))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
 });

@@ -37,7 +37,9 @@ export const tuneCommand = (): Command =>
       await withDevice(flags.adapter, async (device) => {
         const source = await openSource(model);
         const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora });
-        const { book, measured, left } = await tuneModel(traced, device, flags.budget, (done, total, name) => say(`${done + 1}/${total} ${name}`));
+        const { book, measured, left } = await tuneModel(traced, device, flags.budget, {
+          onProblem: (done, total, name) => say(`${done + 1}/${total} ${name}`),
+        });
         const file = bookFile(book.surroundings);
         if (flags.json) print(JSON.stringify({ file, measured, left }, null, 2));
         else

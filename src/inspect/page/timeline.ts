@@ -1,6 +1,6 @@
 /** @file Activation memory through a step: the stack above the axis, the slots below, call by call; gaps are what dropping left out. */
 
-import type { LinkedCall } from '../../runtime/link.ts';
+import type { LinkedCall } from '../../runtime/linked.ts';
 import { amount } from '../report.ts';
 import { el, svg } from './dom.ts';
 import type { Linked, Store } from './store.ts';

@@ -1,0 +1,65 @@
+/**
+ * What a step costs the thread that drives it: from its start (batch, pattern) until its submission returns, a fresh drop pattern each step.
+ * Real Dawn; the thread's own processor time where the system tells it (Linux), minima over steps.
+ *
+ *   npx tsx bench/encode.ts [adapter]
+ *
+ * Prints milliseconds and dispatches, and fails above 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units).
+ */
+
+import { type OpenedDevice, openDevice } from '../src/index.ts';
+import { bareEngine, bareRun } from './bare.ts';
+import { type ModelSpec, modelSpec } from './spec.ts';
+import { median, minimum } from './stats.ts';
+import { threadClock } from './threadTime.ts';
+
+interface Case {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly steps: number;
+  readonly mostMs: number;
+}
+
+const CASES: readonly Case[] = [
+  { name: 'S, 12 units', spec: modelSpec('S'), steps: 40, mostMs: 3 },
+  { name: '64 units', spec: { vocab: 256, dim: 64, heads: 4, layers: 32, ffn: 172, batch: 1, seq: 32 }, steps: 60, mostMs: 10 },
+];
+
+const clock = threadClock();
+
+async function measure(opened: OpenedDevice, { name, spec, steps, mostMs }: Case): Promise<boolean> {
+  const engine = await bareEngine(opened, spec);
+  const ms: number[] = [];
+  let started = 0;
+  let dispatches = 0;
+  await bareRun({
+    engine: {
+      ...engine,
+      step: (...given) => {
+        const result = engine.step(...given);
+        ms.push(clock.now() - started);
+        dispatches = Math.max(dispatches, result.dispatches);
+        return result;
+      },
+    },
+    spec,
+    steps,
+    rate: 0.5,
+    ahead: 0,
+    onStart: () => {
+      started = clock.now();
+    },
+  });
+  engine.destroy();
+  const best = minimum(ms);
+  const passed = best <= mostMs;
+  console.log(
+    `${name}: ${best.toFixed(2)} ms (median ${median(ms).toFixed(2)}), at most ${dispatches} dispatches; ${passed ? 'within' : 'ABOVE'} ${mostMs} ms`,
+  );
+  return passed;
+}
+
+const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
+console.log(`${opened.name}; ${process.version}; ${clock.name} time`);
+for (const one of CASES) if (!(await measure(opened, one))) process.exitCode = 1;
+opened.close();

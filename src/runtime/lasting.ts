@@ -1,0 +1,54 @@
+/** @file Parameters, gradients and moments by the parameter's index: written from the host, read back, zeroed. */
+
+import { EbbError } from '../errors.ts';
+import { type Address, address, bufferOf, offsetOf } from './address.ts';
+import { readFloats } from './buffers.ts';
+import type { Program } from './program.ts';
+import { PAGE_KINDS, type StoragePlan } from './storage.ts';
+
+export interface LastingValues {
+  /** @throws EbbError for another number of bytes than the parameter takes */
+  writeParam(param: number, data: ArrayBufferView): void;
+  /** A parameter in f32, or its gradient or moment. Waits for the device. */
+  readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
+  /** @throws EbbError for another number of bytes than the moment takes */
+  writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
+  /** Encodes zeros over a parameter's gradient, if it has one. */
+  clearGradient(encoder: GPUCommandEncoder, param: number): void;
+}
+
+/** @param table device buffers by id */
+export function lastingValues(device: GPUDevice, program: Program, { placement }: StoragePlan, table: readonly (GPUBuffer | undefined)[]): LastingValues {
+  const whole = (bytes: number): number => Math.ceil(bytes / 4) * 4;
+  const bytesOf = (param: number): number => program.params[param]?.bytes ?? 0;
+  const placeOf = (param: number, kind: number): Address => {
+    const at = placement.params[param] ?? -1;
+    return kind === 0 ? at : address(bufferOf(at) + kind, offsetOf(at));
+  };
+  const write = (param: number, kind: number, data: ArrayBufferView): void => {
+    // a write of another length would end in the neighbour
+    if (data.byteLength !== bytesOf(param))
+      throw new EbbError(`parameter ${program.params[param]?.name ?? 'it'} was given ${data.byteLength} bytes, it takes ${bytesOf(param)}`);
+    const { buffer, byteOffset, byteLength } = data.byteLength % 4 === 0 ? data : padded(data, whole(data.byteLength));
+    const at = placeOf(param, kind);
+    device.queue.writeBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), buffer as ArrayBuffer, byteOffset, byteLength);
+  };
+  return {
+    writeParam: (param, data) => write(param, 0, data),
+    writeMoment: (param, kind, data) => write(param, PAGE_KINDS.indexOf(kind), data),
+    readParam(param, kind = 'params') {
+      const at = placeOf(param, PAGE_KINDS.indexOf(kind));
+      return readFloats(device, table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole(bytesOf(param)));
+    },
+    clearGradient(encoder, param) {
+      const at = placement.gradients[param];
+      if (at !== null && at !== undefined) encoder.clearBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole(bytesOf(param)));
+    },
+  };
+}
+
+function padded(data: ArrayBufferView, bytes: number): Uint8Array {
+  const whole = new Uint8Array(bytes);
+  whole.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return whole;
+}
