@@ -2,7 +2,7 @@
  * What a step costs the thread that drives it: from its start (batch, pattern) until its submission returns, a fresh drop pattern each step.
  * Real Dawn; the thread's own processor time where the system tells it (Linux), minima over steps.
  *
- *   npx tsx bench/encode.ts [adapter]
+ *   npm run bench:encode [-- adapter]
  *
  * Prints milliseconds and dispatches, and fails above 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units).
  */

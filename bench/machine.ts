@@ -4,38 +4,53 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { type Entry, PYTHON } from './entries.ts';
+import { drawData } from './draw.ts';
+import { type Entry, PACKED, PYTHON } from './entries.ts';
 import { DATA, SPEC, SPEC_FILE } from './spec.ts';
 
 const PEERS = fileURLToPath(new URL('peers', import.meta.url));
 
 /** Processor, system and Node, a line each. */
 export function describeMachine(): string[] {
-  const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: PEERS, encoding: 'utf8' }).stdout?.trim();
+  const commit = process.env['EBB_BENCH_COMMIT'] ?? commitOf(PEERS);
   return [
     `${new Date().toISOString().slice(0, 10)}${commit ? `, commit ${commit}` : ''}`,
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; ${type()} ${release()}, Node ${process.versions.node}`,
   ];
 }
 
-/** Installs the peers where they are missing. */
+/** Short hash of the commit that a folder is at; empty outside of git. */
+export function commitOf(folder: string): string {
+  return spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: folder, encoding: 'utf8' }).stdout?.trim() ?? '';
+}
+
+/** Installs the peers where they are missing; a pack has none. */
 export function ensurePeers(): void {
-  if (existsSync(`${PEERS}/node_modules`)) return;
+  if (PACKED || existsSync(`${PEERS}/node_modules`)) return;
   console.log('installing bench/peers');
   execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: PEERS, stdio: ['ignore', 'ignore', 'inherit'], shell: process.platform === 'win32' });
 }
 
-/** Makes weights and tokens where they are missing. @throws Error that says what to install */
-export function ensureData(): void {
+/**
+ * Makes weights and tokens where they are missing: by numpy, as the published losses have them, or drawn by Ebb itself where nobody else
+ * takes part. @throws Error that says what to install
+ */
+export function ensureData(entries: readonly Entry[]): void {
   if (Object.keys(SPEC.models).every((name) => existsSync(`${DATA}/${name}.tokens.bin`))) return;
-  if (!python('import numpy'))
+  if (!python('import numpy')) {
+    if (entries.every((e) => e.name === 'ebb')) {
+      drawData();
+      return;
+    }
     throw new Error(`the weights are made by ${PYTHON} with numpy, which is not there: pip install numpy, or name another Python in EBB_BENCH_PYTHON`);
+  }
   console.log(`making weights and tokens in ${DATA}`);
   execFileSync(PYTHON, [fileURLToPath(new URL('data.py', import.meta.url)), SPEC_FILE, DATA], { stdio: 'inherit' });
 }
 
 /** Why a contestant cannot take part here, or null. */
 export function missing(entry: Entry): string | null {
+  if (!existsSync(entry.program)) return `its program is not here (${entry.program})`;
   if (entry.runtime === 'node' || python('import numpy, torch')) return null;
   return `${PYTHON} has no torch and numpy: pip install torch numpy, or name another Python in EBB_BENCH_PYTHON`;
 }

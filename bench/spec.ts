@@ -1,6 +1,6 @@
 /** @file The benchmark's models and products, and where their weights and tokens lie (bench/data.py makes them). */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export interface ModelSpec {
@@ -14,6 +14,8 @@ export interface ModelSpec {
 }
 
 export interface BenchSpec {
+  readonly seed: number;
+  readonly initStd: number;
   readonly models: Readonly<Record<string, ModelSpec>>;
   readonly normEps: number;
   readonly ropeTheta: number;
@@ -35,6 +37,11 @@ export function modelSpec(name: string): ModelSpec {
   const spec = SPEC.models[name];
   if (!spec) throw new Error(`no model ${name} in ${SPEC_FILE}; there are ${Object.keys(SPEC.models).join(', ')}`);
   return spec;
+}
+
+/** PyTorch's losses of the first steps from the weights that bench/data.py makes; others have none. */
+export function publishedLosses(name: string): readonly number[] | undefined {
+  return existsSync(`${DATA}/${name}.weights.bin`) ? SPEC.losses?.[name] : undefined;
 }
 
 /** Inputs and next tokens of the fixed batch, [batch, seq] each. */

@@ -6,23 +6,18 @@ import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { Schedule } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import {
-  deviceTraits,
-  type MicroBatch,
-  type OpenedDevice,
-  openCheckpoint,
-  openDevice,
-  openSession,
-  type Session,
-  type SessionOptions,
-  traceCheckpoint,
-  trainingMode,
-} from '../../src/index.ts';
+import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { trainingMode } from '../../src/models/inputs.ts';
+import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
+import { deviceTraits } from '../../src/node/traits.ts';
+import type { MicroBatch } from '../../src/runtime/execute.ts';
+import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
 import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
+import { packageVersion } from '../versions.ts';
 import { serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
@@ -176,7 +171,7 @@ const device = (): OpenedDevice => {
 await serve({
   async open({ adapter }) {
     opened = await openDevice({ adapter });
-    return { library: `Ebb, webgpu ${webgpuVersion()}`, device: opened.name };
+    return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.name };
   },
   async load(request) {
     run?.session.engine.destroy();
@@ -194,8 +189,3 @@ await serve({
   matmul: async (request) => ({ ms: await multiply(device(), request) }),
   close: () => opened?.close(),
 });
-
-function webgpuVersion(): string {
-  const file = new URL('../../node_modules/webgpu/package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}

@@ -7,8 +7,9 @@
 import { writeFileSync } from 'node:fs';
 import { serve } from '../contestants/serve.ts';
 import { SPEC } from '../spec.ts';
+import { packageVersion } from '../versions.ts';
 import { installGpu, installNavigator } from './gpu.mjs';
-import { readMatrix, readModel, rotary, version } from './model.mjs';
+import { readMatrix, readModel, rotary } from './model.mjs';
 
 const device = process.argv[2] ?? 'webgpu';
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
@@ -180,7 +181,7 @@ await serve({
     np = jax.numpy;
     await jax.init(device);
     jax.defaultDevice(device);
-    return { library: `jax-js ${version('@jax-js/jax')} (${device})`, device: name };
+    return { library: `jax-js ${packageVersion('@jax-js/jax', import.meta.url)} (${device})`, device: name };
   },
   async load(request) {
     model = readModel(request.model);

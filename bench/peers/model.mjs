@@ -1,7 +1,6 @@
 /** The benchmark's models as plain arrays, for libraries that read no checkpoints. */
 
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { DATA, benchTokens, modelSpec } from '../spec.ts';
 
 /** A model's sizes, tokens, rotary tables [seq, headDim], and its weights by name (linear weights [in, out]). */
@@ -26,17 +25,4 @@ export function rotary(of, { seq, dim, heads }, theta) {
 export function readMatrix(file, rows, columns) {
   const bytes = readFileSync(file);
   return { data: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)), shape: [rows, columns] };
-}
-
-/** Version of an installed package. */
-export function version(name) {
-  const paths = createRequire(import.meta.url).resolve.paths(name) ?? [];
-  for (const folder of paths) {
-    try {
-      return JSON.parse(readFileSync(`${folder}/${name}/package.json`, 'utf8')).version;
-    } catch {
-      // the next folder
-    }
-  }
-  return 'unknown';
 }

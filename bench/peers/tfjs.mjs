@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { serve } from '../contestants/serve.ts';
 import { SPEC } from '../spec.ts';
+import { packageVersion } from '../versions.ts';
 import { installGpu } from './gpu.mjs';
-import { readMatrix, readModel, rotary, version } from './model.mjs';
+import { readMatrix, readModel, rotary } from './model.mjs';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 
@@ -127,7 +128,7 @@ await serve({
     require('@tensorflow/tfjs-backend-webgpu');
     if (!(await tf.setBackend('webgpu'))) throw new Error('tfjs found no WebGPU');
     await tf.ready();
-    return { library: `tfjs ${version('@tensorflow/tfjs')} (webgpu)`, device };
+    return { library: `tfjs ${packageVersion('@tensorflow/tfjs', import.meta.url)} (webgpu)`, device };
   },
   async load(request) {
     if (run) tf.disposeVariables();

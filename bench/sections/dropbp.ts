@@ -1,6 +1,6 @@
 /** @file Section 3: what leaving out units' backward gains, against what their FLOPs promise. */
 
-import { createPlan } from '../../src/index.ts';
+import { createPlan } from '../../src/dropbp/plans/index.ts';
 import type { Client } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops, unitsOfModel } from '../flops.ts';

@@ -4,7 +4,7 @@ import { startClient } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops } from '../flops.ts';
 import type { StepReply } from '../protocol.ts';
-import { SPEC } from '../spec.ts';
+import { publishedLosses } from '../spec.ts';
 import { median, minimum } from '../stats.ts';
 import { shown, table } from '../table.ts';
 
@@ -35,7 +35,7 @@ export async function steps(contest: Contest, model: string, rounds: number, lim
     while (found.length < COMPARED) found.push((await ask(STEP)).loss);
     return found;
   });
-  const expected = losses.get(REFERENCE) ?? SPEC.losses?.[model] ?? [...losses.values()][0] ?? [];
+  const expected = losses.get(REFERENCE) ?? publishedLosses(model) ?? [...losses.values()][0] ?? [];
   await contest.each(async ({ entry }) => checkLosses(entry.name, model, losses.get(entry.name) ?? [], expected));
   log(`${model}: losses ${expected.map((l) => l.toFixed(6)).join(', ')}, the same of ${contest.clients.map((c) => c.entry.name).join(', ')}`);
   const done = await inTurns(contest, rounds, limit, async ({ entry, ask }, round) => {

@@ -246,4 +246,11 @@ describe('a standalone trainer', () => {
     expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
     expect(metrics('alone-run')).toHaveLength(2);
   }, 120_000);
+
+  it('tokenises in a worker that is made of its one file', async () => {
+    const args = ['--weights', TINY_MODEL, '--data', join(ROOT, 'examples/demo/questions.jsonl'), '--steps', '2', '--out', at('alone-text')];
+    const run = await runTrainer('alone', ...args);
+    expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(metrics('alone-text').map(({ loss }) => Number.isFinite(loss))).toEqual([true, true]);
+  }, 120_000);
 });

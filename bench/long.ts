@@ -1,0 +1,29 @@
+/**
+ * A training step of four layers of model S at a length of 4096, really run: attention without length × length anywhere.
+ *
+ *   npx tsx bench/long.ts [adapter]
+ *
+ * Prints the step's wall time and loss, and the bytes of each kind of buffer. Minutes on a CPU.
+ */
+
+import { openDevice } from '../src/index.ts';
+import { bareEngine, bareRun } from './bare.ts';
+import { modelSpec } from './spec.ts';
+
+const spec = { ...modelSpec('S'), layers: 4, seq: 4096 };
+const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
+const engine = await bareEngine(opened, spec);
+console.log(
+  `${opened.name}; ${Object.entries(engine.memory)
+    .map(([kind, bytes]) => `${kind} ${(bytes / 2 ** 20).toFixed(1)} MiB`)
+    .join(', ')}`,
+);
+await bareRun({
+  engine,
+  spec,
+  steps: 1,
+  rate: 0,
+  onStep: ({ ms, loss, tokens }) => console.log(`${tokens} tokens: ${(ms / 1000).toFixed(1)} s, loss ${loss.toFixed(4)}`),
+});
+engine.destroy();
+opened.close();

@@ -1,0 +1,61 @@
+/**
+ * The benchmark as one folder for a machine with a GPU and Node and nothing else: bundles, their data's maker, Dawn's native file.
+ *
+ *   npm run bench:pack [-- FOLDER]         default: bench/packed, and bench/packed.tar.gz
+ *   node bench.mjs [flags of npm run bench]     there, in the folder
+ *
+ * Ebb takes part, and PyTorch where the machine's Python has it. The native files are those of the platform that packs.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { commitOf } from './machine.ts';
+
+const BENCH = dirname(fileURLToPath(import.meta.url));
+const MODULES = join(BENCH, '..', 'node_modules');
+const NATIVE = ['webgpu', 'koffi', '@sparticuz/chromium'];
+const PLATFORM = process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
+// CommonJS packages inside the bundles ask for Node's modules by `require`
+const REQUIRE = "import { createRequire as packRequire } from 'node:module'; const require = packRequire(import.meta.url);";
+
+async function bundles(out: string): Promise<void> {
+  await build({
+    entryPoints: { bench: join(BENCH, 'index.ts'), ebb: join(BENCH, 'contestants/ebb.ts') },
+    outdir: out,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: NATIVE,
+    banner: { js: REQUIRE },
+    define: { 'process.env.EBB_BENCH_COMMIT': JSON.stringify(commitOf(BENCH)) },
+    logLevel: 'warning',
+  });
+}
+
+/** What Dawn is loaded from, and what quiets it. @throws Error where the packages hold nothing for this platform */
+function nativeModules(out: string): void {
+  const dawn = join('webgpu', 'dist', PLATFORM);
+  if (!existsSync(join(MODULES, dawn)))
+    throw new Error(`node_modules/webgpu holds nothing for ${PLATFORM}; there is ${readdirSync(join(MODULES, 'webgpu', 'dist')).join(', ')}`);
+  const paths = ['webgpu/package.json', 'webgpu/index.js', 'webgpu/LICENSE.md', dawn, 'koffi', '@koromix'];
+  for (const path of paths) if (existsSync(join(MODULES, path))) cpSync(join(MODULES, path), join(out, 'node_modules', path), { recursive: true });
+}
+
+export async function pack(out: string): Promise<void> {
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(join(out, 'peers'), { recursive: true });
+  await bundles(out);
+  for (const file of ['spec.json', 'data.py', 'peers/pytorch.py']) cpSync(join(BENCH, file), join(out, file));
+  nativeModules(out);
+}
+
+const out = resolve(process.argv[2] ?? join(BENCH, 'packed'));
+await pack(out);
+const archive = `${out}.tar.gz`;
+execFileSync('tar', ['-czf', archive, '-C', dirname(out), basename(out)]);
+console.log(`${out} and ${archive}: there, \`node bench.mjs\` in the folder`);

@@ -1,0 +1,83 @@
+/**
+ * Whether a long run stays as it is: 1,000 steps of two narrow layers, half of the units dropped by patterns of their own each step.
+ *
+ *   npm run bench:steady [-- adapter]
+ *
+ * Prints the JavaScript heap after collection and the bytes of all device buffers every 100 steps. Fails when a byte of device memory comes
+ * or goes, or the heap ends more than 256 KiB above where it was after 300 steps.
+ */
+
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { openDevice } from '../src/index.ts';
+import { bareEngine, bareRun } from './bare.ts';
+
+const SPEC = { vocab: 64, dim: 32, heads: 2, layers: 2, ffn: 48, batch: 1, seq: 16 };
+const STEPS = 1000;
+const EVERY = 100;
+/** Code is still being optimised before. */
+const WARM = 300;
+const MOST_GROWTH = 256 * 1024;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Bytes of the buffers that are made of a device and not destroyed. */
+function counted(device: GPUDevice): { readonly device: GPUDevice; bytes(): number } {
+  let bytes = 0;
+  const createBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
+    const buffer = device.createBuffer(descriptor);
+    const destroy = buffer.destroy.bind(buffer);
+    bytes += buffer.size;
+    buffer.destroy = () => {
+      bytes -= buffer.size;
+      return destroy();
+    };
+    return buffer;
+  };
+  const proxy = new Proxy(device, {
+    get(target, key) {
+      if (key === 'createBuffer') return createBuffer;
+      const value = Reflect.get(target, key, target) as unknown;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  return { device: proxy, bytes: () => bytes };
+}
+
+interface Sample {
+  readonly step: number;
+  readonly heap: number;
+  readonly gpu: number;
+}
+
+const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
+const { device, bytes } = counted(opened.device);
+console.log(`${opened.name}; ${process.version}`);
+const engine = await bareEngine({ ...opened, device }, SPEC);
+const samples: Sample[] = [];
+await bareRun({
+  engine,
+  spec: SPEC,
+  steps: STEPS,
+  rate: 0.5,
+  onStep: ({ step }) => {
+    if ((step + 1) % EVERY !== 0) return;
+    collect();
+    const sample = { step: step + 1, heap: process.memoryUsage().heapUsed, gpu: bytes() };
+    samples.push(sample);
+    console.log(`step ${sample.step}: heap ${(sample.heap / 1024).toFixed(0)} KiB, device buffers ${sample.gpu} bytes`);
+  },
+});
+engine.destroy();
+opened.close();
+
+const warm = samples.find((s) => s.step === WARM);
+const last = samples.at(-1);
+if (!warm || !last) throw new Error('internal: no samples');
+const growth = last.heap - warm.heap;
+const flat = samples.every((s) => s.gpu === last.gpu && s.gpu > 0);
+console.log(
+  `from step ${WARM}: heap ${growth >= 0 ? '+' : ''}${(growth / 1024).toFixed(0)} KiB (at most +${MOST_GROWTH / 1024}); device buffers ${flat ? 'flat' : 'NOT flat'}`,
+);
+if (growth > MOST_GROWTH || !flat) process.exitCode = 1;
