@@ -69,8 +69,9 @@ export async function tuneModel(
 /** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
 export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
   if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
-  const { kind, lanes, rows, cols, depth, fold, kLanes } = schedule;
-  return `${kind} ${rows}×${cols}, lanes ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${kLanes > 1 ? `, ${kLanes} along k` : ''}`;
+  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups } = schedule;
+  const along = [...(kLanes > 1 ? [`${kLanes} lanes`] : []), ...(kGroups > 1 ? [`${kGroups} workgroups`] : [])];
+  return `${kind} ${rows}×${cols}, lanes ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
 }
 
 /** A table of problems: what won, how fast, and by how much over the next. */

@@ -2,7 +2,7 @@
 
 import type { ChooseSchedule } from '../codegen/kernel/choice.ts';
 import { scalarWords } from '../codegen/kernel/emit.ts';
-import type { Lowered } from '../codegen/kernel/group.ts';
+import type { BoundKernel, Lowered } from '../codegen/kernel/group.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { lowerGroup } from '../codegen/kernel/lower.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
@@ -156,14 +156,9 @@ export function compileFunction(
   const dispatches: DispatchDecl[] = [];
   const roles = new Map(fused.params.map((p) => [p.value, p.role]));
   const groups = fused.ops.filter((op) => op.name === 'fused');
-  groups.forEach((op, at) => {
-    const lower = (adds: ReadonlySet<Value>): Lowered =>
-      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, choose: target.choose, adds });
-    const { kernel, values } = lower(new Set());
-    inplaceOf(op).forEach(([out, read]) => {
-      overwritten.set(out, owner(read));
-      slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
-    });
+  /** The next dispatch, of a kernel bound to the slots of its values; `pipelineFor`: the pipeline of another kernel bound to the same. */
+  const bind = ({ kernel, values }: BoundKernel): { dispatch: Omit<DispatchDecl, 'flops'>; pipelineFor: (made: Kernel, adding: boolean) => number } => {
+    const at = dispatches.length;
     const touched = values.map((v) => {
       const own = owner(v);
       return slotOf.get(own) ?? add(own);
@@ -183,18 +178,33 @@ export function compileFunction(
       options.onKernel?.(bound, adding);
       return pipelineOf(table, bound, spread(moves));
     };
-    const pipeline = pipelineFor(kernel, false);
+    const dispatch = {
+      pipeline: pipelineFor(kernel, false),
+      slots: spread(touched),
+      ...(counts.some((n) => n > 1) ? { parts: counts.flatMap((n) => Array.from({ length: n }, (_, k) => k)) } : {}),
+      grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
+    };
+    return { dispatch, pipelineFor };
+  };
+  groups.forEach((op) => {
+    const lower = (adds: ReadonlySet<Value>): Lowered =>
+      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, choose: target.choose, adds });
+    const lowered = lower(new Set());
+    inplaceOf(op).forEach(([out, read]) => {
+      overwritten.set(out, owner(read));
+      slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
+    });
+    const flops = flopTerms((sizes) => opFlops(op, sizes), dims);
+    if (lowered.before) dispatches.push({ ...bind(lowered.before).dispatch, flops, partial: true });
+    const { dispatch, pipelineFor } = bind(lowered);
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
     const written = new Set(op.results.filter((v) => gradients.has(owner(v))));
     const adding = clears === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel), true) : undefined;
     dispatches.push({
-      pipeline,
+      ...dispatch,
       ...(adding === undefined ? {} : { adding }),
-      slots: spread(touched),
-      ...(counts.some((n) => n > 1) ? { parts: counts.flatMap((n) => Array.from({ length: n }, (_, k) => k)) } : {}),
-      grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
-      flops: flopTerms((sizes) => opFlops(op, sizes), dims),
+      flops: lowered.before ? [] : flops,
       ...(clears === undefined ? {} : { clears }),
     });
   });

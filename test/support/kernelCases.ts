@@ -7,7 +7,7 @@ import type { Layout } from './matmulCase.ts';
 
 export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
 
-const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
+const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
 
 /** One schedule of every way of cutting, small; `subgroup` is the device's subgroup size. */
 export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
@@ -35,8 +35,11 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
       kFirst: true,
     },
     'register, split k last': { ...BASE, kind: 'register', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2 },
+    'register, k over workgroups': { ...BASE, kind: 'register', lanes: [2, 1], rows: 4, cols: 4, depth: 4, kGroups: 3 },
+    'register, k over lanes and workgroups': { ...BASE, kind: 'register', lanes: [2, 2], rows: 2, cols: 4, depth: 4, kLanes: 2, kGroups: 2 },
     shared: { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8 },
     'shared, wide lanes': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4 },
+    'shared, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 2 },
   };
   if (subgroup !== null) {
     all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fitsMatmul, matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { ScheduleProblem } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { BASE, type DeviceTraits, type MatmulLoad } from '../../src/codegen/kernel/schedule.ts';
+import { BASE, type DeviceTraits, type MatmulLoad, standardMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
@@ -81,6 +81,19 @@ it.each<DeviceTraits>([
       expect(all.every((s) => fitsMatmul(s, traits, load))).toBe(true);
       if (m === 512) expect(all.length).toBeGreaterThan(1);
     }
+});
+
+it('lets workgroups share k where a GPU would idle, and only there', () => {
+  const [load] = LOADS as [MatmulLoad];
+  const shares = (traits: DeviceTraits, m: number, n: number, k: number): number =>
+    standardMatmulSchedule(traits, { a: 'mn', b: 'mn' }, { m, n, k }, load).kGroups;
+  expect(shares(device, 64, 64, 4096)).toBe(16);
+  expect(shares(device, 8, 576, 2048)).toBeGreaterThan(1);
+  expect(shares(device, 64, 64, 64)).toBe(1);
+  expect(shares(device, 4096, 4096, 4096)).toBe(1);
+  expect(shares({ ...device, kind: 'swiftshader', subgroupSize: 4 }, 64, 64, 4096)).toBe(1);
+  const offered = matmulCandidates(device, { m: 64, n: 64, k: 4096 }, load);
+  expect(new Set(offered.map((s) => s.kGroups > 1))).toEqual(new Set([true, false]));
 });
 
 describe('the book', () => {

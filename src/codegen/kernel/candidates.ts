@@ -3,7 +3,7 @@
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
-import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, withinStorage, workgroupBytes } from './schedule.ts';
+import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, mostKGroups, withinStorage, workgroupBytes } from './schedule.ts';
 
 /** See `lightened`: what is measured may take longer to compile than what a device starts with. */
 const MEASURED_SUMS = 192;
@@ -49,7 +49,12 @@ export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load:
   const all = isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates();
   const kept = new Map<string, MatmulSchedule>();
   const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, MEASURED_SUMS), load, device);
-  for (const candidate of all.map(cut).filter((s) => fitsMatmul(s, device, load) && suits(s, sizes))) kept.set(JSON.stringify(candidate), candidate);
+  const shared = (s: MatmulSchedule): MatmulSchedule[] => {
+    const kGroups = mostKGroups(s, device, sizes, load);
+    return kGroups > 1 ? [{ ...s, kGroups }, s] : [s];
+  };
+  const fitting = all.map(cut).filter((s) => fitsMatmul(s, device, load) && suits(s, sizes));
+  for (const candidate of fitting.flatMap(shared)) kept.set(JSON.stringify(candidate), candidate);
   return [...kept.values()];
 }
 
@@ -80,9 +85,10 @@ function suits({ lanes, rows, cols }: MatmulSchedule, { m, n }: MatmulSizes): bo
 
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, fold } = schedule;
+  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups } = schedule;
   const invocations = lanes[0] * lanes[1] * kLanes;
-  if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1) return false;
+  if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
+  if (kGroups > 1 && kFirst) return false;
   if (kind === 'subgroup') return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth === lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
 }

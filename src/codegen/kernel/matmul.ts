@@ -12,7 +12,7 @@ export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
 /**
  * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
- * Grid: x over n, y over m, z over the batch. Sizes need not be multiples of anything.
+ * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
  */
 export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
   const { kind, lanes, rows, cols, kLanes } = schedule;
@@ -26,6 +26,6 @@ export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
   return b.finish([
     { of: spec.n.of, per: lanes[0] * cols },
     { of: spec.m.of, per: lanes[1] * rows },
-    { of: spec.batch.of, per: 1 },
+    { of: schedule.kGroups > 1 ? [...spec.batch.of, schedule.kGroups] : spec.batch.of, per: 1 },
   ]);
 }

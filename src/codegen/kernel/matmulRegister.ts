@@ -1,7 +1,7 @@
 /** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
 
 import type { KernelBuilder } from './builder.ts';
-import { add, builtin, call, component, eq, mul, rem, splat, sub, u32 } from './expr.ts';
+import { add, builtin, call, component, eq, max, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
 import { type Accumulators, allAccumulators, clamped, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
@@ -36,9 +36,11 @@ export function registerBody(b: KernelBuilder, tile: Tile): void {
       for (const p of loop.products) multiply(a.get(p.a) as Loaded, right.get(p.b) as Loaded, results[p.into] as Accumulators, schedule, count);
     };
     const exact = dividesBy(loop.size, depth);
-    const end = exact ? loop.k : b.let('main_k', sub(loop.k, rem(loop.k, u32(depth))));
-    b.for('k', mul(lane.k, u32(depth)), end, u32(depth * kLanes), (k) => step(k, depth, false));
-    if (!exact) b.for('k', add(end, lane.k), loop.k, u32(kLanes), (k) => step(k, 1, true));
+    const end = exact ? loop.to : b.let('main_k', sub(loop.to, rem(loop.to, u32(depth))));
+    // a share without any k starts behind the last whole step
+    const rest = schedule.kGroups > 1 ? max(end, loop.from) : end;
+    b.for('k', add(loop.from, mul(lane.k, u32(depth))), end, u32(depth * kLanes), (k) => step(k, depth, false));
+    if (!exact) b.for('k', add(rest, lane.k), loop.to, u32(kLanes), (k) => step(k, 1, true));
   }
   if (kLanes > 1) reduceLanes(b, tile, results);
   else storeTile(b, tile, results);

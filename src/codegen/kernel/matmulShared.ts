@@ -21,7 +21,7 @@ export function sharedBody(b: KernelBuilder, tile: Tile): void {
   const tilesB = tiles('tile_b', wideN, 'b');
   const results = allAccumulators(b, tile, true);
   for (const loop of loops) {
-    b.for('k0', u32(0), loop.k, u32(depth), (k0) => {
+    b.for('k0', loop.from, loop.to, u32(depth), (k0) => {
       loop.a.forEach((operand, i) => void fill(b, tile, loop, operand, tilesA[i] as ArrayRef, wideM, k0));
       loop.b.forEach((operand, i) => void fill(b, tile, loop, operand, tilesB[i] as ArrayRef, wideN, k0));
       b.barrier();

@@ -2,7 +2,7 @@
 
 import { invariant } from '../../errors.ts';
 import type { KernelBuilder, Variable } from './builder.ts';
-import { add, builtin, component, f32, lt, min, mul, splat, sub, u32, vec } from './expr.ts';
+import { add, builtin, component, div, f32, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
 import { dividesBy, type Size, sizeExpr } from './size.ts';
@@ -21,6 +21,9 @@ export interface TileOperand {
 export interface TileLoop {
   readonly size: Size;
   readonly k: Expr;
+  /** Where this workgroup's share of k starts and ends. */
+  readonly from: Expr;
+  readonly to: Expr;
   readonly a: readonly TileOperand[];
   readonly b: readonly TileOperand[];
   readonly products: readonly { readonly a: TileOperand; readonly b: TileOperand; readonly into: number }[];
@@ -43,7 +46,7 @@ export interface Tile {
 
 /** Declares the ports' buffers and the tile's indices. */
 export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: MatmulSchedule): Tile {
-  const { lanes, rows, cols, kLanes, kFirst } = schedule;
+  const { lanes, rows, cols, depth, kLanes, kFirst, kGroups } = schedule;
   const ports = new Map<Operand, MatmulPort>();
   const portOf = (operand: Operand): MatmulPort => {
     const known = ports.get(operand);
@@ -59,6 +62,18 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     }
   const out = spec.store(b);
   const size = { m: b.let('size_m', sizeExpr(spec.m, spec.dim)), n: b.let('size_n', sizeExpr(spec.n, spec.dim)) };
+  const batched = spec.batch.of.some((factor) => factor !== 1);
+  const batches = kGroups > 1 && batched ? b.let('batches', sizeExpr(spec.batch, spec.dim)) : u32(1);
+  const split = kGroups > 1 && batched ? b.let('split', div(builtin('workgroupZ'), batches)) : builtin('workgroupZ');
+  const range = (size: Size): Pick<TileLoop, 'k' | 'from' | 'to'> => {
+    const k = b.let('size_k', sizeExpr(size, spec.dim));
+    if (kGroups === 1) return { k, from: u32(0), to: k };
+    // shares are whole steps, so that only the last may have a rest
+    const step = depth * kLanes;
+    const share = b.let('share', mul(div(add(k, u32(kGroups * step - 1)), u32(kGroups * step)), u32(step)));
+    const from = b.let('from_k', min(mul(split, share), k));
+    return { k, from, to: b.let('to_k', min(add(from, share), k)) };
+  };
   const loops = spec.loops.map(({ k, products }): TileLoop => {
     const operands = new Map<Operand, TileOperand>();
     const operandOf = (which: 'a' | 'b', operand: Operand): TileOperand => {
@@ -72,7 +87,7 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     };
     const made = products.map((p) => ({ a: operandOf('a', p.a), b: operandOf('b', p.b), into: p.into }));
     const once = (list: readonly TileOperand[]): TileOperand[] => [...new Set(list)];
-    return { size: k, k: b.let('size_k', sizeExpr(k, spec.dim)), a: once(made.map((p) => p.a)), b: once(made.map((p) => p.b)), products: made };
+    return { size: k, ...range(k), a: once(made.map((p) => p.a)), b: once(made.map((p) => p.b)), products: made };
   });
   const lane = {
     n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
@@ -100,7 +115,7 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     lane,
     tileM,
     tileN,
-    batch: spec.batch.of.every((factor) => factor === 1) ? u32(0) : builtin('workgroupZ'),
+    batch: !batched ? u32(0) : kGroups > 1 ? b.let('batch', rem(builtin('workgroupZ'), batches)) : builtin('workgroupZ'),
     row: indices('m', tileM, lane.m, lanes[1], rows),
     col: indices('n', tileN, lane.n, lanes[0], cols),
   };

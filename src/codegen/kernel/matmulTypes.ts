@@ -64,6 +64,8 @@ export interface MatmulSchedule {
   readonly kFirst: boolean;
   /** register, subgroup: products of that many k are added to each other before they go to the sum (a power of two): where sums are spilled, that is what costs. */
   readonly fold: number;
+  /** Workgroups that share the k axis of a tile: their partial sums go to scratch, and a second kernel adds them in order (./matmulSplit.ts). */
+  readonly kGroups: number;
   /** Whether A, B are loaded as vec4 where their port allows it. */
   readonly vectorA: boolean;
   readonly vectorB: boolean;

@@ -20,6 +20,8 @@ export interface MatmulSizes {
   readonly m: number;
   readonly n: number;
   readonly k: number;
+  /** Products of that size side by side; default 1. */
+  readonly batch?: number;
 }
 
 export interface MatmulLayout {
@@ -28,7 +30,7 @@ export interface MatmulLayout {
 }
 
 /** What most schedules have in common. */
-export const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
+export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
 
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 1024;
@@ -66,6 +68,31 @@ export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxW
   while (schedule.kind === 'shared' && depth > 4 && !fits()) depth /= 2;
   while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
   return depth === schedule.depth && kLanes === schedule.kLanes ? schedule : { ...schedule, depth, kLanes, kFirst: schedule.kFirst && kLanes > 1 };
+}
+
+/** Workgroups that give every core of a GPU something to do. */
+const busyGroups = (device: DeviceTraits): number => (device.kind === 'nvidia' || device.kind === 'amd' ? 128 : 48);
+
+/** Shares of k worth a second kernel: no more, no shorter ones (k a lane), no more partial sums in scratch (8 MiB). */
+const MOST_K_GROUPS = 16;
+const LEAST_SHARE = 64;
+const MOST_PARTIALS = 2 ** 21;
+
+/** How many workgroups may share the k axis of each tile where tiles alone leave cores of a GPU idle: a power of two, 1 on a CPU. */
+export function mostKGroups({ lanes, rows, cols, kLanes, kFirst }: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): number {
+  const { m, n, k, batch = 1 } = sizes;
+  if (isSoftware(device.kind) || kFirst) return 1;
+  const tiles = batch * Math.ceil(m / (lanes[1] * rows)) * Math.ceil(n / (lanes[0] * cols));
+  const limit = Math.min(MOST_K_GROUPS, busyGroups(device) / tiles, k / (kLanes * LEAST_SHARE), MOST_PARTIALS / (batch * m * n * load.products));
+  let kGroups = 1;
+  while (kGroups * 2 <= limit) kGroups *= 2;
+  return kGroups;
+}
+
+/** What a device starts with for one kernel: within its limits, as much code as drivers take, k shared where tiles are few. */
+export function standardMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes, load: MatmulLoad): MatmulSchedule {
+  const schedule = withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes), load), load, device);
+  return { ...schedule, kGroups: mostKGroups(schedule, device, sizes, load) };
 }
 
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
@@ -113,7 +140,7 @@ function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: Ma
     return { ...BASE, kind: 'register', lanes: [8, 4], rows: 4, cols: 4, depth: 4 };
   }
   // the largest tile that still gives every core some workgroups
-  const wanted = device.kind === 'nvidia' || device.kind === 'amd' ? 128 : 48;
+  const wanted = busyGroups(device);
   const tiles = (tileM: number, tileN: number): number => Math.ceil(m / tileM) * Math.ceil(n / tileN);
   const shared = (lanes: readonly [number, number], r: number, c: number): MatmulSchedule => ({
     ...BASE,
