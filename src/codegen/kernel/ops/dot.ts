@@ -141,9 +141,9 @@ function dotSpec(group: Group, { dots, sum }: DotPlan, options: LowerOptions): {
     return add(mul(rows, productExpr(innerShape, g.emit.scope)), inner);
   };
   const ports = new Map<string, Operand>();
-  const port = (value: Value, k: Shape, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']): Operand => {
+  const port = (side: 'a' | 'b', value: Value, k: Shape, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']): Operand => {
     // one operand for equal reads: it is loaded once
-    const key = `${group.reads.indexOf(value)}:${value.name}:${kLast}:${mn === s.m}`;
+    const key = `${side}:${group.reads.indexOf(value)}:${value.name}:${kLast}`;
     const known = ports.get(key);
     if (known) return known;
     const made: Operand = (b) => {
@@ -161,8 +161,8 @@ function dotSpec(group: Group, { dots, sum }: DotPlan, options: LowerOptions): {
     return made;
   };
   const products = dots.map(({ lhs, rhs, shape, layout }, i) => ({
-    a: port(lhs, shape.k, !shape.ta, shape.m, layout.a),
-    b: port(rhs, shape.k, shape.tb, shape.n, layout.b),
+    a: port('a', lhs, shape.k, !shape.ta, shape.m, layout.a),
+    b: port('b', rhs, shape.k, shape.tb, shape.n, layout.b),
     into: sum ? 0 : i,
   }));
   const results = sum ? [sum] : dots.map((dot) => dot.result);
