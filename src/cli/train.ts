@@ -13,14 +13,14 @@ import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
 import { checkTrains, openSource } from './source.ts';
-import { tuneModel, withSchedules } from './tune.ts';
+import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
 const SCHEDULES = 'schedules.json';
 
 /** Those the run began with when it goes on; else what is known, and what there is time to find out. */
-async function schedules(config: RunConfig, traced: TracedModel, device: CommandDevice, { resume, say = () => {} }: TrainHooks): Promise<ScheduleBook> {
+async function schedules(config: RunConfig, traced: TracedModel, device: TunedDevice, { resume, say = () => {} }: TrainHooks): Promise<ScheduleBook> {
   const ofRun = join(config.out, SCHEDULES);
   if (resume && existsSync(ofRun)) return readBook(ofRun);
   if (config.tune === 'off') return emptyBook(surroundingsOf(device.opened));
@@ -32,7 +32,8 @@ async function schedules(config: RunConfig, traced: TracedModel, device: Command
 }
 
 /** Trains a checkpoint or a definition by a config. @throws EbbError */
-export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+  const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const source = await openSource(config.model);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);

@@ -26,8 +26,11 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
   };
 }
 
+/** A device with what products on it may be rounded to. */
+export type TunedDevice = CommandDevice & Pick<SessionDevice, 'matmulPrecision'>;
+
 /** Kernels of a model whose schedules `book` does not know. */
-export function openProblems(traced: TracedModel, device: CommandDevice, book: ScheduleBook): OpenProblem[] {
+export function openProblems(traced: TracedModel, device: TunedDevice, book: ScheduleBook): OpenProblem[] {
   const bounds = traced.module.dims;
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
@@ -47,7 +50,7 @@ export interface Tuned {
 /** Measures what is not known yet, for at most `seconds`, and keeps it. */
 export async function tuneModel(
   traced: TracedModel,
-  device: CommandDevice,
+  device: TunedDevice,
   seconds: number,
   onProblem?: (done: number, total: number, name: string) => void,
 ): Promise<Tuned> {
@@ -69,9 +72,10 @@ export async function tuneModel(
 /** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
 export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
   if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
-  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups } = schedule;
+  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups, matrix } = schedule;
   const along = [...(kLanes > 1 ? [`${kLanes} lanes`] : []), ...(kGroups > 1 ? [`${kGroups} workgroups`] : [])];
-  return `${kind} ${rows}×${cols}, lanes ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
+  const of = matrix ? ` of ${matrix.input} ${matrix.m}×${matrix.n}×${matrix.k}` : '';
+  return `${kind}${of} ${rows}×${cols}, ${matrix ? 'subgroups' : 'lanes'} ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
 }
 
 /** A table of problems: what won, how fast, and by how much over the next. */

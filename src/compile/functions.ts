@@ -5,6 +5,7 @@ import { scalarWords } from '../codegen/kernel/emit.ts';
 import type { BoundKernel, Lowered } from '../codegen/kernel/group.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { lowerGroup } from '../codegen/kernel/lower.ts';
+import type { MatmulPrecision } from '../codegen/kernel/matmulTypes.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { splitBuffers } from '../codegen/kernel/split.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
@@ -13,6 +14,7 @@ import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from 
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
 import { isSoftware } from '../runtime/adapterKind.ts';
+import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import {
   type DispatchDecl,
   type Extent,
@@ -27,6 +29,8 @@ import {
 export interface Target {
   readonly device: DeviceTraits;
   readonly maxBuffers: number;
+  /** What operands of products may be rounded to; default f32: nothing is. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Who chooses the schedules of kernels; default: what the device's kind starts with. */
   readonly choose?: ChooseSchedule | undefined;
   /** See `fuse`: f32 bytes up to which stored weights are widened into scratch. */
@@ -68,7 +72,11 @@ function pipelineOf(table: PipelineTable, kernel: Kernel, moves: readonly boolea
   const key = `${canonicalText(wgsl)}|${moves.map(Number).join('')}`;
   const known = table.byText.get(key);
   if (known !== undefined) return known;
-  const features = [...(kernel.uses.subgroups ? ['subgroups'] : []), ...(kernel.uses.f16 ? ['shader-f16'] : [])];
+  const features = [
+    ...(kernel.uses.subgroups ? ['subgroups'] : []),
+    ...(kernel.uses.f16 ? ['shader-f16'] : []),
+    ...(kernel.uses.matrices ? [MATRIX_FEATURE] : []),
+  ];
   table.list.push({ name: kernel.name, wgsl, access, moves, features });
   table.byText.set(key, table.list.length - 1);
   return table.list.length - 1;
@@ -188,7 +196,15 @@ export function compileFunction(
   };
   groups.forEach((op) => {
     const lower = (adds: ReadonlySet<Value>): Lowered =>
-      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, choose: target.choose, adds });
+      lowerGroup(op, {
+        device: target.device,
+        dims: Object.keys(dims),
+        sizes: dims,
+        scalarWord: words,
+        choose: target.choose,
+        matmulPrecision: target.matmulPrecision,
+        adds,
+      });
     const lowered = lower(new Set());
     inplaceOf(op).forEach(([out, read]) => {
       overwritten.set(out, owner(read));

@@ -8,7 +8,7 @@ export const GENERATOR = 2;
 
 const lanes = z.tuple([z.int().positive(), z.int().positive()]).readonly();
 const matmulSchedule = z.strictObject({
-  kind: z.enum(['register', 'subgroup', 'shared']),
+  kind: z.enum(['register', 'subgroup', 'shared', 'matrix']),
   lanes,
   rows: z.int().positive(),
   cols: z.int().positive(),
@@ -20,6 +20,9 @@ const matmulSchedule = z.strictObject({
   kGroups: z.int().positive().default(1),
   vectorA: z.boolean(),
   vectorB: z.boolean(),
+  matrix: z
+    .strictObject({ m: z.int().positive(), n: z.int().positive(), k: z.int().positive(), input: z.enum(['f16', 'f32']), lanes: z.int().positive() })
+    .optional(),
 });
 const attentionSchedule = z.strictObject({
   kind: z.enum(['rows', 'subgroup']),

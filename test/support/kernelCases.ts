@@ -48,6 +48,16 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
   return all;
 }
 
+/** Schedules by matrices, with subgroups of `lanes`; no adapter of the tests offers them. */
+export function matrixSchedules(lanes: number): Record<string, MatmulSchedule> {
+  const cut = { ...BASE, kind: 'matrix', lanes: [2, 1] } as const;
+  return {
+    'matrix, f32': { ...cut, rows: 16, cols: 8, depth: 8, matrix: { m: 8, n: 8, k: 8, input: 'f32', lanes } },
+    'matrix, f16': { ...cut, lanes: [1, 2], rows: 8, cols: 32, depth: 32, matrix: { m: 8, n: 16, k: 16, input: 'f16', lanes } },
+    'matrix, f16, k over workgroups': { ...cut, rows: 16, cols: 16, depth: 16, kGroups: 2, matrix: { m: 16, n: 16, k: 16, input: 'f16', lanes } },
+  };
+}
+
 /** [batch, m, n, k]: exact multiples, ragged edges, k tails, single rows and columns. */
 export const MATMUL_SHAPES: readonly (readonly [number, number, number, number])[] = [
   [1, 1, 1, 1],

@@ -148,10 +148,12 @@ export function severalSpec(kind: Several, { m, n, k, k2 }: { m: number | string
 }
 
 /** Inputs of `severalSpec`, and what it should compute. */
-export function severalCase(kind: Several, [m, n, k, k2]: readonly [number, number, number, number], seed = 1) {
-  const first = matmulData([1, m, n, k], seed);
-  const second = matmulData([1, m, n, k], seed + 1);
-  const third = matmulData([1, m, n, k2], seed + 2);
+export function severalCase(kind: Several, [m, n, k, k2]: readonly [number, number, number, number], seed = 1, round = (x: number): number => x) {
+  const data = (depth: number, own: number) => {
+    const { a, b } = matmulData([1, m, n, depth], own);
+    return { a: a.map(round), b: b.map(round) };
+  };
+  const [first, second, third] = [data(k, seed), data(k, seed + 1), data(k2, seed + 2)];
   const product = matmulReference('NN', first.a, first.b, [1, m, n, k]);
   const more = matmulReference('NT', third.a, third.b, [1, m, n, k2]);
   const outputs = { out: new Float32Array(m * n).fill(77), other: new Float32Array(m * n).fill(77) };

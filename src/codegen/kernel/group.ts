@@ -7,6 +7,7 @@ import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Wid
 import { bin, select, u32 } from './expr.ts';
 import { flatIndex, type Index } from './index.ts';
 import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
+import type { MatmulPrecision } from './matmulTypes.ts';
 import type { DeviceTraits } from './schedule.ts';
 import { everyExpr, everyStmt } from './walk.ts';
 
@@ -18,6 +19,8 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** Uniform word of each run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
+  /** What operands of products may be rounded to; default f32: nothing is. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses how matmuls and attention are cut; without it every kernel has the schedule its device starts with. */
   readonly choose?: ChooseSchedule | undefined;
   /** Results that are added to rather than written. */

@@ -3,7 +3,7 @@
 import type { KernelBuilder } from './builder.ts';
 import { add, builtin, call, component, eq, max, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
-import { type Accumulators, allAccumulators, clamped, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
+import { type Accumulators, allAccumulators, clamped, type LaneTile, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
 import { dividesBy } from './size.ts';
 
@@ -16,7 +16,7 @@ interface Loaded {
 }
 
 /** The whole body of a register or subgroup matmul. */
-export function registerBody(b: KernelBuilder, tile: Tile): void {
+export function registerBody(b: KernelBuilder, tile: LaneTile): void {
   const { schedule, loops, lane } = tile;
   const { kLanes } = schedule;
   const broadcast = schedule.kind === 'subgroup';
@@ -47,7 +47,7 @@ export function registerBody(b: KernelBuilder, tile: Tile): void {
 }
 
 /** Clamped indices of an operand's rows or columns (of every fourth in mode mn), the same for operands of one kind. */
-function operandIndices(b: KernelBuilder, tile: Tile): (operand: TileOperand) => (i: number) => Expr {
+function operandIndices(b: KernelBuilder, tile: LaneTile): (operand: TileOperand) => (i: number) => Expr {
   const made = new Map<string, (i: number) => Expr>();
   const make = ({ which, mode }: TileOperand): ((i: number) => Expr) => {
     const { schedule, spec, size } = tile;
@@ -153,7 +153,7 @@ function pairwise(terms: readonly Expr[]): Expr {
 }
 
 /** Adds the partial sums of the lanes along k; their first stores. */
-function reduceLanes(b: KernelBuilder, tile: Tile, results: readonly Accumulators[]): void {
+function reduceLanes(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
   const { rows, cols, kLanes, lanes } = tile.schedule;
   const vector = results[0]?.vector ?? false;
   const step = vector ? 4 : 1;

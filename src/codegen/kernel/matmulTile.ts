@@ -5,6 +5,7 @@ import type { KernelBuilder, Variable } from './builder.ts';
 import { add, builtin, component, div, f32, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
+import { matrixOf } from './matrixSchedule.ts';
 import { dividesBy, type Size, sizeExpr } from './size.ts';
 
 /** How an operand is loaded: four along k, four along its own axis, or one by one. */
@@ -37,11 +38,15 @@ export interface Tile {
   readonly size: { readonly m: Expr; readonly n: Expr };
   readonly batch: Expr;
   readonly lane: { readonly n: Expr; readonly m: Expr; readonly k: Expr };
+  readonly tileM: Expr;
+  readonly tileN: Expr;
+}
+
+/** A tile whose lanes each compute rows × cols elements. */
+export interface LaneTile extends Tile {
   /** Index of the lane's row r and column c, unclamped. */
   readonly row: (r: number) => Expr;
   readonly col: (c: number) => Expr;
-  readonly tileM: Expr;
-  readonly tileN: Expr;
 }
 
 /** Declares the ports' buffers and the tile's indices. */
@@ -89,23 +94,17 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     const once = (list: readonly TileOperand[]): TileOperand[] => [...new Set(list)];
     return { size: k, ...range(k), a: once(made.map((p) => p.a)), b: once(made.map((p) => p.b)), products: made };
   });
-  const lane = {
-    n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
-    m: lanes[1] === 1 ? u32(0) : builtin(kFirst ? 'localZ' : 'localY'),
-    k: kLanes === 1 ? u32(0) : builtin(kFirst ? 'localX' : 'localZ'),
-  };
+  // of a matrix matmul the lanes are subgroups
+  const subgroup = schedule.kind === 'matrix' ? b.let('subgroup', div(builtin('localIndex'), u32(matrixOf(schedule).lanes))) : null;
+  const lane = subgroup
+    ? { n: b.let('subgroup_n', rem(subgroup, u32(lanes[0]))), m: b.let('subgroup_m', div(subgroup, u32(lanes[0]))), k: u32(0) }
+    : {
+        n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
+        m: lanes[1] === 1 ? u32(0) : builtin(kFirst ? 'localZ' : 'localY'),
+        k: kLanes === 1 ? u32(0) : builtin(kFirst ? 'localX' : 'localZ'),
+      };
   const tileM = b.let('tile_m', mul(builtin('workgroupY'), u32(lanes[1] * rows)));
   const tileN = b.let('tile_n', mul(builtin('workgroupX'), u32(lanes[0] * cols)));
-  // groups of four neighbours, so that they can be one vec4; groups of different lanes interleave
-  const indices = (name: string, start: Expr, index: Expr, count: number, per: number): ((i: number) => Expr) => {
-    const group = per % 4 === 0 ? 4 : 1;
-    const starts: Expr[] = [];
-    for (let g = 0; g < per / group; g++) {
-      const first = add(add(start, mul(index, u32(group))), u32(g * count * group));
-      starts.push(b.let(`${name}${g * group}`, first));
-    }
-    return (i) => add(starts[Math.floor(i / group)] ?? start, u32(i % group));
-  };
   return {
     spec,
     schedule,
@@ -116,9 +115,24 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     tileM,
     tileN,
     batch: !batched ? u32(0) : kGroups > 1 ? b.let('batch', rem(builtin('workgroupZ'), batches)) : builtin('workgroupZ'),
-    row: indices('m', tileM, lane.m, lanes[1], rows),
-    col: indices('n', tileN, lane.n, lanes[0], cols),
   };
+}
+
+/** The tile with the indices of each lane's rows and columns. */
+export function laneTile(b: KernelBuilder, tile: Tile): LaneTile {
+  const { schedule, lane, tileM, tileN } = tile;
+  const { lanes, rows, cols } = schedule;
+  // groups of four neighbours, so that they can be one vec4; groups of different lanes interleave
+  const indices = (name: string, start: Expr, index: Expr, count: number, per: number): ((i: number) => Expr) => {
+    const group = per % 4 === 0 ? 4 : 1;
+    const starts: Expr[] = [];
+    for (let g = 0; g < per / group; g++) {
+      const first = add(add(start, mul(index, u32(group))), u32(g * count * group));
+      starts.push(b.let(`${name}${g * group}`, first));
+    }
+    return (i) => add(starts[Math.floor(i / group)] ?? start, u32(i % group));
+  };
+  return { ...tile, row: indices('m', tileM, lane.m, lanes[1], rows), col: indices('n', tileN, lane.n, lanes[0], cols) };
 }
 
 function loadMode(port: MatmulPort, k: Size, own: Size, per: number, wanted: boolean, depth: number): LoadMode {
@@ -170,7 +184,7 @@ export function allAccumulators(b: KernelBuilder, { spec, schedule }: Tile, vect
 }
 
 /** Stores the lane's results, guarded where the tile may overhang. */
-export function storeTile(b: KernelBuilder, tile: Tile, results: readonly Accumulators[]): void {
+export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
   const { spec, schedule, out, size, batch } = tile;
   const { rows, cols, lanes } = schedule;
   const wide = out.vectorN && dividesBy(spec.n, 4);

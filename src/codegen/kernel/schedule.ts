@@ -1,7 +1,9 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
 import { type AdapterKind, isSoftware } from '../../runtime/adapterKind.ts';
-import type { MatmulPort, MatmulSchedule } from './matmulTypes.ts';
+import type { MatrixTraits } from '../../runtime/matrices.ts';
+import type { MatmulPort, MatmulPrecision, MatmulSchedule } from './matmulTypes.ts';
+import { fitsMatrix, matrixBytes, matrixSchedules } from './matrixSchedule.ts';
 
 /** What of a device the schedules depend on. */
 export interface DeviceTraits {
@@ -10,6 +12,8 @@ export interface DeviceTraits {
   readonly subgroups: boolean;
   /** Lanes of a subgroup where subgroups are enabled and the size is fixed (minimum = maximum), else null. */
   readonly subgroupSize: number | null;
+  /** Matrices that subgroups multiply, where the device offers them and kernels may use them. */
+  readonly matrices?: MatrixTraits | null;
   readonly maxInvocations: number;
   /** Bytes of workgroup memory. */
   readonly maxWorkgroupStorage: number;
@@ -50,13 +54,18 @@ const UNROLLED_SUMS = 64;
 /** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
 export function lightened(schedule: MatmulSchedule, { products, perElement }: MatmulLoad, most = UNROLLED_SUMS): MatmulSchedule {
   let { rows } = schedule;
+  // subgroups hold their matrices together, and store them in loops
+  if (schedule.kind === 'matrix') return schedule;
   const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (products > 1 && rows * schedule.cols * products > most);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
 }
 
 /** Bytes of workgroup memory that a schedule takes. */
-export function workgroupBytes({ kind, lanes, rows, cols, depth, kLanes }: MatmulSchedule, { operands, products }: MatmulLoad): number {
+export function workgroupBytes(schedule: MatmulSchedule, load: MatmulLoad): number {
+  const { kind, lanes, rows, cols, depth, kLanes } = schedule;
+  const { operands, products } = load;
+  if (kind === 'matrix') return matrixBytes(schedule, load);
   if (kind === 'shared') return 16 * depth * (operands.a * ((lanes[1] * rows) / 4 + 1) + operands.b * ((lanes[0] * cols) / 4 + 1));
   return kLanes > 1 ? 4 * rows * cols * lanes[0] * lanes[1] * kLanes * products : 0;
 }
@@ -65,7 +74,8 @@ export function workgroupBytes({ kind, lanes, rows, cols, depth, kLanes }: Matmu
 export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxWorkgroupStorage }: DeviceTraits): MatmulSchedule {
   let { depth, kLanes } = schedule;
   const fits = (): boolean => workgroupBytes({ ...schedule, depth, kLanes }, load) <= maxWorkgroupStorage;
-  while (schedule.kind === 'shared' && depth > 4 && !fits()) depth /= 2;
+  const least = schedule.matrix?.k ?? 4;
+  while ((schedule.kind === 'shared' || schedule.kind === 'matrix') && depth % (2 * least) === 0 && !fits()) depth /= 2;
   while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
   return depth === schedule.depth && kLanes === schedule.kLanes ? schedule : { ...schedule, depth, kLanes, kFirst: schedule.kFirst && kLanes > 1 };
 }
@@ -89,9 +99,30 @@ export function mostKGroups({ lanes, rows, cols, kLanes, kFirst }: MatmulSchedul
   return kGroups;
 }
 
+/** A tile much larger than the result wastes most of its lanes. */
+export function suits({ lanes, rows, cols }: MatmulSchedule, { m, n }: MatmulSizes): boolean {
+  return (rows === 1 || lanes[1] * rows < 2 * m) && (cols === 4 || lanes[0] * cols < 2 * n);
+}
+
+/** The likeliest cut by matrices of f16, on GPUs whose matrices are known to be many times faster than their lanes. */
+function standardMatrix(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, precision: MatmulPrecision): MatmulSchedule | undefined {
+  const { matrices, maxInvocations, maxWorkgroupStorage } = device;
+  if (precision === 'f32' || !matrices || (device.kind !== 'nvidia' && device.kind !== 'apple')) return undefined;
+  return matrixSchedules(matrices, precision)
+    .map((s) => withinStorage(s, load, device))
+    .find((s) => fitsMatrix(s, matrices, precision, maxInvocations) && workgroupBytes(s, load) <= maxWorkgroupStorage && suits(s, sizes));
+}
+
 /** What a device starts with for one kernel: within its limits, as much code as drivers take, k shared where tiles are few. */
-export function standardMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes, load: MatmulLoad): MatmulSchedule {
-  const schedule = withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes), load), load, device);
+export function standardMatmulSchedule(
+  device: DeviceTraits,
+  layout: MatmulLayout,
+  sizes: MatmulSizes,
+  load: MatmulLoad,
+  precision: MatmulPrecision = 'f32',
+): MatmulSchedule {
+  const matrix = standardMatrix(device, sizes, load, precision);
+  const schedule = matrix ?? withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes), load), load, device);
   return { ...schedule, kGroups: mostKGroups(schedule, device, sizes, load) };
 }
 

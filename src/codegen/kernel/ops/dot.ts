@@ -39,13 +39,14 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
   const depth = plan.sum ? plan.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
   const sizes = { m: size(shape.m), n: size(shape.n), k: depth, batch: size(shape.batch) };
   const load: MatmulLoad = { products: plan.dots.length, operands: operandCounts(plan), perElement: epilogueOps(group, plan.dots) };
+  const precision = options.matmulPrecision ?? 'f32';
   const problem: ScheduleProblem<MatmulSchedule> = {
     kind: 'matmul',
     name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
-    key: problemKey(group, options.sizes),
-    standard: standardMatmulSchedule(options.device, layout, sizes, load),
-    candidates: matmulCandidates(options.device, sizes, load),
-    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load),
+    key: `${problemKey(group, options.sizes)}${precision === 'f32' ? '' : ` | ${precision}`}`,
+    standard: standardMatmulSchedule(options.device, layout, sizes, load, precision),
+    candidates: matmulCandidates(options.device, sizes, load, precision),
+    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load, precision),
     lower: (schedule) => cutDots(group, plan, options, schedule),
   };
   return lowerChosen(problem, options);
