@@ -88,7 +88,10 @@ const MOST_K_GROUPS = 16;
 const LEAST_SHARE = 64;
 const MOST_PARTIALS = 2 ** 21;
 
-/** How many workgroups may share the k axis of each tile where tiles alone leave cores of a GPU idle: a power of two, 1 on a CPU. */
+/**
+ * How many workgroups may share the k axis of each tile where tiles alone leave cores of a GPU idle: a power of two. 1 on a CPU, whose few
+ * cores have tiles enough (8 × 64 × 4096 in two shares: lavapipe 0.32 → 0.38 ms, SwiftShader 2.9 ms either way).
+ */
 export function mostKGroups({ lanes, rows, cols, kLanes, kFirst }: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): number {
   const { m, n, k, batch = 1 } = sizes;
   if (isSoftware(device.kind) || kFirst) return 1;
