@@ -2,6 +2,7 @@
 
 import picomatch from 'picomatch';
 import type { ChooseSchedule } from './codegen/kernel/choice.ts';
+import type { MatmulPrecision } from './codegen/kernel/matmulTypes.ts';
 import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
@@ -26,6 +27,8 @@ import { checkpointWeights } from './trainer/weights.ts';
 export interface SessionDevice {
   readonly device: GPUDevice;
   readonly traits: DeviceTraits;
+  /** What operands of products may be rounded to; default f32: nothing is. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses the schedules of kernels; default: what the device's kind starts with. */
   readonly choose?: ChooseSchedule | undefined;
 }
@@ -151,9 +154,10 @@ export function aboutModel(
 const pick = (spec: AdapterSpec | undefined): { rank: number; scale: number } => ({ rank: spec?.rank ?? 0, scale: spec?.scale ?? 0 });
 
 /** The target of a device, for the compiler. */
-export function targetOf({ device, traits, choose }: SessionDevice): Target {
+export function targetOf({ device, traits, choose, matmulPrecision }: SessionDevice): Target {
   return {
     choose,
+    matmulPrecision,
     device: traits,
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),

@@ -1,6 +1,7 @@
 /** @file `ebb compile`: a model as a folder that trains it without a compiler. */
 
 import { createRequire } from 'node:module';
+import type { MatmulPrecision } from '../codegen/kernel/matmulTypes.ts';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import type { Target } from '../compile/functions.ts';
@@ -25,6 +26,7 @@ export interface CompileFlags {
   readonly length: number | null;
   readonly lora: LoraOptions | null;
   readonly dropRate: number | null;
+  readonly matmulPrecision: MatmulPrecision;
   readonly portable: boolean;
   readonly standalone: boolean;
 }
@@ -83,7 +85,8 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const source = await openSource(model);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);
-  const target = device ? targetOf(withSchedules(device, knownSchedules(device))) : PORTABLE;
+  const { matmulPrecision } = flags;
+  const target = device ? targetOf(withSchedules({ ...device, matmulPrecision }, knownSchedules(device))) : PORTABLE;
   const inspected = inspect(traced, target);
   const { compiled, joint, kernels } = inspected;
   const { program, stages } = compiled;
@@ -91,7 +94,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const sizes = boundsOf(program);
   const linker = inspectionLinker(program);
   const { units } = traced;
-  const about = source.about(traced, flags.lora);
+  const about = { ...source.about(traced, flags.lora), ...(matmulPrecision === 'f32' ? {} : { matmulPrecision }) };
   const sum = (list: readonly (readonly number[])[]): number => list.reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0);
   const own = new Set(program.inputs.flatMap((i) => i.extent.of.map(String)));
   const files = packageFiles({

@@ -3,6 +3,7 @@
 import type { Target } from '../compile/functions.ts';
 import { boundsOf } from '../inspect/report.ts';
 import type { Inspected } from '../inspect/stages.ts';
+import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import type { Requirements } from '../runtime/plan.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
 import { paramGroups } from '../runtime/storage.ts';
@@ -23,7 +24,7 @@ export function requirementsOf({ compiled, workgroup }: Inspected, { device }: T
   const features = [...new Set(program.pipelines.flatMap((p) => p.features))].sort();
   return {
     kind: portable ? 'portable' : device.kind,
-    subgroupSize: features.includes('subgroups') ? device.subgroupSize : null,
+    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? device.subgroupSize : null,
     features,
     limits: {
       maxStorageBuffersPerShaderStage: Math.max(...program.pipelines.map((p) => p.access.length)),

@@ -13,7 +13,7 @@ import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunDa
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
 import { checkTrains, openSource } from './source.ts';
-import { tuneModel, withSchedules } from './tune.ts';
+import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
@@ -23,7 +23,7 @@ const SCHEDULES = 'schedules.json';
 async function schedules(
   config: RunConfig,
   traced: TracedModel,
-  device: CommandDevice,
+  device: TunedDevice,
   data: RunData,
   { resume, say = () => {} }: TrainHooks,
 ): Promise<ScheduleBook> {
@@ -37,7 +37,8 @@ async function schedules(
 }
 
 /** Trains a checkpoint or a definition by a config. @throws EbbError */
-export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+  const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const source = await openSource(config.model);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);

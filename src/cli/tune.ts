@@ -26,8 +26,11 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
   };
 }
 
+/** A device with what products on it may be rounded to. */
+export type TunedDevice = CommandDevice & Pick<SessionDevice, 'matmulPrecision'>;
+
 /** Kernels of a model whose schedules `book` does not know. */
-export function openProblems(traced: TracedModel, device: CommandDevice, book: ScheduleBook): OpenProblem[] {
+export function openProblems(traced: TracedModel, device: TunedDevice, book: ScheduleBook): OpenProblem[] {
   const bounds = traced.module.dims;
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
@@ -53,7 +56,7 @@ export interface TuneHooks {
 }
 
 /** Measures what is not known yet, for at most `seconds`, and keeps it. */
-export async function tuneModel(traced: TracedModel, device: CommandDevice, seconds: number, { onProblem, before }: TuneHooks = {}): Promise<Tuned> {
+export async function tuneModel(traced: TracedModel, device: TunedDevice, seconds: number, { onProblem, before }: TuneHooks = {}): Promise<Tuned> {
   const known = knownSchedules(device);
   const problems = openProblems(traced, device, known);
   if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length, ms: 0 };
@@ -74,8 +77,10 @@ export async function tuneModel(traced: TracedModel, device: CommandDevice, seco
 /** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
 export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
   if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
-  const { kind, lanes, rows, cols, depth, fold, kLanes } = schedule;
-  return `${kind} ${rows}×${cols}, lanes ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${kLanes > 1 ? `, ${kLanes} along k` : ''}`;
+  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups, matrix } = schedule;
+  const along = [...(kLanes > 1 ? [`${kLanes} lanes`] : []), ...(kGroups > 1 ? [`${kGroups} workgroups`] : [])];
+  const of = matrix ? ` of ${matrix.input} ${matrix.m}×${matrix.n}×${matrix.k}` : '';
+  return `${kind}${of} ${rows}×${cols}, ${matrix ? 'subgroups' : 'lanes'} ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
 }
 
 /** A table of problems: what won, how fast, and by how much over the next. */

@@ -2,9 +2,10 @@
 
 import type { ChooseSchedule } from '../codegen/kernel/choice.ts';
 import { scalarWords } from '../codegen/kernel/emit.ts';
-import type { Lowered } from '../codegen/kernel/group.ts';
+import type { BoundKernel, Lowered } from '../codegen/kernel/group.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { lowerGroup } from '../codegen/kernel/lower.ts';
+import type { MatmulPrecision } from '../codegen/kernel/matmulTypes.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { splitBuffers } from '../codegen/kernel/split.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
@@ -13,6 +14,7 @@ import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from 
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
 import { isSoftware } from '../runtime/adapterKind.ts';
+import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import {
   type DispatchDecl,
   type Extent,
@@ -27,6 +29,8 @@ import {
 export interface Target {
   readonly device: DeviceTraits;
   readonly maxBuffers: number;
+  /** What operands of products may be rounded to; default f32: nothing is. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Who chooses the schedules of kernels; default: what the device's kind starts with. */
   readonly choose?: ChooseSchedule | undefined;
   /** See `fuse`: f32 bytes up to which stored weights are widened into scratch. */
@@ -68,7 +72,11 @@ function pipelineOf(table: PipelineTable, kernel: Kernel, moves: readonly boolea
   const key = `${canonicalText(wgsl)}|${moves.map(Number).join('')}`;
   const known = table.byText.get(key);
   if (known !== undefined) return known;
-  const features = [...(kernel.uses.subgroups ? ['subgroups'] : []), ...(kernel.uses.f16 ? ['shader-f16'] : [])];
+  const features = [
+    ...(kernel.uses.subgroups ? ['subgroups'] : []),
+    ...(kernel.uses.f16 ? ['shader-f16'] : []),
+    ...(kernel.uses.matrices ? [MATRIX_FEATURE] : []),
+  ];
   table.list.push({ name: kernel.name, wgsl, access, moves, features });
   table.byText.set(key, table.list.length - 1);
   return table.list.length - 1;
@@ -156,14 +164,9 @@ export function compileFunction(
   const dispatches: DispatchDecl[] = [];
   const roles = new Map(fused.params.map((p) => [p.value, p.role]));
   const groups = fused.ops.filter((op) => op.name === 'fused');
-  groups.forEach((op, at) => {
-    const lower = (adds: ReadonlySet<Value>): Lowered =>
-      lowerGroup(op, { device: target.device, dims: Object.keys(dims), sizes: dims, scalarWord: words, choose: target.choose, adds });
-    const { kernel, values } = lower(new Set());
-    inplaceOf(op).forEach(([out, read]) => {
-      overwritten.set(out, owner(read));
-      slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
-    });
+  /** The next dispatch, of a kernel bound to the slots of its values; `pipelineFor`: the pipeline of another kernel bound to the same. */
+  const bind = ({ kernel, values }: BoundKernel): { dispatch: Omit<DispatchDecl, 'flops'>; pipelineFor: (made: Kernel, adding: boolean) => number } => {
+    const at = dispatches.length;
     const touched = values.map((v) => {
       const own = owner(v);
       return slotOf.get(own) ?? add(own);
@@ -183,18 +186,41 @@ export function compileFunction(
       options.onKernel?.(bound, adding);
       return pipelineOf(table, bound, spread(moves));
     };
-    const pipeline = pipelineFor(kernel, false);
+    const dispatch = {
+      pipeline: pipelineFor(kernel, false),
+      slots: spread(touched),
+      ...(counts.some((n) => n > 1) ? { parts: counts.flatMap((n) => Array.from({ length: n }, (_, k) => k)) } : {}),
+      grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
+    };
+    return { dispatch, pipelineFor };
+  };
+  groups.forEach((op) => {
+    const lower = (adds: ReadonlySet<Value>): Lowered =>
+      lowerGroup(op, {
+        device: target.device,
+        dims: Object.keys(dims),
+        sizes: dims,
+        scalarWord: words,
+        choose: target.choose,
+        matmulPrecision: target.matmulPrecision,
+        adds,
+      });
+    const lowered = lower(new Set());
+    inplaceOf(op).forEach(([out, read]) => {
+      overwritten.set(out, owner(read));
+      slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
+    });
+    const flops = flopTerms((sizes) => opFlops(op, sizes), dims);
+    if (lowered.before) dispatches.push({ ...bind(lowered.before).dispatch, flops, partial: true });
+    const { dispatch, pipelineFor } = bind(lowered);
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
     const written = new Set(op.results.filter((v) => gradients.has(owner(v))));
     const adding = clears === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel), true) : undefined;
     dispatches.push({
-      pipeline,
+      ...dispatch,
       ...(adding === undefined ? {} : { adding }),
-      slots: spread(touched),
-      ...(counts.some((n) => n > 1) ? { parts: counts.flatMap((n) => Array.from({ length: n }, (_, k) => k)) } : {}),
-      grid: kernel.grid.map((g): GridAxis => ({ of: g.of, per: g.per })) as unknown as DispatchDecl['grid'],
-      flops: flopTerms((sizes) => opFlops(op, sizes), dims),
+      flops: lowered.before ? [] : flops,
       ...(clears === undefined ? {} : { clears }),
     });
   });

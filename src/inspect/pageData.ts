@@ -28,7 +28,7 @@ export interface GraphNode {
   readonly y: number;
   readonly width: number;
   readonly height: number;
-  /** Place among the function's dispatches. */
+  /** Place among the function's groups of dispatches. */
   readonly dispatch?: number;
   readonly flops?: number;
   /** Values that come from outside and have no box: weights, inputs, saved values, scalars. */

@@ -3,6 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { type AdapterKind, adapterKind, adapterRank } from '../runtime/adapterKind.ts';
 import { adapterLimits, watchDevice } from '../runtime/device.ts';
+import { MATRIX_FEATURE, type MatrixInfo, type MatrixTraits, matrixTraits } from '../runtime/matrices.ts';
 import { quietly } from './quiet.ts';
 import { prepareVulkan } from './vulkan.ts';
 
@@ -17,6 +18,8 @@ export interface OpenedDevice {
   readonly device: GPUDevice;
   readonly kind: AdapterKind;
   readonly name: string;
+  /** Matrices that subgroups multiply, where the adapter offers the experimental feature. */
+  readonly matrices: MatrixTraits | null;
   /** Lanes of a subgroup where they are enabled and of one size. */
   readonly subgroupSize: number | null;
   readonly features: readonly string[];
@@ -41,13 +44,16 @@ interface Dawn {
 // kept in module scope: Dawn's instance must outlive its devices, and must not hang on globalThis
 const instances = new Map<string, GPU>();
 
+/** Experimental features are offered (subgroup matrices); bounds checks are left out. */
+const toggles = (robust: boolean): string => `enable-dawn-features=${['allow_unsafe_apis', ...(robust ? [] : ['disable_robustness'])].join()}`;
+
 async function dawn(robust: boolean): Promise<GPU> {
   const key = String(robust);
   const known = instances.get(key);
   if (known) return known;
   prepareVulkan();
   const { create } = (await import('webgpu')) as unknown as Dawn;
-  const gpu = create(robust ? [] : ['enable-dawn-features=disable_robustness']);
+  const gpu = create([toggles(robust)]);
   instances.set(key, gpu);
   return gpu;
 }
@@ -79,7 +85,7 @@ export async function listAdapters(robust = false): Promise<AdapterChoice[]> {
 async function byName(name: string, robust: boolean): Promise<AdapterChoice | null> {
   const { create } = (await import('webgpu')) as unknown as Dawn;
   const key = `${name}:${robust}`;
-  const gpu = instances.get(key) ?? create([`adapter=${name}`, ...(robust ? [] : ['enable-dawn-features=disable_robustness'])]);
+  const gpu = instances.get(key) ?? create([`adapter=${name}`, toggles(robust)]);
   instances.set(key, gpu);
   const adapter = await quietly(() => gpu.requestAdapter({}).catch(() => null));
   if (!adapter) return null;
@@ -115,7 +121,8 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
   const asked = options.adapter === undefined || options.adapter === 'auto' ? (process.env['EBB_ADAPTER'] ?? 'auto') : options.adapter;
   const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), asked);
   const { adapter } = choice;
-  const features = FEATURES.filter((f) => adapter.features.has(f));
+  const matrices = matrixTraits(choice.kind, adapter.info as MatrixInfo, adapter.features as ReadonlySet<string>);
+  const features = [...FEATURES, ...(matrices ? [MATRIX_FEATURE] : [])].filter((f) => (adapter.features as ReadonlySet<string>).has(f));
   const device = await quietly(() => adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits: adapterLimits(adapter) }));
   watchDevice(device, options.onError ?? ((error) => console.error(error.message)));
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
@@ -123,6 +130,7 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
     device,
     kind: choice.kind,
     name: choice.name,
+    matrices,
     subgroupSize: features.includes('subgroups') && subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : null,
     features,
     why,

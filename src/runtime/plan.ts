@@ -26,6 +26,8 @@ export interface ModelAbout {
   /** Tokens and positions of a language model; null where there is no such bound. */
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
+  /** What operands of matrix products may be rounded to; f32 where it is missing. */
+  readonly matmulPrecision?: 'f32' | 'f16';
 }
 
 /** What a device must be like for the kernels to be right on it. */

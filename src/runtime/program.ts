@@ -53,6 +53,8 @@ export interface DispatchDecl {
   readonly grid: readonly [GridAxis, GridAxis, GridAxis];
   /** FLOPs of the group at any batch and length. */
   readonly flops: readonly FlopTerm[];
+  /** Whether it leaves partial sums that the next dispatch adds up: the two are one group. */
+  readonly partial?: boolean;
   /** Slot that has to be zero before, if its gradient is written rather than added to. */
   readonly clears?: number;
 }
@@ -171,6 +173,11 @@ export interface Program {
 
 /** Run-time dimensions by name, e.g. B and T. */
 export type Sizes = Readonly<Record<string, number>>;
+
+/** The dispatch that ends each group of a function, which is the one that writes what the group gives. */
+export function groupDispatches({ dispatches }: Pick<FunctionDecl, 'dispatches'>): DispatchDecl[] {
+  return dispatches.filter((d) => d.partial !== true);
+}
 
 export function extentBytes(extent: Extent, sizes: Sizes): number {
   return extent.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)), extent.bytes);

@@ -78,6 +78,8 @@ export const runSchema = z.strictObject({
   evalLimit: z.int().positive().default(64),
   saveEvery: z.int().nonnegative().default(0),
   adapter: z.string().default('auto'),
+  /** What operands of matrix products may be rounded to, where the device multiplies matrices of f16; sums are f32. */
+  matmulPrecision: z.enum(['f32', 'f16']).default('f32'),
   /** Seconds that may go into measuring how kernels are cut best, where that is not known yet; `off`: as the kind of device starts. */
   tune: z.union([z.literal('off'), z.number().nonnegative()]).default(20),
 });

@@ -38,7 +38,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     .option('--config <file>', 'run.yaml with any key of a run; flags go over them');
   addRunFlags(command).action(async (flags: Flags) => {
     const loaded = await loadPackage(trainer);
-    const { config, raw, file } = runConfig(flags, trainer);
+    const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
     checkCompiled(loaded, raw, file);
     await commandRun(config.adapter, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
   });
@@ -50,24 +50,38 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
   }
 }
 
-/** The config of a run; batch and length are those it was compiled for, unless given. */
-function runConfig(flags: Flags, { bounds, dropRate = 0 }: TrainerPackage): { config: RunConfig; raw: Partial<RunInput>; file: string } {
+/** The config of a run; batch, length and precision are those it was compiled for, unless given. */
+function runConfig(
+  flags: Flags,
+  { bounds, dropRate = 0 }: TrainerPackage,
+  matmulPrecision: RunConfig['matmulPrecision'] = 'f32',
+): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
   const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
   const { B = 1, T = 1 } = bounds;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
-  const input = { model: '', batch: B, length: T, ...drop, ...runInput(fromFile, flags), ...(flags.weights === undefined ? {} : { model: flags.weights }) };
+  const input = {
+    model: '',
+    batch: B,
+    length: T,
+    matmulPrecision,
+    ...drop,
+    ...runInput(fromFile, flags),
+    ...(flags.weights === undefined ? {} : { model: flags.weights }),
+  };
   return { config: parseConfig(input, file), raw: fromFile, file };
 }
 
 /** @throws EbbError for a key that asks for another trainer than was compiled */
-function checkCompiled({ about }: LoadedTrainer, { lora }: Partial<RunInput>, file: string): void {
+function checkCompiled({ about }: LoadedTrainer, { lora, matmulPrecision }: Partial<RunInput>, file: string): void {
   const compiled = about.lora;
+  const precision = about.matmulPrecision ?? 'f32';
   const wants = (what: string, found: unknown, own: unknown): never => {
     throw new EbbError(
       `${file}: ${what} is ${JSON.stringify(found)}, this trainer was compiled for ${JSON.stringify(own)}; compile the model again for another`,
     );
   };
+  if (matmulPrecision !== undefined && matmulPrecision !== precision) wants('matmulPrecision', matmulPrecision, precision);
   if ((typeof lora === 'object' || lora === true) && compiled === null) wants('lora', lora, false);
   if (lora === false && compiled !== null) wants('lora', false, 'a low-rank adapter');
   if (typeof lora !== 'object' || compiled === null) return;

@@ -85,7 +85,8 @@ const TENSORS = 'training.safetensors';
 
 /** @throws EbbError naming the first key whose value would make it another run */
 function checkSameRun(file: string, config: RunConfig): void {
-  const before: Readonly<Record<string, unknown>> = { ...readRunFile(file) };
+  // runs that began before there was a choice were f32
+  const before: Readonly<Record<string, unknown>> = { matmulPrecision: 'f32', ...readRunFile(file) };
   // written and read once more, so that both have the same form
   const now = z.record(z.string(), z.unknown()).parse(parse(stringify(config)));
   for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {

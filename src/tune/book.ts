@@ -4,11 +4,11 @@ import { z } from 'zod';
 import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
 
 /** Version of the kernel generator: what was measured with another one says nothing about this one's kernels. */
-export const GENERATOR = 1;
+export const GENERATOR = 2;
 
 const lanes = z.tuple([z.int().positive(), z.int().positive()]).readonly();
 const matmulSchedule = z.strictObject({
-  kind: z.enum(['register', 'subgroup', 'shared']),
+  kind: z.enum(['register', 'subgroup', 'shared', 'matrix']),
   lanes,
   rows: z.int().positive(),
   cols: z.int().positive(),
@@ -16,8 +16,13 @@ const matmulSchedule = z.strictObject({
   kLanes: z.int().positive(),
   kFirst: z.boolean(),
   fold: z.int().positive(),
+  // what was kept before there were shares of k has none
+  kGroups: z.int().positive().default(1),
   vectorA: z.boolean(),
   vectorB: z.boolean(),
+  matrix: z
+    .strictObject({ m: z.int().positive(), n: z.int().positive(), k: z.int().positive(), input: z.enum(['f16', 'f32']), lanes: z.int().positive() })
+    .optional(),
 });
 const attentionSchedule = z.strictObject({
   kind: z.enum(['rows', 'subgroup']),

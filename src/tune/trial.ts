@@ -1,6 +1,6 @@
 /** @file One way of cutting a kernel on a device: compiled, run on made-up operands, timed, read back. */
 
-import type { Lowered } from '../codegen/kernel/group.ts';
+import type { BoundKernel, Lowered } from '../codegen/kernel/group.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import type { Value } from '../ir/types.ts';
 import { readFloats, USAGE } from '../runtime/buffers.ts';
@@ -9,8 +9,8 @@ import { type Extent, extentBytes, type Sizes } from '../runtime/program.ts';
 
 /** Buffers for the values of a problem, shared by all of its trials. */
 export interface Operands {
-  /** A buffer for the value at `index` of those that a kernel binds. */
-  buffer(value: Value, index: number): GPUBuffer;
+  /** The buffer of a value, the same in every kernel that binds it. */
+  buffer(value: Value): GPUBuffer;
   readonly uniforms: GPUBuffer;
   /** Everything as it was: kernels may write over what they read. */
   reset(): void;
@@ -46,7 +46,7 @@ function contents({ type: { dtype } }: Value, bytes: number, seed: number): Arra
 
 /** Operands for dimensions of `sizes`; run-time scalars are one. */
 export function createOperands(device: GPUDevice, dims: readonly string[], sizes: Sizes, extentOf: (value: Value) => Extent): Operands {
-  const made = new Map<string, { readonly buffer: GPUBuffer; readonly data: ArrayBufferView<ArrayBuffer> }>();
+  const made = new Map<Value, { readonly buffer: GPUBuffer; readonly data: ArrayBufferView<ArrayBuffer> }>();
   const uniforms = device.createBuffer({ size: 256, usage: USAGE.uniform | USAGE.copyDst });
   const words = new Uint32Array(64).fill(new Uint32Array(Float32Array.of(1).buffer)[0] ?? 0);
   dims.forEach((name, i) => {
@@ -55,15 +55,14 @@ export function createOperands(device: GPUDevice, dims: readonly string[], sizes
   device.queue.writeBuffer(uniforms, 0, words);
   return {
     uniforms,
-    buffer(value, index) {
-      const size = Math.max(256, Math.ceil(extentBytes(extentOf(value), sizes) / 16) * 16);
-      const key = `${index}:${size}`;
-      const known = made.get(key);
+    buffer(value) {
+      const known = made.get(value);
       if (known) return known.buffer;
+      const size = Math.max(256, Math.ceil(extentBytes(extentOf(value), sizes) / 16) * 16);
       const buffer = device.createBuffer({ size, usage: USAGE.storage | USAGE.copySrc | USAGE.copyDst });
-      const data = contents(value, size, index);
+      const data = contents(value, size, made.size);
       device.queue.writeBuffer(buffer, 0, data);
-      made.set(key, { buffer, data });
+      made.set(value, { buffer, data });
       return buffer;
     },
     reset() {
@@ -76,24 +75,20 @@ export function createOperands(device: GPUDevice, dims: readonly string[], sizes
   };
 }
 
-/** Compiles a kernel and runs it once, since some drivers compile at the first run. */
-export async function createCandidate(device: GPUDevice, { kernel, values }: Lowered, operands: Operands, sizes: Sizes): Promise<Candidate> {
+/** Compiles the kernels of a group and runs them once, since some drivers compile at the first run. */
+export async function createCandidate(device: GPUDevice, { kernel, values, before }: Lowered, operands: Operands, sizes: Sizes): Promise<Candidate> {
   const started = performance.now();
-  const access = kernel.buffers.map((b) => b.access);
-  const decl = { name: kernel.name, wgsl: printWgsl(kernel), access, moves: access.map(() => false), features: [] };
-  const [pipeline] = (await createPipelines(device, [decl])) as [Pipeline];
-  const buffers = values.map((value, i) => operands.buffer(value, i));
-  const group = device.createBindGroup({
-    layout: pipeline.layout,
-    entries: [{ binding: 0, resource: { buffer: operands.uniforms, size: 256 } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
-  });
-  const [x, y, z] = kernel.grid.map((axis) => Math.ceil(extentBytes({ of: axis.of, bytes: 1 }, sizes) / axis.per)) as [number, number, number];
+  const bound = [...(before ? [before] : []), { kernel, values }];
+  const steps = await Promise.all(bound.map((b) => createStep(device, b, operands, sizes)));
   const run = async (repeats: number): Promise<number> => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline.pipeline);
-    pass.setBindGroup(0, group, [0]);
-    for (let i = 0; i < repeats; i++) pass.dispatchWorkgroups(x, y, z);
+    for (let i = 0; i < repeats; i++)
+      for (const { pipeline, group, workgroups } of steps) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group, [0]);
+        pass.dispatchWorkgroups(...workgroups);
+      }
     pass.end();
     const submitted = performance.now();
     device.queue.submit([encoder.finish()]);
@@ -107,8 +102,29 @@ export async function createCandidate(device: GPUDevice, { kernel, values }: Low
     async results() {
       operands.reset();
       await run(1);
-      const written = buffers.filter((_, i) => access[i] === 'read_write');
+      const written = values.filter((_, i) => kernel.buffers[i]?.access === 'read_write').map((value) => operands.buffer(value));
       return Promise.all(written.map((buffer) => readFloats(device, buffer, 0, buffer.size)));
     },
   };
+}
+
+interface Step {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+}
+
+async function createStep(device: GPUDevice, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<Step> {
+  const access = kernel.buffers.map((b) => b.access);
+  const decl = { name: kernel.name, wgsl: printWgsl(kernel), access, moves: access.map(() => false), features: [] };
+  const [{ pipeline, layout }] = (await createPipelines(device, [decl])) as [Pipeline];
+  const group = device.createBindGroup({
+    layout,
+    entries: [
+      { binding: 0, resource: { buffer: operands.uniforms, size: 256 } },
+      ...values.map((value, i) => ({ binding: i + 1, resource: { buffer: operands.buffer(value) } })),
+    ],
+  });
+  const workgroups = kernel.grid.map((axis) => Math.ceil(extentBytes({ of: axis.of, bytes: 1 }, sizes) / axis.per)) as [number, number, number];
+  return { pipeline, group, workgroups };
 }

@@ -160,6 +160,9 @@ describe('a full trainer', () => {
     writeFileSync(at('lora.yaml'), `${RUN}\nlora: { rank: 4 }\n`);
     const run = await runTrainer('full', '--config', at('lora.yaml'), '--data', at('tokens.bin'), '--out', at('never'));
     expect(run.stderr).toMatch(/lora\.yaml: lora is \{"rank":4\}, this trainer was compiled for false/);
+    writeFileSync(at('f16.yaml'), `${RUN}\nmatmulPrecision: f16\n`);
+    const rounded = await runTrainer('full', '--config', at('f16.yaml'), '--data', at('tokens.bin'), '--out', at('never'));
+    expect(rounded.stderr).toMatch(/f16\.yaml: matmulPrecision is "f16", this trainer was compiled for "f32"/);
     cpSync(at('full'), at('future'), { recursive: true });
     writeFileSync(join(at('future'), 'plan.json'), readFileSync(join(at('full'), 'plan.json'), 'utf8').replace('"version": 1', '"version": 2'));
     const future = await runTrainer('future', '--data', at('tokens.bin'), '--out', at('never'));
@@ -176,6 +179,7 @@ describe('what is asked for is checked before anything is written', () => {
     [['--alpha', '-1'], /--alpha .*expected a number above 0/],
     [['--drop-rate', '2'], /--drop-rate .*expected a number from 0 to 1/],
     [['--lora-dropout', '1'], /--lora-dropout .*expected a number from 0 to 0\.99/],
+    [['--matmul-precision', 'f16', '--target', 'portable'], /--matmul-precision f16 needs the matrices of a device, .*add --target device/],
     [['--lora-from', 'adapter', '--rank', '4'], /'--lora-from <dir>' cannot be used with option '--rank <n>'/],
     [['--lora-from', 'adapter', '--lora-layers', '*'], /'--lora-from <dir>' cannot be used with option '--lora-layers <globs>'/],
   ])('%j', async (flags, message) => {

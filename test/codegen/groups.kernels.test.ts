@@ -1,6 +1,7 @@
 /** @file Every kernel of every kind of model, and of random functions, on an adapter against the reference evaluator. */
 
 import * as fc from 'fast-check';
+import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import type { Func, Op } from '../../src/ir/types.ts';
 import { runPasses } from '../../src/passes/pass.ts';
@@ -66,6 +67,24 @@ it.each(Object.entries(MODELS))(
   },
   600_000,
 );
+
+it('kernels whose k is shared by workgroups', async () => {
+  const bounds = { B: 3, T: 11 };
+  const funcs: Func[] = [];
+  compileModel(tinyModel({ lora: { dropout: 0.25 }, hiddenSize: 16, headDim: 8, vocabSize: 40, dims: bounds }), {
+    target: { device: opened.traits, maxBuffers: 8 },
+    onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
+  });
+  let shared = 0;
+  const choose: ChooseSchedule = ({ standard }) => {
+    if (!('kGroups' in standard)) return standard;
+    shared++;
+    return { ...standard, kFirst: false, kLanes: 1, kGroups: 3 };
+  };
+  const only = (op: Op): boolean => op.attrs['kind'] === 'dot';
+  for (const func of funcs) await expectGroups(opened, { func, bounds, sizes: { B: 2, T: 7 }, ids: 11, only, choose }, 2e-4, seen);
+  expect(shared).toBeGreaterThan(10);
+}, 600_000);
 
 it('kernels of random functions', async () => {
   let ran = 0;

@@ -1,12 +1,12 @@
 /** @file Matmul kernels on an adapter against plain loops. */
 
 import fc from 'fast-check';
-import { type MatmulSchedule, matmul } from '../../src/codegen/kernel/matmul.ts';
+import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulReference, matmulSpec, severalCase, severalSpec } from '../support/matmulCase.ts';
-import { prepareKernel, runKernel } from '../support/runKernel.ts';
+import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
+import { type Data, type KernelRun, prepareKernel, runKernel } from '../support/runKernel.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
 type Shape = readonly [number, number, number, number];
@@ -16,12 +16,23 @@ beforeAll(async () => {
 });
 afterAll(() => opened.device.destroy());
 
+/** What the kernels of a matmul write whose results have `elements` in all. */
+async function runMatmul(spec: MatmulSpec, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Promise<Record<string, Data>> {
+  let all: KernelRun['buffers'] = { ...buffers, partial_sums: partialSums(schedule, elements) };
+  let written: Record<string, Data> = {};
+  for (const kernel of matmulKernels(spec, schedule)) {
+    written = await runKernel(opened.device, kernel, { ...input, buffers: all });
+    all = { ...all, ...written };
+  }
+  return written;
+}
+
 async function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, symbolic: boolean): Promise<void> {
   const [batch, m, n, k] = shape;
   const spec = matmulSpec(layout, { batch, m: symbolic ? 'M' : m, n, k });
   const data = matmulData(shape);
   const run = { params: Uint32Array.from(shape), dims: { M: m }, buffers: { ...data, out: data.out.fill(77) } };
-  const got = await runKernel(opened.device, matmul(spec, schedule), run);
+  const got = await runMatmul(spec, schedule, data.out.length, run);
   expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 2e-5, `${layout} ${shape}`);
 }
 
@@ -64,8 +75,8 @@ it.each(['joint', 'sum'] as const)(
       const shape = shapes[(index + (kind === 'sum' ? 1 : 0)) % shapes.length] as (typeof shapes)[number];
       const [m, n, k, k2] = shape;
       const { buffers, expected } = severalCase(kind, shape);
-      const kernel = matmul(severalSpec(kind, { m, n, k, k2 }), schedule);
-      const got = await runKernel(opened.device, kernel, { params: Uint32Array.from([1, m, n, k]), buffers: buffers as Record<string, Float32Array> });
+      const input = { params: Uint32Array.from([1, m, n, k]), buffers: buffers as Record<string, Float32Array> };
+      const got = await runMatmul(severalSpec(kind, { m, n, k, k2 }), schedule, 2 * m * n, input);
       for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, 2e-5, `${kind} ${shape} ${name}`);
     }
   },

@@ -1,36 +1,49 @@
 /** @file Matmul kernels on the interpreter against plain loops, and the WGSL of one. */
 
 import fc from 'fast-check';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { roundF16 } from '../../src/codegen/kernel/interpretOps.ts';
+import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul.ts';
 import { matmul } from '../../src/codegen/kernel/matmul.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
-import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulReference, matmulSpec, severalCase, severalSpec } from '../support/matmulCase.ts';
+import { LAYOUTS, MATMUL_SHAPES, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';
+import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
+import type { Data, KernelRun } from '../support/runKernel.ts';
 
 type Shape = readonly [number, number, number, number];
 const SUBGROUP = 4;
+
+/** What the kernels of a matmul write whose results have `elements` in all. */
+function runMatmul(spec: MatmulSpec, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Record<string, Data> {
+  let all: KernelRun['buffers'] = { ...buffers, partial_sums: partialSums(schedule, elements) };
+  let written: Record<string, Data> = {};
+  for (const kernel of matmulKernels(spec, schedule)) {
+    written = interpretRun(kernel, { ...input, buffers: all }, SUBGROUP);
+    all = { ...all, ...written };
+  }
+  return written;
+}
 
 function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, symbols: string): void {
   const [batch, m, n, k] = shape;
   const size = (symbol: string, value: number): number | string => (symbols.includes(symbol) ? symbol : value);
   const spec = matmulSpec(layout, { batch: size('B', batch), m: size('M', m), n: size('N', n), k: size('K', k) });
   const data = matmulData(shape);
-  const got = interpretRun(
-    matmul(spec, schedule),
-    {
-      params: Uint32Array.from(shape),
-      dims: { B: batch, M: m, N: n, K: k },
-      buffers: { ...data, out: data.out.fill(77) },
-    },
-    SUBGROUP,
-  );
+  // what the operands lose is lost before the reference sees them: only sums may differ
+  if (schedule.matrix?.input === 'f16') for (const operand of [data.a, data.b]) operand.forEach((x, i) => void (operand[i] = roundF16(x)));
+  const got = runMatmul(spec, schedule, data.out.length, {
+    params: Uint32Array.from(shape),
+    dims: { B: batch, M: m, N: n, K: k },
+    buffers: { ...data, out: data.out.fill(77) },
+  });
   expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 1e-5, `${layout} ${shape} ${symbols}`);
 }
 
-describe.each(Object.entries(matmulSchedules(SUBGROUP)))('matmul, %s', (_name, schedule) => {
+const SCHEDULES = Object.entries({ ...matmulSchedules(SUBGROUP), ...matrixSchedules(SUBGROUP) });
+
+describe.each(SCHEDULES)('matmul, %s', (_name, schedule) => {
   it.each(LAYOUTS)('%s multiplies every shape, sizes fixed', (layout) => {
     for (const shape of MATMUL_SHAPES) expectMatmul(layout, shape, schedule, '');
   });
@@ -50,14 +63,14 @@ describe.each(Object.entries(matmulSchedules(SUBGROUP)))('matmul, %s', (_name, s
   });
 });
 
-describe.each(Object.entries(matmulSchedules(SUBGROUP)))('several products, %s', (_name, schedule) => {
+describe.each(SCHEDULES)('several products, %s', (_name, schedule) => {
   it.each(['joint', 'sum'] as const)('%s', (kind) => {
     const size = fc.integer({ min: 1, max: 14 });
     fc.assert(
       fc.property(size, size, size, size, fc.boolean(), (m, n, k, k2, symbolic) => {
-        const { buffers, expected } = severalCase(kind, [m, n, k, k2]);
-        const kernel = matmul(severalSpec(kind, { m: symbolic ? 'M' : m, n, k, k2 }), schedule);
-        const got = interpretRun(kernel, { params: Uint32Array.from([1, m, n, k]), dims: { M: m }, buffers }, SUBGROUP);
+        const { buffers, expected } = severalCase(kind, [m, n, k, k2], 1, schedule.matrix?.input === 'f16' ? roundF16 : undefined);
+        const spec = severalSpec(kind, { m: symbolic ? 'M' : m, n, k, k2 });
+        const got = runMatmul(spec, schedule, 2 * m * n, { params: Uint32Array.from([1, m, n, k]), dims: { M: m }, buffers: buffers as KernelRun['buffers'] });
         for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, 1e-5, `${kind} ${[m, n, k, k2]} ${name}`);
       }),
       {
@@ -119,6 +132,7 @@ it('prints the same readable WGSL', () => {
     kLanes: 1,
     kFirst: false,
     fold: 1,
+    kGroups: 1,
     vectorA: true,
     vectorB: true,
   });
@@ -133,6 +147,7 @@ it('prints the same readable WGSL', () => {
         kLanes: 1,
         kFirst: false,
         fold: 1,
+        kGroups: 1,
         vectorA: true,
         vectorB: true,
       }),

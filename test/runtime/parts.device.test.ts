@@ -1,5 +1,6 @@
-/** @file Tensors larger than a binding: bound in parts they give the numbers that they give whole. */
+/** @file Tensors larger than a binding: bound in parts they give the numbers that they give whole. So do products whose k workgroups share. */
 
+import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { createEngine, type Engine, type Update } from '../../src/runtime/execute.ts';
 import { microBatch } from '../../src/train/loop.ts';
@@ -38,9 +39,10 @@ async function run(
   maxBinding: number,
   ids: (i: number) => number,
   edit: (name: string, data: Float32Array) => void = () => {},
+  choose?: ChooseSchedule,
 ): Promise<Ran> {
   const traced = tinyModel(options);
-  const target = { device: opened.traits, maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage, maxBinding };
+  const target = { device: opened.traits, maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage, maxBinding, choose };
   const { program } = compileModel(traced, { target, optimizers: ['adamw'] });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: (i) => traced.params[i]!.shape.length > 1, optimizer: 'adamw' });
   traced.params.forEach((p, i) => {
@@ -67,21 +69,31 @@ it.each([
   ['llama', { hiddenSize: 12 }],
   ['gpt2', { kind: 'gpt2' }],
 ] as const)(
-  'two AdamW steps of a %s whose tensors are bound in parts',
+  'two AdamW steps of a %s whose tensors are bound in parts, and with partial sums in scratch',
   async (_name, options) => {
     const ids = (i: number): number => (i * 5) % 37;
     const whole = await run(options, 2 ** 30, ids);
     const split = await run(options, 2048, ids);
+    let shared = 0;
+    const share: ChooseSchedule = ({ standard }) => {
+      if (!('kGroups' in standard)) return standard;
+      shared++;
+      return { ...standard, kFirst: false, kGroups: 2 };
+    };
+    const partial = await run(options, 2048, ids, undefined, share);
     expect(whole.parts).toBe(1);
     expect(split.parts).toBeGreaterThan(1);
-    split.losses.forEach((loss, i) => expect(Math.abs(loss - whole.losses[i]!)).toBeLessThan(1e-5));
+    expect(shared).toBeGreaterThan(0);
+    for (const { losses } of [split, partial]) losses.forEach((loss, i) => expect(Math.abs(loss - whole.losses[i]!)).toBeLessThan(1e-5));
     for (const [i, p] of whole.engine.program.params.entries()) {
       if (!p.trainable) continue;
-      const [a, b] = [await whole.engine.readParam(i), await split.engine.readParam(i)];
-      a.forEach((x, k) => expect(Math.abs(x - b[k]!)).toBeLessThan(2e-4));
+      const a = await whole.engine.readParam(i);
+      for (const { engine } of [split, partial]) {
+        const b = await engine.readParam(i);
+        a.forEach((x, k) => expect(Math.abs(x - b[k]!)).toBeLessThan(2e-4));
+      }
     }
-    whole.engine.destroy();
-    split.engine.destroy();
+    for (const { engine } of [whole, split, partial]) engine.destroy();
   },
   300_000,
 );

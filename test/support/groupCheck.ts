@@ -1,5 +1,6 @@
 /** @file Runs a fused group's kernel on a device and compares it with the reference evaluator on the same numbers. */
 
+import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
 import { scalarWords } from '../../src/codegen/kernel/emit.ts';
 import { lowerGroup } from '../../src/codegen/kernel/lower.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
@@ -25,6 +26,8 @@ export interface GroupCase {
   readonly ids: number;
   /** Which groups; all without it. */
   readonly only?: (group: Op) => boolean;
+  /** How its kernels are cut; default: as the device starts. */
+  readonly choose?: ChooseSchedule;
 }
 
 const shapeOf = (v: Value, sizes: DimSizes): number[] => v.type.shape.map((d) => dimSize(d, sizes));
@@ -82,7 +85,7 @@ export type Seen = Set<string>;
 
 /** Runs every fused group of `func` alone. Returns how many kernels ran. */
 export async function expectGroups({ device, traits }: TestDevice, groupCase: GroupCase, tolerance: number, seen: Seen = new Set()): Promise<number> {
-  const { func, bounds, sizes } = groupCase;
+  const { func, bounds, sizes, choose } = groupCase;
   const scalars = func.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
   const roles = new Map(func.params.map((p) => [p.value, p.role]));
@@ -93,8 +96,10 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
     const [first] = op.attrs['inplace'] ? [] : op.results;
     // weight gradients are written or added to
     const accumulated = first && func.results.some((r) => r.role === 'grad' && r.value === first) && g % 2 === 1 ? new Set([first]) : new Set<Value>();
-    const { kernel, values } = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated });
-    const text = `${canonicalText(printWgsl(kernel))} ${accumulated.size}`;
+    const lowered = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated, choose });
+    const { kernel, values } = lowered;
+    const steps = [...(lowered.before ? [lowered.before] : []), { kernel, values }];
+    const text = `${steps.map((step) => canonicalText(printWgsl(step.kernel))).join()} ${accumulated.size}`;
     if (seen.has(text)) continue;
     seen.add(text);
     const inputs = op.operands.map((v, i) => contents(v, roles.get(v) ?? 'value', groupCase, 17 * g + i));
@@ -117,28 +122,24 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
     );
     const scatters = (op.body?.ops ?? []).some((o) => o.name === 'scatter_add');
     const before = accumulated.size > 0 && !scatters ? 0.5 : 0;
-    const buffers: Record<string, Data> = {};
-    kernel.buffers.forEach(({ name }, i) => {
-      const v = values[i] as Value;
-      const operand = op.operands.indexOf(v);
+    const fresh = (v: Value): Data => {
       const size = Math.max(4, Math.ceil(count(shapeOf(v, sizes)) / 4) * 4);
-      buffers[name] =
-        operand >= 0
-          ? inputs[operand]!.data
-          : v.type.dtype === 'f32'
-            ? new Float32Array(size).fill(before)
-            : v.type.dtype === 'i32'
-              ? new Int32Array(size)
-              : new Uint32Array(size);
-    });
+      return v.type.dtype === 'f32' ? new Float32Array(size).fill(before) : v.type.dtype === 'i32' ? new Int32Array(size) : new Uint32Array(size);
+    };
+    const held = new Map<Value, Data>(op.operands.map((v, i) => [v, inputs[i]!.data]));
     if (process.env['EBB_TRACE']) process.stderr.write(`${new Date().toISOString()} @${func.name} ${String(op.attrs['name'])}\n`);
-    const found = await runKernel(device, kernel, { params, buffers, dims: sizes });
-    ran++;
+    for (const step of steps) {
+      const bound = step.values.map((v) => held.get(v) ?? fresh(v));
+      const buffers = Object.fromEntries(step.kernel.buffers.map(({ name }, i) => [name, bound[i]!]));
+      const written = await runKernel(device, step.kernel, { params, buffers, dims: sizes });
+      step.kernel.buffers.forEach(({ name }, i) => void (written[name] && held.set(step.values[i]!, written[name])));
+      ran++;
+    }
     const inplace = (op.attrs['inplace'] ?? []) as readonly number[];
     op.results.forEach((r, i) => {
       const pair = inplace.findIndex((x, k) => k % 2 === 0 && x === i);
       const bound = pair >= 0 ? op.operands[inplace[pair + 1]!]! : r;
-      const got = found[kernel.buffers[values.indexOf(bound)]!.name]!;
+      const got = held.get(bound)!;
       const wanted = expected[i]!.data;
       const allowed = (op.body?.ops ?? []).some((o) => o.name === 'sin' || o.name === 'cos') ? Math.max(tolerance, TRIGONOMETRIC) : tolerance;
       const scale = wanted.reduce((m, x) => Math.max(m, Math.abs(x)), 0.05);

@@ -7,7 +7,7 @@ import type { Layout } from './matmulCase.ts';
 
 export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
 
-const BASE = { kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true } as const;
+const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
 
 /** One schedule of every way of cutting, small; `subgroup` is the device's subgroup size. */
 export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
@@ -35,14 +35,27 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
       kFirst: true,
     },
     'register, split k last': { ...BASE, kind: 'register', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2 },
+    'register, k over workgroups': { ...BASE, kind: 'register', lanes: [2, 1], rows: 4, cols: 4, depth: 4, kGroups: 3 },
+    'register, k over lanes and workgroups': { ...BASE, kind: 'register', lanes: [2, 2], rows: 2, cols: 4, depth: 4, kLanes: 2, kGroups: 2 },
     shared: { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8 },
     'shared, wide lanes': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4 },
+    'shared, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 2 },
   };
   if (subgroup !== null) {
     all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
     all['subgroup, wide'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 3, cols: 8, depth: subgroup };
   }
   return all;
+}
+
+/** Schedules by matrices, with subgroups of `lanes`; no adapter of the tests offers them. */
+export function matrixSchedules(lanes: number): Record<string, MatmulSchedule> {
+  const cut = { ...BASE, kind: 'matrix', lanes: [2, 1] } as const;
+  return {
+    'matrix, f32': { ...cut, rows: 16, cols: 8, depth: 8, matrix: { m: 8, n: 8, k: 8, input: 'f32', lanes } },
+    'matrix, f16': { ...cut, lanes: [1, 2], rows: 8, cols: 32, depth: 32, matrix: { m: 8, n: 16, k: 16, input: 'f16', lanes } },
+    'matrix, f16, k over workgroups': { ...cut, rows: 16, cols: 16, depth: 16, kGroups: 2, matrix: { m: 16, n: 16, k: 16, input: 'f16', lanes } },
+  };
 }
 
 /** [batch, m, n, k]: exact multiples, ragged edges, k tails, single rows and columns. */

@@ -2,8 +2,9 @@
 
 import type { KernelBuilder } from '../../src/codegen/kernel/builder.ts';
 import { add, component, div, mul, param, rem, u32 } from '../../src/codegen/kernel/expr.ts';
-import type { Expr } from '../../src/codegen/kernel/ir.ts';
-import type { MatmulPort, MatmulSpec } from '../../src/codegen/kernel/matmul.ts';
+import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
+import { type MatmulPort, type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul.ts';
+import { addPartials, partialMatmul } from '../../src/codegen/kernel/matmulSplit.ts';
 import { type Size, sizeExpr, staticSize } from '../../src/codegen/kernel/size.ts';
 
 export type Layout = 'NN' | 'NT' | 'TN' | 'TT';
@@ -147,10 +148,12 @@ export function severalSpec(kind: Several, { m, n, k, k2 }: { m: number | string
 }
 
 /** Inputs of `severalSpec`, and what it should compute. */
-export function severalCase(kind: Several, [m, n, k, k2]: readonly [number, number, number, number], seed = 1) {
-  const first = matmulData([1, m, n, k], seed);
-  const second = matmulData([1, m, n, k], seed + 1);
-  const third = matmulData([1, m, n, k2], seed + 2);
+export function severalCase(kind: Several, [m, n, k, k2]: readonly [number, number, number, number], seed = 1, round = (x: number): number => x) {
+  const data = (depth: number, own: number) => {
+    const { a, b } = matmulData([1, m, n, depth], own);
+    return { a: a.map(round), b: b.map(round) };
+  };
+  const [first, second, third] = [data(k, seed), data(k, seed + 1), data(k2, seed + 2)];
   const product = matmulReference('NN', first.a, first.b, [1, m, n, k]);
   const more = matmulReference('NT', third.a, third.b, [1, m, n, k2]);
   const outputs = { out: new Float32Array(m * n).fill(77), other: new Float32Array(m * n).fill(77) };
@@ -160,4 +163,14 @@ export function severalCase(kind: Several, [m, n, k, k2]: readonly [number, numb
         expected: { out: product, other: matmulReference('NN', first.a, second.b, [1, m, n, k]) },
       }
     : { buffers: { a: first.a, b: first.b, d: third.a, e: third.b, out: outputs.out }, expected: { out: product.map((x, i) => x + (more[i] as number)) } };
+}
+
+/** The kernels of a matmul in the order they run: one, or with `kGroups` the partial sums and what adds them. */
+export function matmulKernels(spec: MatmulSpec, schedule: MatmulSchedule): readonly Kernel[] {
+  return schedule.kGroups === 1 ? [matmul(spec, schedule)] : [partialMatmul(spec, schedule), addPartials(spec, schedule.kGroups)];
+}
+
+/** Scratch for the partial sums of results of `elements` in all, full of something else. */
+export function partialSums({ kGroups }: MatmulSchedule, elements: number): Float32Array {
+  return new Float32Array(Math.ceil((kGroups * elements) / 4) * 4).fill(55);
 }

@@ -95,6 +95,7 @@ it.each<[Partial<RunInput>, string]>([
   [{ missingGrad: 'zeros' }, 'missingGrad is "zeros"'],
   [{ allDropped: 'skip' }, 'allDropped is "skip"'],
   [{ decay: 'all' }, 'decay is "all"'],
+  [{ matmulPrecision: 'f16' }, 'matmulPrecision is "f16", the run to resume was started with "f32"'],
   [{ shuffle: false }, 'shuffle is false'],
   [{ fields: { text: 'body' } }, 'fields is {"text":"body"}'],
 ])('refuses to go on with %j, and writes nothing', async (change, message) => {
@@ -105,6 +106,14 @@ it.each<[Partial<RunInput>, string]>([
   expect(said).toContain('config.yaml');
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toBe(before);
   expect(steps()).toEqual([0, 1, 2]);
+});
+
+it('goes on with a run that began before precision was a choice', async () => {
+  await started();
+  const file = join(out, 'config.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('matmulPrecision: f32\n', ''));
+  expect(readFileSync(file, 'utf8')).not.toContain('matmulPrecision');
+  expect(() => openRunFolder(out, true, config())).not.toThrow();
 });
 
 it('starts over where there is no checkpoint, with other settings too', async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fitsMatmul, matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { ScheduleProblem } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { BASE, type DeviceTraits, type MatmulLoad } from '../../src/codegen/kernel/schedule.ts';
+import { BASE, type DeviceTraits, type MatmulLoad, standardMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
+import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
 import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
@@ -15,6 +16,13 @@ const LOADS: readonly MatmulLoad[] = [
   { products: 3, operands: { a: 1, b: 3 }, perElement: 0 },
 ];
 const device: DeviceTraits = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 256, maxWorkgroupStorage: 16384 };
+const MATRICES: MatrixTraits = {
+  shapes: [
+    { m: 16, n: 16, k: 16, input: 'f16', lanes: 32 },
+    { m: 8, n: 8, k: 8, input: 'f32', lanes: 32 },
+  ],
+  multiple: 32,
+};
 const schedule = (rows: number): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [8, 8], rows, cols: 4, depth: 4 });
 
 /** Candidates that take the time given for their rows, on a clock of their own. */
@@ -73,14 +81,61 @@ it.each<DeviceTraits>([
   { ...device, maxInvocations: 64, maxWorkgroupStorage: 4096 },
   { ...device, kind: 'lavapipe', subgroupSize: 8 },
   { ...device, kind: 'swiftshader', subgroupSize: 4 },
+  { ...device, kind: 'amd' },
   { ...device, kind: 'apple', subgroups: false, subgroupSize: null },
+  { ...device, matrices: MATRICES },
+  { ...device, matrices: { ...MATRICES, multiple: 128 }, maxWorkgroupStorage: 12288 },
 ])('offers nothing beyond the limits of %j', (traits) => {
   for (const m of [1, 8, 512])
-    for (const load of LOADS) {
-      const all = matmulCandidates(traits, { m, n: 512, k: 512 }, load);
-      expect(all.every((s) => fitsMatmul(s, traits, load))).toBe(true);
-      if (m === 512) expect(all.length).toBeGreaterThan(1);
-    }
+    for (const load of LOADS)
+      for (const precision of ['f32', 'f16'] as const) {
+        const all = matmulCandidates(traits, { m, n: 512, k: 512 }, load, precision);
+        expect(all.every((s) => fitsMatmul(s, traits, load, precision))).toBe(true);
+        if (m === 512) expect(all.length).toBeGreaterThan(1);
+        if (m === 512) expect(all.some((s) => s.kind === 'matrix')).toBe(Boolean(traits.matrices));
+      }
+});
+
+it('lets workgroups share k where a GPU would idle, and only there', () => {
+  const [load] = LOADS as [MatmulLoad];
+  const shares = (traits: DeviceTraits, m: number, n: number, k: number): number =>
+    standardMatmulSchedule(traits, { a: 'mn', b: 'mn' }, { m, n, k }, load).kGroups;
+  expect(shares(device, 64, 64, 4096)).toBe(16);
+  expect(shares(device, 8, 576, 2048)).toBeGreaterThan(1);
+  expect(shares(device, 64, 64, 64)).toBe(1);
+  expect(shares(device, 4096, 4096, 4096)).toBe(1);
+  expect(shares({ ...device, kind: 'swiftshader', subgroupSize: 4 }, 64, 64, 4096)).toBe(1);
+  const offered = matmulCandidates(device, { m: 64, n: 64, k: 4096 }, load);
+  expect(new Set(offered.map((s) => s.kGroups > 1))).toEqual(new Set([true, false]));
+});
+
+it('rounds operands to f16 where that was asked for, and nowhere else', () => {
+  const [load] = LOADS as [MatmulLoad];
+  const sizes = { m: 512, n: 512, k: 512 };
+  const inputs = (traits: DeviceTraits, precision: 'f32' | 'f16'): unknown[] => [
+    ...new Set(matmulCandidates(traits, sizes, load, precision).flatMap((s) => s.matrix?.input ?? [])),
+  ];
+  const traits = { ...device, matrices: MATRICES };
+  expect(inputs(traits, 'f32')).toEqual(['f32']);
+  expect(inputs(traits, 'f16')).toEqual(['f16', 'f32']);
+  const standard = (kind: DeviceTraits['kind'], precision: 'f32' | 'f16'): MatmulSchedule =>
+    standardMatmulSchedule({ ...traits, kind }, { a: 'k', b: 'k' }, sizes, load, precision);
+  expect(standard('nvidia', 'f16').matrix?.input).toBe('f16');
+  expect(fitsMatmul(standard('nvidia', 'f16'), traits, load, 'f32')).toBe(false);
+  expect(standard('nvidia', 'f32').kind).toBe('shared');
+  expect(standard('intel', 'f16').kind).toBe('shared');
+});
+
+it('knows the matrices of an adapter that add up in f32, of subgroups of a known size', () => {
+  const config = { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 8, K: 16 };
+  const info = { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [config, { ...config, resultComponentType: 'f16' }] };
+  const all = new Set<string>([MATRIX_FEATURE, 'shader-f16']);
+  expect(matrixTraits('nvidia', info, all)).toEqual({ shapes: [{ m: 16, n: 8, k: 16, input: 'f16', lanes: 32 }], multiple: 32 });
+  expect(matrixTraits('nvidia', info, new Set([MATRIX_FEATURE]))).toBeNull();
+  expect(matrixTraits('nvidia', info, new Set(['shader-f16']))).toBeNull();
+  expect(matrixTraits('intel', { ...info, subgroupMinSize: 8 }, all)).toBeNull();
+  const apple = { subgroupMinSize: 4, subgroupMaxSize: 64, subgroupMatrixConfigs: [{ ...config, componentType: 'f32', M: 8, N: 8, K: 8 }] };
+  expect(matrixTraits('apple', apple, all)).toEqual({ shapes: [{ m: 8, n: 8, k: 8, input: 'f32', lanes: 32 }], multiple: 64 });
 });
 
 describe('the book', () => {

@@ -1,12 +1,15 @@
 /** @file `ebb compile`: a trainer that needs no compiler. */
 
 import { Command, Option } from 'commander';
+import type { MatmulPrecision } from '../../codegen/kernel/matmulTypes.ts';
+import { EbbError } from '../../errors.ts';
 import { withDevice } from '../../node/device.ts';
 import { loraOf } from '../../session.ts';
 import { loadAdapter } from '../../trainer/adapter.ts';
 import { deviceOption, dropoutRate, list, positive, positiveNumber, print, rate } from '../../trainer/options.ts';
 import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
 import { nameOf } from '../source.ts';
+import { precisionOption } from './precision.ts';
 
 interface Flags {
   readonly out?: string;
@@ -21,6 +24,7 @@ interface Flags {
   readonly loraDropout?: number;
   readonly dropRate?: number;
   readonly target?: 'device' | 'portable';
+  readonly matmulPrecision: MatmulPrecision;
   readonly standalone?: boolean;
   readonly json?: boolean;
   readonly adapter: string;
@@ -53,17 +57,21 @@ export const compileCommand = (): Command =>
     )
     .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
     .addOption(new Option('--target <kind>', 'kernels for this device, or for any WebGPU device').choices(['device', 'portable']))
+    .addOption(precisionOption())
     .option('--standalone', 'bundle the runtime: the folder needs webgpu alone, and has a page (portable, unless --target device)')
     .option('--json', 'print JSON')
     .addOption(deviceOption())
     .action(async (model: string, flags: Flags) => {
       const portable = (flags.target ?? (flags.standalone ? 'portable' : 'device')) === 'portable';
+      if (portable && flags.matmulPrecision === 'f16')
+        throw new EbbError('--matmul-precision f16 needs the matrices of a device, which portable kernels do without; add --target device, or leave it out');
       const options: CompileFlags = {
         out: flags.out ?? `${nameOf(model)}-trainer`,
         batch: flags.batch ?? null,
         length: flags.length ?? null,
         lora: loraFlags(flags),
         dropRate: flags.dropRate ?? null,
+        matmulPrecision: flags.matmulPrecision,
         portable,
         standalone: flags.standalone ?? false,
       };

@@ -1,6 +1,7 @@
 /** @file `ebb tune`: measure the schedules of a model's kernels before they are needed. */
 
 import { Command } from 'commander';
+import type { MatmulPrecision } from '../../codegen/kernel/matmulTypes.ts';
 import { EbbError } from '../../errors.ts';
 import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
@@ -8,6 +9,7 @@ import { deviceOption, positive, positiveNumber, print, say } from '../../traine
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
 import { openSource } from '../source.ts';
 import { entriesText, tuneModel } from '../tune.ts';
+import { precisionOption } from './precision.ts';
 
 interface TuneFlags {
   readonly batch?: number;
@@ -15,6 +17,7 @@ interface TuneFlags {
   readonly lora?: boolean;
   readonly rank: number;
   readonly budget: number;
+  readonly matmulPrecision: MatmulPrecision;
   readonly json?: boolean;
   readonly adapter: string;
 }
@@ -29,6 +32,7 @@ export const tuneCommand = (): Command =>
     .option('--lora', 'as it trains with a low-rank adapter on all linear layers')
     .option('--rank <n>', 'rank of the adapter', positive, 8)
     .option('--budget <seconds>', 'most time to spend', positiveNumber, 300)
+    .addOption(precisionOption())
     .option('--json', 'print JSON')
     .addOption(deviceOption())
     .action(async (model: string, flags: TuneFlags) => {
@@ -37,7 +41,7 @@ export const tuneCommand = (): Command =>
       await withDevice(flags.adapter, async (device) => {
         const source = await openSource(model);
         const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora });
-        const { book, measured, left } = await tuneModel(traced, device, flags.budget, {
+        const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, {
           onProblem: (done, total, name) => say(`${done + 1}/${total} ${name}`),
         });
         const file = bookFile(book.surroundings);

@@ -1,7 +1,7 @@
 /** @file Builds a kernel statement by statement: names are made unique, loops and branches take closures. */
 
 import { add, builtin, mul } from './expr.ts';
-import type { BufferDecl, Expr, GridAxis, Kernel, KType, SharedDecl, Stmt } from './ir.ts';
+import type { BufferDecl, Expr, FragmentType, GridAxis, Kernel, KType, SharedDecl, Stmt } from './ir.ts';
 import { RESERVED_NAMES } from './reserved.ts';
 
 export interface Variable {
@@ -11,8 +11,14 @@ export interface Variable {
 }
 /** An array in registers (`array`) or in workgroup memory (`shared`). */
 export interface ArrayRef {
+  readonly name: string;
   at(index: Expr): Expr;
   setAt(index: Expr, value: Expr): void;
+}
+/** A fragment by name: zeros, or what was loaded. */
+export interface FragmentRef {
+  readonly name: string;
+  readonly type: FragmentType;
 }
 export interface BufferRef {
   readonly decl: BufferDecl;
@@ -29,6 +35,11 @@ export interface KernelBuilder {
   /** Counts `index` (u32) from `from` while below `to`. */
   for(name: string, from: Expr, to: Expr, step: Expr, body: (index: Expr) => void): void;
   if(cond: Expr, then: () => void, otherwise?: () => void): void;
+  /** See `FragmentStmt`: zeros, loads from and stores to workgroup memory, products. */
+  fragment(name: string, type: FragmentType): FragmentRef;
+  loadFragment(name: string, type: FragmentType, from: ArrayRef, offset: Expr, stride: number, by: 'rows' | 'cols'): FragmentRef;
+  multiplyFragments(result: FragmentRef, left: FragmentRef, right: FragmentRef): void;
+  storeFragment(to: ArrayRef, offset: Expr, stride: number, value: FragmentRef): void;
   barrier(): void;
   return(): void;
   comment(text: string): void;
@@ -66,6 +77,7 @@ export function kernelBuilder(name: string, workgroup: readonly [number, number,
     return inner;
   };
   const arrayRef = (array: string, type: KType): ArrayRef => ({
+    name: array,
     at: (index) => ({ kind: 'element', type, array, index }),
     setAt: (index, value) => void body.push({ kind: 'setElement', array, index, value }),
   });
@@ -113,6 +125,18 @@ export function kernelBuilder(name: string, workgroup: readonly [number, number,
     if(cond, then, otherwise) {
       body.push({ kind: 'if', cond, then: nested(then), else: otherwise ? nested(otherwise) : [] });
     },
+    fragment(wanted, type) {
+      const name = unique(wanted);
+      body.push({ kind: 'fragment', name, type });
+      return { name, type };
+    },
+    loadFragment(wanted, type, from, offset, stride, by) {
+      const name = unique(wanted);
+      body.push({ kind: 'loadFragment', name, type, array: from.name, offset, stride, by });
+      return { name, type };
+    },
+    multiplyFragments: (result, left, right) => void body.push({ kind: 'multiplyFragments', result: result.name, left: left.name, right: right.name }),
+    storeFragment: (to, offset, stride, value) => void body.push({ kind: 'storeFragment', array: to.name, offset, stride, value: value.name }),
     barrier: () => void body.push({ kind: 'barrier' }),
     return: () => void body.push({ kind: 'return' }),
     comment: (text) => void body.push({ kind: 'comment', text }),

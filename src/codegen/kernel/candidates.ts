@@ -2,8 +2,9 @@
 
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
-import type { MatmulSchedule } from './matmulTypes.ts';
-import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, withinStorage, workgroupBytes } from './schedule.ts';
+import type { MatmulPrecision, MatmulSchedule } from './matmulTypes.ts';
+import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
+import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, mostKGroups, suits, withinStorage, workgroupBytes } from './schedule.ts';
 
 /** See `lightened`: what is measured may take longer to compile than what a device starts with. */
 const MEASURED_SUMS = 192;
@@ -45,44 +46,67 @@ const REGISTER: readonly { readonly lanes: Tile; readonly tile: Tile }[] = [
   { lanes: [32, 2], tile: [8, 4] },
 ];
 
-export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): MatmulSchedule[] {
-  const all = isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates();
+/**
+ * One row of lanes: the addresses of A are the same in all of them, so that a driver may load it once (AMD: to scalar registers).
+ * 512³ by layout NN, NT, TN, GFLOP/s: SwiftShader 3.3, 3.1, 3.0 beside 2.9, 3.7, 4.4 of the standard schedule (256 × 256 × 512: 3.4, 3.7,
+ * 3.6 beside 3.9, 4.3, 5.5); lavapipe 9 beside 18, so it is not offered there.
+ */
+const UNIFORM: readonly { readonly lanes: number; readonly tile: Tile; readonly fold: number }[] = [
+  { lanes: 64, tile: [8, 4], fold: 1 },
+  { lanes: 64, tile: [16, 4], fold: 1 },
+];
+const UNIFORM_SWIFTSHADER: MatmulSchedule = { ...BASE, kind: 'register', lanes: [16, 1], rows: 16, cols: 8, depth: 4, fold: 2 };
+
+export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, precision: MatmulPrecision = 'f32'): MatmulSchedule[] {
+  const matrix = device.matrices ? matrixSchedules(device.matrices, precision) : [];
+  const all = [...matrix, ...(isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates(device))];
   const kept = new Map<string, MatmulSchedule>();
   const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, MEASURED_SUMS), load, device);
-  for (const candidate of all.map(cut).filter((s) => fitsMatmul(s, device, load) && suits(s, sizes))) kept.set(JSON.stringify(candidate), candidate);
+  const shared = (s: MatmulSchedule): MatmulSchedule[] => {
+    const kGroups = mostKGroups(s, device, sizes, load);
+    return kGroups > 1 ? [{ ...s, kGroups }, s] : [s];
+  };
+  const fitting = all.map(cut).filter((s) => fitsMatmul(s, device, load, precision) && suits(s, sizes));
+  for (const candidate of fitting.flatMap(shared)) kept.set(JSON.stringify(candidate), candidate);
   return [...kept.values()];
 }
 
 function softwareCandidates({ kind, subgroupSize }: DeviceTraits): MatmulSchedule[] {
   if ((kind !== 'lavapipe' && kind !== 'swiftshader') || subgroupSize === null || subgroupSize % 4 !== 0 || subgroupSize > 16) return [];
-  return SUBGROUP[kind].map(([rows, cols, fold]) => ({
-    ...BASE,
-    kind: 'subgroup',
-    lanes: [subgroupSize, 1],
-    rows,
-    cols,
-    depth: subgroupSize,
-    fold: Math.min(fold, subgroupSize),
-  }));
+  const broadcast = SUBGROUP[kind].map(
+    ([rows, cols, fold]): MatmulSchedule => ({
+      ...BASE,
+      kind: 'subgroup',
+      lanes: [subgroupSize, 1],
+      rows,
+      cols,
+      depth: subgroupSize,
+      fold: Math.min(fold, subgroupSize),
+    }),
+  );
+  return kind === 'swiftshader' ? [...broadcast.slice(0, 2), UNIFORM_SWIFTSHADER, ...broadcast.slice(2)] : broadcast;
 }
 
-function gpuCandidates(): MatmulSchedule[] {
+function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
   return [
+    ...(kind === 'amd' ? UNIFORM : []).map(
+      ({ lanes, tile: [rows, cols], fold }): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [lanes, 1], rows, cols, depth: 4, fold }),
+    ),
     ...SHARED.map(({ lanes, tile: [rows, cols], depth }): MatmulSchedule => ({ ...BASE, kind: 'shared', lanes, rows, cols, depth })),
     ...REGISTER.map(({ lanes, tile: [rows, cols] }): MatmulSchedule => ({ ...BASE, kind: 'register', lanes, rows, cols, depth: 4 })),
   ];
 }
 
-/** A tile much larger than the result wastes most of its lanes. */
-function suits({ lanes, rows, cols }: MatmulSchedule, { m, n }: MatmulSizes): boolean {
-  return (rows === 1 || lanes[1] * rows < 2 * m) && (cols === 4 || lanes[0] * cols < 2 * n);
-}
-
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
-export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, fold } = schedule;
+export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
+  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups } = schedule;
+  if (kind === 'matrix')
+    return (
+      fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
+    );
   const invocations = lanes[0] * lanes[1] * kLanes;
-  if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1) return false;
+  if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
+  if (kGroups > 1 && kFirst) return false;
   if (kind === 'subgroup') return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth === lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
 }

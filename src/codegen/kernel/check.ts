@@ -1,7 +1,8 @@
 /** @file Checks a kernel before it is printed: names, types, features, limits, and barriers as far as one can see. */
 
+import { fragmentProblems } from './checkFragments.ts';
 import { typeProblem } from './checkTypes.ts';
-import { bytesOf, type Expr, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from './ir.ts';
+import { bytesOf, type Expr, type FragmentType, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from './ir.ts';
 import { RESERVED_NAMES } from './reserved.ts';
 import { exprsOf, operandsOf } from './walk.ts';
 
@@ -29,8 +30,9 @@ export function checkKernel(kernel: Kernel, limits: KernelLimits = DEFAULT_LIMIT
 }
 
 interface Name {
-  readonly kind: 'let' | 'var' | 'loop' | 'array' | 'shared' | 'buffer';
+  readonly kind: 'let' | 'var' | 'loop' | 'array' | 'shared' | 'buffer' | 'fragment';
   readonly type: KType;
+  readonly fragment?: FragmentType;
   readonly writable: boolean;
   /** Whether invocations of a workgroup may hold different values. */
   varies: boolean;
@@ -155,6 +157,18 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
         else if (parted) report('a barrier stands after a return that some invocations of the workgroup may take');
         break;
       case 'comment':
+        break;
+      case 'fragment':
+      case 'loadFragment':
+      case 'storeFragment':
+      case 'multiplyFragments':
+        for (const problem of fragmentProblems(stmt, find)) report(problem);
+        if (!kernel.uses.matrices) report('a fragment is used but matrices are not declared in `uses`');
+        if (divergent || parted) report('a fragment is used where only some invocations of the workgroup may come');
+        if ('type' in stmt) {
+          if (stmt.type.scalar === 'f16' && !kernel.uses.f16) report('f16 is used but not declared in `uses`');
+          declare(stmt.name, { kind: 'fragment', type: stmt.type.scalar, fragment: stmt.type, writable: true, varies: true });
+        } else if (stmt.kind === 'storeFragment') assign(stmt.array, ['shared'], null, false);
         break;
     }
   };

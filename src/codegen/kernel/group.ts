@@ -7,7 +7,9 @@ import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Wid
 import { bin, select, u32 } from './expr.ts';
 import { flatIndex, type Index } from './index.ts';
 import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
+import type { MatmulPrecision } from './matmulTypes.ts';
 import type { DeviceTraits } from './schedule.ts';
+import { everyExpr, everyStmt } from './walk.ts';
 
 export interface LowerOptions {
   readonly device: DeviceTraits;
@@ -17,16 +19,32 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** Uniform word of each run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
+  /** What operands of products may be rounded to; default f32: nothing is. */
+  readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses how matmuls and attention are cut; without it every kernel has the schedule its device starts with. */
   readonly choose?: ChooseSchedule | undefined;
   /** Results that are added to rather than written. */
   readonly adds: ReadonlySet<Value>;
 }
 
-export interface Lowered {
+/** A kernel with the value behind each of its buffers. */
+export interface BoundKernel {
   readonly kernel: Kernel;
-  /** The value behind each of the kernel's buffers. */
   readonly values: readonly Value[];
+}
+
+export interface Lowered extends BoundKernel {
+  /** A kernel that has to run before, and leaves scratch values that this one alone reads. */
+  readonly before?: BoundKernel;
+}
+
+/** The kernel without the buffers that its body never touches. */
+export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel {
+  const touched = new Set<string>();
+  everyStmt(kernel.body, (stmt) => void (stmt.kind === 'store' && touched.add(stmt.buffer)));
+  everyExpr(kernel.body, (expr) => void (expr.kind === 'load' && touched.add(expr.buffer)));
+  const kept = kernel.buffers.map(({ name }) => touched.has(name));
+  return { kernel: { ...kernel, buffers: kernel.buffers.filter((_, i) => kept[i]) }, values: values.filter((_, i) => kept[i]) };
 }
 
 export interface Group {

@@ -1,6 +1,7 @@
 /** @file Evaluates kernel expressions and simple statements for ./interpret.ts: compiled once to closures, run per invocation. */
 
 import { invariant } from '../../errors.ts';
+import { compileFragment, fragmentTypes } from './interpretFragments.ts';
 import { applyBin, applyCall, convertTo, type Value } from './interpretOps.ts';
 import { type Builtin, type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from './ir.ts';
 
@@ -29,6 +30,8 @@ export function evaluator(kernel: Kernel, params: Uint32Array, buffers: Readonly
   const sharedIndex = new Map(kernel.shared.map(({ name }, index) => [name, index]));
   const lengths = new Map(kernel.shared.map(({ name, length }) => [name, length]));
   const elements = new Map(kernel.buffers.map(({ name, element }) => [name, element]));
+
+  const fragments = fragmentTypes(kernel.body);
 
   const bufferOf = (name: string): { data: Data; width: number; type: KType } => {
     const data = buffers[name];
@@ -175,6 +178,11 @@ export function evaluator(kernel: Kernel, params: Uint32Array, buffers: Readonly
           else data.set(stored, at);
         };
       }
+      case 'fragment':
+      case 'loadFragment':
+      case 'storeFragment':
+      case 'multiplyFragments':
+        return compileFragment(stmt, { kernel, slot, arrayOf, compile, checked, fragments });
       default:
         throw new Error(`internal: ${stmt.kind} is no leaf statement`);
     }

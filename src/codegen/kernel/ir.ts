@@ -69,7 +69,26 @@ export type Expr =
   | { kind: 'load'; type: KType; buffer: string; index: Expr }
   | { kind: 'element'; type: KType; array: string; index: Expr };
 
+/** A small matrix that the lanes of a subgroup hold together; which lane holds what is the device's affair. `left` × `right` adds to `result`. */
+export interface FragmentType {
+  readonly role: 'left' | 'right' | 'result';
+  readonly scalar: 'f16' | 'f32';
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/**
+ * What is done with fragments: zeros, a load from workgroup memory (element (r, c) lies at offset + r·stride + c, or by columns at
+ * offset + c·stride + r), result += left × right, a store by rows. All lanes of a subgroup do it together, on equal offsets.
+ */
+export type FragmentStmt =
+  | { kind: 'fragment'; name: string; type: FragmentType }
+  | { kind: 'loadFragment'; name: string; type: FragmentType; array: string; offset: Expr; stride: number; by: 'rows' | 'cols' }
+  | { kind: 'multiplyFragments'; result: string; left: string; right: string }
+  | { kind: 'storeFragment'; array: string; offset: Expr; stride: number; value: string };
+
 export type Stmt =
+  | FragmentStmt
   | { kind: 'let'; name: string; value: Expr }
   | { kind: 'var'; name: string; type: KType; init?: Expr }
   | { kind: 'array'; name: string; type: KType; length: number }
@@ -111,7 +130,8 @@ export interface Kernel {
   readonly workgroup: readonly [number, number, number];
   /** Workgroups per axis. The runtime folds an x beyond the device's limit into y; kernels use `linearWorkgroup()` for x then. */
   readonly grid: readonly [GridAxis, GridAxis, GridAxis];
-  readonly uses: { readonly subgroups?: boolean; readonly f16?: boolean; readonly subgroupSize?: number };
+  /** `matrices`: subgroup matrices, which WebGPU offers as an experiment (Chromium's subgroup_matrix). */
+  readonly uses: { readonly subgroups?: boolean; readonly f16?: boolean; readonly matrices?: boolean; readonly subgroupSize?: number };
   readonly body: readonly Stmt[];
 }
 

@@ -3,29 +3,44 @@
 import { invariant } from '../../errors.ts';
 import { kernelBuilder } from './builder.ts';
 import type { Kernel } from './ir.ts';
+import { matrixBody } from './matmulMatrix.ts';
 import { registerBody } from './matmulRegister.ts';
 import { sharedBody } from './matmulShared.ts';
-import { tileContext } from './matmulTile.ts';
+import { laneTile, tileContext } from './matmulTile.ts';
 import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
+import { matrixOf } from './matrixSchedule.ts';
 
 export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 
+function workgroupOf(schedule: MatmulSchedule): readonly [number, number, number] {
+  const { kind, lanes, kLanes, kFirst } = schedule;
+  if (kind === 'matrix') return [lanes[0] * lanes[1] * matrixOf(schedule).lanes, 1, 1];
+  return kFirst ? [kLanes, lanes[0], lanes[1]] : [lanes[0], lanes[1], kLanes];
+}
+
+function usesOf(schedule: MatmulSchedule): Kernel['uses'] {
+  if (schedule.kind === 'subgroup') return { subgroups: true, subgroupSize: schedule.lanes[0] };
+  if (schedule.kind !== 'matrix') return {};
+  const { input, lanes } = matrixOf(schedule);
+  return { matrices: true, subgroupSize: lanes, ...(input === 'f16' ? { f16: true } : {}) };
+}
+
 /**
  * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
- * Grid: x over n, y over m, z over the batch. Sizes need not be multiples of anything.
+ * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
  */
 export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
   const { kind, lanes, rows, cols, kLanes } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
-  const workgroup: readonly [number, number, number] = schedule.kFirst ? [kLanes, lanes[0], lanes[1]] : [lanes[0], lanes[1], kLanes];
-  const b = kernelBuilder(spec.name, workgroup, kind === 'subgroup' ? { subgroups: true, subgroupSize: lanes[0] } : {});
+  const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
   const tile = tileContext(b, spec, schedule);
-  if (kind === 'shared') sharedBody(b, tile);
-  else registerBody(b, tile);
+  if (kind === 'matrix') matrixBody(b, tile);
+  else if (kind === 'shared') sharedBody(b, laneTile(b, tile));
+  else registerBody(b, laneTile(b, tile));
   return b.finish([
     { of: spec.n.of, per: lanes[0] * cols },
     { of: spec.m.of, per: lanes[1] * rows },
-    { of: spec.batch.of, per: 1 },
+    { of: schedule.kGroups > 1 ? [...spec.batch.of, schedule.kGroups] : spec.batch.of, per: 1 },
   ]);
 }

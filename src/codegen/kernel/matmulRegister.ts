@@ -1,9 +1,9 @@
 /** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
 
 import type { KernelBuilder } from './builder.ts';
-import { add, builtin, call, component, eq, mul, rem, splat, sub, u32 } from './expr.ts';
+import { add, builtin, call, component, eq, max, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
-import { type Accumulators, allAccumulators, clamped, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
+import { type Accumulators, allAccumulators, clamped, type LaneTile, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
 import { dividesBy } from './size.ts';
 
@@ -16,7 +16,7 @@ interface Loaded {
 }
 
 /** The whole body of a register or subgroup matmul. */
-export function registerBody(b: KernelBuilder, tile: Tile): void {
+export function registerBody(b: KernelBuilder, tile: LaneTile): void {
   const { schedule, loops, lane } = tile;
   const { kLanes } = schedule;
   const broadcast = schedule.kind === 'subgroup';
@@ -36,16 +36,18 @@ export function registerBody(b: KernelBuilder, tile: Tile): void {
       for (const p of loop.products) multiply(a.get(p.a) as Loaded, right.get(p.b) as Loaded, results[p.into] as Accumulators, schedule, count);
     };
     const exact = dividesBy(loop.size, depth);
-    const end = exact ? loop.k : b.let('main_k', sub(loop.k, rem(loop.k, u32(depth))));
-    b.for('k', mul(lane.k, u32(depth)), end, u32(depth * kLanes), (k) => step(k, depth, false));
-    if (!exact) b.for('k', add(end, lane.k), loop.k, u32(kLanes), (k) => step(k, 1, true));
+    const end = exact ? loop.to : b.let('main_k', sub(loop.to, rem(loop.to, u32(depth))));
+    // a share without any k starts behind the last whole step
+    const rest = schedule.kGroups > 1 ? max(end, loop.from) : end;
+    b.for('k', add(loop.from, mul(lane.k, u32(depth))), end, u32(depth * kLanes), (k) => step(k, depth, false));
+    if (!exact) b.for('k', add(rest, lane.k), loop.to, u32(kLanes), (k) => step(k, 1, true));
   }
   if (kLanes > 1) reduceLanes(b, tile, results);
   else storeTile(b, tile, results);
 }
 
 /** Clamped indices of an operand's rows or columns (of every fourth in mode mn), the same for operands of one kind. */
-function operandIndices(b: KernelBuilder, tile: Tile): (operand: TileOperand) => (i: number) => Expr {
+function operandIndices(b: KernelBuilder, tile: LaneTile): (operand: TileOperand) => (i: number) => Expr {
   const made = new Map<string, (i: number) => Expr>();
   const make = ({ which, mode }: TileOperand): ((i: number) => Expr) => {
     const { schedule, spec, size } = tile;
@@ -151,7 +153,7 @@ function pairwise(terms: readonly Expr[]): Expr {
 }
 
 /** Adds the partial sums of the lanes along k; their first stores. */
-function reduceLanes(b: KernelBuilder, tile: Tile, results: readonly Accumulators[]): void {
+function reduceLanes(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
   const { rows, cols, kLanes, lanes } = tile.schedule;
   const vector = results[0]?.vector ?? false;
   const step = vector ? 4 : 1;

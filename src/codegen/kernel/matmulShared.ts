@@ -4,11 +4,11 @@ import { invariant } from '../../errors.ts';
 import type { ArrayRef, KernelBuilder } from './builder.ts';
 import { add, builtin, component, div, f32, lt, mul, rem, select, splat, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
-import { allAccumulators, clamped, storeTile, type Tile, type TileLoop, type TileOperand } from './matmulTile.ts';
+import { allAccumulators, clamped, type LaneTile, storeTile, type Tile, type TileLoop, type TileOperand } from './matmulTile.ts';
 import { dividesBy } from './size.ts';
 
 /** The whole body of a shared matmul. */
-export function sharedBody(b: KernelBuilder, tile: Tile): void {
+export function sharedBody(b: KernelBuilder, tile: LaneTile): void {
   const { schedule, loops } = tile;
   const { rows, cols, lanes, depth } = schedule;
   invariant(rows % 4 === 0 && cols % 4 === 0 && depth % 4 === 0, 'a shared matmul needs multiples of 4');
@@ -20,10 +20,12 @@ export function sharedBody(b: KernelBuilder, tile: Tile): void {
   const tilesA = tiles('tile_a', wideM, 'a');
   const tilesB = tiles('tile_b', wideN, 'b');
   const results = allAccumulators(b, tile, true);
+  const fillTile = (loop: TileLoop, operand: TileOperand, to: ArrayRef, wide: number, k0: Expr): void =>
+    fill(b, tile, loop, operand, { wide, invocations: lanes[0] * lanes[1], k0 }, (k, i4, value) => to.setAt(add(mul(k, u32(wide + 1)), i4), value));
   for (const loop of loops) {
-    b.for('k0', u32(0), loop.k, u32(depth), (k0) => {
-      loop.a.forEach((operand, i) => void fill(b, tile, loop, operand, tilesA[i] as ArrayRef, wideM, k0));
-      loop.b.forEach((operand, i) => void fill(b, tile, loop, operand, tilesB[i] as ArrayRef, wideN, k0));
+    b.for('k0', loop.from, loop.to, u32(depth), (k0) => {
+      loop.a.forEach((operand, i) => void fillTile(loop, operand, tilesA[i] as ArrayRef, wideM, k0));
+      loop.b.forEach((operand, i) => void fillTile(loop, operand, tilesB[i] as ArrayRef, wideN, k0));
       b.barrier();
       b.for('kk', u32(0), u32(depth), u32(1), (kk) => {
         const rowA = b.let('row_a', add(mul(kk, u32(wideM + 1)), tile.lane.m));
@@ -46,15 +48,28 @@ export function sharedBody(b: KernelBuilder, tile: Tile): void {
 
 const groups = (count: number): number[] => Array.from({ length: count / 4 }, (_, g) => g);
 
-/** Copies the tile at k0 of one operand to workgroup memory: element [kk, i / 4] is a vec4 along the operand's own axis. */
-function fill(b: KernelBuilder, tile: Tile, loop: TileLoop, operand: TileOperand, to: ArrayRef, wide: number, k0: Expr): void {
+/** How a tile is filled: `wide` vec4s along the operand's own axis for each k from k0, by all invocations of the workgroup. */
+export interface Filling {
+  readonly wide: number;
+  readonly invocations: number;
+  readonly k0: Expr;
+}
+
+/** Reads the tile of one operand: `put` stores the vec4 along the operand's own axis that belongs to (k − k0, i / 4); zeros beyond k. */
+export function fill(
+  b: KernelBuilder,
+  tile: Tile,
+  loop: TileLoop,
+  operand: TileOperand,
+  { wide, invocations, k0 }: Filling,
+  put: (k: Expr, i4: Expr, value: Expr) => void,
+): void {
   const { schedule } = tile;
   const { mode } = operand;
-  const lanes = schedule.lanes[0] * schedule.lanes[1];
   const perTask = mode === 'k' ? 4 : 1;
   const deep = schedule.depth / perTask;
   const tasks = deep * wide;
-  b.for('task', builtin('localIndex'), u32(tasks), u32(lanes), (task) => {
+  b.for('task', builtin('localIndex'), u32(tasks), u32(invocations), (task) => {
     const [kTask, iTask] = mode === 'mn' ? [div(task, u32(wide)), rem(task, u32(wide))] : [rem(task, u32(deep)), div(task, u32(deep))];
     const kk = b.let('fill_k', mul(kTask, u32(perTask)));
     const i4 = b.let('fill_i', iTask);
@@ -63,9 +78,7 @@ function fill(b: KernelBuilder, tile: Tile, loop: TileLoop, operand: TileOperand
     const kIn = exactK ? k : b.let('k_in', clamped(k, false, loop.k, mode === 'k' ? 4 : 1));
     const masked = (value: Expr): Expr => (exactK ? value : select(value.type === 'f32' ? f32(0) : splat('vec4f', f32(0)), value, lt(k, loop.k)));
     const values = fourByDepth(b, tile, operand, i4, kIn).map((value) => b.let('filled', masked(value)));
-    values.forEach((value, j) => {
-      to.setAt(add(mul(add(kk, u32(j)), u32(wide + 1)), i4), value);
-    });
+    values.forEach((value, j) => void put(add(kk, u32(j)), i4, value));
   });
 }
 

@@ -2,9 +2,10 @@
 
 import { invariant } from '../../errors.ts';
 import type { KernelBuilder, Variable } from './builder.ts';
-import { add, builtin, component, f32, lt, min, mul, splat, sub, u32, vec } from './expr.ts';
+import { add, builtin, component, div, f32, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
+import { matrixOf } from './matrixSchedule.ts';
 import { dividesBy, type Size, sizeExpr } from './size.ts';
 
 /** How an operand is loaded: four along k, four along its own axis, or one by one. */
@@ -21,6 +22,9 @@ export interface TileOperand {
 export interface TileLoop {
   readonly size: Size;
   readonly k: Expr;
+  /** Where this workgroup's share of k starts and ends. */
+  readonly from: Expr;
+  readonly to: Expr;
   readonly a: readonly TileOperand[];
   readonly b: readonly TileOperand[];
   readonly products: readonly { readonly a: TileOperand; readonly b: TileOperand; readonly into: number }[];
@@ -34,16 +38,20 @@ export interface Tile {
   readonly size: { readonly m: Expr; readonly n: Expr };
   readonly batch: Expr;
   readonly lane: { readonly n: Expr; readonly m: Expr; readonly k: Expr };
-  /** Index of the lane's row r and column c, unclamped. */
-  readonly row: (r: number) => Expr;
-  readonly col: (c: number) => Expr;
   readonly tileM: Expr;
   readonly tileN: Expr;
 }
 
+/** A tile whose lanes each compute rows × cols elements. */
+export interface LaneTile extends Tile {
+  /** Index of the lane's row r and column c, unclamped. */
+  readonly row: (r: number) => Expr;
+  readonly col: (c: number) => Expr;
+}
+
 /** Declares the ports' buffers and the tile's indices. */
 export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: MatmulSchedule): Tile {
-  const { lanes, rows, cols, kLanes, kFirst } = schedule;
+  const { lanes, rows, cols, depth, kLanes, kFirst, kGroups } = schedule;
   const ports = new Map<Operand, MatmulPort>();
   const portOf = (operand: Operand): MatmulPort => {
     const known = ports.get(operand);
@@ -59,6 +67,18 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     }
   const out = spec.store(b);
   const size = { m: b.let('size_m', sizeExpr(spec.m, spec.dim)), n: b.let('size_n', sizeExpr(spec.n, spec.dim)) };
+  const batched = spec.batch.of.some((factor) => factor !== 1);
+  const batches = kGroups > 1 && batched ? b.let('batches', sizeExpr(spec.batch, spec.dim)) : u32(1);
+  const split = kGroups > 1 && batched ? b.let('split', div(builtin('workgroupZ'), batches)) : builtin('workgroupZ');
+  const range = (size: Size): Pick<TileLoop, 'k' | 'from' | 'to'> => {
+    const k = b.let('size_k', sizeExpr(size, spec.dim));
+    if (kGroups === 1) return { k, from: u32(0), to: k };
+    // shares are whole steps, so that only the last may have a rest
+    const step = depth * kLanes;
+    const share = b.let('share', mul(div(add(k, u32(kGroups * step - 1)), u32(kGroups * step)), u32(step)));
+    const from = b.let('from_k', min(mul(split, share), k));
+    return { k, from, to: b.let('to_k', min(add(from, share), k)) };
+  };
   const loops = spec.loops.map(({ k, products }): TileLoop => {
     const operands = new Map<Operand, TileOperand>();
     const operandOf = (which: 'a' | 'b', operand: Operand): TileOperand => {
@@ -72,15 +92,36 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     };
     const made = products.map((p) => ({ a: operandOf('a', p.a), b: operandOf('b', p.b), into: p.into }));
     const once = (list: readonly TileOperand[]): TileOperand[] => [...new Set(list)];
-    return { size: k, k: b.let('size_k', sizeExpr(k, spec.dim)), a: once(made.map((p) => p.a)), b: once(made.map((p) => p.b)), products: made };
+    return { size: k, ...range(k), a: once(made.map((p) => p.a)), b: once(made.map((p) => p.b)), products: made };
   });
-  const lane = {
-    n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
-    m: lanes[1] === 1 ? u32(0) : builtin(kFirst ? 'localZ' : 'localY'),
-    k: kLanes === 1 ? u32(0) : builtin(kFirst ? 'localX' : 'localZ'),
-  };
+  // of a matrix matmul the lanes are subgroups
+  const subgroup = schedule.kind === 'matrix' ? b.let('subgroup', div(builtin('localIndex'), u32(matrixOf(schedule).lanes))) : null;
+  const lane = subgroup
+    ? { n: b.let('subgroup_n', rem(subgroup, u32(lanes[0]))), m: b.let('subgroup_m', div(subgroup, u32(lanes[0]))), k: u32(0) }
+    : {
+        n: lanes[0] === 1 ? u32(0) : builtin(kFirst ? 'localY' : 'localX'),
+        m: lanes[1] === 1 ? u32(0) : builtin(kFirst ? 'localZ' : 'localY'),
+        k: kLanes === 1 ? u32(0) : builtin(kFirst ? 'localX' : 'localZ'),
+      };
   const tileM = b.let('tile_m', mul(builtin('workgroupY'), u32(lanes[1] * rows)));
   const tileN = b.let('tile_n', mul(builtin('workgroupX'), u32(lanes[0] * cols)));
+  return {
+    spec,
+    schedule,
+    loops,
+    out,
+    size,
+    lane,
+    tileM,
+    tileN,
+    batch: !batched ? u32(0) : kGroups > 1 ? b.let('batch', rem(builtin('workgroupZ'), batches)) : builtin('workgroupZ'),
+  };
+}
+
+/** The tile with the indices of each lane's rows and columns. */
+export function laneTile(b: KernelBuilder, tile: Tile): LaneTile {
+  const { schedule, lane, tileM, tileN } = tile;
+  const { lanes, rows, cols } = schedule;
   // groups of four neighbours, so that they can be one vec4; groups of different lanes interleave
   const indices = (name: string, start: Expr, index: Expr, count: number, per: number): ((i: number) => Expr) => {
     const group = per % 4 === 0 ? 4 : 1;
@@ -91,19 +132,7 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     }
     return (i) => add(starts[Math.floor(i / group)] ?? start, u32(i % group));
   };
-  return {
-    spec,
-    schedule,
-    loops,
-    out,
-    size,
-    lane,
-    tileM,
-    tileN,
-    batch: spec.batch.of.every((factor) => factor === 1) ? u32(0) : builtin('workgroupZ'),
-    row: indices('m', tileM, lane.m, lanes[1], rows),
-    col: indices('n', tileN, lane.n, lanes[0], cols),
-  };
+  return { ...tile, row: indices('m', tileM, lane.m, lanes[1], rows), col: indices('n', tileN, lane.n, lanes[0], cols) };
 }
 
 function loadMode(port: MatmulPort, k: Size, own: Size, per: number, wanted: boolean, depth: number): LoadMode {
@@ -155,7 +184,7 @@ export function allAccumulators(b: KernelBuilder, { spec, schedule }: Tile, vect
 }
 
 /** Stores the lane's results, guarded where the tile may overhang. */
-export function storeTile(b: KernelBuilder, tile: Tile, results: readonly Accumulators[]): void {
+export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
   const { spec, schedule, out, size, batch } = tile;
   const { rows, cols, lanes } = schedule;
   const wide = out.vectorN && dividesBy(spec.n, 4);

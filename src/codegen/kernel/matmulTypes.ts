@@ -1,5 +1,6 @@
 /** @file What a matmul kernel is made of: ports for its operands and result, sizes, and the schedule that shapes it. */
 
+import type { MatrixShape } from '../../runtime/matrices.ts';
 import type { KernelBuilder } from './builder.ts';
 import type { Expr } from './ir.ts';
 import type { Size } from './size.ts';
@@ -45,18 +46,23 @@ export interface MatmulSpec {
   readonly dim: (symbol: string) => Expr;
 }
 
+/** What operands of products may be rounded to: `f32` keeps them, `f16` lets matrices of f16 multiply them; sums are f32 either way. */
+export type MatmulPrecision = 'f32' | 'f16';
+
 /**
  * How a matmul is cut. A lane computes rows × cols elements of every result; a workgroup has lanes[0] lanes along n, lanes[1] along m.
  * - register: operands are loaded from memory by each lane; with lanes[1] = 1 the loads of A are uniform over the workgroup.
  * - subgroup: one subgroup (of lanes[0] lanes) a workgroup; A is loaded once by its lanes and broadcast.
  * - shared: tiles of depth `depth` go through workgroup memory (rows and cols multiples of 4).
+ * - matrix: as shared, but tiles are multiplied by subgroup matrices of `matrix`'s shape, each subgroup as a lane that computes
+ *   rows × cols; operands are converted to the matrices' input type.
  */
 export interface MatmulSchedule {
-  readonly kind: 'register' | 'subgroup' | 'shared';
+  readonly kind: 'register' | 'subgroup' | 'shared' | 'matrix';
   readonly lanes: readonly [number, number];
   readonly rows: number;
   readonly cols: number;
-  /** k elements per iteration (register: a multiple of 4, or 1) or per tile (shared: a multiple of 4). */
+  /** k elements per iteration (register: a multiple of 4, or 1) or per tile (shared: a multiple of 4; matrix: of the fragments' k). */
   readonly depth: number;
   /** register only: that many lanes share the k axis and add up through workgroup memory at the end. */
   readonly kLanes: number;
@@ -64,7 +70,11 @@ export interface MatmulSchedule {
   readonly kFirst: boolean;
   /** register, subgroup: products of that many k are added to each other before they go to the sum (a power of two): where sums are spilled, that is what costs. */
   readonly fold: number;
+  /** Workgroups that share the k axis of a tile: their partial sums go to scratch, and a second kernel adds them in order (./matmulSplit.ts). */
+  readonly kGroups: number;
   /** Whether A, B are loaded as vec4 where their port allows it. */
   readonly vectorA: boolean;
   readonly vectorB: boolean;
+  /** matrix only: what a subgroup multiplies at once. */
+  readonly matrix?: MatrixShape | undefined;
 }

@@ -94,6 +94,9 @@ export function splitBuffers(kernel: Kernel, counts: readonly number[], partByte
         case 'setComponent':
         case 'setElement':
           return [{ ...stmt, index: go(stmt.index), value: go(stmt.value) }];
+        case 'loadFragment':
+        case 'storeFragment':
+          return [{ ...stmt, offset: go(stmt.offset) }];
         case 'store': {
           const split = splits.get(stmt.buffer);
           const [index, value] = [go(stmt.index), go(stmt.value)];

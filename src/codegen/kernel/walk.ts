@@ -35,6 +35,9 @@ export function exprsOf(stmt: Stmt): readonly Expr[] {
     case 'setElement':
     case 'store':
       return [stmt.index, stmt.value];
+    case 'loadFragment':
+    case 'storeFragment':
+      return [stmt.offset];
     case 'for':
       return [stmt.from, stmt.to, stmt.step];
     case 'if':

@@ -37,12 +37,14 @@ function usesOf(program: Program, fuse: Module, text: string): Map<number, Use[]
   const uses = new Map<number, Use[]>();
   program.functions.forEach((fn, f) => {
     const own = lines.get(fuse.funcs[f]?.name ?? '') ?? [];
-    fn.dispatches.forEach((dispatch, d) => {
+    let group = 0;
+    fn.dispatches.forEach((dispatch) => {
       for (const pipeline of [dispatch.pipeline, ...(dispatch.adding === undefined ? [] : [dispatch.adding])]) {
         const list = uses.get(pipeline) ?? [];
-        list.push({ fn, dispatch, lines: own[d] ?? [0, 0] });
+        list.push({ fn, dispatch, lines: own[group] ?? [0, 0] });
         uses.set(pipeline, list);
       }
+      if (!dispatch.partial) group++;
     });
   });
   return uses;

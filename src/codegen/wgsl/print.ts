@@ -1,6 +1,6 @@
 /** @file Prints a kernel as WGSL. The only place that writes WGSL; the same kernel always prints as the same text. */
 
-import { type Builtin, isVector, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../kernel/ir.ts';
+import { type Builtin, type FragmentType, isVector, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../kernel/ir.ts';
 import { printExpr } from './printExpr.ts';
 import { builtinsOf } from './used.ts';
 
@@ -22,6 +22,11 @@ function printType(type: KType): string {
   return type;
 }
 
+/** Columns stand before rows. */
+function printFragmentType({ role, scalar, rows, cols }: FragmentType): string {
+  return `subgroup_matrix_${role}<${scalar}, ${cols}, ${rows}>`;
+}
+
 /**
  * The whole WGSL module of a kernel: entry point `main`, the uniform block at binding 0 and buffer i at binding i + 1,
  * all in group 0.
@@ -30,6 +35,8 @@ export function printWgsl(kernel: Kernel): string {
   const lines: string[] = [`// ${kernel.name}`];
   if (kernel.uses.f16) lines.push('enable f16;');
   if (kernel.uses.subgroups) lines.push('enable subgroups;', 'diagnostic(off, subgroup_uniformity);');
+  // tiles of a workgroup go by subgroup, which is uniform without that anyone could tell
+  if (kernel.uses.matrices) lines.push('enable chromium_experimental_subgroup_matrix;', 'diagnostic(off, chromium.subgroup_matrix_uniformity);');
   lines.push('', `@group(0) @binding(0) var<uniform> params: array<vec4<u32>, ${PARAM_WORDS / 4}>;`);
   kernel.buffers.forEach(({ name, element, access }, index) => {
     lines.push(`@group(0) @binding(${index + 1}) var<storage, ${access}> ${name}: array<${printType(element)}>;`);
@@ -81,6 +88,16 @@ function printStmt(stmt: Stmt, indent: string): string[] {
     }
     case 'barrier':
       return line('workgroupBarrier();');
+    case 'fragment':
+      return line(`var ${stmt.name}: ${printFragmentType(stmt.type)};`);
+    case 'loadFragment': {
+      const by = stmt.by === 'rows' ? 'row_major' : 'col_major';
+      return line(`let ${stmt.name} = subgroupMatrixLoad<${printFragmentType(stmt.type)}, ${by}>(&${stmt.array}, ${printExpr(stmt.offset)}, ${stmt.stride}u);`);
+    }
+    case 'multiplyFragments':
+      return line(`${stmt.result} = subgroupMatrixMultiplyAccumulate(${stmt.left}, ${stmt.right}, ${stmt.result});`);
+    case 'storeFragment':
+      return line(`subgroupMatrixStore<row_major>(&${stmt.array}, ${printExpr(stmt.offset)}, ${stmt.value}, ${stmt.stride}u);`);
     case 'return':
       return line('return;');
     case 'comment':

@@ -10,7 +10,7 @@ function axisText({ of, per }: GridAxis): string {
 
 export function kernelText(kernel: Kernel): string {
   const { name, workgroup, grid, buffers, shared, uses } = kernel;
-  const features = [...(uses.subgroups ? ['subgroups'] : []), ...(uses.f16 ? ['f16'] : [])];
+  const features = [...(uses.subgroups ? ['subgroups'] : []), ...(uses.f16 ? ['f16'] : []), ...(uses.matrices ? ['matrices'] : [])];
   return [
     `kernel @${name} {workgroup = [${workgroup.join(', ')}], grid = [${grid.map(axisText).join(', ')}]${features.length > 0 ? `, uses = [${features.join(', ')}]` : ''}} {`,
     ...buffers.map((b) => `  buffer ${b.access} ${b.name}: ${b.element}[]`),

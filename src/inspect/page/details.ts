@@ -1,5 +1,6 @@
 /** @file The selected kernel: its values with shape, bytes and source line, its IR, its WGSL; or the selected function as a whole. */
 
+import { groupDispatches } from '../../runtime/program.ts';
 import type { GraphNode, ValueView } from '../pageData.ts';
 import { amount } from '../report.ts';
 import { code } from './code.ts';
@@ -39,7 +40,7 @@ function facts(list: readonly (readonly [string, string])[]): HTMLElement {
 function kernelDetails(store: Store, node: GraphNode, given: (name: string) => string | undefined): HTMLElement[] {
   const { program } = store.data;
   const fn = program.functions[store.selection.fn];
-  const dispatch = fn?.dispatches[node.dispatch ?? -1];
+  const dispatch = fn && groupDispatches(fn)[node.dispatch ?? -1];
   const pipeline = program.pipelines[dispatch?.pipeline ?? -1];
   const flowing = store.data.functions[store.selection.fn]?.edges.filter((e) => e.to === store.selection.node) ?? [];
   const nodes = store.data.functions[store.selection.fn]?.nodes ?? [];

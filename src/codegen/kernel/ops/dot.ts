@@ -9,12 +9,13 @@ import { fitsMatmul, matmulCandidates } from '../candidates.ts';
 import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf, emitter, vectorisable } from '../emit.ts';
 import { add, mul } from '../expr.ts';
-import { bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions } from '../group.ts';
+import { type BoundKernel, bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions, withoutIdleBuffers } from '../group.ts';
 import { flatIndex, productExpr } from '../index.ts';
-import type { Expr } from '../ir.ts';
+import type { Expr, Kernel } from '../ir.ts';
 import { matmul } from '../matmul.ts';
-import type { MatmulPort, MatmulSchedule, Operand } from '../matmulTypes.ts';
-import { defaultMatmulSchedule, lightened, type MatmulLayout, type MatmulLoad, withinStorage } from '../schedule.ts';
+import { addPartials, partialMatmul } from '../matmulSplit.ts';
+import type { MatmulPort, MatmulSchedule, MatmulSpec, Operand } from '../matmulTypes.ts';
+import { type MatmulLayout, type MatmulLoad, standardMatmulSchedule } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
@@ -36,15 +37,16 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
   const [{ shape, layout }] = plan.dots;
   const size = (dims: Shape): number => dims.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
   const depth = plan.sum ? plan.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
-  const sizes = { m: size(shape.m), n: size(shape.n), k: depth };
+  const sizes = { m: size(shape.m), n: size(shape.n), k: depth, batch: size(shape.batch) };
   const load: MatmulLoad = { products: plan.dots.length, operands: operandCounts(plan), perElement: epilogueOps(group, plan.dots) };
+  const precision = options.matmulPrecision ?? 'f32';
   const problem: ScheduleProblem<MatmulSchedule> = {
     kind: 'matmul',
     name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
-    key: problemKey(group, options.sizes),
-    standard: withinStorage(lightened(defaultMatmulSchedule(options.device, layout, sizes), load), load, options.device),
-    candidates: matmulCandidates(options.device, sizes, load),
-    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load),
+    key: `${problemKey(group, options.sizes)}${precision === 'f32' ? '' : ` | ${precision}`}`,
+    standard: standardMatmulSchedule(options.device, layout, sizes, load, precision),
+    candidates: matmulCandidates(options.device, sizes, load, precision),
+    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load, precision),
     lower: (schedule) => cutDots(group, plan, options, schedule),
   };
   return lowerChosen(problem, options);
@@ -108,7 +110,25 @@ function sumOf(dots: readonly Dot[], { ops }: Group): Value {
   throw new Error('dots of a group neither share an operand nor add up');
 }
 
-function cutDots(group: Group, { dots, sum }: DotPlan, options: LowerOptions, schedule: MatmulSchedule): Lowered {
+function cutDots(group: Group, plan: DotPlan, options: LowerOptions, schedule: MatmulSchedule): Lowered {
+  const build = (make: (spec: MatmulSpec) => Kernel, more: readonly Value[] = []): BoundKernel => {
+    const { spec, values } = dotSpec(group, plan, options);
+    const kernel = make(spec);
+    return { kernel, values: [...values(), ...more] };
+  };
+  const { kGroups } = schedule;
+  if (kGroups === 1) return build((spec) => matmul(spec, schedule));
+  const { spec } = dotSpec(group, plan, options);
+  const [{ shape: s }] = plan.dots;
+  const scratch: Value = { name: 'partial_sums', type: { dtype: 'f32', shape: [kGroups, ...s.batch, spec.results, ...s.m, ...s.n] } };
+  return {
+    ...withoutIdleBuffers(build((whole) => addPartials(whole, kGroups), [scratch])),
+    before: withoutIdleBuffers(build((whole) => partialMatmul(whole, schedule), [scratch])),
+  };
+}
+
+/** The spec of a group's dots for one kernel, and the values that its ports and store have bound once it is built. */
+function dotSpec(group: Group, { dots, sum }: DotPlan, options: LowerOptions): { readonly spec: MatmulSpec; readonly values: () => readonly Value[] } {
   const [{ shape: s }] = dots;
   const vectorN = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
   let buffers: GroupBuffers | null = null;
@@ -122,9 +142,9 @@ function cutDots(group: Group, { dots, sum }: DotPlan, options: LowerOptions, sc
     return add(mul(rows, productExpr(innerShape, g.emit.scope)), inner);
   };
   const ports = new Map<string, Operand>();
-  const port = (value: Value, k: Shape, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']): Operand => {
+  const port = (side: 'a' | 'b', value: Value, k: Shape, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']): Operand => {
     // one operand for equal reads: it is loaded once
-    const key = `${group.reads.indexOf(value)}:${value.name}:${kLast}:${mn === s.m}`;
+    const key = `${side}:${group.reads.indexOf(value)}:${value.name}:${kLast}`;
     const known = ports.get(key);
     if (known) return known;
     const made: Operand = (b) => {
@@ -142,38 +162,34 @@ function cutDots(group: Group, { dots, sum }: DotPlan, options: LowerOptions, sc
     return made;
   };
   const products = dots.map(({ lhs, rhs, shape, layout }, i) => ({
-    a: port(lhs, shape.k, !shape.ta, shape.m, layout.a),
-    b: port(rhs, shape.k, shape.tb, shape.n, layout.b),
+    a: port('a', lhs, shape.k, !shape.ta, shape.m, layout.a),
+    b: port('b', rhs, shape.k, shape.tb, shape.n, layout.b),
     into: sum ? 0 : i,
   }));
   const results = sum ? [sum] : dots.map((dot) => dot.result);
-  const kernel = matmul(
-    {
-      name: group.name,
-      batch: { of: s.batch },
-      m: { of: s.m },
-      n: { of: s.n },
-      results: results.length,
-      loops: sum ? products.map((p, i) => ({ k: { of: dots[i]?.shape.k ?? [] }, products: [p] })) : [{ k: { of: s.k }, products }],
-      store: (b) => {
-        const g = bound(b);
-        return {
-          vectorN,
-          store: (_b, at, values, width) => {
-            const inner = emitter(g.context);
-            results.forEach((result, i) => {
-              const value = values[i];
-              if (value) inner.define(result, value);
-            });
-            const flat = inner.scope.bind('at', position(g, at.batch, at.m, s.m, at.n, s.n));
-            g.storeAll(group.outputs, flat, inner, width);
-          },
-        };
-      },
-      dim: (symbol) => dimOf(options.dims)(symbol),
+  const spec: MatmulSpec = {
+    name: group.name,
+    batch: { of: s.batch },
+    m: { of: s.m },
+    n: { of: s.n },
+    results: results.length,
+    loops: sum ? products.map((p, i) => ({ k: { of: dots[i]?.shape.k ?? [] }, products: [p] })) : [{ k: { of: s.k }, products }],
+    store: (b) => {
+      const g = bound(b);
+      return {
+        vectorN,
+        store: (_b, at, values, width) => {
+          const inner = emitter(g.context);
+          results.forEach((result, i) => {
+            const value = values[i];
+            if (value) inner.define(result, value);
+          });
+          const flat = inner.scope.bind('at', position(g, at.batch, at.m, s.m, at.n, s.n));
+          g.storeAll(group.outputs, flat, inner, width);
+        },
+      };
     },
-    schedule,
-  );
-  const done = buffers as GroupBuffers | null;
-  return { kernel, values: done?.values ?? [] };
+    dim: (symbol) => dimOf(options.dims)(symbol),
+  };
+  return { spec, values: () => (buffers as GroupBuffers | null)?.values ?? [] };
 }

@@ -1,0 +1,76 @@
+/** @file A matmul whose k axis several workgroups share: one kernel leaves partial sums in scratch, a second adds them in order and stores. */
+
+import { type BufferRef, type KernelBuilder, kernelBuilder, ONE_GROUP } from './builder.ts';
+import { add, builtin, div, f32, lt, mul, rem, splat, u32 } from './expr.ts';
+import type { Expr, Kernel } from './ir.ts';
+import { matmul } from './matmul.ts';
+import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
+import { dividesBy, sizeExpr } from './size.ts';
+
+/** Invocations a workgroup of the kernel that adds. */
+const ADDING_LANES = 64;
+
+/** Partial sums are [kGroups, batch, results, m, n]: as vec4 along n where four divide it. */
+export function partialElement({ n }: Pick<MatmulSpec, 'n'>): 'vec4f' | 'f32' {
+  return dividesBy(n, 4) ? 'vec4f' : 'f32';
+}
+
+/** Position of an element among the partial sums, in elements of the scratch buffer. `share`: index over kGroups and batch. */
+function position(spec: MatmulSpec, share: Expr, result: number, m: Expr, n: Expr): Expr {
+  const plane = add(mul(share, u32(spec.results)), u32(result));
+  const flat = add(mul(add(mul(plane, sizeExpr(spec.m, spec.dim)), m), sizeExpr(spec.n, spec.dim)), n);
+  return partialElement(spec) === 'vec4f' ? div(flat, u32(4)) : flat;
+}
+
+const scratchBuffer = (b: KernelBuilder, spec: MatmulSpec, access: BufferRef['decl']['access']): BufferRef =>
+  b.buffer('partial_sums', partialElement(spec), access);
+
+/** The kernel of the partial sums; its last buffer is the scratch. The spec's own store is not called. */
+export function partialMatmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
+  const vectorN = partialElement(spec) === 'vec4f';
+  const store: MatmulSpec['store'] = (b) => {
+    const scratch = scratchBuffer(b, spec, 'read_write');
+    return {
+      vectorN,
+      store: (_b, { m, n }, values) => values.forEach((value, result) => void scratch.store(position(spec, builtin('workgroupZ'), result, m, n), value)),
+    };
+  };
+  return matmul({ ...spec, name: `${spec.name}_partial`, store }, schedule);
+}
+
+/** The kernel that adds the partial sums, in the order of k, and stores what the spec stores; its last buffer is the scratch. */
+export function addPartials(spec: MatmulSpec, kGroups: number): Kernel {
+  const b = kernelBuilder(spec.name, [ADDING_LANES, 1, 1]);
+  const out = spec.store(b);
+  const scratch = scratchBuffer(b, spec, 'read');
+  const wide = out.vectorN && dividesBy(spec.n, 4);
+  const width = partialElement(spec) === 'vec4f' ? 4 : 1;
+  const single = spec.batch.of.every((factor) => factor === 1);
+  const batches = b.let('batches', sizeExpr(spec.batch, spec.dim));
+  const sizeM = b.let('size_m', sizeExpr(spec.m, spec.dim));
+  const across = b.let('across', div(sizeExpr(spec.n, spec.dim), u32(width)));
+  const unit = b.let('unit', add(mul(b.linearWorkgroup(), u32(ADDING_LANES)), builtin('localX')));
+  b.if(lt(unit, mul(mul(batches, sizeM), across)), () => {
+    const n = b.let('n', mul(rem(unit, across), u32(width)));
+    const row = b.let('row', div(unit, across));
+    const batch = single ? u32(0) : b.let('batch', div(row, sizeM));
+    const m = single ? row : b.let('m', rem(row, sizeM));
+    const zero = width === 4 ? splat('vec4f', f32(0)) : f32(0);
+    const sums = Array.from({ length: spec.results }, (_, result) => b.var(`sum_${result}`, width === 4 ? 'vec4f' : 'f32', zero));
+    b.for('split', u32(0), u32(kGroups), u32(1), (split) => {
+      const share = b.let('share', add(mul(split, batches), batch));
+      sums.forEach((sum, result) => void sum.set(add(sum.get, scratch.load(position(spec, share, result, m, n)))));
+    });
+    const values = sums.map((sum) => sum.get);
+    if (wide || width === 1) out.store(b, { batch, m, n }, values, width);
+    else
+      for (let i = 0; i < 4; i++)
+        out.store(
+          b,
+          { batch, m, n: add(n, u32(i)) },
+          values.map((value): Expr => ({ kind: 'component', type: 'f32', of: value, index: u32(i) })),
+          1,
+        );
+  });
+  return b.finish([{ of: [...spec.batch.of, ...spec.m.of, ...spec.n.of], per: ADDING_LANES * width }, ONE_GROUP, ONE_GROUP]);
+}
