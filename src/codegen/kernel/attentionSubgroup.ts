@@ -10,7 +10,6 @@ import {
   capSlope,
   type Frame,
   forwardInputs,
-  type GradientInputs,
   gradientInputs,
   hiddenBound,
   keyRange,
@@ -22,6 +21,7 @@ import {
   shifted,
   visible,
 } from './attentionFrame.ts';
+import { angleBuffer, laneUnit, turnedUnits } from './attentionRotation.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import type { BufferRef, Variable } from './builder.ts';
 import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, splat, sub, u32 } from './expr.ts';
@@ -53,9 +53,6 @@ function units({ spec, schedule }: Frame): { type: 'vec4f' | 'f32'; count: numbe
   return { type: wide ? 'vec4f' : 'f32', count, perLane: Math.ceil(count / schedule.lanes) };
 }
 
-/** The index of the lane's u-th unit, unclamped. */
-const unitOf = ({ schedule }: Frame, u: number): Expr => add(builtin('subgroupInvocation'), u32(u * schedule.lanes));
-
 function declareSums(frame: Frame, weights: number): Sums {
   const { type, perLane } = units(frame);
   const zero = type === 'f32' ? f32(0) : splat('vec4f', f32(0));
@@ -83,7 +80,7 @@ function walk(
   const { type, count, perLane } = units(frame);
   const starts = rows.map((row) => rowStart(frame, 'row_start', w.length.rows, w.heads.rows, row, w.head.rows));
   const chunk = Array.from({ length: perLane }, (_, u) => {
-    const unit = unitOf(frame, u);
+    const unit = laneUnit(frame, u);
     return b.let('unit', (u + 1) * schedule.lanes <= count ? unit : min(unit, u32(count - 1)));
   });
   b.for('step', from, to, u32(schedule.lanes), (step) => {
@@ -121,12 +118,17 @@ function walk(
   });
 }
 
-/** Stores row r's sums of one weight, times `by`. */
-function store(frame: Frame, to: BufferRef, start: Expr, sums: readonly Variable[], by: Expr): void {
+/** Every row's sums of weight i, times `by`. */
+function scaledSums(sums: Sums, i: number, by: Expr): Expr[][] {
+  return sums.of.map((row) => (row[i] ?? []).map((sum) => mulUnit(sum.get, by)));
+}
+
+/** Stores a row's units. */
+function store(frame: Frame, to: BufferRef, start: Expr, row: readonly Expr[]): void {
   const { count } = units(frame);
-  sums.forEach((sum, u) => {
-    const unit = unitOf(frame, u);
-    const write = (): void => to.store(add(start, unit), mulUnit(sum.get, by));
+  row.forEach((value, u) => {
+    const unit = laneUnit(frame, u);
+    const write = (): void => to.store(add(start, unit), value);
     if ((u + 1) * frame.schedule.lanes <= count) write();
     else frame.b.if(lt(unit, u32(count)), write);
   });
@@ -198,7 +200,13 @@ export function subgroupForward(spec: AttentionSpec, schedule: AttentionSchedule
     const index = rows.index[r] ?? u32(0);
     b.if(lt(index, queries), () => {
       const start = rowStart(frame, 'out_start', queries, spec.heads, index, head);
-      store(frame, out, start, sums.of[r]?.[0] ?? [], b.let('inverse', select(f32(0), div(f32(1), total), any)));
+      const inverse = b.let('inverse', select(f32(0), div(f32(1), total), any));
+      store(
+        frame,
+        out,
+        start,
+        (sums.of[r]?.[0] ?? []).map((sum) => mulUnit(sum.get, inverse)),
+      );
       b.if(eq(builtin('subgroupInvocation'), u32(0)), () =>
         lse.store(scalarIndex(frame, head, index), select(f32(0), add(row.top.get, call('log', total)), any)),
       );
@@ -221,26 +229,18 @@ function pairWeights(frame: Frame, dot: Expr, dp: Expr, lse: Expr, delta: Expr, 
   return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
 }
 
-function loadScalars(frame: Frame, from: GradientInputs, head: Expr, query: Expr): { lse: Expr; delta: Expr; segment: Expr | null } {
-  const { b, batch, queries } = frame;
-  return {
-    lse: b.let('lse_q', from.lse(scalarIndex(frame, head, query))),
-    delta: b.let('delta_q', from.delta(scalarIndex(frame, head, query))),
-    segment: from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), query))),
-  };
-}
-
 export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, batch } = frame;
+  const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
+  const angles = angleBuffer(frame);
   const dq = b.buffer('dq', rowType(spec), 'read_write');
   const head = builtin('workgroupY');
   const rows = tileRows(frame, queries);
   const sums = declareSums(frame, 1);
   const state = rows.inside.map((row) => ({
     at: b.let('at', shifted(frame, row)),
-    ...loadScalars(frame, from, head, row),
+    ...from.scalars(head, row),
   }));
   const w: Walk = {
     heads: { rows: spec.heads, walked: spec.kvHeads },
@@ -255,16 +255,22 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
   const [first, end] = keyRange(frame, rows.first, rows.last);
   walk(frame, w, rows.inside, sums, first, end, (own, inside, dots) => {
     const key = b.let('key_in', min(own, sub(end, u32(1))));
-    const segK = from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), key)));
+    const segK = from.segment(key);
     return state.map((row, r) => {
       const seen = sees(frame, row.at, own, row.segment === null || segK === null ? null : { q: row.segment, k: segK }, inside);
       return [pairWeights(frame, dots[r]?.[0] ?? f32(0), dots[r]?.[1] ?? f32(0), row.lse, row.delta, seen).ds];
     });
   });
+  const turned = turnedUnits(
+    frame,
+    angles,
+    state.map((row) => row.at),
+    scaledSums(sums, 0, f32(spec.scale)),
+    units(frame).count,
+  );
   rows.index.forEach((index, r) => {
     b.if(lt(index, queries), () => {
-      const start = rowStart(frame, 'dq_start', queries, spec.heads, index, head);
-      store(frame, dq, start, sums.of[r]?.[0] ?? [], f32(spec.scale));
+      store(frame, dq, rowStart(frame, 'dq_start', queries, spec.heads, index, head), turned[r] ?? []);
     });
   });
   return b.finish([
@@ -276,13 +282,14 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
 
 export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, batch } = frame;
+  const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
+  const angles = angleBuffer(frame);
   const outputs = [b.buffer('dk', rowType(spec), 'read_write'), b.buffer('dv', rowType(spec), 'read_write')];
   const kvHead = builtin('workgroupY');
   const rows = tileRows(frame, keys);
   const sums = declareSums(frame, 2);
-  const segK = rows.inside.map((row) => (from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), row)))));
+  const segK = rows.inside.map((row) => from.segment(row));
   const [first, end] = queryRange(frame, rows.first, rows.last);
   const group = spec.heads / spec.kvHeads;
   const firstHead = b.let('first_head', mul(kvHead, u32(group)));
@@ -299,7 +306,7 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
     };
     walk(frame, w, rows.inside, sums, first, end, (own, inside, dots) => {
       const query = b.let('query_in', min(own, sub(end, u32(1))));
-      const scalars = loadScalars(frame, from, head, query);
+      const scalars = from.scalars(head, query);
       const at = b.let('at', shifted(frame, query));
       return rows.inside.map((key, r) => {
         const segment = segK[r] ?? null;
@@ -309,11 +316,13 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
       });
     });
   });
+  const at = rows.inside.map((row) => shifted(frame, row));
+  const gradients = [turnedUnits(frame, angles, at, scaledSums(sums, 0, f32(spec.scale)), units(frame).count), scaledSums(sums, 1, f32(1))];
   rows.index.forEach((index, r) => {
     b.if(lt(index, keys), () => {
       const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, index, kvHead);
       outputs.forEach((to, i) => {
-        store(frame, to, start, sums.of[r]?.[i] ?? [], f32(i === 0 ? spec.scale : 1));
+        store(frame, to, start, gradients[i]?.[r] ?? []);
       });
     });
   });
