@@ -1,6 +1,6 @@
 /** @file Gradients of rotated queries and keys on their way to memory, turned back (`rope {inverse}`): y₁ = x₁·cos + x₂·sin, y₂ = x₂·cos − x₁·sin. */
 
-import { chunkOf, type Frame, isWide } from './attentionFrame.ts';
+import { chunkOf, type Frame, hiddenBound, isWide, shifted } from './attentionFrame.ts';
 import type { BufferRef } from './builder.ts';
 import { add, builtin, call, component, f32, lt, min, mul, neg, rem, select, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
@@ -80,18 +80,23 @@ function turnedElements(frame: Frame, angles: BufferRef, at: Expr, row: readonly
 /** The index of the lane's u-th unit of a row spread over a subgroup, unclamped. */
 export const laneUnit = ({ schedule }: Frame, u: number): Expr => add(builtin('subgroupInvocation'), u32(u * schedule.lanes));
 
-/**
- * The same for rows whose `count` units (vec4, or f32 where D is no multiple of 4) lie spread over the lanes of a subgroup:
- * they pass through workgroup memory. `at`: position of each row.
- */
-export function turnedUnits(
-  frame: Frame,
-  angles: BufferRef | null,
-  at: readonly Expr[],
-  rows: readonly (readonly Expr[])[],
-  count: number,
-): readonly (readonly Expr[])[] {
-  if (angles === null) return rows;
+/** A gradient whose rows lie spread over the lanes of a subgroup. */
+interface Spread {
+  readonly angles: BufferRef;
+  /** Bound as f32: elements are stored one by one. */
+  readonly to: BufferRef;
+  readonly rows: readonly (readonly Expr[])[];
+  /** Units (vec4, or f32 where D is no multiple of 4) of a row. */
+  readonly count: number;
+  /** The tile's first row, and how many rows there are in all. */
+  readonly first: Expr;
+  readonly length: Expr;
+  /** Where a row starts, in units. */
+  readonly start: (index: Expr) => Expr;
+}
+
+/** Turns rows back and stores them. They pass through workgroup memory, so that a loop does what would be much code unrolled. */
+export function storeTurned(frame: Frame, { angles, to, rows, count, first, length, start }: Spread): void {
   const { b, spec, schedule } = frame;
   const { headDim } = spec;
   const width = isWide(spec) ? 4 : 1;
@@ -99,28 +104,28 @@ export function turnedUnits(
   rows.forEach((row, r) => {
     row.forEach((value, u) => {
       const unit = laneUnit(frame, u);
+      const at = (i: number): Expr => add(mul(unit, u32(width)), u32(r * headDim + i));
       const put = (): void => {
-        for (let i = 0; i < width; i++) whole.setAt(add(mul(unit, u32(width)), u32(r * headDim + i)), width === 1 ? value : component(value, i));
+        for (let i = 0; i < width; i++) whole.setAt(at(i), width === 1 ? value : component(value, i));
       };
       if ((u + 1) * schedule.lanes <= count) put();
       else b.if(lt(unit, u32(count)), put);
     });
   });
   b.barrier();
-  return rows.map((row, r) => {
-    const start = anglesStart(frame, at[r] ?? u32(0), headDim);
-    return row.map((value, u) => {
-      const unit = b.let('unit', (u + 1) * schedule.lanes <= count ? laneUnit(frame, u) : min(laneUnit(frame, u), u32(count - 1)));
-      const parts = Array.from({ length: width }, (_, i) => {
-        const own = width === 1 ? value : component(value, i);
-        const e = b.let('e', add(mul(unit, u32(width)), u32(i)));
+  b.for('turned', u32(0), hiddenBound(rows.length), u32(1), (r) => {
+    const index = b.let('index', add(first, r));
+    b.if(lt(index, length), () => {
+      const table = anglesStart(frame, shifted(frame, index), headDim);
+      const from = b.let('from', mul(r, u32(headDim)));
+      const into = b.let('into', mul(start(index), u32(width)));
+      b.for('e', builtin('subgroupInvocation'), hiddenBound(headDim), u32(schedule.lanes), (e) => {
         const pair = b.let('pair', rem(e, u32(headDim / 2)));
-        const other = whole.at(add(rem(add(e, u32(headDim / 2)), u32(headDim)), u32(r * headDim)));
-        const sin = angles.load(add(start, add(pair, u32(headDim / 2))));
-        const toward = select(neg(sin), sin, lt(e, u32(headDim / 2)));
-        return b.let('turned', add(mul(own, angles.load(add(start, pair))), mul(other, toward)));
+        const sin = b.let('sin', angles.load(add(table, add(pair, u32(headDim / 2)))));
+        const own = mul(whole.at(add(from, e)), angles.load(add(table, pair)));
+        const other = whole.at(add(from, rem(add(e, u32(headDim / 2)), u32(headDim))));
+        to.store(add(into, e), add(own, mul(other, select(neg(sin), sin, lt(e, u32(headDim / 2))))));
       });
-      return width === 1 ? (parts[0] ?? value) : vec('vec4f', parts);
     });
   });
 }
