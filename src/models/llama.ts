@@ -7,7 +7,7 @@ import { attention, embedding, gelu, geluTanh, linear, mul, relu, reshape, rmsNo
 import type { ModelDefinition } from '../trace/trace.ts';
 import { languageHead } from './head.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
-import { rotaryTables } from './rotary.ts';
+import { rotaryAngles } from './rotary.ts';
 
 /** x [B, T, hiddenSize] → [B, T, hiddenSize]: the attention branch of layer `name`, before the residual add. */
 function attentionBranch(config: LlamaConfig, name: string, x: Tensor, { segments, keySegments, cache, positions }: SequenceInputs): Tensor {
@@ -16,9 +16,9 @@ function attentionBranch(config: LlamaConfig, name: string, x: Tensor, { segment
   const [batch = 1, tokens = 1] = x.type.shape;
   const project = (which: string, heads: number): Tensor =>
     reshape(linear(`${name}.self_attn.${which}_proj`, h, { inputs: hiddenSize, outputs: heads * headDim, bias }), [batch, tokens, heads, headDim]);
-  const [cos, sin] = rotaryTables(config, positions);
-  const q = named('q', rope(project('q', numHeads), cos, sin));
-  const k = keyValueCache(cache, `${name}.k`, named('k', rope(project('k', numKvHeads), cos, sin)));
+  const angles = rotaryAngles(config, positions);
+  const q = named('q', rope(project('q', numHeads), angles));
+  const k = keyValueCache(cache, `${name}.k`, named('k', rope(project('k', numKvHeads), angles)));
   const v = keyValueCache(cache, `${name}.v`, named('v', project('v', numKvHeads)));
   const o = attention(q, k, v, { scale: 1 / Math.sqrt(headDim), causal: true, segments: [segments, keySegments] });
   return linear(`${name}.self_attn.o_proj`, reshape(o, [batch, tokens, numHeads * headDim]), { inputs: numHeads * headDim, outputs: hiddenSize, bias });

@@ -1,4 +1,4 @@
-/** @file Rotary tables: cos and sin of position × frequency, computed in f32 steps as transformers' modeling_rope_utils does. */
+/** @file Rotary angles: cos and sin of position × frequency, computed in f32 steps as transformers' modeling_rope_utils does. */
 
 import type { LlamaConfig } from '../formats/hfConfig.ts';
 import { param } from '../trace/context.ts';
@@ -19,11 +19,15 @@ export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: Pick<Lla
   });
 }
 
-/** Tables cos, sin [positions, headDim / 2] as fixed parameters. */
-export function rotaryTables(config: LlamaConfig, positions: number): readonly [Tensor, Tensor] {
-  const half = config.headDim / 2;
+/** The fixed parameter [positions, headDim] that `rope` reads: cos of a position's headDim / 2 angles, then sin of them. */
+export function rotaryAngles(config: LlamaConfig, positions: number): Tensor {
+  const { headDim } = config;
+  const half = headDim / 2;
   const frequencies = inverseFrequencies(config);
-  const table = (f: (angle: number) => number): Float32Array =>
-    Float32Array.from({ length: positions * half }, (_, i) => f(Math.fround(Math.floor(i / half) * (frequencies[i % half] ?? 0))));
-  return [param('rope.cos', [positions, half], { table: () => table(Math.cos) }), param('rope.sin', [positions, half], { table: () => table(Math.sin) })];
+  const table = (): Float32Array =>
+    Float32Array.from({ length: positions * headDim }, (_, i) => {
+      const angle = Math.fround(Math.floor(i / headDim) * (frequencies[i % half] ?? 0));
+      return i % headDim < half ? Math.cos(angle) : Math.sin(angle);
+    });
+  return param('rope.angles', [positions, headDim], { table });
 }

@@ -5,6 +5,7 @@ import { type FuseOptions, fuse } from './fuse/index.ts';
 import { type GradRequest, grad } from './grad.ts';
 import { type OverwriteOptions, overwrite } from './overwrite.ts';
 import { type OnPass, type Pass, runPasses } from './pass.ts';
+import { rotate } from './rotate.ts';
 import { expand, expandForGrad, simplify } from './simplify.ts';
 
 const expandForGradPass: Pass<unknown> = {
@@ -19,13 +20,14 @@ const gradPass: Pass<GradRequest> = {
   summary: 'forward and backward in one, for the wanted gradients and the cotangents that arrive',
   run: grad,
 };
+const rotatePass: Pass<unknown> = { name: 'rotate', summary: 'dq and dk are turned back by the kernels that make them', run: rotate };
 const fusePass: Pass<FuseOptions> = { name: 'fuse', summary: 'every op is in a group that becomes one kernel', run: fuse };
 const overwritePass: Pass<OverwriteOptions> = { name: 'overwrite', summary: 'outputs take the bytes of operands that are not read again', run: overwrite };
 
 /** A forward as it is when nothing is differentiated. */
 export const FORWARD: readonly Pass<unknown>[] = [expandPass, simplifyPass];
 /** Forward and backward of one function as one. */
-export const JOINT: readonly Pass<GradRequest>[] = [expandForGradPass, gradPass, expandPass, simplifyPass];
+export const JOINT: readonly Pass<GradRequest>[] = [expandForGradPass, gradPass, rotatePass, expandPass, simplifyPass];
 /** From primitives to groups that are lowered one by one. */
 export const KERNELS: readonly Pass<FuseOptions & OverwriteOptions>[] = [fusePass, overwritePass];
 

@@ -112,9 +112,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { segments, ...rest }
   return out;
 }
 
-/** Rotary embedding of x [B, T, H, D] by tables cos, sin [positions, D/2]. */
-export function rope(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
-  return recordOne('rope', [x, cos, sin, scalar('position', 'i32')]);
+/** Rotary embedding of x [B, T, H, D]; angles [positions, D]: of each position cos of the D/2 angles, then sin of them. */
+export function rope(x: Tensor, angles: Tensor): Tensor {
+  return recordOne('rope', [x, angles, scalar('position', 'i32')]);
 }
 
 /** i32 [T]: position, position + 1, … for tokens [B, T]. */

@@ -30,12 +30,14 @@ it('attends over random shapes with random masks', async () => {
     window: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
     position: fc.option(fc.integer({ min: 0, max: 5 }), { nil: undefined }),
     softCap: fc.option(fc.constantFrom(0.5, 3), { nil: undefined }),
+    rotated: fc.boolean(),
     schedule: fc.nat(),
   });
   await fc.assert(
-    fc.asyncProperty(cases, async ({ group, schedule, window, position, softCap, ...c }) => {
+    fc.asyncProperty(cases, async ({ group, schedule, window, position, softCap, rotated, ...c }) => {
       const full = {
         ...c,
+        rotated: rotated && c.headDim % 2 === 0,
         heads: c.kvHeads * group,
         ...(window === undefined ? {} : { window }),
         ...(position === undefined ? {} : { position }),

@@ -13,9 +13,15 @@ export interface AttentionCase {
   readonly causal?: boolean;
   readonly window?: number;
   readonly softCap?: number;
-  readonly segments?: boolean;
+  /** `shared`: keys have those of the queries. */
+  readonly segments?: boolean | 'shared';
   readonly position?: number;
+  /** q and k are rotated: gradients are turned back. */
+  readonly rotated?: boolean;
 }
+
+/** Rows of the table of angles: fewer than the largest case's tokens, so that it is clamped. */
+const POSITIONS = 24;
 
 /** Dimension words of the specs below: B, T, S, then the position. */
 export const attentionDims = (c: AttentionCase): Record<string, number> => ({ B: c.batch, T: c.queries, S: c.keys });
@@ -36,6 +42,7 @@ export function attentionSpec(c: AttentionCase, fixed = false): AttentionSpec {
     window: c.window ?? null,
     softCap: c.softCap ?? null,
     segments: c.segments ?? false,
+    rotation: c.rotated ? { positions: POSITIONS } : null,
     position: c.position === undefined ? null : param(3, 'position'),
     dim: (symbol) => param('BTS'.indexOf(symbol), symbol),
   };
@@ -48,6 +55,7 @@ export interface AttentionData {
   readonly dout: Float32Array;
   readonly segQ: Int32Array;
   readonly segK: Int32Array;
+  readonly angles: Float32Array;
 }
 
 /** Inputs by a counter-based generator; segment ids 0 (padding) to 2, runs like packed documents. */
@@ -72,13 +80,14 @@ export function attentionData(c: AttentionCase, seed = 1): AttentionData {
     dout: floats(rowsQ),
     segQ: runs(c.queries),
     segK: runs(c.keys),
+    angles: floats(POSITIONS * c.headDim),
   };
 }
 
 export interface AttentionResult {
   readonly out: Float64Array;
   readonly lse: Float64Array;
-  /** (lse, delta) of each query. */
+  /** (lse, delta, segment) of each query. */
   readonly stats: Float64Array;
   readonly dq: Float64Array;
   readonly dk: Float64Array;
@@ -92,7 +101,7 @@ export function attentionReference(c: AttentionCase, data: AttentionData): Atten
   const result: AttentionResult = {
     out: new Float64Array(data.q.length),
     lse: new Float64Array(batch * heads * t),
-    stats: new Float64Array(2 * batch * heads * t),
+    stats: new Float64Array(3 * batch * heads * t),
     dq: new Float64Array(data.q.length),
     dk: new Float64Array(data.k.length),
     dv: new Float64Array(data.v.length),
@@ -109,6 +118,8 @@ export function attentionReference(c: AttentionCase, data: AttentionData): Atten
     for (let h = 0; h < heads; h++) {
       for (let i = 0; i < t; i++) {
         const row = ((z * t + i) * heads + h) * d;
+        const scalar = (z * heads + h) * t + i;
+        if (c.segments) result.stats[3 * scalar + 2] = data.segQ[z * t + i] ?? 0;
         const keyRow = (j: number): number => ((z * s + j) * kvHeads + Math.floor((h * kvHeads) / heads)) * d;
         const at = i + (c.position ?? 0);
         const seen = Array.from({ length: s }, (_, j) => j).filter(
@@ -126,11 +137,10 @@ export function attentionReference(c: AttentionCase, data: AttentionData): Atten
         const total = scores.reduce((sum, score) => sum + Math.exp(score - top), 0);
         const weights = scores.map((score) => Math.exp(score - top) / total);
         for (const [n, j] of seen.entries()) axpy(result.out, row, weights[n] as number, data.v, keyRow(j));
-        const scalar = (z * heads + h) * t + i;
         result.lse[scalar] = top + Math.log(total);
         const delta = dot(data.dout, row, result.out, row);
-        result.stats[2 * scalar] = result.lse[scalar] ?? 0;
-        result.stats[2 * scalar + 1] = delta;
+        result.stats[3 * scalar] = result.lse[scalar] ?? 0;
+        result.stats[3 * scalar + 1] = delta;
         seen.forEach((j, n) => {
           const p = weights[n] as number;
           const slope = c.softCap === undefined ? 1 : 1 - ((scores[n] as number) / c.softCap) ** 2;
@@ -142,5 +152,24 @@ export function attentionReference(c: AttentionCase, data: AttentionData): Atten
       }
     }
   }
+  if (c.rotated) {
+    turnBack(c, result.dq, t, heads, data.angles);
+    turnBack(c, result.dk, s, kvHeads, data.angles);
+  }
   return result;
+}
+
+/** Rotates rows [batch, length, heads, D] back in place. */
+function turnBack(c: AttentionCase, rows: Float64Array, length: number, heads: number, angles: Float32Array): void {
+  const half = c.headDim / 2;
+  for (let row = 0; row < rows.length / c.headDim; row++) {
+    const at = Math.min(POSITIONS - 1, (Math.floor(row / heads) % length) + (c.position ?? 0)) * c.headDim;
+    for (let x = 0; x < half; x++) {
+      const [cos, sin] = [angles[at + x] as number, angles[at + x + half] as number];
+      const [low, high] = [row * c.headDim + x, row * c.headDim + x + half];
+      const [a, b] = [rows[low] as number, rows[high] as number];
+      rows[low] = a * cos + b * sin;
+      rows[high] = b * cos - a * sin;
+    }
+  }
 }

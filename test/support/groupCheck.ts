@@ -61,6 +61,8 @@ function contents(v: Value, role: string, { sizes, ids }: GroupCase, seed: numbe
     const random = randomTensor('f32', shape, seed, 0.8);
     // second moments, counts and norms are not negative
     const data = Float32Array.from(random.data, (x) => (role === 'state' || v.name.startsWith('parts') || v.name === 'scale' ? Math.abs(x) + 0.01 : x));
+    // the third of a query's scalars is its segment
+    if (v.name === 'stats') for (let i = 2; i < data.length; i += 3) data[i] = 1;
     return { value: tensor('f32', shape, data), data };
   }
   if (dtype === 'f16' || dtype === 'bf16' || isBlockType(dtype)) {

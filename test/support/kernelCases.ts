@@ -128,7 +128,33 @@ export const ATTENTION_CASES: Readonly<Record<string, AttentionCase>> = {
     window: 5,
     softCap: 2,
     segments: true,
+    rotated: true,
   },
+  'rotated, pairs in lanes of their own': {
+    batch: 2,
+    queries: 10,
+    keys: 10,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 24,
+    causal: true,
+    segments: 'shared',
+    rotated: true,
+  },
+  'rotated, pairs in one lane, more tokens than positions': {
+    batch: 1,
+    queries: 27,
+    keys: 27,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 32,
+    causal: true,
+    window: 6,
+    segments: 'shared',
+    rotated: true,
+  },
+  'rotated, pairs across chunks': { batch: 1, queries: 6, keys: 6, heads: 2, kvHeads: 2, headDim: 12, softCap: 3, segments: 'shared', rotated: true },
+  'rotated, elements alone': { batch: 1, queries: 3, keys: 8, heads: 2, kvHeads: 1, headDim: 10, causal: true, position: 5, rotated: true },
 };
 
 /** Schedules that suit a head dimension; the first two suit the gradients too. */

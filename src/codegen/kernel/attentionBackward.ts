@@ -16,19 +16,21 @@ import {
   rowStart,
   rowSums,
   rowType,
-  scalarIndex,
+  STATS,
   scaled,
   shifted,
   storeRow,
   visible,
 } from './attentionFrame.ts';
+import { angleBuffer, turnedRow } from './attentionRotation.ts';
 import { subgroupKeyGradient, subgroupQueryGradient } from './attentionSubgroup.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import { add, builtin, call, div, f32, ge, lt, min, mul, rem, select, sub, u32 } from './expr.ts';
+import type { BufferRef, Variable } from './builder.ts';
+import { add, builtin, call, convert, div, f32, ge, lt, min, mul, rem, select, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
 import { sizeExpr } from './size.ts';
 
-/** Buffers: dout [B,T,H,D], out [B,T,H,D], lse [B,H,T], stats [B,H,T,2]: (lse, delta) with delta = Σ over D of dout · out. One invocation a row. */
+/** Buffers: dout, out [B,T,H,D], lse [B,H,T], (segQ [B,T],) stats [B,H,T,3]: lse, delta = Σ over D of dout · out, segment. One invocation a row. */
 export function attentionStats(spec: AttentionSpec): Kernel {
   const per = 64;
   const frame = attentionFrame(spec.name, spec, { kind: 'rows', lanes: per, rows: 1, splits: 1, dimLanes: 1 });
@@ -36,6 +38,7 @@ export function attentionStats(spec: AttentionSpec): Kernel {
   const dout = b.buffer('dout', rowType(spec), 'read');
   const out = b.buffer('out', rowType(spec), 'read');
   const lse = b.buffer('lse', 'f32', 'read');
+  const segQ = spec.segments === false ? null : b.buffer('segQ', 'i32', 'read');
   const stats = b.buffer('stats', 'f32', 'read_write');
   const row = b.let('row', add(mul(b.linearWorkgroup(), u32(per)), builtin('localX')));
   b.if(ge(row, mul(mul(sizeExpr(spec.dims.batch, spec.dim), queries), u32(spec.heads))), () => b.return());
@@ -49,8 +52,10 @@ export function attentionStats(spec: AttentionSpec): Kernel {
   const head = rem(row, u32(spec.heads));
   const token = b.let('token', div(row, u32(spec.heads)));
   const at = b.let('at', add(mul(add(mul(div(token, queries), u32(spec.heads)), head), queries), rem(token, queries)));
-  stats.store(mul(at, u32(2)), lse.load(at));
-  stats.store(add(mul(at, u32(2)), u32(1)), sum.get);
+  const of = b.let('of', mul(at, u32(STATS)));
+  stats.store(of, lse.load(at));
+  stats.store(add(of, u32(1)), sum.get);
+  stats.store(add(of, u32(2)), segQ === null ? f32(0) : convert('f32', segQ.load(token)));
   const { batch, queries: t } = spec.dims;
   return b.finish([
     { of: [...batch.of, ...t.of, spec.heads], per },
@@ -82,13 +87,23 @@ function pairGradient(frame: Frame, pair: Pair): { p: Expr; ds: Expr } {
   return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
 }
 
-/** Buffers: q, k, v, dout, stats (then segQ, segK), then dq [B,T,H,D]. */
+/** The sums of dq or dk as they are stored: scaled, and turned back where q and k were rotated. */
+function finished(frame: Frame, angles: BufferRef | null, at: Expr, sums: readonly Variable[]): readonly Expr[] {
+  const row = scaled(
+    sums.map((sum) => sum.get),
+    f32(frame.spec.scale),
+  );
+  return turnedRow(frame, angles, at, row);
+}
+
+/** Buffers: q, k, v, dout, stats (then segK, angles), then dq [B,T,H,D]. */
 export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   invariant(schedule.splits === 1, 'only forward splits');
   if (schedule.kind === 'subgroup') return subgroupQueryGradient(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, batch, lane } = frame;
+  const { b, queries, keys, lane } = frame;
   const from = gradientInputs(frame);
+  const angles = angleBuffer(frame);
   const dq = b.buffer('dq', rowType(spec), 'read_write');
   const perGroup = schedule.lanes * schedule.rows;
   const head = builtin('workgroupY');
@@ -103,16 +118,14 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
       at: b.let('at', shifted(frame, inside)),
       q: scaled(loadRow(frame, 'q', from.q, start), f32(spec.scale)).map((chunk) => b.let('q', chunk)),
       dout: loadRow(frame, 'dout', from.dout, start),
-      lse: b.let('lse_q', from.lse(scalarIndex(frame, head, inside))),
-      delta: b.let('delta_q', from.delta(scalarIndex(frame, head, inside))),
-      segment: from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), inside))),
+      ...from.scalars(head, inside),
       sums: rowSums(frame, 'dq'),
     };
   });
   const [first, end] = keyRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(queries, u32(1)))));
   b.for('key', first, end, u32(1), (key) => {
     const start = rowStart(frame, 'k_start', keys, spec.kvHeads, key, kvHead);
-    const segK = from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), key)));
+    const segK = from.segment(key);
     const k = loadRow(frame, 'k', from.k, start);
     const v = loadRow(frame, 'v', from.v, start);
     for (const row of rows) {
@@ -121,17 +134,9 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
     }
   });
   for (const row of rows) {
+    const whole = finished(frame, angles, row.at, row.sums);
     b.if(lt(row.index, queries), () => {
-      const start = rowStart(frame, 'dq_start', queries, spec.heads, row.index, head);
-      storeRow(
-        frame,
-        dq,
-        start,
-        scaled(
-          row.sums.map((sum) => sum.get),
-          f32(spec.scale),
-        ),
-      );
+      storeRow(frame, dq, rowStart(frame, 'dq_start', queries, spec.heads, row.index, head), whole);
     });
   }
   return b.finish([
@@ -141,13 +146,14 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
   ]);
 }
 
-/** Buffers: q, k, v, dout, stats (then segQ, segK), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
+/** Buffers: q, k, v, dout, stats (then segK, angles), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
 export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   invariant(schedule.splits === 1, 'only forward splits');
   if (schedule.kind === 'subgroup') return subgroupKeyGradient(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, batch, lane } = frame;
+  const { b, queries, keys, lane } = frame;
   const from = gradientInputs(frame);
+  const angles = angleBuffer(frame);
   const dk = b.buffer('dk', rowType(spec), 'read_write');
   const dv = b.buffer('dv', rowType(spec), 'read_write');
   const perGroup = schedule.lanes * schedule.rows;
@@ -163,7 +169,7 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
       inside,
       k: scaled(loadRow(frame, 'k', from.k, start), f32(spec.scale)).map((chunk) => b.let('k', chunk)),
       v: loadRow(frame, 'v', from.v, start),
-      segment: from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), inside))),
+      segment: from.segment(inside),
       dk: rowSums(frame, 'dk'),
       dv: rowSums(frame, 'dv'),
     };
@@ -173,9 +179,7 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
     b.for('query', first, end, u32(1), (query) => {
       const start = rowStart(frame, 'q_start', queries, spec.heads, query, head);
       const at = b.let('at', shifted(frame, query));
-      const segQ = from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), query)));
-      const lse = b.let('lse_q', from.lse(scalarIndex(frame, head, query)));
-      const delta = b.let('delta_q', from.delta(scalarIndex(frame, head, query)));
+      const { lse, delta, segment: segQ } = from.scalars(head, query);
       const q = loadRow(frame, 'q', from.q, start);
       const dout = loadRow(frame, 'dout', from.dout, start);
       for (const row of rows) {
@@ -189,17 +193,10 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
   if (group === 1) each(firstHead);
   else b.for('head', firstHead, add(firstHead, u32(group)), u32(1), each);
   for (const row of rows) {
+    const whole = finished(frame, angles, shifted(frame, row.inside), row.dk);
     b.if(lt(row.index, keys), () => {
       const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, row.index, kvHead);
-      storeRow(
-        frame,
-        dk,
-        start,
-        scaled(
-          row.dk.map((sum) => sum.get),
-          f32(spec.scale),
-        ),
-      );
+      storeRow(frame, dk, start, whole);
       storeRow(
         frame,
         dv,

@@ -3,7 +3,7 @@
 import { invariant } from '../../errors.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import { type BufferRef, type KernelBuilder, kernelBuilder, type Variable } from './builder.ts';
-import { add, and, bin, builtin, call, component, div, eq, f32, le, lt, max, min, mul, param, rem, splat, sub, u32, vec } from './expr.ts';
+import { add, and, bin, builtin, call, component, constant, convert, div, eq, f32, le, lt, max, min, mul, param, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr, KType } from './ir.ts';
 import { sizeExpr } from './size.ts';
 
@@ -54,9 +54,12 @@ export function attentionFrame(name: string, spec: AttentionSpec, schedule: Atte
  */
 export const hiddenBound = (count: number): Expr => add(bin('>>', param(0), u32(31)), u32(count));
 
+/** Whether rows are bound as vec4. */
+export const isWide = (spec: AttentionSpec): boolean => spec.headDim % 4 === 0;
+
 /** The element type of q, k, v and the like. */
 export function rowType(spec: AttentionSpec): KType {
-  return spec.headDim % 4 === 0 ? 'vec4f' : 'f32';
+  return isWide(spec) ? 'vec4f' : 'f32';
 }
 
 /** Where a row of [B, length, heads, D] starts, in elements of its buffer (vec4 or f32). */
@@ -66,7 +69,8 @@ export function rowStart(frame: Frame, name: string, length: Expr, heads: number
   return b.let(name, mul(row, u32(spec.headDim % 4 === 0 ? spec.headDim / 4 : spec.headDim)));
 }
 
-function chunkOf(frame: Frame, c: number): Expr {
+/** The index in a row of the c-th chunk a lane holds. */
+export function chunkOf(frame: Frame, c: number): Expr {
   return frame.schedule.dimLanes === 1 ? u32(c) : add(frame.lane.dim, u32(c * frame.schedule.dimLanes));
 }
 
@@ -137,17 +141,26 @@ export function capSlope(frame: Frame, score: Expr): Expr | null {
   return sub(f32(1), mul(ratio, ratio));
 }
 
-export interface Inputs {
+interface Inputs {
   readonly q: BufferRef;
   readonly k: BufferRef;
   readonly v: BufferRef;
   readonly seg: { readonly q: BufferRef; readonly k: BufferRef } | null;
 }
-export interface GradientInputs extends Inputs {
+/** Of a query: log-sum-exp, Σ dout · out, and its segment (f32). */
+export interface QueryScalars {
+  readonly lse: Expr;
+  readonly delta: Expr;
+  readonly segment: Expr | null;
+}
+export interface GradientInputs {
+  readonly q: BufferRef;
+  readonly k: BufferRef;
+  readonly v: BufferRef;
   readonly dout: BufferRef;
-  /** Log-sum-exp, and Σ dout · out, of the query at an index of [B, H, T]. */
-  readonly lse: (at: Expr) => Expr;
-  readonly delta: (at: Expr) => Expr;
+  readonly scalars: (head: Expr, query: Expr) => QueryScalars;
+  /** The segment of a key, f32. */
+  readonly segment: (key: Expr) => Expr | null;
 }
 
 function segmentBuffers({ b, spec }: Frame): Inputs['seg'] {
@@ -162,19 +175,30 @@ export function forwardInputs(frame: Frame): Inputs {
   return { q, k, v, seg: segmentBuffers(frame) };
 }
 
-/** Declares q, k, v, dout, stats (then segQ, segK). `stats` holds (lse, delta) of each query, so that dK and dV bind eight buffers. */
+/** Floats of a query in `stats`. */
+export const STATS = 3;
+
+/** Declares q, k, v, dout, stats (then segK where keys have segments of their own): dK and dV bind eight buffers, angles included. */
 export function gradientInputs(frame: Frame): GradientInputs {
   const { b, spec } = frame;
   const [q, k, v, dout] = ['q', 'k', 'v', 'dout'].map((name) => b.buffer(name, rowType(spec), 'read')) as [BufferRef, BufferRef, BufferRef, BufferRef];
   const stats = b.buffer('stats', 'f32', 'read');
+  const segK = spec.segments === true ? b.buffer('segK', 'i32', 'read') : null;
+  const stat = (head: Expr, query: Expr, i: number): Expr => stats.load(add(mul(scalarIndex(frame, head, query), u32(STATS)), u32(i)));
   return {
     q,
     k,
     v,
     dout,
-    lse: (at) => stats.load(mul(at, u32(2))),
-    delta: (at) => stats.load(add(mul(at, u32(2)), u32(1))),
-    seg: segmentBuffers(frame),
+    scalars: (head, query) => ({
+      lse: b.let('lse_q', stat(head, query, 0)),
+      delta: b.let('delta_q', stat(head, query, 1)),
+      segment: spec.segments === false ? null : b.let('seg_q', stat(head, query, 2)),
+    }),
+    segment: (key) => {
+      if (spec.segments === false) return null;
+      return b.let('seg_k', segK === null ? stat(u32(0), key, 2) : convert('f32', segK.load(add(mul(frame.batch, frame.keys), key))));
+    },
   };
 }
 
@@ -194,7 +218,7 @@ export function visible(frame: Frame, at: Expr, key: Expr, segments: { q: Expr; 
   const conditions: Expr[] = [];
   if (causal) conditions.push(le(key, at));
   if (window !== null) conditions.push(lt(at, add(key, u32(window))));
-  if (segments !== null) conditions.push(eq(segments.q, segments.k), bin('!=', segments.q, { kind: 'const', type: 'i32', value: 0 }));
+  if (segments !== null) conditions.push(eq(segments.q, segments.k), bin('!=', segments.q, constant(segments.q.type, 0)));
   const all = conditions.reduce<Expr | null>((left, right) => (left === null ? right : and(left, right)), null);
   return all === null ? null : frame.b.let('sees', all);
 }

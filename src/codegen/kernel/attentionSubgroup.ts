@@ -10,9 +10,7 @@ import {
   capSlope,
   type Frame,
   forwardInputs,
-  type GradientInputs,
   gradientInputs,
-  hiddenBound,
   keyRange,
   LOWEST,
   queryRange,
@@ -22,129 +20,11 @@ import {
   shifted,
   visible,
 } from './attentionFrame.ts';
+import { angleBuffer } from './attentionRotation.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import type { BufferRef, Variable } from './builder.ts';
-import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, splat, sub, u32 } from './expr.ts';
+import { declareSums, mulUnit, scaledSums, store, storeRows, tileRows, type Walk, walk } from './attentionWalk.ts';
+import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
-
-/** What differs between the kernels. */
-interface Walk {
-  /** Heads, kv or query, of the walked side's tensors and of the rows'. */
-  readonly heads: { readonly rows: number; readonly walked: number };
-  readonly length: { readonly rows: Expr; readonly walked: Expr };
-  readonly head: { readonly rows: Expr; readonly walked: Expr };
-  /** Pairs of (row tensor, walked tensor) whose dot products are the scores. */
-  readonly dots: readonly (readonly [BufferRef, BufferRef])[];
-  /** The walked tensors that are summed up, one a weight. */
-  readonly summed: readonly BufferRef[];
-}
-
-interface Sums {
-  /** [row][weight][chunk of the lane] */
-  readonly of: readonly (readonly (readonly Variable[])[])[];
-}
-
-const mulUnit = (value: Expr, by: Expr): Expr => (value.type === 'f32' ? mul(value, by) : mul(value, splat('vec4f', by)));
-
-/** Units (vec4 or f32) of a row, and how many of them each lane sums up. */
-function units({ spec, schedule }: Frame): { type: 'vec4f' | 'f32'; count: number; perLane: number } {
-  const wide = spec.headDim % 4 === 0;
-  const count = wide ? spec.headDim / 4 : spec.headDim;
-  return { type: wide ? 'vec4f' : 'f32', count, perLane: Math.ceil(count / schedule.lanes) };
-}
-
-/** The index of the lane's u-th unit, unclamped. */
-const unitOf = ({ schedule }: Frame, u: number): Expr => add(builtin('subgroupInvocation'), u32(u * schedule.lanes));
-
-function declareSums(frame: Frame, weights: number): Sums {
-  const { type, perLane } = units(frame);
-  const zero = type === 'f32' ? f32(0) : splat('vec4f', f32(0));
-  return {
-    of: Array.from({ length: frame.schedule.rows }, (_, r) =>
-      Array.from({ length: weights }, (_w, w) => Array.from({ length: perLane }, (_u, u) => frame.b.var(`sum_${r}_${w}_${u}`, type, zero))),
-    ),
-  };
-}
-
-/**
- * Walks [from, to). `weigh` gives row r's weights of the lane's own walked index from its dot products; for lanes past
- * the end (`inside` false) they must be 0.
- */
-function walk(
-  frame: Frame,
-  w: Walk,
-  rows: readonly Expr[],
-  sums: Sums,
-  from: Expr,
-  to: Expr,
-  weigh: (own: Expr, inside: Expr, dots: readonly (readonly Expr[])[]) => readonly (readonly Expr[])[],
-): void {
-  const { b, schedule } = frame;
-  const { type, count, perLane } = units(frame);
-  const starts = rows.map((row) => rowStart(frame, 'row_start', w.length.rows, w.heads.rows, row, w.head.rows));
-  const chunk = Array.from({ length: perLane }, (_, u) => {
-    const unit = unitOf(frame, u);
-    return b.let('unit', (u + 1) * schedule.lanes <= count ? unit : min(unit, u32(count - 1)));
-  });
-  b.for('step', from, to, u32(schedule.lanes), (step) => {
-    const own = b.let('own', add(step, builtin('subgroupInvocation')));
-    const last = b.let('last', sub(to, u32(1)));
-    const ownStart = rowStart(frame, 'own_start', w.length.walked, w.heads.walked, b.let('own_in', min(own, last)), w.head.walked);
-    const dots = rows.map(() => w.dots.map(() => b.var('dot', 'f32', f32(0))));
-    b.for('d', u32(0), hiddenBound(count), u32(1), (d) => {
-      const walked = w.dots.map(([, tensor]) => b.let('walked', tensor.load(add(ownStart, d))));
-      starts.forEach((start, r) => {
-        w.dots.forEach(([tensor], i) => {
-          const [left, right, sum] = [tensor.load(add(start, d)), walked[i], dots[r]?.[i]];
-          if (right !== undefined && sum !== undefined) sum.set(add(sum.get, type === 'f32' ? mul(left, right) : call('dot', left, right)));
-        });
-      });
-    });
-    const weights = weigh(
-      own,
-      b.let('inside', lt(own, to)),
-      dots.map((row) => row.map((dot) => dot.get)),
-    );
-    const present = b.let('present', min(hiddenBound(schedule.lanes), sub(to, step)));
-    b.for('other', u32(0), present, u32(1), (other) => {
-      const start = rowStart(frame, 'other_start', w.length.walked, w.heads.walked, add(step, other), w.head.walked);
-      const values = w.summed.map((tensor) => chunk.map((unit) => b.let('value', tensor.load(add(start, unit)))));
-      sums.of.forEach((ofRow, r) => {
-        ofRow.forEach((ofWeight, i) => {
-          const weight = b.let('weight', call('subgroupShuffle', weights[r]?.[i] ?? f32(0), other));
-          ofWeight.forEach((sum, u) => {
-            sum.set(add(sum.get, mulUnit(values[i]?.[u] ?? sum.get, weight)));
-          });
-        });
-      });
-    });
-  });
-}
-
-/** Stores row r's sums of one weight, times `by`. */
-function store(frame: Frame, to: BufferRef, start: Expr, sums: readonly Variable[], by: Expr): void {
-  const { count } = units(frame);
-  sums.forEach((sum, u) => {
-    const unit = unitOf(frame, u);
-    const write = (): void => to.store(add(start, unit), mulUnit(sum.get, by));
-    if ((u + 1) * frame.schedule.lanes <= count) write();
-    else frame.b.if(lt(unit, u32(count)), write);
-  });
-}
-
-/** The tile's first row and its rows, kept inside `length`. */
-function tileRows(frame: Frame, length: Expr): { first: Expr; last: Expr; index: Expr[]; inside: Expr[] } {
-  const { b, schedule } = frame;
-  const first = b.let('tile', mul(builtin('workgroupX'), u32(schedule.rows)));
-  const end = b.let('end_row', sub(length, u32(1)));
-  const index = Array.from({ length: schedule.rows }, (_, r) => add(first, u32(r)));
-  return {
-    first,
-    index,
-    last: b.let('last_row', min(add(first, u32(schedule.rows - 1)), end)),
-    inside: index.map((row, r) => (r === 0 ? row : b.let('row', min(row, end)))),
-  };
-}
 
 function kvHeadOf({ b, spec }: Frame, head: Expr): Expr {
   return b.let('kv_head', div(head, u32(spec.heads / spec.kvHeads)));
@@ -198,7 +78,13 @@ export function subgroupForward(spec: AttentionSpec, schedule: AttentionSchedule
     const index = rows.index[r] ?? u32(0);
     b.if(lt(index, queries), () => {
       const start = rowStart(frame, 'out_start', queries, spec.heads, index, head);
-      store(frame, out, start, sums.of[r]?.[0] ?? [], b.let('inverse', select(f32(0), div(f32(1), total), any)));
+      const inverse = b.let('inverse', select(f32(0), div(f32(1), total), any));
+      store(
+        frame,
+        out,
+        start,
+        (sums.of[r]?.[0] ?? []).map((sum) => mulUnit(sum.get, inverse)),
+      );
       b.if(eq(builtin('subgroupInvocation'), u32(0)), () =>
         lse.store(scalarIndex(frame, head, index), select(f32(0), add(row.top.get, call('log', total)), any)),
       );
@@ -221,26 +107,18 @@ function pairWeights(frame: Frame, dot: Expr, dp: Expr, lse: Expr, delta: Expr, 
   return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
 }
 
-function loadScalars(frame: Frame, from: GradientInputs, head: Expr, query: Expr): { lse: Expr; delta: Expr; segment: Expr | null } {
-  const { b, batch, queries } = frame;
-  return {
-    lse: b.let('lse_q', from.lse(scalarIndex(frame, head, query))),
-    delta: b.let('delta_q', from.delta(scalarIndex(frame, head, query))),
-    segment: from.seg === null ? null : b.let('seg_q', from.seg.q.load(add(mul(batch, queries), query))),
-  };
-}
-
 export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, batch } = frame;
+  const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
-  const dq = b.buffer('dq', rowType(spec), 'read_write');
+  const angles = angleBuffer(frame);
+  const dq = b.buffer('dq', angles === null ? rowType(spec) : 'f32', 'read_write');
   const head = builtin('workgroupY');
   const rows = tileRows(frame, queries);
   const sums = declareSums(frame, 1);
   const state = rows.inside.map((row) => ({
     at: b.let('at', shifted(frame, row)),
-    ...loadScalars(frame, from, head, row),
+    ...from.scalars(head, row),
   }));
   const w: Walk = {
     heads: { rows: spec.heads, walked: spec.kvHeads },
@@ -255,17 +133,17 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
   const [first, end] = keyRange(frame, rows.first, rows.last);
   walk(frame, w, rows.inside, sums, first, end, (own, inside, dots) => {
     const key = b.let('key_in', min(own, sub(end, u32(1))));
-    const segK = from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), key)));
+    const segK = from.segment(key);
     return state.map((row, r) => {
       const seen = sees(frame, row.at, own, row.segment === null || segK === null ? null : { q: row.segment, k: segK }, inside);
       return [pairWeights(frame, dots[r]?.[0] ?? f32(0), dots[r]?.[1] ?? f32(0), row.lse, row.delta, seen).ds];
     });
   });
-  rows.index.forEach((index, r) => {
-    b.if(lt(index, queries), () => {
-      const start = rowStart(frame, 'dq_start', queries, spec.heads, index, head);
-      store(frame, dq, start, sums.of[r]?.[0] ?? [], f32(spec.scale));
-    });
+  storeRows(frame, dq, angles, {
+    rows: scaledSums(sums, 0, f32(spec.scale)),
+    tile: rows,
+    length: queries,
+    start: (index) => rowStart(frame, 'dq_start', queries, spec.heads, index, head),
   });
   return b.finish([
     { of: spec.dims.queries.of, per: schedule.rows },
@@ -276,13 +154,15 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
 
 export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, batch } = frame;
+  const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
-  const outputs = [b.buffer('dk', rowType(spec), 'read_write'), b.buffer('dv', rowType(spec), 'read_write')];
+  const angles = angleBuffer(frame);
+  const dk = b.buffer('dk', angles === null ? rowType(spec) : 'f32', 'read_write');
+  const dv = b.buffer('dv', rowType(spec), 'read_write');
   const kvHead = builtin('workgroupY');
   const rows = tileRows(frame, keys);
   const sums = declareSums(frame, 2);
-  const segK = rows.inside.map((row) => (from.seg === null ? null : b.let('seg_k', from.seg.k.load(add(mul(batch, keys), row)))));
+  const segK = rows.inside.map((row) => from.segment(row));
   const [first, end] = queryRange(frame, rows.first, rows.last);
   const group = spec.heads / spec.kvHeads;
   const firstHead = b.let('first_head', mul(kvHead, u32(group)));
@@ -299,7 +179,7 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
     };
     walk(frame, w, rows.inside, sums, first, end, (own, inside, dots) => {
       const query = b.let('query_in', min(own, sub(end, u32(1))));
-      const scalars = loadScalars(frame, from, head, query);
+      const scalars = from.scalars(head, query);
       const at = b.let('at', shifted(frame, query));
       return rows.inside.map((key, r) => {
         const segment = segK[r] ?? null;
@@ -309,14 +189,10 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
       });
     });
   });
-  rows.index.forEach((index, r) => {
-    b.if(lt(index, keys), () => {
-      const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, index, kvHead);
-      outputs.forEach((to, i) => {
-        store(frame, to, start, sums.of[r]?.[i] ?? [], f32(i === 0 ? spec.scale : 1));
-      });
-    });
-  });
+  const start = (index: Expr): Expr => rowStart(frame, 'dk_start', keys, spec.kvHeads, index, kvHead);
+  const common = { tile: rows, length: keys, start };
+  storeRows(frame, dk, angles, { ...common, rows: scaledSums(sums, 0, f32(spec.scale)) });
+  storeRows(frame, dv, null, { ...common, rows: scaledSums(sums, 1, f32(1)) });
   return b.finish([
     { of: spec.dims.keys.of, per: schedule.rows },
     { of: [spec.kvHeads], per: 1 },

@@ -21,6 +21,8 @@ export interface AttentionSpec {
   readonly softCap: number | null;
   /** `shared`: queries and keys have the same segments, bound once. */
   readonly segments: boolean | 'shared';
+  /** Gradients: q and k were rotated by angles [positions, D], and dq and dk are turned back. */
+  readonly rotation: { readonly positions: number } | null;
   /** Added to the query index (u32): how many keys of a cache come before the first query. */
   readonly position: Expr | null;
   /** The run-time value of a dimension symbol. */

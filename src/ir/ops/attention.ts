@@ -1,4 +1,4 @@
-/** @file `attention %q, %k, %v, %segq, %segk, %position {scale, causal, window?, softCap?}` and its three backward ops.
+/** @file `attention %q, %k, %v, %segq, %segk, %position {scale, causal, window?, softCap?}`. Its backward ops are in ./attentionGradients.ts.
  * q [B, T, H, D]; k, v [B, S, Hkv, D] (query head h reads key head ⌊h·Hkv/H⌋); segments i32 [B, T] and [B, S]; position i32[].
  * Results: out [B, T, H, D] and lse [B, H, T] (log-sum-exp of the visible scores; 0 for a row that sees nothing, whose out is 0).
  * Key j is visible to query i when segk[j] = segq[i] ≠ 0, when `causal` j ≤ i + position, and with `window` i + position − j < window.
@@ -11,10 +11,9 @@ import type { FuncBuilder } from '../builder.ts';
 import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
 import { type Attrs, type Dim, type DimSizes, dimSize, sameShape, type Type, typeText, type Value } from '../types.ts';
 
-function checkShapes(types: readonly Type[], name: string): { q: Type; k: Type } {
-  const [q, k, v, segq, segk, position] = [0, 1, 2, 3, 4, 5].map((i) => operand(types, i, name)) as [Type, Type, Type, Type, Type, Type];
-  const [batch, tokens, heads, width] = q.shape;
-  const [kBatch, keys, kvHeads, kWidth] = k.shape;
+export function checkHeads([q, k, v]: readonly [Type, Type, Type], name: string): void {
+  const [batch, , heads, width] = q.shape;
+  const [kBatch, , kvHeads, kWidth] = k.shape;
   constraint(
     q.shape.length === 4 &&
       sameShape(k.shape, v.shape) &&
@@ -28,6 +27,14 @@ function checkShapes(types: readonly Type[], name: string): { q: Type; k: Type }
     () =>
       `q must be [batch, tokens, heads, headDim] and k, v [batch, keys, kvHeads, headDim] with kvHeads dividing heads, found ${typeText(q)}, ${typeText(k)}, ${typeText(v)}`,
   );
+}
+
+function checkForward(types: readonly Type[]): Type {
+  const name = 'attention';
+  const [q, k, v, segq, segk, position] = [0, 1, 2, 3, 4, 5].map((i) => operand(types, i, name)) as [Type, Type, Type, Type, Type, Type];
+  checkHeads([q, k, v], name);
+  const [batch, tokens] = q.shape;
+  const keys = k.shape[1];
   constraint(
     segq.dtype === 'i32' &&
       sameShape(segq.shape, [batch as Dim, tokens as Dim]) &&
@@ -38,10 +45,10 @@ function checkShapes(types: readonly Type[], name: string): { q: Type; k: Type }
     'C2',
     () => `segments must be i32[batch, tokens] and i32[batch, keys], position i32[], found ${typeText(segq)}, ${typeText(segk)}, ${typeText(position)}`,
   );
-  return { q, k };
+  return q;
 }
 
-function lseType(q: Type): Type {
+export function lseType(q: Type): Type {
   const [batch = 1, tokens = 1, heads = 1] = q.shape;
   return { dtype: 'f32', shape: [batch, heads, tokens] };
 }
@@ -56,14 +63,14 @@ function visiblePairs(q: Type, k: Type, sizes: DimSizes, attrs: Attrs): number {
   for (let i = 0; i < tokens; i++) pairs += Math.min(window, Math.min(keys, i + 1 + Math.max(0, keys - tokens)));
   return pairs;
 }
-function pairFlops(perPair: number): OpDef['flops'] {
+export function pairFlops(perPair: number): OpDef['flops'] {
   return ([q, k], _out, sizes, attrs) => {
     if (!q || !k) return 0;
     return perPair * Number(q.shape[3]) * Number(q.shape[2]) * dimSize(q.shape[0] ?? 1, sizes) * visiblePairs(q, k, sizes, attrs);
   };
 }
 
-interface Scores {
+export interface Scores {
   /** Scaled, capped scores [B, H, T, S] and whether each is visible. */
   readonly scores: Value;
   readonly visible: Value;
@@ -84,9 +91,18 @@ function repeatHeads(b: FuncBuilder, x: Value, heads: number): Value {
   return b.op('reshape', [repeated], { shape: shapeToAttr([batch, heads, keys, width]) });
 }
 
-function scoresOf(b: FuncBuilder, operands: readonly Value[], attrs: Attrs): Scores {
-  const [q, k, v, segq, segk, position] = operands as readonly [Value, Value, Value, Value, Value, Value];
-  const [batch = 1, tokens = 1, heads = 1] = q.type.shape;
+/** `rows` and `columns`: segments [B, H or 1, T, 1] of the queries and [B, 1, 1, S] of the keys, in one dtype. */
+interface ScoreInputs {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  readonly position: Value;
+  readonly rows: Value;
+  readonly columns: Value;
+}
+
+export function scoresOf(b: FuncBuilder, { q, k, v, position, rows, columns }: ScoreInputs, attrs: Attrs): Scores {
+  const [, tokens = 1, heads = 1] = q.type.shape;
   const keys = k.type.shape[1] ?? 1;
   const toHeads = (x: Value): Value => b.op('transpose', [x], { perm: [0, 2, 1, 3] });
   const qHeads = toHeads(q);
@@ -97,9 +113,8 @@ function scoresOf(b: FuncBuilder, operands: readonly Value[], attrs: Attrs): Sco
   const square = shapeToAttr([1, 1, tokens, keys]);
   const i = b.op('add', [b.op('iota', [], { shape: square, axis: 2 }), position]);
   const j = b.op('iota', [], { shape: square, axis: 3 });
-  const rows = b.op('reshape', [segq], { shape: shapeToAttr([batch, 1, tokens, 1]) });
-  const columns = b.op('reshape', [segk], { shape: shapeToAttr([batch, 1, 1, keys]) });
-  let visible = b.op('and', [b.op('eq', [rows, columns]), b.op('not', [b.op('eq', [rows, b.constant(0, 'i32')])])]);
+  const padding = b.op('eq', [rows, b.constant(0, rows.type.dtype)]);
+  let visible = b.op('and', [b.op('eq', [rows, columns]), b.op('not', [padding])]);
   if (attrs['causal'] === true) visible = b.op('and', [visible, b.op('le', [j, i])]);
   if (typeof attrs['window'] === 'number') visible = b.op('and', [visible, b.op('lt', [b.op('sub', [i, j]), b.constant(attrs['window'], 'i32')])]);
   return { scores, visible, toHeads, kHeads, vHeads: repeatHeads(b, v, Number(heads)), qHeads };
@@ -119,11 +134,15 @@ export const attention: OpDef = {
   name: 'attention',
   kind: 'kernel',
   infer: (types) => {
-    const { q } = checkShapes(types, 'attention');
+    const q = checkForward(types);
     return [q, lseType(q)];
   },
-  decompose: (b, operands, attrs) => {
-    const { scores, visible, vHeads } = scoresOf(b, operands, attrs);
+  decompose: (b, [q, k, v, segq, segk, position], attrs) => {
+    if (!q || !k || !v || !segq || !segk || !position) return [];
+    const [of = 1, queries = 1] = q.type.shape;
+    const rows = b.op('reshape', [segq], { shape: shapeToAttr([of, 1, queries, 1]) });
+    const columns = b.op('reshape', [segk], { shape: shapeToAttr([of, 1, 1, k.type.shape[1] ?? 1]) });
+    const { scores, visible, vHeads } = scoresOf(b, { q, k, v, position, rows, columns }, attrs);
     const [batch = 1, heads = 1, tokens = 1] = scores.type.shape;
     const masked = b.op('select', [visible, scores, b.constant(-1e30)]);
     const top = b.op('stop_gradient', [b.op('reduce_max', [masked], { axes: [3] })]);
@@ -139,10 +158,11 @@ export const attention: OpDef = {
   vjp: ({ b, operands, results: [out, lse], cotangents: [d], attrs, needs }) => {
     const [q, k, v, segq, segk, position] = operands;
     if (!q || !k || !v || !segq || !segk || !position || !out || !lse || !d) return operands.map(() => null);
-    const stats = b.op('attention_stats', [out, d, lse], {}, 'stats');
-    const inputs = [q, k, v, segq, segk, position, d, stats];
-    const dq = needs[0] ? b.op('attention_dq', inputs, attrs, 'dq') : null;
-    const [dk = null, dv = null] = needs[1] || needs[2] ? b.ops('attention_dkv', inputs, attrs, ['dk', 'dv']) : [];
+    const stats = b.op('attention_stats', [out, d, lse, segq], {}, 'stats');
+    const inputs = [q, k, v, position, d, stats, ...(segk === segq ? [] : [segk])];
+    const how = segk === segq ? attrs : { ...attrs, key_segments: true };
+    const dq = needs[0] ? b.op('attention_dq', inputs, how, 'dq') : null;
+    const [dk = null, dv = null] = needs[1] || needs[2] ? b.ops('attention_dkv', inputs, how, ['dk', 'dv']) : [];
     return [dq, dk, dv, null, null, null];
   },
   flops: pairFlops(4),
@@ -152,84 +172,3 @@ export const attention: OpDef = {
     { constraint: 'C2', types: [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(2, 4), seg(2, 3), seg()], attrs: { scale: 1 } },
   ],
 };
-
-/** `attention_stats %out, %d, %lse`: of each query (lse, Σ over headDim of out·d), [B, H, T, 2]. */
-export const attentionStats: OpDef = {
-  name: 'attention_stats',
-  kind: 'kernel',
-  infer: (types) => {
-    const { shape } = lseType(operand(types, 0, 'attention_stats'));
-    return [{ dtype: 'f32', shape: [...shape, 2] }];
-  },
-  decompose: (b, [out, d, lse]) => {
-    if (!out || !d || !lse) return [];
-    const [batch = 1, tokens = 1, heads = 1] = out.type.shape;
-    const sum = b.op('reduce_sum', [b.op('mul', [out, d])], { axes: [3] });
-    const delta = b.op('transpose', [sum], { perm: [0, 2, 1, 3] });
-    return [b.op('concat', [b.op('reshape', [lse], { shape: shapeToAttr([batch, heads, tokens, 1]) }), delta], { axis: 3 })];
-  },
-  flops: ([out], _o, sizes) => 2 * (out ? out.shape.reduce<number>((p, dim) => p * dimSize(dim, sizes), 1) : 0),
-  samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2), f(2, 4, 3)] }],
-};
-
-/** dS = P∘(dP − delta), through the soft cap; [B, H, T, S] and the probabilities P. */
-function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attrs): Scores & { p: Value; ds: Value; dHeads: Value } {
-  const [, , , , , , d, stats] = operands as readonly Value[] & readonly [Value, Value, Value, Value, Value, Value, Value, Value];
-  const s = scoresOf(b, operands, attrs);
-  const column = (start: number): Value => b.op('slice', [stats], { axis: 3, start, size: 1 });
-  const p = b.op('select', [s.visible, b.op('exp', [b.op('sub', [s.scores, column(0)])]), b.constant(0)]);
-  const dHeads = s.toHeads(d);
-  const dp = b.op('dot', [dHeads, s.vHeads], { batch: 2, tb: true });
-  let ds = b.op('mul', [p, b.op('sub', [dp, column(1)])]);
-  const cap = attrs['softCap'];
-  if (typeof cap === 'number') {
-    const ratio = b.op('mul', [s.scores, b.constant(1 / cap)]);
-    ds = b.op('mul', [ds, b.op('sub', [b.constant(1), b.op('mul', [ratio, ratio])])]);
-  }
-  return { ...s, p, ds: b.op('mul', [ds, b.constant(numberAttr(attrs, 'scale', 'attention'))]), dHeads };
-}
-
-const BACKWARD_INPUTS: readonly Type[] = [...INPUTS, f(2, 3, 4, 2), f(2, 4, 3, 2)];
-const BACKWARD_SAMPLES: readonly Sample[] = SAMPLES.map((s) => ({
-  ...s,
-  types: BACKWARD_INPUTS,
-  values: { ...s.values, 7: Array.from({ length: 48 }, (_, i) => 1 + Math.sin(i)) },
-}));
-
-export const attentionDq: OpDef = {
-  name: 'attention_dq',
-  kind: 'kernel',
-  infer: (types) => [checkShapes(types, 'attention_dq').q],
-  decompose: (b, operands, attrs) => {
-    const { ds, kHeads, toHeads } = scoreCotangents(b, operands, attrs);
-    return [toHeads(b.op('dot', [ds, kHeads], { batch: 2 }))];
-  },
-  flops: pairFlops(6),
-  samples: BACKWARD_SAMPLES,
-};
-
-export const attentionDkv: OpDef = {
-  name: 'attention_dkv',
-  kind: 'kernel',
-  infer: (types) => {
-    const { k } = checkShapes(types, 'attention_dkv');
-    return [k, k];
-  },
-  decompose: (b, operands, attrs) => {
-    const { ds, p, dHeads, qHeads } = scoreCotangents(b, operands, attrs);
-    const k = operands[1];
-    if (!k) return [];
-    const [batch = 1, keys = 1, kvHeads = 1, width = 1] = k.type.shape;
-    const fold = (x: Value): Value => {
-      const group = Number(x.type.shape[1]) / Number(kvHeads);
-      const grouped = b.op('reshape', [x], { shape: shapeToAttr([batch, kvHeads, group, keys, width]) });
-      const summed = b.op('reshape', [b.op('reduce_sum', [grouped], { axes: [2] })], { shape: shapeToAttr([batch, kvHeads, keys, width]) });
-      return b.op('transpose', [summed], { perm: [0, 2, 1, 3] });
-    };
-    return [fold(b.op('dot', [ds, qHeads], { batch: 2, ta: true })), fold(b.op('dot', [p, dHeads], { batch: 2, ta: true }))];
-  },
-  flops: pairFlops(8),
-  samples: BACKWARD_SAMPLES,
-};
-
-export const attentionOps: readonly OpDef[] = [attention, attentionStats, attentionDq, attentionDkv];

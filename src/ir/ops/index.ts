@@ -2,7 +2,8 @@
 
 import { EbbError } from '../../errors.ts';
 import type { OpDef } from '../define.ts';
-import { attentionOps } from './attention.ts';
+import { attention } from './attention.ts';
+import { attentionGradientOps } from './attentionGradients.ts';
 import { cacheWrite } from './cache.ts';
 import { compositeOps } from './composites.ts';
 import { controlOps } from './control.ts';
@@ -23,7 +24,8 @@ const builtIn: readonly OpDef[] = [
   ...compositeOps,
   ...lossOps,
   rope,
-  ...attentionOps,
+  attention,
+  ...attentionGradientOps,
   cacheWrite,
   ...controlOps,
 ];

@@ -1,21 +1,20 @@
-/** @file `rope %x, %cos, %sin, %position {inverse?}`: rotary embedding (Su et al. 2021), half-split pairs as in HF's `rotate_half`.
- * x [B, T, H, D]; cos and sin [positions, D/2]; token t is at position + t.
+/** @file `rope %x, %angles, %position {inverse?}`: rotary embedding (Su et al. 2021), half-split pairs as in HF's `rotate_half`.
+ * x [B, T, H, D]; angles [positions, D]: of each position cos of the D/2 angles, then sin of them; token t is at position + t.
  * y₁ = x₁·cos − x₂·sin, y₂ = x₂·cos + x₁·sin; `inverse` rotates back, which is the derivative's transpose.
  *
- * - (C1) x has four axes, the last even and static. (C2) tables are [positions, D/2]. (C3) position is i32[].
+ * - (C1) x has four axes, the last even and static. (C2) angles are [positions, D]. (C3) position is i32[].
  */
 
 import { constraint, type OpDef, operand, shapeToAttr } from '../define.ts';
-import { elements, sameShape, typeText } from '../types.ts';
+import { elements, typeText } from '../types.ts';
 
 export const rope: OpDef = {
   name: 'rope',
   kind: 'composite',
   infer: (types) => {
     const x = operand(types, 0, 'rope');
-    const cos = operand(types, 1, 'rope');
-    const sin = operand(types, 2, 'rope');
-    const position = operand(types, 3, 'rope');
+    const angles = operand(types, 1, 'rope');
+    const position = operand(types, 2, 'rope');
     const width = x.shape[3];
     constraint(
       x.shape.length === 4 && typeof width === 'number' && width % 2 === 0,
@@ -23,32 +22,27 @@ export const rope: OpDef = {
       'C1',
       () => `x must be [batch, tokens, heads, even headDim], found ${typeText(x)}`,
     );
-    constraint(
-      sameShape(cos.shape, sin.shape) && cos.shape[1] === width / 2,
-      'rope',
-      'C2',
-      () => `cos and sin must be [positions, ${width / 2}], found ${typeText(cos)} and ${typeText(sin)}`,
-    );
+    constraint(angles.shape.length === 2 && angles.shape[1] === width, 'rope', 'C2', () => `angles must be [positions, ${width}], found ${typeText(angles)}`);
     constraint(position.dtype === 'i32' && position.shape.length === 0, 'rope', 'C3', () => `position must be i32[], found ${typeText(position)}`);
     return [x];
   },
-  decompose: (b, [x, cos, sin, position], attrs) => {
-    if (!x || !cos || !sin || !position) return [];
+  decompose: (b, [x, angles, position], attrs) => {
+    if (!x || !angles || !position) return [];
     const [, tokens = 1, , width = 2] = x.type.shape;
     const half = Number(width) / 2;
     const ids = b.op('add', [b.op('iota', [], { shape: shapeToAttr([tokens]), axis: 0 }), position]);
-    const table = (t: typeof cos): typeof cos => b.op('reshape', [b.op('gather', [t, ids])], { shape: shapeToAttr([1, tokens, 1, half]) });
-    const c = table(cos);
-    const s = attrs['inverse'] === true ? b.op('neg', [table(sin)]) : table(sin);
+    const rows = b.op('reshape', [b.op('gather', [angles, ids])], { shape: shapeToAttr([1, tokens, 1, half * 2]) });
+    const c = b.op('slice', [rows], { axis: 3, start: 0, size: half });
+    const sin = b.op('slice', [rows], { axis: 3, start: half, size: half });
+    const s = attrs['inverse'] === true ? b.op('neg', [sin]) : sin;
     const x1 = b.op('slice', [x], { axis: 3, start: 0, size: half });
     const x2 = b.op('slice', [x], { axis: 3, start: half, size: half });
     const y1 = b.op('sub', [b.op('mul', [x1, c]), b.op('mul', [x2, s])]);
     const y2 = b.op('add', [b.op('mul', [x2, c]), b.op('mul', [x1, s])]);
     return [b.op('concat', [y1, y2], { axis: 3 })];
   },
-  vjp: ({ b, operands: [, cos, sin, position], cotangents: [d], attrs }) => [
-    d && cos && sin && position ? b.op('rope', [d, cos, sin, position], { inverse: attrs['inverse'] !== true }) : null,
-    null,
+  vjp: ({ b, operands: [, angles, position], cotangents: [d], attrs }) => [
+    d && angles && position ? b.op('rope', [d, angles, position], { inverse: attrs['inverse'] !== true }) : null,
     null,
     null,
   ],
@@ -57,21 +51,19 @@ export const rope: OpDef = {
     {
       types: [
         { dtype: 'f32', shape: [2, 3, 2, 4] },
-        { dtype: 'f32', shape: [8, 2] },
-        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 4] },
         { dtype: 'i32', shape: [] },
       ],
-      values: { 3: [2] },
+      values: { 2: [2] },
     },
     {
       types: [
         { dtype: 'f32', shape: [2, 3, 2, 4] },
-        { dtype: 'f32', shape: [8, 2] },
-        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 4] },
         { dtype: 'i32', shape: [] },
       ],
       attrs: { inverse: true },
-      values: { 3: [0] },
+      values: { 2: [0] },
     },
   ],
   rejects: [
@@ -79,8 +71,7 @@ export const rope: OpDef = {
       constraint: 'C1',
       types: [
         { dtype: 'f32', shape: [2, 3, 4] },
-        { dtype: 'f32', shape: [8, 2] },
-        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 4] },
         { dtype: 'i32', shape: [] },
       ],
     },
@@ -88,8 +79,7 @@ export const rope: OpDef = {
       constraint: 'C2',
       types: [
         { dtype: 'f32', shape: [2, 3, 2, 4] },
-        { dtype: 'f32', shape: [8, 4] },
-        { dtype: 'f32', shape: [8, 4] },
+        { dtype: 'f32', shape: [8, 2] },
         { dtype: 'i32', shape: [] },
       ],
     },
@@ -97,8 +87,7 @@ export const rope: OpDef = {
       constraint: 'C3',
       types: [
         { dtype: 'f32', shape: [2, 3, 2, 4] },
-        { dtype: 'f32', shape: [8, 2] },
-        { dtype: 'f32', shape: [8, 2] },
+        { dtype: 'f32', shape: [8, 4] },
         { dtype: 'f32', shape: [] },
       ],
     },

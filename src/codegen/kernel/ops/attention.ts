@@ -1,5 +1,6 @@
 /** @file Attention ops on the streaming attention kernels. */
 
+import { gradientOperands } from '../../../ir/ops/attentionGradients.ts';
 import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
 import {
   type AttentionKernel,
@@ -25,7 +26,15 @@ export function bufferOf(v: Value, group: Group): Value {
   return op?.name === 'reshape' && x ? bufferOf(x, group) : v;
 }
 
-function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value | undefined, shared: boolean, options: LowerOptions): AttentionSpec {
+interface SpecOperands {
+  readonly q: Value;
+  readonly k: Value;
+  readonly position?: Value | undefined;
+  readonly angles?: Value | null;
+}
+
+/** `shared`: keys have the segments of the queries. */
+function specOf(name: string, { q, k, position, angles }: SpecOperands, shared: boolean, attrs: Attrs, options: LowerOptions): AttentionSpec {
   const [batch = 1, queries = 1, heads = 1, headDim = 1] = q.type.shape;
   const [, keys = 1, kvHeads = 1] = k.type.shape;
   const size = (dim: Dim): { of: readonly Dim[] } => ({ of: [dim] });
@@ -41,6 +50,7 @@ function specOf(name: string, q: Value, k: Value, attrs: Attrs, position: Value 
     window: typeof attrs['window'] === 'number' ? attrs['window'] : null,
     softCap: typeof attrs['softCap'] === 'number' ? attrs['softCap'] : null,
     segments: shared ? 'shared' : true,
+    rotation: angles ? { positions: Number(angles.type.shape[0]) } : null,
     position: word === undefined ? null : param(word, 'position'),
     dim: dimOf(options.dims),
   };
@@ -81,7 +91,7 @@ function lowered(kernel: Kernel, group: Group, values: readonly (Value | undefin
 export function lowerAttention(group: Group, op: Op, options: LowerOptions): Lowered {
   const [q, k, v, segq, segk, position] = op.operands;
   if (!q || !k) throw new Error('attention has no operands');
-  const spec = specOf(group.name, q, k, op.attrs, position, segq === segk, options);
+  const spec = specOf(group.name, { q, k, position }, segq === segk, op.attrs, options);
   return lowerCut('forward', group, op, options, [q, k, v, ...segmentValues(segq, segk), ...op.results], (schedule) => attentionForward(spec, schedule));
 }
 
@@ -91,18 +101,18 @@ function segmentValues(q: Value | undefined, k: Value | undefined): (Value | und
 }
 
 export function lowerAttentionStats(group: Group, op: Op, options: LowerOptions): Lowered {
-  const [out, d, lse] = op.operands;
+  const [out, d, lse, segq] = op.operands;
   if (!out || !d) throw new Error('attention_stats has no operands');
-  const kernel = attentionStats(specOf(group.name, out, out, { scale: 1 }, undefined, true, options));
-  return lowered(kernel, group, [d, out, lse, ...op.results]);
+  const kernel = attentionStats(specOf(group.name, { q: out, k: out }, true, { scale: 1 }, options));
+  return lowered(kernel, group, [d, out, lse, segq, ...op.results]);
 }
 
 function gradient(kernel: AttentionKernel, build: (spec: AttentionSpec, schedule: AttentionSchedule) => Kernel) {
   return (group: Group, op: Op, options: LowerOptions): Lowered => {
-    const [q, k, v, segq, segk, position, d, stats] = op.operands;
-    if (!q || !k) throw new Error(`${op.name} has no operands`);
-    const spec = specOf(group.name, q, k, op.attrs, position, segq === segk, options);
-    const values = [q, k, v, d, stats, ...segmentValues(segq, segk), ...op.results];
+    const from = gradientOperands(op.operands, op.attrs, op.name);
+    const { q, k, v, d, stats, segk, angles } = from;
+    const spec = specOf(group.name, from, segk === null, op.attrs, options);
+    const values = [q, k, v, d, stats, ...[segk, angles].flatMap((x) => x ?? []), ...op.results];
     return lowerCut(kernel, group, op, options, values, (schedule) => build(spec, schedule));
   };
 }

@@ -1,0 +1,184 @@
+/** @file Attention backward, from the saved out and lse (FlashAttention, Dao et al. 2022): `attention_stats`, `attention_dq`, `attention_dkv`.
+ *
+ * - (C1) ranks, head widths, batch and head counts agree. (C2) position is i32[], stats are attention_stats'.
+ * - (C3) key segments are i32 [B, S]; without them S = T. (C4) angles are [positions, D], D even.
+ */
+
+import type { FuncBuilder } from '../builder.ts';
+import { constraint, numberAttr, type OpDef, operand, type Rejection, type Sample, shapeToAttr } from '../define.ts';
+import { type Attrs, dimSize, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { checkHeads, lseType, pairFlops, type Scores, scoresOf } from './attention.ts';
+
+const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
+const seg = (...shape: number[]): Type => ({ dtype: 'i32', shape });
+
+/** `attention_stats %out, %d, %lse, %segq`: of each query (lse, Σ over headDim of out·d, its segment: exact below 2²⁴), [B, H, T, 3]. */
+export const attentionStats: OpDef = {
+  name: 'attention_stats',
+  kind: 'kernel',
+  infer: (types) => {
+    const { shape } = lseType(operand(types, 0, 'attention_stats'));
+    return [{ dtype: 'f32', shape: [...shape, 3] }];
+  },
+  decompose: (b, [out, d, lse, segq]) => {
+    if (!out || !d || !lse || !segq) return [];
+    const [batch = 1, tokens = 1, heads = 1] = out.type.shape;
+    const column = shapeToAttr([batch, heads, tokens, 1]);
+    const sum = b.op('reduce_sum', [b.op('mul', [out, d])], { axes: [3] });
+    const delta = b.op('transpose', [sum], { perm: [0, 2, 1, 3] });
+    const segments = b.op('reshape', [b.op('convert', [segq], { to: 'f32' })], { shape: shapeToAttr([batch, 1, tokens, 1]) });
+    return [b.op('concat', [b.op('reshape', [lse], { shape: column }), delta, b.op('broadcast', [segments], { shape: column })], { axis: 3 })];
+  },
+  flops: ([out], _o, sizes) => 2 * (out ? out.shape.reduce<number>((p, dim) => p * dimSize(dim, sizes), 1) : 0),
+  samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2), f(2, 4, 3), seg(2, 3)], values: { 3: [1, 1, 2, 0, 1, 1] } }],
+};
+
+/** Operands of the gradients by name; those that `attrs` do not announce are null. */
+interface GradientOperands<T> {
+  readonly q: T;
+  readonly k: T;
+  readonly v: T;
+  readonly position: T;
+  readonly d: T;
+  readonly stats: T;
+  readonly segk: T | null;
+  readonly angles: T | null;
+}
+
+/**
+ * `attention_dq|attention_dkv %q, %k, %v, %position, %d, %stats, %segk?, %angles? {…, key_segments?, rotated?}`. Without `key_segments` keys
+ * have the segments of the queries (S = T). `rotated`: q and k are `rope`s by the angles, and dq and dk are turned back, to before it.
+ */
+export function gradientOperands<T>(operands: readonly T[], attrs: Attrs, name: string): GradientOperands<T> {
+  const at = (i: number): T => {
+    const value = operands[i];
+    constraint(value !== undefined, name, 'C0', () => `operand ${i + 1} is missing`);
+    return value;
+  };
+  const other = attrs['key_segments'] === true;
+  return {
+    q: at(0),
+    k: at(1),
+    v: at(2),
+    position: at(3),
+    d: at(4),
+    stats: at(5),
+    segk: other ? at(6) : null,
+    angles: attrs['rotated'] === true ? at(other ? 7 : 6) : null,
+  };
+}
+
+function checkGradient(types: readonly Type[], attrs: Attrs, name: string): { q: Type; k: Type } {
+  const { q, k, v, position, stats, segk, angles } = gradientOperands(types, attrs, name);
+  checkHeads([q, k, v], name);
+  const [batch = 1, tokens = 1] = q.shape;
+  const keys = k.shape[1] ?? 1;
+  constraint(
+    position.dtype === 'i32' && position.shape.length === 0 && sameShape(stats.shape, [...lseType(q).shape, 3]),
+    name,
+    'C2',
+    () => `position must be i32[] and stats f32[batch, heads, tokens, 3], found ${typeText(position)}, ${typeText(stats)}`,
+  );
+  constraint(
+    segk === null ? tokens === keys : segk.dtype === 'i32' && sameShape(segk.shape, [batch, keys]),
+    name,
+    'C3',
+    () =>
+      `without key_segments there are as many keys as queries, else they are i32[batch, keys]; found ${[q, k, ...(segk ? [segk] : [])].map(typeText).join(', ')}`,
+  );
+  constraint(
+    angles === null || (angles.shape.length === 2 && angles.shape[1] === q.shape[3] && Number(q.shape[3]) % 2 === 0),
+    name,
+    'C4',
+    () => `angles must be [positions, even headDim], found ${angles === null ? 'none' : typeText(angles)} for q ${typeText(q)}`,
+  );
+  return { q, k };
+}
+
+interface ScoreGradients extends Scores {
+  readonly p: Value;
+  readonly ds: Value;
+  readonly dHeads: Value;
+  /** To before the rotation of q and k. */
+  readonly back: (gradient: Value) => Value;
+}
+
+/** dS = P∘(dP − delta), through the soft cap; [B, H, T, S] and the probabilities P. */
+function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attrs, name: string): ScoreGradients {
+  const { q, k, v, position, d, stats, segk, angles } = gradientOperands(operands, attrs, name);
+  const column = (start: number): Value => b.op('slice', [stats], { axis: 3, start, size: 1 });
+  const line = shapeToAttr([q.type.shape[0] ?? 1, 1, 1, k.type.shape[1] ?? 1]);
+  const columns = segk ? b.op('convert', [segk], { to: 'f32' }) : b.op('slice', [column(2)], { axis: 1, start: 0, size: 1 });
+  const s = scoresOf(b, { q, k, v, position, rows: column(2), columns: b.op('reshape', [columns], { shape: line }) }, attrs);
+  const p = b.op('select', [s.visible, b.op('exp', [b.op('sub', [s.scores, column(0)])]), b.constant(0)]);
+  const dHeads = s.toHeads(d);
+  const dp = b.op('dot', [dHeads, s.vHeads], { batch: 2, tb: true });
+  let ds = b.op('mul', [p, b.op('sub', [dp, column(1)])]);
+  const cap = attrs['softCap'];
+  if (typeof cap === 'number') {
+    const ratio = b.op('mul', [s.scores, b.constant(1 / cap)]);
+    ds = b.op('mul', [ds, b.op('sub', [b.constant(1), b.op('mul', [ratio, ratio])])]);
+  }
+  const back = (gradient: Value): Value => (angles ? b.op('rope', [gradient, angles, position], { inverse: true }) : gradient);
+  return { ...s, p, ds: b.op('mul', [ds, b.constant(numberAttr(attrs, 'scale', name))]), dHeads, back };
+}
+
+const GRADIENT_INPUTS: readonly Type[] = [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(), f(2, 3, 4, 2), f(2, 4, 3, 3)];
+/** lse near 1, delta, and a segment that is one of `ids`. */
+const statsOf = (ids: readonly number[]): readonly number[] =>
+  Array.from({ length: 72 }, (_, i) => (i % 3 === 2 ? (ids[(Math.floor(i / 36) * 3 + (Math.floor(i / 3) % 3)) % ids.length] ?? 0) : 1 + Math.sin(i)));
+const GRADIENT_SAMPLES: readonly Sample[] = [
+  { types: GRADIENT_INPUTS, attrs: { scale: 0.7, causal: true }, values: { 3: [0], 5: statsOf([1, 1, 1, 0, 1, 1]) } },
+  { types: GRADIENT_INPUTS, attrs: { scale: 0.7, causal: true, window: 2, softCap: 5 }, values: { 3: [0], 5: statsOf([1]) } },
+  {
+    types: [...GRADIENT_INPUTS, seg(2, 3), f(5, 2)],
+    attrs: { scale: 0.7, causal: false, key_segments: true, rotated: true },
+    values: { 3: [2], 5: statsOf([1, 1, 2, 1, 1, 2]), 6: [1, 1, 2, 1, 2, 2] },
+  },
+];
+const gradientRejects = (attrs: Attrs): readonly Rejection[] => [
+  { constraint: 'C1', types: GRADIENT_INPUTS.map((t, i) => (i === 1 ? f(2, 3, 3, 2) : t)), attrs },
+  { constraint: 'C2', types: GRADIENT_INPUTS.map((t, i) => (i === 5 ? f(2, 4, 3, 2) : t)), attrs },
+  { constraint: 'C3', types: [...GRADIENT_INPUTS, seg(2, 4)], attrs: { ...attrs, key_segments: true } },
+  { constraint: 'C4', types: [...GRADIENT_INPUTS, f(5, 3)], attrs: { ...attrs, rotated: true } },
+];
+
+export const attentionDq: OpDef = {
+  name: 'attention_dq',
+  kind: 'kernel',
+  infer: (types, attrs) => [checkGradient(types, attrs, 'attention_dq').q],
+  decompose: (b, operands, attrs) => {
+    const { ds, kHeads, toHeads, back } = scoreCotangents(b, operands, attrs, 'attention_dq');
+    return [back(toHeads(b.op('dot', [ds, kHeads], { batch: 2 })))];
+  },
+  flops: pairFlops(6),
+  samples: GRADIENT_SAMPLES,
+  rejects: gradientRejects({ scale: 1 }),
+};
+
+export const attentionDkv: OpDef = {
+  name: 'attention_dkv',
+  kind: 'kernel',
+  infer: (types, attrs) => {
+    const { k } = checkGradient(types, attrs, 'attention_dkv');
+    return [k, k];
+  },
+  decompose: (b, operands, attrs) => {
+    const { ds, p, dHeads, qHeads, back } = scoreCotangents(b, operands, attrs, 'attention_dkv');
+    const k = operands[1];
+    if (!k) return [];
+    const [batch = 1, keys = 1, kvHeads = 1, width = 1] = k.type.shape;
+    const fold = (x: Value): Value => {
+      const group = Number(x.type.shape[1]) / Number(kvHeads);
+      const grouped = b.op('reshape', [x], { shape: shapeToAttr([batch, kvHeads, group, keys, width]) });
+      const summed = b.op('reshape', [b.op('reduce_sum', [grouped], { axes: [2] })], { shape: shapeToAttr([batch, kvHeads, keys, width]) });
+      return b.op('transpose', [summed], { perm: [0, 2, 1, 3] });
+    };
+    return [back(fold(b.op('dot', [ds, qHeads], { batch: 2, ta: true }))), fold(b.op('dot', [p, dHeads], { batch: 2, ta: true }))];
+  },
+  flops: pairFlops(8),
+  samples: GRADIENT_SAMPLES,
+  rejects: gradientRejects({ scale: 1 }),
+};
+
+export const attentionGradientOps: readonly OpDef[] = [attentionStats, attentionDq, attentionDkv];
