@@ -84,7 +84,7 @@ export interface EngineOptions {
   readonly share?: Engine;
   /** Gradients and moments are allocated only for training. */
   readonly optimizer: 'adamw' | 'sgd' | 'none';
-  /** Forms that patterns may hold, for which memory is allocated; default `full` and `dropped`. */
+  /** Forms that patterns may hold, for which memory is allocated; default all but `remat`. */
   readonly forms?: readonly Form[];
 }
 
@@ -93,7 +93,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const bounds: Record<string, number> = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
-  const { micros: maxMicros, optimizer, forms = ['full', 'dropped'] } = options;
+  const { micros: maxMicros, optimizer, forms = ['full', 'dropped', 'skipped'] } = options;
   const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros));
   const buffers = await allocate(device, program, bounds, storage, linker, { micros: maxMicros, optimizer, forms, shared: options.share?.buffers ?? [] });
   const { table, resultBytes } = buffers;

@@ -3,7 +3,7 @@
 
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { stackBound } from './bounds.ts';
-import { type CallPlan, type Form, functionOf, keptSlots, type Pattern, persistentValues, planCalls } from './forms.ts';
+import { type CallPlan, type Form, functionOf, keptSlots, type Pattern, persistentValues, planCalls, valueRoots } from './forms.ts';
 import { aligned, type CallLayout, layoutCall } from './layout.ts';
 import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
 import { slotPool } from './slotPool.ts';
@@ -104,14 +104,20 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return made;
   };
 
-  const lastReader = program.values.map((_, v) =>
+  const lastReaders = program.values.map((_, v) =>
     program.calls.reduce((last, call, i) => (call.arguments.some((a) => a.kind === 'value' && a.value === v) ? i : last), -1),
   );
   const sum = program.updates['accumulate'];
 
   const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
     const plans = planCalls(program, pattern, forwardOnly);
-    const persistent = persistentValues(program, plans);
+    const roots = valueRoots(program, plans);
+    const root = (value: number): number => roots[value] ?? value;
+    const persistent = new Set([...persistentValues(program, plans)].map(root));
+    const lastReader = program.values.map(() => -1);
+    lastReaders.forEach((reader, v) => {
+      lastReader[root(v)] = Math.max(lastReader[root(v)] ?? -1, reader);
+    });
     const pool = slotPool();
     const at: Address[] = program.values.map(() => -1);
     const calls: LinkedCall[] = [];
@@ -123,7 +129,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
 
     const resolve = (call: CallDecl, a: number): Address => {
       const arg = call.arguments[a];
-      if (arg?.kind === 'value') return at[arg.value] ?? -1;
+      if (arg?.kind === 'value') return at[root(arg.value)] ?? -1;
       if (arg?.kind === 'param') return placement.params[arg.param] ?? -1;
       if (arg?.kind === 'input') return placement.inputs[arg.input] ?? -1;
       return arg?.kind === 'state' ? (placement.states[arg.state] ?? -1) : -1;
@@ -151,8 +157,15 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       return slots;
     };
 
-    plans.forEach(({ call, backward, remat }, i) => {
+    /** Gives back what call `i` was the last to read. */
+    const release = (call: CallDecl, i: number): void => {
+      for (const v of new Set(call.arguments.flatMap((a) => (a.kind === 'value' ? [root(a.value)] : []))))
+        if (lastReader[v] === i && !persistent.has(v)) pool.give(offsetOf(at[v] ?? 0), bufferOf(at[v] ?? 0) === BUFFERS.slots);
+    };
+
+    plans.forEach(({ call, backward, remat, skipped }, i) => {
       marks[i] = top;
+      if (skipped) return release(call, i);
       const shape = layout(call.forward, remat ? NOTHING_KEPT : keptOf(call, backward));
       const base = top;
       top += shape.savedBytes;
@@ -181,15 +194,14 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         rows: 0,
         footprint: { kept: top, frame: shape.frameBytes, slots: pool.used() },
       });
-      for (const a of call.arguments)
-        if (a.kind === 'value' && lastReader[a.value] === i && !persistent.has(a.value))
-          pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
+      release(call, i);
     });
 
     const cotangent = new Map<number, number>();
     const touched = new Set<number>();
-    /** Adds a cotangent at `offset` (of the slots buffer) to that of `value`, or becomes it. */
-    const contribute = (value: number, offset: number): void => {
+    /** Adds a cotangent at `offset` (of the slots buffer) to that of a value that was read, or becomes it. */
+    const contribute = (reader: number, offset: number): void => {
+      const value = root(reader);
       const known = cotangent.get(value);
       if (known === undefined) {
         cotangent.set(value, offset);
@@ -211,7 +223,12 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       pool.give(offset, true);
     };
     for (let i = plans.length - 1; i >= 0 && !forwardOnly; i--) {
-      const { call, backward, remat } = plans[i] as CallPlan;
+      const { call, backward, remat, skipped } = plans[i] as CallPlan;
+      if (skipped) {
+        // its result's cotangent is its residual's
+        top = marks[i] ?? top;
+        continue;
+      }
       if (!backward) {
         const y = call.results.map((r) => cotangent.get(r));
         call.results.forEach((r) => cotangent.delete(r));

@@ -1,6 +1,8 @@
 /** @file The configuration of a run: what `run.yaml` may hold, with defaults; every error names the key. */
 
 import { z } from 'zod';
+import { isDefaulted } from '../dropbp/fields.ts';
+import { misfitOf, PLAN_KINDS, type PlanConfig } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 
 const adapter = z
@@ -38,11 +40,24 @@ const optimizer = z.discriminatedUnion('name', [
   }),
 ]);
 
-const drop = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('none') }),
-  z.strictObject({ kind: z.literal('uniform'), rate: z.number().min(0).max(1) }),
-  z.strictObject({ kind: z.literal('fixed'), patterns: z.array(z.array(z.string())) }),
-]);
+/** A plan's own keys, with their defaults. */
+function planSchema({ kind, fields }: (typeof PLAN_KINDS)[number]) {
+  const keys = Object.entries(fields).map(([name, field]): [string, z.ZodType] => {
+    const key = z.unknown().superRefine((value, context) => {
+      if (!field.accepts(value)) context.addIssue({ code: 'custom', message: `expected ${field.expected}` });
+    });
+    return [name, isDefaulted(field) ? key.default(field.fallback) : key];
+  });
+  return z.strictObject({ kind: z.literal(kind), ...Object.fromEntries(keys) });
+}
+type PlanSchema = ReturnType<typeof planSchema>;
+
+const plans = z.discriminatedUnion('kind', PLAN_KINDS.map(planSchema) as [PlanSchema, ...PlanSchema[]]).superRefine((plan, context) => {
+  const misfit = misfitOf(plan as unknown as PlanConfig);
+  if (misfit) context.addIssue({ code: 'custom', path: [misfit.field], message: `expected ${misfit.expected}` });
+});
+/** The schemas were made of the plans' own keys, whose types this says. */
+const drop = plans as unknown as z.ZodType<PlanConfig, PlanConfig>;
 
 export const runSchema = z.strictObject({
   /** A checkpoint folder, a GGUF file or a hub id. */

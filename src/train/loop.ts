@@ -1,6 +1,6 @@
 /** @file The training loop over an engine: one submission a step, at most two steps ahead of the device, metrics as they come back. */
 
-import { createPlan, type Plan } from '../dropbp/plans/index.ts';
+import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
@@ -8,6 +8,7 @@ import type { Form } from '../runtime/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
+import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
 import { scheduleFactor } from './schedule.ts';
 
@@ -24,6 +25,8 @@ export interface StepMetrics {
   readonly ms: number;
   /** Dropped units of each micro-batch. */
   readonly dropped: readonly (readonly string[])[];
+  /** Units of each micro-batch left out of forward too, under plans that do so. */
+  readonly skipped?: readonly (readonly string[])[];
   readonly forwardFlops: number;
   readonly backwardFlops: number;
   readonly savedBytes: number;
@@ -70,7 +73,8 @@ interface Pending {
   readonly step: number;
   readonly lr: number;
   readonly tokens: number;
-  readonly dropped: readonly (readonly string[])[];
+  /** Of each micro-batch. */
+  readonly draws: readonly Draw[];
 }
 
 /** Units of the model, in order. */
@@ -78,11 +82,17 @@ export function unitsOf({ program }: Pick<Engine, 'program'>): string[] {
   return program.calls.filter((c) => c.unit).map((c) => c.site);
 }
 
-export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {
+/** What a plan decides about a compiled model. */
+export function planModel({ program }: Pick<Engine, 'program'>, steps: number): PlanModel {
+  const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
+  return { units: unitsOf({ program }), costs: unitCosts(program, bounds), steps };
+}
+
+export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar'], skipped: readonly string[] = []): MicroBatch {
   return {
     sizes: batch.sizes,
     inputs: batch.inputs,
-    pattern: new Map(dropped.map((u): [string, Form] => [u, 'dropped'])),
+    pattern: new Map([...dropped.map((u): [string, Form] => [u, 'dropped']), ...skipped.map((u): [string, Form] => [u, 'skipped'])]),
     scalar,
   };
 }
@@ -91,7 +101,7 @@ export function microBatch(batch: Batch, dropped: readonly string[], scalar: Mic
 export async function train(options: TrainerOptions): Promise<TrainState> {
   const { engine, config, state, onStep, stop, between, timed } = options;
   const units = unitsOf(engine);
-  const plan = createPlan(config.drop, units);
+  const plan = createPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
   let last = performance.now();
 
@@ -115,7 +125,8 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
       gradNorm,
       tokens: oldest.tokens,
       ms: now - last,
-      dropped: oldest.dropped,
+      dropped: oldest.draws.map((d) => d.dropped),
+      ...(oldest.draws.some((d) => d.skipped) ? { skipped: oldest.draws.map((d) => d.skipped ?? []) } : {}),
       forwardFlops,
       backwardFlops,
       savedBytes: Math.max(...variants.map((v) => v.savedBytes)),
@@ -143,20 +154,21 @@ function submit({ engine, config, batches, state, timed }: TrainerOptions, plan:
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
   let tokens = 0;
-  const dropped: (readonly string[])[] = [];
+  const draws: Draw[] = [];
   const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
     const batch = batches.at(step * accumulate + micro);
     tokens += batch.tokens;
-    const without = plan({ units, seed, step, micro, microBatches: accumulate });
-    dropped.push(without);
+    const draw = plan.draw({ seed, step, micro, microBatches: accumulate });
+    const { dropped, skipped = [], weights } = draw;
+    draws.push(draw);
     const scalar = (name: string, site: string): number => {
       if (name === 'loss_scale') return 1 / accumulate;
-      if (name === 'branch_weight') return 1;
+      if (name === 'branch_weight') return weights?.get(site) ?? 1;
       if (name === 'seed') return hash(seed, 3, step, micro, siteNumber(engine, site));
       return 0;
     };
-    const made = microBatch(batch, without, scalar);
-    return config.allDropped === 'skip' && units.length > 0 && without.length === units.length ? { ...made, forwardOnly: true } : made;
+    const made = microBatch(batch, dropped, scalar, skipped);
+    return config.allDropped === 'skip' && units.length > 0 && dropped.length + skipped.length === units.length ? { ...made, forwardOnly: true } : made;
   });
   const update: Update = {
     optimizer: optimizer.name,
@@ -167,7 +179,7 @@ function submit({ engine, config, batches, state, timed }: TrainerOptions, plan:
   const result = engine.step(micros, update, { timed: timed?.when(step) ?? false });
   for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
   state.step = step + 1;
-  return { result, step, lr, tokens, dropped };
+  return { result, step, lr, tokens, draws };
 }
 
 function siteNumber(engine: Engine, site: string): number {

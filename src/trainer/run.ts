@@ -6,7 +6,7 @@ import type { Engine } from '../runtime/execute.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
+import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type LoadedData, loadData } from './data.ts';
@@ -82,7 +82,7 @@ export interface TrainingRun {
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
   const steps = stepsOf(config, data);
-  createPlan(config.drop, unitsOf(model));
+  for (const note of createPlan(config.drop, planModel(model, steps)).notes ?? []) say(note);
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const started = performance.now();
   const engine = await startEngine(device, model, weights, {
