@@ -53,9 +53,13 @@ export interface ModelOptions {
   /** Bounds of the run-time dimensions. */
   readonly dims: Readonly<Record<string, number>>;
   readonly lora: LoraOptions | null;
+  /** Whether units' branches take a scale, which some drop plans give them. */
+  readonly scaledBranches?: boolean;
   /** What is trained: everything, the adapter alone, or nothing. */
   readonly trains: 'full' | 'adapter' | 'nothing';
 }
+
+type TrainingTrace = Pick<ModelOptions, 'dims' | 'lora' | 'scaledBranches'>;
 
 export function modelDefinition(config: ModelConfig, mode: ModelMode): ModelDefinition {
   return config.kind === 'llama' ? llama(config, mode) : gpt2(config, mode);
@@ -82,13 +86,12 @@ type StorageRule = NonNullable<TraceOptions['storage']>;
  */
 function traceAdapted(
   trace: (options: TraceOptions) => TracedModel,
-  dims: ModelOptions['dims'],
+  { dims, lora, scaledBranches = false }: TrainingTrace,
   storage: StorageRule,
-  lora: LoraOptions | null,
   sample: string,
 ): TracedModel {
   const adapter = adapterRule(lora);
-  const model = trace({ dims, storage, ...(adapter ? { adapter } : {}) });
+  const model = trace({ dims, storage, scaledBranches, ...(adapter ? { adapter } : {}) });
   if (lora?.existing) checkAdapter(lora.existing, model.params, lora.existing.key);
   else if (lora) checkGlobs(lora.layers, model, sample);
   return model;
@@ -96,20 +99,20 @@ function traceAdapted(
 
 /** Traces a checkpoint's model. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
 export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
-  const { lora, trains } = options;
+  const { trains } = options;
   const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
   const storage: StorageRule = (name) => {
     const trainable = trains === 'full' ? !isAdapterParam(name) : trains === 'adapter' && isAdapterParam(name);
     return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };
   };
   const definition = modelDefinition(checkpoint.config, options.mode);
-  return traceAdapted((o) => traceModel(definition, o), options.dims, storage, lora, sampleLayer(checkpoint.config));
+  return traceAdapted((o) => traceModel(definition, o), options, storage, sampleLayer(checkpoint.config));
 }
 
 /** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when a glob matches no layer */
-export function traceForTraining(trace: (options: TraceOptions) => TracedModel, dims: ModelOptions['dims'], lora: LoraOptions | null): TracedModel {
-  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: lora === null || isAdapterParam(name) });
-  return traceAdapted(trace, dims, storage, lora, 'the names given to linear()');
+export function traceForTraining(trace: (options: TraceOptions) => TracedModel, options: TrainingTrace): TracedModel {
+  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: options.lora === null || isAdapterParam(name) });
+  return traceAdapted(trace, options, storage, 'the names given to linear()');
 }
 
 function checkGlobs(globs: readonly string[], { params }: TracedModel, sample: string): void {

@@ -30,7 +30,7 @@ export const RANK = 8;
 /** The same units for everyone: a pure function of the rate and the round. */
 function pattern(model: string, rate: number, round: number): readonly string[] {
   const units = unitsOfModel(model);
-  const plan = createPlan({ kind: 'uniform', rate }, { units, costs: units.map(() => 1), steps: 1 });
+  const plan = createPlan({ kind: 'uniform', rate }, { units, costs: units.map(() => 1), steps: 1, scaled: false });
   return plan.draw({ seed: Math.round(rate * 1000), step: round, micro: 0, microBatches: 1 }).dropped;
 }
 

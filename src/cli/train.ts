@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
+import { scalesBranches } from '../dropbp/plans/index.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
@@ -38,7 +39,7 @@ export async function trainModel(config: RunConfig, device: CommandDevice, hooks
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
   const data = loadRunData(config, source);
   const started = performance.now();
-  const traced = source.trace({ batch: data.batch, length: data.length, lora });
+  const traced = source.trace({ batch: data.batch, length: data.length, lora, scaledBranches: scalesBranches(config.drop) });
   checkTrains(config.model, traced);
   const traceMs = performance.now() - started;
   const book = await schedules(config, traced, device, hooks);

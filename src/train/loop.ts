@@ -6,6 +6,7 @@ import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
 import type { Form } from '../runtime/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
+import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
 import { unitCosts } from './costs.ts';
@@ -85,7 +86,8 @@ export function unitsOf({ program }: Pick<Engine, 'program'>): string[] {
 /** What a plan decides about a compiled model. */
 export function planModel({ program }: Pick<Engine, 'program'>, steps: number): PlanModel {
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  return { units: unitsOf({ program }), costs: unitCosts(program, bounds), steps };
+  const scaled = program.calls.some((c) => c.unit && c.arguments.some((a) => a.kind === 'scalar' && a.name === 'branch_scale'));
+  return { units: unitsOf({ program }), costs: unitCosts(program, bounds), steps, scaled };
 }
 
 export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar'], skipped: readonly string[] = []): MicroBatch {
@@ -159,11 +161,12 @@ function submit({ engine, config, batches, state, timed }: TrainerOptions, plan:
     const batch = batches.at(step * accumulate + micro);
     tokens += batch.tokens;
     const draw = plan.draw({ seed, step, micro, microBatches: accumulate });
-    const { dropped, skipped = [], weights } = draw;
+    const { dropped, skipped = [], weights, scales } = draw;
     draws.push(draw);
     const scalar = (name: string, site: string): number => {
       if (name === 'loss_scale') return 1 / accumulate;
       if (name === 'branch_weight') return weights?.get(site) ?? 1;
+      if (name === 'branch_scale') return scales?.get(site) ?? 1;
       if (name === 'seed') return hash(seed, 3, step, micro, siteNumber(engine, site));
       return 0;
     };
@@ -191,7 +194,7 @@ export async function evaluate(engine: Engine, batches: readonly Batch[], onBatc
   let sum = 0;
   let count = 0;
   for (const [i, batch] of batches.entries()) {
-    const micro: MicroBatch = { ...microBatch(batch, [], (name) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0)), forwardOnly: true };
+    const micro: MicroBatch = { ...microBatch(batch, [], neutralScalar), forwardOnly: true };
     const { losses } = await engine.step([micro], null).read();
     sum += (losses[0] ?? 0) * batch.counted;
     count += batch.counted;

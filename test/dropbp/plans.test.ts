@@ -4,7 +4,7 @@ import { createPlan, type Draw, type PlanConfig } from '../../src/dropbp/plans/i
 import { messageOf } from '../formats/fixtureFolder.ts';
 
 const UNITS = Array.from({ length: 6 }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
-const MODEL = { units: UNITS, costs: UNITS.map((_, i) => (i % 2 === 0 ? 1800 : 6144)), steps: 40 };
+const MODEL = { units: UNITS, costs: UNITS.map((_, i) => (i % 2 === 0 ? 1800 : 6144)), steps: 40, scaled: true };
 const SENSITIVITIES = Object.fromEntries(UNITS.map((u, i) => [u, 1 / (i + 1)]));
 
 const draws = (config: PlanConfig, steps = 40, seed = 3, microBatches = 1): Draw[] => {
@@ -24,6 +24,7 @@ const ALL: readonly PlanConfig[] = [
   { kind: 'last-k', units: 3 },
   { kind: 'fixed', patterns: [['layers.0.mlp'], []] },
   { kind: 'layerdrop', rate: 0.3 },
+  { kind: 'stochastic-depth', rate: 0.5 },
 ];
 
 it.each(ALL.map((config) => [config.kind, config] as const))('%s draws the same again, in any order, and only units of the model', (_kind, config) => {
@@ -102,6 +103,17 @@ it('last-k keeps the last units, layerdrop skips whole layers and drops nothing'
   }
   const share = all.flatMap((d) => d.skipped ?? []).length / UNITS.length / 3000;
   expect(Math.abs(share - 0.3)).toBeLessThan(4 * Math.sqrt(0.21 / 6 / 3000));
+});
+
+it('stochastic-depth skips the later units oftener, and a branch is its plain self in expectation', () => {
+  const all = draws({ kind: 'stochastic-depth', rate: 0.6 }, 4000);
+  UNITS.forEach((u, i) => {
+    const rate = ((i + 1) / 12) * 0.6;
+    const kept = all.filter((d) => !d.skipped!.includes(u));
+    expect(Math.abs(kept.length / 4000 - (1 - rate))).toBeLessThan(4 * Math.sqrt((rate * (1 - rate)) / 4000));
+    expect(all[0]!.scales!.get(u)! * (1 - rate)).toBeCloseTo(1, 12);
+  });
+  expect(messageOf(() => createPlan({ kind: 'stochastic-depth', rate: 0.6 }, { ...MODEL, scaled: false }))).toMatch('use ebb train');
 });
 
 it.each<[PlanConfig, string]>([

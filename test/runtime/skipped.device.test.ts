@@ -1,4 +1,4 @@
-/** @file Skipped units: loss and gradients are those of a model without them, bit for bit. */
+/** @file Units without a forward, and scaled ones: loss and gradients are those of a model without them, or with scaled weights, bit for bit. */
 
 import { compileModel } from '../../src/compile/compile.ts';
 import { createEngine, type Engine, type MicroBatch } from '../../src/runtime/execute.ts';
@@ -41,8 +41,9 @@ const scalar: MicroBatch['scalar'] = (name) => (name === 'branch_weight' || name
 async function gradients(
   { engine, own }: Awaited<ReturnType<typeof engineOf>>,
   pattern: MicroBatch['pattern'],
+  scalars: MicroBatch['scalar'] = scalar,
 ): Promise<{ loss: number; all: Map<string, Float32Array> }> {
-  const result = engine.step([{ ...microBatch(batch, [], scalar), pattern }], null);
+  const result = engine.step([{ ...microBatch(batch, [], scalars), pattern }], null);
   const { losses } = await result.read();
   const all = new Map<string, Float32Array>();
   for (const i of result.variants[0]!.touched) all.set(own(engine.program.params[i]!.name), await engine.readParam(i, 'gradients'));
@@ -86,3 +87,26 @@ it.each([false, true])(
   },
   300_000,
 );
+
+it("a branch scaled by 2 is a branch whose last layer's weights are twice as large", async () => {
+  const traced = tinyModel({ numLayers: 2, scaledBranches: true });
+  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+  const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
+  const LAST = /layers\.0\.(self_attn\.o_proj|mlp\.down_proj)/;
+  const run = async (scale: number, weights: number): Promise<Awaited<ReturnType<typeof gradients>>> => {
+    traced.params.forEach((p, i) => {
+      const size = p.shape.reduce((a, b) => a * b, 1);
+      const values = p.table ? p.table() : initialValues({ kind: 'normal', std: 0.2 }, size, p.name, 1);
+      engine.writeParam(i, LAST.test(p.name) ? values.map((x) => weights * x) : values);
+    });
+    const scaled: MicroBatch['scalar'] = (name, site) => (name === 'branch_scale' ? (site.startsWith('layers.0') ? scale : 1) : scalar(name, site));
+    return gradients({ engine, own: (name) => name }, new Map(), scaled);
+  };
+  const [found, wanted, plain] = [await run(2, 1), await run(1, 2), await run(1, 1)];
+  expect(found.loss).toBe(wanted.loss);
+  expect(found.loss).not.toBe(plain.loss);
+  // a power of two rounds nothing: the gradient of what is scaled is twice the other's
+  for (const [name, g] of wanted.all)
+    expect({ name, equal: g.every((x, i) => found.all.get(name)![i] === (LAST.test(name) ? 2 : 1) * x) }).toEqual({ name, equal: true });
+  engine.destroy();
+}, 300_000);

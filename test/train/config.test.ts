@@ -33,7 +33,7 @@ it.each<[object, string]>([
   [{ drop: { kind: 'fixed', patterns: ['layers.0.mlp'] } }, 'drop.patterns: is ["layers.0.mlp"], expected lists of unit names'],
   [
     { drop: { kind: 'sensitivity' } },
-    'drop.kind: is "sensitivity", expected "none" or "uniform" or "dropbp" or "lcsb" or "lisa" or "last-k" or "fixed" or "layerdrop"',
+    'drop.kind: is "sensitivity", expected "none" or "uniform" or "dropbp" or "lcsb" or "lisa" or "last-k" or "fixed" or "layerdrop" or "stochastic-depth"',
   ],
   [{ decay: 'none' }, 'decay: is "none", expected "matrices" or "all"'],
   [{ steps: 0 }, 'steps: is 0, expected >0'],

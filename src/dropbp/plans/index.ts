@@ -10,9 +10,10 @@ import { lcsb } from './lcsb.ts';
 import { lisa } from './lisa.ts';
 import { none } from './none.ts';
 import { type ConfigOf, type Misfit, type Plan, type PlanModel, valuesOf } from './plan.ts';
+import { stochasticDepth } from './stochasticDepth.ts';
 import { uniform } from './uniform.ts';
 
-const PLANS = [none, uniform, dropbp, lcsb, lisa, lastK, fixed, layerdrop] as const;
+const PLANS = [none, uniform, dropbp, lcsb, lisa, lastK, fixed, layerdrop, stochasticDepth] as const;
 
 /** A plan as data: its kind, and the keys of that kind (docs/training.md). */
 export type PlanConfig = ConfigOf<(typeof PLANS)[number]>;
@@ -21,6 +22,7 @@ export type PlanConfig = ConfigOf<(typeof PLANS)[number]>;
 interface AnyKind {
   readonly kind: string;
   readonly fields: Fields;
+  readonly scales?: true;
   misfit?(values: never): Misfit | null;
   create(values: never, model: PlanModel): Plan;
 }
@@ -32,6 +34,9 @@ export function misfitOf(config: PlanConfig): Misfit | null {
   const kind = kindOf(config);
   return kind.misfit?.(valuesOf(kind.fields, { ...config }) as never) ?? null;
 }
+
+/** Whether the model has to be compiled so that its branches can be multiplied. */
+export const scalesBranches = (config: PlanConfig): boolean => kindOf(config).scales === true;
 
 /** The plan that a config names, for a model. @throws EbbError for keys that do not fit each other or the model */
 export function createPlan(config: PlanConfig, model: PlanModel): Plan {

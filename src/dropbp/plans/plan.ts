@@ -10,6 +10,8 @@ export interface PlanModel {
   readonly costs: readonly number[];
   /** Optimizer steps of the whole run. */
   readonly steps: number;
+  /** Whether its branches can be multiplied in forward. */
+  readonly scaled: boolean;
 }
 
 /** What a plan decides from: nothing else, so that the same step drops the same units again, after a resume and on every rank. */
@@ -30,6 +32,8 @@ export interface Draw {
   readonly skipped?: readonly string[];
   /** What a unit's branch cotangent is multiplied by, where that is not 1. */
   readonly weights?: ReadonlyMap<string, number>;
+  /** What a unit's branch is multiplied by, forward and backward, where that is not 1; of kinds that scale. */
+  readonly scales?: ReadonlyMap<string, number>;
 }
 
 /** A plan for one model. */
@@ -50,6 +54,8 @@ export interface Misfit {
 export interface PlanKind<K extends string, F extends Fields> {
   readonly kind: K;
   readonly fields: F;
+  /** Multiplies branches in forward, which a model has to be compiled for. */
+  readonly scales?: true;
   /** Whether the values fit each other. */
   misfit?(values: Values<F>): Misfit | null;
   /** @throws EbbError naming the key that does not fit the model */
