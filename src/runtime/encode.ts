@@ -1,8 +1,9 @@
 /** @file Encodes calls of functions: their uniform blocks, bind groups made once, dispatches. */
 
 import { type Address, bufferOf, offsetOf } from './address.ts';
-import { BLOCK, type DeviceBuffers } from './buffers.ts';
+import type { DeviceBuffers } from './buffers.ts';
 import { slotBytes } from './layout.ts';
+import { BLOCK } from './memory.ts';
 import { branch, type GroupTree, type Pipeline } from './pipelines.ts';
 import { type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';

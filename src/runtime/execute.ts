@@ -6,6 +6,7 @@ import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder, type PassSource } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { createLinker, type LinkedCall, type Linker, type Variant } from './link.ts';
+import type { ActivationBytes } from './memory.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
 import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
@@ -84,8 +85,10 @@ export interface EngineOptions {
   readonly share?: Engine;
   /** Gradients and moments are allocated only for training. */
   readonly optimizer: 'adamw' | 'sgd' | 'none';
-  /** Forms that patterns may hold, for which memory is allocated; default all but `remat`. */
+  /** Forms that patterns may hold; default all but `remat`. */
   readonly forms?: readonly Form[];
+  /** Memory for what moves; default enough for every pattern of these forms. */
+  readonly activations?: ActivationBytes;
 }
 
 /** Prepares a program on a device: compiles its pipelines, allocates its buffers. Nothing is created afterwards. */
@@ -94,8 +97,9 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
   const { micros: maxMicros, optimizer, forms = ['full', 'dropped', 'skipped'] } = options;
+  const activations = options.activations ?? linker.bounds(forms);
   const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros));
-  const buffers = await allocate(device, program, bounds, storage, linker, { micros: maxMicros, optimizer, forms, shared: options.share?.buffers ?? [] });
+  const buffers = await allocate(device, program, bounds, storage, { micros: maxMicros, optimizer, activations, shared: options.share?.buffers ?? [] });
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
   let ringAt = 0;
@@ -191,6 +195,10 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       const variant = linker.link(micro.pattern, { forwardOnly: micro.forwardOnly ?? false, written });
       const unplanned = [...micro.pattern].find(([, form]) => !forms.includes(form));
       if (unplanned) throw new EbbError(`${unplanned[0]}: form ${unplanned[1]} was not planned for, the engine was made for ${forms.join(', ')}`);
+      if (variant.stackBytes > activations.stackBytes || variant.slotBytes > activations.slotBytes)
+        throw new EbbError(
+          `a pattern needs ${variant.stackBytes} + ${variant.slotBytes} bytes of activations, the engine was made for ${activations.stackBytes} + ${activations.slotBytes}`,
+        );
       for (const p of variant.touched) written.add(p);
       writeInputs(micro, m);
       for (const call of variant.calls) {
