@@ -9,11 +9,11 @@ import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.t
 import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
-import { adapterToGoOn } from '../trainer/adapter.ts';
-import { loadRunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
+import { adapterToGoOn, type LoadedAdapter } from '../trainer/adapter.ts';
+import { loadRunData, type RunData, runTraining, type TrainHooks, type TrainReport } from '../trainer/run.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
-import { checkTrains, openSource } from './source.ts';
+import { checkTrains, type ModelSource, openSource } from './source.ts';
 import { tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
@@ -32,15 +32,35 @@ async function schedules(config: RunConfig, traced: TracedModel, device: Command
   return book;
 }
 
-/** Trains a checkpoint or a definition by a config. @throws EbbError */
-export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+/** What a config names: its model, its data, and the adapter it goes on with. */
+interface OpenedRun {
+  readonly source: ModelSource;
+  readonly adapter: LoadedAdapter | null;
+  readonly lora: LoraOptions | null;
+  readonly data: RunData;
+  /** The model for sequences of up to `length`. */
+  readonly trace: (length: number) => TracedModel;
+}
+
+/** Opens what a config names. @throws EbbError */
+export async function openRun(config: RunConfig): Promise<OpenedRun> {
   const source = await openSource(config.model);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
   const data = loadRunData(config, source);
+  const trace = (length: number): TracedModel => {
+    const traced = source.trace({ batch: data.batch, length, lora, scaledBranches: scalesBranches(config.drop) });
+    checkTrains(config.model, traced);
+    return traced;
+  };
+  return { source, adapter, lora, data, trace };
+}
+
+/** Trains a checkpoint or a definition by a config. @throws EbbError */
+export async function trainModel(config: RunConfig, device: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+  const { source, adapter, lora, data, trace } = await openRun(config);
   const started = performance.now();
-  const traced = source.trace({ batch: data.batch, length: data.length, lora, scaledBranches: scalesBranches(config.drop) });
-  checkTrains(config.model, traced);
+  const traced = trace(data.length);
   const traceMs = performance.now() - started;
   const book = await schedules(config, traced, device, hooks);
   const used: Record<string, Entry> = {};

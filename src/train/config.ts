@@ -59,6 +59,17 @@ const plans = z.discriminatedUnion('kind', PLAN_KINDS.map(planSchema) as [PlanSc
 /** The schemas were made of the plans' own keys, whose types this says. */
 const drop = plans as unknown as z.ZodType<PlanConfig, PlanConfig>;
 
+const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+
+/** Bytes of `2GiB`, or of a number. */
+function bytesOf(given: string | number, context: z.RefinementCtx): number {
+  const [, amount, unit = ''] = /^\s*([\d.]+)\s*([a-z]*)\s*$/i.exec(String(given)) ?? [];
+  const bytes = Number(amount) * (UNITS[unit.toUpperCase() || 'B'] ?? Number.NaN);
+  if (bytes > 0) return Math.floor(bytes);
+  context.addIssue({ code: 'custom', message: 'expected bytes, as a number or like 2GiB, 500MB' });
+  return z.NEVER;
+}
+
 export const runSchema = z.strictObject({
   /** A checkpoint folder, a GGUF file or a hub id. */
   model: z.string(),
@@ -93,6 +104,8 @@ export const runSchema = z.strictObject({
   evalLimit: z.int().positive().default(64),
   saveEvery: z.int().nonnegative().default(0),
   adapter: z.string().default('auto'),
+  /** Most bytes of device memory that the run's own buffers take: a number, or `2GiB`, `500MB`. */
+  memoryBudget: z.union([z.number(), z.string()]).transform(bytesOf).optional(),
   /** Seconds that may go into measuring how kernels are cut best, where that is not known yet; `off`: as the kind of device starts. */
   tune: z.union([z.literal('off'), z.number().nonnegative()]).default(20),
 });

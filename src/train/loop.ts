@@ -4,13 +4,14 @@ import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plan
 import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
-import type { Form } from '../runtime/forms.ts';
+import type { Pattern } from '../runtime/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
 import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
+import { drawPattern } from './patterns.ts';
 import { scheduleFactor } from './schedule.ts';
 
 /** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
@@ -51,6 +52,8 @@ export interface TrainerOptions {
   readonly config: TrainConfig;
   readonly batches: Pick<BatchSource, 'at'>;
   readonly state: TrainState;
+  /** The pattern as it is to run, of a pattern as it was drawn: to keep to a memory budget. */
+  readonly fitted?: (pattern: Pattern) => Pattern;
   /** Steps whose dispatches are timed, and who is told; they run one dispatch at a time. */
   readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
@@ -90,13 +93,8 @@ export function planModel({ program }: Pick<Engine, 'program'>, steps: number): 
   return { units: unitsOf({ program }), costs: unitCosts(program, bounds), steps, scaled };
 }
 
-export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar'], skipped: readonly string[] = []): MicroBatch {
-  return {
-    sizes: batch.sizes,
-    inputs: batch.inputs,
-    pattern: new Map([...dropped.map((u): [string, Form] => [u, 'dropped']), ...skipped.map((u): [string, Form] => [u, 'skipped'])]),
-    scalar,
-  };
+export function microBatch({ sizes, inputs }: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {
+  return { sizes, inputs, pattern: drawPattern({ dropped }), scalar };
 }
 
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
@@ -151,7 +149,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 }
 
 /** Encodes and submits one step, and advances the state. */
-function submit({ engine, config, batches, state, timed }: TrainerOptions, plan: Plan, units: readonly string[]): Pending {
+function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: Plan, units: readonly string[]): Pending {
   const { step } = state;
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
@@ -170,7 +168,8 @@ function submit({ engine, config, batches, state, timed }: TrainerOptions, plan:
       if (name === 'seed') return hash(seed, 3, step, micro, siteNumber(engine, site));
       return 0;
     };
-    const made = microBatch(batch, dropped, scalar, skipped);
+    const pattern = drawPattern(draw);
+    const made: MicroBatch = { ...microBatch(batch, dropped, scalar), pattern: fitted?.(pattern) ?? pattern };
     return config.allDropped === 'skip' && units.length > 0 && dropped.length + skipped.length === units.length ? { ...made, forwardOnly: true } : made;
   });
   const update: Update = {

@@ -11,6 +11,7 @@ import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type LoadedData, loadData } from './data.ts';
 import { startEngine } from './engine.ts';
+import { memoryText, planRunMemory } from './memory.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
 import type { DiskWeights } from './weights.ts';
@@ -82,7 +83,10 @@ export interface TrainingRun {
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
   const steps = stepsOf(config, data);
-  for (const note of createPlan(config.drop, planModel(model, steps)).notes ?? []) say(note);
+  const plan = createPlan(config.drop, planModel(model, steps));
+  for (const note of plan.notes ?? []) say(note);
+  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
+  if (memory) say(memoryText(memory, config.memoryBudget ?? null));
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const started = performance.now();
   const engine = await startEngine(device, model, weights, {
@@ -90,6 +94,7 @@ export async function runTraining({ config, model, weights, data, device, files,
     optimizer: config.optimizer.name,
     decay: config.decay,
     seed: config.seed,
+    ...(memory ? { memory } : {}),
   });
   say(ready(engine, performance.now() - started));
   const resumed = folder.resume(engine);
@@ -109,6 +114,7 @@ export async function runTraining({ config, model, weights, data, device, files,
     state,
     batches: data.train.source,
     config: { ...config, steps },
+    ...(memory ? { fitted: memory.fitted } : {}),
     ...timedSteps(state.step, hooks),
     onStep: (metrics) => {
       last = metrics.loss;

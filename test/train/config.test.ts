@@ -35,6 +35,8 @@ it.each<[object, string]>([
     { drop: { kind: 'sensitivity' } },
     'drop.kind: is "sensitivity", expected "none" or "uniform" or "dropbp" or "lcsb" or "lisa" or "last-k" or "fixed" or "layerdrop" or "stochastic-depth"',
   ],
+  [{ memoryBudget: '2 bananas' }, 'memoryBudget: is "2 bananas", expected bytes, as a number or like 2GiB, 500MB'],
+  [{ memoryBudget: -1 }, 'memoryBudget: is -1, expected bytes, as a number or like 2GiB, 500MB'],
   [{ decay: 'none' }, 'decay: is "none", expected "matrices" or "all"'],
   [{ steps: 0 }, 'steps: is 0, expected >0'],
   [{ data: undefined }, 'data is missing; give --data, or the key in a run file (YAML)'],
@@ -52,6 +54,12 @@ it('takes lora: true for an adapter with the defaults; one that goes on has no d
   expect(parse({ lora: {} }).lora).toEqual(parse({ lora: true }).lora);
   expect(parse({ lora: { from: 'a', rank: 4 } }).lora).toEqual({ from: 'a', rank: 4, dropout: 0 });
   expect(parse({}).lora).toBe(false);
+});
+
+it('takes a memory budget in bytes or with a unit', () => {
+  const budgets = ['2GiB', '500MB', '1.5 kib', '7', 8].map((memoryBudget) => parse({ memoryBudget }).memoryBudget);
+  expect(budgets).toEqual([2 ** 31, 5e8, 1536, 7, 8]);
+  expect(parse({}).memoryBudget).toBeUndefined();
 });
 
 it('fills in the keys of a drop plan that are not given', () => {
