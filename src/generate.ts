@@ -8,6 +8,7 @@ import { EbbError } from './errors.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
+import { neutralScalar } from './runtime/scalars.ts';
 import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
 import { startingValue } from './trainer/startingValue.ts';
 import { checkpointWeights } from './trainer/weights.ts';
@@ -72,7 +73,7 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
     const [logits] = await engine.forward({
       sizes: { T: tokens.length },
       inputs: { tokens, segments: new Int32Array(tokens.length).fill(1), key_segments: keySegments, last: Int32Array.of(tokens.length - 1) },
-      scalar: (name) => (name === 'position' ? position : name === 'branch_weight' ? 1 : 0),
+      scalar: (name) => (name === 'position' ? position : neutralScalar(name)),
     });
     if (!logits) throw new Error('internal: the generation program returned nothing');
     return logits;

@@ -3,7 +3,7 @@
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
-export { createPlan, type Plan, type PlanConfig, type PlanInput } from './dropbp/plans/index.ts';
+export { createPlan, type Draw, type Moment, type Plan, type PlanConfig, type PlanModel } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { type Checkpoint, openCheckpoint, type WeightSource, widen } from './formats/checkpoint.ts';
 export { expectedTensors } from './formats/checkpointTensors.ts';

@@ -58,9 +58,13 @@ export interface ModelOptions {
   /** See `TraceOptions`. */
   readonly logitsKept?: number | undefined;
   readonly lora: LoraOptions | null;
+  /** Whether units' branches take a scale, which some drop plans give them. */
+  readonly scaledBranches?: boolean;
   /** What is trained: everything, the adapter alone, or nothing. */
   readonly trains: 'full' | 'adapter' | 'nothing';
 }
+
+type TrainingTrace = Pick<ModelOptions, 'dims' | 'lora' | 'scaledBranches'>;
 
 export function modelDefinition(config: ModelConfig, mode: ModelMode): ModelDefinition {
   return config.kind === 'llama' ? llama(config, mode) : gpt2(config, mode);
@@ -87,8 +91,7 @@ type StorageRule = NonNullable<TraceOptions['storage']>;
  */
 function traceAdapted(
   trace: (options: TraceOptions) => TracedModel,
-  options: Pick<TraceOptions, 'dims' | 'logitsKept' | 'storage'>,
-  lora: LoraOptions | null,
+  { lora, ...options }: TrainingTrace & Pick<TraceOptions, 'storage' | 'logitsKept'>,
   sample: string,
 ): TracedModel {
   const adapter = adapterRule(lora);
@@ -100,22 +103,22 @@ function traceAdapted(
 
 /** Traces a checkpoint's model. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
 export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
-  const { lora, trains } = options;
+  const { trains } = options;
   const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
   const storage: StorageRule = (name) => {
     const trainable = trains === 'full' ? !isAdapterParam(name) : trains === 'adapter' && isAdapterParam(name);
     return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };
   };
   const definition = modelDefinition(checkpoint.config, options.mode);
-  const { dims, logitsKept } = options;
-  const asked = { dims, storage, ...(logitsKept === undefined ? {} : { logitsKept }) };
-  return traceAdapted((o) => traceModel(definition, o), asked, lora, sampleLayer(checkpoint.config));
+  const { dims, logitsKept, lora, scaledBranches = false } = options;
+  const asked = { dims, lora, storage, scaledBranches, ...(logitsKept === undefined ? {} : { logitsKept }) };
+  return traceAdapted((o) => traceModel(definition, o), asked, sampleLayer(checkpoint.config));
 }
 
 /** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when a glob matches no layer */
-export function traceForTraining(trace: (options: TraceOptions) => TracedModel, dims: ModelOptions['dims'], lora: LoraOptions | null): TracedModel {
-  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: lora === null || isAdapterParam(name) });
-  return traceAdapted(trace, { dims, storage }, lora, 'the names given to linear()');
+export function traceForTraining(trace: (options: TraceOptions) => TracedModel, options: TrainingTrace): TracedModel {
+  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: options.lora === null || isAdapterParam(name) });
+  return traceAdapted(trace, { ...options, storage }, 'the names given to linear()');
 }
 
 function checkGlobs(globs: readonly string[], { params }: TracedModel, sample: string): void {

@@ -29,10 +29,9 @@ export const RANK = 8;
 
 /** The same units for everyone: a pure function of the rate and the round. */
 function pattern(model: string, rate: number, round: number): readonly string[] {
-  return createPlan(
-    { kind: 'uniform', rate },
-    unitsOfModel(model),
-  )({ units: unitsOfModel(model), seed: Math.round(rate * 1000), step: round, micro: 0, microBatches: 1 });
+  const units = unitsOfModel(model);
+  const plan = createPlan({ kind: 'uniform', rate }, { units, costs: units.map(() => 1), steps: 1, scaled: false });
+  return plan.draw({ seed: Math.round(rate * 1000), step: round, micro: 0, microBatches: 1 }).dropped;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { MatmulPrecision } from '../codegen/kernel/matmulTypes.ts';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import type { Target } from '../compile/functions.ts';
-import { uniformPlan } from '../dropbp/plans/uniform.ts';
+import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
@@ -120,7 +120,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
         trained: sum(traced.params.filter((p) => p.trainable).map((p) => p.shape)),
       },
       rates: RATES.map((rate) => {
-        const { flops, saved, peak } = costs(program, linker.link(patternOf(uniformPlan(rate)({ units, seed: 0, step: 0, micro: 0, microBatches: 1 }))), sizes);
+        const { flops, saved, peak } = costs(program, linker.link(patternOf(uniformDrop(units, rate, 0))), sizes);
         return { rate, flops: amount(flops, 'FLOP'), saved: amount(saved, 'B'), peak: amount(peak, 'B') };
       }),
       inputs: program.inputs.map((i) => i.name),

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { uniformPlan } from '../dropbp/plans/uniform.ts';
+import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { amount } from '../inspect/report.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -32,10 +32,7 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
   const model = join(EXAMPLES, 'tiny-llama', 'model');
   const { numLayers } = openCheckpoint(model).config;
   const units = Array.from({ length: numLayers }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
-  const draw = uniformPlan(RATE);
-  const patterns = Array.from({ length: steps }, (_, step) =>
-    step % WHOLE_EVERY === WHOLE_EVERY - 1 ? [] : [...draw({ units, seed: 1, step, micro: 0, microBatches: 1 })],
-  );
+  const patterns = Array.from({ length: steps }, (_, step) => (step % WHOLE_EVERY === WHOLE_EVERY - 1 ? [] : uniformDrop(units, RATE, 1, step)));
   const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
   const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.3, topK: 20, topP: 1, seed: 3 };
   const write = (): void => {};

@@ -6,6 +6,7 @@ import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { neutralScalar } from '../runtime/scalars.ts';
 import { loraOf, openSession } from '../session.ts';
 import { makeBatch } from '../train/batches.ts';
 import { microBatch, unitsOf } from '../train/loop.ts';
@@ -21,8 +22,6 @@ function oneStep(path: string, model: string): ReadyBatches {
   if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
   return ready;
 }
-
-const noScalars = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
 
 export interface ForwardOptions {
   readonly batch: string;
@@ -50,7 +49,7 @@ export async function forward(model: string, options: ForwardOptions, device: Co
   const [logits] = await session.engine.forward({
     sizes: batch.sizes,
     inputs: batch.inputs,
-    scalar: noScalars,
+    scalar: neutralScalar,
   });
   session.engine.destroy();
   if (!logits) throw new Error('internal: the model returned nothing');
@@ -94,7 +93,7 @@ export async function grad(model: string, options: GradOptions, device: CommandD
   const unknown = options.drop.find((u) => !units.includes(u));
   if (unknown !== undefined) throw new EbbError(`--drop: unknown unit ${unknown}; the model has ${units.slice(0, 4).join(', ')}, … (${units.length} units)`);
   const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.labels, ready.attentionMask, session.checkpoint.config.vocabSize);
-  const result = engine.step([microBatch(batch, options.drop, noScalars)], null);
+  const result = engine.step([microBatch(batch, options.drop, neutralScalar)], null);
   const { losses } = await result.read();
   const entries: { name: string; dtype: 'F32'; shape: readonly number[]; data: Float32Array }[] = [];
   const absent: string[] = [];

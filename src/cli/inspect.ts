@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
-import { uniformPlan } from '../dropbp/plans/uniform.ts';
+import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { fileError, readText } from '../formats/files.ts';
@@ -99,7 +99,7 @@ interface NamedPattern {
 /** The pattern that the options name or draw. @throws EbbError for an unknown unit */
 export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
   const { dropRate, seed, remat = [] } = options;
-  const drawn = dropRate === undefined ? [] : uniformPlan(dropRate)({ units, seed, step: 0, micro: 0, microBatches: 1 });
+  const drawn = dropRate === undefined ? [] : uniformDrop(units, dropRate, seed);
   const dropped = options.drop ?? drawn;
   checkUnits(dropped, units, '--drop');
   checkUnits(remat, units, '--remat');

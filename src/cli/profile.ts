@@ -10,6 +10,7 @@ import type { InputData } from '../runtime/execute.ts';
 import type { Pattern } from '../runtime/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
+import { neutralScalar } from '../runtime/scalars.ts';
 import { type LoraOptions, targetOf, trainableModel } from '../session.ts';
 import { startEngine } from '../trainer/engine.ts';
 import { measureRoof } from './roof.ts';
@@ -59,7 +60,7 @@ export async function measureModel(path: string, device: CommandDevice, { patter
   const model = trainableModel(traced, compiled, source.about(traced, bounds.lora));
   const engine = await startEngine(device.device, model, source.weights, { micros: 1, optimizer: 'adamw', decay: 'matrices', seed: 0 });
   const sizes = traced.module.dims;
-  const micro = { sizes, inputs: madeUp(engine.program.inputs, sizes), pattern: pattern(traced.units), scalar: ones };
+  const micro = { sizes, inputs: madeUp(engine.program.inputs, sizes), pattern: pattern(traced.units), scalar: neutralScalar };
   const steps: (readonly DispatchTime[])[] = [];
   for (let round = 0; round <= ROUNDS; round++) {
     const result = engine.step([micro], { optimizer: 'adamw', maxNorm: 0, alsoUntouched: false, scalar: still }, { timed: true });
@@ -72,6 +73,5 @@ export async function measureModel(path: string, device: CommandDevice, { patter
   return { text: profileText(profile), json: profile, language: 'ir', profile };
 }
 
-const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
 /** An update that changes next to nothing. */
 const still = (name: string): number => (name === 'lr' || name === 'weight_decay' ? 0 : name === 'eps' ? 1e-8 : 0.5);

@@ -12,6 +12,7 @@ import { forwardCommand } from './commands/forward.ts';
 import { generateCommand } from './commands/generate.ts';
 import { gradCommand } from './commands/grad.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { planCommand } from './commands/plan.ts';
 import { trainCommand } from './commands/train.ts';
 import { tuneCommand } from './commands/tune.ts';
 
@@ -36,6 +37,7 @@ const program = new Command('ebb')
 
 for (const command of [
   trainCommand(),
+  planCommand(),
   compileCommand(),
   evalCommand(),
   generateCommand(),

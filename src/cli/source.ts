@@ -19,6 +19,8 @@ export interface TraceBounds {
   readonly batch: number | null;
   readonly length: number | null;
   readonly lora: LoraOptions | null;
+  /** Whether units' branches take a scale, which some drop plans give them. */
+  readonly scaledBranches?: boolean;
 }
 
 export interface ModelSource {
@@ -50,10 +52,11 @@ async function checkpointSource(model: string): Promise<ModelSource> {
     maxPosition,
     weights: checkpointWeights(checkpoint),
     tokenizer: () => checkpoint.path,
-    trace({ batch, length, lora }) {
+    trace({ batch, length, lora, scaledBranches = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
       if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);
-      return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims: { B: batch ?? DEFAULT_BATCH, T }, lora, trains: lora ? 'adapter' : 'full' });
+      const dims = { B: batch ?? DEFAULT_BATCH, T };
+      return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: lora ? 'adapter' : 'full' });
     },
     about: (traced, lora) => aboutModel(nameOf(model), { kind: config.kind, vocabSize, maxPosition }, traced, lora),
   };
@@ -74,11 +77,11 @@ async function definitionSource(model: string): Promise<ModelSource> {
     maxPosition: null,
     weights: NO_WEIGHTS,
     tokenizer: noTokenizer,
-    trace({ batch, length, lora }) {
+    trace({ batch, length, lora, scaledBranches = false }) {
       const named = new Set(Object.values(definition.inputs).flatMap((t) => t.shape.filter((d) => typeof d === 'string')));
       const asked = { B: batch ?? definition.dims?.['B'] ?? DEFAULT_BATCH, T: length ?? definition.dims?.['T'] ?? DEFAULT_LENGTH };
       const dims = Object.fromEntries(Object.entries({ ...definition.dims, ...asked }).filter(([name]) => named.has(name)));
-      return traceForTraining((options: TraceOptions) => traceDefinition(loaded, options), dims, lora);
+      return traceForTraining((options: TraceOptions) => traceDefinition(loaded, options), { dims, lora, scaledBranches });
     },
     about: (traced, lora) => aboutModel(loaded.name, { kind: 'definition', vocabSize: null, maxPosition: null }, traced, lora),
   };

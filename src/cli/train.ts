@@ -3,16 +3,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
+import { scalesBranches } from '../dropbp/plans/index.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
-import { adapterToGoOn } from '../trainer/adapter.ts';
+import { adapterToGoOn, type LoadedAdapter } from '../trainer/adapter.ts';
 import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../trainer/run.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
-import { checkTrains, openSource } from './source.ts';
+import { checkTrains, type ModelSource, openSource } from './source.ts';
 import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
@@ -36,16 +37,35 @@ async function schedules(
   return book;
 }
 
-/** Trains a checkpoint or a definition by a config. @throws EbbError */
-export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
-  const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
+/** The model that a config names, and the adapter it goes on with. */
+export interface RunModel {
+  readonly source: ModelSource;
+  readonly adapter: LoadedAdapter | null;
+  readonly lora: LoraOptions | null;
+  /** The model for batches of up to so many sequences and tokens. */
+  readonly trace: (batch: number, length: number) => TracedModel;
+}
+
+/** Opens the model of a config. @throws EbbError */
+export async function openRunModel(config: RunConfig): Promise<RunModel> {
   const source = await openSource(config.model);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
+  const trace = (batch: number, length: number): TracedModel => {
+    const traced = source.trace({ batch, length, lora, scaledBranches: scalesBranches(config.drop) });
+    checkTrains(config.model, traced);
+    return traced;
+  };
+  return { source, adapter, lora, trace };
+}
+
+/** Trains a checkpoint or a definition by a config. @throws EbbError */
+export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+  const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
+  const { source, adapter, lora, trace } = await openRunModel(config);
   return withRunData(config, source, async (data) => {
     const started = performance.now();
-    const traced = source.trace({ batch: data.batch, length: data.length, lora });
-    checkTrains(config.model, traced);
+    const traced = trace(data.batch, data.length);
     const traceMs = performance.now() - started;
     const book = await schedules(config, traced, device, data, hooks);
     const used: Record<string, Entry> = {};

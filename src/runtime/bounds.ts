@@ -33,6 +33,12 @@ export function stackBound(program: Program, layouts: Layouts, valueBytes: reado
   const rematerialises = (call: CallDecl): boolean => call.again === true || (call.unit && forms.includes('remat'));
   const ever = program.calls.flatMap((call) => call.backwards.map((backward) => ({ call, backward, remat: rematerialises(call) })));
   const persistent = persistentValues(program, ever);
+  // the result of a skipped unit is its residual, which is kept in its place
+  if (forms.includes('skipped'))
+    for (const { arguments: given, residual, results } of [...program.calls].reverse()) {
+      const x = residual === null ? undefined : given[residual];
+      if (x?.kind === 'value' && results.some((r) => persistent.has(r))) persistent.add(x.value);
+    }
   const bytesOf = (values: readonly number[]): number => values.reduce((sum, v) => sum + (valueBytes[v] ?? 0), 0);
   let top = 0;
   let peak = 0;

@@ -2,15 +2,10 @@
 
 import { EbbError } from '../errors.ts';
 import { type Address, address, BUFFERS } from './address.ts';
-import type { Form } from './forms.ts';
-import type { Linker } from './link.ts';
-import { extentBytes, type Program } from './program.ts';
+import { type ActivationBytes, type BufferKind, blocksOf, bufferBytes, NORM_BYTES, resultBytesOf } from './memory.ts';
+import type { Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan, trainableBuffer } from './storage.ts';
 
-/** Bytes of a call's uniform block. */
-export const BLOCK = 256;
-/** Steps whose losses may be unread. */
-const RING = 4;
 export const USAGE = { storage: 0x80, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, mapRead: 0x1, queryResolve: 0x200 };
 
 /** Copies `bytes` of a buffer, a multiple of 4, out as f32. Waits for the device. */
@@ -24,9 +19,6 @@ export async function readFloats(device: GPUDevice, from: GPUBuffer, offset: num
   staging.destroy();
   return copy;
 }
-/** Bytes of a group's partial squared norms. */
-export const NORM_BYTES = 256;
-
 export interface DeviceBuffers {
   /** By buffer id. */
   readonly table: readonly (GPUBuffer | undefined)[];
@@ -53,10 +45,10 @@ export interface AllocateOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Buffers of another engine whose weights and states are used. */
   readonly shared: readonly (GPUBuffer | undefined)[];
-  /** Forms that patterns may hold. */
-  readonly forms: readonly Form[];
-  /** What probing takes: of the stack, the slots, and for norms. */
-  readonly probes: { readonly stackBytes: number; readonly slotBytes: number; readonly normBytes: number } | null;
+  /** What the patterns need, and probing. */
+  readonly activations: ActivationBytes;
+  /** Bytes of the norms of probed gradients. */
+  readonly probeBytes: number;
 }
 
 /** @throws EbbError when a buffer is larger than the device allows, or its memory is not enough */
@@ -65,13 +57,13 @@ export async function allocate(
   program: Program,
   bounds: Readonly<Record<string, number>>,
   storage: StoragePlan,
-  linker: Linker,
-  { micros, optimizer, shared, forms, probes }: AllocateOptions,
+  { micros, optimizer, shared, activations, probeBytes }: AllocateOptions,
 ): Promise<DeviceBuffers> {
   const memory: Record<string, number> = {};
   const made: GPUBuffer[] = [];
-  const buffer = (kind: string, bytes: number, usage: number): GPUBuffer => {
-    const size = Math.max(256, Math.ceil(bytes / 256) * 256);
+  const planned = bufferBytes(program, bounds, storage, { ...activations, micros, optimizer, probeBytes });
+  const buffer = (kind: BufferKind, usage: number, page = 0): GPUBuffer => {
+    const size = planned[kind][page] ?? 256;
     if (size > device.limits.maxBufferSize)
       throw new EbbError(`${kind} needs a buffer of ${size} bytes, this device allows ${device.limits.maxBufferSize}; choose a smaller batch or length`);
     memory[kind] = (memory[kind] ?? 0) + size;
@@ -80,34 +72,30 @@ export async function allocate(
     return b;
   };
   const data = USAGE.storage | USAGE.copySrc | USAGE.copyDst;
-  const resultBytes = program.results.reduce((n, r) => n + Math.ceil(extentBytes(program.values[r]?.extent ?? { of: [], bytes: 0 }, bounds) / 256) * 256, 0);
   const groups = storage.groups.length;
-  const maxBlocks = (program.calls.length * 4 + 8) * micros + groups * 2 + 2;
 
   device.pushErrorScope('out-of-memory');
   const table: (GPUBuffer | undefined)[] = [];
-  const { stackBytes, slotBytes } = linker.bounds(forms);
-  table[BUFFERS.stack] = buffer('activations', Math.max(stackBytes, probes?.stackBytes ?? 0), data);
-  table[BUFFERS.slots] = buffer('residuals', Math.max(slotBytes, probes?.slotBytes ?? 0), data);
-  table[BUFFERS.inputs] = buffer('inputs', storage.inputBytes * micros, data);
-  table[BUFFERS.results] = buffer('results', resultBytes * micros, data);
-  table[BUFFERS.states] = shared[BUFFERS.states] ?? buffer('states', storage.stateBytes, data);
-  const kinds = optimizer === 'none' ? 2 : optimizer === 'sgd' ? 3 : 4;
-  storage.trainablePages.forEach((bytes, page) => {
-    PAGE_KINDS.slice(0, kinds).forEach((kind, k) => {
-      table[trainableBuffer(page, k)] = buffer(kind, bytes, data);
+  table[BUFFERS.stack] = buffer('activations', data);
+  table[BUFFERS.slots] = buffer('residuals', data);
+  table[BUFFERS.inputs] = buffer('inputs', data);
+  table[BUFFERS.results] = buffer('results', data);
+  table[BUFFERS.states] = shared[BUFFERS.states] ?? buffer('states', data);
+  storage.trainablePages.forEach((_, page) => {
+    PAGE_KINDS.forEach((kind, k) => {
+      if (planned[kind].length > 0) table[trainableBuffer(page, k)] = buffer(kind, data, page);
     });
   });
   const firstFrozen = trainableBuffer(storage.trainablePages.length, 0);
-  storage.frozenPages.forEach((bytes, page) => {
-    table[firstFrozen + page] = shared[firstFrozen + page] ?? buffer('frozen', bytes, data);
+  storage.frozenPages.forEach((_, page) => {
+    table[firstFrozen + page] = shared[firstFrozen + page] ?? buffer('frozen', data, page);
   });
   const normId = firstFrozen + storage.frozenPages.length;
-  const norms = buffer('norms', NORM_BYTES * (Math.max(1, groups) + 2), data);
+  const norms = buffer('norms', data);
   table[normId] = norms;
-  if (probes) table[normId + 1] = buffer('probes', probes.normBytes, data);
-  const uniforms = buffer('uniforms', maxBlocks * BLOCK, USAGE.uniform | USAGE.copyDst);
-  const ring = Array.from({ length: RING }, () => buffer('readback', 4 * micros + 8, USAGE.copyDst | USAGE.mapRead));
+  if (probeBytes > 0) table[normId + 1] = buffer('probes', data);
+  const uniforms = buffer('uniforms', USAGE.uniform | USAGE.copyDst);
+  const ring = planned.readback.map((_, i) => buffer('readback', USAGE.copyDst | USAGE.mapRead, i));
   const failed = await device.popErrorScope();
   if (failed)
     throw new EbbError(
@@ -117,8 +105,8 @@ export async function allocate(
     table,
     memory,
     uniforms,
-    maxBlocks,
-    resultBytes,
+    maxBlocks: blocksOf(program, storage, micros),
+    resultBytes: resultBytesOf(program, bounds),
     norms,
     normParts: address(normId, 0),
     norm: address(normId, NORM_BYTES * Math.max(1, groups)),

@@ -2,7 +2,8 @@
 
 import { type Address, offsetOf } from './address.ts';
 import { type Binder, createBinder, type Prepared } from './bindGroups.ts';
-import { BLOCK, type DeviceBuffers } from './buffers.ts';
+import type { DeviceBuffers } from './buffers.ts';
+import { BLOCK } from './memory.ts';
 import type { Pipeline } from './pipelines.ts';
 import type { DispatchDecl, FunctionDecl, Program, Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';

@@ -8,6 +8,7 @@ import type { Form, Pattern } from './forms.ts';
 import { type LastingValues, lastingValues } from './lasting.ts';
 import { createLinker, type Linker } from './link.ts';
 import type { LinkedCall, Variant } from './linked.ts';
+import type { ActivationBytes } from './memory.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
 import type { ProbeKind } from './probe.ts';
@@ -87,10 +88,12 @@ export interface EngineOptions {
   readonly share?: Engine;
   /** Gradients and moments are allocated only for training. */
   readonly optimizer: 'adamw' | 'sgd' | 'none';
-  /** Forms that patterns may hold, for which memory is allocated; default `full` and `dropped`. */
+  /** Forms that patterns may hold; default all but `remat`. */
   readonly forms?: readonly Form[];
   /** What `probe` measures; memory is allocated for it. */
   readonly probes?: ProbeKind;
+  /** Memory for what moves; default enough for every pattern of these forms. */
+  readonly activations?: ActivationBytes;
 }
 
 /** Prepares a program on a device: compiles its pipelines, allocates its buffers. Nothing is created afterwards. */
@@ -98,15 +101,18 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const bounds: Record<string, number> = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const storage = planStorage(program, bounds, { maxBufferSize: device.limits.maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, bounds);
-  const { micros: maxMicros, optimizer, forms = ['full', 'dropped'] } = options;
+  const { micros: maxMicros, optimizer, forms = ['full', 'dropped', 'skipped'] } = options;
+  const activations = options.activations ?? linker.bounds(forms);
   const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros));
   const probes = options.probes === undefined ? null : linker.probes(options.probes);
-  const buffers = await allocate(device, program, bounds, storage, linker, {
+  const buffers = await allocate(device, program, bounds, storage, {
     micros: maxMicros,
     optimizer,
-    forms,
+    activations: probes
+      ? { stackBytes: Math.max(activations.stackBytes, probes.stackBytes), slotBytes: Math.max(activations.slotBytes, probes.slotBytes) }
+      : activations,
     shared: options.share?.buffers ?? [],
-    probes: probes && { ...probes, normBytes: probeBytes(program, probes) },
+    probeBytes: probes ? probeBytes(program, probes) : 0,
   });
   const { table, resultBytes } = buffers;
   const encoding = createEncoder(device, program, bounds, pipelines, buffers);
@@ -189,6 +195,10 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       const variant = linker.link(micro.pattern, { forwardOnly: micro.forwardOnly ?? false, written });
       const unplanned = [...micro.pattern].find(([, form]) => !forms.includes(form));
       if (unplanned) throw new EbbError(`${unplanned[0]}: form ${unplanned[1]} was not planned for, the engine was made for ${forms.join(', ')}`);
+      if (variant.stackBytes > activations.stackBytes || variant.slotBytes > activations.slotBytes)
+        throw new EbbError(
+          `a pattern needs ${variant.stackBytes} + ${variant.slotBytes} bytes of activations, the engine was made for ${activations.stackBytes} + ${activations.slotBytes}`,
+        );
       for (const p of variant.touched) written.add(p);
       writeInputs(micro, m);
       for (const call of variant.calls) {

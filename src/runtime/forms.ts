@@ -1,9 +1,10 @@
 /** @file What each call does under a pattern: which form, and what of its forward some backward reads. */
 
+import { EbbError } from '../errors.ts';
 import type { BackwardDecl, CallDecl, FunctionDecl, Program } from './program.ts';
 
-/** What a unit does in a micro-batch. Trunk is always `full`. */
-export type Form = 'full' | 'remat' | 'dropped';
+/** What a unit does in a micro-batch; `skipped`: neither forward nor backward, its result is its residual. Trunk is always `full`. */
+export type Form = 'full' | 'remat' | 'dropped' | 'skipped';
 /** A form for every unit, by site; units not named are `full`. */
 export type Pattern = ReadonlyMap<string, Form>;
 
@@ -12,9 +13,12 @@ export interface CallPlan {
   readonly call: CallDecl;
   readonly backward: BackwardDecl | null;
   readonly remat: boolean;
+  readonly skipped: boolean;
 }
 
 const bits = (list: readonly boolean[]): string => list.map((b) => (b ? '1' : '0')).join('');
+
+const withoutBackward = (form: Form | undefined): boolean => form === 'dropped' || form === 'skipped';
 
 export function functionOf(program: Program, index: number): FunctionDecl {
   return program.functions[index] as FunctionDecl;
@@ -25,7 +29,7 @@ export function planCalls(program: Program, pattern: Pattern, forwardOnly: boole
   const needs = program.values.map(() => false);
   const trainable = program.params.map((p) => p.trainable);
   const wanted = program.calls.map((call) => {
-    const dropped = call.unit && pattern.get(call.site) === 'dropped';
+    const dropped = call.unit && withoutBackward(pattern.get(call.site));
     const wants = call.arguments.map((a) => (a.kind === 'param' ? (trainable[a.param] ?? false) : a.kind === 'value' ? (needs[a.value] ?? false) : false));
     const residual = call.residual === null ? false : (wants[call.residual] ?? false);
     const flows = dropped ? residual : wants.includes(true);
@@ -40,7 +44,7 @@ export function planCalls(program: Program, pattern: Pattern, forwardOnly: boole
     const cotangents = call.results.map((r) => arrives[r] ?? false);
     const wants = wanted[i] ?? [];
     let backward: BackwardDecl | null = null;
-    if (!forwardOnly && form !== 'dropped' && cotangents.includes(true) && wants.includes(true)) {
+    if (!forwardOnly && !withoutBackward(form) && cotangents.includes(true) && wants.includes(true)) {
       const key = `${bits(cotangents)}.${bits(wants)}`;
       backward = call.backwards.find((b) => b.key === key) ?? null;
       if (!backward) throw new Error(`internal: ${call.site} was not compiled for form ${key}`);
@@ -50,9 +54,36 @@ export function planCalls(program: Program, pattern: Pattern, forwardOnly: boole
       const passes = backward !== null ? (wants[k] ?? false) : call.unit && k === call.residual && cotangents.includes(true) && (wants[k] ?? false);
       if (passes) arrives[a.value] = true;
     });
-    plans.unshift({ call, backward, remat: (form === 'remat' || call.again === true) && backward !== null });
+    plans.unshift({ call, backward, remat: (form === 'remat' || call.again === true) && backward !== null, skipped: form === 'skipped' });
   }
   return plans;
+}
+
+/**
+ * For each value the one whose bytes it is: a skipped unit's result is its residual, others are their own.
+ * @throws EbbError for a unit that cannot be skipped
+ */
+export function valueRoots(program: Program, plans: readonly CallPlan[]): readonly number[] {
+  const roots = program.values.map((_, v) => v);
+  for (const { call, skipped } of plans) {
+    if (!skipped) {
+      const read = call.arguments.flatMap((a) => (a.kind === 'value' ? [a.value] : []));
+      const twice = read.find((v, k) => read.some((w, l) => l < k && w !== v && roots[w] === roots[v]));
+      if (twice !== undefined)
+        throw new EbbError(
+          `${program.values[twice]?.name}: its unit cannot be skipped, ${call.site} reads both its input and its result; drop its backward alone`,
+        );
+      continue;
+    }
+    const x = call.residual === null ? undefined : call.arguments[call.residual];
+    const [y] = call.results;
+    if (x?.kind !== 'value' || y === undefined || program.results.includes(y))
+      throw new EbbError(
+        `${call.site}: cannot be skipped, it ${x?.kind === 'value' ? "makes the model's result" : "reads the model's input"}; drop its backward alone`,
+      );
+    roots[y] = roots[x.value] as number;
+  }
+  return roots;
 }
 
 /** Slots of the forward's saved results that a backward reads. */
@@ -66,7 +97,7 @@ export function keptSlots(program: Program, call: CallDecl, backward: BackwardDe
 }
 
 /** Values that some backward of this plan reads again. */
-export function persistentValues(program: Program, plans: readonly CallPlan[]): Set<number> {
+export function persistentValues(program: Program, plans: readonly Omit<CallPlan, 'skipped'>[]): Set<number> {
   const out = new Set<number>();
   for (const { call, backward, remat } of plans) {
     if (!backward) continue;

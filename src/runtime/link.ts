@@ -58,12 +58,12 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return made;
   };
 
-  const lastReader = program.values.map((_, v) =>
+  const lastReaders = program.values.map((_, v) =>
     program.calls.reduce((last, call, i) => (call.arguments.some((a) => a.kind === 'value' && a.value === v) ? i : last), -1),
   );
 
   const layouts = { kept: keptOf, layout };
-  const terrain: Terrain = { program, placement, layouts, valueBytes, resultOffset, lastReader };
+  const terrain: Terrain = { program, placement, layouts, valueBytes, resultOffset, lastReaders };
 
   const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
     const plans = planCalls(program, pattern, forwardOnly);

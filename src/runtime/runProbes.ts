@@ -1,9 +1,10 @@
 /** @file Runs the probes of a model's units on a device: calls stage by stage, gradients read back as norms alone. */
 
 import { type Address, bufferOf, offsetOf } from './address.ts';
-import { type DeviceBuffers, NORM_BYTES, readFloats } from './buffers.ts';
+import { type DeviceBuffers, readFloats } from './buffers.ts';
 import { aligned } from './layout.ts';
 import type { LinkedCall } from './linked.ts';
+import { NORM_BYTES } from './memory.ts';
 import type { GradientPlace, ProbePlan } from './probe.ts';
 import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';

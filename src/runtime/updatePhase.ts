@@ -2,8 +2,8 @@
 
 import { type Address, address, BUFFERS } from './address.ts';
 import type { DeviceBuffers } from './buffers.ts';
-import { NORM_BYTES } from './buffers.ts';
 import type { LinkedCall } from './linked.ts';
+import { NORM_BYTES } from './memory.ts';
 import type { FunctionDecl, Program, Sizes } from './program.ts';
 import { type StoragePlan, trainableBuffer } from './storage.ts';
 

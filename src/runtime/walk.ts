@@ -1,7 +1,7 @@
 /** @file Walks over the calls of a model, forward and back: an address for every value, one linked call after the other. */
 
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
-import { type CallPlan, functionOf, persistentValues } from './forms.ts';
+import { type CallPlan, functionOf, persistentValues, valueRoots } from './forms.ts';
 import { aligned, type CallLayout } from './layout.ts';
 import type { Footprint, LinkedCall } from './linked.ts';
 import type { ArgumentDecl, BackwardDecl, CallDecl } from './program.ts';
@@ -12,9 +12,15 @@ import type { Pass, Terrain, Walk } from './walkTypes.ts';
 type ParamArgument = Pick<Extract<ArgumentDecl, { kind: 'param' }>, 'param' | 'offset'>;
 
 /** A walk over the calls of these plans; nothing is linked yet. */
-export function startWalk({ program, placement, layouts, valueBytes, resultOffset, lastReader }: Terrain, plans: readonly CallPlan[]): Walk {
+export function startWalk({ program, placement, layouts, valueBytes, resultOffset, lastReaders }: Terrain, plans: readonly CallPlan[]): Walk {
   const { kept: keptOf, layout } = layouts;
-  const persistent = persistentValues(program, plans);
+  const roots = valueRoots(program, plans);
+  const root = (value: number): number => roots[value] ?? value;
+  const persistent = new Set([...persistentValues(program, plans)].map(root));
+  const lastReader = program.values.map(() => -1);
+  lastReaders.forEach((reader, v) => {
+    lastReader[root(v)] = Math.max(lastReader[root(v)] ?? -1, reader);
+  });
   const pool = slotPool();
   const at: Address[] = program.values.map(() => -1);
   const calls: LinkedCall[] = [];
@@ -27,7 +33,7 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
 
   const resolve = (call: CallDecl, a: number): Address => {
     const arg = call.arguments[a];
-    if (arg?.kind === 'value') return at[arg.value] ?? -1;
+    if (arg?.kind === 'value') return at[root(arg.value)] ?? -1;
     if (arg?.kind === 'param') return (placement.params[arg.param] ?? -1) + (arg.offset ?? 0);
     if (arg?.kind === 'input') return placement.inputs[arg.input] ?? -1;
     return arg?.kind === 'state' ? (placement.states[arg.state] ?? -1) : -1;
@@ -67,9 +73,19 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
     calls.push({ fn: call.forward, call: i, phase, slots, adds: false, zeroed: [], rows: 0, footprint });
   };
 
+  /** Gives back what call `i` was the last to read. */
+  const release = ({ arguments: given }: CallDecl, i: number): void => {
+    for (const v of new Set(given.flatMap((a) => (a.kind === 'value' ? [root(a.value)] : []))))
+      if (lastReader[v] === i && !persistent.has(v)) pool.give(offsetOf(at[v] ?? 0), bufferOf(at[v] ?? 0) === BUFFERS.slots);
+  };
+
   const forward: Walk['forward'] = (i) => {
-    const { call, backward, remat } = plans[i] as CallPlan;
+    const { call, backward, remat, skipped } = plans[i] as CallPlan;
     marks[i] = top;
+    if (skipped) {
+      release(call, i);
+      return;
+    }
     const shape = layout(call.forward, keptOf(call, remat ? null : backward));
     const base = top;
     top += shape.savedBytes;
@@ -83,9 +99,7 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
     saved = Math.max(saved, top);
     const results = call.results.map((r) => at[r] ?? -1);
     linkForward(i, 'forward', shape, base, top, results, top);
-    for (const a of call.arguments)
-      if (a.kind === 'value' && lastReader[a.value] === i && !persistent.has(a.value))
-        pool.give(offsetOf(at[a.value] ?? 0), bufferOf(at[a.value] ?? 0) === BUFFERS.slots);
+    release(call, i);
   };
 
   const combine: Walk['combine'] = (update, y, x, bytes) => {
@@ -110,8 +124,9 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
       });
   };
 
-  /** Adds a cotangent at `offset` (of the slots buffer) to that of `value`, or becomes it. */
-  const contribute = ({ cotangent }: Pass, value: number, offset: number): void => {
+  /** Adds a cotangent at `offset` (of the slots buffer) to that of a value that was read, or becomes it. */
+  const contribute = ({ cotangent }: Pass, reader: number, offset: number): void => {
+    const value = root(reader);
     const known = cotangent.get(value);
     if (known === undefined) {
       cotangent.set(value, offset);
@@ -135,7 +150,12 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
   };
 
   const backward: Walk['backward'] = (i, pass) => {
-    const { call, backward: form, remat } = plans[i] as CallPlan;
+    const { call, backward: form, remat, skipped } = plans[i] as CallPlan;
+    if (skipped) {
+      // its result's cotangent is its residual's
+      if (pass.pops) top = marks[i] ?? top;
+      return;
+    }
     if (!form) {
       drop(i, pass);
       return;

@@ -13,7 +13,7 @@ export interface Terrain {
   /** Of each value: its bytes, its offset among main's results, and the last call that reads it. */
   readonly valueBytes: readonly number[];
   readonly resultOffset: ReadonlyMap<number, number>;
-  readonly lastReader: readonly number[];
+  readonly lastReaders: readonly number[];
 }
 
 /** A backward under way. */

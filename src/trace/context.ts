@@ -37,6 +37,8 @@ export interface TraceOptions {
   readonly logitsKept?: number;
   /** The adapter on a linear layer, by the layer's name. */
   readonly adapter?: (layer: string) => AdapterSpec | undefined;
+  /** Whether units' branches are multiplied by a run-time scalar `branch_scale`. */
+  readonly scaledBranches?: boolean;
 }
 
 /** A stretch of ops that becomes one function: a unit, or a named piece of trunk. */
@@ -171,7 +173,7 @@ function give(kind: Given['kind'], name: string, type: Type): Value {
   return made;
 }
 
-/** A run-time scalar of the call, by name: `branch_weight`, `seed`, `position`. */
+/** A run-time scalar of the call, by name: `branch_weight`, `branch_scale`, `seed`, `position`. */
 export function scalar(name: string, dtype: DType): Value {
   refuseInside(`scalar ${name} is asked for`);
   const { scalars } = activeTrace();
@@ -295,11 +297,11 @@ function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () =>
 export function unit(site: string, x: Value, branch: (x: Value) => Value): Value {
   let y = x;
   region({ site, unit: true, again: false }, () => {
-    const { b } = activeTrace();
+    const { b, options } = activeTrace();
     const from = b.added.length;
     const out = branch(x);
     checkBranch(site, x, out, b.added.slice(from));
-    y = recordOne('residual', [x, out, scalar('branch_weight', 'f32')], {}, 'y');
+    y = recordOne('residual', [x, out, scalar('branch_weight', 'f32'), ...(options.scaledBranches ? [scalar('branch_scale', 'f32')] : [])], {}, 'y');
     return y;
   });
   return y;

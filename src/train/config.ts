@@ -1,6 +1,8 @@
 /** @file The configuration of a run: what `run.yaml` may hold, with defaults; every error names the key. */
 
 import { z } from 'zod';
+import { isDefaulted } from '../dropbp/fields.ts';
+import { misfitOf, PLAN_KINDS, type PlanConfig } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 
 const adapter = z
@@ -38,11 +40,35 @@ const optimizer = z.discriminatedUnion('name', [
   }),
 ]);
 
-const drop = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('none') }),
-  z.strictObject({ kind: z.literal('uniform'), rate: z.number().min(0).max(1) }),
-  z.strictObject({ kind: z.literal('fixed'), patterns: z.array(z.array(z.string())) }),
-]);
+/** A plan's own keys, with their defaults. */
+function planSchema({ kind, fields }: (typeof PLAN_KINDS)[number]) {
+  const keys = Object.entries(fields).map(([name, field]): [string, z.ZodType] => {
+    const key = z.unknown().superRefine((value, context) => {
+      if (!field.accepts(value)) context.addIssue({ code: 'custom', message: `expected ${field.expected}` });
+    });
+    return [name, isDefaulted(field) ? key.default(field.fallback) : key];
+  });
+  return z.strictObject({ kind: z.literal(kind), ...Object.fromEntries(keys) });
+}
+type PlanSchema = ReturnType<typeof planSchema>;
+
+const plans = z.discriminatedUnion('kind', PLAN_KINDS.map(planSchema) as [PlanSchema, ...PlanSchema[]]).superRefine((plan, context) => {
+  const misfit = misfitOf(plan as unknown as PlanConfig);
+  if (misfit) context.addIssue({ code: 'custom', path: [misfit.field], message: `expected ${misfit.expected}` });
+});
+/** The schemas were made of the plans' own keys, whose types this says. */
+const drop = plans as unknown as z.ZodType<PlanConfig, PlanConfig>;
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
+
+/** Bytes of `2GiB`, or of a number. */
+function bytesOf(given: string | number, context: z.RefinementCtx): number {
+  const [, amount, unit = ''] = /^\s*([\d.]+)\s*([a-z]*)\s*$/i.exec(String(given)) ?? [];
+  const bytes = Number(amount) * (UNITS[unit.toUpperCase() || 'B'] ?? Number.NaN);
+  if (bytes > 0) return Math.floor(bytes);
+  context.addIssue({ code: 'custom', message: 'expected bytes, as a number or like 2GiB, 500MB' });
+  return z.NEVER;
+}
 
 export const runSchema = z.strictObject({
   /** A checkpoint folder, a GGUF file or a hub id. */
@@ -80,6 +106,8 @@ export const runSchema = z.strictObject({
   adapter: z.string().default('auto'),
   /** What operands of matrix products may be rounded to, where the device multiplies matrices of f16; sums are f32. */
   matmulPrecision: z.enum(['f32', 'f16']).default('f32'),
+  /** Most bytes of device memory that the run's own buffers take: a number, or `2GiB`, `500MB`. */
+  memoryBudget: z.union([z.number(), z.string()]).transform(bytesOf).optional(),
   /** Seconds that may go into measuring how kernels are cut best, where that is not known yet; `off`: as the kind of device starts. */
   tune: z.union([z.literal('off'), z.number().nonnegative()]).default(20),
 });

@@ -1,14 +1,17 @@
 /** @file The training loop over an engine: one submission a step, at most two steps ahead of the device, metrics as they come back. */
 
-import { createPlan, type Plan } from '../dropbp/plans/index.ts';
+import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
-import type { Form } from '../runtime/forms.ts';
+import type { Pattern } from '../runtime/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
+import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
+import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
+import { drawPattern } from './patterns.ts';
 import { scheduleFactor } from './schedule.ts';
 
 /** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
@@ -24,6 +27,8 @@ export interface StepMetrics {
   readonly ms: number;
   /** Dropped units of each micro-batch. */
   readonly dropped: readonly (readonly string[])[];
+  /** Units of each micro-batch left out of forward too, under plans that do so. */
+  readonly skipped?: readonly (readonly string[])[];
   readonly forwardFlops: number;
   readonly backwardFlops: number;
   readonly savedBytes: number;
@@ -47,6 +52,8 @@ export interface TrainerOptions {
   readonly config: TrainConfig;
   readonly batches: Pick<BatchSource, 'at'>;
   readonly state: TrainState;
+  /** The pattern as it is to run, of a pattern as it was drawn: to keep to a memory budget. */
+  readonly fitted?: (pattern: Pattern) => Pattern;
   /** Steps whose dispatches are timed, and who is told; they run one dispatch at a time. */
   readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
@@ -72,7 +79,8 @@ interface Pending {
   readonly step: number;
   readonly lr: number;
   readonly tokens: number;
-  readonly dropped: readonly (readonly string[])[];
+  /** Of each micro-batch. */
+  readonly draws: readonly Draw[];
 }
 
 /** Units of the model, in order. */
@@ -80,20 +88,22 @@ export function unitsOf({ program }: Pick<Engine, 'program'>): string[] {
   return program.calls.filter((c) => c.unit).map((c) => c.site);
 }
 
-export function microBatch(batch: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {
-  return {
-    sizes: batch.sizes,
-    inputs: batch.inputs,
-    pattern: new Map(dropped.map((u): [string, Form] => [u, 'dropped'])),
-    scalar,
-  };
+/** What a plan decides about a compiled model. */
+export function planModel({ program }: Pick<Engine, 'program'>, steps: number): PlanModel {
+  const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
+  const scaled = program.calls.some((c) => c.unit && c.arguments.some((a) => a.kind === 'scalar' && a.name === 'branch_scale'));
+  return { units: unitsOf({ program }), costs: unitCosts(program, bounds), steps, scaled };
+}
+
+export function microBatch({ sizes, inputs }: Batch, dropped: readonly string[], scalar: MicroBatch['scalar']): MicroBatch {
+  return { sizes, inputs, pattern: drawPattern({ dropped }), scalar };
 }
 
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
   const { engine, config, state, onStep, stop, between, timed, ahead = RUN_AHEAD } = options;
   const units = unitsOf(engine);
-  const plan = createPlan(config.drop, units);
+  const plan = createPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
   let last = performance.now();
 
@@ -117,7 +127,8 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
       gradNorm,
       tokens: oldest.tokens,
       ms: now - last,
-      dropped: oldest.dropped,
+      dropped: oldest.draws.map((d) => d.dropped),
+      ...(oldest.draws.some((d) => d.skipped) ? { skipped: oldest.draws.map((d) => d.skipped ?? []) } : {}),
       forwardFlops,
       backwardFlops,
       savedBytes: Math.max(...variants.map((v) => v.savedBytes)),
@@ -140,25 +151,28 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 }
 
 /** Encodes and submits one step, and advances the state. */
-function submit({ engine, config, batches, state, timed }: TrainerOptions, plan: Plan, units: readonly string[]): Pending {
+function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: Plan, units: readonly string[]): Pending {
   const { step } = state;
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
   let tokens = 0;
-  const dropped: (readonly string[])[] = [];
+  const draws: Draw[] = [];
   const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
     const batch = batches.at(step * accumulate + micro);
     tokens += batch.tokens;
-    const without = plan({ units, seed, step, micro, microBatches: accumulate });
-    dropped.push(without);
+    const draw = plan.draw({ seed, step, micro, microBatches: accumulate });
+    const { dropped, skipped = [], weights, scales } = draw;
+    draws.push(draw);
     const scalar = (name: string, site: string): number => {
       if (name === 'loss_scale') return 1 / accumulate;
-      if (name === 'branch_weight') return 1;
+      if (name === 'branch_weight') return weights?.get(site) ?? 1;
+      if (name === 'branch_scale') return scales?.get(site) ?? 1;
       if (name === 'seed') return hash(seed, 3, step, micro, siteNumber(engine, site));
       return 0;
     };
-    const made = microBatch(batch, without, scalar);
-    return config.allDropped === 'skip' && units.length > 0 && without.length === units.length ? { ...made, forwardOnly: true } : made;
+    const pattern = drawPattern(draw);
+    const made: MicroBatch = { ...microBatch(batch, dropped, scalar), pattern: fitted?.(pattern) ?? pattern };
+    return config.allDropped === 'skip' && units.length > 0 && dropped.length + skipped.length === units.length ? { ...made, forwardOnly: true } : made;
   });
   const update: Update = {
     optimizer: optimizer.name,
@@ -169,7 +183,7 @@ function submit({ engine, config, batches, state, timed }: TrainerOptions, plan:
   const result = engine.step(micros, update, { timed: timed?.when(step) ?? false });
   for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
   state.step = step + 1;
-  return { result, step, lr, tokens, dropped };
+  return { result, step, lr, tokens, draws };
 }
 
 function siteNumber(engine: Engine, site: string): number {
@@ -181,7 +195,7 @@ export async function evaluate(engine: Engine, batches: readonly Batch[], onBatc
   let sum = 0;
   let count = 0;
   for (const [i, batch] of batches.entries()) {
-    const micro: MicroBatch = { ...microBatch(batch, [], (name) => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0)), forwardOnly: true };
+    const micro: MicroBatch = { ...microBatch(batch, [], neutralScalar), forwardOnly: true };
     const { losses } = await engine.step([micro], null).read();
     sum += (losses[0] ?? 0) * batch.counted;
     count += batch.counted;

@@ -18,6 +18,7 @@ export interface RunFlags {
   readonly lr?: number;
   readonly dropRate?: number;
   readonly seed?: number;
+  readonly memoryBudget?: string;
   readonly saveEvery?: number;
   readonly evalEvery?: number;
   readonly evalLimit?: number;
@@ -38,6 +39,7 @@ export function addRunFlags(command: Command): Command {
     .option('--lr <x>', 'learning rate', nonNegative)
     .option('--drop-rate <p>', 'share of the residual branches that get no backward in a step', number)
     .option('--seed <n>', 'seed of everything random', count)
+    .option('--memory-budget <bytes>', 'most device memory of the run, e.g. 2GiB: some branches run their forward again')
     .option('--save-every <n>', 'steps between checkpoints', count)
     .option('--eval-every <n>', 'steps between held-out evaluations', count)
     .option('--eval-limit <n>', 'held-out examples', positive)
@@ -48,8 +50,8 @@ export function addRunFlags(command: Command): Command {
 
 /** A run file's keys with the flags over them. */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
-  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, adapter, lr, dropRate } = flags;
-  const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit };
+  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, adapter, lr, dropRate } = flags;
+  const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget };
   return {
     ...fromFile,
     ...Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined)),

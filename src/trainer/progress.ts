@@ -13,7 +13,7 @@ export interface StepPrinter {
 
 /** Share of the full backward's units that a step left out, in percent. */
 export function droppedShare(metrics: StepMetrics, units: number): number {
-  const dropped = metrics.dropped.reduce((n, list) => n + list.length, 0);
+  const dropped = [...metrics.dropped, ...(metrics.skipped ?? [])].reduce((n, list) => n + list.length, 0);
   return units === 0 ? 0 : (100 * dropped) / (units * Math.max(1, metrics.dropped.length));
 }
 

@@ -5,11 +5,12 @@ import type { Engine } from '../runtime/execute.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
+import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type LoadedData, type OpenedData, openData } from './data.ts';
 import { startEngine } from './engine.ts';
+import { memoryText, planRunMemory } from './memory.ts';
 import { prepare } from './prepare.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
@@ -111,18 +112,22 @@ export interface TrainingRun {
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
+  // what can be refused before the folder is opened is; epochs are counted in the data
+  const steps = config.steps ?? stepsOf(config, await data.loaded);
+  const plan = createPlan(config.drop, planModel(model, steps));
+  for (const note of plan.notes ?? []) say(note);
+  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
+  if (memory) say(memoryText(memory, config.memoryBudget ?? null));
+  const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const start = async (): Promise<Engine> => {
     const started = performance.now();
     const { accumulate: micros, decay, seed } = config;
-    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed });
+    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed, ...(memory ? { memory } : {}) });
     say(ready(engine, performance.now() - started));
     return engine;
   };
-  createPlan(config.drop, unitsOf(model));
-  const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   // the driver compiles while the data is tokenised
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
-  const steps = stepsOf(config, { train: trainData, held });
   const resumed = folder.resume(engine);
   folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);
@@ -139,6 +144,7 @@ export async function runTraining({ config, model, weights, data, device, files,
     state,
     batches: trainData.source,
     config: { ...config, steps },
+    ...(memory ? { fitted: memory.fitted } : {}),
     ...timedSteps(state.step, hooks),
     onStep: (metrics) => {
       last = metrics.loss;

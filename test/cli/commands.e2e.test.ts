@@ -67,6 +67,24 @@ describe('train', () => {
     expect(run.stderr).toMatch(/held-out loss before: [\d.]+/);
   }, 300_000);
 
+  it('takes the memory that ebb plan says, within its budget', async () => {
+    const planned = JSON.parse(ok(await runCli(['plan', at('run.yaml'), '--json'])).stdout);
+    expect(planned.longest).toBeNull();
+    const roomy = JSON.parse(ok(await runCli(['plan', at('run.yaml'), '--json', '--memory-budget', String(planned.memory.total)])).stdout);
+    expect(roomy.memory.total).toBeLessThan(planned.memory.total);
+    const budget = roomy.memory.total - Math.round(0.1 * roomy.memory.activations.stackBytes);
+    const flags = ['--memory-budget', String(budget)];
+    const within = JSON.parse(ok(await runCli(['plan', at('run.yaml'), '--json', ...flags])).stdout);
+    expect(within.memory.total).toBeLessThanOrEqual(budget);
+    expect(within.memory.worst.again).toBeGreaterThan(0);
+    for (const { saving, again } of within.longest.rates) expect(again).toBeGreaterThanOrEqual(saving);
+    expect(within.longest.rates.at(-1).again).toBeGreaterThan(within.longest.rates[0].again);
+    const run = ok(await runCli(['train', at('run.yaml'), '--out', at('budget'), ...flags]));
+    expect(run.stderr).toMatch(new RegExp(`total +[\\d.]+ MiB +${within.memory.total} B`));
+    // recomputing changes no bit
+    expect(metricsOf(at('budget')).map((l) => l.loss)).toEqual(metricsOf(at('whole')).map((l) => l.loss));
+  }, 300_000);
+
   it('stops at Ctrl-C with a checkpoint, refuses to overwrite the run, and resumes to the losses of the whole run', async () => {
     const slow = RUN.replace('steps: 6', 'steps: 6\nsaveEvery: 1');
     writeFileSync(at('slow.yaml'), slow);

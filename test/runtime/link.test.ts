@@ -15,9 +15,9 @@ const MODELS = {
   'gpt2, full': linkedModel({ kind: 'gpt2', numLayers: 3 }),
 };
 
-const pattern = (units: readonly string[]): fc.Arbitrary<Map<string, Form>> =>
+const pattern = (units: readonly string[], ...more: readonly Form[]): fc.Arbitrary<Map<string, Form>> =>
   fc
-    .array(fc.constantFrom<Form>('full', 'full', 'dropped', 'remat'), { minLength: units.length, maxLength: units.length })
+    .array(fc.constantFrom<Form>('full', 'full', 'dropped', 'remat', ...more), { minLength: units.length, maxLength: units.length })
     .map((forms) => new Map(units.map((u, i) => [u, forms[i]!])));
 
 interface Touch {
@@ -87,9 +87,9 @@ describe.each(Object.entries(MODELS))('%s', (_name, model) => {
   const { linker, units, program } = model;
 
   it('values live at once never share bytes, and no variant exceeds the bounds', () => {
-    const bounds = linker.bounds(['full', 'dropped', 'remat']);
+    const bounds = linker.bounds(['full', 'dropped', 'skipped', 'remat']);
     fc.assert(
-      fc.property(pattern(units), (forms) => {
+      fc.property(pattern(units, 'skipped'), (forms) => {
         const variant = linker.link(forms);
         expect(variant.stackBytes).toBeLessThanOrEqual(bounds.stackBytes);
         expect(variant.slotBytes).toBeLessThanOrEqual(bounds.slotBytes);
@@ -151,6 +151,20 @@ describe.each(Object.entries(MODELS))('%s', (_name, model) => {
         expect(variant.savedBytes).toBeGreaterThanOrEqual(nothing.savedBytes);
       }),
       { numRuns: 40 },
+    );
+  });
+
+  it('skipped units run neither forward nor backward; all else is as if they were dropped', () => {
+    fc.assert(
+      fc.property(pattern(units, 'skipped', 'skipped'), (forms) => {
+        const variant = linker.link(forms);
+        const skipped = units.filter((u) => forms.get(u) === 'skipped');
+        for (const call of variant.calls) expect(skipped).not.toContain(program.calls[call.call]?.site);
+        const dropped = linker.link(new Map([...forms].map(([u, form]) => [u, form === 'skipped' ? 'dropped' : form])));
+        expect(variant.kept).toEqual(dropped.kept);
+        expect(variant.touched).toEqual(dropped.touched);
+      }),
+      { numRuns: 20 },
     );
   });
 

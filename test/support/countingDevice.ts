@@ -16,6 +16,8 @@ export interface Counts {
   /** Dispatches since `clear`, in order. */
   dispatches: Dispatch[];
   submissions: number;
+  /** Of all buffers made. */
+  allocatedBytes: number;
   clear(): void;
 }
 
@@ -44,6 +46,7 @@ export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: 
     created,
     dispatches: [],
     submissions: 0,
+    allocatedBytes: 0,
     clear() {
       counts.dispatches = [];
       counts.submissions = 0;
@@ -81,7 +84,7 @@ export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: 
       device.queue.submit(buffers);
     },
   });
-  const names = ['createBuffer', 'createShaderModule', 'createComputePipeline', 'createComputePipelineAsync', 'createPipelineLayout', 'createTexture'] as const;
+  const names = ['createShaderModule', 'createComputePipeline', 'createComputePipelineAsync', 'createPipelineLayout', 'createTexture'] as const;
   const plain = Object.fromEntries(
     names.map((name) => [
       name,
@@ -94,6 +97,11 @@ export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: 
   const wrapped = bound(device, {
     ...plain,
     queue,
+    createBuffer: (descriptor: GPUBufferDescriptor) => {
+      count('createBuffer');
+      counts.allocatedBytes += descriptor.size;
+      return device.createBuffer(descriptor);
+    },
     createBindGroupLayout: (descriptor: GPUBindGroupLayoutDescriptor) => {
       count('createBindGroupLayout');
       const layout = device.createBindGroupLayout(descriptor);

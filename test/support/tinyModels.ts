@@ -21,6 +21,7 @@ export interface TinyOptions {
   readonly dtype?: DType;
   readonly tie?: boolean;
   readonly logitsKept?: number;
+  readonly scaledBranches?: boolean;
 }
 
 export const LORA: LoraOptions = { layers: ['*'], rank: 3, alpha: 6, rslora: false, dropout: 0 };
@@ -53,13 +54,14 @@ export function tinyConfig({
 }
 
 export function tinyModel(options: TinyOptions = {}): TracedModel {
-  const { mode = 'training', lora = false, dims = { B: 2, T: 9 }, dtype } = options;
+  const { mode = 'training', lora = false, dims = { B: 2, T: 9 }, dtype, scaledBranches = false } = options;
   const modes: Record<string, ModelMode> = { training: trainingMode(dims.T), logits: logitsMode(dims.T), generation: generationMode(dims.T) };
   const tensors = dtype === undefined ? new Map() : new Map(storedMatrices(options).map((name) => [name, { dtype }]));
   return traceCheckpoint({ config: tinyConfig(options), tensors } as unknown as Parameters<typeof traceCheckpoint>[0], {
     mode: modes[mode] as ModelMode,
     dims,
     logitsKept: options.logitsKept,
+    scaledBranches,
     lora: lora === false ? null : { ...LORA, ...(lora === true ? {} : lora) },
     trains: mode === 'training' ? (lora === false ? 'full' : 'adapter') : 'nothing',
   });

@@ -15,8 +15,28 @@ it.each<[object, string]>([
   [{ optimizer: {} }, 'optimizer.name: is missing, expected "adamw" or "sgd"'],
   [{ optimizer: { name: 'sgd', betas: [0, 1] } }, 'unknown key optimizer.betas'],
   [{ optimizer: { name: 'adamw', betas: [0, 'x'] } }, 'optimizer.betas.1: is "x", expected number'],
-  [{ drop: { kind: 'uniform', rate: 1.5 } }, 'drop.rate: is 1.5, expected <=1'],
-  [{ drop: { kind: 'sensitivity' } }, 'drop.kind: is "sensitivity", expected "none" or "uniform" or "fixed"'],
+  [{ drop: { kind: 'uniform', rate: 1.5 } }, 'drop.rate: is 1.5, expected a number from 0 to 1'],
+  [{ drop: { kind: 'uniform' } }, 'drop.rate: is missing, expected a number from 0 to 1'],
+  [{ drop: { kind: 'uniform', rate: 0.5, sampling: 'poisson' } }, 'drop.sampling: is "poisson", expected "bernoulli" or "official" or "fixed-budget"'],
+  [{ drop: { kind: 'uniform', rate: 0.5, weight: true } }, 'unknown key drop.weight'],
+  [
+    { drop: { kind: 'uniform', rate: 1, weights: true } },
+    'drop.weights: is true, expected false at a rate of 1: a unit that is never kept has no weight 1/(1−rate)',
+  ],
+  [{ drop: { kind: 'dropbp', rate: 0.5 } }, 'drop.sensitivities: is missing, expected a number of 0 or more for every unit, by its name'],
+  [
+    { drop: { kind: 'dropbp', rate: 0.5, sensitivities: { 'layers.0.mlp': -1 } } },
+    'drop.sensitivities: is {"layers.0.mlp":-1}, expected a number of 0 or more for every unit, by its name',
+  ],
+  [{ drop: { kind: 'dropbp', rate: 0.5, sensitivities: {}, minRate: 0.9 } }, 'drop.minRate: is 0.9, expected a number from 0 to below 0.9'],
+  [{ drop: { kind: 'lcsb', blocks: 1.5 } }, 'drop.blocks: is 1.5, expected a whole number, 1 or more'],
+  [{ drop: { kind: 'fixed', patterns: ['layers.0.mlp'] } }, 'drop.patterns: is ["layers.0.mlp"], expected lists of unit names'],
+  [
+    { drop: { kind: 'sensitivity' } },
+    'drop.kind: is "sensitivity", expected "none" or "uniform" or "dropbp" or "lcsb" or "lisa" or "last-k" or "fixed" or "layerdrop" or "stochastic-depth"',
+  ],
+  [{ memoryBudget: '2 bananas' }, 'memoryBudget: is "2 bananas", expected bytes, as a number or like 2GiB, 500MB'],
+  [{ memoryBudget: -1 }, 'memoryBudget: is -1, expected bytes, as a number or like 2GiB, 500MB'],
   [{ decay: 'none' }, 'decay: is "none", expected "matrices" or "all"'],
   [{ steps: 0 }, 'steps: is 0, expected >0'],
   [{ data: undefined }, 'data is missing; give --data, or the key in a run file (YAML)'],
@@ -34,4 +54,16 @@ it('takes lora: true for an adapter with the defaults; one that goes on has no d
   expect(parse({ lora: {} }).lora).toEqual(parse({ lora: true }).lora);
   expect(parse({ lora: { from: 'a', rank: 4 } }).lora).toEqual({ from: 'a', rank: 4, dropout: 0 });
   expect(parse({}).lora).toBe(false);
+});
+
+it('takes a memory budget in bytes or with a unit', () => {
+  const budgets = ['2GiB', '500MB', '1.5 kib', '7', 8].map((memoryBudget) => parse({ memoryBudget }).memoryBudget);
+  expect(budgets).toEqual([2 ** 31, 5e8, 1536, 7, 8]);
+  expect(parse({}).memoryBudget).toBeUndefined();
+});
+
+it('fills in the keys of a drop plan that are not given', () => {
+  expect(parse({}).drop).toEqual({ kind: 'none' });
+  expect(parse({ drop: { kind: 'uniform', rate: 0.5 } }).drop).toEqual({ kind: 'uniform', rate: 0.5, sampling: 'bernoulli', weights: false });
+  expect(parse({ drop: { kind: 'lisa', period: 3 } }).drop).toEqual({ kind: 'lisa', layers: 2, period: 3 });
 });

@@ -9,7 +9,7 @@ import { newState, type StepMetrics, type TrainConfig, train } from '../../src/t
 function answering(answer: (step: number) => { loss: number; gradNorm: number }, ms = 0): Engine {
   let steps = 0;
   return {
-    program: { calls: [] },
+    program: { calls: [], dims: [], values: [], params: [], results: [] },
     storage: { groups: [] },
     step: () => {
       const { loss, gradNorm } = answer(steps++);

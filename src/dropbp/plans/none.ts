@@ -1,5 +1,5 @@
 /** @file `none`: every unit gets its backward in every step. */
 
-import type { Plan } from './plan.ts';
+import { definePlan } from './plan.ts';
 
-export const none: Plan = () => [];
+export const none = definePlan({ kind: 'none', fields: {}, create: () => ({ draw: () => ({ dropped: [] }) }) });

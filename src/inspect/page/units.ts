@@ -1,6 +1,6 @@
 /** @file The column of calls: each unit with its form of the pattern, trunk between them, the frontier. */
 
-import { uniformPlan } from '../../dropbp/plans/uniform.ts';
+import { uniformDrop } from '../../dropbp/uniformDrop.ts';
 import type { Form } from '../../runtime/forms.ts';
 import { amount } from '../report.ts';
 import { el } from './dom.ts';
@@ -30,7 +30,7 @@ function controls(store: Store): HTMLElement {
   const rate = el('input', { type: 'number', min: 0, max: 1, step: 0.05, value: 0.5, id: 'rate' });
   const seed = el('input', { type: 'number', min: 0, step: 1, value: 0, id: 'seed' });
   const random = (): void => {
-    const dropped = uniformPlan(Number(rate.value))({ units: store.units, seed: Number(seed.value), step: 0, micro: 0, microBatches: 1 });
+    const dropped = uniformDrop(store.units, Number(rate.value), Number(seed.value));
     store.setPattern(dropped.map((u) => [u, 'dropped'] as const));
   };
   return el(

@@ -171,8 +171,9 @@ const dropout = composite({
 });
 
 /**
- * `residual %x, %branch, %weight`: x + branch, the end of a unit. The run-time scalar `weight` multiplies the branch's cotangent
- * only (DropBP with inverse-probability weights: 1/(1−p); otherwise 1). (C1) x and branch have one type. (C2) weight is f32[].
+ * `residual %x, %branch, %weight[, %scale]`: x + scale·branch, the end of a unit. The run-time scalar `weight` multiplies the branch's
+ * cotangent only (DropBP with inverse-probability weights: 1/(1−p); otherwise 1); `scale` the branch, forward and backward (stochastic
+ * depth), 1 where it is left out. (C1) x and branch have one type. (C2) weight is f32[], (C3) as is scale.
  */
 const residual = composite({
   name: 'residual',
@@ -188,14 +189,23 @@ const residual = composite({
     );
     const weight = operand(types, 2, 'residual');
     constraint(weight.shape.length === 0, 'residual', 'C2', () => `the branch weight must be f32[], found ${typeText(weight)}`);
+    const scale = types[3];
+    constraint(!scale || scale.shape.length === 0, 'residual', 'C3', () => `the branch scale must be f32[], found ${scale ? typeText(scale) : 'none'}`);
     return [x];
   },
-  decompose: (b, [x, branch]) => (x && branch ? [b.op('add', [x, branch])] : []),
-  vjp: ({ b, operands: [, , weight], cotangents: [d], needs }) => [d ?? null, needs[1] && d && weight ? b.op('mul', [d, weight]) : null, null],
-  samples: [{ types: [F(2, 3), F(2, 3), F()], values: { 2: [1] } }],
+  decompose: (b, [x, branch, , scale]) => (x && branch ? [b.op('add', [x, scale ? b.op('mul', [branch, scale]) : branch])] : []),
+  vjp({ b, operands: [, , weight, scale], cotangents: [d], needs }) {
+    const scaled = needs[1] && d && scale ? b.op('mul', [d, scale]) : d;
+    return [d ?? null, needs[1] && scaled && weight ? b.op('mul', [scaled, weight]) : null, null, null];
+  },
+  samples: [
+    { types: [F(2, 3), F(2, 3), F()], values: { 2: [1] } },
+    { types: [F(2, 3), F(2, 3), F(), F()], values: { 2: [1], 3: [2.5] } },
+  ],
   rejects: [
     { constraint: 'C1', types: [F(2, 3), F(3, 2), F()] },
     { constraint: 'C2', types: [F(2, 3), F(2, 3), F(1)] },
+    { constraint: 'C3', types: [F(2, 3), F(2, 3), F(), F(1)] },
   ],
 });
 

@@ -1,0 +1,36 @@
+/** @file What commands over a run's config take: a run file, flags over it, and those of the model. */
+
+import type { Command } from 'commander';
+import { addRunFlags, type RunFlags, readRunFile, runInput } from '../trainer/flags.ts';
+import { positive, positiveNumber } from '../trainer/options.ts';
+
+/** Flags of a run over any model. */
+export interface ModelRunFlags extends RunFlags {
+  readonly model?: string;
+  readonly lora?: boolean;
+  readonly rank?: number;
+  readonly alpha?: number;
+}
+
+export function addModelRunFlags(command: Command): Command {
+  return addRunFlags(
+    command
+      .argument('[config]', 'run.yaml')
+      .option('--model <path>', 'checkpoint folder, GGUF file or hub id')
+      .option('--lora', 'train a low-rank adapter instead of all weights')
+      .option('--rank <n>', 'rank of the adapter', positive)
+      .option('--alpha <x>', 'alpha of the adapter', positiveNumber),
+  );
+}
+
+/** Flags over the file's keys. */
+export function modelRunInput(file: string | undefined, flags: ModelRunFlags): Record<string, unknown> {
+  const fromFile = file === undefined ? {} : readRunFile(file);
+  const { model, lora, rank, alpha } = flags;
+  const adapted = lora === true || rank !== undefined || alpha !== undefined;
+  return {
+    ...runInput(fromFile, flags),
+    ...(model === undefined ? {} : { model }),
+    ...(adapted ? { lora: { ...(typeof fromFile.lora === 'object' ? fromFile.lora : {}), ...(rank && { rank }), ...(alpha && { alpha }) } } : {}),
+  };
+}
