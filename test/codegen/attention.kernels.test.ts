@@ -26,7 +26,7 @@ it.each(Object.entries(ATTENTION_CASES))(
 );
 
 it('attends with the default schedule of this device at a real head size', async () => {
-  const c = { batch: 2, queries: 37, keys: 37, heads: 3, kvHeads: 1, headDim: 64, causal: true };
+  const c = { batch: 2, queries: 37, keys: 37, heads: 3, kvHeads: 1, headDim: 64, causal: true, rotated: true };
   const schedule = attentionSchedule('keyGradient', opened.traits, {
     rows: c.keys,
     others: c.queries,

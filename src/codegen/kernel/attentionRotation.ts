@@ -6,12 +6,19 @@ import { add, builtin, call, component, f32, lt, min, mul, neg, rem, select, spl
 import type { Expr } from './ir.ts';
 
 /** Whether vec4 chunks pair up with vec4 chunks half a row away. */
-export const pairsChunks = (headDim: number): boolean => headDim % 8 === 0;
+const pairsChunks = (headDim: number): boolean => headDim % 8 === 0;
+
+/** Whether a row that is spread over a subgroup has both chunks of every pair in one lane. */
+export function pairsInLane({ spec, schedule }: Frame): boolean {
+  return schedule.kind === 'subgroup' && pairsChunks(spec.headDim) && (spec.headDim / 8) % schedule.lanes === 0;
+}
 
 /** Declares the angles [positions, D]: cos of a position's D/2 angles, then sin of them. null where nothing is rotated. */
-export function angleBuffer({ b, spec, schedule }: Frame): BufferRef | null {
+export function angleBuffer(frame: Frame): BufferRef | null {
+  const { b, spec, schedule } = frame;
   if (spec.rotation === null) return null;
-  return b.buffer('angles', schedule.kind === 'rows' && pairsChunks(spec.headDim) ? 'vec4f' : 'f32', 'read');
+  const chunks = schedule.kind === 'rows' ? pairsChunks(spec.headDim) : pairsInLane(frame);
+  return b.buffer('angles', chunks ? 'vec4f' : 'f32', 'read');
 }
 
 /** Where the angles of position `at` start. */
@@ -19,7 +26,7 @@ function anglesStart({ b, spec }: Frame, at: Expr, perRow: number): Expr {
   return b.let('angles_at', mul(min(at, u32((spec.rotation?.positions ?? 1) - 1)), u32(perRow)));
 }
 
-/** A row of vec4 chunks at position `at`, as loadRow and rowSums hold one. Lanes of a row must come here together. */
+/** A row of vec4 chunks at position `at`, as the lanes hold it between them. Lanes of a row must come here together. */
 export function turnedRow(frame: Frame, angles: BufferRef | null, at: Expr, row: readonly Expr[]): readonly Expr[] {
   if (angles === null) return row;
   return pairsChunks(frame.spec.headDim) ? turnedChunks(frame, angles, at, row) : turnedElements(frame, angles, at, row);
@@ -27,7 +34,8 @@ export function turnedRow(frame: Frame, angles: BufferRef | null, at: Expr, row:
 
 function turnedChunks(frame: Frame, angles: BufferRef, at: Expr, row: readonly Expr[]): readonly Expr[] {
   const { b, spec, schedule, lane } = frame;
-  const lanes = schedule.dimLanes;
+  const spread = schedule.kind === 'subgroup';
+  const lanes = spread ? schedule.lanes : schedule.dimLanes;
   const half = spec.headDim / 8;
   const start = anglesStart(frame, at, 2 * half);
   const step = Math.floor(half / lanes);
@@ -35,7 +43,7 @@ function turnedChunks(frame: Frame, angles: BufferRef, at: Expr, row: readonly E
   // an odd number of chunks a lane: the other half of a pair is held by another lane of the row
   const low = half % lanes === 0 ? null : b.let('low', lt(lane.dim, u32(lanes / 2)));
   return row.map((own, c) => {
-    const index = chunkOf(frame, c);
+    const index = spread ? laneUnit(frame, c) : chunkOf(frame, c);
     const pair = b.let('pair', rem(index, u32(half)));
     const cos = b.let('cos', angles.load(add(start, pair)));
     const sin = b.let('sin', angles.load(add(start, add(pair, u32(half)))));
@@ -95,7 +103,7 @@ interface Spread {
   readonly start: (index: Expr) => Expr;
 }
 
-/** Turns rows back and stores them. They pass through workgroup memory, so that a loop does what would be much code unrolled. */
+/** Turns rows back and stores them, where pairs lie in different lanes. They pass through workgroup memory, so that a loop does what would be much code unrolled. */
 export function storeTurned(frame: Frame, { angles, to, rows, count, first, length, start }: Spread): void {
   const { b, spec, schedule } = frame;
   const { headDim } = spec;

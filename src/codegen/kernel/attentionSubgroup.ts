@@ -22,7 +22,7 @@ import {
 } from './attentionFrame.ts';
 import { angleBuffer } from './attentionRotation.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import { declareSums, mulUnit, scaledSums, store, storeRows, tileRows, type Walk, walk } from './attentionWalk.ts';
+import { declareSums, mulUnit, scaledSums, store, storedType, storeRows, tileRows, type Walk, walk } from './attentionWalk.ts';
 import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
 
@@ -112,7 +112,7 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
   const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
   const angles = angleBuffer(frame);
-  const dq = b.buffer('dq', angles === null ? rowType(spec) : 'f32', 'read_write');
+  const dq = b.buffer('dq', storedType(frame, angles), 'read_write');
   const head = builtin('workgroupY');
   const rows = tileRows(frame, queries);
   const sums = declareSums(frame, 1);
@@ -157,7 +157,7 @@ export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSche
   const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
   const angles = angleBuffer(frame);
-  const dk = b.buffer('dk', angles === null ? rowType(spec) : 'f32', 'read_write');
+  const dk = b.buffer('dk', storedType(frame, angles), 'read_write');
   const dv = b.buffer('dv', rowType(spec), 'read_write');
   const kvHead = builtin('workgroupY');
   const rows = tileRows(frame, keys);

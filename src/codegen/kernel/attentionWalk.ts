@@ -1,10 +1,10 @@
 /** @file The one shape of the subgroup attention kernels: a tile of rows, a walk over the other side, sums spread over the lanes, stores. */
 
-import { type Frame, hiddenBound, rowStart } from './attentionFrame.ts';
-import { laneUnit, storeTurned } from './attentionRotation.ts';
+import { type Frame, hiddenBound, rowStart, rowType, shifted } from './attentionFrame.ts';
+import { laneUnit, pairsInLane, storeTurned, turnedRow } from './attentionRotation.ts';
 import type { BufferRef, Variable } from './builder.ts';
 import { add, builtin, call, f32, lt, min, mul, splat, sub, u32 } from './expr.ts';
-import type { Expr } from './ir.ts';
+import type { Expr, KType } from './ir.ts';
 
 /** What differs between the kernels. */
 export interface Walk {
@@ -134,6 +134,11 @@ export function tileRows(frame: Frame, length: Expr): Tile {
   };
 }
 
+/** The element type of a buffer that `storeRows` writes: f32 where pairs lie in different lanes, which store element by element. */
+export function storedType(frame: Frame, angles: BufferRef | null): KType {
+  return angles === null || pairsInLane(frame) ? rowType(frame.spec) : 'f32';
+}
+
 /** Stores the rows of a tile that exist, turned back where there are angles. */
 export function storeRows(
   frame: Frame,
@@ -141,13 +146,14 @@ export function storeRows(
   angles: BufferRef | null,
   { rows, tile, length, start }: { rows: readonly (readonly Expr[])[]; tile: Tile; length: Expr; start: (index: Expr) => Expr },
 ): void {
-  if (angles !== null) {
+  if (angles !== null && !pairsInLane(frame)) {
     storeTurned(frame, { angles, to, rows, count: units(frame).count, first: tile.first, length, start });
     return;
   }
   tile.index.forEach((index, r) => {
+    const row = turnedRow(frame, angles, shifted(frame, tile.inside[r] ?? index), rows[r] ?? []);
     frame.b.if(lt(index, length), () => {
-      store(frame, to, start(index), rows[r] ?? []);
+      store(frame, to, start(index), row);
     });
   });
 }
