@@ -5,7 +5,7 @@ import { type Address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
-import { type LastingValues, lastingValues } from './lasting.ts';
+import { lastingValues } from './lasting.ts';
 import { createLinker, type Linker } from './link.ts';
 import type { LinkedCall, Variant } from './linked.ts';
 import type { ActivationBytes } from './memory.ts';
@@ -15,7 +15,7 @@ import type { ProbeKind } from './probe.ts';
 import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { type Probed, probeBytes, runProbes } from './runProbes.ts';
-import { planStorage, type StoragePlan } from './storage.ts';
+import { type PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
 export type { Update } from './updatePhase.ts';
@@ -57,7 +57,7 @@ export interface StepOptions {
 }
 
 /** A program on a device: its pipelines, buffers and parameters. Create one with `createEngine`. */
-export interface Engine extends Omit<LastingValues, 'clearGradient'> {
+export interface Engine {
   readonly program: Program;
   readonly storage: StoragePlan;
   readonly linker: Linker;
@@ -74,6 +74,12 @@ export interface Engine extends Omit<LastingValues, 'clearGradient'> {
   probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
+  /** @throws EbbError for another number of bytes than the parameter takes */
+  writeParam(param: number, data: ArrayBufferView): void;
+  /** A parameter in f32, or its gradient or moment. Waits for the device. */
+  readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
+  /** @throws EbbError for another number of bytes than the moment takes */
+  writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
   /** Frees the buffers; the device stays. */
   destroy(): void;
 }

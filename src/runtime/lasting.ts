@@ -6,19 +6,8 @@ import { readFloats } from './buffers.ts';
 import type { Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan } from './storage.ts';
 
-export interface LastingValues {
-  /** @throws EbbError for another number of bytes than the parameter takes */
-  writeParam(param: number, data: ArrayBufferView): void;
-  /** A parameter in f32, or its gradient or moment. Waits for the device. */
-  readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
-  /** @throws EbbError for another number of bytes than the moment takes */
-  writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
-  /** Encodes zeros over a parameter's gradient, if it has one. */
-  clearGradient(encoder: GPUCommandEncoder, param: number): void;
-}
-
-/** @param table device buffers by id */
-export function lastingValues(device: GPUDevice, program: Program, { placement }: StoragePlan, table: readonly (GPUBuffer | undefined)[]): LastingValues {
+/** The methods of an engine over parameters. @param table device buffers by id */
+export function lastingValues(device: GPUDevice, program: Program, { placement }: StoragePlan, table: readonly (GPUBuffer | undefined)[]) {
   const whole = (bytes: number): number => Math.ceil(bytes / 4) * 4;
   const bytesOf = (param: number): number => program.params[param]?.bytes ?? 0;
   const placeOf = (param: number, kind: number): Address => {
@@ -34,13 +23,14 @@ export function lastingValues(device: GPUDevice, program: Program, { placement }
     device.queue.writeBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), buffer as ArrayBuffer, byteOffset, byteLength);
   };
   return {
-    writeParam: (param, data) => write(param, 0, data),
-    writeMoment: (param, kind, data) => write(param, PAGE_KINDS.indexOf(kind), data),
-    readParam(param, kind = 'params') {
+    writeParam: (param: number, data: ArrayBufferView): void => write(param, 0, data),
+    writeMoment: (param: number, kind: 'm' | 'v', data: Float32Array): void => write(param, PAGE_KINDS.indexOf(kind), data),
+    readParam(param: number, kind: (typeof PAGE_KINDS)[number] = 'params'): Promise<Float32Array> {
       const at = placeOf(param, PAGE_KINDS.indexOf(kind));
       return readFloats(device, table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole(bytesOf(param)));
     },
-    clearGradient(encoder, param) {
+    /** Encodes zeros over a parameter's gradient, if it has one. */
+    clearGradient(encoder: GPUCommandEncoder, param: number): void {
       const at = placement.gradients[param];
       if (at !== null && at !== undefined) encoder.clearBuffer(table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole(bytesOf(param)));
     },
