@@ -9,6 +9,7 @@ import { createLinker, type LinkedCall, type Linker, type Variant } from './link
 import type { ActivationBytes } from './memory.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
+import { type GradientProbe, probeGradients } from './probe.ts';
 import { type DispatchLabel, type DispatchTime, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { type DispatchDecl, dispatchBytes, dispatchFlops, extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
@@ -63,6 +64,8 @@ export interface Engine {
   readonly buffers: readonly (GPUBuffer | undefined)[];
   /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
   step(micros: readonly MicroBatch[], update: Update | null, options?: StepOptions): StepResult;
+  /** Norms of all gradients with nothing dropped, and with each unit dropped alone (probe.ts). Waits for the device. @throws EbbError */
+  probe(micro: MicroBatch): Promise<GradientProbe>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** @throws EbbError for another number of bytes than the parameter takes */
@@ -274,6 +277,8 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     memory: buffers.memory,
     buffers: table,
     step,
+    probe: (micro) =>
+      probeGradients({ device, program, storage, linker, table, stackBytes: activations.stackBytes, planned, run, writeInputs, clearGradient }, micro),
     async forward(micro) {
       const variant = linker.link(new Map(), { forwardOnly: true });
       writeInputs(micro, 0);

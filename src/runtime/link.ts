@@ -56,6 +56,8 @@ export interface Variant {
   readonly kept: readonly string[];
   /** First call with a backward, or null when nothing trainable receives a gradient. */
   readonly frontier: string | null;
+  /** By call of the program: where in `calls` its backward and those of the calls below it begin. */
+  readonly backwardFrom: readonly number[];
 }
 
 /** Links drop patterns into step programs, each in well under a millisecond; the layouts of calls are kept. */
@@ -70,6 +72,8 @@ export interface LinkOptions {
   readonly forwardOnly?: boolean;
   /** Parameters whose gradient was written before in this step. */
   readonly written?: ReadonlySet<number>;
+  /** Forward saves what any pattern's backward reads, and nothing of it is given up: all patterns' backwards can follow one forward. */
+  readonly lasting?: boolean;
 }
 
 const NOTHING_KEPT: ReadonlySet<number> = new Set();
@@ -94,6 +98,15 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return made;
   };
 
+  const everKept = new Map<number, ReadonlySet<number>>();
+  /** What any backward of a function's calls reads. */
+  const keptByAny = ({ forward }: CallDecl): ReadonlySet<number> => {
+    const known =
+      everKept.get(forward) ?? new Set(program.calls.flatMap((c) => (c.forward === forward ? c.backwards.flatMap((b) => [...keptSlots(program, c, b)]) : [])));
+    everKept.set(forward, known);
+    return known;
+  };
+
   const layout = (index: number, kept: ReadonlySet<number>): CallLayout => {
     const known = layouts.get(kept)?.get(index);
     if (known) return known;
@@ -109,11 +122,12 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
   );
   const sum = program.updates['accumulate'];
 
-  const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
+  const link = (pattern: Pattern, { forwardOnly = false, written = new Set(), lasting = false }: LinkOptions = {}): Variant => {
     const plans = planCalls(program, pattern, forwardOnly);
+    const readers = lasting ? program.calls.flatMap((call) => call.backwards.map((backward) => ({ call, backward, remat: false }))) : plans;
     const roots = valueRoots(program, plans);
     const root = (value: number): number => roots[value] ?? value;
-    const persistent = new Set([...persistentValues(program, plans)].map(root));
+    const persistent = new Set([...persistentValues(program, readers)].map(root));
     const lastReader = program.values.map(() => -1);
     lastReaders.forEach((reader, v) => {
       lastReader[root(v)] = Math.max(lastReader[root(v)] ?? -1, reader);
@@ -166,7 +180,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     plans.forEach(({ call, backward, remat, skipped }, i) => {
       marks[i] = top;
       if (skipped) return release(call, i);
-      const shape = layout(call.forward, remat ? NOTHING_KEPT : keptOf(call, backward));
+      const shape = layout(call.forward, remat ? NOTHING_KEPT : lasting ? keptByAny(call) : keptOf(call, backward));
       const base = top;
       top += shape.savedBytes;
       for (const r of call.results) {
@@ -222,11 +236,13 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         });
       pool.give(offset, true);
     };
+    const backwardFrom: number[] = [];
     for (let i = plans.length - 1; i >= 0 && !forwardOnly; i--) {
       const { call, backward, remat, skipped } = plans[i] as CallPlan;
+      backwardFrom[i] = calls.length;
       if (skipped) {
         // its result's cotangent is its residual's
-        top = marks[i] ?? top;
+        if (!lasting) top = marks[i] ?? top;
         continue;
       }
       if (!backward) {
@@ -235,7 +251,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
         const x = call.residual === null ? undefined : call.arguments[call.residual];
         // dropped: the residual gradient passes as it is
         if (call.unit && x?.kind === 'value' && y[0] !== undefined) contribute(x.value, y[0]);
-        top = marks[i] ?? top;
+        if (!lasting) top = marks[i] ?? top;
         continue;
       }
       let { base, layout: shape } = kept[i] as { base: number; layout: CallLayout };
@@ -262,7 +278,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
       peak = Math.max(peak, top + linked.footprint.frame);
       calls.push({ fn: backward.function, call: i, phase: 'backward', rows: 0, ...linked });
       for (const { value, offset } of gradients) contribute(value, offset);
-      top = marks[i] ?? top;
+      if (!lasting) top = marks[i] ?? top;
     }
 
     function linkBackward(call: CallDecl, backward: BackwardDecl, base: number, shape: CallLayout) {
@@ -326,7 +342,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     }
 
     const ran = plans.filter((p) => p.backward !== null).map((p) => p.call.site);
-    return { calls, savedBytes: saved, stackBytes: peak, slotBytes: pool.bytes(), touched, kept: ran, frontier: ran[0] ?? null };
+    return { calls, savedBytes: saved, stackBytes: peak, slotBytes: pool.bytes(), touched, kept: ran, frontier: ran[0] ?? null, backwardFrom };
   };
 
   // a pattern's transient residuals are some of those of an evaluation, its cotangents some of those with nothing dropped

@@ -5,6 +5,7 @@ import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
 import type { Pattern } from '../runtime/forms.ts';
+import type { GradientProbe } from '../runtime/probe.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
@@ -13,6 +14,7 @@ import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
 import { drawPattern } from './patterns.ts';
 import { scheduleFactor } from './schedule.ts';
+import { sensitivitiesOf } from './sensitivity.ts';
 
 /** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
 export interface StepMetrics {
@@ -40,6 +42,8 @@ export interface TrainState {
   step: number;
   /** Updates of each group so far. */
   readonly updates: number[];
+  /** By unit, where the plan had them measured. */
+  sensitivities?: readonly number[] | undefined;
 }
 
 /** What of a run the loop asks for. */
@@ -58,6 +62,8 @@ export interface TrainerOptions {
   readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
   readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
+  /** Told when sensitivities were measured, before the step of the state. */
+  readonly onMeasured?: (measured: Measured) => void;
   /** Asked after each step; true ends the run early, with all steps finished. */
   readonly stop?: () => boolean;
   /** Called between steps, when nothing is under way, where `when` says so. */
@@ -67,6 +73,16 @@ export interface TrainerOptions {
 /** The state of a run that has not begun: step 0, no updates. */
 export function newState(engine: Engine): TrainState {
   return { step: 0, updates: engine.storage.groups.map(() => 0) };
+}
+
+/** Sensitivities by unit, and what measuring them took: FLOPs beside those of a forward and backward for each unit and one more. */
+export interface Measured {
+  readonly step: number;
+  readonly units: readonly string[];
+  readonly sensitivities: readonly number[];
+  readonly ms: number;
+  readonly flops: number;
+  readonly officialFlops: number;
 }
 
 /** Steps that may be under way on the device while the next one is encoded. */
@@ -136,6 +152,11 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
   };
 
   while (state.step < config.steps && !stop?.()) {
+    if (plan.measure && !state.sensitivities && state.step >= plan.measure.at) {
+      while (pending.length > 0) await finish();
+      await measure(options, plan.measure.batches);
+      last = performance.now();
+    }
     pending.push(submit(options, plan, units));
     while (pending.length >= RUN_AHEAD) await finish();
     if (between?.when(state.step)) {
@@ -158,7 +179,7 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
   const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
     const batch = batches.at(step * accumulate + micro);
     tokens += batch.tokens;
-    const draw = plan.draw({ seed, step, micro, microBatches: accumulate });
+    const draw = plan.draw({ seed, step, micro, microBatches: accumulate, sensitivities: state.sensitivities });
     const { dropped, skipped = [], weights, scales } = draw;
     draws.push(draw);
     const scalar = (name: string, site: string): number => {
@@ -182,6 +203,22 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
   for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
   state.step = step + 1;
   return { result, step, lr, tokens, draws };
+}
+
+/** Measures sensitivities on the batches that come next, in training mode, and keeps them in the state, which is all that it changes. */
+async function measure({ engine, config, batches, state, onMeasured }: TrainerOptions, count: number): Promise<void> {
+  const started = performance.now();
+  const { step } = state;
+  const probes: GradientProbe[] = [];
+  for (let k = 0; k < count; k++) {
+    const scalar = (name: string, site: string): number => (name === 'seed' ? hash(config.seed, 3, step, k, siteNumber(engine, site)) : neutralScalar(name));
+    probes.push(await engine.probe(microBatch(batches.at(step * config.accumulate + k), [], scalar)));
+  }
+  const each = probes.map(sensitivitiesOf);
+  state.sensitivities = unitsOf(engine).map((unit) => each.reduce((sum, s) => sum + (s.get(unit) ?? 0), 0) / count);
+  const sum = (of: (probe: GradientProbe) => number): number => probes.reduce((total, probe) => total + of(probe), 0);
+  const [flops, officialFlops] = [sum((p) => p.flops), sum((p) => p.officialFlops)];
+  onMeasured?.({ step, units: unitsOf(engine), sensitivities: state.sensitivities, ms: performance.now() - started, flops, officialFlops });
 }
 
 function siteNumber(engine: Engine, site: string): number {

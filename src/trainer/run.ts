@@ -85,8 +85,8 @@ export async function runTraining({ config, model, weights, data, device, files,
   const steps = stepsOf(config, data);
   const plan = createPlan(config.drop, planModel(model, steps));
   for (const note of plan.notes ?? []) say(note);
-  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
-  if (memory) say(memoryText(memory, config.memoryBudget ?? null));
+  const memory = config.memoryBudget === undefined && !plan.measure ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
+  if (memory && config.memoryBudget !== undefined) say(memoryText(memory, config.memoryBudget));
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const started = performance.now();
   const engine = await startEngine(device, model, weights, {
@@ -121,6 +121,10 @@ export async function runTraining({ config, model, weights, data, device, files,
       folder.appendMetrics(metrics);
       hooks.onStep?.(metrics, steps, units);
     },
+    onMeasured: ({ step, units: names, sensitivities, ms, flops, officialFlops }) =>
+      say(
+        `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, with ${(flops / officialFlops).toFixed(2)} of the FLOPs of ${names.length + 1} forwards and backwards: ${names.map((u, i) => `${u} ${sensitivities[i]?.toPrecision(3)}`).join(', ')}`,
+      ),
     stop: () => {
       interrupted = hooks.stop?.() ?? false;
       return interrupted;
