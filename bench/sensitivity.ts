@@ -43,7 +43,7 @@ for (const trains of ['lora', 'full'] as const) {
     { config, tensors: new Map() },
     { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
   );
-  const { program } = compileModel(traced, { target: targetOf(device), probes: true });
+  const { program } = compileModel(traced, { target: targetOf(device) });
   const engine = await createEngine(device.device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
   traced.params.forEach((p, i) => {
     const count = p.shape.reduce((a, b) => a * b, 1);

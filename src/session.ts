@@ -204,7 +204,6 @@ export async function openSession(path: string, device: SessionDevice, options: 
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
     target: targetOf(device),
-    probes: options.probes !== undefined,
     ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
   });
   const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.config, traced, options.lora));

@@ -27,8 +27,6 @@ export interface CompileOptions {
   readonly target: Target;
   /** Optimizers to make update functions for; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
-  /** Whether units are to be probed (runtime/probe.ts). */
-  readonly probes?: boolean;
   /** Called after each pass, with what it made of one function. */
   readonly onPass?: OnPass;
   /** Called with each kernel before it is printed as WGSL. */
@@ -162,7 +160,8 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
       accumulate(),
       sqnorm(),
       clip(),
-      ...(options.probes === true ? [assign(), subtract()] : []),
+      assign(),
+      subtract(),
       ...(optimizers.includes('adamw') ? [adamw()] : []),
       ...(optimizers.includes('sgd') ? [sgd()] : []),
     ];

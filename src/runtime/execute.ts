@@ -68,8 +68,7 @@ export interface Engine {
   /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
   step(micros: readonly MicroBatch[], update: Update | null, options?: StepOptions): StepResult;
   /**
-   * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The program is compiled, and
-   * the engine made, with `probes`.
+   * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The engine is made with `probes`.
    */
   probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
   /** Runs forward and returns main's results as f32. */
@@ -109,7 +108,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const linker = createLinker(program, storage.placement, bounds);
   const { micros: maxMicros, optimizer, forms = ['full', 'dropped', 'skipped'] } = options;
   const activations = options.activations ?? linker.bounds(forms);
-  const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros));
+  const pipelines = await createPipelines(device, program.pipelines, neededPipelines(program, maxMicros, options.probes !== undefined));
   const probes = options.probes === undefined ? null : linker.probes(options.probes);
   const buffers = await allocate(device, program, bounds, storage, {
     micros: maxMicros,

@@ -20,7 +20,7 @@ export async function createPipelines(device: GPUDevice, decls: readonly Pipelin
  * Pipelines that steps of up to `micros` micro-batches can ask for. Those that add to gradients are asked for where a gradient was
  * written before: by another micro-batch, or by a later call that uses the same parameter.
  */
-export function neededPipelines(program: Program, micros: number): Set<number> {
+export function neededPipelines(program: Program, micros: number, probes: boolean): Set<number> {
   const uses = program.calls.flatMap((call, i) => call.arguments.flatMap((a) => (a.kind === 'param' ? [{ ...a, call: i }] : [])));
   const byParam = new Map<number, typeof uses>();
   for (const use of uses) byParam.set(use.param, [...(byParam.get(use.param) ?? []), use]);
@@ -38,8 +38,12 @@ export function neededPipelines(program: Program, micros: number): Set<number> {
       )
         adding.add(fn);
   });
+  // probes alone copy and subtract
+  const idle = new Set(probes ? [] : [program.updates['assign'], program.updates['subtract']]);
   return new Set(
-    program.functions.flatMap((fn, f) => fn.dispatches.flatMap((d) => [d.pipeline, ...(adding.has(f) && d.adding !== undefined ? [d.adding] : [])])),
+    program.functions.flatMap((fn, f) =>
+      idle.has(f) ? [] : fn.dispatches.flatMap((d) => [d.pipeline, ...(adding.has(f) && d.adding !== undefined ? [d.adding] : [])]),
+    ),
   );
 }
 

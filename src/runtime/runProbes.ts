@@ -13,8 +13,9 @@ import type { PlannedCall } from './updatePhase.ts';
 export interface Probed {
   readonly whole: ReadonlyMap<number, number>;
   readonly dropped: ReadonlyMap<string, ReadonlyMap<number, number>>;
-  /** What was computed, forward included. */
+  /** What was computed, forward included, and what of it a forward and backward are. */
   readonly flops: number;
+  readonly wholeFlops: number;
 }
 
 /** A norm to be taken: its range of bytes, and whose it is. */
@@ -70,17 +71,19 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
       phase: 'update',
     };
   };
-  let flops = 0;
+  let [flops, wholeFlops] = [0, 0];
   for (const { dropped, cleared, calls, norms } of stages) {
-    flops += calls.reduce((n, call) => n + functionFlops(program.functions[call.fn] as FunctionDecl, sizes), 0);
+    const own = calls.reduce((n, call) => n + functionFlops(program.functions[call.fn] as FunctionDecl, sizes), 0);
+    flops += own;
+    if (dropped === null) wholeFlops += own;
     const all = [...calls.map(planned), ...partsOf(program, norms, dropped).map(norm)];
     const encoder = device.createCommandEncoder();
     for (const { param, at } of cleared)
       encoder.clearBuffer(buffers.table[bufferOf(at)] as GPUBuffer, offsetOf(at), aligned(program.params[param]?.bytes ?? 0));
     for (let from = 0; from < all.length; from += buffers.maxBlocks) {
-      const own = from === 0 ? encoder : device.createCommandEncoder();
-      run(own, all.slice(from, from + buffers.maxBlocks));
-      device.queue.submit([own.finish()]);
+      const into = from === 0 ? encoder : device.createCommandEncoder();
+      run(into, all.slice(from, from + buffers.maxBlocks));
+      device.queue.submit([into.finish()]);
     }
   }
   const sums = await readFloats(device, buffers.table[bufferOf(buffers.probes)] as GPUBuffer, offsetOf(buffers.probes), parts.length * NORM_BYTES);
@@ -94,5 +97,5 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
   });
   const roots = (own: ReadonlyMap<number, number> = new Map()): Map<number, number> => new Map([...own].map(([p, sum]) => [p, Math.sqrt(sum)]));
   const units = new Map(stages.flatMap(({ dropped }) => (dropped === null ? [] : [[dropped, roots(squares.get(dropped))] as const])));
-  return { whole: roots(squares.get(null)), dropped: units, flops };
+  return { whole: roots(squares.get(null)), dropped: units, flops, wholeFlops };
 }

@@ -2,9 +2,11 @@
 
 import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
+import { sensitivities } from '../dropbp/sensitivity.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
 import type { Pattern } from '../runtime/forms.ts';
+import { usersOf } from '../runtime/probe.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
@@ -40,6 +42,8 @@ export interface TrainState {
   step: number;
   /** Updates of each group so far. */
   readonly updates: number[];
+  /** By unit, where the plan had them measured. */
+  sensitivities?: readonly number[] | undefined;
 }
 
 /** What of a run the loop asks for. */
@@ -58,6 +62,8 @@ export interface TrainerOptions {
   readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
   readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
+  /** Told when sensitivities were measured, before the step of the state. */
+  readonly onMeasured?: (measured: Measured) => void;
   /** Asked after each step; true ends the run early, with all steps finished. */
   readonly stop?: () => boolean;
   /** Steps that may be under way on the device while the next one is encoded; default 2. Losses come that much later, their values are the same. */
@@ -69,6 +75,16 @@ export interface TrainerOptions {
 /** The state of a run that has not begun: step 0, no updates. */
 export function newState(engine: Engine): TrainState {
   return { step: 0, updates: engine.storage.groups.map(() => 0) };
+}
+
+/** Sensitivities by unit, and what measuring them took: FLOPs beside those of a forward and backward for each unit and one more. */
+export interface Measured {
+  readonly step: number;
+  readonly units: readonly string[];
+  readonly sensitivities: readonly number[];
+  readonly ms: number;
+  readonly flops: number;
+  readonly officialFlops: number;
 }
 
 /** One that runs and one behind it: a late timer or a slow write of metrics leaves the device with work. */
@@ -138,6 +154,11 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
   };
 
   while (state.step < config.steps && !stop?.()) {
+    if (plan.measure && !state.sensitivities && state.step >= plan.measure.at) {
+      while (pending.length > 0) await finish();
+      await measure(options, plan.measure.batches);
+      last = performance.now();
+    }
     pending.push(submit(options, plan, units));
     while (pending.length > ahead) await finish();
     if (between?.when(state.step)) {
@@ -160,7 +181,7 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
   const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
     const batch = batches.at(step * accumulate + micro);
     tokens += batch.tokens;
-    const draw = plan.draw({ seed, step, micro, microBatches: accumulate });
+    const draw = plan.draw({ seed, step, micro, microBatches: accumulate, sensitivities: state.sensitivities });
     const { dropped, skipped = [], weights, scales } = draw;
     draws.push(draw);
     const scalar = (name: string, site: string): number => {
@@ -184,6 +205,27 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
   for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
   state.step = step + 1;
   return { result, step, lr, tokens, draws };
+}
+
+/** Measures sensitivities on the batches that come next, in training mode, and keeps them in the state, which is all that it changes. */
+async function measure({ engine, config, batches, state, onMeasured }: TrainerOptions, count: number): Promise<void> {
+  const started = performance.now();
+  const { step } = state;
+  const units = unitsOf(engine);
+  const layout = { calls: engine.program.calls.map((c) => c.site), users: usersOf(engine.program) };
+  const sums = units.map(() => 0);
+  let [flops, wholeFlops] = [0, 0];
+  for (let k = 0; k < count; k++) {
+    const scalar = (name: string, site: string): number => (name === 'seed' ? hash(config.seed, 3, step, k, siteNumber(engine, site)) : neutralScalar(name));
+    const probed = await engine.probe(microBatch(batches.at(step * config.accumulate + k), [], scalar));
+    sensitivities(units, probed, 'norms', layout).forEach((s, i) => {
+      sums[i] = (sums[i] ?? 0) + s / count;
+    });
+    flops += probed.flops;
+    wholeFlops += probed.wholeFlops;
+  }
+  state.sensitivities = sums;
+  onMeasured?.({ step, units, sensitivities: sums, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops });
 }
 
 function siteNumber(engine: Engine, site: string): number {

@@ -7,6 +7,7 @@ import type { Form, Pattern } from '../runtime/forms.ts';
 import { createLinker, type Linker } from '../runtime/link.ts';
 import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/memory.ts';
 import { functionFlops, type Program, type Sizes } from '../runtime/program.ts';
+import { probeBytes } from '../runtime/runProbes.ts';
 import { planStorage } from '../runtime/storage.ts';
 import { drawPattern } from './patterns.ts';
 
@@ -55,11 +56,14 @@ const SAMPLE = 32;
 
 /** Plans a run's memory. @throws EbbError where the budget is less than what the least of it takes, with that in bytes */
 export function planMemory(request: MemoryRequest): MemoryPlan {
-  const { program, optimizer, accumulate: micros, budget, decays, maxBufferSize } = request;
+  const { program, plan, optimizer, accumulate: micros, budget, decays, maxBufferSize } = request;
   const sizes: Sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const storage = planStorage(program, sizes, { maxBufferSize, maxBinding: program.partBytes }, decays);
   const linker = createLinker(program, storage.placement, sizes);
-  const buffersOf = (activations: ActivationBytes): BufferBytes => bufferBytes(program, sizes, storage, { ...activations, micros, optimizer });
+  const buffersOf = (moving: ActivationBytes & { readonly probeBytes?: number }): BufferBytes =>
+    bufferBytes(program, sizes, storage, { ...moving, micros, optimizer });
+  if (budget !== null && plan.measure)
+    throw new EbbError('drop.sensitivities: are to be measured, which keeps everything of a step; give them, or no memoryBudget');
   const drawn = patternsOf(request);
   const slotBytes = linker.bounds(['full', 'dropped', 'skipped']).slotBytes;
   const evaluation = linker.link(new Map(), { forwardOnly: true }).stackBytes;
@@ -83,7 +87,14 @@ export function planMemory(request: MemoryRequest): MemoryPlan {
   const fits = (pattern: Pattern): boolean => linker.link(rematAll(program, pattern)).stackBytes <= allowed;
   const needed = drawn.map((pattern, i) => ((saving[i] ?? 0) <= allowed ? (saving[i] ?? 0) : fits(pattern) ? allowed : choose(pattern).variant.stackBytes));
   const stackBytes = budget === null ? linker.bounds(['full', 'dropped', 'skipped']).stackBytes : Math.max(evaluation, ...needed);
-  const buffers = buffersOf({ stackBytes, slotBytes });
+  const probes = plan.measure ? linker.probes('norms') : null;
+  const buffers = probes
+    ? buffersOf({
+        stackBytes: Math.max(stackBytes, probes.stackBytes),
+        slotBytes: Math.max(slotBytes, probes.slotBytes),
+        probeBytes: probeBytes(program, probes),
+      })
+    : buffersOf({ stackBytes, slotBytes });
   const every = Math.max(1, Math.floor(drawn.length / SAMPLE));
   const worstDrawn = drawn[saving.indexOf(Math.max(...saving))] ?? new Map();
   const forward = forwardFlops(program, linker, sizes);

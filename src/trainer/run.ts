@@ -118,11 +118,12 @@ export async function runTraining({ config, model, weights, data, device, files,
   for (const note of plan.notes ?? []) say(note);
   const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));
+  const probes = plan.measure ? 'norms' : undefined;
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const start = async (): Promise<Engine> => {
     const started = performance.now();
     const { accumulate: micros, decay, seed } = config;
-    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed, ...(memory ? { memory } : {}) });
+    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed, probes, ...(memory ? { memory } : {}) });
     say(ready(engine, performance.now() - started));
     return engine;
   };
@@ -151,6 +152,10 @@ export async function runTraining({ config, model, weights, data, device, files,
       folder.appendMetrics(metrics);
       hooks.onStep?.(metrics, steps, units);
     },
+    onMeasured: ({ step, units: names, sensitivities, ms, flops, officialFlops }) =>
+      say(
+        `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, with ${(flops / officialFlops).toFixed(2)} of the FLOPs of ${names.length + 1} forwards and backwards: ${names.map((u, i) => `${u} ${sensitivities[i]?.toPrecision(3)}`).join(', ')}`,
+      ),
     stop: () => {
       interrupted = hooks.stop?.() ?? false;
       return interrupted;

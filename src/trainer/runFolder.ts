@@ -102,7 +102,9 @@ const count = z.int().nonnegative();
 
 /** @throws EbbError naming the file and the field */
 function readState(file: string, groups: number): TrainState {
-  const found = z.strictObject({ step: count, updates: z.array(count).length(groups) }).safeParse(parseJson(file, readText(file)));
+  const found = z
+    .strictObject({ step: count, updates: z.array(count).length(groups), sensitivities: z.array(z.number()).optional() })
+    .safeParse(parseJson(file, readText(file)));
   if (found.success) return found.data;
   const [issue] = found.error.issues;
   throw new EbbError(

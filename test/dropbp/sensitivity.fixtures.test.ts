@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { sensitivities } from '../../src/dropbp/sensitivity.ts';
 import { openSafetensors, readInts } from '../../src/formats/safetensors.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
+import type { Engine } from '../../src/runtime/execute.ts';
 import { usersOf } from '../../src/runtime/probe.ts';
+import type { Probed } from '../../src/runtime/runProbes.ts';
 import { loraOf, openSession, type Session } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch, unitsOf } from '../../src/train/loop.ts';
@@ -13,12 +15,39 @@ import { loadAdapter } from '../../src/trainer/adapter.ts';
 import { withFixtures } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
+interface ReferenceRun {
+  readonly sensitivities: readonly number[];
+  readonly grad_norms_nothing_dropped?: Readonly<Record<string, number>>;
+  readonly grad_norms_branch_dropped?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
 interface Reference {
   readonly branch_order: readonly string[];
-  readonly sensitivity: { readonly runs: Readonly<Record<string, { readonly sensitivities: readonly number[] }>> };
+  readonly sensitivity: { readonly runs: Readonly<Record<string, ReferenceRun>> };
 }
 
 const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
+
+/** Norms of every gradient, with nothing dropped and below each dropped unit; the number compared. */
+function compareNorms(
+  { program }: Engine,
+  probed: Probed,
+  whole: Readonly<Record<string, number>>,
+  without: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): number {
+  const fileName = (param: number): string => program.params[param]!.name.replace(/lora_([AB])\.weight/, 'lora_$1.default.weight');
+  const normOf = (norms: Readonly<Record<string, number>>, param: number): number =>
+    norms[program.params[param]!.name] ?? norms[fileName(param)] ?? norms[`base_model.model.${fileName(param)}`] ?? 0;
+  const close = (param: number, found: number, wanted: number): void =>
+    expect({ param, ok: Math.abs(found - wanted) <= 1e-3 * wanted + 1e-6, found, wanted }).toMatchObject({ ok: true });
+  let compared = 0;
+  for (const [param, norm] of probed.whole) close(param, norm, normOf(whole, param));
+  for (const [unit, norms] of probed.dropped)
+    for (const [param, norm] of norms) {
+      close(param, norm, normOf(without[unit]!, param));
+      compared++;
+    }
+  return compared;
+}
 
 withFixtures('dropbp', (root) => {
   const reference = JSON.parse(readFileSync(join(root, 'reference.json'), 'utf8')) as Reference;
@@ -59,7 +88,9 @@ withFixtures('dropbp', (root) => {
     const probed = await engine.probe({ ...row, scalar: ones });
     const layout = { calls: program.calls.map((c) => c.site), users: usersOf(program) };
     const found = sensitivities(units, probed, kind, layout);
-    const wanted = reference.sensitivity.runs[run]!.sensitivities;
+    const { sensitivities: wanted, grad_norms_nothing_dropped: whole, grad_norms_branch_dropped: without } = reference.sensitivity.runs[run]!;
+    const compared = whole && without ? compareNorms(engine, probed, whole, without) : 0;
+    expect(compared).toBeGreaterThanOrEqual(kind === 'norms' ? 300 : 0);
     expect(wanted).toHaveLength(units.length);
     const off = found.map((s, i) => Math.abs(s - wanted[i]!) / wanted[i]!);
     expect({ ok: off.every((x) => x < 1e-3), off, found }).toMatchObject({ ok: true });

@@ -23,7 +23,7 @@ it.each<[object, string]>([
     { drop: { kind: 'uniform', rate: 1, weights: true } },
     'drop.weights: is true, expected false at a rate of 1: a unit that is never kept has no weight 1/(1−rate)',
   ],
-  [{ drop: { kind: 'dropbp', rate: 0.5 } }, 'drop.sensitivities: is missing, expected a number of 0 or more for every unit, by its name'],
+  [{ drop: { kind: 'dropbp' } }, 'drop.rate: is missing, expected a number from 0 to 1'],
   [
     { drop: { kind: 'dropbp', rate: 0.5, sensitivities: { 'layers.0.mlp': -1 } } },
     'drop.sensitivities: is {"layers.0.mlp":-1}, expected a number of 0 or more for every unit, by its name',

@@ -2,7 +2,7 @@
 
 import { official } from '../allocation/official.ts';
 import { HARMS, type HarmName, optimal } from '../allocation/optimal.ts';
-import { byUnit, choice, share, shareBelow, withDefault } from '../fields.ts';
+import { byUnit, choice, positive, share, shareBelow, withDefault } from '../fields.ts';
 import { definePlan, perUnit } from './plan.ts';
 import { biasNotes, sampled, sampledFields } from './sampled.ts';
 
@@ -14,8 +14,10 @@ export const dropbp = definePlan({
   fields: {
     /** Share of the backward's cost that is left out on average. */
     rate: share,
-    /** How much the gradient changes when a unit alone is dropped, by unit. */
-    sensitivities: byUnit,
+    /** How much the gradient changes when a unit alone is dropped, by unit; measured at the end of the uniform steps where it is left out. */
+    sensitivities: withDefault(byUnit, {}),
+    /** Batches over which they are measured. */
+    batches: withDefault(positive, 1),
     /** Share of the steps that are uniform. */
     after: withDefault(share, 0.1),
     allocation: withDefault(choice(['official', 'optimal']), 'official'),
@@ -29,23 +31,35 @@ export const dropbp = definePlan({
   },
   misfit: ({ rate, weights }) =>
     weights && rate === 1 ? { field: 'weights', expected: 'false at a rate of 1: a unit that is never kept has no weight 1/(1−rate)' } : null,
-  create({ rate, after, allocation, harm, minRate, sampling, weights, ...given }, model) {
+  create({ rate, after, batches, allocation, harm, minRate, sampling, weights, ...given }, model) {
     const { units, steps } = model;
     const costs = Object.keys(given.costs).length > 0 ? perUnit('drop.costs', given.costs, units) : model.costs;
-    const sensitivities = perUnit('drop.sensitivities', given.sensitivities, units);
-    const input = { sensitivities, costs, rate, minRate };
-    const rates = allocation === 'official' ? official(input) : optimal({ ...input, maxRate: MAX_RATE, harm });
+    const known = Object.keys(given.sensitivities).length > 0 ? perUnit('drop.sensitivities', given.sensitivities, units) : null;
+    const ratesOf = (sensitivities: readonly number[]): readonly number[] => {
+      const input = { sensitivities, costs, rate, minRate };
+      return allocation === 'official' ? official(input) : optimal({ ...input, maxRate: MAX_RATE, harm });
+    };
     const costed = { ...model, costs };
     const how = { share: rate, sampling, weights };
-    const first = sampled(costed, { ...how, rates: units.map(() => rate) });
-    const then = sampled(costed, { ...how, rates });
+    const one = units.map(() => rate);
+    const first = sampled(costed, { ...how, rates: one });
+    const drawings = new WeakMap<readonly number[], ReturnType<typeof sampled>>();
+    const bySensitivity = (sensitivities: readonly number[]): ReturnType<typeof sampled> => {
+      const made = drawings.get(sensitivities) ?? sampled(costed, { ...how, rates: ratesOf(sensitivities) });
+      drawings.set(sensitivities, made);
+      return made;
+    };
     const switching = Math.floor(after * steps);
+    // whether a rate is reached does not depend on them
+    const rates = ratesOf(known ?? one);
+    const then = known ? units.map((u, i) => `${u} ${Number((rates[i] ?? 0).toFixed(3))}`).join(', ') : `by sensitivities over ${batches} batches`;
     return {
-      draw: (moment) => (moment.step < switching ? first : then)(moment),
-      notes: [
-        `drop: all units at ${rate} for ${switching} steps, then ${units.map((u, i) => `${u} ${Number((rates[i] ?? 0).toFixed(3))}`).join(', ')}`,
-        ...biasNotes(costed, { ...how, rates }),
-      ],
+      draw(moment) {
+        const sensitivities = known ?? moment.sensitivities;
+        return (moment.step < switching || !sensitivities ? first : bySensitivity(sensitivities))(moment);
+      },
+      ...(known ? {} : { measure: { at: switching, batches } }),
+      notes: [`drop: all units at ${rate} for ${switching} steps, then ${then}`, ...biasNotes(costed, { ...how, rates: known ? rates : one })],
     };
   },
 });

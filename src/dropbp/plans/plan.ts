@@ -22,6 +22,8 @@ export interface Moment {
   /** Within the step, from 0. */
   readonly micro: number;
   readonly microBatches: number;
+  /** By unit in the order of the model, once they are measured. */
+  readonly sensitivities?: readonly number[] | undefined;
 }
 
 /** What becomes of a micro-batch's units; those not named are kept. */
@@ -40,6 +42,8 @@ export interface Draw {
 export interface Plan {
   /** A pure function. */
   draw(moment: Moment): Draw;
+  /** The step before which sensitivities are to be measured, and over how many batches; until they are there, draws are without them. */
+  readonly measure?: { readonly at: number; readonly batches: number };
   /** What a person should know before the run, a sentence each. */
   readonly notes?: readonly string[];
 }
