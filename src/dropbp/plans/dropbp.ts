@@ -52,7 +52,9 @@ export const dropbp = definePlan({
     const switching = Math.floor(after * steps);
     // whether a rate is reached does not depend on them
     const rates = ratesOf(known ?? one);
-    const then = known ? units.map((u, i) => `${u} ${Number((rates[i] ?? 0).toFixed(3))}`).join(', ') : `by sensitivities over ${batches} batches`;
+    const then = known
+      ? units.map((u, i) => `${u} ${Number((rates[i] ?? 0).toFixed(3))}`).join(', ')
+      : `by sensitivities measured over ${batches === 1 ? 'one batch' : `${batches} batches`}`;
     return {
       draw(moment) {
         const sensitivities = known ?? moment.sensitivities;
