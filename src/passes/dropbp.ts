@@ -114,8 +114,13 @@ function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes):
 }
 
 /** Backward of one key, and the forward values it wants saved. */
-function backwardOf(source: Func, forward: Func, key: BackwardKey, sizes: DimSizes, onPass?: OnPass): { backward: Backward; saves: readonly Value[] } {
-  const joint = differentiate(source, key, onPass);
+function backwardOf(
+  source: Func,
+  forward: Func,
+  key: BackwardKey,
+  { sizes, turnsBack = true, onPass }: FormOptions,
+): { backward: Backward; saves: readonly Value[] } {
+  const joint = differentiate(source, { ...key, turnsBack }, onPass);
   const named = new Map([...forward.params.map((p) => p.value), ...forward.ops.flatMap((op) => op.results)].map((v) => [v.name, v]));
   const jointForward = forwardPart(joint, forward);
   const { kept, ops } = split(joint, new Set(jointForward.keys()), sizes);
@@ -205,10 +210,19 @@ function forwardPart(joint: Func, forward: Func): Map<Value, Value> {
   return same;
 }
 
-/** The forms of `source` for the given keys. `sizes` (the bounds) weigh what to save against computing it again. */
-export function formsOf(source: Func, keys: readonly BackwardKey[], sizes: DimSizes, onPass?: OnPass): Forms {
+export interface FormOptions {
+  /** The bounds: they weigh what to save against computing it again. */
+  readonly sizes: DimSizes;
+  /** See `DeriveRequest`. */
+  readonly turnsBack?: boolean;
+  readonly onPass?: OnPass | undefined;
+}
+
+/** The forms of `source` for the given keys. */
+export function formsOf(source: Func, keys: readonly BackwardKey[], options: FormOptions): Forms {
+  const { onPass } = options;
   const forward = runPasses(FORWARD, source, undefined, onPass);
-  const built = keys.map((key) => backwardOf(source, forward, key, sizes, onPass));
+  const built = keys.map((key) => backwardOf(source, forward, key, options));
   const saves = [...new Set(built.flatMap((f) => f.saves))];
   const results: Result[] = [...forward.results, ...saves.map((value): Result => ({ value, role: 'save' }))];
   const backwards = built.map(({ backward, saves: own }) => ({

@@ -20,14 +20,23 @@ const gradPass: Pass<GradRequest> = {
   summary: 'forward and backward in one, for the wanted gradients and the cotangents that arrive',
   run: grad,
 };
-const rotatePass: Pass<unknown> = { name: 'rotate', summary: 'dq and dk are turned back by the kernels that make them', run: rotate };
+const rotatePass: Pass<DeriveRequest> = {
+  name: 'rotate',
+  summary: 'dq and dk are turned back by the kernels that make them, where that is cheaper than kernels of their own',
+  run: (func, { turnsBack }) => (turnsBack ? rotate(func) : func),
+};
 const fusePass: Pass<FuseOptions> = { name: 'fuse', summary: 'every op is in a group that becomes one kernel', run: fuse };
 const overwritePass: Pass<OverwriteOptions> = { name: 'overwrite', summary: 'outputs take the bytes of operands that are not read again', run: overwrite };
+
+/** What a derivative is asked for, and whether attention's gradients turn dq and dk back themselves (default; see ./rotate.ts). */
+export interface DeriveRequest extends GradRequest {
+  readonly turnsBack: boolean;
+}
 
 /** A forward as it is when nothing is differentiated. */
 export const FORWARD: readonly Pass<unknown>[] = [expandPass, simplifyPass];
 /** Forward and backward of one function as one. */
-export const JOINT: readonly Pass<GradRequest>[] = [expandForGradPass, gradPass, rotatePass, expandPass, simplifyPass];
+export const JOINT: readonly Pass<DeriveRequest>[] = [expandForGradPass, gradPass, rotatePass, expandPass, simplifyPass];
 /** From primitives to groups that are lowered one by one. */
 export const KERNELS: readonly Pass<FuseOptions & OverwriteOptions>[] = [fusePass, overwritePass];
 
@@ -35,6 +44,6 @@ export const KERNELS: readonly Pass<FuseOptions & OverwriteOptions>[] = [fusePas
  * The function's forward and backward as one: its results, then for each wanted parameter that gets one a `grad(i)`.
  * Cotangents are further parameters `%d_<result>`.
  */
-export function differentiate(func: Func, request: GradRequest, onPass?: OnPass): Func {
-  return runPasses(JOINT, func, request, onPass);
+export function differentiate(func: Func, { turnsBack = true, ...request }: GradRequest & Partial<DeriveRequest>, onPass?: OnPass): Func {
+  return runPasses(JOINT, func, { ...request, turnsBack }, onPass);
 }

@@ -261,7 +261,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     async probe(micro) {
       if (!probes) throw new Error('internal: the engine was made without probes');
       writeInputs(micro, 0);
-      return runProbes(probes, { device, program, buffers, sizes: micro.sizes, planned: (call) => planned(call, micro, 0), run });
+      return runProbes(probes, { device, program, buffers, sizes: micro.sizes, patience, planned: (call) => planned(call, micro, 0), run });
     },
     async forward(micro) {
       const variant = linker.link(new Map(), { forwardOnly: true });

@@ -5,6 +5,7 @@ import { type DeviceBuffers, readFloats } from './buffers.ts';
 import { aligned } from './layout.ts';
 import type { LinkedCall } from './linked.ts';
 import { NORM_BYTES } from './memory.ts';
+import type { Patience } from './patience.ts';
 import type { GradientPlace, ProbePlan } from './probe.ts';
 import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';
@@ -32,6 +33,7 @@ export interface ProbeRunner {
   readonly program: Program;
   readonly buffers: DeviceBuffers;
   readonly sizes: Sizes;
+  readonly patience: Patience;
   readonly planned: (call: LinkedCall) => PlannedCall;
   /** Encodes calls in one pass, at most `buffers.maxBlocks` of them. */
   readonly run: (encoder: GPUCommandEncoder, calls: readonly PlannedCall[]) => void;
@@ -53,7 +55,7 @@ export function probeBytes(program: Program, { stages }: ProbePlan): number {
 
 /** Runs every stage; nothing of the training state but gradients, which each step writes anew, is touched. Waits for the device. */
 export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Promise<Probed> {
-  const { device, program, buffers, sizes, planned, run } = runner;
+  const { device, program, buffers, sizes, patience, planned, run } = runner;
   const fn = program.updates['sqnorm'] ?? -1;
   const { slots } = program.functions[fn] as FunctionDecl;
   const parts: Part[] = [];
@@ -86,7 +88,10 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
       device.queue.submit([into.finish()]);
     }
   }
+  const ticket = patience.submitted(flops);
+  await ticket.rest();
   const sums = await readFloats(device, buffers.table[bufferOf(buffers.probes)] as GPUBuffer, offsetOf(buffers.probes), parts.length * NORM_BYTES);
+  ticket.finished();
   const squares = new Map<string | null, Map<number, number>>();
   parts.forEach(({ dropped, param }, i) => {
     const own = squares.get(dropped) ?? new Map<number, number>();

@@ -39,7 +39,7 @@ describe.each(funcs.map((f, i) => [`@${f.name} ${i}`, f] as const))('%s', (_name
         const wanted = floats.map((f, i) => f && chosen[i]!);
         if (!wanted.includes(true)) return;
         const key = { cotangents: func.results.map(() => true), wanted };
-        const { forward, backwards } = formsOf(func, [key], SIZES);
+        const { forward, backwards } = formsOf(func, [key], { sizes: SIZES });
         const [backward] = backwards;
         expect(backwardKeyText(backward!.key)).toBe(backwardKeyText(key));
         const inputs = inputsOf(func, seed);
