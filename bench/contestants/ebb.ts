@@ -6,6 +6,7 @@ import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { Schedule } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { PLAIN } from '../../src/codegen/kernel/schedule.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
@@ -127,7 +128,9 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
       results: async () => [new Float32Array((await readBuffer(device, kernel.c)).buffer)],
     };
   };
-  const [best] = await race({ standard: matmulStandard(traits, size), candidates }, create, performance.now() + TUNING_MS, () => performance.now());
+  const [best] = await race({ standard: matmulStandard(traits, size), plain: PLAIN, candidates }, create, performance.now() + TUNING_MS, () =>
+    performance.now(),
+  );
   for (const kernel of made) kernel.destroy();
   if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');
   return best.schedule;

@@ -44,7 +44,12 @@ function workshop(times: Readonly<Record<number, number>>, results: Readonly<Rec
   };
   return { create, now: () => clock, turns };
 }
-const problem = (rows: readonly number[]): Pick<ScheduleProblem, 'standard' | 'candidates'> => ({ standard: schedule(1), candidates: rows.map(schedule) });
+const PLAIN_ROWS = 64;
+const problem = (rows: readonly number[]): Pick<ScheduleProblem, 'standard' | 'plain' | 'candidates'> => ({
+  standard: schedule(1),
+  plain: schedule(PLAIN_ROWS),
+  candidates: rows.map(schedule),
+});
 
 it('takes the fastest, and gives up on slow ones early', async () => {
   const { create, now, turns } = workshop({ 1: 10, 2: 9, 4: 30, 8: 5 });
@@ -63,9 +68,18 @@ it('never takes a schedule whose results are wrong', async () => {
   expect(trials[0]).toMatchObject({ schedule: schedule(1) });
 });
 
+it('takes the plain schedule where the standard one is wrong and nothing else is right', async () => {
+  const { create, now } = workshop({ 1: 1, 2: 1, [PLAIN_ROWS]: 50 }, { 1: Float32Array.of(2, 2), 2: Float32Array.of(1, 3) });
+  const trials = await race(problem([2]), create, 1e6, now);
+  expect(trials.map((t) => t.ms)).toEqual([50, null, null]);
+  expect(trials[0]).toMatchObject({ schedule: schedule(PLAIN_ROWS) });
+  const right = workshop({ 1: 10, 2: 20 }, { 1: Float32Array.of(2, 2) });
+  expect((await race(problem([2]), right.create, 1e6, right.now))[0]).toMatchObject({ schedule: schedule(2), ms: 20 });
+});
+
 it('stops compiling when the time is spent', async () => {
   const { create, now } = workshop({ 1: 10, 2: 1, 4: 1 });
-  expect(await race(problem([2, 4]), create, 340, now)).toHaveLength(2);
+  expect(await race(problem([2, 4]), create, 440, now)).toHaveLength(2);
   expect(await race(problem([2, 4]), create, now() + 50, now)).toHaveLength(1);
 });
 
@@ -148,6 +162,7 @@ describe('the book', () => {
     kind: 'matmul',
     name: 'dot',
     standard: schedule(1),
+    plain: schedule(1),
     candidates: [],
     fits: () => true,
     lower: () => ({ kernel: {}, values: [] }),

@@ -16,6 +16,8 @@ export interface ScheduleProblem<S extends Schedule = Schedule> {
   readonly key: string;
   /** What a device of this kind starts with. */
   readonly standard: S;
+  /** The simplest cut, whose results the others are held to. */
+  readonly plain: S;
   /** Others within the device's limits, the likeliest first. */
   readonly candidates: readonly S[];
   /** Whether the device can run a schedule, which may come from a file. */

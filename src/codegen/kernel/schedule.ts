@@ -36,6 +36,9 @@ export interface MatmulLayout {
 /** What most schedules have in common. */
 export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
 
+/** One row and four columns a lane, element by element from memory: nothing to go wrong. */
+export const PLAIN: MatmulSchedule = { ...BASE, kind: 'register', lanes: [8, 1], rows: 1, cols: 4, depth: 1, vectorA: false, vectorB: false };
+
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 1024;
 

@@ -77,6 +77,8 @@ function lowerCut(
     name: `${op.name} ${queries}×${keys}×${headDim}`,
     key: problemKey(group, options.sizes),
     standard,
+    // a schedule of the other kind would take LLVM half a minute
+    plain: { ...standard, rows: 1 },
     candidates: attentionCandidates(standard, options.device),
     fits: (schedule) => 'splits' in schedule && fitsAttention(schedule, options.device),
     lower: (schedule) => lowered(build(schedule), group, values),

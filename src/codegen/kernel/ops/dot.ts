@@ -15,7 +15,7 @@ import type { Expr, Kernel } from '../ir.ts';
 import { matmul } from '../matmul.ts';
 import { addPartials, partialMatmul } from '../matmulSplit.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, Operand } from '../matmulTypes.ts';
-import { type MatmulLayout, type MatmulLoad, standardMatmulSchedule } from '../schedule.ts';
+import { type MatmulLayout, type MatmulLoad, PLAIN, standardMatmulSchedule } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
@@ -45,6 +45,7 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
     name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
     key: `${problemKey(group, options.sizes)}${precision === 'f32' ? '' : ` | ${precision}`}`,
     standard: standardMatmulSchedule(options.device, layout, sizes, load, precision),
+    plain: PLAIN,
     candidates: matmulCandidates(options.device, sizes, load, precision),
     fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load, precision),
     lower: (schedule) => cutDots(group, plan, options, schedule),
