@@ -17,23 +17,10 @@ import { aboutModel, targetOf, trainableModel } from '../src/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
 import { startEngine } from '../src/trainer/engine.ts';
-import type { ModelSpec } from './spec.ts';
+import { configText, type ModelSpec } from './spec.ts';
 
 /** The checkpoint's configuration that a size stands for. */
-function configOf({ vocab, dim, heads, layers, ffn, seq }: ModelSpec) {
-  const fields = {
-    model_type: 'llama',
-    vocab_size: vocab,
-    hidden_size: dim,
-    intermediate_size: ffn,
-    num_hidden_layers: layers,
-    num_attention_heads: heads,
-    num_key_value_heads: heads,
-    max_position_embeddings: Math.max(seq, 2048),
-    tie_word_embeddings: false,
-  };
-  return parseHfConfig('config.json', JSON.stringify(fields)).config;
-}
+const configOf = (spec: ModelSpec) => parseHfConfig('config.json', configText(spec)).config;
 
 /** Everything trained, at the bounds of its size. */
 export function tracedOf(spec: ModelSpec): TracedModel {

@@ -52,3 +52,20 @@ export function benchTokens(name: string): { readonly tokens: Int32Array; readon
   const cut = (from: number): Int32Array => Int32Array.from({ length: batch * seq }, (_, i) => all[Math.floor(i / seq) * (seq + 1) + (i % seq) + from] ?? 0);
   return { tokens: cut(0), targets: cut(1) };
 }
+
+/** The config.json of a checkpoint of this size. */
+export function configText({ vocab, dim, heads, layers, ffn }: ModelSpec): string {
+  return JSON.stringify({
+    model_type: 'llama',
+    vocab_size: vocab,
+    hidden_size: dim,
+    intermediate_size: ffn,
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    num_key_value_heads: heads,
+    rms_norm_eps: SPEC.normEps,
+    rope_theta: SPEC.ropeTheta,
+    max_position_embeddings: 8192,
+    tie_word_embeddings: false,
+  });
+}
