@@ -7,18 +7,18 @@ import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
 import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, mostKGroups, suits, withinStorage, workgroupBytes } from './schedule.ts';
 
 /** See `lightened`: what is measured may take longer to compile than what a device starts with. */
-const MEASURED_SUMS = 192;
+const MEASURED_SUMS = 1536;
 
 type Tile = readonly [rows: number, cols: number];
 
 /** Cuts for software adapters: one subgroup a workgroup. [rows, cols, fold] */
 const SUBGROUP: Readonly<Record<'lavapipe' | 'swiftshader', readonly (readonly [rows: number, cols: number, fold: number])[]>> = {
   lavapipe: [
-    [16, 4, 8],
-    [8, 4, 8],
     [16, 4, 4],
-    [4, 4, 8],
-    [32, 4, 8],
+    [32, 4, 4],
+    [8, 4, 4],
+    [16, 4, 2],
+    [4, 4, 4],
   ],
   swiftshader: [
     [16, 8, 2],
@@ -80,8 +80,8 @@ function softwareCandidates({ kind, subgroupSize }: DeviceTraits): MatmulSchedul
       lanes: [subgroupSize, 1],
       rows,
       cols,
-      depth: subgroupSize,
-      fold: Math.min(fold, subgroupSize),
+      depth: 4,
+      fold,
     }),
   );
   return kind === 'swiftshader' ? [...broadcast.slice(0, 2), UNIFORM_SWIFTSHADER, ...broadcast.slice(2)] : broadcast;
@@ -107,7 +107,8 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && kFirst) return false;
-  if (kind === 'subgroup') return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth === lanes[0];
+  if (kind === 'subgroup')
+    return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
 }
 

@@ -1,7 +1,7 @@
 /** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
 
 import type { KernelBuilder } from './builder.ts';
-import { add, builtin, call, component, eq, max, mul, rem, splat, sub, u32 } from './expr.ts';
+import { add, builtin, call, component, div, eq, max, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
 import { type Accumulators, allAccumulators, clamped, type LaneTile, type LoadMode, storeTile, type Tile, type TileOperand } from './matmulTile.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
@@ -20,7 +20,7 @@ export function registerBody(b: KernelBuilder, tile: LaneTile): void {
   const { schedule, loops, lane } = tile;
   const { kLanes } = schedule;
   const broadcast = schedule.kind === 'subgroup';
-  const depth = broadcast ? schedule.lanes[0] : schedule.depth;
+  const { depth } = schedule;
   const indices = operandIndices(b, tile);
   const results = allAccumulators(
     b,
@@ -97,16 +97,43 @@ function load(
   return loaded(mode, values);
 }
 
-/** Lane l of the subgroup loads column k + l of A; the others get it by broadcast. */
-function broadcastA(b: KernelBuilder, tile: Tile, { port, mode: wanted }: TileOperand, index: (i: number) => Expr, k: Expr, depth: number): Loaded {
-  const mode = wanted === 'mn' ? 'mn' : 'scalar';
-  const values: Expr[][] = [];
-  for (let i = 0; i < tile.schedule.rows; i += mode === 'mn' ? 4 : 1) {
-    const at = { batch: tile.batch, mn: index(i), k: add(k, builtin('subgroupInvocation')) };
-    const own = b.let(`a${i}`, port.load(b, at, mode === 'mn' ? 4 : 1));
-    values.push(Array.from({ length: depth }, (_, kk) => b.let(`a${i}_${kk}`, call('subgroupBroadcast', own, u32(kk)))));
+/**
+ * The subgroup's lanes load A's rows × depth between them, and each gets all of it by broadcast. A load that differs by lane is what costs, so
+ * it is four wide where it can be: vector v of the tile, in the order of its elements in memory, comes by load v / lanes to lane v % lanes.
+ */
+function broadcastA(b: KernelBuilder, tile: LaneTile, operand: TileOperand, index: (i: number) => Expr, k: Expr, depth: number): Loaded {
+  const { lanes, rows } = tile.schedule;
+  const { port, mode: wanted } = operand;
+  const [width] = lanes;
+  const lane = builtin('subgroupInvocation');
+  const vectors = (rows * depth) / 4;
+  const even = rows % 4 === 0 && depth % 4 === 0 && (vectors % width === 0 || width % vectors === 0);
+  const mode = even ? wanted : 'scalar';
+  const get = (name: string, own: Expr | undefined, from: number): Expr => b.let(name, call('subgroupBroadcast', own ?? u32(0), u32(from)));
+  if (mode === 'scalar') {
+    const own = Array.from({ length: rows }, (_, r) => b.let(`a${r}`, port.load(b, { batch: tile.batch, mn: index(r), k: add(k, rem(lane, u32(depth))) }, 1)));
+    return loaded(
+      mode,
+      own.map((value, r) => Array.from({ length: depth }, (_, kk) => get(`a${r}_${kk}`, value, kk))),
+    );
   }
-  return loaded(mode, values);
+  // k: vectors of a row are side by side; mn: those of a column of four rows
+  const [lines, across, inLine] = mode === 'k' ? ([rows, depth / 4, 1] as const) : ([rows / 4, depth, 4] as const);
+  const exact = dividesBy(tile.spec.m, rows);
+  const own = Array.from({ length: Math.ceil(vectors / width) }, (_, i) => {
+    const v = b.let('v', rem(add(lane, u32(i * width)), u32(vectors)));
+    const row = clamped(add(tile.tileM, mul(div(v, u32(across)), u32(inLine))), exact, tile.size.m, mode === 'k' ? 1 : 4);
+    return b.let('a', port.load(b, { batch: tile.batch, mn: row, k: add(k, mul(rem(v, u32(across)), u32(mode === 'k' ? 4 : 1))) }, 4));
+  });
+  return loaded(
+    mode,
+    Array.from({ length: lines }, (_, line) =>
+      Array.from({ length: across }, (_, i) => {
+        const v = line * across + i;
+        return get(`a${line * inLine}_${i}`, own[Math.floor(v / width)], v % width);
+      }),
+    ),
+  );
 }
 
 function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
@@ -123,8 +150,8 @@ function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
   };
 }
 
-function multiply(a: Loaded, b: Loaded, sums: Accumulators, { rows, cols, fold }: MatmulSchedule, depth: number): void {
-  const dots = a.mode === 'k' && b.mode === 'k';
+function multiply(a: Loaded, b: Loaded, sums: Accumulators, { kind, rows, cols, fold }: MatmulSchedule, depth: number): void {
+  const dots = kind === 'register' && a.mode === 'k' && b.mode === 'k';
   const width = dots ? 4 : 1;
   const product = (r: number, c: number, kk: number): Expr => {
     if (dots) return call('dot', a.vec(r, kk), b.vec(c, kk));

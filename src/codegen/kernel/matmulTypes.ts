@@ -62,7 +62,7 @@ export interface MatmulSchedule {
   readonly lanes: readonly [number, number];
   readonly rows: number;
   readonly cols: number;
-  /** k elements per iteration (register: a multiple of 4, or 1) or per tile (shared: a multiple of 4; matrix: of the fragments' k). */
+  /** k elements per iteration (register: a multiple of 4, or 1; subgroup: a multiple of 4, at most its lanes) or per tile (shared: a multiple of 4; matrix: of the fragments' k). */
   readonly depth: number;
   /** register only: that many lanes share the k axis and add up through workgroup memory at the end. */
   readonly kLanes: number;

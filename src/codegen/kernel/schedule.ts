@@ -51,15 +51,18 @@ export interface MatmulLoad {
   readonly perElement: number;
 }
 
-/** Multiply-adds of a lane's tile, over all products, for one k: beyond, drivers compile for long. */
-const UNROLLED_SUMS = 64;
+/** Multiply-adds of a lane's tile, over all products, in one unrolled step along k: beyond, drivers compile for long. */
+const UNROLLED_SUMS = 512;
+/** Steps along k that a driver unrolls of a tile in workgroup memory. */
+const SHARED_UNROLLED = 8;
 
 /** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
 export function lightened(schedule: MatmulSchedule, { products, perElement }: MatmulLoad, most = UNROLLED_SUMS): MatmulSchedule {
   let { rows } = schedule;
   // subgroups hold their matrices together, and store them in loops
   if (schedule.kind === 'matrix') return schedule;
-  const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (products > 1 && rows * schedule.cols * products > most);
+  const steps = schedule.kind === 'shared' ? SHARED_UNROLLED : schedule.depth;
+  const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (products > 1 && rows * schedule.cols * products * steps > most);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
 }
@@ -143,7 +146,9 @@ const SMALL_PRODUCT = 2 ** 23;
 /**
  * On a CPU a load that differs by lane costs some 40 multiply-adds, so registers hold a tall tile and A comes by broadcast; sums are
  * spilled, so products are folded first. 512³, GFLOP/s: lavapipe 16 × 4 a lane 17–21, 13–15 without folding, from registers 8;
- * SwiftShader 16 × 8 a lane 4.1–5.0, from registers 2.7; shared 4 and 1.
+ * SwiftShader 16 × 8 a lane 4.1–5.0, from registers 2.7; shared 4 and 1. A step of four k is half the code of eight: 512 × 256 × 688 on
+ * lavapipe, GFLOP a second of processor time and seconds to compile: 8 × 4 in steps of eight 17 and 0.47, of four 20 and 0.27; 16 × 4 in
+ * steps of four 27 and 0.51, 32 × 4 30 and 1.03.
  */
 function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): MatmulSchedule {
   // a tall tile takes the driver a second to compile, which a small product does not earn back
@@ -161,12 +166,12 @@ function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): Matmu
       depth: 4,
     };
   }
-  const rows = powerAtLeast(m, small ? 4 : device.kind === 'lavapipe' ? 8 : 16);
+  const rows = powerAtLeast(m, small ? 4 : 16);
   if (size === null || size % 4 !== 0 || size > 16) {
     return { ...BASE, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
   }
   const cols = device.kind === 'swiftshader' && !small && m >= 16 && n >= 8 * size ? 8 : 4;
-  return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: size, fold: device.kind === 'swiftshader' ? 2 : size };
+  return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: device.kind === 'swiftshader' ? 2 : 4 };
 }
 
 /** Tiles through workgroup memory; few rows or a tiny result: lanes share the k axis instead. */
