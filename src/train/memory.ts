@@ -6,8 +6,8 @@ import { type Fitted, fitPattern } from '../runtime/fit.ts';
 import type { Form, Pattern } from '../runtime/forms.ts';
 import { createLinker, type Linker } from '../runtime/link.ts';
 import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/memory.ts';
+import { probeBytes } from '../runtime/probeNorms.ts';
 import { functionFlops, type Program, type Sizes } from '../runtime/program.ts';
-import { probeBytes } from '../runtime/runProbes.ts';
 import { planStorage } from '../runtime/storage.ts';
 import { drawPattern } from './patterns.ts';
 
