@@ -2,7 +2,7 @@
  * What measuring sensitivities costs: a probe of all units from one forward, against dropping them one at a time in whole forwards and
  * backwards as the reference code does, U + 1 of both. 24 units, head included; interleaved, minima.
  *
- *   npx tsx bench/sensitivity.ts [--rounds 3] [--hidden 256] [--length 256]
+ *   npm run bench:sensitivity -- [--rounds 3] [--hidden 256] [--length 256]
  *
  * Prints the ratio of times and of FLOPs; fails above 0.30 for LoRA and 0.40 for full fine-tuning.
  */
