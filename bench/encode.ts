@@ -1,10 +1,12 @@
 /**
- * What a step costs the thread that drives it: from its start (batch, pattern) until its submission returns, a fresh drop pattern each step.
+ * What a step costs the thread that drives it: from its start (batch, choosing the pattern, linking, encoding) until its submission returns,
+ * a fresh drop pattern each step.
  * Real Dawn; the thread's own processor time where the system tells it (Linux), minima over steps.
  *
  *   npm run bench:encode [-- adapter]
  *
- * Prints milliseconds and dispatches, then what running ahead of the device leaves of that in a step's wall time. Fails above 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units).
+ * Prints milliseconds and dispatches, then what running ahead of the device leaves of that in a step's wall time. Fails above 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units), and
+ * for S above 1 % of the least time of a step.
  */
 
 import { type OpenedDevice, openDevice } from '../src/index.ts';
@@ -18,18 +20,21 @@ interface Case {
   readonly spec: ModelSpec;
   readonly steps: number;
   readonly mostMs: number;
+  /** Of a step's time; narrow layers are there for what a unit costs, their steps take next to nothing. */
+  readonly mostShare: number;
 }
 
 const CASES: readonly Case[] = [
-  { name: 'S, 12 units', spec: modelSpec('S'), steps: 40, mostMs: 3 },
-  { name: '64 units', spec: { vocab: 256, dim: 64, heads: 4, layers: 32, ffn: 172, batch: 1, seq: 32 }, steps: 60, mostMs: 10 },
+  { name: 'S, 12 units', spec: modelSpec('S'), steps: 40, mostMs: 3, mostShare: 0.01 },
+  { name: '64 units', spec: { vocab: 256, dim: 64, heads: 4, layers: 32, ffn: 172, batch: 1, seq: 32 }, steps: 60, mostMs: 10, mostShare: 1 },
 ];
 
 const clock = threadClock();
 
-async function measure(opened: OpenedDevice, { name, spec, steps, mostMs }: Case): Promise<boolean> {
+async function measure(opened: OpenedDevice, { name, spec, steps, mostMs, mostShare }: Case): Promise<boolean> {
   const engine = await bareEngine(opened, spec);
   const ms: number[] = [];
+  const stepMs: number[] = [];
   let started = 0;
   let dispatches = 0;
   await bareRun({
@@ -49,12 +54,15 @@ async function measure(opened: OpenedDevice, { name, spec, steps, mostMs }: Case
     onStart: () => {
       started = clock.now();
     },
+    onStep: (metrics) => void stepMs.push(metrics.ms),
   });
   engine.destroy();
   const best = minimum(ms);
-  const passed = best <= mostMs;
+  // of a step as it usually goes: the first one compiles, and looks everything up
+  const share = median(ms) / minimum(stepMs);
+  const passed = best <= mostMs && share <= mostShare;
   console.log(
-    `${name}: ${best.toFixed(2)} ms (median ${median(ms).toFixed(2)}), at most ${dispatches} dispatches; ${passed ? 'within' : 'ABOVE'} ${mostMs} ms`,
+    `${name}: ${best.toFixed(2)} ms (median ${median(ms).toFixed(2)}), at most ${dispatches} dispatches, ${(100 * share).toFixed(2)} % of a step of ${minimum(stepMs).toFixed(0)} ms; ${passed ? 'within' : 'ABOVE'} ${mostMs} ms and ${100 * mostShare} %`,
   );
   return passed;
 }

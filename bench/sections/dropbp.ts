@@ -28,8 +28,7 @@ export const RATES = [0, 0.5, 0.75, 0.875] as const;
 export const RANK = 8;
 
 /** The same units for everyone: a pure function of the rate and the round. */
-function pattern(model: string, rate: number, round: number): readonly string[] {
-  const units = unitsOfModel(model);
+export function dropPattern(units: readonly string[], rate: number, round: number): readonly string[] {
   const plan = createPlan({ kind: 'uniform', rate }, { units, costs: units.map(() => 1), steps: 1, scaled: false });
   return plan.draw({ seed: Math.round(rate * 1000), step: round, micro: 0, microBatches: 1 }).dropped;
 }
@@ -39,14 +38,15 @@ function pattern(model: string, rate: number, round: number): readonly string[] 
  * The rate 0 has a step of its own beside the one that all are compared with: how far it is from 1 is the noise.
  */
 export async function dropping(contest: Contest, model: string, lora: number, patterns: number, limit: number, log: Log): Promise<DropResult[]> {
+  const units = unitsOfModel(model);
   await contest.each(async ({ ask }) => {
     await ask({ do: 'load', model, lora });
     await ask({ do: 'first', drop: [], saved: false });
-    for (const rate of RATES) await ask({ do: 'step', drop: pattern(model, rate, patterns), saved: false });
+    for (const rate of RATES) await ask({ do: 'step', drop: dropPattern(units, rate, patterns), saved: false });
   });
   const done = await inTurns(contest, patterns, limit, async (client, round) => {
     const turn = [await measured(client, model, lora, [])];
-    for (const rate of RATES) turn.push(await measured(client, model, lora, pattern(model, rate, round)));
+    for (const rate of RATES) turn.push(await measured(client, model, lora, dropPattern(units, rate, round)));
     log(`${model}${lora > 0 ? ' LoRA' : ''}: ${round + 1} ${client.entry.name} ${turn.map((t) => shown(t.ms)).join(', ')} ms`);
     return turn;
   });

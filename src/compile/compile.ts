@@ -70,7 +70,7 @@ function addFunction(
 }
 
 /** Update functions' own dimensions, behind the model's: rows of four, columns of a norm part, groups. */
-const UPDATE_DIMS = { N: 65536, Q: 4096, G: 64 };
+const UPDATE_DIMS = { N: 65536, Q: 64, G: 64 };
 
 /** Compiles a traced model: all forms of all functions; training programs (`params` trainable) with their updates. */
 export function compileModel(model: TracedModel, options: CompileOptions): Compiled {

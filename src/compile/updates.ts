@@ -24,10 +24,10 @@ function arithmetic(b: FuncBuilder): Arithmetic {
   return { add: binary('add'), sub: binary('sub'), mul: binary('mul'), div: binary('div') };
 }
 
-/** g [64, Q] → Σ g² in 64 parts [64, 1]. */
+/** g [N, Q] → Σ g² of each row [N, 1]: 64 equal parts of a group's gradients, or rows that each lie within one parameter. */
 export function sqnorm(): Func {
   const b = funcBuilder();
-  const g = b.param('g', { dtype: 'f32', shape: [NORM_PARTS, 'Q'] }, 'value');
+  const g = b.param('g', { dtype: 'f32', shape: ['N', 'Q'] }, 'value');
   const parts = b.op('reduce_sum', [b.op('mul', [g, g])], { axes: [1] }, 'parts');
   return b.finish('sqnorm', [{ value: parts, role: 'value' }]);
 }

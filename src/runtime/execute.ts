@@ -12,9 +12,10 @@ import type { ActivationBytes } from './memory.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
 import type { ProbeKind } from './probe.ts';
+import { probeBytes } from './probeNorms.ts';
 import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
-import { type Probed, probeBytes, runProbes } from './runProbes.ts';
+import { type Probed, runProbes } from './runProbes.ts';
 import { type PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
@@ -239,7 +240,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       backwardFlops,
       async read() {
         await ticket.rest();
-        await readback.mapAsync(USAGE.mapRead);
+        await ticket.pending(readback.mapAsync(USAGE.mapRead));
         ticket.finished();
         const mapped = readback.getMappedRange();
         const losses = Array.from(new Float32Array(mapped, 0, micros.length));

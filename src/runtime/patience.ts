@@ -1,11 +1,14 @@
 /**
  * @file Waiting for the device without burning a core. Dawn in Node turns in circles while a promise of it is pending; where the device is
- * a CPU that takes a third of its speed. So a step's promise is asked for only shortly before the step is expected to be done.
+ * a CPU that takes a third of its speed. So a step's promise is asked for only when most of its expected time is over, and while it is
+ * pending the thread sleeps a little between turns.
  */
 
 export interface Ticket {
-  /** Resolves shortly before the work is expected to be done; at once while nothing is known. */
+  /** Resolves some time before the work is expected to be done; at once while nothing is known. */
   rest(): Promise<void>;
+  /** Waits for a promise of the device, asleep for a hundredth of the time it has taken so far between turns. */
+  pending<T>(promise: Promise<T>): Promise<T>;
   /** The work is done. */
   finished(): void;
 }
@@ -18,13 +21,20 @@ export interface Patience {
 export interface PatienceOptions {
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
+  /** Blocks the thread. */
+  readonly nap?: (ms: number) => void;
 }
 
 /** The first steps compile. */
 const BEFORE_RESTING = 2;
-/** Share of the expected time to rest, and the least rest that is worth a timer. */
-const SHARE = 0.92;
+/**
+ * Share of the expected time to rest, and the least rest that is worth a timer. Steps of other patterns take up to a fifth less than their
+ * size says; one that is overslept leaves the device idle, and what is left of the others is spent in naps.
+ */
+const SHARE = 0.8;
 const LEAST_MS = 3;
+/** Naps: their share of the time so far, and what is too short and too long for one. */
+const NAP = { share: 0.01, leastMs: 0.1, mostMs: 2 };
 /** Work that was done before the rest was over took less than expected, nobody knows by how much. */
 const OVERSLEPT = 0.8;
 /** A step that was disturbed says little about the next: expectations grow slowly. */
@@ -33,7 +43,7 @@ const GROWTH = 1.1;
 /** Whether a pending promise of the device keeps the thread busy: in Node, not in browsers, whose timers are slow besides. */
 const spins = (): boolean => 'process' in globalThis;
 
-export function createPatience({ now = () => performance.now(), sleep = timer }: PatienceOptions = {}): Patience {
+export function createPatience({ now = () => performance.now(), sleep = timer, nap = block }: PatienceOptions = {}): Patience {
   /** Expected milliseconds of work of size 1. */
   let rate: number | null = null;
   let seen = 0;
@@ -54,6 +64,21 @@ export function createPatience({ now = () => performance.now(), sleep = timer }:
           await sleep(ms);
           woken = now();
         },
+        pending(promise) {
+          let over = false;
+          const settled = (): void => {
+            over = true;
+          };
+          promise.then(settled, settled);
+          const turn = (): void => {
+            if (over) return;
+            const ms = Math.min(NAP.mostMs, NAP.share * (now() - Math.max(at, lastFinished)));
+            if (ms >= NAP.leastMs) nap(ms);
+            setImmediate(turn);
+          };
+          if (spins()) setImmediate(turn);
+          return promise;
+        },
         finished() {
           const done = now();
           seen++;
@@ -70,4 +95,9 @@ function timer(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
+}
+
+/** In Node alone: pages may have no shared memory, and do not spin. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -1,7 +1,7 @@
 /** @file A compiled model as plain data: what the runtime needs to run any pattern of it, and nothing of the compiler. */
 
 /** Version of this schema; others are refused by name. */
-export const PROGRAM_VERSION = 3;
+export const PROGRAM_VERSION = 4;
 
 /** Product of numbers and run-time dimensions, times `bytes`. */
 export interface Extent {

@@ -4,9 +4,9 @@ import { type Address, bufferOf, offsetOf } from './address.ts';
 import { type DeviceBuffers, readFloats } from './buffers.ts';
 import { aligned } from './layout.ts';
 import type { LinkedCall } from './linked.ts';
-import { NORM_BYTES } from './memory.ts';
 import type { Patience } from './patience.ts';
-import type { GradientPlace, ProbePlan } from './probe.ts';
+import type { ProbePlan } from './probe.ts';
+import { addSquares, type NormRange, normRanges, sumBytes } from './probeNorms.ts';
 import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';
 
@@ -17,14 +17,6 @@ export interface Probed {
   /** What was computed, forward included, and what of it a forward and backward are. */
   readonly flops: number;
   readonly wholeFlops: number;
-}
-
-/** A norm to be taken: its range of bytes, and whose it is. */
-interface Part {
-  readonly dropped: string | null;
-  readonly param: number;
-  readonly at: Address;
-  readonly bytes: number;
 }
 
 /** What an engine lends for it. */
@@ -39,37 +31,26 @@ export interface ProbeRunner {
   readonly run: (encoder: GPUCommandEncoder, calls: readonly PlannedCall[]) => void;
 }
 
-/** Norms of a stage, in ranges that a binding holds. */
-function partsOf(program: Program, places: readonly GradientPlace[], dropped: string | null): Part[] {
-  const most = Math.floor(program.partBytes / NORM_BYTES) * NORM_BYTES;
-  return places.flatMap(({ param, at }) => {
-    const whole = aligned(program.params[param]?.bytes ?? 0);
-    return Array.from({ length: Math.ceil(whole / most) }, (_, k): Part => ({ dropped, param, at: at + k * most, bytes: Math.min(most, whole - k * most) }));
-  });
-}
-
-/** Bytes of the buffer that takes the partial sums. */
-export function probeBytes(program: Program, { stages }: ProbePlan): number {
-  return stages.reduce((n, { norms, dropped }) => n + partsOf(program, norms, dropped).length, 0) * NORM_BYTES;
-}
-
 /** Runs every stage; nothing of the training state but gradients, which each step writes anew, is touched. Waits for the device. */
 export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Promise<Probed> {
   const { device, program, buffers, sizes, patience, planned, run } = runner;
   const fn = program.updates['sqnorm'] ?? -1;
   const { slots } = program.functions[fn] as FunctionDecl;
-  const parts: Part[] = [];
-  const norm = (part: Part): PlannedCall => {
-    const place: Record<string, Address> = { g: part.at, parts: buffers.probes + parts.length * NORM_BYTES };
-    parts.push(part);
+  /** Ranges whose rows were summed, and where in the buffer of all sums. */
+  const summed: { readonly dropped: string | null; readonly range: NormRange; readonly offset: number }[] = [];
+  let end = 0;
+  const norm = (dropped: string | null, range: NormRange): PlannedCall => {
+    const place: Record<string, Address> = { g: range.at, parts: buffers.probes + end };
+    summed.push({ dropped, range, offset: end });
+    end += sumBytes(range);
     return {
       fn,
       slots: slots.map((slot) => place[slot.name] ?? -1),
-      sizes: { ...sizes, Q: part.bytes / NORM_BYTES },
+      sizes: { ...sizes, N: range.rows, Q: range.width / 4 },
       adds: false,
       scalar: () => 0,
       exact: true,
-      site: part.dropped ?? '',
+      site: dropped ?? '',
       phase: 'update',
     };
   };
@@ -78,7 +59,7 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
     const own = calls.reduce((n, call) => n + functionFlops(program.functions[call.fn] as FunctionDecl, sizes), 0);
     flops += own;
     if (dropped === null) wholeFlops += own;
-    const all = [...calls.map(planned), ...partsOf(program, norms, dropped).map(norm)];
+    const all = [...calls.map(planned), ...normRanges(program, norms).map((range) => norm(dropped, range))];
     const encoder = device.createCommandEncoder();
     for (const { param, at } of cleared)
       encoder.clearBuffer(buffers.table[bufferOf(at)] as GPUBuffer, offsetOf(at), aligned(program.params[param]?.bytes ?? 0));
@@ -90,16 +71,14 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
   }
   const ticket = patience.submitted(flops);
   await ticket.rest();
-  const sums = await readFloats(device, buffers.table[bufferOf(buffers.probes)] as GPUBuffer, offsetOf(buffers.probes), parts.length * NORM_BYTES);
+  const sums = await ticket.pending(readFloats(device, buffers.table[bufferOf(buffers.probes)] as GPUBuffer, offsetOf(buffers.probes), end));
   ticket.finished();
   const squares = new Map<string | null, Map<number, number>>();
-  parts.forEach(({ dropped, param }, i) => {
+  for (const { dropped, range, offset } of summed) {
     const own = squares.get(dropped) ?? new Map<number, number>();
     squares.set(dropped, own);
-    let sum = own.get(param) ?? 0;
-    for (let k = 0; k < NORM_BYTES / 4; k++) sum += sums[(i * NORM_BYTES) / 4 + k] ?? 0;
-    own.set(param, sum);
-  });
+    addSquares(own, range, sums, offset / 4);
+  }
   const roots = (own: ReadonlyMap<number, number> = new Map()): Map<number, number> => new Map([...own].map(([p, sum]) => [p, Math.sqrt(sum)]));
   const units = new Map(stages.flatMap(({ dropped }) => (dropped === null ? [] : [[dropped, roots(squares.get(dropped))] as const])));
   return { whole: roots(squares.get(null)), dropped: units, flops, wholeFlops };

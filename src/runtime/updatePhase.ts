@@ -63,18 +63,13 @@ export function updatePhase(
 ): PlannedCall[] {
   const { normParts, norm, clipScale } = buffers;
   const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: number): Address => address(trainableBuffer(page, kind), offset);
-  const call = (
-    name: string,
-    { group, bytes }: { readonly group: string; readonly bytes: number },
-    byName: Readonly<Record<string, Address>>,
-    scalar: PlannedCall['scalar'],
-  ): PlannedCall => {
+  const call = (name: string, group: string, sizes: Sizes, byName: Readonly<Record<string, Address>>, scalar: PlannedCall['scalar']): PlannedCall => {
     const fn = program.updates[name] ?? -1;
     const { slots } = program.functions[fn] as FunctionDecl;
     return {
       fn,
       slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)),
-      sizes: { N: bytes / 16, Q: bytes / 256, G: storage.groups.length },
+      sizes,
       adds: false,
       scalar,
       exact: true,
@@ -85,15 +80,15 @@ export function updatePhase(
   const none = (): number => 0;
   return [
     ...stretches(storage, updated, program.partBytes).map((s) =>
-      call('sqnorm', { group: 'gradient norm', bytes: s.bytes }, { g: place(s, 1), parts: normParts + s.first * NORM_BYTES }, none),
+      call('sqnorm', 'gradient norm', { N: NORM_BYTES / 4, Q: s.bytes / NORM_BYTES }, { g: place(s, 1), parts: normParts + s.first * NORM_BYTES }, none),
     ),
-    call('clip', { group: 'gradient norm', bytes: 0 }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
+    call('clip', 'gradient norm', { G: storage.groups.length }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
     ...updated.flatMap((g) => {
       const own = storage.groups[g];
       if (!own) return [];
       const state = { p: place(own, 0), g: place(own, 1), m: place(own, 2), v: place(own, 3), scale: clipScale };
       const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / 16 : update.scalar(name, g));
-      return [call(update.optimizer, { group: own.name, bytes: own.bytes }, state, scalar)];
+      return [call(update.optimizer, own.name, { N: own.bytes / 16 }, state, scalar)];
     }),
   ];
 }

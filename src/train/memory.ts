@@ -6,8 +6,8 @@ import { type Fitted, fitPattern } from '../runtime/fit.ts';
 import type { Form, Pattern } from '../runtime/forms.ts';
 import { createLinker, type Linker } from '../runtime/link.ts';
 import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/memory.ts';
+import { probeBytes } from '../runtime/probeNorms.ts';
 import { functionFlops, type Program, type Sizes } from '../runtime/program.ts';
-import { probeBytes } from '../runtime/runProbes.ts';
 import { planStorage } from '../runtime/storage.ts';
 import { drawPattern } from './patterns.ts';
 
@@ -54,16 +54,27 @@ const MOST_DRAWS = 4096;
 /** Patterns whose forms are chosen for the mean. */
 const SAMPLE = 32;
 
+/**
+ * A run that measures sensitivities, within a budget that measuring fits into: it keeps everything of a step, and what it takes is there
+ * for all other steps.
+ */
+function withProbes(request: MemoryRequest, budget: number): MemoryPlan {
+  const plan = planMemory({ ...request, budget: null });
+  if (plan.total <= budget) return plan;
+  throw new EbbError(
+    `memoryBudget: is ${budget} bytes, expected at least ${plan.total}: sensitivities are to be measured, which keeps everything of a step; give drop.sensitivities, or choose a smaller batch or length`,
+  );
+}
+
 /** Plans a run's memory. @throws EbbError where the budget is less than what the least of it takes, with that in bytes */
 export function planMemory(request: MemoryRequest): MemoryPlan {
   const { program, plan, optimizer, accumulate: micros, budget, decays, maxBufferSize } = request;
+  if (budget !== null && plan.measure) return withProbes(request, budget);
   const sizes: Sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const storage = planStorage(program, sizes, { maxBufferSize, maxBinding: program.partBytes }, decays);
   const linker = createLinker(program, storage.placement, sizes);
   const buffersOf = (moving: ActivationBytes & { readonly probeBytes?: number }): BufferBytes =>
     bufferBytes(program, sizes, storage, { ...moving, micros, optimizer });
-  if (budget !== null && plan.measure)
-    throw new EbbError('drop.sensitivities: are to be measured, which keeps everything of a step; give them, or no memoryBudget');
   const drawn = patternsOf(request);
   const slotBytes = linker.bounds(['full', 'dropped', 'skipped']).slotBytes;
   const evaluation = linker.link(new Map(), { forwardOnly: true }).stackBytes;

@@ -5,7 +5,7 @@ import type { Engine } from '../runtime/execute.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, train, unitsOf } from '../train/loop.ts';
+import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type LoadedData, type OpenedData, openData } from './data.ts';
@@ -139,6 +139,12 @@ export async function runTraining({ config, model, weights, data, device, files,
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
   let last = Number.NaN;
   let interrupted = false;
+  let saved = resumed?.step;
+  const save = async (now: TrainState): Promise<void> => {
+    // saving a step again would take its checkpoint away for a moment
+    if (now.step !== saved) await folder.saveCheckpoint(engine, now);
+    saved = now.step;
+  };
   const units = unitsOf(engine).length;
   await train({
     engine,
@@ -163,12 +169,12 @@ export async function runTraining({ config, model, weights, data, device, files,
     between: {
       when: (step) => dueAt(step, config.saveEvery) || (held !== null && dueAt(step, config.evalEvery)),
       run: async (now) => {
-        if (dueAt(now.step, config.saveEvery)) await folder.saveCheckpoint(engine, now);
+        if (dueAt(now.step, config.saveEvery)) await save(now);
         if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut()).toFixed(4)}`);
       },
     },
   });
-  await folder.saveCheckpoint(engine, state);
+  await save(state);
   const after = interrupted ? Number.NaN : await conclude(engine, model, weights, config.out, held ? heldOut : null, say);
   engine.destroy();
   return { out: config.out, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };

@@ -16,7 +16,10 @@ import { readRunFile } from './flags.ts';
 
 export interface RunFolder {
   readonly path: string;
-  /** Makes the folder and writes the config as resolved, and further files by name; a run that starts over begins its metrics anew. */
+  /**
+   * Makes the folder and writes the config as resolved, and further files by name; a run that starts over begins its metrics anew. What a
+   * killed run had half written is removed.
+   */
   begin(config: RunConfig, files?: Readonly<Record<string, string>>): void;
   appendMetrics(metrics: StepMetrics): void;
   saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
@@ -50,6 +53,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
     begin(resolved, files = {}) {
       try {
         mkdirSync(join(path, 'checkpoints'), { recursive: true });
+        removePartial(path);
       } catch (error) {
         throw fileError(path, error);
       }
@@ -78,6 +82,13 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       return state;
     },
   };
+}
+
+/** Names of what is written aside, by this module and by `writeAside`. */
+const PARTIAL = /(^step-\d+|\.\d+)\.partial$/;
+function removePartial(path: string): void {
+  for (const folder of ['.', 'checkpoints', 'adapter', 'model'].map((name) => join(path, name)))
+    if (existsSync(folder)) for (const name of readdirSync(folder)) if (PARTIAL.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 const STATE = 'state.json';

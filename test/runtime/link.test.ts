@@ -1,6 +1,7 @@
 /** @file Linking: over random patterns no two live values share bytes, bounds hold, dropped units leave nothing, and it is fast. */
 
 import * as fc from 'fast-check';
+import { bytesReadBack } from '../../bench/saved.ts';
 import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/address.ts';
 import type { Form } from '../../src/runtime/forms.ts';
 import { aligned } from '../../src/runtime/layout.ts';
@@ -84,7 +85,7 @@ function replay(model: LinkedModel, variant: Variant): { reads: number } {
 }
 
 describe.each(Object.entries(MODELS))('%s', (_name, model) => {
-  const { linker, units, program } = model;
+  const { linker, units, program, sizes } = model;
 
   it('values live at once never share bytes, and no variant exceeds the bounds', () => {
     const bounds = linker.bounds(['full', 'dropped', 'skipped', 'remat']);
@@ -149,6 +150,17 @@ describe.each(Object.entries(MODELS))('%s', (_name, model) => {
         });
         expect(variant.savedBytes).toBeLessThanOrEqual(whole.savedBytes);
         expect(variant.savedBytes).toBeGreaterThanOrEqual(nothing.savedBytes);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('what a step saves is what its backwards read, byte for byte', () => {
+    fc.assert(
+      fc.property(fc.subarray([...units]), (dropped) => {
+        const variant = linker.link(new Map(dropped.map((u) => [u, 'dropped' as const])));
+        // parts of a vocabulary run their forward again
+        if (!variant.calls.some((c) => c.phase === 'again')) expect(bytesReadBack(program, variant, sizes)).toBe(variant.savedBytes);
       }),
       { numRuns: 40 },
     );

@@ -32,7 +32,7 @@ it('rests most of the time that work of its size took, and never for what compil
   await run(5, 50);
   await run(10, 900);
   await run(10, 100);
-  expect(c.slept.map(Math.round)).toEqual([92, 46, 92, 101]);
+  expect(c.slept.map(Math.round)).toEqual([80, 40, 80, 88]);
   // too short for a timer
   await run(0.2, 2);
   expect(c.slept).toHaveLength(4);
@@ -48,10 +48,10 @@ it('rests until what was submitted before is done too', async () => {
   }
   const [first, second] = [patience.submitted(1), patience.submitted(1)];
   await first.rest();
-  c.pass(8);
+  c.pass(20);
   first.finished();
   await second.rest();
-  expect(c.slept.map(Math.round)).toEqual([92, 92]);
+  expect(c.slept.map(Math.round)).toEqual([80, 80]);
 });
 
 it('finds back to spinning when it overslept', async () => {
@@ -64,6 +64,29 @@ it('finds back to spinning when it overslept', async () => {
     c.pass(Math.max(0, started + (i < 20 ? 100 : 40) - c.now()));
     ticket.finished();
   }
-  // within 8 % of what it takes, a few steps after it became faster
+  // no longer than it takes, a few steps after it became faster
   expect(c.slept.slice(26).every((ms) => ms > 30 && ms <= 40)).toBe(true);
+});
+
+it('naps while a promise is pending, the longer the more time has passed, and not once it is settled', async () => {
+  const c = clock();
+  const naps: number[] = [];
+  let settle: () => void = () => undefined;
+  const nap = (ms: number): void => {
+    naps.push(ms);
+    c.pass(50);
+    if (naps.length === 5) settle();
+  };
+  const ticket = createPatience({ ...c, nap }).submitted(1);
+  await ticket.pending(Promise.resolve());
+  expect(naps).toEqual([]);
+  c.pass(50);
+  await ticket.pending(
+    new Promise<void>((resolve) => {
+      settle = resolve;
+    }),
+  );
+  expect(naps.map((ms) => ms.toFixed(1))).toEqual(['0.5', '1.0', '1.5', '2.0', '2.0']);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(naps).toHaveLength(5);
 });

@@ -94,3 +94,15 @@ it.each(DROPS.map((drop) => [drop.kind, drop] as const))(
   },
   300_000,
 );
+
+it('sensitivities are measured within a budget that holds everything of a step, and no other', async () => {
+  const drop = { kind: 'dropbp', rate: 0.5, after: 0.25, batches: 1, allocation: 'optimal' } as const;
+  const { program } = compileModel(tinyModel({ numLayers: 4 }), { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const { total } = planned(program, drop, null);
+  expect(() => planned(program, drop, total - 1)).toThrow(`memoryBudget: is ${total - 1} bytes, expected at least ${total}: sensitivities are to be measured`);
+  const { forms, activations } = planned(program, drop, total);
+  const { device, counts } = countingDevice(opened.device);
+  const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'adamw', forms, activations, probes: 'norms' });
+  expect(counts.allocatedBytes).toBe(total);
+  engine.destroy();
+});

@@ -1,0 +1,27 @@
+/** @file A process that ends itself by SIGKILL at a moment of its own writing, as if somebody had done it just then. */
+
+/** The `nth` call of `call` whose path matches; `torn`: half of the text is written before. */
+export interface Moment {
+  readonly call: 'appendFileSync' | 'openSync' | 'renameSync' | 'rmSync' | 'mkdirSync';
+  readonly path: string;
+  readonly nth: number;
+  readonly torn?: boolean;
+}
+
+/** Environment of a Node process that is killed right before that call. */
+export function killedAt({ call, path, nth, torn = false }: Moment): NodeJS.ProcessEnv {
+  const hook = `
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const real = fs[${JSON.stringify(call)}];
+    let left = ${nth};
+    fs[${JSON.stringify(call)}] = (path, ...rest) => {
+      if (new RegExp(${JSON.stringify(path)}).test(path) && --left === 0) {
+        ${torn ? 'real(path, rest[0].slice(0, rest[0].length / 2));' : ''}
+        process.kill(process.pid, 'SIGKILL');
+      }
+      return real(path, ...rest);
+    };
+    syncBuiltinESMExports();`;
+  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` };
+}
