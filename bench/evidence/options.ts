@@ -1,0 +1,62 @@
+/** @file The evidence's flags. */
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { BUNDLED, type Subject, smollm2 } from './subjects.ts';
+
+export interface EvidenceOptions {
+  readonly subject: Subject;
+  readonly what: 'runs' | 'sweep';
+  /** Where runs are kept. */
+  readonly out: string;
+  readonly adapter: string;
+}
+
+export const USAGE = `npm run bench:evidence -- [flags]
+  --model bundled|smollm2   what is trained (bundled)
+  --seeds N                 seeds 1 to N (3; smollm2: 1)
+  --steps N                 steps of a setting (300; smollm2: 100)
+  --only GLOB               settings by name (all; smollm2: a few)
+  --out FOLDER              where runs are kept, a folder each; finished ones are left, others go on (runs/evidence)
+  --adapter NAME            as ebb takes it
+  --sweep                   runs by learning rate with nothing dropped instead, at seed 0
+  --checkpoint, --data, --eval-data PATH
+                            SmolLM2's model (~/.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf) and GSM8K's records with
+                            question and answer (../shared/data/gsm8k-train.jsonl, gsm8k-test.jsonl)`;
+
+/** @throws Error that says which flag is wrong, and what it takes */
+export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      model: { type: 'string', default: 'bundled' },
+      seeds: { type: 'string' },
+      steps: { type: 'string' },
+      only: { type: 'string' },
+      out: { type: 'string', default: 'runs/evidence' },
+      adapter: { type: 'string', default: 'auto' },
+      sweep: { type: 'boolean', default: false },
+      checkpoint: { type: 'string', default: join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf') },
+      data: { type: 'string', default: '../shared/data/gsm8k-train.jsonl' },
+      'eval-data': { type: 'string', default: '../shared/data/gsm8k-test.jsonl' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  if (values.model !== 'bundled' && values.model !== 'smollm2') throw new Error(`--model: unknown ${values.model}; there are bundled, smollm2`);
+  const subject = values.model === 'bundled' ? BUNDLED : smollm2(values.checkpoint, values.data, values['eval-data']);
+  const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
+  return {
+    subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
+    what: values.sweep ? 'sweep' : 'runs',
+    out,
+    adapter,
+  };
+}
+
+function count(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag}: expected a whole number from 1, found ${text}`);
+  return value;
+}
