@@ -4,28 +4,45 @@
  *   npm run bench:evidence -- --help
  */
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import picomatch from 'picomatch';
-import { withDevice } from '../src/node/device.ts';
+import { type CommandDevice, withDevice } from '../src/node/device.ts';
 import { stepCosts } from './evidence/costs.ts';
 import { type EvidenceOptions, parseOptions, USAGE } from './evidence/options.ts';
 import { runSetting } from './evidence/run.ts';
-import { settingsOf, sweepOf } from './evidence/settings.ts';
+import { type Setting, settingsOf, sweepOf } from './evidence/settings.ts';
+import { measureTimes, TIMES } from './evidence/times.ts';
 import { openWorkbench, type Workbench } from './evidence/workbench.ts';
 
 /** Seeds outermost: what is there of unfinished evidence is whole seeds. */
-async function runAll(bench: Workbench, { subject, what, out }: EvidenceOptions): Promise<void> {
-  const { program } = await bench.engineAt({ kind: 'none' }, 0);
-  const chosen = what === 'sweep' ? sweepOf(subject.sweep) : settingsOf(stepCosts(program)).filter((s) => picomatch(subject.only)(s.name));
-  const seeds = what === 'sweep' ? [0] : Array.from({ length: subject.seeds }, (_, i) => i + 1);
+async function runAll(bench: Workbench, settings: readonly Setting[], seeds: readonly number[], runs: string): Promise<void> {
   for (const seed of seeds)
-    for (const setting of chosen) {
+    for (const setting of settings) {
       const started = performance.now();
-      const done = await runSetting(bench, setting, seed, subject.steps, join(out, subject.name, setting.name, `seed-${seed}`));
+      const done = await runSetting(bench, setting, seed, bench.subject.steps, join(runs, setting.name, `seed-${seed}`));
       console.log(`${setting.name}, seed ${seed}: ${done === 'run' ? `${((performance.now() - started) / 1000).toFixed(0)} s` : done}`);
     }
 }
 
+async function measure({ subject, what, out, rounds }: EvidenceOptions, device: CommandDevice): Promise<void> {
+  const bench = openWorkbench(subject, device);
+  const runs = join(out, subject.name);
+  if (what === 'sweep') return runAll(bench, sweepOf(subject.sweep), [0], runs);
+  const { program } = await bench.engineAt({ kind: 'none' }, 0);
+  const settings = settingsOf(stepCosts(program)).filter((s) => picomatch(subject.only)(s.name));
+  const seeds = Array.from({ length: subject.seeds }, (_, i) => i + 1);
+  if (what === 'runs') return runAll(bench, settings, seeds, runs);
+  // fewer steps with nothing dropped are the same steps
+  const times = await measureTimes(
+    bench,
+    settings.filter((s) => s.share === undefined),
+    rounds,
+    runs,
+  );
+  writeFileSync(join(runs, TIMES), `${JSON.stringify(times)}\n`);
+}
+
 const options = parseOptions(process.argv.slice(2));
 if (options === 'help') console.log(USAGE);
-else await withDevice(options.adapter, (device) => runAll(openWorkbench(options.subject, device), options));
+else await withDevice(options.adapter, (device) => measure(options, device));

@@ -7,7 +7,9 @@ import { BUNDLED, type Subject, smollm2 } from './subjects.ts';
 
 export interface EvidenceOptions {
   readonly subject: Subject;
-  readonly what: 'runs' | 'sweep';
+  readonly what: 'runs' | 'sweep' | 'times' | 'report';
+  /** Steps of each setting that are timed. */
+  readonly rounds: number;
   /** Where runs are kept. */
   readonly out: string;
   readonly adapter: string;
@@ -21,6 +23,8 @@ export const USAGE = `npm run bench:evidence -- [flags]
   --out FOLDER              where runs are kept, a folder each; finished ones are left, others go on (runs/evidence)
   --adapter NAME            as ebb takes it
   --sweep                   runs by learning rate with nothing dropped instead, at seed 0
+  --times, --rounds N       times steps of all settings in turns instead, N each (20); of --only, where runs of seed 1 are there
+  --report                  writes docs/results from what is there of both models
   --checkpoint, --data, --eval-data PATH
                             SmolLM2's model (~/.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf) and GSM8K's records with
                             question and answer (../shared/data/gsm8k-train.jsonl, gsm8k-test.jsonl)`;
@@ -37,6 +41,9 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
       out: { type: 'string', default: 'runs/evidence' },
       adapter: { type: 'string', default: 'auto' },
       sweep: { type: 'boolean', default: false },
+      times: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '20' },
+      report: { type: 'boolean', default: false },
       checkpoint: { type: 'string', default: join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf') },
       data: { type: 'string', default: '../shared/data/gsm8k-train.jsonl' },
       'eval-data': { type: 'string', default: '../shared/data/gsm8k-test.jsonl' },
@@ -49,7 +56,8 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
   const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
   return {
     subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
-    what: values.sweep ? 'sweep' : 'runs',
+    what: values.report ? 'report' : values.times ? 'times' : values.sweep ? 'sweep' : 'runs',
+    rounds: count('--rounds', values.rounds),
     out,
     adapter,
   };

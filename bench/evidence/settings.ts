@@ -34,10 +34,10 @@ export function settingsOf(costs: StepCosts): Setting[] {
   const uniform = SAMPLINGS.flatMap((sampling) =>
     RATES.map((rate): Setting => ({ name: `uniform-${rate}-${sampling}`, drop: { kind: 'uniform', rate, sampling } })),
   );
-  const sensitive = RATES.flatMap((rate): Setting[] => [
-    { name: `dropbp-${rate}`, drop: { kind: 'dropbp', rate, sampling: SAMPLING } },
-    { name: `dropbp-${rate}-optimal`, drop: { kind: 'dropbp', rate, sampling: SAMPLING, allocation: 'optimal' } },
-  ]);
+  const sensitive: Setting[] = [
+    ...RATES.map((rate): Setting => ({ name: `dropbp-${rate}`, drop: { kind: 'dropbp', rate, sampling: SAMPLING } })),
+    { name: 'dropbp-0.75-optimal', drop: { kind: 'dropbp', rate: 0.75, sampling: SAMPLING, allocation: 'optimal' } },
+  ];
   const sampled = SAMPLINGS.filter((s) => s !== SAMPLING).map(
     (sampling): Setting => ({ name: `dropbp-0.75-${sampling}`, drop: { kind: 'dropbp', rate: 0.75, sampling } }),
   );
