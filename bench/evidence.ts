@@ -10,6 +10,7 @@ import picomatch from 'picomatch';
 import { type CommandDevice, withDevice } from '../src/node/device.ts';
 import { stepCosts } from './evidence/costs.ts';
 import { type EvidenceOptions, parseOptions, USAGE } from './evidence/options.ts';
+import { writeReport } from './evidence/report.ts';
 import { runSetting } from './evidence/run.ts';
 import { type Setting, settingsOf, sweepOf } from './evidence/settings.ts';
 import { measureTimes, TIMES } from './evidence/times.ts';
@@ -45,4 +46,5 @@ async function measure({ subject, what, out, rounds }: EvidenceOptions, device: 
 
 const options = parseOptions(process.argv.slice(2));
 if (options === 'help') console.log(USAGE);
+else if (options.what === 'report') await withDevice(options.adapter, (device) => writeReport(options.subjects, options.out, device));
 else await withDevice(options.adapter, (device) => measure(options, device));

@@ -7,6 +7,8 @@ import { BUNDLED, type Subject, smollm2 } from './subjects.ts';
 
 export interface EvidenceOptions {
   readonly subject: Subject;
+  /** All of them, and the length whose memory others are held against. */
+  readonly subjects: readonly { readonly subject: Subject; readonly memoryLength: number }[];
   readonly what: 'runs' | 'sweep' | 'times' | 'report';
   /** Steps of each setting that are timed. */
   readonly rounds: number;
@@ -52,10 +54,15 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
   });
   if (values.help) return 'help';
   if (values.model !== 'bundled' && values.model !== 'smollm2') throw new Error(`--model: unknown ${values.model}; there are bundled, smollm2`);
-  const subject = values.model === 'bundled' ? BUNDLED : smollm2(values.checkpoint, values.data, values['eval-data']);
+  const larger = smollm2(values.checkpoint, values.data, values['eval-data']);
+  const subject = values.model === 'bundled' ? BUNDLED : larger;
   const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
   return {
     subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
+    subjects: [
+      { subject: BUNDLED, memoryLength: 128 },
+      { subject: larger, memoryLength: 512 },
+    ],
     what: values.report ? 'report' : values.times ? 'times' : values.sweep ? 'sweep' : 'runs',
     rounds: count('--rounds', values.rounds),
     out,

@@ -55,5 +55,8 @@ export function settingsOf(costs: StepCosts): Setting[] {
   return [...plain, ...uniform, ...sensitive, ...sampled, ...weighted, ...others];
 }
 
+/** How the names of a sweep's settings begin. */
+export const SWEEP = 'lr-';
+
 /** Nothing dropped, by learning rate: for choosing one that is the same for all. */
-export const sweepOf = (rates: readonly number[]): Setting[] => rates.map((lr) => ({ name: `lr-${lr}`, drop: { kind: 'none' }, lr }));
+export const sweepOf = (rates: readonly number[]): Setting[] => rates.map((lr) => ({ name: `${SWEEP}${lr}`, drop: { kind: 'none' }, lr }));

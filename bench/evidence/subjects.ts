@@ -4,6 +4,12 @@ import type { RunInput } from '../../src/train/config.ts';
 
 export interface Subject {
   readonly name: 'bundled' | 'smollm2';
+  /** Of its page. */
+  readonly title: string;
+  /** What is trained on what. */
+  readonly about: string;
+  /** What is small about it. */
+  readonly small: string;
   /** Keys of the run's file; paths from the repository's root. */
   readonly config: Pick<RunInput, 'model' | 'data' | 'fields' | 'batch' | 'length' | 'lora' | 'evalLimit' | 'schedule' | 'warmupSteps'> & {
     readonly evalData: string;
@@ -23,6 +29,11 @@ export interface Subject {
 /** Everything is trained: that is where leaving out backwards saves most. */
 export const BUNDLED: Subject = {
   name: 'bundled',
+  title: 'The bundled model, everything trained',
+  about:
+    'The bundled model (Llama, 1.2 million parameters, 6 layers: 12 units), which knows Shakespeare, learns 600 arithmetic questions, a domain new to it; 32 more are held out.',
+  small:
+    'What is small: the model, where one unit of twelve is a large part of the gradient; the data, twice through; the held-out set, 32 questions, the same for all, so that differences are surer than losses. What holds here need not hold at a billion parameters.',
   config: {
     model: 'examples/tiny-llama/model',
     data: 'examples/demo/questions.jsonl',
@@ -45,6 +56,9 @@ export const BUNDLED: Subject = {
 /** LoRA on all linear layers. */
 export const smollm2 = (checkpoint: string, data: string, evalData: string): Subject => ({
   name: 'smollm2',
+  title: 'SmolLM2-135M with LoRA on GSM8K',
+  about: 'SmolLM2-135M-Instruct (Q4_1, 30 layers: 60 units) learns to answer GSM8K’s questions; loss on answers alone.',
+  small: 'What is small: one seed, so no spread; 100 sequences in all, cut at 128 tokens; 32 held-out examples. Differences of a few thousandths say nothing.',
   config: {
     model: checkpoint,
     data,
