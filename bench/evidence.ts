@@ -4,13 +4,13 @@
  *   npm run bench:evidence -- --help
  */
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import picomatch from 'picomatch';
 import { type CommandDevice, withDevice } from '../src/node/device.ts';
 import { stepCosts } from './evidence/costs.ts';
 import { type EvidenceOptions, parseOptions, USAGE } from './evidence/options.ts';
-import { writeReport } from './evidence/report.ts';
+import { writeMemory, writeReport } from './evidence/report.ts';
 import { runSetting } from './evidence/run.ts';
 import { type Setting, settingsOf, sweepOf } from './evidence/settings.ts';
 import { measureTimes, TIMES } from './evidence/times.ts';
@@ -41,10 +41,17 @@ async function measure({ subject, what, out, rounds }: EvidenceOptions, device: 
     rounds,
     runs,
   );
+  mkdirSync(runs, { recursive: true });
   writeFileSync(join(runs, TIMES), `${JSON.stringify(times)}\n`);
+}
+
+async function act(options: EvidenceOptions, device: CommandDevice): Promise<void> {
+  const { what, subjects, out } = options;
+  if (what === 'report') writeReport(subjects, out, device);
+  else if (what === 'memory') await writeMemory(subjects, device);
+  else await measure(options, device);
 }
 
 const options = parseOptions(process.argv.slice(2));
 if (options === 'help') console.log(USAGE);
-else if (options.what === 'report') await withDevice(options.adapter, (device) => writeReport(options.subjects, options.out, device));
-else await withDevice(options.adapter, (device) => measure(options, device));
+else await withDevice(options.adapter, (device) => act(options, device));

@@ -26,8 +26,8 @@ const STEPS = 300;
 
 const dropOf = (rate: number): PlanConfig => (rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: SAMPLING });
 
-/** @param length the longest sequence of the budget with nothing dropped */
-export async function planSubject(subject: Subject, device: CommandDevice, length: number): Promise<MemoryResult> {
+export async function planSubject(subject: Subject, device: CommandDevice): Promise<MemoryResult> {
+  const length = subject.memoryLength;
   const at = (rate: number) => ({ ...configOf(subject, { drop: dropOf(rate), seed: 1, out: 'unused', steps: STEPS }), length });
   const rates: MemoryResult['rates'][number][] = [];
   for (const rate of RATES) {

@@ -7,9 +7,9 @@ import { BUNDLED, type Subject, smollm2 } from './subjects.ts';
 
 export interface EvidenceOptions {
   readonly subject: Subject;
-  /** All of them, and the length whose memory others are held against. */
-  readonly subjects: readonly { readonly subject: Subject; readonly memoryLength: number }[];
-  readonly what: 'runs' | 'sweep' | 'times' | 'report';
+  /** All that there are. */
+  readonly subjects: readonly Subject[];
+  readonly what: 'runs' | 'sweep' | 'times' | 'memory' | 'report';
   /** Steps of each setting that are timed. */
   readonly rounds: number;
   /** Where runs are kept. */
@@ -26,7 +26,8 @@ export const USAGE = `npm run bench:evidence -- [flags]
   --adapter NAME            as ebb takes it
   --sweep                   runs by learning rate with nothing dropped instead, at seed 0
   --times, --rounds N       times steps of all settings in turns instead, N each (20); of --only, where runs of seed 1 are there
-  --report                  writes docs/results from what is there of both models
+  --memory                  writes docs/results/memory.md instead: plans both models and trains none
+  --report                  writes the other pages of docs/results instead, from what is there of both models
   --checkpoint, --data, --eval-data PATH
                             SmolLM2's model (~/.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf) and GSM8K's records with
                             question and answer (../shared/data/gsm8k-train.jsonl, gsm8k-test.jsonl)`;
@@ -45,6 +46,7 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
       sweep: { type: 'boolean', default: false },
       times: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '20' },
+      memory: { type: 'boolean', default: false },
       report: { type: 'boolean', default: false },
       checkpoint: { type: 'string', default: join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf') },
       data: { type: 'string', default: '../shared/data/gsm8k-train.jsonl' },
@@ -59,11 +61,8 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
   const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
   return {
     subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
-    subjects: [
-      { subject: BUNDLED, memoryLength: 128 },
-      { subject: larger, memoryLength: 512 },
-    ],
-    what: values.report ? 'report' : values.times ? 'times' : values.sweep ? 'sweep' : 'runs',
+    subjects: [BUNDLED, larger],
+    what: (['report', 'memory', 'times', 'sweep'] as const).find((w) => values[w]) ?? 'runs',
     rounds: count('--rounds', values.rounds),
     out,
     adapter,

@@ -32,6 +32,17 @@ function row(s: Summary, none: Summary | undefined): string[] {
   ];
 }
 
+/** Plans whose numbers their names do not say. */
+function plansText(rows: readonly Summary[]): string[] {
+  const plans = rows.flatMap(({ name, runs }) => {
+    const [drop] = runs.map((r) => r.drop);
+    if (!drop || ['none', 'uniform', 'dropbp'].includes(drop.kind)) return [];
+    const keys = Object.entries(drop).flatMap(([key, value]) => (typeof value === 'number' ? [`${key} ${Number(value.toFixed(3))}`] : []));
+    return [`\`${name}\` ${keys.join(', ')}`];
+  });
+  return plans.length > 0 ? [`${plans.join('; ')}.`, ''] : [];
+}
+
 function viewText(summaries: Summaries, { title, text, points, also }: View, image: string | undefined): string[] {
   const rows = [...also, ...points.map((p) => p.setting)].flatMap((name) => summaries.get(name) ?? []);
   if (rows.length < 2) return [];
@@ -46,6 +57,7 @@ function viewText(summaries: Summaries, { title, text, points, also }: View, ima
       rows.map((s) => row(s, none)),
     ),
     '',
+    ...plansText(rows),
     ...(image ? [`![${title}](${image})`, ''] : []),
   ];
 }

@@ -10,40 +10,54 @@ type Summaries = ReadonlyMap<string, Summary>;
 /** Rows of a spec's data. */
 type Values = readonly Readonly<Record<string, string | number>>[];
 
-const COLOUR = { type: 'nominal', title: null, sort: null };
+/** Names are long: none is cut. */
+const LEGEND = { labelLimit: 0, symbolOpacity: 1 };
 const quantity = (field: string, title: string | null): Spec => ({ field, type: 'quantitative', title, scale: { zero: false } });
 /** What lies before is the descent from a loss that all share. */
 const FROM = 30;
+const PANELS = ['loss of training steps', 'held-out data', 'training data, nothing dropped'] as const;
 
 /** Training loss as it comes, and losses with nothing dropped, against `x` a step; a line for the mean of the seeds, a band for their range. */
 function curves(summaries: Summaries, title: string, xTitle: string, x: (s: Summary) => number): Spec {
-  const shown = CURVES.flatMap((name) => summaries.get(name) ?? []).filter((s) => Number.isFinite(x(s)));
-  const values: Values = shown.flatMap((s) =>
-    s.runs.flatMap(({ seed, losses, evaluations }) => {
-      const at = (panel: string, step: number, loss: number) => (step < FROM ? [] : [{ panel, setting: s.name, seed, x: step * x(s), loss }]);
+  const shown = CURVES.flatMap((c) => summaries.get(c.setting) ?? []).filter((s) => Number.isFinite(x(s)));
+  const values: Values = shown.flatMap((s) => {
+    const { series, rate } = CURVES.find((c) => c.setting === s.name) ?? { series: s.name, rate: 0 };
+    return s.runs.flatMap(({ seed, losses, evaluations }) => {
+      const at = (panel: string, step: number, loss: number) => (step < FROM ? [] : [{ panel, series, rate, seed, x: step * x(s), loss }]);
       return [
-        ...losses.flatMap((loss, k) => at('loss of training steps', (k + 0.5) * SPAN, loss)),
-        ...evaluations.flatMap((e) => [...at('held-out data', e.step, e.heldOut), ...at('training data, nothing dropped', e.step, e.train)]),
+        ...losses.flatMap((loss, k) => at(PANELS[0], (k + 0.5) * SPAN, loss)),
+        ...evaluations.flatMap((e) => [...at(PANELS[1], e.step, e.heldOut), ...at(PANELS[2], e.step, e.train)]),
       ];
-    }),
-  );
-  const encoding = { x: quantity('x', xTitle), color: { ...COLOUR, field: 'setting' } };
+    });
+  });
+  const encoding = {
+    x: quantity('x', xTitle),
+    color: { field: 'rate', type: 'ordinal', title: 'rate', scale: { scheme: 'category10' }, legend: LEGEND },
+    strokeDash: {
+      field: 'series',
+      type: 'nominal',
+      title: null,
+      sort: [...new Set(CURVES.map((c) => c.series))],
+      legend: { ...LEGEND, symbolType: 'stroke', symbolSize: 400 },
+    },
+    detail: { field: 'series' },
+  };
   return {
     ...BASE,
     title,
     data: { values },
-    facet: { field: 'panel', type: 'nominal', title: null, sort: ['loss of training steps', 'held-out data', 'training data, nothing dropped'] },
-    columns: 3,
+    facet: { field: 'panel', type: 'nominal', title: null, sort: PANELS },
+    columns: PANELS.length,
     resolve: { scale: { y: 'independent' } },
     spec: {
       width: 260,
       height: 240,
       layer: [
         {
-          mark: { type: 'area', opacity: 0.15 },
+          mark: { type: 'area', opacity: 0.08, strokeWidth: 0 },
           encoding: { ...encoding, y: { ...quantity('loss', 'nats a token'), aggregate: 'min' }, y2: { field: 'loss', aggregate: 'max' } },
         },
-        { mark: { type: 'line', point: { size: 12 } }, encoding: { ...encoding, y: { ...quantity('loss', 'nats a token'), aggregate: 'mean' } } },
+        { mark: { type: 'line', strokeWidth: 1.5 }, encoding: { ...encoding, y: { ...quantity('loss', 'nats a token'), aggregate: 'mean' } } },
       ],
     },
   };
@@ -55,17 +69,17 @@ function finals(summaries: Summaries): Spec {
     s.outcomes.flatMap(({ seed, heldOut, gap, cost }) =>
       [
         ['held-out loss', heldOut],
-        ['growth of the gap to training data', gap],
+        ['growth of the gap', gap],
         ['cost of the run', cost],
       ].map(([panel, value]) => ({ setting: s.name, seed, panel: panel as string, value: value as number })),
     ),
   );
-  const y = { field: 'setting', type: 'nominal', title: null, sort: null };
+  const y = { field: 'setting', type: 'nominal', title: null, sort: null, axis: { labelLimit: 0 } };
   return {
     ...BASE,
     title: 'At the end of training, every seed and their mean',
     data: { values },
-    facet: { field: 'panel', type: 'nominal', title: null, sort: null },
+    facet: { field: 'panel', type: 'nominal', title: null, sort: ['held-out loss', 'growth of the gap', 'cost of the run'] },
     resolve: { scale: { x: 'independent' } },
     spec: {
       width: 260,
@@ -93,13 +107,13 @@ function byRate(summaries: Summaries, { title, points }: View): Spec {
   const encoding = {
     x: { field: 'rate', type: 'ordinal', title: 'rate', axis: { labelAngle: 0 } },
     xOffset: { field: 'series', sort: names },
-    color: { ...COLOUR, field: 'series', sort: names },
+    color: { field: 'series', type: 'nominal', title: null, sort: names, legend: LEGEND },
   };
   return {
     ...BASE,
     title: `${title}, paired by seed`,
     data: { values },
-    facet: { field: 'panel', type: 'nominal', title: null, sort: null },
+    facet: { field: 'panel', type: 'nominal', title: null, sort: ['held-out loss above that of none', 'gap above that of none'] },
     resolve: { scale: { y: 'independent' } },
     spec: {
       width: 320,

@@ -1,4 +1,4 @@
-/** @file Writes docs/results: a page and plots for each model that there is something of, memory, and an index. */
+/** @file Writes docs/results: a page and plots for each model that there is something of, one about memory, and an index. */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import type { CommandDevice } from '../../src/node/device.ts';
 import { describeMachine } from '../machine.ts';
 import { drawSpecs } from '../vega.ts';
 import { packageVersion } from '../versions.ts';
-import { memoryPage, memoryPlots, planSubject } from './memory.ts';
+import { type MemoryResult, memoryPage, memoryPlots, planSubject } from './memory.ts';
 import { pageText } from './page.ts';
 import { evidencePlots } from './plots.ts';
 import { collect, type Results, type RunResult, readResults, writeResults } from './results.ts';
@@ -35,19 +35,18 @@ function aboutRuns(subject: Subject, runs: readonly RunResult[]): string[] {
   ];
 }
 
-/** Writes a model's page. Returns false where nothing of it is there. */
-function writeModel(subject: Subject, out: string): boolean {
+/** Writes a model's page, where something of it is there. */
+function writeModel(subject: Subject, out: string): void {
   const { name } = subject;
   const file = join(FOLDER, `${name}.json`);
   const results = collect(join(out, name)) ?? readResults(file);
-  if (!results?.runs.some((r) => !isSweep(r))) return false;
+  if (!results?.runs.some((r) => !isSweep(r))) return;
   writeResults(file, results);
   const compared: Results = { ...results, runs: results.runs.filter((r) => !isSweep(r)) };
   const images = drawSpecs(evidencePlots(name, summarise(compared)), FOLDER);
   const notesFile = join(FOLDER, `${name}.notes.md`);
   const notes = existsSync(notesFile) ? readFileSync(notesFile, 'utf8') : null;
   writeFileSync(join(FOLDER, `${name}.md`), pageText({ title: subject.title, about: aboutRuns(subject, results.runs), notes, results: compared, images }));
-  return true;
 }
 
 const INDEX: readonly (readonly [string, string])[] = [
@@ -56,34 +55,32 @@ const INDEX: readonly (readonly [string, string])[] = [
   ['memory', 'activation bytes and longest sequence against rate'],
 ];
 
-/** @throws Error with what the plotting library said */
-export async function writeReport(
-  subjects: readonly { readonly subject: Subject; readonly memoryLength: number }[],
-  out: string,
-  device: CommandDevice,
-): Promise<void> {
+/** Writes the pages of the models that there is something of, and the index. @throws Error with what the plotting library said */
+export function writeReport(subjects: readonly Subject[], out: string, { opened }: CommandDevice): void {
   mkdirSync(FOLDER, { recursive: true });
-  const written = new Set(subjects.filter(({ subject }) => writeModel(subject, out)).map(({ subject }) => subject.name as string));
-  const plans = [];
-  for (const { subject, memoryLength } of subjects) if (existsSync(subject.config.model)) plans.push(await planSubject(subject, device, memoryLength));
-  drawSpecs(memoryPlots(plans), FOLDER);
-  writeFileSync(
-    join(FOLDER, 'memory.md'),
-    memoryPage(plans, [`Computed by \`ebb plan\`, for ${device.opened.name}: the sizes of the buffers that a run makes, to the byte.`]),
-  );
-  written.add('memory');
+  for (const subject of subjects) writeModel(subject, out);
   const lines = [
     '# Evidence',
     '',
     'What leaving out backwards does to learning, memory and time, measured by `npm run bench:evidence` ([bench/README.md](../../bench/README.md)). A result that goes against DropBP is printed like any other.',
     '',
-    ...INDEX.flatMap(([name, text]) => (written.has(name) ? [`- [${name}.md](${name}.md): ${text}`] : [])),
+    ...INDEX.flatMap(([name, text]) => (existsSync(join(FOLDER, `${name}.md`)) ? [`- [${name}.md](${name}.md): ${text}`] : [])),
     '',
     '```',
     ...describeMachine(),
-    `${device.opened.name} through Dawn (webgpu ${packageVersion('webgpu', import.meta.url)}), Ebb’s schedules as they are without tuning`,
+    `${opened.name} through Dawn (webgpu ${packageVersion('webgpu', import.meta.url)}), Ebb’s schedules as they are without tuning`,
     '```',
     '',
   ];
   writeFileSync(join(FOLDER, 'README.md'), lines.join('\n'));
+}
+
+/** Plans every model whose checkpoint is here, and writes the page about memory. @throws Error with what the plotting library said */
+export async function writeMemory(subjects: readonly Subject[], device: CommandDevice): Promise<void> {
+  mkdirSync(FOLDER, { recursive: true });
+  const plans: MemoryResult[] = [];
+  for (const subject of subjects) if (existsSync(subject.config.model)) plans.push(await planSubject(subject, device));
+  drawSpecs(memoryPlots(plans), FOLDER);
+  const about = [`Computed by \`ebb plan\`, for ${device.opened.name}: the sizes of the buffers that a run makes, to the byte.`];
+  writeFileSync(join(FOLDER, 'memory.md'), memoryPage(plans, about));
 }

@@ -17,6 +17,8 @@ export interface Subject {
   readonly lr: number;
   /** Learning rates of the sweep. */
   readonly sweep: readonly number[];
+  /** Tokens of a sequence where memory is planned. */
+  readonly memoryLength: number;
   readonly steps: number;
   readonly seeds: number;
   /** Steps between evaluations, and between checkpoints. */
@@ -46,6 +48,7 @@ export const BUNDLED: Subject = {
   },
   lr: 1e-3,
   sweep: [3e-4, 1e-3, 3e-3],
+  memoryLength: 128,
   steps: 300,
   seeds: 3,
   evalEvery: 100,
@@ -73,9 +76,10 @@ export const smollm2 = (checkpoint: string, data: string, evalData: string): Sub
   },
   lr: 5e-4,
   sweep: [],
+  memoryLength: 512,
   steps: 100,
   seeds: 1,
   evalEvery: 0,
   saveEvery: 25,
-  only: '{none,uniform-0.5-fixed-budget,uniform-0.875-fixed-budget,dropbp-0.875}',
+  only: '{none,none-as-0.875,uniform-0.5-fixed-budget,uniform-0.875-fixed-budget,dropbp-0.875}',
 });

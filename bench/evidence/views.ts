@@ -22,7 +22,7 @@ export interface View {
 const series = (name: string, rates: readonly number[], setting: (rate: number) => string): Point[] =>
   rates.map((rate) => ({ series: name, rate, setting: setting(rate) }));
 
-export const uniformAt = (rate: number, sampling: string = SAMPLING): string => `uniform-${rate}-${sampling}`;
+const uniformAt = (rate: number, sampling: string = SAMPLING): string => `uniform-${rate}-${sampling}`;
 
 const OTHERS = ['layerdrop', 'stochastic-depth', 'lcsb', 'lisa', 'last-k'] as const;
 
@@ -65,8 +65,13 @@ export const VIEWS: readonly View[] = [
   },
 ];
 
-/** Settings of the plots over steps and over time. */
-export const CURVES: readonly string[] = ['none', ...RATES.map((p) => uniformAt(p)), ...RATES.map((p) => `dropbp-${p}`)];
+/** Lines of the plots over steps and over time. */
+export const CURVES: readonly Point[] = [
+  { series: 'nothing dropped', rate: 0, setting: 'none' },
+  ...series('fewer steps, nothing dropped', RATES, (p) => `none-as-${p}`),
+  ...series('uniform', RATES, (p) => uniformAt(p)),
+  ...series('dropbp', RATES, (p) => `dropbp-${p}`),
+];
 
 export interface Pair {
   readonly question: string;
