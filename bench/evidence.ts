@@ -34,10 +34,10 @@ async function measure({ subject, what, out, rounds }: EvidenceOptions, device: 
   const settings = settingsOf(stepCosts(program)).filter((s) => picomatch(subject.only)(s.name));
   const seeds = Array.from({ length: subject.seeds }, (_, i) => i + 1);
   if (what === 'runs') return runAll(bench, settings, seeds, runs);
-  // fewer steps with nothing dropped are the same steps
+  // fewer steps, and another learning rate, are the same steps
   const times = await measureTimes(
     bench,
-    settings.filter((s) => s.share === undefined),
+    settings.filter((s) => s.share === undefined && s.lr === undefined),
     rounds,
     runs,
   );

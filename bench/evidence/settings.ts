@@ -17,9 +17,16 @@ export const RATES = [0.5, 0.75, 0.875] as const;
 /** Rates at which other methods are compared: they have few layers to choose from. */
 export const OTHER_RATES = [0.5, 0.75] as const;
 export const WEIGHT_RATES = [0.25, 0.5, 0.75, 0.875] as const;
-export const SAMPLINGS = ['bernoulli', 'official', 'fixed-budget'] as const;
+export const SAMPLINGS = ['fixed-budget', 'bernoulli', 'official'] as const;
 /** The sampler of every comparison that is not one of samplers: all its steps cost the same. */
 export const SAMPLING = 'fixed-budget';
+
+/** The sweep's next learning rate: a unit that is dropped learns nothing in that step, which a higher one might make up for. */
+export const HIGHER_LR = 3e-3;
+const HIGHER = `-lr-${HIGHER_LR}`;
+export const higher = (name: string): string => `${name}${HIGHER}`;
+/** The setting that differs in the learning rate alone: its steps take as long. */
+export const atOwnLr = (name: string): string => (name.endsWith(HIGHER) ? name.slice(0, -HIGHER.length) : name);
 
 /** LISA draws other layers every so many steps. */
 const PERIOD = 20;
@@ -52,7 +59,9 @@ export function settingsOf(costs: StepCosts): Setting[] {
     { name: `lisa-${rate}`, drop: { kind: 'lisa', layers: keptOf(layers, rate), period: PERIOD } },
     { name: `last-k-${rate}`, drop: { kind: 'last-k', units: keptOf(costs.units.length, rate) } },
   ]);
-  return [...plain, ...uniform, ...sensitive, ...sampled, ...weighted, ...others];
+  const all = [...plain, ...uniform, ...sensitive, ...sampled, ...weighted, ...others];
+  const again = ['none', ...OTHER_RATES.flatMap((rate) => [`none-as-${rate}`, `uniform-${rate}-${SAMPLING}`])];
+  return [...all, ...all.filter((s) => again.includes(s.name)).map((s): Setting => ({ ...s, name: higher(s.name), lr: HIGHER_LR }))];
 }
 
 /** How the names of a sweep's settings begin. */

@@ -2,6 +2,7 @@
 
 import { deviation, mean, minimum } from '../stats.ts';
 import type { Results, RunResult } from './results.ts';
+import { atOwnLr } from './settings.ts';
 import type { SettingTimes } from './times.ts';
 
 /** Over seeds. */
@@ -61,8 +62,8 @@ export function summarise({ runs, times }: Results): Map<string, Summary> {
       const own = runs.filter((r) => r.setting === name).sort((a, b) => a.seed - b.seed);
       const outcomes = own.flatMap((r) => outcome(r, whole.get(r.seed)) ?? []);
       // fewer steps with nothing dropped are the same steps
-      const timed =
-        times?.settings.find((s) => s.name === name) ?? (own[0]?.drop.kind === 'none' ? times?.settings.find((s) => s.name === BASELINE) : undefined);
+      const sameSteps = own[0]?.drop.kind === 'none' ? BASELINE : atOwnLr(name);
+      const timed = times?.settings.find((s) => s.name === sameSteps);
       return [name, { name, runs: own, outcomes, stepMs: timed ? stepMs(timed, own) : Number.NaN }];
     }),
   );

@@ -1,6 +1,6 @@
 /** @file What the page puts beside each other. */
 
-import { OTHER_RATES, RATES, SAMPLING, SAMPLINGS, WEIGHT_RATES } from './settings.ts';
+import { HIGHER_LR, higher, OTHER_RATES, RATES, SAMPLING, SAMPLINGS, WEIGHT_RATES } from './settings.ts';
 
 /** Settings of one series of a plot or table over rates. */
 interface Point {
@@ -63,6 +63,18 @@ export const VIEWS: readonly View[] = [
       ...OTHERS.flatMap((method) => series(method, OTHER_RATES, (p) => `${method}-${p}`)),
     ],
   },
+  {
+    id: 'higher-lr',
+    title: 'A higher learning rate',
+    text: `A unit that is dropped learns nothing in that step: whether the learning rate that suits steps with everything kept is too low for dropping. Some settings again at ${HIGHER_LR}.`,
+    also: ['none', higher('none')],
+    points: [
+      ...series('fewer steps', OTHER_RATES, (p) => `none-as-${p}`),
+      ...series(`fewer steps, lr ${HIGHER_LR}`, OTHER_RATES, (p) => higher(`none-as-${p}`)),
+      ...series('uniform', OTHER_RATES, (p) => uniformAt(p)),
+      ...series(`uniform, lr ${HIGHER_LR}`, OTHER_RATES, (p) => higher(uniformAt(p))),
+    ],
+  },
 ];
 
 /** Lines of the plots over steps and over time. */
@@ -90,6 +102,12 @@ export const PAIRS: readonly Pair[] = [
     () => 'none',
   ),
   ...pairs('dropping against fewer steps, equal cost', RATES, uniformAt, (p) => `none-as-${p}`),
+  ...pairs(
+    `dropping against fewer steps, equal cost, lr ${HIGHER_LR}`,
+    OTHER_RATES,
+    (p) => higher(uniformAt(p)),
+    (p) => higher(`none-as-${p}`),
+  ),
   ...pairs('sensitivity against uniform', RATES, (p) => `dropbp-${p}`, uniformAt),
   { question: 'optimal against official allocation', a: 'dropbp-0.75-optimal', b: 'dropbp-0.75' },
   ...SAMPLINGS.filter((s) => s !== SAMPLING).flatMap((s) =>
