@@ -1,13 +1,10 @@
-/** @file The page's plots as Vega-Lite specs; bench/peers/plot.mjs draws them. */
+/** @file The page's plots as Vega-Lite specs. */
 
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Results } from './report.ts';
 import { summarise } from './sections/dropbp.ts';
 import { minimum } from './stats.ts';
+import { BASE, drawSpecs, type Spec } from './vega.ts';
 
-type Spec = Readonly<Record<string, unknown>>;
-const BASE: Spec = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', background: 'white' };
 const CONTESTANT = { field: 'contestant', type: 'nominal', title: null, sort: null };
 
 interface Bar {
@@ -89,9 +86,8 @@ export function drawPlots(results: Results, folder: string): string[] {
     ['step.svg', results.step.length > 0, stepPlot],
     ['dropbp.svg', results.dropbp.length > 0, dropPlot],
   ] as const;
-  const plots = wanted.flatMap(([file, there, plot]) => (there ? [{ name: file, file: `${folder}/${file}`, spec: plot(results) }] : []));
-  const script = fileURLToPath(new URL('peers/plot.mjs', import.meta.url));
-  const { status, stderr } = spawnSync(process.execPath, [script], { input: JSON.stringify(plots), encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the plots could not be drawn: ${stderr}`);
-  return plots.map((p) => p.name);
+  return drawSpecs(
+    wanted.flatMap(([name, there, plot]) => (there ? [{ name, spec: plot(results) }] : [])),
+    folder,
+  );
 }

@@ -1,4 +1,4 @@
-/** @file Minimum, median and mean of measured times. */
+/** @file Minimum, median, mean and spread of what was measured. */
 
 export function minimum(values: readonly number[]): number {
   return Math.min(...values);
@@ -13,4 +13,11 @@ export function median(values: readonly number[]): number {
 
 export function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+/** Standard deviation of a sample (n − 1); NaN for fewer than two values. */
+export function deviation(values: readonly number[]): number {
+  if (values.length < 2) return Number.NaN;
+  const middle = mean(values);
+  return Math.sqrt(values.reduce((sum, v) => sum + (v - middle) ** 2, 0) / (values.length - 1));
 }

@@ -1,0 +1,57 @@
+/**
+ * Whether training with dropped backwards learns as well: runs of many settings in several seeds, on one device (bench/README.md).
+ *
+ *   npm run bench:evidence -- --help
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import picomatch from 'picomatch';
+import { type CommandDevice, withDevice } from '../src/node/device.ts';
+import { stepCosts } from './evidence/costs.ts';
+import { type EvidenceOptions, parseOptions, USAGE } from './evidence/options.ts';
+import { writeMemory, writeReport } from './evidence/report.ts';
+import { runSetting } from './evidence/run.ts';
+import { type Setting, settingsOf, sweepOf } from './evidence/settings.ts';
+import { measureTimes, TIMES } from './evidence/times.ts';
+import { openWorkbench, type Workbench } from './evidence/workbench.ts';
+
+/** Seeds outermost: what is there of unfinished evidence is whole seeds. */
+async function runAll(bench: Workbench, settings: readonly Setting[], seeds: readonly number[], runs: string): Promise<void> {
+  for (const seed of seeds)
+    for (const setting of settings) {
+      const started = performance.now();
+      const done = await runSetting(bench, setting, seed, bench.subject.steps, join(runs, setting.name, `seed-${seed}`));
+      console.log(`${setting.name}, seed ${seed}: ${done === 'run' ? `${((performance.now() - started) / 1000).toFixed(0)} s` : done}`);
+    }
+}
+
+async function measure({ subject, what, out, rounds }: EvidenceOptions, device: CommandDevice): Promise<void> {
+  const bench = openWorkbench(subject, device);
+  const runs = join(out, subject.name);
+  if (what === 'sweep') return runAll(bench, sweepOf(subject.sweep), [0], runs);
+  const { program } = await bench.engineAt({ kind: 'none' }, 0);
+  const settings = settingsOf(stepCosts(program)).filter((s) => picomatch(subject.only)(s.name));
+  const seeds = Array.from({ length: subject.seeds }, (_, i) => i + 1);
+  if (what === 'runs') return runAll(bench, settings, seeds, runs);
+  // fewer steps, and another learning rate, are the same steps
+  const times = await measureTimes(
+    bench,
+    settings.filter((s) => s.share === undefined && s.lr === undefined),
+    rounds,
+    runs,
+  );
+  mkdirSync(runs, { recursive: true });
+  writeFileSync(join(runs, TIMES), `${JSON.stringify(times)}\n`);
+}
+
+async function act(options: EvidenceOptions, device: CommandDevice): Promise<void> {
+  const { what, subjects, out } = options;
+  if (what === 'report') writeReport(subjects, out, device);
+  else if (what === 'memory') await writeMemory(subjects, device);
+  else await measure(options, device);
+}
+
+const options = parseOptions(process.argv.slice(2));
+if (options === 'help') console.log(USAGE);
+else await withDevice(options.adapter, (device) => act(options, device));

@@ -1,0 +1,76 @@
+/** @file The evidence's flags. */
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { BUNDLED, type Subject, smollm2 } from './subjects.ts';
+
+export interface EvidenceOptions {
+  readonly subject: Subject;
+  /** All that there are. */
+  readonly subjects: readonly Subject[];
+  readonly what: 'runs' | 'sweep' | 'times' | 'memory' | 'report';
+  /** Steps of each setting that are timed. */
+  readonly rounds: number;
+  /** Where runs are kept. */
+  readonly out: string;
+  readonly adapter: string;
+}
+
+export const USAGE = `npm run bench:evidence -- [flags]
+  --model bundled|smollm2   what is trained (bundled)
+  --seeds N                 seeds 1 to N (3; smollm2: 1)
+  --steps N                 steps of a setting (300; smollm2: 100)
+  --only GLOB               settings by name (all; smollm2: a few)
+  --out FOLDER              where runs are kept, a folder each; finished ones are left, others go on (runs/evidence)
+  --adapter NAME            as ebb takes it
+  --sweep                   runs by learning rate with nothing dropped instead, at seed 0
+  --times, --rounds N       times steps of all settings in turns instead, N each (20); of --only, where runs of seed 1 are there
+  --memory                  writes docs/results/memory.md instead: plans both models and trains none
+  --report                  writes the other pages of docs/results instead, from what is there of both models
+  --checkpoint, --data, --eval-data PATH
+                            SmolLM2's model (~/.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf) and GSM8K's records with
+                            question and answer (../shared/data/gsm8k-train.jsonl, gsm8k-test.jsonl)`;
+
+/** @throws Error that says which flag is wrong, and what it takes */
+export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      model: { type: 'string', default: 'bundled' },
+      seeds: { type: 'string' },
+      steps: { type: 'string' },
+      only: { type: 'string' },
+      out: { type: 'string', default: 'runs/evidence' },
+      adapter: { type: 'string', default: 'auto' },
+      sweep: { type: 'boolean', default: false },
+      times: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '20' },
+      memory: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
+      checkpoint: { type: 'string', default: join(homedir(), '.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf') },
+      data: { type: 'string', default: '../shared/data/gsm8k-train.jsonl' },
+      'eval-data': { type: 'string', default: '../shared/data/gsm8k-test.jsonl' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  if (values.model !== 'bundled' && values.model !== 'smollm2') throw new Error(`--model: unknown ${values.model}; there are bundled, smollm2`);
+  const larger = smollm2(values.checkpoint, values.data, values['eval-data']);
+  const subject = values.model === 'bundled' ? BUNDLED : larger;
+  const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
+  return {
+    subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
+    subjects: [BUNDLED, larger],
+    what: (['report', 'memory', 'times', 'sweep'] as const).find((w) => values[w]) ?? 'runs',
+    rounds: count('--rounds', values.rounds),
+    out,
+    adapter,
+  };
+}
+
+function count(flag: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag}: expected a whole number from 1, found ${text}`);
+  return value;
+}

@@ -1,0 +1,75 @@
+/** @file One run: a setting and a seed, in a folder as `ebb train` writes it, with what was evaluated and measured beside its metrics. */
+
+import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EbbError } from '../../src/index.ts';
+import { evaluate, newState, train } from '../../src/train/loop.ts';
+import { openRunFolder } from '../../src/trainer/runFolder.ts';
+import type { Setting } from './settings.ts';
+import { configOf, type Workbench } from './workbench.ts';
+
+/** A line of evaluations.jsonl: mean losses with nothing dropped. */
+export interface Evaluation {
+  readonly step: number;
+  readonly heldOut: number;
+  /** Of as many examples of the training data. */
+  readonly train: number;
+}
+
+/** finished.json. */
+export interface Finished {
+  readonly steps: number;
+  /** Why the run ended before its last step. */
+  readonly failed?: string;
+}
+
+export const FILES = { evaluations: 'evaluations.jsonl', measured: 'measured.json', finished: 'finished.json', metrics: 'metrics.jsonl' } as const;
+
+export const stepsOf = (setting: Setting, steps: number): number => Math.max(1, Math.round(steps * (setting.share ?? 1)));
+
+/** Runs a setting from where its folder is, unless it is finished. A loss that is not finite ends the run, and is its result. */
+export async function runSetting(bench: Workbench, setting: Setting, seed: number, allSteps: number, out: string): Promise<'run' | 'was finished'> {
+  const finished = join(out, FILES.finished);
+  if (existsSync(finished)) return 'was finished';
+  const steps = stepsOf(setting, allSteps);
+  const config = configOf(bench.subject, { drop: setting.drop, seed, out, steps, ...(setting.lr === undefined ? {} : { lr: setting.lr }) });
+  mkdirSync(out, { recursive: true });
+  const folder = openRunFolder(out, true, config);
+  const engine = await bench.engineAt(setting.drop, seed);
+  const { train: batches, heldOut, slice } = await bench.dataAt(seed);
+  const state = folder.resume(engine) ?? newState(engine);
+  folder.begin(config);
+  const evaluated = async (step: number): Promise<void> => {
+    const line: Evaluation = { step, heldOut: await evaluate(engine, heldOut), train: await evaluate(engine, slice) };
+    appendFileSync(join(out, FILES.evaluations), `${JSON.stringify(line)}\n`);
+  };
+  const due = (step: number, every: number): boolean => every > 0 && step % every === 0 && step < steps;
+  const finish = (result: Finished): void => {
+    writeFileSync(finished, `${JSON.stringify(result)}\n`);
+    rmSync(join(out, 'checkpoints'), { recursive: true, force: true });
+  };
+  try {
+    if (state.step === 0) await evaluated(0);
+    await train({
+      engine,
+      config: { ...config, steps },
+      batches,
+      state,
+      onStep: folder.appendMetrics,
+      onMeasured: (measured) => writeFileSync(join(out, FILES.measured), `${JSON.stringify(measured)}\n`),
+      between: {
+        when: (step) => due(step, config.saveEvery) || due(step, config.evalEvery),
+        async run(now) {
+          if (due(now.step, config.evalEvery)) await evaluated(now.step);
+          if (due(now.step, config.saveEvery)) await folder.saveCheckpoint(engine, now);
+        },
+      },
+    });
+    await evaluated(steps);
+    finish({ steps });
+  } catch (error) {
+    if (!(error instanceof EbbError) || !/the loss is/.test(error.message)) throw error;
+    finish({ steps: state.step, failed: error.message });
+  }
+  return 'run';
+}
