@@ -1,17 +1,18 @@
-/** Bundles the page of `ebb inspect --html` into dist/inspect/, where it is inlined from. */
+/** Bundles the pages of `ebb inspect --html` and `ebb analyze --html` into dist/, where they are inlined from. */
 import { build } from 'esbuild';
 
-await build({
-  entryPoints: [
-    { in: 'src/inspect/page/main.ts', out: 'page' },
-    { in: 'src/inspect/page/page.css', out: 'page' },
-  ],
-  outdir: 'dist/inspect',
-  bundle: true,
-  minify: true,
-  format: 'esm',
-  platform: 'browser',
-  target: 'es2022',
-  legalComments: 'none',
-  logLevel: 'warning',
-});
+for (const room of ['inspect', 'analyze'])
+  await build({
+    entryPoints: [
+      { in: `src/${room}/page/main.ts`, out: 'page' },
+      { in: `src/${room}/page/page.css`, out: 'page' },
+    ],
+    outdir: `dist/${room}`,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    legalComments: 'none',
+    logLevel: 'warning',
+  });

@@ -1,13 +1,12 @@
 /** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
 
-import { writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
-import { fileError, readText } from '../formats/files.ts';
-import { pageAssets, pageData, pageHtml } from '../inspect/html.ts';
+import { readText } from '../formats/files.ts';
+import { pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { type DiffSide, diffSide, dumpText, type PatternOptions, patternDiff, patternView, stageView, textDiff, type View } from '../inspect/views.ts';
@@ -16,6 +15,7 @@ import type { Pattern } from '../runtime/forms.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
+import { writeHtml } from './htmlFile.ts';
 import { modelPath } from './model.ts';
 import { openSource } from './source.ts';
 
@@ -120,13 +120,7 @@ export async function writePage(path: string, file: string, options: InspectOpti
   const { traced, compiled } = await openForInspection(path, { ...options, locs: true });
   const { pattern } = patternFrom(options, traced.units);
   const data = await pageData(compiled(), pageTitle(path), traced.module.dims, pattern);
-  const html = pageHtml(data, pageAssets());
-  try {
-    writeFileSync(file, html);
-  } catch (error) {
-    throw fileError(file, error);
-  }
-  return Buffer.byteLength(html);
+  return writeHtml(file, pageHtml(data));
 }
 
 /** Inspects a model. @throws EbbError for a unit, function or stage that there is not */

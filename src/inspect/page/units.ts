@@ -1,9 +1,9 @@
 /** @file The column of calls: each unit with its form of the pattern, trunk between them, the frontier. */
 
 import { uniformDrop } from '../../dropbp/uniformDrop.ts';
+import { el } from '../../page/browser/dom.ts';
 import type { Form } from '../../runtime/forms.ts';
 import { amount } from '../report.ts';
-import { el } from './dom.ts';
 import { short } from './short.ts';
 import type { Store } from './store.ts';
 

@@ -1,0 +1,59 @@
+/** @file What is compared: settings of a drop plan, and the plan that each of them is. */
+
+import { ALLOCATIONS, type AllocationName } from '../../dropbp/allocation/index.ts';
+import type { HarmName } from '../../dropbp/allocation/optimal.ts';
+import type { PlanConfig } from '../../dropbp/plans/index.ts';
+import { SAMPLERS, type SamplerName } from '../../dropbp/sampling/index.ts';
+
+export const SPREADS = ['uniform', ...ALLOCATIONS] as const;
+/** How a rate is spread over the units: all alike, or by sensitivity. */
+export type Spread = 'uniform' | AllocationName;
+
+/** A way to drop; its steps take the same time with weights and without. */
+export interface Setting {
+  readonly rate: number;
+  readonly spread: Spread;
+  readonly sampling: SamplerName;
+}
+
+/** A setting with or without weights 1/(1−rate). */
+export interface Weighted extends Setting {
+  readonly weights: boolean;
+}
+
+/** What the run's own plan says of how rates are made from sensitivities. */
+export interface Sensing {
+  /** By unit. */
+  readonly sensitivities: Readonly<Record<string, number>>;
+  /** By unit; empty: FLOPs. */
+  readonly costs: Readonly<Record<string, number>>;
+  readonly harm: HarmName;
+  readonly minRate: number;
+}
+
+/** How a person reads a setting. */
+export const settingName = ({ rate, spread, sampling, weights = false }: Setting & Partial<Weighted>): string =>
+  `rate ${rate}, ${spread}, ${sampling}${weights ? ', with weights' : ''}`;
+
+/** What a run's `drop` says of its own way: how it spreads, draws, and makes rates from sensitivities. */
+export function ownWay(drop: PlanConfig): { readonly spread: Spread; readonly sampling: SamplerName | null } & Omit<Sensing, 'sensitivities'> {
+  const plain = { spread: 'uniform', costs: {}, harm: 'bias', minRate: 0 } as const;
+  if (drop.kind === 'uniform') return { ...plain, sampling: drop.sampling ?? 'bernoulli' };
+  if (drop.kind !== 'dropbp') return { ...plain, sampling: null };
+  const { allocation = 'official', sampling = 'bernoulli', costs = {}, harm = 'bias', minRate = 0 } = drop;
+  return { spread: allocation, sampling, costs, harm, minRate };
+}
+
+/** The plan of a setting; null, where nothing is dropped. */
+export function planOf(setting: (Setting & Partial<Weighted>) | null, { sensitivities, costs, harm, minRate }: Sensing): PlanConfig {
+  if (setting === null || setting.rate === 0) return { kind: 'none' };
+  const { rate, spread, sampling, weights = false } = setting;
+  if (spread === 'uniform') return { kind: 'uniform', rate, sampling, weights };
+  return { kind: 'dropbp', after: 0, rate, allocation: spread, sensitivities, costs, harm, minRate, sampling, weights };
+}
+
+/** All settings of some rates, spreads and samplers. */
+export const settingsOf = (rates: readonly number[], spreads: readonly Spread[], samplings: readonly SamplerName[]): Setting[] =>
+  rates.flatMap((rate) => spreads.flatMap((spread) => samplings.map((sampling) => ({ rate, spread, sampling }))));
+
+export const SAMPLINGS = Object.keys(SAMPLERS) as SamplerName[];
