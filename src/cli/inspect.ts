@@ -26,6 +26,7 @@ export interface InspectOptions {
   readonly stage?: Stage | undefined;
   readonly drop?: readonly string[] | undefined;
   readonly remat?: readonly string[] | undefined;
+  readonly skip?: readonly string[] | undefined;
   readonly dropRate?: number | undefined;
   readonly seed: number;
   readonly diff?: readonly string[] | undefined;
@@ -43,12 +44,12 @@ export interface InspectOptions {
 
 const scopeOf = ({ function: name, unit }: Pick<InspectOptions, 'function' | 'unit'>): Scope => ({ function: name?.replace(/^@/, ''), unit });
 
-type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'dropRate'>;
+type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'skip' | 'dropRate'>;
 
 /** A dump as it is, or one function of it. @throws EbbError for an option that asks for more than a dump holds */
 export function inspectDump(path: string, options: DumpOptions = {}): View {
-  const { unit, stage, drop, remat, dropRate } = options;
-  const [asked] = Object.entries({ unit, stage, drop, remat, 'drop-rate': dropRate }).find(([, value]) => value !== undefined) ?? [];
+  const { unit, stage, drop, remat, skip, dropRate } = options;
+  const [asked] = Object.entries({ unit, stage, drop, remat, skip, 'drop-rate': dropRate }).find(([, value]) => value !== undefined) ?? [];
   if (asked !== undefined) throw new EbbError(`--${asked}: ${path} is a dump, one stage without weights and kernels; give the model it was made of`);
   const text = dumpText(readText(path), path, scopeOf(options), options.cost);
   return { text, json: { text }, language: 'ir' };
@@ -97,16 +98,19 @@ interface NamedPattern {
 }
 
 /** The pattern that the options name or draw. @throws EbbError for an unknown unit */
-export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
-  const { dropRate, seed, remat = [] } = options;
+export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
+  const { dropRate, seed, remat = [], skip = [] } = options;
   const drawn = dropRate === undefined ? [] : uniformDrop(units, dropRate, seed);
   const dropped = options.drop ?? drawn;
   checkUnits(dropped, units, '--drop');
   checkUnits(remat, units, '--remat');
+  checkUnits(skip, units, '--skip');
   const both = remat.find((unit) => dropped.includes(unit));
   if (both !== undefined && options.drop !== undefined)
     throw new EbbError(`--remat: ${both} is dropped, a unit without backward runs no forward again; name it once`);
-  return { pattern: patternOf(dropped, remat), dropped };
+  const twice = skip.find((unit) => remat.includes(unit) || options.drop?.includes(unit));
+  if (twice !== undefined) throw new EbbError(`--skip: ${twice} is named as dropped or remat too, a unit without a forward is neither; name it once`);
+  return { pattern: patternOf(dropped, remat, skip), dropped: dropped.filter((unit) => !skip.includes(unit)) };
 }
 
 /** A path inside the working folder as it is, others by their last name. */
@@ -143,7 +147,7 @@ export async function inspectModel(path: string, options: InspectOptions): Promi
     };
     return textDiff(text(a), text(b));
   }
-  const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined;
+  const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined || options.skip !== undefined;
   const stage = options.stage ?? (patterned ? 'plan' : 'trace');
   if (patterned && stage !== 'plan') throw new EbbError(`--stage ${stage} is the same for all patterns; leave --stage out, or the pattern`);
   if (stage !== 'plan') return stageView(staged(stage), stage, shown, scope);

@@ -35,13 +35,11 @@ export interface Sensing {
 export const settingName = ({ rate, spread, sampling, weights = false }: Setting & Partial<Weighted>): string =>
   `rate ${rate}, ${spread}, ${sampling}${weights ? ', with weights' : ''}`;
 
-/** What a run's `drop` says of its own way: how it spreads, draws, and makes rates from sensitivities. */
-export function ownWay(drop: PlanConfig): { readonly spread: Spread; readonly sampling: SamplerName | null } & Omit<Sensing, 'sensitivities'> {
-  const plain = { spread: 'uniform', costs: {}, harm: 'bias', minRate: 0 } as const;
-  if (drop.kind === 'uniform') return { ...plain, sampling: drop.sampling ?? 'bernoulli' };
-  if (drop.kind !== 'dropbp') return { ...plain, sampling: null };
-  const { allocation = 'official', sampling = 'bernoulli', costs = {}, harm = 'bias', minRate = 0 } = drop;
-  return { spread: allocation, sampling, costs, harm, minRate };
+/** How a run's own `drop` spreads a rate, and makes rates from sensitivities. */
+export function ownWay(drop: PlanConfig): { readonly spread: Spread } & Omit<Sensing, 'sensitivities'> {
+  if (drop.kind !== 'dropbp') return { spread: 'uniform', costs: {}, harm: 'bias', minRate: 0 };
+  const { allocation = 'official', costs = {}, harm = 'bias', minRate = 0 } = drop;
+  return { spread: allocation, costs, harm, minRate };
 }
 
 /** The plan of a setting; null, where nothing is dropped. */
