@@ -91,6 +91,7 @@ function reportOf(
     }),
     recommendation,
     notes: [
+      ...disturbed([none.time, ...settings.map((s) => s.time)]),
       ...(config.memoryBudget === undefined ? [] : ['memoryBudget is not kept here: sensitivities and full gradients keep everything of a step']),
       ...(MEASURED_KINDS.includes(config.drop.kind) ? [] : [`drop.kind ${config.drop.kind} is not looked at: rates are spread as uniform does`]),
       ...refused,
@@ -124,6 +125,18 @@ const trialsOf = ({ settings }: Analysis): Trial[] =>
       }),
     ),
   );
+
+/** Rounds that differ by more are told. */
+const QUIET = 1.15;
+
+/** Whether something else ran on the machine, by the medians of rounds beside the least. */
+function disturbed(times: readonly StepTime[]): string[] {
+  const worst = Math.max(...times.map(({ ms, medianMs }) => medianMs / ms));
+  if (worst <= QUIET) return [];
+  return [
+    `the same steps took up to ${Math.round(100 * (worst - 1))} % longer in other rounds: something else runs on the machine; quiet it, or give more --rounds`,
+  ];
+}
 
 const timeReport = ({ ms, medianMs, flops }: StepTime, full: StepTime): TimeReport => ({
   ms,
