@@ -81,7 +81,7 @@ export async function measureSettings(
   const own = ownWay(config.drop);
   const model = planModel(engine, config.steps);
   const costs = Object.keys(own.costs).length > 0 ? perUnit('drop.costs', own.costs, units) : model.costs;
-  const sensed = await measureSensitivities(source, 0, batches * config.accumulate);
+  const sensed = await measureSensitivities(source, 0, own.batches);
   say(`sensitivities measured in ${(sensed.ms / 1000).toFixed(1)} s`);
   const sensing: Sensing = { ...own, sensitivities: Object.fromEntries(units.map((u, i) => [u, sensed.sensitivities[i] ?? 0])) };
   const check = (setting: Setting): void => void createPlan(planOf(setting, sensing), model);

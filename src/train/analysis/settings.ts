@@ -35,11 +35,11 @@ export interface Sensing {
 export const settingName = ({ rate, spread, sampling, weights = false }: Setting & Partial<Weighted>): string =>
   `rate ${rate}, ${spread}, ${sampling}${weights ? ', with weights' : ''}`;
 
-/** How a run's own `drop` spreads a rate, and makes rates from sensitivities. */
-export function ownWay(drop: PlanConfig): { readonly spread: Spread } & Omit<Sensing, 'sensitivities'> {
-  if (drop.kind !== 'dropbp') return { spread: 'uniform', costs: {}, harm: 'bias', minRate: 0 };
-  const { allocation = 'official', costs = {}, harm = 'bias', minRate = 0 } = drop;
-  return { spread: allocation, costs, harm, minRate };
+/** How a run's own `drop` spreads a rate, makes rates from sensitivities, and over how many batches it measures those. */
+export function ownWay(drop: PlanConfig): { readonly spread: Spread; readonly batches: number } & Omit<Sensing, 'sensitivities'> {
+  if (drop.kind !== 'dropbp') return { spread: 'uniform', batches: 1, costs: {}, harm: 'bias', minRate: 0 };
+  const { allocation = 'official', batches = 1, costs = {}, harm = 'bias', minRate = 0 } = drop;
+  return { spread: allocation, batches, costs, harm, minRate };
 }
 
 /** The plan of a setting; null, where nothing is dropped. */
