@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 /** Room → rooms (or one file of a room) it may import from; `:types` for type imports only. */
 const ARROWS = {
   errors: [],
+  page: ['errors'],
   ir: ['errors'],
   trace: ['ir', 'runtime:types', 'errors'],
   definition: ['trace', 'ir', 'errors'],
@@ -18,7 +19,8 @@ const ARROWS = {
   train: ['runtime', 'dropbp', 'errors'],
   node: ['runtime', 'errors'],
   tune: ['codegen', 'ir:types', 'runtime', 'node', 'errors'],
-  inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'errors'],
+  inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'page', 'errors'],
+  analyze: ['dropbp', 'trainer', 'formats', 'page', 'errors'],
   trainer: ['train', 'runtime', 'dropbp', 'formats', 'node', 'errors'],
   session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'formats', 'runtime', 'train', 'trainer', 'errors'],
   generate: ['session', 'trainer', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],

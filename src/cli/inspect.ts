@@ -1,13 +1,12 @@
 /** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
 
-import { writeFileSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
-import { fileError, readText } from '../formats/files.ts';
-import { pageAssets, pageData, pageHtml } from '../inspect/html.ts';
+import { readText } from '../formats/files.ts';
+import { pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { type DiffSide, diffSide, dumpText, type PatternOptions, patternDiff, patternView, stageView, textDiff, type View } from '../inspect/views.ts';
@@ -16,6 +15,7 @@ import type { Pattern } from '../runtime/forms.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
+import { writeHtml } from './htmlFile.ts';
 import { modelPath } from './model.ts';
 import { openSource } from './source.ts';
 
@@ -26,6 +26,7 @@ export interface InspectOptions {
   readonly stage?: Stage | undefined;
   readonly drop?: readonly string[] | undefined;
   readonly remat?: readonly string[] | undefined;
+  readonly skip?: readonly string[] | undefined;
   readonly dropRate?: number | undefined;
   readonly seed: number;
   readonly diff?: readonly string[] | undefined;
@@ -43,12 +44,12 @@ export interface InspectOptions {
 
 const scopeOf = ({ function: name, unit }: Pick<InspectOptions, 'function' | 'unit'>): Scope => ({ function: name?.replace(/^@/, ''), unit });
 
-type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'dropRate'>;
+type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'skip' | 'dropRate'>;
 
 /** A dump as it is, or one function of it. @throws EbbError for an option that asks for more than a dump holds */
 export function inspectDump(path: string, options: DumpOptions = {}): View {
-  const { unit, stage, drop, remat, dropRate } = options;
-  const [asked] = Object.entries({ unit, stage, drop, remat, 'drop-rate': dropRate }).find(([, value]) => value !== undefined) ?? [];
+  const { unit, stage, drop, remat, skip, dropRate } = options;
+  const [asked] = Object.entries({ unit, stage, drop, remat, skip, 'drop-rate': dropRate }).find(([, value]) => value !== undefined) ?? [];
   if (asked !== undefined) throw new EbbError(`--${asked}: ${path} is a dump, one stage without weights and kernels; give the model it was made of`);
   const text = dumpText(readText(path), path, scopeOf(options), options.cost);
   return { text, json: { text }, language: 'ir' };
@@ -97,16 +98,19 @@ interface NamedPattern {
 }
 
 /** The pattern that the options name or draw. @throws EbbError for an unknown unit */
-export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
-  const { dropRate, seed, remat = [] } = options;
+export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
+  const { dropRate, seed, remat = [], skip = [] } = options;
   const drawn = dropRate === undefined ? [] : uniformDrop(units, dropRate, seed);
   const dropped = options.drop ?? drawn;
   checkUnits(dropped, units, '--drop');
   checkUnits(remat, units, '--remat');
+  checkUnits(skip, units, '--skip');
   const both = remat.find((unit) => dropped.includes(unit));
   if (both !== undefined && options.drop !== undefined)
     throw new EbbError(`--remat: ${both} is dropped, a unit without backward runs no forward again; name it once`);
-  return { pattern: patternOf(dropped, remat), dropped };
+  const twice = skip.find((unit) => remat.includes(unit) || options.drop?.includes(unit));
+  if (twice !== undefined) throw new EbbError(`--skip: ${twice} is named as dropped or remat too, a unit without a forward is neither; name it once`);
+  return { pattern: patternOf(dropped, remat, skip), dropped: dropped.filter((unit) => !skip.includes(unit)) };
 }
 
 /** A path inside the working folder as it is, others by their last name. */
@@ -120,13 +124,7 @@ export async function writePage(path: string, file: string, options: InspectOpti
   const { traced, compiled } = await openForInspection(path, { ...options, locs: true });
   const { pattern } = patternFrom(options, traced.units);
   const data = await pageData(compiled(), pageTitle(path), traced.module.dims, pattern);
-  const html = pageHtml(data, pageAssets());
-  try {
-    writeFileSync(file, html);
-  } catch (error) {
-    throw fileError(file, error);
-  }
-  return Buffer.byteLength(html);
+  return writeHtml(file, pageHtml(data));
 }
 
 /** Inspects a model. @throws EbbError for a unit, function or stage that there is not */
@@ -149,7 +147,7 @@ export async function inspectModel(path: string, options: InspectOptions): Promi
     };
     return textDiff(text(a), text(b));
   }
-  const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined;
+  const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined || options.skip !== undefined;
   const stage = options.stage ?? (patterned ? 'plan' : 'trace');
   if (patterned && stage !== 'plan') throw new EbbError(`--stage ${stage} is the same for all patterns; leave --stage out, or the pattern`);
   if (stage !== 'plan') return stageView(staged(stage), stage, shown, scope);

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
 import { say } from '../trainer/options.ts';
+import { analyzeCommand } from './commands/analyze.ts';
 import { checkCommand } from './commands/check.ts';
 import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -38,6 +39,7 @@ const program = new Command('ebb')
 for (const command of [
   trainCommand(),
   planCommand(),
+  analyzeCommand(),
   compileCommand(),
   evalCommand(),
   generateCommand(),

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
 import { scalesBranches } from '../dropbp/plans/index.ts';
 import type { CommandDevice } from '../node/device.ts';
+import type { Engine } from '../runtime/execute.ts';
 import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
+import type { TrainableModel } from '../train/model.ts';
 import { adapterToGoOn, type LoadedAdapter } from '../trainer/adapter.ts';
 import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../trainer/run.ts';
+import type { DiskWeights } from '../trainer/weights.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
 import { checkTrains, type ModelSource, openSource } from './source.ts';
@@ -59,30 +62,53 @@ export async function openRunModel(config: RunConfig): Promise<RunModel> {
   return { source, adapter, lora, trace };
 }
 
+/** A run's model, compiled with the schedules that are known or that there was time to measure. */
+interface CompiledRun {
+  readonly model: TrainableModel;
+  readonly weights: DiskWeights;
+  readonly compileMs: number;
+  /** Schedules that the compilation took, as text. */
+  readonly schedules: string;
+}
+
+/** Compiles a run's model for its data. @throws EbbError */
+export async function compileRun(
+  config: RunConfig,
+  { source, adapter, lora, trace }: RunModel,
+  opened: CommandDevice,
+  data: RunData,
+  hooks: TrainHooks = {},
+): Promise<CompiledRun> {
+  const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
+  const started = performance.now();
+  const traced = trace(data.batch, data.length);
+  const traceMs = performance.now() - started;
+  const book = await schedules(config, traced, device, data, hooks);
+  const used: Record<string, Entry> = {};
+  const compiling = performance.now();
+  const compiled = compileModel(traced, { target: targetOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
+  return {
+    model: trainableModel(traced, compiled, source.about(traced, lora)),
+    weights: { ...source.weights, adapter: adapter?.weights ?? null },
+    compileMs: traceMs + performance.now() - compiling,
+    schedules: bookText({ ...book, entries: used }),
+  };
+}
+
+/** What is said of a run's engine when it is ready. */
+export const readyText =
+  (config: RunConfig, { opened }: CommandDevice, { compileMs }: Pick<CompiledRun, 'compileMs'>) =>
+  (engine: Engine, driverMs: number): string =>
+    `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
+
 /** Trains a checkpoint or a definition by a config. @throws EbbError */
 export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
-  const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
-  const { source, adapter, lora, trace } = await openRunModel(config);
-  return withRunData(config, source, async (data) => {
-    const started = performance.now();
-    const traced = trace(data.batch, data.length);
-    const traceMs = performance.now() - started;
-    const book = await schedules(config, traced, device, data, hooks);
-    const used: Record<string, Entry> = {};
-    const compiling = performance.now();
-    const compiled = compileModel(traced, { target: targetOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
-    const compileMs = traceMs + performance.now() - compiling;
+  const run = await openRunModel(config);
+  return withRunData(config, run.source, async (data) => {
+    const compiled = await compileRun(config, run, opened, data, hooks);
+    const { model, weights, schedules: used } = compiled;
     return runTraining(
-      {
-        config,
-        model: trainableModel(traced, compiled, source.about(traced, lora)),
-        weights: { ...source.weights, adapter: adapter?.weights ?? null },
-        data,
-        device: device.device,
-        files: { [SCHEDULES]: bookText({ ...book, entries: used }) },
-        ready: (engine, driverMs) =>
-          `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.opened.name}`,
-      },
+      { config, model, weights, data, device: opened.device, files: { [SCHEDULES]: used }, ready: readyText(config, opened, compiled) },
       hooks,
     );
   });

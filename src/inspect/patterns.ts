@@ -1,4 +1,4 @@
-/** @file Patterns as a person names them: `none`, or units between commas, each dropped unless it says `=remat`. */
+/** @file Patterns as a person names them: `none`, or units between commas, each dropped unless it says `=remat` or `=skipped`. */
 
 import { EbbError } from '../errors.ts';
 import type { Form, Pattern } from '../runtime/forms.ts';
@@ -11,19 +11,27 @@ export function checkUnits(named: readonly string[], units: readonly string[], o
   throw new EbbError(`${option}: unknown unit ${unknown}; the model has ${some}`);
 }
 
-/** A pattern of dropped units and units whose forward runs again. */
-export function patternOf(dropped: readonly string[], remat: readonly string[] = []): Pattern {
-  return new Map<string, Form>([...remat.map((u): [string, Form] => [u, 'remat']), ...dropped.map((u): [string, Form] => [u, 'dropped'])]);
+/** A pattern of dropped units, units whose forward runs again, and units without a forward too; a unit named twice is as the last of these. */
+export function patternOf(dropped: readonly string[], remat: readonly string[] = [], skipped: readonly string[] = []): Pattern {
+  const all = [
+    ['remat', remat],
+    ['dropped', dropped],
+    ['skipped', skipped],
+  ] as const;
+  return new Map(all.flatMap(([form, units]) => units.map((u): [string, Form] => [u, form])));
 }
+
+const FORMS: readonly Form[] = ['full', 'remat', 'dropped', 'skipped'];
 
 /** Reads `none`, `layers.3.mlp,layers.2.attn=remat`. @throws EbbError for an unknown unit or form */
 export function parsePattern(text: string, units: readonly string[], option: string): Pattern {
   const pattern = new Map<string, Form>();
   for (const item of text.split(',').map((s) => s.trim())) {
     if (item === '' || item === 'none') continue;
-    const [unit = '', form = 'dropped'] = item.split('=');
+    const [unit = '', name = 'dropped'] = item.split('=');
     checkUnits([unit], units, option);
-    if (form !== 'dropped' && form !== 'remat' && form !== 'full') throw new EbbError(`${option}: ${unit} has no form ${form}; there are full, remat, dropped`);
+    const form = FORMS.find((f) => f === name);
+    if (form === undefined) throw new EbbError(`${option}: ${unit} has no form ${name}; there are ${FORMS.join(', ')}`);
     pattern.set(unit, form);
   }
   return pattern;

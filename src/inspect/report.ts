@@ -27,6 +27,8 @@ export interface VariantReport extends Totals {
   readonly dropped: readonly string[];
   /** Units whose forward runs again; absent when there is none. */
   readonly remat?: readonly string[];
+  /** Units without a forward too; absent when there is none. */
+  readonly skipped?: readonly string[];
   readonly frontier: string | null;
   readonly calls: readonly CallReport[];
 }
@@ -79,13 +81,28 @@ function sums(calls: readonly CallReport[]): Omit<Totals, 'savedBytes' | 'peakBy
   };
 }
 
-/** Counts a variant at `sizes`. `dropped` and `remat` are the units as they were named. */
-export function variantReport(program: Program, variant: Variant, dropped: readonly string[], remat: readonly string[], sizes: Sizes): VariantReport {
+/** Units of a pattern that are not `full`, as they were named. */
+export interface NamedUnits {
+  readonly dropped: readonly string[];
+  readonly remat: readonly string[];
+  readonly skipped: readonly string[];
+}
+
+/** Those of a pattern, in the order they run. */
+export const namedUnits = (program: Program, pattern: Pattern): NamedUnits => ({
+  dropped: unitsIn(program, pattern, 'dropped'),
+  remat: unitsIn(program, pattern, 'remat'),
+  skipped: unitsIn(program, pattern, 'skipped'),
+});
+
+/** Counts a variant at `sizes`. */
+export function variantReport(program: Program, variant: Variant, { dropped, remat, skipped }: NamedUnits, sizes: Sizes): VariantReport {
   const calls = variant.calls.map((call) => callReport(program, call, sizes));
   const { forwardFlops, backwardFlops, bytesMoved, dispatches } = sums(calls);
   return {
     dropped,
     ...(remat.length > 0 ? { remat } : {}),
+    ...(skipped.length > 0 ? { skipped } : {}),
     frontier: variant.frontier,
     calls,
     forwardFlops,

@@ -16,7 +16,8 @@ export function variantText(program: Program, variant: Variant, r: VariantReport
     return `  call @${c.function}${name(c.site)} {phase = "${c.phase}", dispatches = ${c.dispatches}, values = ${valuesOf(variant, i)}}${costs}`;
   });
   const remat = r.remat ? `remat = [${r.remat.join(', ')}], ` : '';
-  const head = `variant of @train {drop = [${r.dropped.join(', ')}], ${remat}frontier = ${r.frontier ?? 'none'}} {`;
+  const skip = r.skipped ? `skip = [${r.skipped.join(', ')}], ` : '';
+  const head = `variant of @train {drop = [${r.dropped.join(', ')}], ${remat}${skip}frontier = ${r.frontier ?? 'none'}} {`;
   return [head, ...lines, '}'].join('\n') + (program.pipelines.length > 0 ? '\n' : '');
 }
 

@@ -10,7 +10,7 @@ import type { Variant } from '../runtime/linked.ts';
 import type { Sizes } from '../runtime/program.ts';
 import { unifiedDiff } from './diff.ts';
 import { parsePattern } from './patterns.ts';
-import { type CallReport, inspectionLinker, restricted, unitsIn, type VariantReport, variantReport } from './report.ts';
+import { type CallReport, inspectionLinker, namedUnits, restricted, unitsIn, type VariantReport, variantReport } from './report.ts';
 import { callAt, type Inspected, inScope, kernelTexts, type Scope, type Shown, stageText, TEXT_STAGES, type TextStage } from './stages.ts';
 import { compareTable, removed, removedTable, variantText } from './variantText.ts';
 
@@ -70,7 +70,7 @@ function linked(x: Inspected, patterns: readonly { pattern: Pattern; dropped: re
   const linker = inspectionLinker(program);
   return patterns.map(({ pattern, dropped }) => {
     const variant = linker.link(pattern);
-    return { variant, report: variantReport(program, variant, dropped, unitsIn(program, pattern, 'remat'), options.sizes) };
+    return { variant, report: variantReport(program, variant, { ...namedUnits(program, pattern), dropped }, options.sizes) };
   });
 }
 

@@ -78,6 +78,8 @@ export interface Engine {
   writeParam(param: number, data: ArrayBufferView): void;
   /** A parameter in f32, or its gradient or moment. Waits for the device. */
   readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
+  /** Gradients of trainable parameters as they are now, neighbours in one read, in the order in which they lie. Waits for the device. */
+  readGradients(params: readonly number[]): AsyncIterable<readonly [param: number, gradient: Float32Array]>;
   /** @throws EbbError for another number of bytes than the moment takes */
   writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
   /** Frees the buffers; the device stays. */

@@ -6,6 +6,9 @@ import { readFloats } from './buffers.ts';
 import type { Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan } from './storage.ts';
 
+/** Most bytes of several gradients that are read at once. */
+const READ_BYTES = 64 * 2 ** 20;
+
 /** The methods of an engine over parameters. @param table device buffers by id */
 export function lastingValues(device: GPUDevice, program: Program, { placement }: StoragePlan, table: readonly (GPUBuffer | undefined)[]) {
   const whole = (bytes: number): number => Math.ceil(bytes / 4) * 4;
@@ -28,6 +31,22 @@ export function lastingValues(device: GPUDevice, program: Program, { placement }
     readParam(param: number, kind: (typeof PAGE_KINDS)[number] = 'params'): Promise<Float32Array> {
       const at = placeOf(param, PAGE_KINDS.indexOf(kind));
       return readFloats(device, table[bufferOf(at)] as GPUBuffer, offsetOf(at), whole(bytesOf(param)));
+    },
+    async *readGradients(params: readonly number[]): AsyncGenerator<readonly [param: number, gradient: Float32Array]> {
+      const placed = params
+        .map((param) => ({ param, at: placeOf(param, PAGE_KINDS.indexOf('gradients')), bytes: whole(bytesOf(param)) }))
+        .sort((a, b) => a.at - b.at);
+      for (let first = 0; first < placed.length; ) {
+        const from = placed[first]?.at ?? 0;
+        const inReach = ({ at, bytes }: { readonly at: Address; readonly bytes: number }): boolean =>
+          bufferOf(at) === bufferOf(from) && at + bytes - from <= READ_BYTES;
+        const rest = placed.slice(first + 1).findIndex((p) => !inReach(p));
+        const run = placed.slice(first, rest < 0 ? undefined : first + 1 + rest);
+        const last = run.at(-1);
+        const floats = await readFloats(device, table[bufferOf(from)] as GPUBuffer, offsetOf(from), last ? last.at + last.bytes - from : 0);
+        for (const { param, at, bytes } of run) yield [param, floats.subarray((at - from) / 4, (at - from + bytes) / 4)];
+        first += run.length;
+      }
     },
     /** Encodes zeros over a parameter's gradient, if it has one. */
     clearGradient(encoder: GPUCommandEncoder, param: number): void {

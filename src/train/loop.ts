@@ -1,7 +1,6 @@
 /** @file The training loop over an engine: one submission a step, at most two steps ahead of the device, metrics as they come back. */
 
 import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
-import { hash } from '../dropbp/random.ts';
 import { sensitivities } from '../dropbp/sensitivity.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
@@ -15,6 +14,7 @@ import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
 import { drawPattern } from './patterns.ts';
 import { scheduleFactor } from './schedule.ts';
+import { type StepSource, siteSeed, stepMicros } from './step.ts';
 
 /** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
 export interface StepMetrics {
@@ -118,7 +118,6 @@ export function microBatch({ sizes, inputs }: Batch, dropped: readonly string[],
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
   const { engine, config, state, onStep, stop, between, timed, ahead = RUN_AHEAD } = options;
-  const units = unitsOf(engine);
   const plan = createPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
   let last = performance.now();
@@ -156,10 +155,12 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
   while (state.step < config.steps && !stop?.()) {
     if (plan.measure && !state.sensitivities && state.step >= plan.measure.at) {
       while (pending.length > 0) await finish();
-      await measure(options, plan.measure.batches);
+      const measured = await measureSensitivities(options, state.step, plan.measure.batches);
+      state.sensitivities = measured.sensitivities;
+      options.onMeasured?.(measured);
       last = performance.now();
     }
-    pending.push(submit(options, plan, units));
+    pending.push(submit(options, plan));
     while (pending.length > ahead) await finish();
     if (between?.when(state.step)) {
       while (pending.length > 0) await finish();
@@ -172,29 +173,14 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 }
 
 /** Encodes and submits one step, and advances the state. */
-function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: Plan, units: readonly string[]): Pending {
+function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: Plan): Pending {
   const { step } = state;
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
-  let tokens = 0;
-  const draws: Draw[] = [];
-  const micros = Array.from({ length: accumulate }, (_, micro): MicroBatch => {
-    const batch = batches.at(step * accumulate + micro);
-    tokens += batch.tokens;
-    const draw = plan.draw({ seed, step, micro, microBatches: accumulate, sensitivities: state.sensitivities });
-    const { dropped, skipped = [], weights, scales } = draw;
-    draws.push(draw);
-    const scalar = (name: string, site: string): number => {
-      if (name === 'loss_scale') return 1 / accumulate;
-      if (name === 'branch_weight') return weights?.get(site) ?? 1;
-      if (name === 'branch_scale') return scales?.get(site) ?? 1;
-      if (name === 'seed') return hash(seed, 3, step, micro, siteNumber(engine, site));
-      return 0;
-    };
-    const pattern = drawPattern(draw);
-    const made: MicroBatch = { ...microBatch(batch, dropped, scalar), pattern: fitted?.(pattern) ?? pattern };
-    return config.allDropped === 'skip' && units.length > 0 && dropped.length + skipped.length === units.length ? { ...made, forwardOnly: true } : made;
-  });
+  const draws = Array.from({ length: accumulate }, (_, micro) =>
+    plan.draw({ seed, step, micro, microBatches: accumulate, sensitivities: state.sensitivities }),
+  );
+  const { micros, tokens } = stepMicros({ engine, config, batches }, step, draws, fitted);
   const update: Update = {
     optimizer: optimizer.name,
     maxNorm: config.clip,
@@ -207,16 +193,16 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
   return { result, step, lr, tokens, draws };
 }
 
-/** Measures sensitivities on the batches that come next, in training mode, and keeps them in the state, which is all that it changes. */
-async function measure({ engine, config, batches, state, onMeasured }: TrainerOptions, count: number): Promise<void> {
+/** Measures sensitivities over `count` batches from step `step` on, in training mode; the engine is made with `probes`. Changes nothing. */
+export async function measureSensitivities(source: StepSource & Pick<TrainerOptions, 'engine'>, step: number, count: number): Promise<Measured> {
   const started = performance.now();
-  const { step } = state;
+  const { engine, config, batches } = source;
   const units = unitsOf(engine);
   const layout = { calls: engine.program.calls.map((c) => c.site), users: usersOf(engine.program) };
   const sums = units.map(() => 0);
   let [flops, wholeFlops] = [0, 0];
   for (let k = 0; k < count; k++) {
-    const scalar = (name: string, site: string): number => (name === 'seed' ? hash(config.seed, 3, step, k, siteNumber(engine, site)) : neutralScalar(name));
+    const scalar = (name: string, site: string): number => (name === 'seed' ? siteSeed(source, step, k, site) : neutralScalar(name));
     const probed = await engine.probe(microBatch(batches.at(step * config.accumulate + k), [], scalar));
     sensitivities(units, probed, 'norms', layout).forEach((s, i) => {
       sums[i] = (sums[i] ?? 0) + s / count;
@@ -224,12 +210,7 @@ async function measure({ engine, config, batches, state, onMeasured }: TrainerOp
     flops += probed.flops;
     wholeFlops += probed.wholeFlops;
   }
-  state.sensitivities = sums;
-  onMeasured?.({ step, units, sensitivities: sums, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops });
-}
-
-function siteNumber(engine: Engine, site: string): number {
-  return engine.program.calls.findIndex((c) => c.site === site);
+  return { step, units, sensitivities: sums, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops };
 }
 
 /** Mean loss over the targets of `batches` (sum of token losses ÷ number of targets), without a backward. */

@@ -81,6 +81,7 @@ it.each([
   [[TINY_MODEL, '--drop-rate', '3'], /--drop-rate .*expected a number from 0 to 1/],
   [[TINY_MODEL, '--drop', 'layers.3.mlp', '--drop-rate', '0.5'], /'--drop-rate <p>' cannot be used with option '--drop <units>'/],
   [[TINY_MODEL, '--drop', 'layers.3.mlp', '--remat', 'layers.3.mlp'], /--remat: layers\.3\.mlp is dropped/],
+  [[TINY_MODEL, '--skip', 'layers.3.mlp', '--remat', 'layers.3.mlp'], /--skip: layers\.3\.mlp is named as dropped or remat too/],
   [[TINY_MODEL, '--stage', 'fuse', '--drop', 'layers.3.mlp'], /--stage fuse is the same for all patterns/],
 ])('refuses %j in one sentence', async (args, message) => {
   const run = await inspect(...args);

@@ -27,7 +27,7 @@ const { program } = inspected.compiled;
 
 it('counts sums of cotangents in dispatches and bytes, not in FLOPs, as a step does', () => {
   const variant = inspectionLinker(program).link(patternOf([]));
-  const report = variantReport(program, variant, [], [], SIZES);
+  const report = variantReport(program, variant, { dropped: [], remat: [], skipped: [] }, SIZES);
   const [sum, ...more] = report.calls.filter((c) => c.phase === 'sum');
   expect(more).toEqual([]);
   // two tensors of f32[2,5,8], whose 80 elements are rounded up to where a buffer may be bound

@@ -108,9 +108,19 @@ describe('--diff', () => {
     expect((json as { removed: VariantReport }).removed).toMatchObject({ forwardFlops: 0 });
   });
 
+  it('knows units that are left out of forward too', () => {
+    const { text, json } = patternDiff(tiny, 'layers.3.mlp', 'layers.3.mlp=skipped', options);
+    expect(text).toMatch(/^-variant of @train \{drop = \[layers\.3\.mlp\], frontier/m);
+    expect(text).toMatch(/^\+variant of @train \{drop = \[\], skip = \[layers\.3\.mlp\], frontier/m);
+    expect(text).toMatch(/^- {2}call @mlp\.fwd \[layers\.3\.mlp\]/m);
+    const { a, b } = json as { a: VariantReport; b: VariantReport };
+    expect(b).toMatchObject({ dropped: [], skipped: ['layers.3.mlp'], backwardFlops: a.backwardFlops });
+    expect(b.forwardFlops).toBeLessThan(a.forwardFlops);
+  });
+
   it.each([
     ['layers.3.mpl', /^--diff: unknown unit layers\.3\.mpl; the model has layers\.0\.attn, .*layers\.5\.mlp$/],
-    ['layers.3.mlp=droped', /^--diff: layers\.3\.mlp has no form droped; there are full, remat, dropped$/],
+    ['layers.3.mlp=droped', /^--diff: layers\.3\.mlp has no form droped; there are full, remat, dropped, skipped$/],
   ])('refuses %s in one sentence', (side, message) => {
     expect(() => patternDiff(tiny, 'none', side, options)).toThrow(message);
   });

@@ -13,7 +13,10 @@ import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, p
 import { measureModel } from '../profile.ts';
 
 interface InspectFlags
-  extends Pick<InspectOptions, 'stage' | 'drop' | 'remat' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'> {
+  extends Pick<
+    InspectOptions,
+    'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'
+  > {
   readonly lora?: boolean;
   readonly rank?: number;
   readonly json?: boolean;
@@ -64,6 +67,7 @@ export const inspectCommand = (): Command =>
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .option('--drop <units>', 'units without backward', list)
     .option('--remat <units>', 'units whose forward runs again in backward', list)
+    .option('--skip <units>', 'units left out of forward too', list)
     .addOption(new Option('--drop-rate <p>', 'draw a pattern with this rate').argParser(rate).conflicts('drop'))
     .option('--seed <n>', 'seed of the pattern', count, 0)
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')

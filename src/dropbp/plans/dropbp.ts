@@ -1,13 +1,10 @@
 /** @file `dropbp`: one rate for all units at first, then rates by sensitivity (DropBP, arXiv 2402.17812, §3.2). */
 
-import { official } from '../allocation/official.ts';
-import { HARMS, type HarmName, optimal } from '../allocation/optimal.ts';
+import { ALLOCATIONS, allocateRates, MAX_RATE } from '../allocation/index.ts';
+import { HARMS, type HarmName } from '../allocation/optimal.ts';
 import { byUnit, choice, positive, share, shareBelow, withDefault } from '../fields.ts';
 import { definePlan, perUnit } from './plan.ts';
 import { biasNotes, sampled, sampledFields } from './sampled.ts';
-
-/** The reference code's cap. */
-const MAX_RATE = 0.9;
 
 export const dropbp = definePlan({
   kind: 'dropbp',
@@ -20,7 +17,7 @@ export const dropbp = definePlan({
     batches: withDefault(positive, 1),
     /** Share of the steps that are uniform. */
     after: withDefault(share, 0.1),
-    allocation: withDefault(choice(['official', 'optimal']), 'official'),
+    allocation: withDefault(choice(ALLOCATIONS), 'official'),
     /** What `optimal` minimises, times the sensitivities: `bias` r², `error` r, `variance` r/(1−r). */
     harm: withDefault(choice(Object.keys(HARMS) as HarmName[]), 'bias'),
     /** No unit is dropped more rarely. */
@@ -35,10 +32,7 @@ export const dropbp = definePlan({
     const { units, steps } = model;
     const costs = Object.keys(given.costs).length > 0 ? perUnit('drop.costs', given.costs, units) : model.costs;
     const known = Object.keys(given.sensitivities).length > 0 ? perUnit('drop.sensitivities', given.sensitivities, units) : null;
-    const ratesOf = (sensitivities: readonly number[]): readonly number[] => {
-      const input = { sensitivities, costs, rate, minRate };
-      return allocation === 'official' ? official(input) : optimal({ ...input, maxRate: MAX_RATE, harm });
-    };
+    const ratesOf = (sensitivities: readonly number[]): readonly number[] => allocateRates(allocation, { sensitivities, costs, rate, minRate }, harm);
     const costed = { ...model, costs };
     const how = { share: rate, sampling, weights };
     const one = units.map(() => rate);

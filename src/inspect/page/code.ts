@@ -1,7 +1,7 @@
 /** @file IR and WGSL as coloured text, by the tokenizer that colours the terminal. */
 
+import { el } from '../../page/browser/dom.ts';
 import { irTokens, type TextToken, wgslTokens } from '../tokens.ts';
-import { el } from './dom.ts';
 
 /** A block of code. */
 export function code(text: string, language: 'ir' | 'wgsl'): HTMLElement {

@@ -1,10 +1,10 @@
 /** @file The selected kernel: its values with shape, bytes and source line, its IR, its WGSL; or the selected function as a whole. */
 
+import { el } from '../../page/browser/dom.ts';
 import { groupDispatches } from '../../runtime/program.ts';
 import type { GraphNode, ValueView } from '../pageData.ts';
 import { amount } from '../report.ts';
 import { code } from './code.ts';
-import { el } from './dom.ts';
 import type { Store } from './store.ts';
 
 function valueTable(title: string, values: readonly ValueView[], given: (name: string) => string | undefined): HTMLElement | null {

@@ -1,8 +1,8 @@
 /** @file The graphs of the selected call's functions: its forward, and under it the backward that is chosen or runs. */
 
+import { el, svg } from '../../page/browser/dom.ts';
 import type { FunctionView, GraphEdge, GraphNode, ValueView } from '../pageData.ts';
 import { amount } from '../report.ts';
-import { el, svg } from './dom.ts';
 import { functionsAt, type Store } from './store.ts';
 
 const RADIUS = 7;

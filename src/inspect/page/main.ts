@@ -1,10 +1,11 @@
 /** @file The page of `ebb inspect --html`: links patterns by the real linker as they are clicked together. */
 
+import { el } from '../../page/browser/dom.ts';
+import { themeButton } from '../../page/browser/theme.ts';
 import type { Form } from '../../runtime/forms.ts';
 import type { PageData } from '../pageData.ts';
 import { QUANTITIES, type Totals } from '../report.ts';
 import { details } from './details.ts';
-import { el } from './dom.ts';
 import { graphs } from './graphView.ts';
 import { createStore } from './store.ts';
 import { tiles } from './tiles.ts';
@@ -22,17 +23,6 @@ declare global {
   interface Window {
     ebb: PageApi;
   }
-}
-
-function themeButton(): HTMLElement {
-  const dark = matchMedia('(prefers-color-scheme: dark)');
-  const root = document.documentElement;
-  const isDark = (): boolean => (root.style.colorScheme === '' ? dark.matches : root.style.colorScheme === 'dark');
-  return el(
-    'button',
-    { class: 'theme', 'aria-label': 'light or dark', onclick: () => root.style.setProperty('color-scheme', isDark() ? 'light' : 'dark') },
-    '◐',
-  );
 }
 
 const data: PageData = JSON.parse(document.getElementById('data')?.textContent ?? '{}');

@@ -5,7 +5,7 @@ import type { Linker } from '../../runtime/link.ts';
 import type { Variant } from '../../runtime/linked.ts';
 import type { PageData } from '../pageData.ts';
 import { patternOf } from '../patterns.ts';
-import { inspectionLinker, unitsIn, type VariantReport, variantReport } from '../report.ts';
+import { inspectionLinker, namedUnits, type VariantReport, variantReport } from '../report.ts';
 
 /** A pattern, linked and counted. */
 export interface Linked {
@@ -41,8 +41,7 @@ function link(data: PageData, linker: Linker, pattern: ReadonlyMap<string, Form>
   const started = performance.now();
   const variant = linker.link(pattern);
   const ms = performance.now() - started;
-  const [dropped, remat] = [unitsIn(data.program, pattern, 'dropped'), unitsIn(data.program, pattern, 'remat')];
-  return { variant, report: variantReport(data.program, variant, dropped, remat, data.sizes), ms };
+  return { variant, report: variantReport(data.program, variant, namedUnits(data.program, pattern), data.sizes), ms };
 }
 
 /** The backward function of a call that `variant` runs, else its first. */

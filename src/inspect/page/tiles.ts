@@ -1,7 +1,7 @@
 /** @file The numbers of the variant, each beside the same with nothing dropped. */
 
+import { el } from '../../page/browser/dom.ts';
 import { amount, QUANTITIES, QUANTITY_TEXT } from '../report.ts';
-import { el } from './dom.ts';
 import { short } from './short.ts';
 import type { Store } from './store.ts';
 

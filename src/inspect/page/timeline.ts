@@ -1,8 +1,8 @@
 /** @file Activation memory through a step: the stack above the axis, the slots below, call by call; gaps are what dropping left out. */
 
+import { el, svg } from '../../page/browser/dom.ts';
 import type { LinkedCall } from '../../runtime/linked.ts';
 import { amount } from '../report.ts';
-import { el, svg } from './dom.ts';
 import type { Linked, Store } from './store.ts';
 
 /** A call's place on the axis: forward in order, then backward in reverse; what shares a place divides it. */

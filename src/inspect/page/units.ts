@@ -1,9 +1,9 @@
 /** @file The column of calls: each unit with its form of the pattern, trunk between them, the frontier. */
 
 import { uniformDrop } from '../../dropbp/uniformDrop.ts';
+import { el } from '../../page/browser/dom.ts';
 import type { Form } from '../../runtime/forms.ts';
 import { amount } from '../report.ts';
-import { el } from './dom.ts';
 import { short } from './short.ts';
 import type { Store } from './store.ts';
 
@@ -117,8 +117,9 @@ export function unitsColumn(store: Store): HTMLElement {
     const kept = keptByCall(store);
     const ran = new Set(store.linked.variant.kept);
     rows.forEach((r, call) => r.update(kept.get(call) ?? 0, ran.has(store.data.program.calls[call]?.site ?? '')));
-    const { dropped, remat = [] } = store.linked.report;
-    summary.textContent = `${dropped.length} of ${store.units.length} units dropped${remat.length > 0 ? `, ${remat.length} remat` : ''} · linked in ${store.linked.ms.toFixed(1)} ms`;
+    const { dropped, remat = [], skipped = [] } = store.linked.report;
+    const others = [...(remat.length > 0 ? [`${remat.length} remat`] : []), ...(skipped.length > 0 ? [`${skipped.length} skipped`] : [])];
+    summary.textContent = `${dropped.length} of ${store.units.length} units dropped${others.map((o) => `, ${o}`).join('')} · linked in ${store.linked.ms.toFixed(1)} ms`;
   }, true);
   return el(
     'aside',

@@ -1,0 +1,172 @@
+/** @file `ebb analyze`: what dropping would do to a run, measured on its own model and data. */
+
+import { type AnalyzeReport, fidelityReport, type MemoryReport, type RatesReport, type SettingReport, type TimeReport } from '../analyze/report.ts';
+import { readCurve } from '../analyze/runCurve.ts';
+import { ALLOCATIONS, allocateRates } from '../dropbp/allocation/index.ts';
+import { recommend, type Trial } from '../dropbp/fidelity/recommend.ts';
+import { createPlan } from '../dropbp/plans/index.ts';
+import { EbbError } from '../errors.ts';
+import type { CommandDevice } from '../node/device.ts';
+import type { Engine } from '../runtime/execute.ts';
+import { bytesOfKinds } from '../runtime/memory.ts';
+import { type Analysis, type AnalysisSizes, measureSettings } from '../train/analysis/measure.ts';
+import { planOf, type Setting, settingName } from '../train/analysis/settings.ts';
+import type { StepTime } from '../train/analysis/timing.ts';
+import type { RunConfig } from '../train/config.ts';
+import { planModel, type TrainConfig } from '../train/loop.ts';
+import { startEngine } from '../trainer/engine.ts';
+import { planRunMemory } from '../trainer/memory.ts';
+import { piecePrinter } from '../trainer/progress.ts';
+import { stepsOf, withRunData } from '../trainer/run.ts';
+import { compileRun, openRunModel, readyText } from './train.ts';
+
+export interface AnalyzeOptions extends AnalysisSizes {
+  /** Folders of runs to show. */
+  readonly runs: readonly string[];
+  readonly say: (line: string) => void;
+}
+
+/** Analyses a run. Nothing is written. @throws EbbError */
+export async function analyzeRun(config: RunConfig, opened: CommandDevice, options: AnalyzeOptions): Promise<AnalyzeReport> {
+  // what is wrong with them is known before anything is measured
+  const runs = options.runs.map(readCurve);
+  const run = await openRunModel(config);
+  return withRunData(config, run.source, async (data) => {
+    const compiled = await compileRun(config, run, opened, data, { say: options.say });
+    const { train } = await data.loaded;
+    const { accumulate: micros, optimizer, decay, seed } = config;
+    const starting = performance.now();
+    const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });
+    options.say(readyText(config, opened, compiled)(engine, performance.now() - starting));
+    const whole = { ...config, steps: stepsOf(config, { train, held: null }) };
+    const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, { say: options.say, progress: piecePrinter });
+    const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.limits.maxBufferSize, options), runs };
+    engine.destroy();
+    return report;
+  });
+}
+
+/** What a reader wants to know of a run. */
+function about(config: RunConfig, { opened }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
+  const { model, data, batch, length, accumulate, lora, optimizer, seed } = config;
+  const run = {
+    batch: `${batch}`,
+    length: `${length}`,
+    ...(accumulate > 1 ? { accumulate: `${accumulate}` } : {}),
+    trains: lora === false ? 'all weights' : lora.from === undefined ? `LoRA of rank ${lora.rank}` : `LoRA ${lora.from}`,
+    optimizer: optimizer.name,
+    seed: `${seed}`,
+  };
+  return { model, data, device: opened.name, run };
+}
+
+const MEASURED_KINDS: readonly string[] = ['none', 'uniform', 'dropbp'];
+
+/** The numbers, and what follows of them. */
+function reportOf(
+  found: Analysis,
+  config: RunConfig & TrainConfig,
+  engine: Engine,
+  maxBufferSize: number,
+  { rates, batches, patterns, rounds }: AnalysisSizes,
+): Omit<AnalyzeReport, 'model' | 'data' | 'device' | 'run' | 'runs'> {
+  const { sensed, costs, none, settings, refused } = found;
+  const memory = memoryReports(found, config, engine, maxBufferSize);
+  const recommendation = recommend(fullTrial(found), trialsOf(found), sensed.units.length);
+  const gains = new Map(recommendation.worths.map((w) => [w.name, w.gain]));
+  return {
+    units: sensed.units,
+    sizes: { batches, patterns, rounds },
+    sensitivities: sensed.sensitivities,
+    sensitivitiesMs: sensed.ms,
+    costs,
+    rates: rates.flatMap((rate) => ALLOCATIONS.map((allocation) => ratesReport(found, rate, allocation))),
+    none: { time: timeReport(none.time, none.time), memory: memory(null, none.time) },
+    settings: settings.flatMap(({ setting, time, gradients }) => {
+      const common = { ...setting, time: timeReport(time, none.time), memory: memory(setting, time) };
+      return gradients.map(({ weights, batches }): SettingReport => {
+        const name = settingName({ ...setting, weights });
+        return { ...common, weights, name, ...fidelityReport(batches), gain: gains.get(name) ?? { mean: Number.NaN, error: null } };
+      });
+    }),
+    recommendation,
+    notes: [
+      ...disturbed([none.time, ...settings.map((s) => s.time)]),
+      ...(config.memoryBudget === undefined ? [] : ['memoryBudget is not kept here: sensitivities and full gradients keep everything of a step']),
+      ...(MEASURED_KINDS.includes(config.drop.kind) ? [] : [`drop.kind ${config.drop.kind} is not looked at: rates are spread as uniform does`]),
+      ...refused,
+    ],
+  };
+}
+
+/** All of them, or null where one is missing. */
+function allOf(values: readonly (number | null)[]): readonly number[] | null {
+  const known = values.filter((v) => v !== null);
+  return known.length === values.length ? known : null;
+}
+
+const fullTrial = ({ none: { time, progress } }: Analysis): Trial => ({
+  name: 'nothing dropped',
+  ms: time.ms,
+  roundMs: time.roundMs,
+  cosine: progress.map(() => 1),
+  progress: allOf(progress),
+});
+
+const trialsOf = ({ settings }: Analysis): Trial[] =>
+  settings.flatMap(({ setting, time: { ms, roundMs }, gradients }) =>
+    gradients.map(
+      ({ weights, batches }): Trial => ({
+        name: settingName({ ...setting, weights }),
+        ms,
+        roundMs,
+        cosine: batches.map((b) => b.whole.cosine),
+        progress: allOf(batches.map((b) => b.progress)),
+      }),
+    ),
+  );
+
+/** Rounds that differ by more are told. */
+const QUIET = 1.15;
+
+/** Whether something else ran on the machine, by the medians of rounds beside the least. */
+function disturbed(times: readonly StepTime[]): string[] {
+  const worst = Math.max(...times.map(({ ms, medianMs }) => medianMs / ms));
+  if (worst <= QUIET) return [];
+  return [
+    `the same steps took up to ${Math.round(100 * (worst - 1))} % longer in other rounds: something else runs on the machine; quiet it, or give more --rounds`,
+  ];
+}
+
+const timeReport = ({ ms, medianMs, flops }: StepTime, full: StepTime): TimeReport => ({
+  ms,
+  medianMs,
+  flopsShare: flops / full.flops,
+  predictedMs: (full.ms * flops) / full.flops,
+});
+
+/** Draws that a run's memory is planned for. */
+const DRAWS = 256;
+
+/** Of a setting, or of dropping nothing; a budget is not asked. */
+function memoryReports({ sensing }: Analysis, config: RunConfig & TrainConfig, { program }: Engine, maxBufferSize: number) {
+  const { memoryBudget: _budget, ...free } = config;
+  const model = planModel({ program }, config.steps);
+  const drawn = Math.max(1, Math.min(config.steps, Math.ceil(DRAWS / config.accumulate)));
+  return (setting: Setting | null, { peakBytes }: StepTime): MemoryReport => {
+    const { buffers, total, worst } = planRunMemory(free, program, createPlan(planOf(setting, sensing), model), drawn, maxBufferSize);
+    const [stack, slots] = [bytesOfKinds(buffers, 'activations'), bytesOfKinds(buffers, 'residuals')];
+    return { plannedBytes: total - stack + worst.stackBytes, usedBytes: total - stack - slots + peakBytes };
+  };
+}
+
+function ratesReport({ sensed: { sensitivities }, sensing, costs }: Analysis, rate: number, allocation: (typeof ALLOCATIONS)[number]): RatesReport {
+  try {
+    const rates = allocateRates(allocation, { sensitivities, costs, rate, minRate: sensing.minRate }, sensing.harm);
+    // of f32, some
+    return { rate, allocation, rates: rates.map((r) => Number(r.toFixed(6))), refused: null };
+  } catch (error) {
+    if (error instanceof EbbError) return { rate, allocation, rates: null, refused: error.message };
+    throw error;
+  }
+}

@@ -1,0 +1,64 @@
+/** @file `ebb analyze`: which drop rate a run should have, measured on its model and data. */
+
+import { Command, InvalidArgumentError } from 'commander';
+import { reportPage } from '../../analyze/html.ts';
+import { analyzeText } from '../../analyze/text.ts';
+import { amount } from '../../inspect/report.ts';
+import { withDevice } from '../../node/device.ts';
+import { SAMPLINGS, SPREADS } from '../../train/analysis/settings.ts';
+import { parseConfig } from '../../train/config.ts';
+import { list, positive, print, say, share } from '../../trainer/options.ts';
+import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
+import { writeHtml } from '../htmlFile.ts';
+import { addModelRunFlags, type ModelRunFlags, modelRunInput } from '../runInput.ts';
+
+interface AnalyzeFlags extends ModelRunFlags, Pick<AnalyzeOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
+  readonly allocations?: NonNullable<AnalyzeOptions['spreads']>;
+  readonly runs?: readonly string[];
+  readonly html?: string;
+}
+
+/** Shares between commas, each once, in order. */
+const shares = (text: string): number[] => [...new Set(list(text).map(share))].sort((a, b) => a - b);
+
+/** Words between commas, each one of `known`. */
+const words =
+  <T extends string>(known: readonly T[]) =>
+  (text: string): T[] =>
+    list(text).map((word) => {
+      const found = known.find((k) => k === word);
+      if (found === undefined) throw new InvalidArgumentError(`expected some of ${known.join(', ')}.`);
+      return found;
+    });
+
+/** Patterns without variance tell nothing. */
+function patterns(text: string): number {
+  const count = positive(text);
+  if (count < 2) throw new InvalidArgumentError('expected a whole number, 2 or more.');
+  return count;
+}
+
+/** `ebb analyze`. */
+export const analyzeCommand = (): Command =>
+  addModelRunFlags(
+    new Command('analyze')
+      .description(
+        "measure on a run's own model and data what dropping saves and what it does to the gradient, and say which rate to train with; trains nothing",
+      )
+      .option('--rates <p,…>', 'target rates', shares, [0.25, 0.5, 0.75, 0.875])
+      .option('--allocations <a,…>', `how a rate is spread over the units, some of ${SPREADS.join(', ')}; default as the run's plan does`, words(SPREADS))
+      .option('--samplings <s,…>', 'how units are drawn', words(SAMPLINGS), SAMPLINGS)
+      .option('--batches <n>', 'steps whose batches are taken', positive, 4)
+      .option('--patterns <n>', 'patterns of each setting on each of them', patterns, 8)
+      .option('--rounds <n>', 'how often each pattern is timed', positive, 3)
+      .option('--runs <dir...>', 'run folders whose losses are shown side by side')
+      .option('--html <file>', 'write a page with plots'),
+  ).action(async (file: string | undefined, flags: AnalyzeFlags) => {
+    const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
+    const { allocations = null, runs = [], html, json } = flags;
+    await withDevice(config.adapter, async (device) => {
+      const report = await analyzeRun(config, device, { ...flags, spreads: allocations, runs, say });
+      if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);
+      print(json ? JSON.stringify(report, null, 2) : analyzeText(report));
+    });
+  });

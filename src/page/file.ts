@@ -1,0 +1,46 @@
+/** @file Pages as one file: data, style and program inside; they ask the network for nothing. */
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { EbbError } from '../errors.ts';
+
+/** What `npm run build` makes of a page's folder. */
+export interface PageAssets {
+  readonly script: string;
+  readonly style: string;
+}
+
+/** Reads the built page beside `module`. @throws EbbError when it has not been built */
+export function pageAssets(module: string): PageAssets {
+  const read = (name: string): string => {
+    const path = fileURLToPath(new URL(`./${name}`, module));
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      throw new EbbError(`${path} is missing; npm run build makes it`);
+    }
+  };
+  return { script: read('page.js'), style: read('page.css') };
+}
+
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+/** The page as one file; its program finds `data` as JSON in the element of that id. */
+export function pageFile(title: string, data: unknown, { script, style }: PageAssets): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>${escaped(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<script type="application/json" id="data">${JSON.stringify(data).replace(/</g, '\\u003c')}</script>
+<script type="module">${script}</script>
+</body>
+</html>
+`;
+}
