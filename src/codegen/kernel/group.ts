@@ -143,8 +143,12 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
     values,
     store,
     storeAll: (stored, at, inner, width) => {
+      // one index for outputs of one shape: what they share is then computed once
+      const indices = new Map<string, Index>();
       const made = stored.map((output) => {
-        const index = flatIndex(output.type.shape, at, inner.scope);
+        const { shape } = output.type;
+        const index = indices.get(shape.join()) ?? flatIndex(shape, at, inner.scope);
+        indices.set(shape.join(), index);
         return { output, index, value: inner.emit(output, index, width) };
       });
       for (const { output, index, value } of made) store(output, index, value, width);

@@ -40,7 +40,7 @@ export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: tr
 export const PLAIN: MatmulSchedule = { ...BASE, kind: 'register', lanes: [8, 1], rows: 1, cols: 4, depth: 1, vectorA: false, vectorB: false };
 
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
-const UNROLLED_OPS = 1024;
+const UNROLLED_OPS = 512;
 
 /** What a matmul does besides one product, and ops at each element of its results. */
 export interface MatmulLoad {
@@ -52,7 +52,7 @@ export interface MatmulLoad {
 }
 
 /** Multiply-adds of a lane's tile, over all products, in one unrolled step along k: beyond, drivers compile for long. */
-const UNROLLED_SUMS = 512;
+const UNROLLED_SUMS = 384;
 /** Steps along k that a driver unrolls of a tile in workgroup memory. */
 const SHARED_UNROLLED = 8;
 
