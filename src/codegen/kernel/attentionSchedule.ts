@@ -11,9 +11,8 @@ const HELD: Record<AttentionKernel, number> = { forward: 2, queryGradient: 3, ke
 
 /**
  * A sensible schedule. `rows` are the queries (keys for keyGradient) and `others` what they walk over, typical values.
- * Measured causal at T = S = 256, 9 heads over 3, D = 64, GFLOP/s forward, dQ, dK/dV: lavapipe 5.2, 4.5, 5.3 (compiled in
- * 0.4–0.7 s; `rows` reaches 5.5, 7.6, 7.9 but takes LLVM 13–45 s); SwiftShader 1.9, 1.9, 2.0 (0.1–0.3 s; `rows` 1.7, 3.0, 3.0,
- * in 0.5–2 s, and it has no cache).
+ * Measured causal in a step of 2 × 256 tokens, 4 heads of 64, GFLOP/s forward, dQ, dK/dV: lavapipe 19, 21, 22 (8, 8, 9 where every lane loads the
+ * rows itself), SwiftShader 2.6, 2.7, 2.7. `rows` took LLVM 13–45 s to compile.
  */
 export function attentionSchedule(
   kernel: AttentionKernel,

@@ -62,17 +62,24 @@ export function walk(
     const unit = laneUnit(frame, u);
     return b.let('unit', (u + 1) * schedule.lanes <= count ? unit : min(unit, u32(count - 1)));
   });
+  // a load costs its lanes one by one, equal addresses or not: the lanes hold the rows between them, and ask each other
+  const held = starts.map((start) => w.dots.map(([tensor]) => chunk.map((unit) => b.let('held', tensor.load(add(start, unit))))));
   b.for('step', from, to, u32(schedule.lanes), (step) => {
     const own = b.let('own', add(step, builtin('subgroupInvocation')));
     const last = b.let('last', sub(to, u32(1)));
     const ownStart = rowStart(frame, 'own_start', w.length.walked, w.heads.walked, b.let('own_in', min(own, last)), w.head.walked);
     const dots = rows.map(() => w.dots.map(() => b.var('dot', 'f32', f32(0))));
-    b.for('d', u32(0), hiddenBound(count), u32(1), (d) => {
-      const walked = w.dots.map(([, tensor]) => b.let('walked', tensor.load(add(ownStart, d))));
-      starts.forEach((start, r) => {
-        w.dots.forEach(([tensor], i) => {
-          const [left, right, sum] = [tensor.load(add(start, d)), walked[i], dots[r]?.[i]];
-          if (right !== undefined && sum !== undefined) sum.set(add(sum.get, type === 'f32' ? mul(left, right) : call('dot', left, right)));
+    chunk.forEach((_, u) => {
+      const first = u * schedule.lanes;
+      b.for('d', u32(0), hiddenBound(Math.min(schedule.lanes, count - first)), u32(1), (d) => {
+        const walked = w.dots.map(([, tensor]) => b.let('walked', tensor.load(add(ownStart, add(d, u32(first))))));
+        held.forEach((row, r) => {
+          row.forEach((units, i) => {
+            const [unit, right, sum] = [units[u], walked[i], dots[r]?.[i]];
+            if (unit === undefined || right === undefined || sum === undefined) return;
+            const left = b.let('left', call('subgroupShuffle', unit, d));
+            sum.set(add(sum.get, type === 'f32' ? mul(left, right) : call('dot', left, right)));
+          });
         });
       });
     });
