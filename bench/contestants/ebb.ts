@@ -6,7 +6,7 @@ import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { Schedule } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { PLAIN } from '../../src/codegen/kernel/schedule.ts';
+import { PLAIN } from '../../src/codegen/kernel/matmulTypes.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';

@@ -2,9 +2,9 @@
 
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
-import type { MatmulPrecision, MatmulSchedule } from './matmulTypes.ts';
+import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
-import { BASE, type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, mostKGroups, suits, withinStorage, workgroupBytes } from './schedule.ts';
+import { type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, mostKGroups, suits, withinStorage, workgroupBytes } from './schedule.ts';
 
 /** See `lightened`: what is measured may take longer to compile than what a device starts with. */
 const MEASURED_SUMS = 1536;

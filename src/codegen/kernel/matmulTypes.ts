@@ -78,3 +78,9 @@ export interface MatmulSchedule {
   /** matrix only: what a subgroup multiplies at once. */
   readonly matrix?: MatrixShape | undefined;
 }
+
+/** What most schedules have in common. */
+export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
+
+/** One row and four columns a lane, element by element from memory: nothing to go wrong. */
+export const PLAIN: MatmulSchedule = { ...BASE, kind: 'register', lanes: [8, 1], rows: 1, cols: 4, depth: 1, vectorA: false, vectorB: false };

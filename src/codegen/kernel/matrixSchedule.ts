@@ -2,7 +2,7 @@
 
 import { invariant } from '../../errors.ts';
 import type { MatrixShape, MatrixTraits } from '../../runtime/matrices.ts';
-import type { MatmulPrecision, MatmulSchedule } from './matmulTypes.ts';
+import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 
 /** The matrices of a schedule of kind `matrix`. */
 export function matrixOf({ matrix }: Pick<MatmulSchedule, 'matrix'>): MatrixShape {
@@ -57,17 +57,12 @@ export function matrixSchedules({ shapes }: MatrixTraits, precision: MatmulPreci
   return largest.slice(0, 2).flatMap((matrix) =>
     CUTS.map(
       ({ lanes, rows, cols, depth }): MatmulSchedule => ({
+        ...BASE,
         kind: 'matrix',
         lanes,
         rows: up(rows, matrix.m),
         cols: up(cols, matrix.n),
         depth: up(depth, matrix.k),
-        kLanes: 1,
-        kFirst: false,
-        fold: 1,
-        kGroups: 1,
-        vectorA: true,
-        vectorB: true,
         matrix,
       }),
     ),

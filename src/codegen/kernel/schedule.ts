@@ -2,7 +2,7 @@
 
 import { type AdapterKind, isSoftware } from '../../runtime/adapterKind.ts';
 import type { MatrixTraits } from '../../runtime/matrices.ts';
-import type { MatmulPort, MatmulPrecision, MatmulSchedule } from './matmulTypes.ts';
+import { BASE, type MatmulPort, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixBytes, matrixSchedules } from './matrixSchedule.ts';
 
 /** What of a device the schedules depend on. */
@@ -32,12 +32,6 @@ export interface MatmulLayout {
   readonly a: MatmulPort['vectorAxis'];
   readonly b: MatmulPort['vectorAxis'];
 }
-
-/** What most schedules have in common. */
-export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
-
-/** One row and four columns a lane, element by element from memory: nothing to go wrong. */
-export const PLAIN: MatmulSchedule = { ...BASE, kind: 'register', lanes: [8, 1], rows: 1, cols: 4, depth: 1, vectorA: false, vectorB: false };
 
 /** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
 const UNROLLED_OPS = 512;

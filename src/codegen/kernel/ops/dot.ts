@@ -14,8 +14,8 @@ import { flatIndex, productExpr } from '../index.ts';
 import type { Expr, Kernel } from '../ir.ts';
 import { matmul } from '../matmul.ts';
 import { addPartials, partialMatmul } from '../matmulSplit.ts';
-import type { MatmulPort, MatmulSchedule, MatmulSpec, Operand } from '../matmulTypes.ts';
-import { type MatmulLayout, type MatmulLoad, PLAIN, standardMatmulSchedule } from '../schedule.ts';
+import { type MatmulPort, type MatmulSchedule, type MatmulSpec, type Operand, PLAIN } from '../matmulTypes.ts';
+import { type MatmulLayout, type MatmulLoad, standardMatmulSchedule } from '../schedule.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
