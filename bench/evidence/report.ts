@@ -52,6 +52,7 @@ function writeModel(subject: Subject, out: string): void {
 const INDEX: readonly (readonly [string, string])[] = [
   ['bundled', 'the bundled model, everything trained: every setting'],
   ['smollm2', 'SmolLM2-135M with LoRA on GSM8K'],
+  ['bound', 'the time that dropping saves, against what its FLOPs allow'],
   ['memory', 'activation bytes and longest sequence against rate'],
 ];
 
