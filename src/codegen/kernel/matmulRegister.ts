@@ -1,5 +1,6 @@
 /** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
 
+import { invariant } from '../../errors.ts';
 import type { KernelBuilder } from './builder.ts';
 import { add, builtin, call, component, div, eq, max, mul, rem, splat, sub, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
@@ -109,7 +110,7 @@ function broadcastA(b: KernelBuilder, tile: LaneTile, operand: TileOperand, inde
   const vectors = (rows * depth) / 4;
   const even = rows % 4 === 0 && depth % 4 === 0 && (vectors % width === 0 || width % vectors === 0);
   const mode = even ? wanted : 'scalar';
-  const get = (name: string, own: Expr | undefined, from: number): Expr => b.let(name, call('subgroupBroadcast', own ?? u32(0), u32(from)));
+  const get = (name: string, own: Expr, from: number): Expr => b.let(name, call('subgroupBroadcast', own, u32(from)));
   if (mode === 'scalar') {
     const own = Array.from({ length: rows }, (_, r) => b.let(`a${r}`, port.load(b, { batch: tile.batch, mn: index(r), k: add(k, rem(lane, u32(depth))) }, 1)));
     return loaded(
@@ -130,7 +131,9 @@ function broadcastA(b: KernelBuilder, tile: LaneTile, operand: TileOperand, inde
     Array.from({ length: lines }, (_, line) =>
       Array.from({ length: across }, (_, i) => {
         const v = line * across + i;
-        return get(`a${line * inLine}_${i}`, own[Math.floor(v / width)], v % width);
+        const load = own[Math.floor(v / width)];
+        invariant(load !== undefined, `vector ${v} of A's tile is loaded`);
+        return get(`a${line * inLine}_${i}`, load, v % width);
       }),
     ),
   );
