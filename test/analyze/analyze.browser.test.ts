@@ -1,6 +1,6 @@
 /** @file `ebb analyze` as a person runs it on the bundled model: text, JSON, and a page that a browser draws without asking for anything. */
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -29,9 +29,11 @@ beforeAll(async () => {
   file = join(scratch, 'report.html');
   const config = join(scratch, 'run.yaml');
   const out = join(scratch, 'never');
+  const model = join(scratch, 'a-model-in-a-folder-whose-path-is-longer-than-a-phone-is-wide');
+  symlinkSync(TINY_MODEL, model);
   writeFileSync(
     config,
-    `model: ${TINY_MODEL}\ndata: ${join(ROOT, 'examples/demo/questions.jsonl')}\nout: ${out}\nlength: 24\nsteps: 20\nlora: { rank: 2 }\ndrop: { kind: dropbp, rate: 0.5, allocation: optimal }\n`,
+    `model: ${model}\ndata: ${join(ROOT, 'examples/demo/questions.jsonl')}\nout: ${out}\nlength: 24\nsteps: 20\nlora: { rank: 2 }\ndrop: { kind: dropbp, rate: 0.5, allocation: optimal }\n`,
   );
   const runs = [writeRun('all', '{ kind: none }', [3, 2, 1.5, 1]), writeRun('half', '{ kind: uniform, rate: 0.5, weights: true }', [3, 2.5, 2])];
   const flags = ['--rates', '0.5,0.97', '--samplings', 'fixed-budget', '--batches', '2', '--patterns', '2', '--rounds', '1'];
