@@ -44,8 +44,14 @@ interface Dawn {
 // kept in module scope: Dawn's instance must outlive its devices, and must not hang on globalThis
 const instances = new Map<string, GPU>();
 
-/** Experimental features are offered (subgroup matrices); bounds checks are left out. */
-const toggles = (robust: boolean): string => `enable-dawn-features=${['allow_unsafe_apis', ...(robust ? [] : ['disable_robustness'])].join()}`;
+/**
+ * Experimental features are offered (subgroup matrices; f16 on NVIDIA, whose tensor cores take it); bounds checks are left out. Timestamps
+ * come as the device has them, not in steps of 65 µs, several kernels each.
+ */
+const toggles = (robust: boolean): string[] => [
+  `enable-dawn-features=${['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', ...(robust ? [] : ['disable_robustness'])].join()}`,
+  'disable-dawn-features=timestamp_quantization',
+];
 
 async function dawn(robust: boolean): Promise<GPU> {
   const key = String(robust);
@@ -53,7 +59,7 @@ async function dawn(robust: boolean): Promise<GPU> {
   if (known) return known;
   prepareVulkan();
   const { create } = (await import('webgpu')) as unknown as Dawn;
-  const gpu = create([toggles(robust)]);
+  const gpu = create(toggles(robust));
   instances.set(key, gpu);
   return gpu;
 }
@@ -85,7 +91,7 @@ export async function listAdapters(robust = false): Promise<AdapterChoice[]> {
 async function byName(name: string, robust: boolean): Promise<AdapterChoice | null> {
   const { create } = (await import('webgpu')) as unknown as Dawn;
   const key = `${name}:${robust}`;
-  const gpu = instances.get(key) ?? create([`adapter=${name}`, toggles(robust)]);
+  const gpu = instances.get(key) ?? create([`adapter=${name}`, ...toggles(robust)]);
   instances.set(key, gpu);
   const adapter = await quietly(() => gpu.requestAdapter({}).catch(() => null));
   if (!adapter) return null;

@@ -1,4 +1,4 @@
-/** @file Runs linked variants on a device: one submission a step, losses read back through a ring. */
+/** @file Runs linked variants on a device: the forward submitted while the rest is encoded, losses read back through a ring. */
 
 import { EbbError } from '../errors.ts';
 import { type Address, BUFFERS, bufferOf, offsetOf } from './address.ts';
@@ -164,16 +164,23 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     return counted;
   };
 
-  /** Writes the uniform blocks of `calls` and encodes them: in one pass, or each dispatch in a pass between timestamps. Returns the number of dispatches. */
-  const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], recorder: TimestampRecorder | null = null): number => {
+  /** Writes the uniform blocks of `calls`; they are read from when the calls are submitted. */
+  const fill = (calls: readonly PlannedCall[]): void => {
     if (calls.length > buffers.maxBlocks) throw new Error('internal: more uniform blocks than planned');
     for (const [at, call] of calls.entries()) encoding.write(at, call);
     encoding.flush(calls.length);
+  };
+  /** Encodes filled calls [from, to): in one pass, or each dispatch in a pass between timestamps. Returns the number of dispatches. */
+  const encode = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[], from: number, to: number, recorder: TimestampRecorder | null): number => {
     const { passes, end } = recorder ? measuredPasses(program, bounds, encoder, recorder) : onePass(encoder);
     let dispatches = 0;
-    for (const [at, call] of calls.entries()) dispatches += encoding.encode(passes, at, call);
+    for (let at = from; at < to; at++) dispatches += encoding.encode(passes, at, calls[at] as PlannedCall);
     end();
     return dispatches;
+  };
+  const run = (encoder: GPUCommandEncoder, calls: readonly PlannedCall[]): number => {
+    fill(calls);
+    return encode(encoder, calls, 0, calls.length, null);
   };
 
   const writeInputs = (micro: Pick<MicroBatch, 'inputs'>, index: number): void => {
@@ -220,13 +227,27 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     const updated = update ? storage.groups.flatMap((g, i) => (update.alsoUntouched || g.params.some((p) => written.has(p)) ? [i] : [])) : [];
     if (update && updated.length > 0) calls.push(...updatePhase(program, storage, buffers, update, updated));
 
-    const encoder = device.createCommandEncoder();
+    let encoder = device.createCommandEncoder();
     for (const p of zeroed) clearGradient(encoder, p);
     if (update) {
       encoder.clearBuffer(buffers.norms);
       if (update.alsoUntouched) for (const g of storage.groups) for (const p of g.params) if (!written.has(p)) clearGradient(encoder, p);
     }
-    const dispatches = run(encoder, calls, recorder);
+    fill(calls);
+    // the device starts on the first forward while the rest is encoded
+    const started = recorder
+      ? 0
+      : Math.max(
+          0,
+          calls.findIndex(({ phase }) => phase !== 'forward'),
+        );
+    let dispatches = 0;
+    if (started > 0) {
+      dispatches = encode(encoder, calls, 0, started, null);
+      device.queue.submit([encoder.finish()]);
+      encoder = device.createCommandEncoder();
+    }
+    dispatches += encode(encoder, calls, started, calls.length, recorder);
     const readback = buffers.ring[ringAt++ % buffers.ring.length] as GPUBuffer;
     if (readback.mapState !== 'unmapped') throw new Error('internal: more steps unread than the ring holds');
     // the loss of each micro-batch is its first result; the gradient norm comes behind them

@@ -51,6 +51,13 @@ export function paramGroups(program: Program): ParamGroup[] {
 /** Ranges of a group are whole multiples of this, so that its squared norm splits into 64 equal parts of rows of four. */
 const GROUP_ALIGNMENT = 1024;
 
+/** A large group's range is a multiple of more, at most a 64th of it: with others like it, it splits into up to 64 times as many parts. */
+function alignmentOf(bytes: number): number {
+  let alignment = GROUP_ALIGNMENT;
+  while (alignment < 64 * GROUP_ALIGNMENT && 128 * alignment <= bytes) alignment *= 2;
+  return alignment;
+}
+
 /** Page kinds of a trainable page, in the order of their buffer ids. */
 export const PAGE_KINDS = ['params', 'gradients', 'm', 'v'] as const;
 
@@ -74,7 +81,8 @@ export function planStorage(program: Program, sizes: Readonly<Record<string, num
     const ordered = [...members.filter(decays), ...members.filter((i) => !decays(i))];
     const places = new Map<number, number>();
     const bytesOf = (i: number): number => program.params[i]?.bytes ?? 0;
-    const total = Math.ceil(ordered.reduce((end, i) => end + aligned(bytesOf(i)), 0) / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
+    const taken = ordered.reduce((end, i) => end + aligned(bytesOf(i)), 0);
+    const total = Math.ceil(taken / alignmentOf(taken)) * alignmentOf(taken);
     check(`the parameters of ${name}`, total);
     if (trainablePages.length === 0 || (trainablePages.at(-1) ?? 0) + total > pageLimit) trainablePages.push(0);
     const page = trainablePages.length - 1;

@@ -37,7 +37,11 @@ interface Stretch {
   readonly page: number;
   readonly offset: number;
   readonly bytes: number;
+  readonly groups: number;
 }
+
+/** Rows of parameters are four f32. */
+const ROW_BYTES = 16;
 
 function stretches({ groups }: StoragePlan, updated: readonly number[], maxBytes: number): Stretch[] {
   const out: Stretch[] = [];
@@ -47,10 +51,19 @@ function stretches({ groups }: StoragePlan, updated: readonly number[], maxBytes
     const { page, offset, bytes } = group;
     const last = out.at(-1);
     if (last && last.page === page && last.offset + last.bytes === offset && last.bytes + bytes <= maxBytes)
-      out[out.length - 1] = { ...last, bytes: last.bytes + bytes };
-    else out.push({ first: g, page, offset, bytes });
+      out[out.length - 1] = { ...last, bytes: last.bytes + bytes, groups: last.groups + 1 };
+    else out.push({ first: g, page, offset, bytes, groups: 1 });
   }
   return out;
+}
+
+const PARTS = NORM_BYTES / 4;
+
+/** Rows of a stretch whose squares a workgroup each sums up: as many as its groups have room for and divide it, for GPUs with many cores. */
+export function normRows({ bytes, groups }: Pick<Stretch, 'bytes' | 'groups'>): { readonly N: number; readonly Q: number } {
+  let N = PARTS;
+  while (2 * N <= PARTS * groups && bytes % (2 * N * ROW_BYTES) === 0) N *= 2;
+  return { N, Q: bytes / 4 / N };
 }
 
 /** @param updated groups of parameters that are updated */
@@ -80,7 +93,7 @@ export function updatePhase(
   const none = (): number => 0;
   return [
     ...stretches(storage, updated, program.partBytes).map((s) =>
-      call('sqnorm', 'gradient norm', { N: NORM_BYTES / 4, Q: s.bytes / NORM_BYTES }, { g: place(s, 1), parts: normParts + s.first * NORM_BYTES }, none),
+      call('sqnorm', 'gradient norm', normRows(s), { g: place(s, 1), parts: normParts + s.first * NORM_BYTES }, none),
     ),
     call('clip', 'gradient norm', { G: storage.groups.length }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
     ...updated.flatMap((g) => {

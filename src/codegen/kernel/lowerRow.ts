@@ -27,6 +27,9 @@ function rowSpace(anchor: Op): RowSpace {
   return lastOnly ? { full: false, rows: shape.slice(0, -1), width: shape.slice(-1) } : { full: true, rows: [], width: shape };
 }
 
+/** What rows of a run-time size are taken for: gradients of whole groups of parameters, and losses of a batch. */
+const UNKNOWN_WIDTH = 1024;
+
 /** Lanes of a row: one subgroup on software adapters, as many as the row feeds on GPUs. */
 function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgroup: boolean } {
   const software = isSoftware(device.kind);
@@ -57,7 +60,7 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
   const isScalar = (v: Value): boolean => productKey(v.type.shape) === productKey(rows);
   const rowOutputs = group.outputs.filter((v) => !isScalar(v));
   const operands = reductions.flatMap((op) => op.operands);
-  const staticWidth = widthShape.every((d) => typeof d === 'number') ? widthShape.reduce<number>((p, d) => p * Number(d), 1) : 256;
+  const staticWidth = widthShape.every((d) => typeof d === 'number') ? widthShape.reduce<number>((p, d) => p * Number(d), 1) : UNKNOWN_WIDTH;
   const vector: Width =
     operands.every((v) => vectorisable(v, group.producer) && Number(v.type.shape.at(-1)) % 4 === 0) &&
     (rowOutputs.length === 0 || groupWidth(group, rowOutputs) === 4)
