@@ -1,5 +1,6 @@
 /** @file A Llama of a size and nothing else, trained on counted tokens: for what is measured without a checkpoint. */
 
+import type { MatmulPrecision } from '../src/codegen/kernel/matmulTypes.ts';
 import { compileModel } from '../src/compile/compile.ts';
 import {
   deviceTraits,
@@ -31,9 +32,9 @@ export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
 }
 
 /** What is trained is trained by AdamW; parameters drawn, the schedules that the device's kind starts with. */
-export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0): Promise<Engine> {
+export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
   const traced = tracedOf(spec, lora);
-  const compiled = compileModel(traced, { target: targetOf({ device: opened.device, traits: deviceTraits(opened) }), optimizers: ['adamw'] });
+  const compiled = compileModel(traced, { target: targetOf({ device: opened.device, traits: deviceTraits(opened), matmulPrecision }), optimizers: ['adamw'] });
   const about = aboutModel('bare', { kind: 'llama', vocabSize: spec.vocab, maxPosition: null }, traced, null);
   const weights = { path: null, tensors: new Map(), adapter: null };
   return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });

@@ -74,9 +74,11 @@ export function createPatience({ now = () => performance.now(), sleep = timer, n
             if (over) return;
             const ms = Math.min(NAP.mostMs, NAP.share * (now() - Math.max(at, lastFinished)));
             if (ms >= NAP.leastMs) nap(ms);
-            setImmediate(turn);
+            again();
           };
-          if (spins()) setImmediate(turn);
+          // Dawn keeps the process alive for as long as it has a promise to settle; naps alone do not
+          const again = (): void => void setImmediate(turn).unref();
+          if (spins()) again();
           return promise;
         },
         finished() {
