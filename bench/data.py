@@ -1,6 +1,6 @@
 """Weights and tokens of the benchmark's models, the same bytes for every contestant. Needs numpy.
 
-    python3 bench/data.py SPEC.json FOLDER
+    python3 bench/data.py SPEC.json FOLDER NAME...
 
 For each model NAME of the spec it writes into FOLDER:
   NAME/config.json, NAME/model.safetensors  a Hugging Face Llama checkpoint (linear weights [out, in])
@@ -50,9 +50,10 @@ def write_safetensors(path, tensors):
             file.write(np.ascontiguousarray(a).tobytes())
 
 
-def main(spec_file, folder):
+def main(spec_file, folder, names):
     spec = json.load(open(spec_file))
-    for name, c in spec["models"].items():
+    for name in names:
+        c = spec["models"][name]
         rng = np.random.default_rng(spec["seed"])
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         plain, manifest, hub, at = [], [], [], 0
@@ -75,4 +76,4 @@ def main(spec_file, folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

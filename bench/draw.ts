@@ -9,9 +9,9 @@ import { initialValues } from '../src/train/init.ts';
 import { configText, DATA, modelSpec, SPEC } from './spec.ts';
 
 /** Writes for each model what the contestant `ebb` reads: NAME/config.json, NAME/model.safetensors, NAME.tokens.bin. */
-export function drawData(): void {
+export function drawData(names: readonly string[]): void {
   console.log(`drawing weights and tokens in ${DATA}`);
-  for (const name of Object.keys(SPEC.models)) {
+  for (const name of names) {
     const { vocab, batch, seq } = modelSpec(name);
     const text = configText(modelSpec(name));
     mkdirSync(`${DATA}/${name}`, { recursive: true });

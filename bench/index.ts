@@ -4,7 +4,7 @@
  *   npm run bench [-- --quick]
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Contest, openContest } from './contest.ts';
 import { ENTRIES, type Entry } from './entries.ts';
@@ -32,7 +32,7 @@ async function contest<T>(entries: readonly Entry[], where: string, { options, r
     results.failed.push([`${name}, ${where}`, why]);
     console.error(`${name} is left out: ${why}`);
   });
-  for (const { entry, about } of opened.clients) results.about.set(entry.name, about);
+  for (const { entry, about } of opened.clients) results.about[entry.name] = about;
   try {
     return await work(opened);
   } finally {
@@ -63,11 +63,11 @@ async function measure(measuring: Measuring): Promise<void> {
     }
 }
 
-function write(out: string, results: Results, options: Options): void {
+function write(out: string, results: Results): void {
   const folder = basename(out).replace(/\.md$/, '');
   mkdirSync(dirname(out), { recursive: true });
   const plots = drawPlots(results, join(dirname(out), folder));
-  writeFileSync(out, page(results, describeMachine(), options, plots, folder));
+  writeFileSync(out, page(results, plots, folder));
   log(`wrote ${out}`);
 }
 
@@ -75,7 +75,20 @@ async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   if (options === 'help') return log(USAGE);
   ensurePeers();
-  const results: Results = { matmul: [], step: [], dropbp: [], failed: [], absent: [], about: new Map() };
+  const { out, keep, from, rounds, patterns, tuning } = options;
+  if (from !== null) return write(out ?? `${from.replace(/\.json$/, '')}.md`, JSON.parse(readFileSync(from, 'utf8')) as Results);
+  if (tuning === 0) process.env['EBB_TUNE'] = 'off';
+  else process.env['EBB_BENCH_TUNING'] = String(tuning);
+  const results: Results = {
+    machine: describeMachine(),
+    options: { rounds, patterns },
+    matmul: [],
+    step: [],
+    dropbp: [],
+    failed: [],
+    absent: [],
+    about: {},
+  };
   const entries = ENTRIES.filter((entry) => options.only.includes(entry.name)).filter((entry) => {
     const why = missing(entry);
     if (why === null) return true;
@@ -83,9 +96,12 @@ async function main(): Promise<void> {
     console.error(`${entry.name} does not take part: ${why}`);
     return false;
   });
-  const { out } = options;
-  if (options.sections.some((section) => section !== 'matmul')) ensureData(entries);
-  await measure({ options, entries, results, save: () => out !== null && write(out, results, options) });
+  if (options.sections.some((section) => section !== 'matmul')) ensureData(entries, options.models);
+  const save = (): void => {
+    if (keep !== null) writeFileSync(keep, JSON.stringify(results));
+    if (out !== null) write(out, results);
+  };
+  await measure({ options, entries, results, save });
   if (results.failed.length > 0) process.exitCode = 1;
 }
 

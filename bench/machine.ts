@@ -6,7 +6,7 @@ import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { drawData } from './draw.ts';
 import { type Entry, PACKED, PYTHON } from './entries.ts';
-import { DATA, SPEC, SPEC_FILE } from './spec.ts';
+import { DATA, SPEC_FILE } from './spec.ts';
 
 const PEERS = fileURLToPath(new URL('peers', import.meta.url));
 
@@ -35,17 +35,18 @@ export function ensurePeers(): void {
  * Makes weights and tokens where they are missing: by numpy, as the published losses have them, or drawn by Ebb itself where nobody else
  * takes part. @throws Error that says what to install
  */
-export function ensureData(entries: readonly Entry[]): void {
-  if (Object.keys(SPEC.models).every((name) => existsSync(`${DATA}/${name}.tokens.bin`))) return;
+export function ensureData(entries: readonly Entry[], models: readonly string[]): void {
+  const absent = models.filter((name) => !existsSync(`${DATA}/${name}.tokens.bin`));
+  if (absent.length === 0) return;
   if (!python('import numpy')) {
     if (entries.every((e) => e.name === 'ebb')) {
-      drawData();
+      drawData(absent);
       return;
     }
     throw new Error(`the weights are made by ${PYTHON} with numpy, which is not there: pip install numpy, or name another Python in EBB_BENCH_PYTHON`);
   }
   console.log(`making weights and tokens in ${DATA}`);
-  execFileSync(PYTHON, [fileURLToPath(new URL('data.py', import.meta.url)), SPEC_FILE, DATA], { stdio: 'inherit' });
+  execFileSync(PYTHON, [fileURLToPath(new URL('data.py', import.meta.url)), SPEC_FILE, DATA, ...absent], { stdio: 'inherit' });
 }
 
 /** Why a contestant cannot take part here, or null. */

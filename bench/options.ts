@@ -17,22 +17,32 @@ export interface Options {
   readonly adapter: string;
   /** Seconds that one contestant may take in one table, its first step apart. */
   readonly limit: number;
+  /** Seconds that Ebb may take to tune a model; 0 leaves tuning out. */
+  readonly tuning: number;
   /** The page to write; null prints only. */
   readonly out: string | null;
+  /** The file that numbers are kept in for a page that is written elsewhere, or null. */
+  readonly keep: string | null;
+  /** Nothing is measured: the page is written from such a file. */
+  readonly from: string | null;
 }
 
 export const USAGE = `npm run bench -- [flags]
-  --models S,M              models of spec.json for steps and DropBP
+  --models S,M              models of spec.json for steps and DropBP: S, M, L (S,M)
   --only ebb,pytorch        contestants: ${ENTRIES.map((e) => e.name).join(', ')}
   --sections matmul,step    of ${SECTIONS.join(', ')}
   --rounds N                rounds of matmuls and steps (8)
   --patterns N              sampled patterns for each rate of DropBP (30)
   --adapter NAME            as ebb takes it: auto, gpu, lavapipe, swiftshader, part of a name
   --limit SECONDS           what one contestant may take in one table, its first step apart (600)
+  --tuning SECONDS          what Ebb may take to tune a model (120); 0: nothing is tuned
+  --keep FILE               keeps all numbers, for a page written where there is no plotting library (on a GPU machine, say)
+  --from FILE               measures nothing and writes the page from such a file
   --out PATH                page to write, plots beside it; default docs/performance.md where everything is measured, else none
   --quick                   model S, 2 rounds, 3 patterns`;
 
-const LONG = { models: Object.keys(SPEC.models).join(), rounds: '8', patterns: '30' };
+/** L is for GPUs: on a CPU's adapter a step of it takes minutes. */
+const LONG = { models: 'S,M', rounds: '8', patterns: '30' };
 const QUICK = { models: 'S', rounds: '2', patterns: '3' };
 const PAGE = 'docs/performance.md';
 
@@ -48,6 +58,9 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       patterns: { type: 'string' },
       adapter: { type: 'string', default: 'auto' },
       limit: { type: 'string', default: '600' },
+      tuning: { type: 'string', default: '120' },
+      keep: { type: 'string' },
+      from: { type: 'string' },
       out: { type: 'string' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -68,7 +81,10 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     patterns: count('--patterns', asked.patterns),
     adapter: values.adapter,
     limit: count('--limit', values.limit),
-    out: values.out ?? (whole ? PAGE : null),
+    tuning: count('--tuning', values.tuning, 0),
+    keep: values.keep ?? null,
+    from: values.from ?? null,
+    out: values.out ?? (whole && values.keep === undefined ? PAGE : null),
   };
 }
 
@@ -83,8 +99,8 @@ function list<T extends string>(flag: string, text: string, known: readonly T[])
   return known.filter((name) => names.includes(name));
 }
 
-function count(flag: string, text: string): number {
+function count(flag: string, text: string, least = 1): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag}: expected a whole number from 1, found ${text}`);
+  if (!Number.isInteger(value) || value < least) throw new Error(`${flag}: expected a whole number from ${least}, found ${text}`);
   return value;
 }

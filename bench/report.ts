@@ -9,6 +9,9 @@ import { modelSpec, SPEC } from './spec.ts';
 
 /** What was measured so far. */
 export interface Results {
+  /** What it was measured on, a line each. */
+  readonly machine: readonly string[];
+  readonly options: Pick<Options, 'rounds' | 'patterns'>;
   readonly matmul: MatmulResult[];
   readonly step: StepResult[];
   readonly dropbp: DropResult[];
@@ -17,32 +20,26 @@ export interface Results {
   /** Who could not take part at all, and why. */
   readonly absent: [name: string, why: string][];
   /** Library and device of each contestant. */
-  readonly about: Map<string, About>;
+  readonly about: Record<string, About>;
 }
 
-/** Everything measured, as Markdown. @param plots files in `folder` @param machine what it ran on, a line each */
-export function page(
-  results: Results,
-  machine: readonly string[],
-  options: Pick<Options, 'rounds' | 'patterns'>,
-  plots: readonly string[],
-  folder: string,
-): string {
+/** Everything measured, as Markdown. @param plots files in `folder` */
+export function page(results: Results, plots: readonly string[], folder: string): string {
   const image = (file: string): string[] => (plots.includes(file) ? [`![${file.replace('.svg', '')}](${folder}/${file})`, ''] : []);
   return [
     '# Performance',
     '',
     'Written by `npm run bench` ([bench/README.md](../bench/README.md) says how it measures). All contestants in one run, taking turns.',
     '',
-    ...machine.map((line) => `- ${line}`),
-    ...[...results.about].map(([name, { library, device }]) => `- ${name}: ${library}; on ${device}`),
+    ...results.machine.map((line) => `- ${line}`),
+    ...Object.entries(results.about).map(([name, { library, device }]) => `- ${name}: ${library}; on ${device}`),
     ...[...results.absent, ...results.failed].map(([name, why]) => `- ${name} was left out: ${why.split('\n')[0]}`),
     '',
-    ...sections(results, options, image),
+    ...sections(results, image),
   ].join('\n');
 }
 
-function sections({ matmul, step, dropbp }: Results, { rounds, patterns }: Pick<Options, 'rounds' | 'patterns'>, image: (file: string) => string[]): string[] {
+function sections({ matmul, step, dropbp, options: { rounds, patterns } }: Results, image: (file: string) => string[]): string[] {
   const lines: string[] = [];
   if (matmul.length > 0)
     lines.push(
@@ -78,7 +75,7 @@ function models(names: readonly string[]): string {
 }
 
 const STEP_NOTES =
-  'Minimum and median of steps in turns. GFLOP/s: products and attention of forward and twice that of backward, the same count for all, over the minimum. First step: from an open device and weights in files to the first loss, tracing and compiling included, no tuning, driver caches off. Dispatches, JS time (preparing and submitting a step, minimum) and the bytes saved from forward to backward where the contestant tells.';
+  'Minimum and median of steps in turns; of steps shorter than 50 ms, four are done in a turn and the quickest counts. GFLOP/s: products and attention of forward and twice that of backward, the same count for all, over the minimum. First step: from an open device and weights in files to the first loss, tracing and compiling included, no tuning, driver caches off. Dispatches, JS time (preparing and submitting a step, minimum) and the bytes saved from forward to backward where the contestant tells.';
 
 const DROP_NOTES =
   'Speed-up: mean time of steps that drop nothing over the mean time at p, steps of all rates in turns; ideal: the same of FLOPs, as those patterns leave them (Ebb counts what it ran; for PyTorch they are computed). Median of patterns: the speed-up of a pattern in its turn over the ideal of that pattern; one disturbed step does not move it. The line p = 0 is a second set of steps that drop nothing: what it is off 1 is noise.';

@@ -16,3 +16,6 @@ export function shown(value: number | undefined, digits = 0): string {
   if (value === undefined || !Number.isFinite(value)) return '–';
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
+
+/** Milliseconds, with a digit after the point where there are few. */
+export const shownMs = (ms: number): string => shown(ms, ms < 100 ? 1 : 0);

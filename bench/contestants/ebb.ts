@@ -47,9 +47,9 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
   return openSession(path, withSchedules(device, book), options);
 }
 
-/** For a product, and for all kernels of a model. EBB_TUNE=off leaves both out. */
+/** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
 const TUNING_MS = 5000;
-const MODEL_TUNING_S = 120;
+const MODEL_TUNING_S = Number(process.env['EBB_BENCH_TUNING'] ?? 120);
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   const { batch, seq } = modelSpec(model);

@@ -4,9 +4,9 @@ import { createPlan } from '../../src/dropbp/plans/index.ts';
 import type { Client } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops, unitsOfModel } from '../flops.ts';
-import type { StepReply } from '../protocol.ts';
 import { mean, median } from '../stats.ts';
-import { shown, table } from '../table.ts';
+import { shown, shownMs, table } from '../table.ts';
+import { quickest } from './step.ts';
 
 /** A step with its pattern's FLOPs. */
 interface Measured {
@@ -47,7 +47,7 @@ export async function dropping(contest: Contest, model: string, lora: number, pa
   const done = await inTurns(contest, patterns, limit, async (client, round) => {
     const turn = [await measured(client, model, lora, [])];
     for (const rate of RATES) turn.push(await measured(client, model, lora, dropPattern(units, rate, round)));
-    log(`${model}${lora > 0 ? ' LoRA' : ''}: ${round + 1} ${client.entry.name} ${turn.map((t) => shown(t.ms)).join(', ')} ms`);
+    log(`${model}${lora > 0 ? ' LoRA' : ''}: ${round + 1} ${client.entry.name} ${turn.map((t) => shownMs(t.ms)).join(', ')} ms`);
     return turn;
   });
   return [...done].flatMap(([contestant, turns]) =>
@@ -59,7 +59,7 @@ export async function dropping(contest: Contest, model: string, lora: number, pa
 const REFERENCE_RATE = -1;
 
 async function measured({ ask }: Client, model: string, lora: number, drop: readonly string[]): Promise<Measured> {
-  const reply: StepReply = await ask({ do: 'step', drop, saved: true });
+  const reply = await quickest(() => ask({ do: 'step', drop, saved: true }));
   return {
     ms: reply.ms,
     flops: reply.flops ?? stepFlops(model, { drop, lora }),
@@ -114,7 +114,7 @@ export function dropTable(summaries: readonly DropSummary[]): string {
     s.contestant,
     `${s.model} ${s.lora > 0 ? `LoRA r=${s.lora}` : 'full'}`,
     `${s.rate} / ${s.realised.toFixed(3)}`,
-    shown(s.ms),
+    shownMs(s.ms),
     s.speedUp.toFixed(2),
     s.ideal.toFixed(2),
     (s.speedUp / s.ideal).toFixed(2),

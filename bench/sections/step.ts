@@ -6,7 +6,7 @@ import { stepFlops } from '../flops.ts';
 import type { StepReply } from '../protocol.ts';
 import { publishedLosses } from '../spec.ts';
 import { median, minimum } from '../stats.ts';
-import { shown, table } from '../table.ts';
+import { shown, shownMs, table } from '../table.ts';
 
 export interface StepResult {
   readonly contestant: string;
@@ -39,8 +39,8 @@ export async function steps(contest: Contest, model: string, rounds: number, lim
   await contest.each(async ({ entry }) => checkLosses(entry.name, model, losses.get(entry.name) ?? [], expected));
   log(`${model}: losses ${expected.map((l) => l.toFixed(6)).join(', ')}, the same of ${contest.clients.map((c) => c.entry.name).join(', ')}`);
   const done = await inTurns(contest, rounds, limit, async ({ entry, ask }, round) => {
-    const reply = await ask({ ...STEP, saved: round === 0 });
-    log(`${model}: round ${round + 1} ${entry.name} ${shown(reply.ms)} ms`);
+    const reply = await quickest(() => ask({ ...STEP, saved: round === 0 }));
+    log(`${model}: round ${round + 1} ${entry.name} ${shownMs(reply.ms)} ms`);
     return reply;
   });
   return [...done].map(([contestant, replies]) => ({
@@ -50,6 +50,20 @@ export async function steps(contest: Contest, model: string, rounds: number, lim
     losses: losses.get(contestant) ?? [],
     steps: replies,
   }));
+}
+
+/** A step shorter than this is disturbed by the turn before (caches, clocks, the start of its process): several are done. */
+const SHORT_MS = 50;
+const SEVERAL = 4;
+
+/** Does a step; of short ones several, the quickest counts. */
+export async function quickest(step: () => Promise<StepReply>): Promise<StepReply> {
+  let best = await step();
+  for (let again = 1; best.ms < SHORT_MS && again < SEVERAL; again++) {
+    const next = await step();
+    if (next.ms < best.ms) best = { ...best, ...next };
+  }
+  return best;
 }
 
 /** The first step in a process of its own. */
@@ -78,8 +92,8 @@ export function stepTable(results: readonly StepResult[]): string {
     return [
       contestant,
       model,
-      shown(minimum(ms)),
-      shown(median(ms)),
+      shownMs(minimum(ms)),
+      shownMs(median(ms)),
       shown(stepFlops(model, { drop: [], lora: 0 }) / minimum(ms) / 1e6, 1),
       shown(firstMs),
       shown(last?.dispatches),
