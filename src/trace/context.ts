@@ -21,7 +21,7 @@ export interface ParamDecl {
   readonly table?: () => Float32Array;
 }
 
-/** A low-rank adapter on a linear layer: y += scale · (dropout(x) Aᵀ) Bᵀ (Hu et al. 2021). */
+/** A low-rank adapter on a linear layer: y += (scale · dropout(x) Aᵀ) Bᵀ (Hu et al. 2021). */
 export interface AdapterSpec {
   readonly rank: number;
   readonly scale: number;

@@ -173,6 +173,7 @@ export function linear(name: string, x: Tensor, options: LinearOptions): Tensor 
 function lora(name: string, x: Tensor, { inputs, outputs }: LinearOptions, { rank, scale, dropout: rate }: AdapterSpec): Tensor {
   const a = param(`${name}.lora_A.weight`, [rank, inputs], { init: { kind: 'uniform', bound: 1 / Math.sqrt(inputs) } });
   const b = param(`${name}.lora_B.weight`, [outputs, rank], { init: { kind: 'constant', value: 0 } });
-  const low = recordOne('dot', [dropout(x, rate), a], { tb: true }, 'low');
-  return mul(recordOne('dot', [low, b], { tb: true }, 'delta'), scale);
+  // scaled where it is narrow: no cotangent as wide as the layer is multiplied for the adapter's sake
+  const low = mul(recordOne('dot', [dropout(x, rate), a], { tb: true }, 'low'), scale);
+  return recordOne('dot', [low, b], { tb: true }, 'delta');
 }
