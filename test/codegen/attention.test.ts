@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { type AttentionKernel, attentionSchedule } from '../../src/codegen/kernel/attention.ts';
+import { attentionCandidates, fitsAttention } from '../../src/codegen/kernel/candidates.ts';
 import { expectAttention } from '../support/attentionRun.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
@@ -70,12 +71,48 @@ it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
         [8, 8, 10],
         [512, 512, 256],
       ] as const) {
-        const schedule = attentionSchedule(kernel, device, { rows, others, headDim });
+        const schedule = attentionSchedule(kernel, device, { rows, others, headDim, sets: 8 });
         expect(schedule.lanes * schedule.splits * schedule.dimLanes).toBeLessThanOrEqual(256);
-        expect(schedule.rows).toBeGreaterThanOrEqual(1);
+        expect(fitsAttention(schedule, device, headDim)).toBe(true);
         if (headDim < 100) await expectAttention({ batch: 1, queries: 3, keys: 5, heads: 2, kvHeads: 1, headDim, causal: true, position: 2 }, schedule, run);
       }
     }
   },
   60_000,
 );
+
+describe('on a GPU', () => {
+  const device = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 256, maxWorkgroupStorage: 16384 } as const;
+  const KERNELS = ['forward', 'queryGradient', 'keyGradient'] satisfies AttentionKernel[];
+  const inFlight = (rows: number, sets: number, s: { rows: number; splits: number; dimLanes: number }): number =>
+    sets * Math.ceil(rows / s.rows) * s.splits * s.dimLanes;
+
+  it.each(KERNELS)('%s has tens of thousands of lanes in flight, split no further than it takes', (kernel) => {
+    for (const [rows, sets] of [
+      [256, 8],
+      [512, 64],
+      [2048, 128],
+    ] as const) {
+      const schedule = attentionSchedule(kernel, device, { rows, others: rows, headDim: 64, sets });
+      expect(inFlight(rows, sets, schedule)).toBeGreaterThanOrEqual(32768);
+      if (schedule.splits > 1) expect(inFlight(rows, sets, schedule)).toBeLessThan(65536);
+    }
+    const short = attentionSchedule(kernel, device, { rows: 64, others: 32, headDim: 64, sets: 1 });
+    expect(short.splits).toBeLessThanOrEqual(4);
+  });
+
+  it.each(KERNELS)('%s is measured split more and less, within what the device has', (kernel) => {
+    for (const headDim of [64, 128, 256]) {
+      const standard = attentionSchedule(kernel, device, { rows: 256, others: 256, headDim, sets: 8 });
+      const candidates = attentionCandidates(standard, device, headDim);
+      const splits = candidates.map((s) => s.splits);
+      expect(Math.min(...splits)).toBeLessThan(standard.splits);
+      if (headDim === 64) expect(candidates.length).toBeGreaterThan(4);
+      for (const s of candidates) expect(fitsAttention(s, device, headDim)).toBe(true);
+    }
+    const fits = { kind: 'rows', lanes: 4, rows: 1, splits: 16, dimLanes: 4 } as const;
+    expect(fitsAttention(fits, device, 64)).toBe(true);
+    expect(fitsAttention(fits, device, 256)).toBe(false);
+    expect(fitsAttention({ ...fits, splits: 12 }, device, 64)).toBe(false);
+  });
+});

@@ -13,11 +13,12 @@ export async function expectAttention(c: AttentionCase, schedule: AttentionSched
   const data = attentionData(c);
   const wanted = attentionReference(c, data);
   const spec = attentionSpec(c, fixed);
-  const forward = attentionForward(spec, schedule);
-  const kernels: [Kernel, readonly (keyof typeof wanted)[]][] = [[forward, ['out', 'lse']]];
-  if (schedule.splits === 1) {
-    kernels.push([attentionStats(spec), ['stats']], [attentionQueryGradient(spec, schedule), ['dq']], [attentionKeyGradient(spec, schedule), ['dk', 'dv']]);
-  }
+  const kernels: [Kernel, readonly (keyof typeof wanted)[]][] = [
+    [attentionForward(spec, schedule), ['out', 'lse']],
+    [attentionStats(spec), ['stats']],
+    [attentionQueryGradient(spec, schedule), ['dq']],
+    [attentionKeyGradient(spec, schedule), ['dk', 'dv']],
+  ];
   for (const [kernel, results] of kernels) {
     const value = (name: string): Data => {
       // results start as garbage: every element must be written

@@ -153,21 +153,37 @@ export const ATTENTION_CASES: Readonly<Record<string, AttentionCase>> = {
     segments: 'shared',
     rotated: true,
   },
+  'rotated, pairs in two of four lanes': {
+    batch: 2,
+    queries: 11,
+    keys: 11,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 16,
+    causal: true,
+    window: 7,
+    segments: 'shared',
+    rotated: true,
+  },
   'rotated, pairs across chunks': { batch: 1, queries: 6, keys: 6, heads: 2, kvHeads: 2, headDim: 12, softCap: 3, segments: 'shared', rotated: true },
   'rotated, elements alone': { batch: 1, queries: 3, keys: 8, heads: 2, kvHeads: 1, headDim: 10, causal: true, position: 5, rotated: true },
 };
 
-/** Schedules that suit a head dimension; the first two suit the gradients too. */
+/** Schedules that suit a head dimension. */
 export function attentionSchedules(headDim: number, subgroup: number | null): Record<string, AttentionSchedule> {
   const all: Record<string, AttentionSchedule> = {
     'one row a lane': { kind: 'rows', lanes: 4, rows: 1, splits: 1, dimLanes: 1 },
     'several rows a lane': { kind: 'rows', lanes: 3, rows: 2, splits: 1, dimLanes: 1 },
-    'split keys': { kind: 'rows', lanes: 2, rows: 2, splits: 4, dimLanes: 1 },
+    'split walk': { kind: 'rows', lanes: 2, rows: 2, splits: 4, dimLanes: 1 },
   };
   if (subgroup === null) return all;
   if (headDim % 8 === 0) {
     all['split head dimension'] = { kind: 'rows', lanes: 2, rows: 2, splits: 1, dimLanes: 2 };
-    all['split both'] = { kind: 'rows', lanes: 2, rows: 1, splits: 2, dimLanes: 2 };
+    all['split both'] = { kind: 'rows', lanes: 3, rows: 2, splits: 4, dimLanes: 2 };
+  }
+  if (headDim % 16 === 0) {
+    all['split both, four lanes a row'] = { kind: 'rows', lanes: 4, rows: 1, splits: 2, dimLanes: 4 };
+    all['one row, split walk'] = { kind: 'rows', lanes: 1, rows: 1, splits: 8, dimLanes: 4 };
   }
   all['subgroup'] = { kind: 'subgroup', lanes: subgroup, rows: 2, splits: 1, dimLanes: 1 };
   all['subgroup, one row'] = { kind: 'subgroup', lanes: subgroup, rows: 1, splits: 1, dimLanes: 1 };

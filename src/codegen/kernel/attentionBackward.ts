@@ -1,6 +1,5 @@
 /** @file Streaming attention, backward (FlashAttention-2): delta, then dQ, then dK and dV from the saved log-sum-exp. No atomics. */
 
-import { invariant } from '../../errors.ts';
 import {
   addScaled,
   attentionFrame,
@@ -23,10 +22,11 @@ import {
   visible,
 } from './attentionFrame.ts';
 import { angleBuffer, turnedRow } from './attentionRotation.ts';
+import { counts, mergeSplits, partialSums, splitWalk, stores } from './attentionSplit.ts';
 import { subgroupKeyGradient, subgroupQueryGradient } from './attentionSubgroup.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import type { BufferRef, Variable } from './builder.ts';
-import { add, builtin, call, convert, div, f32, ge, lt, min, mul, rem, select, sub, u32 } from './expr.ts';
+import { add, builtin, call, convert, div, f32, ge, min, mul, rem, select, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
 import { sizeExpr } from './size.ts';
 
@@ -98,7 +98,6 @@ function finished(frame: Frame, angles: BufferRef | null, at: Expr, sums: readon
 
 /** Buffers: q, k, v, dout, stats (then segK, angles), then dq [B,T,H,D]. */
 export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  invariant(schedule.splits === 1, 'only forward splits');
   if (schedule.kind === 'subgroup') return subgroupQueryGradient(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys, lane } = frame;
@@ -123,19 +122,23 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
     };
   });
   const [first, end] = keyRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(queries, u32(1)))));
-  b.for('key', first, end, u32(1), (key) => {
+  splitWalk(frame, 'key', first, end, (key, inside) => {
     const start = rowStart(frame, 'k_start', keys, spec.kvHeads, key, kvHead);
     const segK = from.segment(key);
     const k = loadRow(frame, 'k', from.k, start);
     const v = loadRow(frame, 'v', from.v, start);
     for (const row of rows) {
       const sees = visible(frame, row.at, key, row.segment === null || segK === null ? null : { q: row.segment, k: segK });
-      addScaled(row.sums, k, pairGradient(frame, { ...row, k, v, sees }).ds);
+      addScaled(row.sums, k, pairGradient(frame, { ...row, k, v, sees: counts(frame, inside, sees) }).ds);
     }
   });
+  mergeSplits(
+    frame,
+    rows.map((row) => partialSums(row.sums)),
+  );
   for (const row of rows) {
     const whole = finished(frame, angles, row.at, row.sums);
-    b.if(lt(row.index, queries), () => {
+    b.if(stores(frame, row.index, queries), () => {
       storeRow(frame, dq, rowStart(frame, 'dq_start', queries, spec.heads, row.index, head), whole);
     });
   }
@@ -148,7 +151,6 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
 
 /** Buffers: q, k, v, dout, stats (then segK, angles), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
 export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  invariant(schedule.splits === 1, 'only forward splits');
   if (schedule.kind === 'subgroup') return subgroupKeyGradient(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys, lane } = frame;
@@ -176,7 +178,7 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
   });
   const [first, end] = queryRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(keys, u32(1)))));
   const each = (head: Expr): void =>
-    b.for('query', first, end, u32(1), (query) => {
+    splitWalk(frame, 'query', first, end, (query, inside) => {
       const start = rowStart(frame, 'q_start', queries, spec.heads, query, head);
       const at = b.let('at', shifted(frame, query));
       const { lse, delta, segment: segQ } = from.scalars(head, query);
@@ -184,7 +186,7 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
       const dout = loadRow(frame, 'dout', from.dout, start);
       for (const row of rows) {
         const sees = visible(frame, at, row.inside, row.segment === null || segQ === null ? null : { q: segQ, k: row.segment });
-        const { p, ds } = pairGradient(frame, { q, k: row.k, v: row.v, dout, lse, delta, sees });
+        const { p, ds } = pairGradient(frame, { q, k: row.k, v: row.v, dout, lse, delta, sees: counts(frame, inside, sees) });
         addScaled(row.dv, dout, p);
         addScaled(row.dk, q, ds);
       }
@@ -192,9 +194,13 @@ export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSch
   const firstHead = b.let('first_head', mul(kvHead, u32(group)));
   if (group === 1) each(firstHead);
   else b.for('head', firstHead, add(firstHead, u32(group)), u32(1), each);
+  mergeSplits(
+    frame,
+    rows.flatMap((row) => [partialSums(row.dk), partialSums(row.dv)]),
+  );
   for (const row of rows) {
     const whole = finished(frame, angles, shifted(frame, row.inside), row.dk);
-    b.if(lt(row.index, keys), () => {
+    b.if(stores(frame, row.index, keys), () => {
       const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, row.index, kvHead);
       storeRow(frame, dk, start, whole);
       storeRow(

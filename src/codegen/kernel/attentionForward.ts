@@ -19,10 +19,11 @@ import {
   storeRow,
   visible,
 } from './attentionFrame.ts';
+import { counts, mergeSplits, type SplitResult, splitWalk, stores } from './attentionSplit.ts';
 import { subgroupForward } from './attentionSubgroup.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import type { ArrayRef, Variable } from './builder.ts';
-import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, splat, sub, u32 } from './expr.ts';
+import type { Variable } from './builder.ts';
+import { add, and, bin, builtin, call, component, div, eq, f32, max, min, mul, select, splat, sub, u32, vec } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
 
 /** A query row in registers. */
@@ -67,27 +68,25 @@ export function attentionForward(spec: AttentionSpec, schedule: AttentionSchedul
     };
   });
   const [from, to] = keyRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(queries, u32(1)))));
-  const split = schedule.splits > 1;
-  b.for('key', from, to, u32(schedule.splits), (base) => {
-    // split lanes stay together to the last step, so that subgroup operations find all of them
-    const own = b.let('own', add(base, lane.split));
-    const inside = split ? b.let('inside', lt(own, to)) : null;
-    const key = split ? b.let('key_in', min(own, sub(to, u32(1)))) : own;
+  splitWalk(frame, 'key', from, to, (key, inside) => {
     const start = rowStart(frame, 'k_start', keys, spec.kvHeads, key, kvHead);
     const segK = seg === null ? null : b.let('seg_k', seg.k.load(add(mul(batch, keys), key)));
     const keyRow = loadRow(frame, 'k', k, start);
     const weights = rows.map((row) => {
-      const seen = visible(frame, row.at, key, row.segment === null || segK === null ? null : { q: row.segment, k: segK });
-      const sees = seen === null || inside === null ? (seen ?? inside) : b.let('sees', and(inside, seen));
-      return weight(frame, row, capped(frame, rowDot(frame, 'score', row.query, keyRow)), sees);
+      const sees = visible(frame, row.at, key, row.segment === null || segK === null ? null : { q: row.segment, k: segK });
+      return weight(frame, row, capped(frame, rowDot(frame, 'score', row.query, keyRow)), counts(frame, inside, sees));
     });
     const value = loadRow(frame, 'v', v, start);
     rows.forEach((row, r) => {
       addScaled(row.out, value, weights[r] ?? f32(0));
     });
   });
-  const finish = (row: Row): void => {
-    b.if(lt(row.index, queries), () => {
+  mergeSplits(
+    frame,
+    rows.map((row) => partialSoftmax(frame, row)),
+  );
+  for (const row of rows) {
+    b.if(stores(frame, row.index, queries), () => {
       const any = bin('>', row.sum.get, f32(0));
       const inverse = b.let('inverse', select(f32(0), div(f32(1), row.sum.get), any));
       storeRow(
@@ -103,9 +102,7 @@ export function attentionForward(spec: AttentionSpec, schedule: AttentionSchedul
       if (schedule.dimLanes === 1) store();
       else b.if(eq(lane.dim, u32(0)), store);
     });
-  };
-  if (schedule.splits === 1) rows.forEach(finish);
-  else merge(frame, rows, finish);
+  }
   return b.finish([
     { of: spec.dims.queries.of, per: perGroup },
     { of: [spec.heads], per: 1 },
@@ -129,37 +126,21 @@ function weight(frame: Frame, row: Row, score: Expr, sees: Expr | null): Expr {
   return p;
 }
 
-/** Merges the partial softmaxes of the split lanes; the first of them finishes the row. */
-function merge(frame: Frame, rows: readonly Row[], finish: (row: Row) => void): void {
-  const { b, schedule, lane, chunks } = frame;
-  const slots = schedule.lanes * schedule.splits * schedule.dimLanes;
-  const tops = b.shared('tops', 'f32', slots);
-  const sums = b.shared('sums', 'f32', slots);
-  const outs: ArrayRef = b.shared('outs', 'vec4f', slots * chunks.length);
-  const local = builtin('localX');
-  rows.forEach((row, r) => {
-    if (r > 0) b.barrier();
-    tops.setAt(local, row.top.get);
-    sums.setAt(local, row.sum.get);
-    row.out.forEach((o, c) => {
-      outs.setAt(add(mul(local, u32(chunks.length)), u32(c)), o.get);
-    });
-    b.barrier();
-    b.if(eq(lane.split, u32(0)), () => {
-      b.for('other', u32(1), u32(schedule.splits), u32(1), (other) => {
-        const slot = b.let('slot', add(local, mul(other, u32(schedule.dimLanes))));
-        const theirs = b.let('their_top', tops.at(slot));
-        const top = b.let('both_top', max(row.top.get, theirs));
-        const ours = b.let('keep', call('exp', sub(row.top.get, top)));
-        const their = b.let('take', call('exp', sub(theirs, top)));
-        row.sum.set(add(mul(row.sum.get, ours), mul(sums.at(slot), their)));
-        row.out.forEach((o, c) => {
-          const taken = outs.at(add(mul(slot, u32(chunks.length)), u32(c)));
-          o.set(add(mul(o.get, splat('vec4f', ours)), mul(taken, splat('vec4f', their))));
-        });
-        row.top.set(top);
+/** The softmax of the keys that one split lane has seen: maximum and sum in a vec4, then the weighted values. */
+function partialSoftmax({ b }: Frame, row: Row): SplitResult {
+  return {
+    give: [vec('vec4f', [row.top.get, row.sum.get, f32(0), f32(0)]), ...row.out.map((o) => o.get)],
+    take: ([softmax, ...values]) => {
+      if (softmax === undefined) return;
+      const theirTop = component(softmax, 0);
+      const top = b.let('both_top', max(row.top.get, theirTop));
+      const keep = b.let('keep', call('exp', sub(row.top.get, top)));
+      const take = b.let('take', call('exp', sub(theirTop, top)));
+      row.sum.set(add(mul(row.sum.get, keep), mul(component(softmax, 1), take)));
+      row.out.forEach((o, c) => {
+        o.set(add(mul(o.get, splat('vec4f', keep)), mul(values[c] ?? o.get, splat('vec4f', take))));
       });
-      finish(row);
-    });
-  });
+      row.top.set(top);
+    },
+  };
 }

@@ -28,6 +28,7 @@ export function attentionFrame(name: string, spec: AttentionSpec, schedule: Atte
   const { lanes, splits, dimLanes } = schedule;
   const chunks = Math.ceil(spec.headDim / 4);
   invariant(spec.heads % spec.kvHeads === 0, 'attention heads are a multiple of key heads');
+  invariant(Number.isInteger(Math.log2(splits)), 'splits merge by halves');
   invariant(dimLanes === 1 || (spec.headDim % 4 === 0 && chunks % dimLanes === 0), 'lanes divide the head dimension');
   const uses = schedule.kind === 'subgroup' ? { subgroups: true, subgroupSize: lanes } : dimLanes > 1 ? { subgroups: true } : {};
   const b = kernelBuilder(name, [dimLanes * splits * lanes, 1, 1], uses);
@@ -42,8 +43,9 @@ export function attentionFrame(name: string, spec: AttentionSpec, schedule: Atte
     batch: spec.dims.batch.of.every((factor) => factor === 1) ? u32(0) : builtin('workgroupZ'),
     lane: {
       dim: dimLanes === 1 ? u32(0) : b.let('lane_dim', rem(local, u32(dimLanes))),
-      split: splits === 1 ? u32(0) : b.let('lane_split', rem(div(local, u32(dimLanes)), u32(splits))),
-      row: lanes === 1 ? u32(0) : b.let('lane_row', div(local, u32(dimLanes * splits))),
+      // splits vary slowest: the lanes of a subgroup walk together, and what they load is the same
+      split: splits === 1 ? u32(0) : b.let('lane_split', div(local, u32(dimLanes * lanes))),
+      row: lanes === 1 ? u32(0) : b.let('lane_row', splits === 1 ? div(local, u32(dimLanes)) : rem(div(local, u32(dimLanes)), u32(lanes))),
     },
   };
 }

@@ -1,24 +1,32 @@
 /** @file Which attention schedule a device starts with. */
 
 import { isSoftware } from '../../runtime/adapterKind.ts';
+import { mergeBytes } from './attentionSplit.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
-import type { DeviceTraits } from './schedule.ts';
+import { busyGroups, type DeviceTraits } from './schedule.ts';
 
 export type AttentionKernel = 'forward' | 'queryGradient' | 'keyGradient';
 
 /** vec4 registers a row takes per chunk: what it holds and what it sums up. */
 const HELD: Record<AttentionKernel, number> = { forward: 2, queryGradient: 3, keyGradient: 4 };
 
+/** What a kernel is cut by, typical values. */
+export interface AttentionSizes {
+  /** Rows: queries (keys for keyGradient). */
+  readonly rows: number;
+  /** What each row walks over. */
+  readonly others: number;
+  readonly headDim: number;
+  /** Sets of rows side by side: batch × heads (batch × key heads for keyGradient). */
+  readonly sets: number;
+}
+
 /**
- * A sensible schedule. `rows` are the queries (keys for keyGradient) and `others` what they walk over, typical values.
+ * A sensible schedule.
  * Measured causal in a step of 2 × 256 tokens, 4 heads of 64, GFLOP/s forward, dQ, dK/dV: lavapipe 19, 21, 22 (8, 8, 9 where every lane loads the
  * rows itself), SwiftShader 2.6, 2.7, 2.7. `rows` took LLVM 13–45 s to compile.
  */
-export function attentionSchedule(
-  kernel: AttentionKernel,
-  device: DeviceTraits,
-  sizes: { readonly rows: number; readonly others: number; readonly headDim: number },
-): AttentionSchedule {
+export function attentionSchedule(kernel: AttentionKernel, device: DeviceTraits, sizes: AttentionSizes): AttentionSchedule {
   const software = isSoftware(device.kind);
   const chunks = Math.ceil(sizes.headDim / 4);
   const lanes = device.subgroupSize;
@@ -27,24 +35,56 @@ export function attentionSchedule(
     const held = device.kind === 'lavapipe' ? 8 : 16;
     return { kind: 'subgroup', lanes, rows: power(Math.min(4, held / perLane, sizes.rows)), splits: 1, dimLanes: 1 };
   }
-  const dimLanes = software || !device.subgroups || sizes.headDim % 4 !== 0 ? 1 : ([4, 2, 1].find((count) => chunks % count === 0) ?? 1);
-  const wide = software ? 8 : 64 / dimLanes;
-  if (!software && kernel === 'forward' && sizes.rows * 4 <= wide) return decode(device, sizes.others, chunks, dimLanes);
-  const perRow = (HELD[kernel] * chunks) / dimLanes;
-  const rows = software ? 1 : Math.min(4, 32 / perRow, sizes.rows / wide);
-  return { kind: 'rows', lanes: wide, rows: power(rows), splits: 1, dimLanes };
+  if (software) return { kind: 'rows', lanes: 8, rows: 1, splits: 1, dimLanes: 1 };
+  const dimLanes = !device.subgroups || sizes.headDim % 4 !== 0 ? 1 : ([4, 2, 1].find((count) => chunks % count === 0) ?? 1);
+  if (kernel === 'forward' && sizes.rows * dimLanes * 4 <= WIDEST) return decode(device, sizes, dimLanes);
+  return filling(kernel, device, sizes, dimLanes);
 }
 
-/** The largest power of two not above `value`, at least 1. */
-function power(value: number): number {
+/** The largest power of two not above `value` up to which all are allowed, at least 1. */
+function power(value: number, allowed: (count: number) => boolean = () => true): number {
   let result = 1;
-  while (result * 2 <= value) result *= 2;
+  while (result * 2 <= value && allowed(result * 2)) result *= 2;
   return result;
 }
 
+/** Invocations that a workgroup has at most. */
+export const mostInvocations = (device: DeviceTraits): number => Math.min(256, device.maxInvocations);
+
 /** Few queries: lanes go along the keys, as many as workgroup memory can merge. */
-function decode(device: DeviceTraits, keys: number, chunks: number, dimLanes: number): AttentionSchedule {
-  const bytesPerSplit = dimLanes * 8 + chunks * 16;
-  const splits = power(Math.min(32, keys, device.maxWorkgroupStorage / bytesPerSplit, device.maxInvocations / dimLanes));
+function decode(device: DeviceTraits, { others, headDim }: AttentionSizes, dimLanes: number): AttentionSchedule {
+  const fits = (splits: number): boolean => mergeBytes({ lanes: 1, splits, dimLanes }, headDim) <= device.maxWorkgroupStorage;
+  const splits = power(Math.min(32, others, mostInvocations(device) / dimLanes), fits);
   return { kind: 'rows', lanes: 1, rows: 1, splits, dimLanes };
+}
+
+/** Invocations in flight that hide a GPU's latencies: some two subgroups for each of its schedulers. */
+const wantedLanes = (device: DeviceTraits): number => (device.kind === 'nvidia' || device.kind === 'amd' ? 32768 : 8192);
+
+/** Invocations along the rows of a workgroup, at most and at least: more in one read the same keys, fewer make more workgroups and smaller causal tiles. */
+const WIDEST = 64;
+export const NARROWEST = 16;
+
+/** A walk in more parts, or in shorter ones, costs more to merge than it gains. */
+const MOST_SPLITS = 16;
+const SHORTEST_WALK = 8;
+
+/**
+ * As many lanes in flight as the GPU wants. Rows a lane make loads cheap, so they come first, and give way only where splits alone do not fill it;
+ * then splits; then workgroups get narrower until every core has some.
+ */
+function filling(kernel: AttentionKernel, device: DeviceTraits, sizes: AttentionSizes, dimLanes: number): AttentionSchedule {
+  const invocations = mostInvocations(device) / dimLanes;
+  const [widest, narrowest] = [WIDEST / dimLanes, NARROWEST / dimLanes];
+  const fits = (lanes: number, splits: number): boolean => mergeBytes({ lanes, splits, dimLanes }, sizes.headDim) <= device.maxWorkgroupStorage;
+  const mostSplits = power(Math.min(MOST_SPLITS, sizes.others / SHORTEST_WALK, invocations / narrowest), (splits) => fits(narrowest, splits));
+  const inFlight = (rows: number): number => sizes.sets * Math.ceil(sizes.rows / rows) * dimLanes;
+  const registers = (HELD[kernel] * Math.ceil(sizes.headDim / 4)) / dimLanes;
+  let rows = power(Math.min(4, 32 / registers, sizes.rows / narrowest));
+  while (rows > 1 && inFlight(rows) * mostSplits < wantedLanes(device)) rows /= 2;
+  let splits = 1;
+  while (splits < mostSplits && inFlight(rows) * splits < wantedLanes(device)) splits *= 2;
+  let lanes = power(Math.min(widest, invocations / splits, sizes.rows / rows), (count) => fits(count, splits));
+  while (lanes > narrowest && sizes.sets * Math.ceil(sizes.rows / (rows * lanes)) < 2 * busyGroups(device)) lanes /= 2;
+  return { kind: 'rows', lanes, rows, splits, dimLanes };
 }

@@ -39,7 +39,7 @@ export interface AttentionSchedule {
   readonly kind: 'rows' | 'subgroup';
   readonly lanes: number;
   readonly rows: number;
-  /** rows, forward only: that many lanes take every splits-th key of the same rows and merge at the end (few queries, many keys). */
+  /** rows only, a power of two: that many lanes take every splits-th step of the same rows' walk and merge at the end, where rows are few for a GPU. */
   readonly splits: number;
   /** rows only: that many neighbours of one subgroup share a row's head dimension: 1, 2, 4 or 8, dividing headDim / 4. */
   readonly dimLanes: number;

@@ -81,7 +81,7 @@ export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxW
 }
 
 /** Workgroups that give every core of a GPU something to do. */
-const busyGroups = (device: DeviceTraits): number => (device.kind === 'nvidia' || device.kind === 'amd' ? 128 : 48);
+export const busyGroups = (device: DeviceTraits): number => (device.kind === 'nvidia' || device.kind === 'amd' ? 128 : 48);
 
 /** Shares of k worth a second kernel: no more, no shorter ones (k a lane), no more partial sums in scratch (8 MiB). */
 const MOST_K_GROUPS = 16;

@@ -71,16 +71,17 @@ function lowerCut(
   const keys = dimSize(k.type.shape[1] ?? 1, options.sizes);
   const [rows, others] = kernel === 'keyGradient' ? [keys, queries] : [queries, keys];
   const headDim = Number(q.type.shape[3]);
-  const standard = attentionSchedule(kernel, options.device, { rows, others, headDim });
+  const sets = dimSize(q.type.shape[0] ?? 1, options.sizes) * Number((kernel === 'keyGradient' ? k : q).type.shape[2]);
+  const standard = attentionSchedule(kernel, options.device, { rows, others, headDim, sets });
   const problem: ScheduleProblem<AttentionSchedule> = {
     kind: 'attention',
     name: `${op.name} ${queries}×${keys}×${headDim}`,
     key: problemKey(group, options.sizes),
     standard,
     // a schedule of the other kind would take LLVM half a minute
-    plain: { ...standard, rows: 1 },
-    candidates: attentionCandidates(standard, options.device),
-    fits: (schedule) => 'splits' in schedule && fitsAttention(schedule, options.device),
+    plain: { ...standard, rows: 1, splits: 1 },
+    candidates: attentionCandidates(standard, options.device, headDim),
+    fits: (schedule) => 'splits' in schedule && fitsAttention(schedule, options.device, headDim),
     lower: (schedule) => lowered(build(schedule), group, values),
   };
   return lowerChosen(problem, options);
