@@ -17,6 +17,12 @@ describe.each(Object.entries(ATTENTION_CASES))('attention, %s', (_name, c) => {
   it('with fixed sizes', () => expectAttention(c, { kind: 'rows', lanes: 2, rows: 1, splits: 1, dimLanes: 1 }, run, true));
 });
 
+it('merges split walks whichever lane comes first', async () => {
+  const c = ATTENTION_CASES['rotated, pairs in two of four lanes'] as (typeof ATTENTION_CASES)[string];
+  const split = Object.values(attentionSchedules(c.headDim, SUBGROUP)).filter(({ splits }) => splits > 1);
+  for (const schedule of split) await expectAttention(c, schedule, async (kernel, input) => interpretRun(kernel, input, SUBGROUP, true));
+});
+
 it('attends over random shapes with random masks', async () => {
   const small = fc.integer({ min: 1, max: 7 });
   const cases = fc.record({

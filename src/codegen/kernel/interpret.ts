@@ -16,6 +16,8 @@ export interface InterpretInput {
   /** Values of the grid's dimension symbols. */
   readonly dims?: Readonly<Record<string, number>>;
   readonly subgroupSize?: number;
+  /** The last invocation runs first: shows a missing barrier where a later invocation overwrites what an earlier one has yet to read. */
+  readonly reverse?: boolean;
 }
 
 /** What an invocation waits for: the whole workgroup at a barrier, or its subgroup at an operation. */
@@ -28,7 +30,7 @@ type Step = { readonly plain: Run } | { readonly waits: (lane: Lane) => Generato
  * invocations of a workgroup meet different barriers or subgroup operations.
  */
 export function interpret(kernel: Kernel, input: InterpretInput): void {
-  const { params = new Uint32Array(0), buffers, dims = {}, subgroupSize = 4 } = input;
+  const { params = new Uint32Array(0), buffers, dims = {}, subgroupSize = 4, reverse = false } = input;
   for (const { name } of kernel.buffers) invariant(buffers[name] !== undefined, `${kernel.name}: no data for buffer ${name}`);
   const context = evaluator(kernel, params, buffers);
   const body = compileBlock(kernel.body, context);
@@ -60,19 +62,21 @@ export function interpret(kernel: Kernel, input: InterpretInput): void {
             },
           }),
         );
-        runGroup(kernel.name, lanes, body, subgroupSize);
+        runGroup(kernel.name, lanes, body, subgroupSize, reverse);
       }
 }
 
-function runGroup(name: string, lanes: readonly Lane[], body: Step, subgroupSize: number): void {
+function runGroup(name: string, lanes: readonly Lane[], body: Step, subgroupSize: number, reverse: boolean): void {
   if ('plain' in body) {
     for (const lane of lanes) body.plain(lane);
     return;
   }
-  const threads = lanes.map((lane) => {
+  const inOrder = <T>(items: readonly T[]): readonly T[] => (reverse ? items.toReversed() : items);
+  const start = (lane: Lane): { run: Generator<Wait, boolean, Value>; next: IteratorResult<Wait, boolean> } => {
     const run = body.waits(lane);
     return { run, next: run.next() };
-  });
+  };
+  const threads = inOrder(inOrder(lanes).map(start));
   for (;;) {
     const waiting = threads.filter(({ next }) => !next.done);
     if (waiting.length === 0) return;
@@ -104,7 +108,7 @@ function runGroup(name: string, lanes: readonly Lane[], body: Step, subgroupSize
       waiting.every(({ next }) => (next.value as Wait).at === barrier),
       `${name}: invocations wait at different barriers`,
     );
-    for (const thread of waiting) thread.next = thread.run.next(0);
+    for (const thread of inOrder(waiting)) thread.next = thread.run.next(0);
   }
 }
 
