@@ -77,10 +77,11 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
 /** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
 export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
   if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
-  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups, matrix } = schedule;
+  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups, ahead, buffers, matrix } = schedule;
   const along = [...(kLanes > 1 ? [`${kLanes} lanes`] : []), ...(kGroups > 1 ? [`${kGroups} workgroups`] : [])];
   const of = matrix ? ` of ${matrix.input} ${matrix.m}×${matrix.n}×${matrix.k}` : '';
-  return `${kind}${of} ${rows}×${cols}, ${matrix ? 'subgroups' : 'lanes'} ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
+  const way = `${ahead ? ', loads a tile ahead' : ''}${buffers > 1 ? ', two buffers' : ''}`;
+  return `${kind}${of} ${rows}×${cols}, ${matrix ? 'subgroups' : 'lanes'} ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${way}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
 }
 
 /** A table of problems: what won, how fast, and by how much over the next. */

@@ -16,8 +16,10 @@ const matmulSchedule = z.strictObject({
   kLanes: z.int().positive(),
   kFirst: z.boolean(),
   fold: z.int().positive(),
-  // what was kept before there were shares of k has none
+  // what was kept before there were these has none
   kGroups: z.int().positive().default(1),
+  ahead: z.boolean().default(false),
+  buffers: z.literal([1, 2]).default(1),
   vectorA: z.boolean(),
   vectorB: z.boolean(),
   matrix: z

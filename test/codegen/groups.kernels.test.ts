@@ -2,6 +2,8 @@
 
 import * as fc from 'fast-check';
 import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import type { Func, Op } from '../../src/ir/types.ts';
 import { runPasses } from '../../src/passes/pass.ts';
@@ -68,23 +70,37 @@ it.each(Object.entries(MODELS))(
   600_000,
 );
 
-it('kernels whose k is shared by workgroups', async () => {
-  const bounds = { B: 3, T: 11 };
-  const funcs: Func[] = [];
-  compileModel(tinyModel({ lora: { dropout: 0.25 }, hiddenSize: 16, headDim: 8, vocabSize: 40, dims: bounds }), {
-    target: { device: opened.traits, maxBuffers: 8 },
-    onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
-  });
-  let shared = 0;
-  const choose: ChooseSchedule = ({ standard }) => {
-    if (!('kGroups' in standard)) return standard;
-    shared++;
-    return { ...standard, kFirst: false, kLanes: 1, kGroups: 3 };
-  };
-  const only = (op: Op): boolean => op.attrs['kind'] === 'dot';
-  for (const func of funcs) await expectGroups(opened, { func, bounds, sizes: { B: 2, T: 7 }, ids: 11, only, choose }, 2e-4, seen);
-  expect(shared).toBeGreaterThan(10);
-}, 600_000);
+const isDot = (op: Op): boolean => op.attrs['kind'] === 'dot';
+const AHEAD: MatmulSchedule = { ...BASE, kind: 'shared', lanes: [2, 4], rows: 4, cols: 4, depth: 4, ahead: true, buffers: 2 };
+
+it.each<[string, TinyOptions, (op: Op) => boolean, (standard: MatmulSchedule) => MatmulSchedule]>([
+  [
+    'whose k is shared by workgroups',
+    { lora: { dropout: 0.25 }, hiddenSize: 16, headDim: 8, vocabSize: 40 },
+    isDot,
+    (standard) => ({ ...standard, kFirst: false, kLanes: 1, kGroups: 3 }),
+  ],
+  ['that load a tile ahead', { ...BLOCKED, dtype: 'q4_0' }, (op) => isDot(op) && unpacks(op), () => AHEAD],
+])(
+  'kernels %s',
+  async (_name, options, only, cut) => {
+    const bounds = { B: 3, T: 11 };
+    const funcs: Func[] = [];
+    compileModel(tinyModel({ ...options, dims: bounds }), {
+      target: { device: opened.traits, maxBuffers: 8 },
+      onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
+    });
+    let recut = 0;
+    const choose: ChooseSchedule = ({ standard }) => {
+      if (!('kGroups' in standard)) return standard;
+      recut++;
+      return { ...standard, ...cut(standard) };
+    };
+    for (const func of funcs) await expectGroups(opened, { func, bounds, sizes: { B: 2, T: 7 }, ids: 11, only, choose }, 2e-4, seen);
+    expect(recut).toBeGreaterThan(5);
+  },
+  600_000,
+);
 
 it('kernels of random functions', async () => {
   let ran = 0;

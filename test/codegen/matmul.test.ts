@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import { roundF16 } from '../../src/codegen/kernel/interpretOps.ts';
 import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul.ts';
 import { matmul } from '../../src/codegen/kernel/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
-import { LAYOUTS, MATMUL_SHAPES, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';
+import { LAYOUTS, MATMUL_SHAPES, matmulSchedules, matrixSchedules, TILE_WALKS } from '../support/kernelCases.ts';
 import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
 import type { Data, KernelRun } from '../support/runKernel.ts';
 
@@ -41,7 +42,7 @@ function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, sy
   expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 1e-5, `${layout} ${shape} ${symbols}`);
 }
 
-const SCHEDULES = Object.entries({ ...matmulSchedules(SUBGROUP), ...matrixSchedules(SUBGROUP) });
+const SCHEDULES = Object.entries({ ...matmulSchedules(SUBGROUP), ...TILE_WALKS, ...matrixSchedules(SUBGROUP) });
 
 describe.each(SCHEDULES)('matmul, %s', (_name, schedule) => {
   it.each(LAYOUTS)('%s multiplies every shape, sizes fixed', (layout) => {
@@ -123,35 +124,8 @@ it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] 
 
 it('prints the same readable WGSL', () => {
   const spec = matmulSpec('NT', { batch: 1, m: 'M', n: 8, k: 8 });
-  const kernel = matmul(spec, {
-    kind: 'register',
-    lanes: [2, 1],
-    rows: 2,
-    cols: 4,
-    depth: 4,
-    kLanes: 1,
-    kFirst: false,
-    fold: 1,
-    kGroups: 1,
-    vectorA: true,
-    vectorB: true,
-  });
-  expect(printWgsl(kernel)).toBe(
-    printWgsl(
-      matmul(spec, {
-        kind: 'register',
-        lanes: [2, 1],
-        rows: 2,
-        cols: 4,
-        depth: 4,
-        kLanes: 1,
-        kFirst: false,
-        fold: 1,
-        kGroups: 1,
-        vectorA: true,
-        vectorB: true,
-      }),
-    ),
-  );
+  const schedule: MatmulSchedule = { ...BASE, kind: 'register', lanes: [2, 1], rows: 2, cols: 4, depth: 4 };
+  const kernel = matmul(spec, schedule);
+  expect(printWgsl(kernel)).toBe(printWgsl(matmul(spec, schedule)));
   expect(printWgsl(kernel)).toMatchSnapshot();
 });

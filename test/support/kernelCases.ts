@@ -2,12 +2,11 @@
 
 import type { AttentionSchedule } from '../../src/codegen/kernel/attention.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import type { AttentionCase } from './attentionCase.ts';
 import type { Layout } from './matmulCase.ts';
 
 export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
-
-const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
 
 /** One schedule of every way of cutting, small; `subgroup` is the device's subgroup size. */
 export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
@@ -40,6 +39,8 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
     shared: { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8 },
     'shared, wide lanes': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4 },
     'shared, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 2 },
+    // 6 invocations and tiles of 24 and 16 vec4s: tasks for all of them, and a rest
+    'shared, a tile ahead': { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8, ahead: true, buffers: 2 },
   };
   if (subgroup !== null) {
     all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
@@ -48,12 +49,29 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
   return all;
 }
 
+/** More ways along k through workgroup memory, for the interpreter: drivers of software adapters compile each for seconds. */
+export const TILE_WALKS: Readonly<Record<string, MatmulSchedule>> = {
+  'shared, a tile ahead, one buffer': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4, ahead: true },
+  'shared, two buffers': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, buffers: 2 },
+  'shared, a tile ahead, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 3, ahead: true, buffers: 2 },
+};
+
 /** Schedules by matrices, with subgroups of `lanes`; no adapter of the tests offers them. */
 export function matrixSchedules(lanes: number): Record<string, MatmulSchedule> {
   const cut = { ...BASE, kind: 'matrix', lanes: [2, 1] } as const;
   return {
     'matrix, f32': { ...cut, rows: 16, cols: 8, depth: 8, matrix: { m: 8, n: 8, k: 8, input: 'f32', lanes } },
     'matrix, f16': { ...cut, lanes: [1, 2], rows: 8, cols: 32, depth: 32, matrix: { m: 8, n: 16, k: 16, input: 'f16', lanes } },
+    'matrix, f32, a tile ahead': {
+      ...cut,
+      rows: 8,
+      cols: 8,
+      depth: 8,
+      ahead: true,
+      buffers: 2,
+      matrix: { m: 8, n: 8, k: 8, input: 'f32', lanes },
+    },
+    'matrix, f16, a tile ahead, one buffer': { ...cut, rows: 8, cols: 16, depth: 16, ahead: true, matrix: { m: 8, n: 16, k: 16, input: 'f16', lanes } },
     'matrix, f16, k over workgroups': { ...cut, rows: 16, cols: 16, depth: 16, kGroups: 2, matrix: { m: 16, n: 16, k: 16, input: 'f16', lanes } },
   };
 }

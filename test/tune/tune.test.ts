@@ -5,7 +5,7 @@ import { fitsMatmul, matmulCandidates } from '../../src/codegen/kernel/candidate
 import type { ScheduleProblem } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
-import { type DeviceTraits, type MatmulLoad, standardMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
+import { type DeviceTraits, type MatmulLoad, sharedSchedule, standardMatmulSchedule, withinStorage } from '../../src/codegen/kernel/schedule.ts';
 import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
 import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
@@ -122,6 +122,20 @@ it('lets workgroups share k where a GPU would idle, and only there', () => {
   expect(shares({ ...device, kind: 'swiftshader', subgroupSize: 4 }, 64, 64, 4096)).toBe(1);
   const offered = matmulCandidates(device, { m: 64, n: 64, k: 4096 }, load);
   expect(new Set(offered.map((s) => s.kGroups > 1))).toEqual(new Set([true, false]));
+  // lanes count, not workgroups: 128 of 64 leave it idle
+  expect(shares(device, 512, 256, 688)).toBe(4);
+  const cut = (s: MatmulSchedule): boolean => s.kind === 'shared' && s.ahead && s.lanes[0] * s.lanes[1] === 64 && s.depth === 16 && s.buffers === 2;
+  const counts = matmulCandidates(device, { m: 512, n: 256, k: 688 }, load).filter(cut);
+  expect(counts.map((s) => s.kGroups)).toEqual([4, 2, 8, 1]);
+});
+
+it('gives up the second buffer before the depth where workgroup memory is short', () => {
+  const [load] = LOADS as [MatmulLoad];
+  const cut = { lanes: [16, 16], rows: 8, cols: 8, depth: 8, ahead: true, buffers: 2 } as const;
+  const within = (maxWorkgroupStorage: number): MatmulSchedule => withinStorage(sharedSchedule(cut), load, { ...device, maxWorkgroupStorage });
+  expect(within(2 * 8 * 66 * 16)).toMatchObject({ depth: 8, buffers: 2 });
+  expect(within(2 * 8 * 66 * 16 - 1)).toMatchObject({ depth: 8, buffers: 1, ahead: true });
+  expect(within(8 * 66 * 16 - 1)).toMatchObject({ depth: 4, buffers: 1 });
 });
 
 it('rounds operands to f16 where that was asked for, and nowhere else', () => {

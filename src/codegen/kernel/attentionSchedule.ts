@@ -3,7 +3,7 @@
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import { mergeBytes } from './attentionSplit.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
-import { busyGroups, type DeviceTraits } from './schedule.ts';
+import { busyGroups, busyLanes, type DeviceTraits } from './schedule.ts';
 
 export type AttentionKernel = 'forward' | 'queryGradient' | 'keyGradient';
 
@@ -58,9 +58,6 @@ function decode(device: DeviceTraits, { others, headDim }: AttentionSizes, dimLa
   return { kind: 'rows', lanes: 1, rows: 1, splits, dimLanes };
 }
 
-/** Invocations in flight that hide a GPU's latencies: some two subgroups for each of its schedulers. */
-const wantedLanes = (device: DeviceTraits): number => (device.kind === 'nvidia' || device.kind === 'amd' ? 32768 : 8192);
-
 /** Invocations along the rows of a workgroup, at most and at least: more in one read the same keys, fewer make more workgroups and smaller causal tiles. */
 const WIDEST = 64;
 export const NARROWEST = 16;
@@ -81,9 +78,9 @@ function filling(kernel: AttentionKernel, device: DeviceTraits, sizes: Attention
   const inFlight = (rows: number): number => sizes.sets * Math.ceil(sizes.rows / rows) * dimLanes;
   const registers = (HELD[kernel] * Math.ceil(sizes.headDim / 4)) / dimLanes;
   let rows = power(Math.min(4, 32 / registers, sizes.rows / narrowest));
-  while (rows > 1 && inFlight(rows) * mostSplits < wantedLanes(device)) rows /= 2;
+  while (rows > 1 && inFlight(rows) * mostSplits < busyLanes(device)) rows /= 2;
   let splits = 1;
-  while (splits < mostSplits && inFlight(rows) * splits < wantedLanes(device)) splits *= 2;
+  while (splits < mostSplits && inFlight(rows) * splits < busyLanes(device)) splits *= 2;
   let lanes = power(Math.min(widest, invocations / splits, sizes.rows / rows), (count) => fits(count, splits));
   while (lanes > narrowest && sizes.sets * Math.ceil(sizes.rows / (rows * lanes)) < 2 * busyGroups(device)) lanes /= 2;
   return { kind: 'rows', lanes, rows, splits, dimLanes };

@@ -6,7 +6,18 @@ import { mergeBytes } from './attentionSplit.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
-import { type DeviceTraits, lightened, type MatmulLoad, type MatmulSizes, mostKGroups, suits, withinStorage, workgroupBytes } from './schedule.ts';
+import {
+  type DeviceTraits,
+  kGroupsToMeasure,
+  lightened,
+  type MatmulLoad,
+  type MatmulSizes,
+  type SharedCut,
+  sharedSchedule,
+  suits,
+  withinStorage,
+  workgroupBytes,
+} from './schedule.ts';
 
 /** See `lightened`: what is measured may take longer to compile than what a device starts with. */
 const MEASURED_SUMS = 1536;
@@ -31,15 +42,31 @@ const SUBGROUP: Readonly<Record<'lavapipe' | 'swiftshader', readonly (readonly [
   ],
 };
 
-/** Tiles through workgroup memory: lanes along n and m, what a lane computes, depth. */
-const SHARED: readonly { readonly lanes: Tile; readonly tile: Tile; readonly depth: number }[] = [
-  { lanes: [16, 16], tile: [4, 4], depth: 16 },
-  { lanes: [16, 16], tile: [8, 8], depth: 8 },
-  { lanes: [16, 16], tile: [8, 4], depth: 16 },
-  { lanes: [8, 8], tile: [4, 4], depth: 16 },
-  { lanes: [8, 8], tile: [8, 8], depth: 16 },
-  { lanes: [32, 8], tile: [8, 4], depth: 16 },
-  { lanes: [16, 8], tile: [4, 8], depth: 16 },
+/**
+ * Tiles through workgroup memory. A tile ahead and with two buffers where workgroup memory holds them: loads have all of a tile's products
+ * to arrive in, and one barrier a tile is left.
+ */
+const AHEAD = { ahead: true, buffers: 2 } as const;
+const SHARED: readonly SharedCut[] = [
+  { lanes: [16, 16], rows: 8, cols: 8, depth: 8, ...AHEAD },
+  { lanes: [16, 8], rows: 4, cols: 8, depth: 16, ...AHEAD },
+  { lanes: [8, 8], rows: 4, cols: 4, depth: 16, ...AHEAD },
+  { lanes: [32, 8], rows: 8, cols: 4, depth: 16, ...AHEAD },
+  { lanes: [16, 16], rows: 8, cols: 8, depth: 16, ...AHEAD },
+  { lanes: [16, 16], rows: 8, cols: 4, depth: 16, ...AHEAD },
+  { lanes: [16, 8], rows: 8, cols: 8, depth: 16, ...AHEAD },
+  { lanes: [8, 8], rows: 4, cols: 4, depth: 32, ...AHEAD },
+  { lanes: [16, 16], rows: 4, cols: 4, depth: 16 },
+  { lanes: [16, 16], rows: 8, cols: 8, depth: 8 },
+  { lanes: [16, 16], rows: 8, cols: 4, depth: 16 },
+  { lanes: [8, 8], rows: 4, cols: 4, depth: 16 },
+  { lanes: [8, 8], rows: 8, cols: 8, depth: 16 },
+  { lanes: [32, 8], rows: 8, cols: 4, depth: 16 },
+  { lanes: [16, 8], rows: 4, cols: 8, depth: 16 },
+  // registers for what is ahead, one buffer: as many workgroups a core as without
+  { lanes: [16, 16], rows: 8, cols: 8, depth: 8, ahead: true },
+  { lanes: [16, 8], rows: 4, cols: 8, depth: 16, ahead: true },
+  { lanes: [8, 8], rows: 4, cols: 4, depth: 16, ahead: true },
 ];
 /** Straight from memory, for GPUs with good caches. */
 const REGISTER: readonly { readonly lanes: Tile; readonly tile: Tile }[] = [
@@ -64,12 +91,11 @@ export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load:
   const all = [...matrix, ...(isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates(device))];
   const kept = new Map<string, MatmulSchedule>();
   const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, MEASURED_SUMS), load, device);
-  const shared = (s: MatmulSchedule): MatmulSchedule[] => {
-    const kGroups = mostKGroups(s, device, sizes, load);
-    return kGroups > 1 ? [{ ...s, kGroups }, s] : [s];
-  };
   const fitting = all.map(cut).filter((s) => fitsMatmul(s, device, load, precision) && suits(s, sizes));
-  for (const candidate of fitting.flatMap(shared)) kept.set(JSON.stringify(candidate), candidate);
+  // every cut with the likeliest shares of k before any with others
+  const shared = fitting.map((s) => kGroupsToMeasure(s, device, sizes, load).map((kGroups): MatmulSchedule => ({ ...s, kGroups })));
+  const most = Math.max(0, ...shared.map(({ length }) => length));
+  for (let i = 0; i < most; i++) for (const s of shared.flatMap((all) => all[i] ?? [])) kept.set(JSON.stringify(s), s);
   return [...kept.values()];
 }
 
@@ -94,14 +120,14 @@ function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
     ...(kind === 'amd' ? UNIFORM : []).map(
       ({ lanes, tile: [rows, cols], fold }): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [lanes, 1], rows, cols, depth: 4, fold }),
     ),
-    ...SHARED.map(({ lanes, tile: [rows, cols], depth }): MatmulSchedule => ({ ...BASE, kind: 'shared', lanes, rows, cols, depth })),
+    ...SHARED.map(sharedSchedule),
     ...REGISTER.map(({ lanes, tile: [rows, cols] }): MatmulSchedule => ({ ...BASE, kind: 'register', lanes, rows, cols, depth: 4 })),
   ];
 }
 
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups } = schedule;
+  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers } = schedule;
   if (kind === 'matrix')
     return (
       fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
@@ -109,6 +135,7 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && kFirst) return false;
+  if (kind !== 'shared' && (ahead || buffers > 1)) return false;
   if (kind === 'subgroup')
     return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));

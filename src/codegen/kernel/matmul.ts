@@ -30,9 +30,10 @@ function usesOf(schedule: MatmulSchedule): Kernel['uses'] {
  * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
  */
 export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
-  const { kind, lanes, rows, cols, kLanes } = schedule;
+  const { kind, lanes, rows, cols, kLanes, ahead, buffers } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
+  invariant(kind === 'shared' || kind === 'matrix' || (!ahead && buffers === 1), `a ${kind} matmul has no tiles in workgroup memory`);
   const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
   const tile = tileContext(b, spec, schedule);
   if (kind === 'matrix') matrixBody(b, tile);

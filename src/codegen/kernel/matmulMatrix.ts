@@ -4,9 +4,9 @@ import { invariant } from '../../errors.ts';
 import type { ArrayRef, FragmentRef, KernelBuilder } from './builder.ts';
 import { add, builtin, component, convert, div, lt, mul, rem, u32, vec } from './expr.ts';
 import type { Expr, FragmentType } from './ir.ts';
-import { fill } from './matmulShared.ts';
-import type { Tile, TileLoop, TileOperand } from './matmulTile.ts';
+import type { Tile, TileOperand } from './matmulTile.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
+import { type TileMemory, walkTiles } from './matmulWalk.ts';
 import { matrixOf, matrixPadding } from './matrixSchedule.ts';
 import { dividesBy } from './size.ts';
 
@@ -18,37 +18,36 @@ type Sums = readonly (readonly (readonly FragmentRef[])[])[];
 /** The whole body of a matrix matmul. */
 export function matrixBody(b: KernelBuilder, tile: Tile): void {
   const { schedule, loops, spec } = tile;
-  const { rows, cols, depth } = schedule;
+  const { lanes, rows, cols, depth, buffers } = schedule;
   const shape = matrixOf(schedule);
   invariant(rows % shape.m === 0 && cols % shape.n === 0 && depth % shape.k === 0, 'a matrix matmul is cut in whole fragments');
   const sides = { a: sideOf(schedule, 'a'), b: sideOf(schedule, 'b') };
   const tiles = (which: 'a' | 'b'): ArrayRef[] =>
-    range(Math.max(...loops.map((loop) => loop[which].length))).map(() => b.shared(`tile_${which}`, shape.input, depth * sides[which].stride));
-  const memory = { a: tiles('a'), b: tiles('b') };
+    range(Math.max(...loops.map((loop) => loop[which].length))).map(() => b.shared(`tile_${which}`, shape.input, buffers * depth * sides[which].stride));
+  const arrays = { a: tiles('a'), b: tiles('b') };
+  const memory = (which: 'a' | 'b'): TileMemory[] => arrays[which].map((to) => tileMemory(b, to, sides[which]));
   const result: FragmentType = { role: 'result', scalar: 'f32', rows: shape.m, cols: shape.n };
   const sums: Sums = range(spec.results).map(() => range(rows / shape.m).map((i) => range(cols / shape.n).map((j) => b.fragment(`sum_${i}_${j}`, result))));
-  for (const loop of loops) {
-    b.for('k0', loop.from, loop.to, u32(depth), (k0) => {
-      for (const which of ['a', 'b'] as const)
-        loop[which].forEach((operand, i) => void fillTile(b, tile, loop, operand, memory[which][i] as ArrayRef, sides[which], k0));
-      b.barrier();
+  walkTiles(b, tile, {
+    invocations: lanes[0] * lanes[1] * shape.lanes,
+    memory: { a: memory('a'), b: memory('b') },
+    multiply: (loop, first) =>
       b.for('kk', u32(0), u32(depth), u32(shape.k), (kk) => {
         const loaded = (which: 'a' | 'b'): Map<TileOperand, FragmentRef[]> => {
           const { type, stride, count, own, by } = sides[which];
-          const start = b.let(`at_${which}`, add(mul(kk, u32(stride)), mul(which === 'a' ? tile.lane.m : tile.lane.n, u32(own))));
+          const line = mul(add(kk, first), u32(stride));
+          const start = b.let(`at_${which}`, add(line, mul(which === 'a' ? tile.lane.m : tile.lane.n, u32(own))));
           const fragments = (from: ArrayRef): FragmentRef[] =>
             range(count).map((i) => b.loadFragment(which, type, from, add(start, u32(i * (own / count))), stride, by));
-          return new Map(loop[which].map((operand, i) => [operand, fragments(memory[which][i] as ArrayRef)]));
+          return new Map(loop[which].map((operand, i) => [operand, fragments(arrays[which][i] as ArrayRef)]));
         };
         const [left, right] = [loaded('a'), loaded('b')];
         for (const p of loop.products)
           sums[p.into]?.forEach((line, i) =>
             line.forEach((sum, j) => void b.multiplyFragments(sum, left.get(p.a)?.[i] as FragmentRef, right.get(p.b)?.[j] as FragmentRef)),
           );
-      });
-      b.barrier();
-    });
-  }
+      }),
+  });
   storeFragments(b, tile, sums);
 }
 
@@ -74,13 +73,15 @@ function sideOf(schedule: MatmulSchedule, which: 'a' | 'b'): Side {
   return { wide, own, stride: wide + matrixPadding(scalar), count: own / each, type, by: which === 'a' ? 'cols' : 'rows' };
 }
 
-function fillTile(b: KernelBuilder, tile: Tile, loop: TileLoop, operand: TileOperand, to: ArrayRef, { wide, stride, type }: Side, k0: Expr): void {
-  const { lanes } = tile.schedule;
-  const invocations = lanes[0] * lanes[1] * matrixOf(tile.schedule).lanes;
-  fill(b, tile, loop, operand, { wide: wide / 4, invocations, k0 }, (k, i4, value) => {
-    const at = b.let('to', add(mul(k, u32(stride)), mul(i4, u32(4))));
-    for (const j of range(4)) to.setAt(add(at, u32(j)), convert(type.scalar, component(value, j)));
-  });
+/** An operand's tile in workgroup memory, filled with what matrices take. */
+function tileMemory(b: KernelBuilder, to: ArrayRef, { wide, stride, type }: Side): TileMemory {
+  return {
+    wide: wide / 4,
+    put: (line, i4, value) => {
+      const at = b.let('to', add(mul(line, u32(stride)), mul(i4, u32(4))));
+      for (const j of range(4)) to.setAt(add(at, u32(j)), convert(type.scalar, component(value, j)));
+    },
+  };
 }
 
 /** Fragment by fragment, the same one of every subgroup at once: to workgroup memory, and from there through the store. */

@@ -72,6 +72,10 @@ export interface MatmulSchedule {
   readonly fold: number;
   /** Workgroups that share the k axis of a tile: their partial sums go to scratch, and a second kernel adds them in order (./matmulSplit.ts). */
   readonly kGroups: number;
+  /** shared, matrix: whether the next tile is loaded into registers while a tile is multiplied, so that its loads are not waited for. */
+  readonly ahead: boolean;
+  /** shared, matrix: tiles of each operand in workgroup memory; with two, one is filled while others still multiply the other: one barrier a tile. */
+  readonly buffers: 1 | 2;
   /** Whether A, B are loaded as vec4 where their port allows it. */
   readonly vectorA: boolean;
   readonly vectorB: boolean;
@@ -80,7 +84,7 @@ export interface MatmulSchedule {
 }
 
 /** What most schedules have in common. */
-export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, vectorA: true, vectorB: true } as const;
+export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, ahead: false, buffers: 1, vectorA: true, vectorB: true } as const;
 
 /** One row and four columns a lane, element by element from memory: nothing to go wrong. */
 export const PLAIN: MatmulSchedule = { ...BASE, kind: 'register', lanes: [8, 1], rows: 1, cols: 4, depth: 1, vectorA: false, vectorB: false };

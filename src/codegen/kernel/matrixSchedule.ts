@@ -22,10 +22,10 @@ export function matrixBytes(
   schedule: MatmulSchedule,
   { operands, products }: { readonly operands: { readonly a: number; readonly b: number }; readonly products: number },
 ): number {
-  const { lanes, rows, cols, depth } = schedule;
+  const { lanes, rows, cols, depth, buffers } = schedule;
   const { m, n, input } = matrixOf(schedule);
   const lines = operands.a * (lanes[1] * rows + matrixPadding(input)) + operands.b * (lanes[0] * cols + matrixPadding(input));
-  return BYTES[input] * depth * lines + 4 * lanes[0] * lanes[1] * products * m * n;
+  return BYTES[input] * buffers * depth * lines + 4 * lanes[0] * lanes[1] * products * m * n;
 }
 
 /** Whether the matrices of a schedule are among the device's, keep the precision asked for, and divide its tiles. */

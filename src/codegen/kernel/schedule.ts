@@ -1,5 +1,6 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
+import { invariant } from '../../errors.ts';
 import { type AdapterKind, isSoftware } from '../../runtime/adapterKind.ts';
 import type { MatrixTraits } from '../../runtime/matrices.ts';
 import { BASE, type MatmulPort, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
@@ -63,25 +64,36 @@ export function lightened(schedule: MatmulSchedule, { products, perElement }: Ma
 
 /** Bytes of workgroup memory that a schedule takes. */
 export function workgroupBytes(schedule: MatmulSchedule, load: MatmulLoad): number {
-  const { kind, lanes, rows, cols, depth, kLanes } = schedule;
+  const { kind, lanes, rows, cols, depth, kLanes, buffers } = schedule;
   const { operands, products } = load;
   if (kind === 'matrix') return matrixBytes(schedule, load);
-  if (kind === 'shared') return 16 * depth * (operands.a * ((lanes[1] * rows) / 4 + 1) + operands.b * ((lanes[0] * cols) / 4 + 1));
+  if (kind === 'shared') return 16 * buffers * depth * (operands.a * ((lanes[1] * rows) / 4 + 1) + operands.b * ((lanes[0] * cols) / 4 + 1));
   return kLanes > 1 ? 4 * rows * cols * lanes[0] * lanes[1] * kLanes * products : 0;
 }
 
-/** The schedule with tiles as deep, or lanes along k as many, as workgroup memory holds. */
+/** The schedule with as many buffers, tiles as deep, or lanes along k as many, as workgroup memory holds. */
 export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxWorkgroupStorage }: DeviceTraits): MatmulSchedule {
-  let { depth, kLanes } = schedule;
-  const fits = (): boolean => workgroupBytes({ ...schedule, depth, kLanes }, load) <= maxWorkgroupStorage;
+  let { depth, kLanes, buffers } = schedule;
+  const fits = (): boolean => workgroupBytes({ ...schedule, depth, kLanes, buffers }, load) <= maxWorkgroupStorage;
+  if (fits()) return schedule;
   const least = schedule.matrix?.k ?? 4;
-  while ((schedule.kind === 'shared' || schedule.kind === 'matrix') && depth % (2 * least) === 0 && !fits()) depth /= 2;
+  if (schedule.kind === 'shared' || schedule.kind === 'matrix') {
+    // a second buffer saves a barrier a tile, half the depth costs one
+    buffers = 1;
+    while (depth % (2 * least) === 0 && !fits()) depth /= 2;
+  }
   while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
-  return depth === schedule.depth && kLanes === schedule.kLanes ? schedule : { ...schedule, depth, kLanes, kFirst: schedule.kFirst && kLanes > 1 };
+  return { ...schedule, depth, kLanes, buffers, kFirst: schedule.kFirst && kLanes > 1 };
 }
 
+/** GPUs with many cores. */
+const large = ({ kind }: DeviceTraits): boolean => kind === 'nvidia' || kind === 'amd';
+
 /** Workgroups that give every core of a GPU something to do. */
-export const busyGroups = (device: DeviceTraits): number => (device.kind === 'nvidia' || device.kind === 'amd' ? 128 : 48);
+export const busyGroups = (device: DeviceTraits): number => (large(device) ? 128 : 48);
+
+/** Lanes in flight that keep a GPU busy while loads are waited for, whatever the size of a workgroup: 128 cores of NVIDIA's hold eight times as many. */
+export const busyLanes = (device: DeviceTraits): number => (large(device) ? 32768 : 8192);
 
 /** Shares of k worth a second kernel: no more, no shorter ones (k a lane), no more partial sums in scratch (8 MiB). */
 const MOST_K_GROUPS = 16;
@@ -91,15 +103,25 @@ const MOST_PARTIALS = 2 ** 21;
 /**
  * How many workgroups may share the k axis of each tile where tiles alone leave cores of a GPU idle: a power of two. 1 on a CPU, whose few
  * cores have tiles enough (8 × 64 × 4096 in two shares: lavapipe 0.32 → 0.38 ms, SwiftShader 2.9 ms either way).
+ * @param enough lanes in flight beyond which k is not shared
  */
-export function mostKGroups({ lanes, rows, cols, kLanes, kFirst }: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): number {
+export function mostKGroups(schedule: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, enough = busyLanes(device)): number {
+  const { lanes, rows, cols, kLanes, kFirst, matrix } = schedule;
   const { m, n, k, batch = 1 } = sizes;
   if (isSoftware(device.kind) || kFirst) return 1;
   const tiles = batch * Math.ceil(m / (lanes[1] * rows)) * Math.ceil(n / (lanes[0] * cols));
-  const limit = Math.min(MOST_K_GROUPS, busyGroups(device) / tiles, k / (kLanes * LEAST_SHARE), MOST_PARTIALS / (batch * m * n * load.products));
+  const invocations = tiles * lanes[0] * lanes[1] * kLanes * (matrix?.lanes ?? 1);
+  const limit = Math.min(MOST_K_GROUPS, enough / invocations, k / (kLanes * LEAST_SHARE), MOST_PARTIALS / (batch * m * n * load.products));
   let kGroups = 1;
   while (kGroups * 2 <= limit) kGroups *= 2;
   return kGroups;
+}
+
+/** Shares of k worth measuring: those that make a GPU busy, half and twice as many, and none. */
+export function kGroupsToMeasure(schedule: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): number[] {
+  const chosen = mostKGroups(schedule, device, sizes, load);
+  const twice = mostKGroups(schedule, device, sizes, load, 2 * busyLanes(device));
+  return [...new Set([chosen, Math.max(1, chosen / 2), twice, 1])];
 }
 
 /** A tile much larger than the result wastes most of its lanes. */
@@ -168,6 +190,18 @@ function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): Matmu
   return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: device.kind === 'swiftshader' ? 2 : 4 };
 }
 
+/** How a matmul through workgroup memory is cut: `rows` and `cols` a lane. */
+export type SharedCut = Pick<MatmulSchedule, 'lanes' | 'rows' | 'cols' | 'depth'> & Partial<Pick<MatmulSchedule, 'ahead' | 'buffers'>>;
+
+export const sharedSchedule = (cut: SharedCut): MatmulSchedule => ({ ...BASE, kind: 'shared', ...cut });
+
+/** What GPUs start with: the first whose tiles still give every core some workgroups, or the last. */
+const GPU_CUTS: readonly (SharedCut & { readonly not?: AdapterKind })[] = [
+  { lanes: [16, 16], rows: 8, cols: 8, depth: 8, not: 'intel' },
+  { lanes: [16, 16], rows: 4, cols: 4, depth: 16 },
+  { lanes: [8, 8], rows: 4, cols: 4, depth: 16 },
+];
+
 /** Tiles through workgroup memory; few rows or a tiny result: lanes share the k axis instead. */
 function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: MatmulSizes): MatmulSchedule {
   const rows = powerAtLeast(m, 8);
@@ -175,21 +209,12 @@ function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: Ma
   if (device.maxWorkgroupStorage < 16384 || device.maxInvocations < 64) {
     return { ...BASE, kind: 'register', lanes: [8, 4], rows: 4, cols: 4, depth: 4 };
   }
-  // the largest tile that still gives every core some workgroups
-  const wanted = busyGroups(device);
-  const tiles = (tileM: number, tileN: number): number => Math.ceil(m / tileM) * Math.ceil(n / tileN);
-  const shared = (lanes: readonly [number, number], r: number, c: number): MatmulSchedule => ({
-    ...BASE,
-    kind: 'shared',
-    lanes,
-    rows: r,
-    cols: c,
-    depth: r === 8 ? 8 : 16,
-  });
-  const big = device.maxInvocations >= 256;
-  if (big && device.kind !== 'intel' && tiles(128, 128) >= wanted) return shared([16, 16], 8, 8);
-  if (big && tiles(64, 64) >= wanted) return shared([16, 16], 4, 4);
-  return shared([8, 8], 4, 4);
+  const suited = GPU_CUTS.filter(({ lanes, not }) => lanes[0] * lanes[1] <= device.maxInvocations && device.kind !== not);
+  const tiles = ({ lanes, rows, cols }: SharedCut): number => Math.ceil(m / (lanes[1] * rows)) * Math.ceil(n / (lanes[0] * cols));
+  const chosen = suited.find((cut) => tiles(cut) >= busyGroups(device)) ?? suited.at(-1);
+  invariant(chosen !== undefined, 'a GPU cut takes 64 lanes at most');
+  const { not: _, ...cut } = chosen;
+  return sharedSchedule(cut);
 }
 
 /** Matrix × vector and the like: memory-bound, so what counts is that neighbouring lanes read neighbouring words. */
