@@ -7,15 +7,17 @@ import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { Schedule } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmulTypes.ts';
+import { SINGLE } from '../../src/codegen/kernel/schedule.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
 import { deviceTraits } from '../../src/node/traits.ts';
+import { isSoftware } from '../../src/runtime/adapterKind.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
-import { race } from '../../src/tune/tune.ts';
+import { race, WARM_MS } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { packageVersion } from '../versions.ts';
@@ -109,7 +111,7 @@ const kernels = new Map<string, Promise<MatmulKernel>>();
 async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
   const traits = deviceTraits({ device, ...opened });
   // one kernel is timed, so nothing that takes two
-  const candidates = matmulCandidates(traits, size, { products: 1, operands: { a: 1, b: 1 }, perElement: 0 }).filter(({ kGroups }) => kGroups === 1);
+  const candidates = matmulCandidates(traits, size, SINGLE).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
   const create = async (schedule: Schedule): Promise<Candidate> => {
     const started = performance.now();
@@ -128,8 +130,12 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
       results: async () => [new Float32Array((await readBuffer(device, kernel.c)).buffer)],
     };
   };
-  const [best] = await race({ standard: matmulStandard(traits, size), plain: PLAIN, candidates }, create, performance.now() + TUNING_MS, () =>
-    performance.now(),
+  const [best] = await race(
+    { standard: matmulStandard(traits, size), plain: PLAIN, candidates },
+    create,
+    performance.now() + TUNING_MS,
+    () => performance.now(),
+    isSoftware(traits.kind) ? 0 : WARM_MS,
   );
   for (const kernel of made) kernel.destroy();
   if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');

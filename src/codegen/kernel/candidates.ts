@@ -19,9 +19,6 @@ import {
   workgroupBytes,
 } from './schedule.ts';
 
-/** See `lightened`: what is measured may take longer to compile than what a device starts with. */
-const MEASURED_SUMS = 1536;
-
 type Tile = readonly [rows: number, cols: number];
 
 /** Cuts for software adapters: one subgroup a workgroup. [rows, cols, fold] */
@@ -90,7 +87,7 @@ export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load:
   const matrix = device.matrices ? matrixSchedules(device.matrices, precision) : [];
   const all = [...matrix, ...(isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates(device))];
   const kept = new Map<string, MatmulSchedule>();
-  const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, MEASURED_SUMS), load, device);
+  const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, device, true), load, device);
   const fitting = all.map(cut).filter((s) => fitsMatmul(s, device, load, precision) && suits(s, sizes));
   // every cut with the likeliest shares of k before any with others
   const shared = fitting.map((s) => kGroupsToMeasure(s, device, sizes, load).map((kGroups): MatmulSchedule => ({ ...s, kGroups })));

@@ -34,8 +34,19 @@ export interface MatmulLayout {
   readonly b: MatmulPort['vectorAxis'];
 }
 
-/** Ops that a lane's stores may unroll to; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
-const UNROLLED_OPS = 512;
+/** What a lane's code may unroll to. */
+interface Unrolled {
+  /** Ops of its stores; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
+  readonly ops: number;
+  /** Multiply-adds of its tile, over all products, in one unrolled step along k: beyond, drivers compile for long. */
+  readonly sums: number;
+}
+/** GPUs' own compilers take 0.1 s for what takes software drivers seconds; what those measure may take longer than what they start with. */
+const UNROLLED: Readonly<Record<'software' | 'measured' | 'gpu', Unrolled>> = {
+  software: { ops: 512, sums: 384 },
+  measured: { ops: 512, sums: 1536 },
+  gpu: { ops: 1024, sums: 1536 },
+};
 
 /** What a matmul does besides one product, and ops at each element of its results. */
 export interface MatmulLoad {
@@ -46,18 +57,17 @@ export interface MatmulLoad {
   readonly perElement: number;
 }
 
-/** Multiply-adds of a lane's tile, over all products, in one unrolled step along k: beyond, drivers compile for long. */
-const UNROLLED_SUMS = 384;
 /** Steps along k that a driver unrolls of a tile in workgroup memory. */
 const SHARED_UNROLLED = 8;
 
 /** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
-export function lightened(schedule: MatmulSchedule, { products, perElement }: MatmulLoad, most = UNROLLED_SUMS): MatmulSchedule {
+export function lightened(schedule: MatmulSchedule, { products, perElement }: MatmulLoad, { kind }: DeviceTraits, measured = false): MatmulSchedule {
   let { rows } = schedule;
   // subgroups hold their matrices together, and store them in loops
   if (schedule.kind === 'matrix') return schedule;
   const steps = schedule.kind === 'shared' ? SHARED_UNROLLED : schedule.depth;
-  const heavy = (): boolean => rows * schedule.cols * perElement > UNROLLED_OPS || (products > 1 && rows * schedule.cols * products * steps > most);
+  const { ops, sums } = isSoftware(kind) ? UNROLLED[measured ? 'measured' : 'software'] : UNROLLED.gpu;
+  const heavy = (): boolean => rows * schedule.cols * perElement > ops || (products > 1 && rows * schedule.cols * products * steps > sums);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
 }
@@ -147,7 +157,7 @@ export function standardMatmulSchedule(
   precision: MatmulPrecision = 'f32',
 ): MatmulSchedule {
   const matrix = standardMatrix(device, sizes, load, precision);
-  const schedule = matrix ?? withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes), load), load, device);
+  const schedule = matrix ?? withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes), load, device), load, device);
   return { ...schedule, kGroups: mostKGroups(schedule, device, sizes, load) };
 }
 
@@ -196,11 +206,25 @@ export type SharedCut = Pick<MatmulSchedule, 'lanes' | 'rows' | 'cols' | 'depth'
 export const sharedSchedule = (cut: SharedCut): MatmulSchedule => ({ ...BASE, kind: 'shared', ...cut });
 
 /** What GPUs start with: the first whose tiles still give every core some workgroups, or the last. */
-const GPU_CUTS: readonly (SharedCut & { readonly not?: AdapterKind })[] = [
-  { lanes: [16, 16], rows: 8, cols: 8, depth: 8, not: 'intel' },
+const GPU_CUTS: readonly SharedCut[] = [
+  { lanes: [16, 16], rows: 8, cols: 8, depth: 8 },
   { lanes: [16, 16], rows: 4, cols: 4, depth: 16 },
   { lanes: [8, 8], rows: 4, cols: 4, depth: 16 },
 ];
+/**
+ * Measured in turns on an H200. 2048 × 1024 × 2752 by the first, TFLOP/s: 31.5; 8 × 8 a lane of 16 × 16 at depth 16, a tile ahead: 32.6, at depth 8
+ * and waiting for its loads: 15.8. Three products 2048 × 1024 × 1024 side by side: 5.6, 3.0 and 1.5 at an idle GPU's clock. 512 × 256 × 256, k in
+ * four shares, microseconds: the second 10, the third 11, loads waited for 11 to 70.
+ */
+const NVIDIA_CUTS: readonly SharedCut[] = [
+  { lanes: [32, 8], rows: 8, cols: 4, depth: 16, ahead: true, buffers: 2 },
+  { lanes: [16, 8], rows: 4, cols: 8, depth: 16, ahead: true },
+  { lanes: [8, 8], rows: 4, cols: 4, depth: 16, ahead: true },
+];
+const cutsOf = ({ kind }: DeviceTraits): readonly SharedCut[] => (kind === 'nvidia' ? NVIDIA_CUTS : kind === 'intel' ? GPU_CUTS.slice(1) : GPU_CUTS);
+
+/** One product and nothing else. */
+export const SINGLE: MatmulLoad = { products: 1, operands: { a: 1, b: 1 }, perElement: 0 };
 
 /** Tiles through workgroup memory; few rows or a tiny result: lanes share the k axis instead. */
 function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: MatmulSizes): MatmulSchedule {
@@ -209,12 +233,11 @@ function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: Ma
   if (device.maxWorkgroupStorage < 16384 || device.maxInvocations < 64) {
     return { ...BASE, kind: 'register', lanes: [8, 4], rows: 4, cols: 4, depth: 4 };
   }
-  const suited = GPU_CUTS.filter(({ lanes, not }) => lanes[0] * lanes[1] <= device.maxInvocations && device.kind !== not);
+  const suited = cutsOf(device).filter(({ lanes }) => lanes[0] * lanes[1] <= device.maxInvocations);
   const tiles = ({ lanes, rows, cols }: SharedCut): number => Math.ceil(m / (lanes[1] * rows)) * Math.ceil(n / (lanes[0] * cols));
   const chosen = suited.find((cut) => tiles(cut) >= busyGroups(device)) ?? suited.at(-1);
   invariant(chosen !== undefined, 'a GPU cut takes 64 lanes at most');
-  const { not: _, ...cut } = chosen;
-  return sharedSchedule(cut);
+  return withinStorage(sharedSchedule(chosen), SINGLE, device);
 }
 
 /** Matrix × vector and the like: memory-bound, so what counts is that neighbouring lanes read neighbouring words. */
