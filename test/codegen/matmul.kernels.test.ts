@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul.ts';
-import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
+import { matrixSchedules } from '../../src/codegen/kernel/matrixSchedule.ts';
+import { defaultMatmulSchedule, withinStorage } from '../../src/codegen/kernel/schedule.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
 import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
@@ -15,6 +16,14 @@ beforeAll(async () => {
   opened = await openTestDevice();
 });
 afterAll(() => opened.device.destroy());
+
+const TWO_PRODUCTS = { products: 2, operands: { a: 2, b: 2 }, perElement: 0 } as const;
+/** Matrices too, where the device multiplies some: of f16 with operands rounded to it. */
+function everySchedule({ traits }: TestDevice): MatmulSchedule[] {
+  const matrices = traits.matrices ? matrixSchedules(traits.matrices, 'f16') : [];
+  return [...Object.values(matmulSchedules(traits.subgroupSize)), ...matrices.map((s) => withinStorage(s, TWO_PRODUCTS, traits))];
+}
+const toleranceOf = ({ matrix }: MatmulSchedule): number => (matrix?.input === 'f16' ? 4e-3 : 2e-5);
 
 /** What the kernels of a matmul write whose results have `elements` in all. */
 async function runMatmul(spec: MatmulSpec, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Promise<Record<string, Data>> {
@@ -33,7 +42,7 @@ async function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedu
   const data = matmulData(shape);
   const run = { params: Uint32Array.from(shape), dims: { M: m }, buffers: { ...data, out: data.out.fill(77) } };
   const got = await runMatmul(spec, schedule, data.out.length, run);
-  expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 2e-5, `${layout} ${shape}`);
+  expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), toleranceOf(schedule), `${layout} ${shape}`);
 }
 
 it.each(LAYOUTS)(
@@ -41,7 +50,7 @@ it.each(LAYOUTS)(
   async (layout) => {
     const shapes = MATMUL_SHAPES.slice(1);
     // every schedule on another shape in every layout: drivers take most of the time to compile
-    for (const [index, schedule] of Object.values(matmulSchedules(opened.traits.subgroupSize)).entries()) {
+    for (const [index, schedule] of everySchedule(opened).entries()) {
       await expectMatmul(layout, shapes[(index + 2 * LAYOUTS.indexOf(layout)) % shapes.length] as Shape, schedule, false);
     }
   },
@@ -71,13 +80,13 @@ it.each(['joint', 'sum'] as const)(
       [13, 20, 9, 5],
       [6, 7, 8, 12],
     ] as const;
-    for (const [index, schedule] of Object.values(matmulSchedules(opened.traits.subgroupSize)).entries()) {
+    for (const [index, schedule] of everySchedule(opened).entries()) {
       const shape = shapes[(index + (kind === 'sum' ? 1 : 0)) % shapes.length] as (typeof shapes)[number];
       const [m, n, k, k2] = shape;
       const { buffers, expected } = severalCase(kind, shape);
       const input = { params: Uint32Array.from([1, m, n, k]), buffers: buffers as Record<string, Float32Array> };
       const got = await runMatmul(severalSpec(kind, { m, n, k, k2 }), schedule, 2 * m * n, input);
-      for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, 2e-5, `${kind} ${shape} ${name}`);
+      for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, toleranceOf(schedule), `${kind} ${shape} ${name}`);
     }
   },
   120_000,
