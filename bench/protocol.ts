@@ -59,7 +59,7 @@ export interface About {
 export interface StepReply {
   readonly ms: number;
   readonly loss: number;
-  /** Time in which the host prepared and submitted the step. */
+  /** Processor time in which the host's thread prepared and submitted the step; wall time where that is not measured. */
   readonly jsMs?: number;
   readonly dispatches?: number;
   /** Of forward and backward as they ran. */
