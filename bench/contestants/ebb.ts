@@ -12,12 +12,11 @@ import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
 import { deviceTraits } from '../../src/node/traits.ts';
-import { isSoftware } from '../../src/runtime/adapterKind.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
-import { race, WARM_MS } from '../../src/tune/tune.ts';
+import { race, warmMsOf } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
@@ -140,7 +139,7 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     create,
     performance.now() + TUNING_MS,
     () => performance.now(),
-    isSoftware(traits.kind) ? 0 : WARM_MS,
+    warmMsOf(traits.kind),
   );
   for (const kernel of made) kernel.destroy();
   if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');

@@ -3,13 +3,12 @@
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/functions.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { isSoftware } from '../runtime/adapterKind.ts';
 import { extentBytes } from '../runtime/program.ts';
 import { type SessionDevice, targetOf } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
-import { collector, type OpenProblem, tune, WARM_MS } from '../tune/tune.ts';
+import { collector, type OpenProblem, tune, warmMsOf } from '../tune/tune.ts';
 
 /** What is known on a device; nothing where tuning is off. @throws EbbError for a broken cache file */
 export function knownSchedules({ opened }: CommandDevice): ScheduleBook {
@@ -68,7 +67,7 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     book: known,
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
-    warmMs: isSoftware(device.traits.kind) ? 0 : WARM_MS,
+    warmMs: warmMsOf(device.traits.kind),
     ...(onProblem ? { onProblem } : {}),
   });
   saveBook(book);

@@ -24,7 +24,7 @@ function arithmetic(b: FuncBuilder): Arithmetic {
   return { add: binary('add'), sub: binary('sub'), mul: binary('mul'), div: binary('div') };
 }
 
-/** g [N, Q] → Σ g² of each row [N, 1]: 64 equal parts of a group's gradients, or rows that each lie within one parameter. */
+/** g [N, Q] → Σ g² of each row [N, 1]: equal parts of neighbouring gradients, 64 for each group at most, or rows that each lie within one parameter. */
 export function sqnorm(): Func {
   const b = funcBuilder();
   const g = b.param('g', { dtype: 'f32', shape: ['N', 'Q'] }, 'value');

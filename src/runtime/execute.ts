@@ -235,19 +235,14 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     }
     fill(calls);
     // the device starts on the first forward while the rest is encoded
-    const started = recorder
-      ? 0
-      : Math.max(
-          0,
-          calls.findIndex(({ phase }) => phase !== 'forward'),
-        );
+    const forward = recorder ? 0 : calls.findIndex(({ phase }) => phase !== 'forward');
     let dispatches = 0;
-    if (started > 0) {
-      dispatches = encode(encoder, calls, 0, started, null);
+    if (forward > 0) {
+      dispatches = encode(encoder, calls, 0, forward, null);
       device.queue.submit([encoder.finish()]);
       encoder = device.createCommandEncoder();
     }
-    dispatches += encode(encoder, calls, started, calls.length, recorder);
+    dispatches += encode(encoder, calls, Math.max(0, forward), calls.length, recorder);
     const readback = buffers.ring[ringAt++ % buffers.ring.length] as GPUBuffer;
     if (readback.mapState !== 'unmapped') throw new Error('internal: more steps unread than the ring holds');
     // the loss of each micro-batch is its first result; the gradient norm comes behind them

@@ -100,8 +100,8 @@ export function updatePhase(
       const own = storage.groups[g];
       if (!own) return [];
       const state = { p: place(own, 0), g: place(own, 1), m: place(own, 2), v: place(own, 3), scale: clipScale };
-      const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / 16 : update.scalar(name, g));
-      return [call(update.optimizer, own.name, { N: own.bytes / 16 }, state, scalar)];
+      const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / ROW_BYTES : update.scalar(name, g));
+      return [call(update.optimizer, own.name, { N: own.bytes / ROW_BYTES }, state, scalar)];
     }),
   ];
 }

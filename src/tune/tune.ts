@@ -2,6 +2,7 @@
 
 import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
 import type { Value } from '../ir/types.ts';
+import { type AdapterKind, isSoftware } from '../runtime/adapterKind.ts';
 import type { Extent, Sizes } from '../runtime/program.ts';
 import type { Entry, ScheduleBook, Trial } from './book.ts';
 import { type Candidate, createCandidate, createOperands } from './trial.ts';
@@ -75,14 +76,17 @@ interface Runner {
   readonly candidate: Candidate;
 }
 
-/** Milliseconds that bring a GPU to its full clock: an H200 that had been idle ran at a third of it, and rose in the middle of measurements. */
-export const WARM_MS = 100;
+/** Milliseconds that bring a device to its full clock: an H200 that had been idle ran at a third of it, and rose in the middle of measurements. */
+export const warmMsOf = (kind: AdapterKind): number => (isSoftware(kind) ? 0 : 100);
+
+/** Runs in one turn, of a kernel that takes `once` milliseconds. */
+const repeatsOf = (once: number): number => Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3))));
 
 /** Keeps a device at work for some time: what is measured at another clock than the rest is not compared with it. */
 async function warmUp(candidate: Candidate, ms: number, now: () => number): Promise<void> {
   const start = now();
   let once = 1;
-  while (now() - start < ms) once = await candidate.time(Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3)))));
+  while (now() - start < ms) once = await candidate.time(repeatsOf(once));
 }
 
 /** The standard schedule against the candidates; the winner first, whose results are those of the plain schedule. */
@@ -127,8 +131,7 @@ async function rounds(runners: readonly Runner[], end: number, now: () => number
     const next: Runner[] = [];
     for (const { trial, candidate } of left) {
       const once = trial.rounds === 0 ? await candidate.time(1) : (trial.ms ?? 1);
-      const repeats = Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3))));
-      const ms = Math.min(trial.ms ?? once, await candidate.time(repeats));
+      const ms = Math.min(trial.ms ?? once, await candidate.time(repeatsOf(once)));
       next.push({ trial: { ...trial, ms, rounds: round + 1 }, candidate });
     }
     const best = Math.min(...next.map(({ trial }) => trial.ms ?? Number.POSITIVE_INFINITY));
