@@ -6,14 +6,11 @@ import { EbbError } from '../../src/index.ts';
 import { evaluate, newState, train } from '../../src/train/loop.ts';
 import { openRunFolder } from '../../src/trainer/runFolder.ts';
 import type { Setting } from './settings.ts';
-import { configOf, type Workbench } from './workbench.ts';
+import { configOf, type Losses, type Workbench } from './workbench.ts';
 
-/** A line of evaluations.jsonl: mean losses with nothing dropped. */
-export interface Evaluation {
+/** A line of evaluations.jsonl. */
+export interface Evaluation extends Losses {
   readonly step: number;
-  readonly heldOut: number;
-  /** Of as many examples of the training data. */
-  readonly train: number;
 }
 
 /** finished.json. */
@@ -39,8 +36,9 @@ export async function runSetting(bench: Workbench, setting: Setting, seed: numbe
   const { train: batches, heldOut, slice } = await bench.dataAt(seed);
   const state = folder.resume(engine) ?? newState(engine);
   folder.begin(config);
+  const losses = async (): Promise<Losses> => ({ heldOut: await evaluate(engine, heldOut), train: await evaluate(engine, slice) });
   const evaluated = async (step: number): Promise<void> => {
-    const line: Evaluation = { step, heldOut: await evaluate(engine, heldOut), train: await evaluate(engine, slice) };
+    const line: Evaluation = { step, ...(await (step === 0 ? bench.startingLosses(seed, losses) : losses())) };
     appendFileSync(join(out, FILES.evaluations), `${JSON.stringify(line)}\n`);
   };
   const due = (step: number, every: number): boolean => every > 0 && step % every === 0 && step < steps;

@@ -21,6 +21,13 @@ export interface EvidenceData {
   readonly slice: readonly Batch[];
 }
 
+/** Mean losses with nothing dropped. */
+export interface Losses {
+  readonly heldOut: number;
+  /** Of as many examples of the training data. */
+  readonly train: number;
+}
+
 export interface Workbench {
   readonly subject: Subject;
   readonly device: CommandDevice;
@@ -28,6 +35,8 @@ export interface Workbench {
   engineAt(drop: PlanConfig, seed: number): Promise<Engine>;
   /** In the order of `seed`. */
   dataAt(seed: number): Promise<EvidenceData>;
+  /** What `measure` gives before the first step: the same for every setting of a seed, so measured once. */
+  startingLosses(seed: number, measure: () => Promise<Losses>): Promise<Losses>;
 }
 
 /** A run's config: what the subject gives, and what a setting and a seed do. */
@@ -78,6 +87,7 @@ async function openData(subject: Subject, seed: number): Promise<EvidenceData> {
 export function openWorkbench(subject: Subject, device: CommandDevice): Workbench {
   const benches = new Map<boolean, Promise<Bench>>();
   const data = new Map<number, Promise<EvidenceData>>();
+  const starts = new Map<number, Promise<Losses>>();
   return {
     subject,
     device,
@@ -92,6 +102,11 @@ export function openWorkbench(subject: Subject, device: CommandDevice): Workbenc
     dataAt(seed) {
       const known = data.get(seed) ?? openData(subject, seed);
       data.set(seed, known);
+      return known;
+    },
+    startingLosses(seed, measure) {
+      const known = starts.get(seed) ?? measure();
+      starts.set(seed, known);
       return known;
     },
   };
