@@ -9,7 +9,7 @@ import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
-import { LAYOUTS, MATMUL_SHAPES, matmulSchedules, matrixSchedules, TILE_WALKS } from '../support/kernelCases.ts';
+import { LAYOUTS, MATMUL_SHAPES, MORE_SCHEDULES, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';
 import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
 import type { Data, KernelRun } from '../support/runKernel.ts';
 
@@ -42,7 +42,7 @@ function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, sy
   expectClose(got['out'] as Float32Array, matmulReference(layout, data.a, data.b, shape), 1e-5, `${layout} ${shape} ${symbols}`);
 }
 
-const SCHEDULES = Object.entries({ ...matmulSchedules(SUBGROUP), ...TILE_WALKS, ...matrixSchedules(SUBGROUP) });
+const SCHEDULES = Object.entries({ ...matmulSchedules(SUBGROUP), ...MORE_SCHEDULES, ...matrixSchedules(SUBGROUP) });
 
 describe.each(SCHEDULES)('matmul, %s', (_name, schedule) => {
   it.each(LAYOUTS)('%s multiplies every shape, sizes fixed', (layout) => {
@@ -120,6 +120,13 @@ it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] 
       expectMatmul(layout, [1, Math.min(m, 5), Math.min(n, 12), Math.min(k, 9)], schedule, 'M');
     }
   }
+});
+
+it('prints a store of each result once where they leave in a loop', () => {
+  const schedule: MatmulSchedule = { ...BASE, kind: 'register', lanes: [2, 1], rows: 16, cols: 4, depth: 4, inTurn: true };
+  const stores = (storeLoop: boolean): number =>
+    [...printWgsl(matmul(severalSpec('joint', { m: 'M', n: 8, k: 8, k2: 8 }), { ...schedule, storeLoop })).matchAll(/^ *(out|other)\[.*\] =/gm)].length;
+  expect([stores(true), stores(false)]).toEqual([2, 32]);
 });
 
 it('prints the same readable WGSL', () => {

@@ -12,7 +12,7 @@ export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
 export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
   const all: Record<string, MatmulSchedule> = {
     'register, uniform A': { ...BASE, kind: 'register', lanes: [4, 1], rows: 4, cols: 4, depth: 4 },
-    'register, 2D': { ...BASE, kind: 'register', lanes: [2, 3], rows: 3, cols: 4, depth: 8, fold: 4 },
+    'register, 2D': { ...BASE, kind: 'register', lanes: [2, 3], rows: 3, cols: 4, depth: 8, fold: 4, storeLoop: true },
     'register, scalar loads': {
       ...BASE,
       kind: 'register',
@@ -33,7 +33,7 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
       kLanes: 4,
       kFirst: true,
     },
-    'register, split k last': { ...BASE, kind: 'register', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2 },
+    'register, split k last': { ...BASE, kind: 'register', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2, inTurn: true, storeLoop: true },
     'register, k over workgroups': { ...BASE, kind: 'register', lanes: [2, 1], rows: 4, cols: 4, depth: 4, kGroups: 3 },
     'register, k over lanes and workgroups': { ...BASE, kind: 'register', lanes: [2, 2], rows: 2, cols: 4, depth: 4, kLanes: 2, kGroups: 2 },
     shared: { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8 },
@@ -44,13 +44,14 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
   };
   if (subgroup !== null) {
     all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
-    all['subgroup, wide'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 3, cols: 8, depth: subgroup };
+    all['subgroup, wide'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 3, cols: 8, depth: subgroup, inTurn: true, storeLoop: true };
   }
   return all;
 }
 
-/** More ways along k through workgroup memory, for the interpreter: drivers of software adapters compile each for seconds. */
-export const TILE_WALKS: Readonly<Record<string, MatmulSchedule>> = {
+/** More ways of cutting, for the interpreter: drivers of software adapters compile each for seconds. */
+export const MORE_SCHEDULES: Readonly<Record<string, MatmulSchedule>> = {
+  'register, stored in a loop': { ...BASE, kind: 'register', lanes: [2, 2], rows: 8, cols: 8, depth: 4, inTurn: true, storeLoop: true },
   'shared, a tile ahead, one buffer': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4, ahead: true },
   'shared, two buffers': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, buffers: 2 },
   'shared, a tile ahead, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 3, ahead: true, buffers: 2 },

@@ -7,6 +7,7 @@ import type { AttentionSchedule } from './attentionTypes.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
 import {
+  CPU,
   type DeviceTraits,
   kGroupsToMeasure,
   lightened,
@@ -81,7 +82,7 @@ const UNIFORM: readonly { readonly lanes: number; readonly tile: Tile; readonly 
   { lanes: 64, tile: [8, 4], fold: 1 },
   { lanes: 64, tile: [16, 4], fold: 1 },
 ];
-const UNIFORM_SWIFTSHADER: MatmulSchedule = { ...BASE, kind: 'register', lanes: [16, 1], rows: 16, cols: 8, depth: 4, fold: 2 };
+const UNIFORM_SWIFTSHADER: MatmulSchedule = { ...BASE, ...CPU, kind: 'register', lanes: [16, 1], rows: 16, cols: 8, depth: 4, fold: 2 };
 
 export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, precision: MatmulPrecision = 'f32'): MatmulSchedule[] {
   const matrix = device.matrices ? matrixSchedules(device.matrices, precision) : [];
@@ -101,6 +102,7 @@ function softwareCandidates({ kind, subgroupSize }: DeviceTraits): MatmulSchedul
   const broadcast = SUBGROUP[kind].map(
     ([rows, cols, fold]): MatmulSchedule => ({
       ...BASE,
+      ...CPU,
       kind: 'subgroup',
       lanes: [subgroupSize, 1],
       rows,
@@ -124,7 +126,7 @@ function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
 
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers } = schedule;
+  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop } = schedule;
   if (kind === 'matrix')
     return (
       fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
@@ -132,7 +134,7 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && kFirst) return false;
-  if (kind !== 'shared' && (ahead || buffers > 1)) return false;
+  if (kind === 'shared' ? inTurn || storeLoop : ahead || buffers > 1) return false;
   if (kind === 'subgroup')
     return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));

@@ -1,15 +1,23 @@
 /** @file Lowers a `fused` group to a kernel: pointwise and reduction groups by rule, dots and kernel ops through ./ops with ports. */
 
 import type { Op } from '../../ir/types.ts';
-import { groupOf, type Lowered, type LowerOptions } from './group.ts';
+import { type BoundKernel, groupOf, type Lowered, type LowerOptions } from './group.ts';
 import { lowerColumn } from './lowerColumn.ts';
 import { lowerMap } from './lowerMap.ts';
 import { lowerRow } from './lowerRow.ts';
 import { lowerDot } from './ops/dot.ts';
 import { kernelOps } from './ops/index.ts';
+import { withoutIdleLets } from './walk.ts';
 
 /** Lowers one `fused` op. */
 export function lowerGroup(op: Op, options: LowerOptions): Lowered {
+  const { before, ...own } = lowered(op, options);
+  return { ...clean(own), ...(before ? { before: clean(before) } : {}) };
+}
+
+const clean = <K extends BoundKernel>(bound: K): K => ({ ...bound, kernel: { ...bound.kernel, body: withoutIdleLets(bound.kernel.body) } });
+
+function lowered(op: Op, options: LowerOptions): Lowered {
   const group = groupOf(op);
   switch (group.kind) {
     case 'map':

@@ -7,7 +7,7 @@ import { matrixBody } from './matmulMatrix.ts';
 import { registerBody } from './matmulRegister.ts';
 import { sharedBody } from './matmulShared.ts';
 import { laneTile, tileContext } from './matmulTile.ts';
-import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
+import type { MatmulLoop, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
 import { matrixOf } from './matrixSchedule.ts';
 
 export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
@@ -25,15 +25,22 @@ function usesOf(schedule: MatmulSchedule): Kernel['uses'] {
   return { matrices: true, subgroupSize: lanes, ...(input === 'f16' ? { f16: true } : {}) };
 }
 
+/** A walk for each B of a loop. */
+function byRight({ k, products }: MatmulLoop): MatmulLoop[] {
+  return [...new Set(products.map((p) => p.b))].map((b) => ({ k, products: products.filter((p) => p.b === b) }));
+}
+
 /**
  * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
  * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
  */
-export function matmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
-  const { kind, lanes, rows, cols, kLanes, ahead, buffers } = schedule;
+export function matmul(whole: MatmulSpec, schedule: MatmulSchedule): Kernel {
+  const { kind, lanes, rows, cols, kLanes, ahead, buffers, inTurn, storeLoop } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
   invariant(kind === 'shared' || kind === 'matrix' || (!ahead && buffers === 1), `a ${kind} matmul has no tiles in workgroup memory`);
+  invariant(kind === 'register' || kind === 'subgroup' || (!inTurn && !storeLoop), `a ${kind} matmul walks and stores all at once`);
+  const spec = inTurn ? { ...whole, loops: whole.loops.flatMap(byRight) } : whole;
   const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
   const tile = tileContext(b, spec, schedule);
   if (kind === 'matrix') matrixBody(b, tile);

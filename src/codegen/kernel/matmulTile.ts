@@ -1,8 +1,8 @@
 /** @file What every matmul kernel shares: the tile's indices, clamped for loads and guarded for stores, its operands and accumulators. */
 
 import { invariant } from '../../errors.ts';
-import type { KernelBuilder, Variable } from './builder.ts';
-import { add, builtin, component, div, f32, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
+import type { ArrayRef, KernelBuilder, Variable } from './builder.ts';
+import { add, bin, builtin, component, div, f32, lt, min, mul, param, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
 import { matrixOf } from './matrixSchedule.ts';
@@ -47,6 +47,8 @@ export interface LaneTile extends Tile {
   /** Index of the lane's row r and column c, unclamped. */
   readonly row: (r: number) => Expr;
   readonly col: (c: number) => Expr;
+  /** The same of a row known at run time. */
+  readonly rowAt: (r: Expr) => Expr;
 }
 
 /** Declares the ports' buffers and the tile's indices. */
@@ -132,7 +134,10 @@ export function laneTile(b: KernelBuilder, tile: Tile): LaneTile {
     }
     return (i) => add(starts[Math.floor(i / group)] ?? start, u32(i % group));
   };
-  return { ...tile, row: indices('m', tileM, lane.m, lanes[1], rows), col: indices('n', tileN, lane.n, lanes[0], cols) };
+  const group = rows % 4 === 0 ? 4 : 1;
+  const first = add(tileM, mul(lane.m, u32(group)));
+  const rowAt = (r: Expr): Expr => (lanes[1] === 1 ? add(tileM, r) : add(add(first, mul(div(r, u32(group)), u32(lanes[1] * group))), rem(r, u32(group))));
+  return { ...tile, row: indices('m', tileM, lane.m, lanes[1], rows), col: indices('n', tileN, lane.n, lanes[0], cols), rowAt };
 }
 
 function loadMode(port: MatmulPort, k: Size, own: Size, per: number, wanted: boolean, depth: number): LoadMode {
@@ -186,7 +191,7 @@ export function allAccumulators(b: KernelBuilder, { spec, schedule }: Tile, vect
 /** Stores the lane's results, guarded where the tile may overhang. */
 export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
   const { spec, schedule, out, size, batch } = tile;
-  const { rows, cols, lanes } = schedule;
+  const { rows, cols, lanes, storeLoop } = schedule;
   const wide = out.vectorN && dividesBy(spec.n, 4);
   // a store of single elements into a vec4 buffer would race with the neighbour lane's
   invariant(!wide || cols % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 columns a lane');
@@ -199,20 +204,37 @@ export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Ac
       [0, 1, 2, 3].map((i) => sums.scalar(r, c + i)),
     );
   };
-  for (let r = 0; r < rows; r++) {
-    const m = tile.row(r);
+  const step = wide ? 4 : 1;
+  const storeRow = (m: Expr, at: (result: number, c: number) => Expr): void =>
     guard(dividesBy(spec.m, lanes[1] * rows), m, size.m, () => {
-      for (let c = 0; c < cols; c += wide ? 4 : 1) {
+      for (let c = 0; c < cols; c += step) {
         const n = tile.col(c);
         guard(dividesBy(spec.n, lanes[0] * cols), n, size.n, () => {
           out.store(
             b,
             { batch, m, n },
-            results.map((sums) => value(sums, r, c)),
-            wide ? 4 : 1,
+            results.map((_, i) => at(i, c)),
+            step,
           );
         });
       }
     });
+  const sumAt = (i: number, r: number, c: number): Expr => value(results[i] as Accumulators, r, c);
+  if (!storeLoop || rows === 1) {
+    for (let r = 0; r < rows; r++) storeRow(tile.row(r), (i, c) => sumAt(i, r, c));
+    return;
   }
+  const inRow = cols / step;
+  const rowsOf = results.map((_, i) => {
+    const array = b.array('sums', wide ? 'vec4f' : 'f32', rows * inRow);
+    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) array.setAt(u32(r * inRow + c / step), sumAt(i, r, c));
+    return array;
+  });
+  b.for('r', u32(0), notUnrolled(rows), u32(1), (r) => {
+    const first = b.let('first', mul(rem(r, u32(rows)), u32(inRow)));
+    storeRow(b.let('m', tile.rowAt(r)), (i, c) => (rowsOf[i] as ArrayRef).at(add(first, u32(c / step))));
+  });
 }
+
+/** A count as the end of a loop that drivers leave a loop: they cannot know that no size reaches 2³¹. (Mesa unrolls up to 32 turns, also by the length of an array that a loop's counter indexes.) */
+const notUnrolled = (count: number): Expr => add(u32(count), bin('>>', param(0), u32(31)));

@@ -70,6 +70,10 @@ export interface MatmulSchedule {
   readonly kFirst: boolean;
   /** register, subgroup: products of that many k are added to each other before they go to the sum (a power of two): where sums are spilled, that is what costs. */
   readonly fold: number;
+  /** register, subgroup: whether products of different B are walked one after the other: where sums are spilled, what they share of A saves nothing. */
+  readonly inTurn: boolean;
+  /** register, subgroup: whether rows are stored in a loop, out of an array: less code, for compilers that take long for it. */
+  readonly storeLoop: boolean;
   /** Workgroups that share the k axis of a tile: their partial sums go to scratch, and a second kernel adds them in order (./matmulSplit.ts). */
   readonly kGroups: number;
   /** shared, matrix: whether the next tile is loaded into registers while a tile is multiplied, so that its loads are not waited for. */
@@ -84,7 +88,18 @@ export interface MatmulSchedule {
 }
 
 /** What most schedules have in common. */
-export const BASE = { kLanes: 1, kFirst: false, fold: 1, kGroups: 1, ahead: false, buffers: 1, vectorA: true, vectorB: true } as const;
+export const BASE = {
+  kLanes: 1,
+  kFirst: false,
+  fold: 1,
+  inTurn: false,
+  storeLoop: false,
+  kGroups: 1,
+  ahead: false,
+  buffers: 1,
+  vectorA: true,
+  vectorB: true,
+} as const;
 
 /** One row and four columns a lane, element by element from memory: nothing to go wrong. */
 export const PLAIN: MatmulSchedule = { ...BASE, kind: 'register', lanes: [8, 1], rows: 1, cols: 4, depth: 1, vectorA: false, vectorB: false };

@@ -43,7 +43,7 @@ interface Unrolled {
 }
 /** GPUs' own compilers take 0.1 s for what takes software drivers seconds; what those measure may take longer than what they start with. */
 const UNROLLED: Readonly<Record<'software' | 'measured' | 'gpu', Unrolled>> = {
-  software: { ops: 512, sums: 384 },
+  software: { ops: 512, sums: 768 },
   measured: { ops: 512, sums: 1536 },
   gpu: { ops: 1024, sums: 1536 },
 };
@@ -67,7 +67,8 @@ export function lightened(schedule: MatmulSchedule, { products, perElement }: Ma
   if (schedule.kind === 'matrix') return schedule;
   const steps = schedule.kind === 'shared' ? SHARED_UNROLLED : schedule.depth;
   const { ops, sums } = isSoftware(kind) ? UNROLLED[measured ? 'measured' : 'software'] : UNROLLED.gpu;
-  const heavy = (): boolean => rows * schedule.cols * perElement > ops || (products > 1 && rows * schedule.cols * products * steps > sums);
+  const heavy = (): boolean =>
+    (schedule.storeLoop ? 1 : rows) * schedule.cols * perElement > ops || (products > 1 && rows * schedule.cols * products * steps > sums);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
 }
@@ -166,6 +167,9 @@ export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout
   return isSoftware(device.kind) ? softwareSchedule(device, sizes) : gpuSchedule(device, layout, sizes);
 }
 
+/** What large tiles on software adapters have in common: compilers that take long, sums that are spilled anyway. */
+export const CPU = { inTurn: true, storeLoop: true } as const;
+
 /** Multiply-adds below which a product is small: some 5 ms on a software adapter. */
 const SMALL_PRODUCT = 2 ** 23;
 
@@ -174,7 +178,8 @@ const SMALL_PRODUCT = 2 ** 23;
  * spilled, so products are folded first. 512³, GFLOP/s: lavapipe 16 × 4 a lane 17–21, 13–15 without folding, from registers 8;
  * SwiftShader 16 × 8 a lane 4.1–5.0, from registers 2.7; shared 4 and 1. A step of four k is half the code of eight: 512 × 256 × 688 on
  * lavapipe, GFLOP a second of processor time and seconds to compile: 8 × 4 in steps of eight 17 and 0.47, of four 20 and 0.27; 16 × 4 in
- * steps of four 27 and 0.51, 32 × 4 30 and 1.03.
+ * steps of four 27 and 0.51, 32 × 4 30 and 1.03. Half of the compiler's time is stores: 256 × 688 × 256 by 16 × 4, 23 and 0.43, from a loop
+ * 23 and 0.32. Three products of one A: side by side by 8 × 4 14 and 1.05, by 16 × 4 20 and 2.2; in turn, from a loop, by 16 × 4 23 and 0.98.
  */
 function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): MatmulSchedule {
   // a tall tile takes the driver a second to compile, which a small product does not earn back
@@ -190,14 +195,15 @@ function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): Matmu
       rows: device.kind === 'lavapipe' ? 4 : 8,
       cols: 4,
       depth: 4,
+      storeLoop: true,
     };
   }
   const rows = powerAtLeast(m, small ? 4 : 16);
   if (size === null || size % 4 !== 0 || size > 16) {
-    return { ...BASE, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
+    return { ...BASE, ...CPU, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
   }
   const cols = device.kind === 'swiftshader' && !small && m >= 16 && n >= 8 * size ? 8 : 4;
-  return { ...BASE, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: device.kind === 'swiftshader' ? 2 : 4 };
+  return { ...BASE, ...CPU, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: device.kind === 'swiftshader' ? 2 : 4 };
 }
 
 /** How a matmul through workgroup memory is cut: `rows` and `cols` a lane. */

@@ -1,22 +1,25 @@
 /** @file `scatter_add` without atomics: the first token of each id sums the rows of all tokens with that id, in their order. */
 
 import type { Op } from '../../../ir/types.ts';
+import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
 import { dimOf } from '../emit.ts';
-import { add, and, bin, builtin, call, convert, eq, i32, lt, mul, u32 } from '../expr.ts';
+import { add, bin, builtin, call, convert, eq, i32, lt, min, mul, u32 } from '../expr.ts';
 import { type Group, gridOf, type Lowered, type LowerOptions } from '../group.ts';
 import { productExpr } from '../index.ts';
-import { widthOf } from '../ir.ts';
+import { type Expr, widthOf } from '../ir.ts';
 import { bufferOf } from './attention.ts';
 
-const LANES = 64;
+/** A CPU runs the lanes of a workgroup one subgroup after the other, and each looks through all ids: few lanes, and more columns for each. */
+const cutOf = (software: boolean): { readonly lanes: number; readonly most: number } => (software ? { lanes: 8, most: 8 } : { lanes: 64, most: 1 });
 
 /** The result must hold zeros, or what is to be added to: only rows that occur are touched. */
 export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lowered {
   const [ids, rows] = op.operands;
   const [out] = op.results;
   if (!ids || !rows || !out) throw new Error('scatter_add has no operands');
-  const b = kernelBuilder(group.name, [LANES, 1, 1]);
+  const { lanes, most } = cutOf(isSoftware(options.device.kind));
+  const b = kernelBuilder(group.name, [lanes, 1, 1]);
   const scope = { dim: dimOf(options.dims), bind: (name: string, v: Parameters<typeof b.let>[1]) => b.let(name, v) };
   const idBuffer = b.buffer('ids', 'i32', 'read');
   const elements = rows.type.shape.slice(ids.type.shape.length).reduce<number>((p, d) => p * Number(d), 1);
@@ -26,23 +29,35 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
   const outBuffer = b.buffer('out', type, 'read_write');
   const width = elements / widthOf(type);
   const tokens = b.let('tokens', productExpr(ids.type.shape, scope));
-  const perRow = Math.ceil(width / LANES);
+  const perLane = Math.min(most, Math.ceil(width / lanes));
+  const perRow = Math.ceil(width / (lanes * perLane));
   const group0 = b.let('group', b.linearWorkgroup());
   const token = b.let('token', bin('/', group0, u32(perRow)));
-  const column = b.let('column', add(mul(bin('%', group0, u32(perRow)), u32(LANES)), builtin('localX')));
+  const start = add(mul(bin('%', group0, u32(perRow)), u32(lanes * perLane)), builtin('localX'));
+  const exact = width % (lanes * perLane) === 0;
+  const columns = Array.from({ length: perLane }, (_, i) => b.let('column', add(start, u32(i * lanes))));
+  const load = (j: Expr, column: Expr): Expr => rowBuffer.load(add(mul(j, u32(width)), exact ? column : min(column, u32(width - 1))));
   const vocabulary = Number(out.type.shape[0]);
-  b.if(and(lt(token, tokens), lt(column, u32(width))), () => {
+  b.if(lt(token, tokens), () => {
     const id = b.let('id', idBuffer.load(token));
     const first = b.var('first', 'u32', u32(1));
     b.for('j', u32(0), token, u32(1), (j) => b.if(eq(idBuffer.load(j), id), () => first.set(u32(0))));
     b.if(eq(first.get, u32(1)), () => {
-      const sum = b.var('sum', type, rowBuffer.load(add(mul(token, u32(width)), column)));
+      const sums = columns.map((column) => ({ column, sum: b.var('sum', type, load(token, column)) }));
       b.for('j', add(token, u32(1)), tokens, u32(1), (j) =>
-        b.if(eq(idBuffer.load(j), id), () => sum.set(add(sum.get, rowBuffer.load(add(mul(j, u32(width)), column))))),
+        b.if(eq(idBuffer.load(j), id), () => {
+          for (const { column, sum } of sums) sum.set(add(sum.get, load(j, column)));
+        }),
       );
       const row = b.let('row', convert('u32', call('clamp', id, i32(0), i32(vocabulary - 1))));
-      const at = b.let('at', add(mul(row, u32(width)), column));
-      outBuffer.store(at, add(outBuffer.load(at), sum.get));
+      for (const { column, sum } of sums) {
+        const store = (): void => {
+          const at = b.let('at', add(mul(row, u32(width)), column));
+          outBuffer.store(at, add(outBuffer.load(at), sum.get));
+        };
+        if (exact) store();
+        else b.if(lt(column, u32(width)), store);
+      }
     });
   });
   return {
