@@ -7,7 +7,6 @@ import {
   capSlope,
   type Frame,
   gradientInputs,
-  hiddenBound,
   keyRange,
   loadRow,
   queryRange,
@@ -26,7 +25,7 @@ import { counts, mergeSplits, partialSums, splitWalk, stores } from './attention
 import { subgroupKeyGradient, subgroupQueryGradient } from './attentionSubgroup.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import type { BufferRef, Variable } from './builder.ts';
-import { add, builtin, call, convert, div, f32, ge, min, mul, rem, select, sub, u32 } from './expr.ts';
+import { add, builtin, call, convert, div, f32, ge, hiddenBound, min, mul, rem, select, sub, u32 } from './expr.ts';
 import type { Expr, Kernel } from './ir.ts';
 import { sizeExpr } from './size.ts';
 

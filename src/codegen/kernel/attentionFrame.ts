@@ -3,7 +3,7 @@
 import { invariant } from '../../errors.ts';
 import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
 import { type BufferRef, type KernelBuilder, kernelBuilder, type Variable } from './builder.ts';
-import { add, and, bin, builtin, call, component, constant, convert, div, eq, f32, le, lt, max, min, mul, param, rem, splat, sub, u32, vec } from './expr.ts';
+import { add, and, bin, builtin, call, component, constant, convert, div, eq, f32, le, lt, max, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr, KType } from './ir.ts';
 import { sizeExpr } from './size.ts';
 
@@ -49,12 +49,6 @@ export function attentionFrame(name: string, spec: AttentionSpec, schedule: Atte
     },
   };
 }
-
-/**
- * A loop bound that the driver cannot know: software drivers unroll loops they know and then take seconds to compile them.
- * Word 0 is a dimension, below 2³¹, so nothing is added.
- */
-export const hiddenBound = (count: number): Expr => add(bin('>>', param(0), u32(31)), u32(count));
 
 /** Whether rows are bound as vec4. */
 export const isWide = (spec: AttentionSpec): boolean => spec.headDim % 4 === 0;

@@ -1,8 +1,8 @@
 /** @file Gradients of rotated queries and keys on their way to memory, turned back (`rope {inverse}`): y₁ = x₁·cos + x₂·sin, y₂ = x₂·cos − x₁·sin. */
 
-import { chunkOf, type Frame, hiddenBound, isWide, shifted } from './attentionFrame.ts';
+import { chunkOf, type Frame, isWide, shifted } from './attentionFrame.ts';
 import type { BufferRef } from './builder.ts';
-import { add, builtin, call, component, f32, lt, min, mul, neg, rem, select, splat, sub, u32, vec } from './expr.ts';
+import { add, builtin, call, component, f32, hiddenBound, lt, min, mul, neg, rem, select, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 
 /** Whether vec4 chunks pair up with vec4 chunks half a row away. */

@@ -1,9 +1,9 @@
 /** @file The one shape of the subgroup attention kernels: a tile of rows, a walk over the other side, sums spread over the lanes, stores. */
 
-import { type Frame, hiddenBound, rowStart, rowType, shifted } from './attentionFrame.ts';
+import { type Frame, rowStart, rowType, shifted } from './attentionFrame.ts';
 import { laneUnit, pairsInLane, storeTurned, turnedRow } from './attentionRotation.ts';
 import type { BufferRef, Variable } from './builder.ts';
-import { add, builtin, call, f32, lt, min, mul, splat, sub, u32 } from './expr.ts';
+import { add, builtin, call, f32, hiddenBound, lt, min, mul, splat, sub, u32 } from './expr.ts';
 import type { Expr, KType } from './ir.ts';
 
 /** What differs between the kernels. */

@@ -2,7 +2,7 @@
 
 import { invariant } from '../../errors.ts';
 import type { ArrayRef, KernelBuilder, Variable } from './builder.ts';
-import { add, bin, builtin, component, div, f32, lt, min, mul, param, rem, splat, sub, u32, vec } from './expr.ts';
+import { add, builtin, component, div, f32, hiddenBound, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
 import { matrixOf } from './matrixSchedule.ts';
@@ -230,11 +230,9 @@ export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Ac
     for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) array.setAt(u32(r * inRow + c / step), sumAt(i, r, c));
     return array;
   });
-  b.for('r', u32(0), notUnrolled(rows), u32(1), (r) => {
+  b.for('r', u32(0), hiddenBound(rows), u32(1), (r) => {
+    // by the remainder: Mesa also guesses how often a loop runs from the length of an array that its counter indexes
     const first = b.let('first', mul(rem(r, u32(rows)), u32(inRow)));
     storeRow(b.let('m', tile.rowAt(r)), (i, c) => (rowsOf[i] as ArrayRef).at(add(first, u32(c / step))));
   });
 }
-
-/** A count as the end of a loop that drivers leave a loop: they cannot know that no size reaches 2³¹. (Mesa unrolls up to 32 turns, also by the length of an array that a loop's counter indexes.) */
-const notUnrolled = (count: number): Expr => add(u32(count), bin('>>', param(0), u32(31)));
