@@ -1,6 +1,5 @@
 /** @file Emits the value of a fused group's expression at an index: every op that moves or computes element by element. */
 
-import { opDef } from '../../ir/ops/index.ts';
 import { kernelSpelling } from '../../ir/ops/pointwise.ts';
 import { type Dim, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
@@ -29,10 +28,9 @@ import {
   u32,
   vec,
 } from './expr.ts';
-import { axesIndex, flatIndex, type Index, type IndexScope } from './index.ts';
+import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './index.ts';
 import { type BinOp, type Expr, FIRST_SCALAR_WORD, type Fn, isVector, type KScalar } from './ir.ts';
-
-export type Width = 1 | 4;
+import { lastOf, type Width } from './width.ts';
 
 export interface GroupContext {
   readonly b: KernelBuilder;
@@ -64,43 +62,6 @@ export function dimOf(dims: readonly string[]): (dim: Dim) => Expr {
   };
 }
 
-const lastOf = (shape: Shape): Dim => shape.at(-1) ?? 1;
-const divisible = (shape: Shape): boolean => typeof lastOf(shape) === 'number' && Number(lastOf(shape)) % 4 === 0;
-
-/** Whether a value can be emitted four at a time along its last axis. */
-export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, seen = new Set<Value>()): boolean {
-  if (seen.has(value)) return true;
-  seen.add(value);
-  const { shape, dtype } = value.type;
-  if (shape.length === 0 || lastOf(shape) === 1) return dtype === 'f32' || dtype === 'i32' || dtype === 'u32';
-  if (!divisible(shape)) return false;
-  const op = producer.get(value);
-  if (!op) return dtype === 'f32' || dtype === 'bf16' || dtype === 'f16' || dtype.startsWith('q');
-  const along = (o: Value): boolean => vectorisable(o, producer, seen);
-  switch (op.name) {
-    case 'slice':
-    case 'concat':
-      return (
-        (Number(op.attrs['axis']) !== shape.length - 1 || (Number(op.attrs['start'] ?? 0) % 4 === 0 && op.operands.every((o) => divisible(o.type.shape)))) &&
-        op.operands.every(along)
-      );
-    case 'transpose':
-      return (op.attrs['perm'] as readonly number[]).at(-1) === shape.length - 1 && op.operands.every(along);
-    case 'gather':
-      return (op.operands[0]?.type.shape.length ?? 0) > 1 && along(op.operands[0] as Value);
-    case 'iota':
-    case 'convert':
-    case 'select':
-      return false;
-    case 'reshape':
-    case 'broadcast':
-    case 'dequantise':
-      return op.operands.every(along);
-    default:
-      return dtype === 'f32' && op.operands.every(along) && ['pointwise', 'dot', 'reduce', 'kernel'].includes(opDef(op.name).kind);
-  }
-}
-
 /** Position in an operand that broadcasts into `index`'s shape. */
 function operandIndex(shape: Shape, index: Index, scope: IndexScope): Index {
   if (sameShape(shape, index.shape)) return index;
@@ -119,12 +80,21 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
   const scope: IndexScope = { dim: context.dim, bind: (name, value) => (value.kind === 'bin' || value.kind === 'call' ? b.let(name, value) : value) };
   const fixed = new Map(defined);
   const memo = new Map<Value, Map<string, Expr>>();
-  const ids = new Map<Index, number>();
-  const idOf = (index: Index): number => {
-    const known = ids.get(index);
-    if (known !== undefined) return known;
-    ids.set(index, ids.size);
-    return ids.size - 1;
+  const ids = new Map<string, number>();
+  const others = new Map<Expr, number>();
+  const spelled = (expr: Expr): string => {
+    if (expr.kind === 'var') return expr.name;
+    if (expr.kind === 'const') return `${expr.value}`;
+    const known = others.get(expr) ?? others.size;
+    others.set(expr, known);
+    return `#${known}`;
+  };
+  /** Equal for positions made of the same: what was computed at one is known at the other. */
+  const idOf = ({ shape, given }: Index): number => {
+    const key = `${shape.join()}|${'flat' in given ? `@${spelled(given.flat)}` : given.axes.map(spelled).join()}`;
+    const known = ids.get(key) ?? ids.size;
+    ids.set(key, known);
+    return known;
   };
   const shared = new Map<string, Index>();
   /** The same derived index again for the same source, so that memoised values are found. */
@@ -222,7 +192,7 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
       case 'convert':
         return convertTo(operand(op, 0, index, 1), value.type.dtype as KScalar);
       case 'select':
-        return select(operand(op, 2, index, 1), operand(op, 1, index, 1), operand(op, 0, index, 1));
+        return width === 4 ? selectFour(op, index) : select(operand(op, 2, index, 1), operand(op, 1, index, 1), operand(op, 0, index, 1));
       default:
         return pointwise(op, shape, index, width);
     }
@@ -238,6 +208,16 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     if ('infix' in spelling) return bin(spelling.infix as BinOp, x, y ?? x);
     if (spelling.fn === 'identity') return x;
     return y ? call(spelling.fn as Fn, x, y) : call(spelling.fn as Fn, spelling.fn === 'tanh' ? bounded(x) : x);
+  };
+
+  /** Of four elements each by its own condition, unless one holds for the whole row. */
+  const selectFour = (op: Op, index: Index): Expr => {
+    const [no, yes] = [operand(op, 2, index, 4), operand(op, 1, index, 4)];
+    const conditions = op.operands[0]?.type.shape ?? [];
+    if (lastOf(conditions) === 1) return select(wide(no, 4), wide(yes, 4), operand(op, 0, index, 1));
+    const at = (value: Expr, i: number): Expr => (isVector(value.type) ? component(value, i) : value);
+    const chosen = (i: number): Expr => select(at(no, i), at(yes, i), operand(op, 0, i === 0 ? index : shiftedIndex(index, i, scope), 1));
+    return vec('vec4f', [0, 1, 2, 3].map(chosen));
   };
 
   const moved = (op: Op, index: Index, width: Width, axis: number, move: (at: Expr) => Expr, operandAt: number): Expr => {

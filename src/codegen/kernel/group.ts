@@ -1,15 +1,16 @@
 /** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
 
-import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
+import type { Op, Shape, Value } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
 import type { ChooseSchedule } from './choice.ts';
-import { dimOf, type Emitter, emitter, type GroupContext, vectorisable, type Width } from './emit.ts';
+import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
 import { bin, select, u32 } from './expr.ts';
 import { flatIndex, type Index } from './index.ts';
 import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
 import type { MatmulPrecision } from './matmulTypes.ts';
 import type { DeviceTraits } from './schedule.ts';
 import { everyExpr, everyStmt } from './walk.ts';
+import { lastOf, vectorisable, type Width } from './width.ts';
 
 export interface LowerOptions {
   readonly device: DeviceTraits;
@@ -100,8 +101,6 @@ export interface GroupBuffers {
   storeAll(outputs: readonly Value[], at: Expr, inner: Emitter, width: Width): void;
 }
 
-const last = (shape: Shape): Dim => shape.at(-1) ?? 1;
-
 /** Declares the buffers of a group on a kernel in progress: what it reads, then what it writes. */
 export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions, wantsVector: (v: Value) => boolean): GroupBuffers {
   const leaves = new Map<Value, BufferRef>();
@@ -109,7 +108,7 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
   const values: Value[] = [];
   const replaced = new Set(group.inplace.values());
   const vector = (v: Value): boolean =>
-    v.type.dtype === 'f32' && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0 && wantsVector(v);
+    v.type.dtype === 'f32' && typeof lastOf(v.type.shape) === 'number' && Number(lastOf(v.type.shape)) % 4 === 0 && wantsVector(v);
   for (const v of group.reads) {
     if (options.scalarWord.has(v)) continue;
     leaves.set(v, b.buffer(v.name, elementType(v, vector(v)), replaced.has(v) ? 'read_write' : 'read'));
@@ -163,6 +162,6 @@ export function gridOf(shape: Shape, per: number): GridAxis {
 
 /** Four at a time where every output and everything behind it allows. */
 export function groupWidth(group: Group, outputs: readonly Value[]): Width {
-  const wide = (v: Value): boolean => v.type.dtype === 'f32' && typeof last(v.type.shape) === 'number' && Number(last(v.type.shape)) % 4 === 0;
+  const wide = (v: Value): boolean => v.type.dtype === 'f32' && typeof lastOf(v.type.shape) === 'number' && Number(lastOf(v.type.shape)) % 4 === 0;
   return outputs.every((v) => wide(v) && vectorisable(v, group.producer)) ? 4 : 1;
 }

@@ -6,6 +6,8 @@ import type { Expr } from './ir.ts';
 
 export interface Index {
   readonly shape: Shape;
+  /** What it was made of: the flat position, or one of each axis. */
+  readonly given: { readonly flat: Expr } | { readonly axes: readonly Expr[] };
   flat(): Expr;
   axes(): readonly Expr[];
 }
@@ -30,6 +32,7 @@ export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
   let axes: readonly Expr[] | null = null;
   return {
     shape,
+    given: { flat },
     flat: () => flat,
     axes: () => {
       if (axes) return axes;
@@ -60,6 +63,7 @@ export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope
   let flat: Expr | null = null;
   return {
     shape,
+    given: { axes },
     axes: () => axes,
     flat: () => {
       if (flat) return flat;
@@ -74,4 +78,14 @@ export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope
       return flat;
     },
   };
+}
+
+/** The position `by` further along the last axis. */
+export function shiftedIndex(index: Index, by: number, scope: IndexScope): Index {
+  const axes = index.axes();
+  return axesIndex(
+    index.shape,
+    axes.map((axis, i) => (i === axes.length - 1 ? add(axis, u32(by)) : axis)),
+    scope,
+  );
 }

@@ -7,7 +7,7 @@ import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { KernelBuilder } from '../builder.ts';
 import { fitsMatmul, matmulCandidates } from '../candidates.ts';
 import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
-import { dimOf, emitter, vectorisable } from '../emit.ts';
+import { dimOf, emitter } from '../emit.ts';
 import { add, mul } from '../expr.ts';
 import { type BoundKernel, bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions, withoutIdleBuffers } from '../group.ts';
 import { flatIndex, productExpr } from '../index.ts';
@@ -16,6 +16,7 @@ import { matmul } from '../matmul.ts';
 import { addPartials, partialMatmul } from '../matmulSplit.ts';
 import { type MatmulPort, type MatmulSchedule, type MatmulSpec, type Operand, PLAIN } from '../matmulTypes.ts';
 import { type MatmulLayout, type MatmulLoad, standardMatmulSchedule } from '../schedule.ts';
+import { vectorisable } from '../width.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
