@@ -5,7 +5,8 @@ import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import { compileModel } from '../../src/compile/compile.ts';
-import type { Func, Op } from '../../src/ir/types.ts';
+import { funcBuilder } from '../../src/ir/builder.ts';
+import type { Func, Op, Value } from '../../src/ir/types.ts';
 import { runPasses } from '../../src/passes/pass.ts';
 import { FORWARD, KERNELS } from '../../src/passes/pipeline.ts';
 import { expectGroups, type Seen } from '../support/groupCheck.ts';
@@ -101,6 +102,30 @@ it.each<[string, TinyOptions, (op: Op) => boolean, (standard: MatmulSchedule) =>
   },
   600_000,
 );
+
+/** Rows of each width added up by id, and of the same size what is chosen by column, by row, by both, and by a value. */
+function chosenAndScattered(width: number): Func {
+  const b = funcBuilder();
+  const [ids, targets] = ['ids', 'targets'].map((name) => b.param(name, { dtype: 'i32', shape: ['T', 1] }, 'value')) as [Value, Value];
+  const [x, y] = ['x', 'y'].map((name) => b.param(name, { dtype: 'f32', shape: ['T', width] }, 'value')) as [Value, Value];
+  const column = b.op('iota', [], { shape: ['T', `${width}`], axis: 1 });
+  const [ofColumn, ofRow] = [b.op('lt', [column, b.constant(2, 'i32')]), b.op('ge', [targets, b.constant(0, 'i32')])];
+  const conditions = [ofColumn, ofRow, b.op('eq', [column, targets]), b.op('and', [b.op('ge', [column, targets]), ofRow]), b.op('lt', [x, y])];
+  const chosen = conditions.map((condition) =>
+    b.op('exp', [b.op('select', [b.op('broadcast', [condition], { shape: ['T', `${width}`] }), x, b.op('neg', [y])])]),
+  );
+  const flat = b.op('reshape', [ids], { shape: ['T'] });
+  return b.finish(
+    'chosen',
+    [...chosen, b.op('scatter_add', [flat, y], { rows: 11 })].map((value) => ({ value, role: 'value' })),
+  );
+}
+
+it.each([5, 8, 36, 144, 260])('kernels that choose by position and add by id, rows of %i', async (width) => {
+  const bounds = { T: 11 };
+  const func = runPasses(KERNELS, runPasses(FORWARD, chosenAndScattered(width), undefined), { maxBuffers: 8 });
+  expect(await expectGroups(opened, { func, bounds, sizes: { T: 7 }, ids: 5 }, 1e-5, seen)).toBeGreaterThan(1);
+});
 
 it('kernels of random functions', async () => {
   let ran = 0;

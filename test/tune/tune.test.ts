@@ -155,6 +155,18 @@ it('rounds operands to f16 where that was asked for, and nowhere else', () => {
   expect(standard('intel', 'f16').kind).toBe('shared');
 });
 
+it('refuses schedules whose kind does not walk or store as they say', () => {
+  const [load] = LOADS as [MatmulLoad];
+  const traits: DeviceTraits = { ...device, kind: 'nvidia', matrices: MATRICES };
+  const kinds = new Set<string>();
+  for (const s of matmulCandidates(traits, { m: 512, n: 512, k: 512 }, load, 'f16')) {
+    kinds.add(s.kind);
+    expect(fitsMatmul({ ...s, storeLoop: true }, traits, load, 'f16')).toBe(s.kind === 'register');
+    expect(fitsMatmul({ ...s, inTurn: true }, traits, load, 'f16')).toBe(s.kind === 'register');
+  }
+  expect([...kinds].sort()).toEqual(['matrix', 'register', 'shared']);
+});
+
 it('knows the matrices of an adapter that add up in f32, of subgroups of a known size', () => {
   const config = { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 8, K: 16 };
   const info = { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [config, { ...config, resultComponentType: 'f16' }] };

@@ -127,6 +127,7 @@ function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
   const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop } = schedule;
+  if ((inTurn || storeLoop) && kind !== 'register' && kind !== 'subgroup') return false;
   if (kind === 'matrix')
     return (
       fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
@@ -134,7 +135,7 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && kFirst) return false;
-  if (kind === 'shared' ? inTurn || storeLoop : ahead || buffers > 1) return false;
+  if (kind !== 'shared' && (ahead || buffers > 1)) return false;
   if (kind === 'subgroup')
     return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));

@@ -43,6 +43,7 @@ export interface GroupContext {
   readonly dim: (dim: Dim) => Expr;
 }
 
+/** Emits into one block: what it has emitted once it reads again, and positions are equal if they were made of the same values that never change. */
 export interface Emitter {
   readonly scope: IndexScope;
   /** The value at an index; `width` 4: four consecutive elements of the last axis, starting at a multiple of 4. */
@@ -216,14 +217,15 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     const conditions = op.operands[0]?.type.shape ?? [];
     if (lastOf(conditions) === 1) return select(wide(no, 4), wide(yes, 4), operand(op, 0, index, 1));
     const at = (value: Expr, i: number): Expr => (isVector(value.type) ? component(value, i) : value);
-    const chosen = (i: number): Expr => select(at(no, i), at(yes, i), operand(op, 0, i === 0 ? index : shiftedIndex(index, i, scope), 1));
+    const shifted = (i: number): Index => (i === 0 ? index : derive(`${idOf(index)}+${i}`, () => shiftedIndex(index, i, scope)));
+    const chosen = (i: number): Expr => select(at(no, i), at(yes, i), operand(op, 0, shifted(i), 1));
     return vec('vec4f', [0, 1, 2, 3].map(chosen));
   };
 
   const moved = (op: Op, index: Index, width: Width, axis: number, move: (at: Expr) => Expr, operandAt: number): Expr => {
     const x = op.operands[operandAt];
     if (!x) throw new Error(`${op.name} has no operand`);
-    const key = `${idOf(index)}m${op.name}${operandAt}:${axis}:${JSON.stringify(op.attrs)}:${x.type.shape.join()}:${op.operands.map((o) => o.type.shape[axis]).join()}`;
+    const key = `${idOf(index)}m${op.name}${operandAt}:${width}:${axis}:${JSON.stringify(op.attrs)}:${x.type.shape.join()}:${op.operands.map((o) => o.type.shape[axis]).join()}`;
     const at = derive(key, () =>
       axesIndex(
         x.type.shape,

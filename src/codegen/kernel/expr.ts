@@ -90,6 +90,6 @@ export const component = (of: Expr, index: number | Expr): Expr => ({
 
 /**
  * A loop bound that the driver cannot know: software drivers unroll loops they know and then take seconds to compile them.
- * Word 0 is a dimension, below 2³¹, so nothing is added.
+ * Word 0 is a dimension, below 2³¹, or 0 where there is none, so nothing is added.
  */
 export const hiddenBound = (count: number): Expr => add(bin('>>', param(0), u32(31)), u32(count));

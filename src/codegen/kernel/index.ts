@@ -24,7 +24,10 @@ export function productExpr(shape: Shape, scope: IndexScope): Expr {
   return shape.filter((d) => typeof d === 'string').reduce<Expr>((p, d) => mul(p, scope.dim(d)), u32(constant));
 }
 
-/** Quotients by what was divided: (x / d) · d + x % d is x again, and divisions by a size known only at run time cost a CPU 20 cycles each. */
+/**
+ * What a quotient was made of, so that (x / d) · d + x % d becomes x again (d is not 0 where any lane gets): a division by a size known only at run
+ * time costs a CPU 20 cycles. Expressions belong to one kernel, so one map serves all.
+ */
 const divided = new WeakMap<Expr, { readonly whole: Expr; readonly by: Dim; readonly remainder: Expr }>();
 
 /** Row-major position `flat` of `shape`. */

@@ -48,10 +48,11 @@ export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, see
 }
 
 /** Whether elements of a row differ by their position alone, so that each of four can be asked for by itself. */
-function positional(value: Value, producer: ReadonlyMap<Value, Op>): boolean {
+function positional(value: Value, producer: ReadonlyMap<Value, Op>, seen = new Set<Value>()): boolean {
   const { shape } = value.type;
-  if (shape.length === 0 || lastOf(shape) === 1) return true;
+  if (seen.has(value) || shape.length === 0 || lastOf(shape) === 1) return true;
+  seen.add(value);
   const op = producer.get(value);
   if (op?.name === 'iota') return true;
-  return op !== undefined && (op.name === 'broadcast' || opDef(op.name).kind === 'pointwise') && op.operands.every((o) => positional(o, producer));
+  return op !== undefined && (op.name === 'broadcast' || opDef(op.name).kind === 'pointwise') && op.operands.every((o) => positional(o, producer, seen));
 }

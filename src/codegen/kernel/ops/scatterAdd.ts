@@ -4,7 +4,7 @@ import type { Op } from '../../../ir/types.ts';
 import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
 import { dimOf } from '../emit.ts';
-import { add, bin, builtin, call, convert, eq, i32, lt, min, mul, u32 } from '../expr.ts';
+import { add, and, bin, builtin, call, convert, eq, i32, lt, min, mul, u32 } from '../expr.ts';
 import { type Group, gridOf, type Lowered, type LowerOptions } from '../group.ts';
 import { productExpr } from '../index.ts';
 import { type Expr, widthOf } from '../ir.ts';
@@ -23,22 +23,22 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
   const scope = { dim: dimOf(options.dims), bind: (name: string, v: Parameters<typeof b.let>[1]) => b.let(name, v) };
   const idBuffer = b.buffer('ids', 'i32', 'read');
   const elements = rows.type.shape.slice(ids.type.shape.length).reduce<number>((p, d) => p * Number(d), 1);
-  // every lane looks through all ids: the fewer lanes, the better
   const type = elements % 4 === 0 ? 'vec4f' : 'f32';
   const rowBuffer = b.buffer('rows', type, 'read');
   const outBuffer = b.buffer('out', type, 'read_write');
   const width = elements / widthOf(type);
   const tokens = b.let('tokens', productExpr(ids.type.shape, scope));
-  const perLane = Math.min(most, Math.ceil(width / lanes));
-  const perRow = Math.ceil(width / (lanes * perLane));
+  const perRow = Math.ceil(width / (lanes * most));
+  const perLane = Math.ceil(width / (lanes * perRow));
   const group0 = b.let('group', b.linearWorkgroup());
   const token = b.let('token', bin('/', group0, u32(perRow)));
-  const start = add(mul(bin('%', group0, u32(perRow)), u32(lanes * perLane)), builtin('localX'));
+  const start = b.let('start', add(mul(bin('%', group0, u32(perRow)), u32(lanes * perLane)), builtin('localX')));
   const exact = width % (lanes * perLane) === 0;
   const columns = Array.from({ length: perLane }, (_, i) => b.let('column', add(start, u32(i * lanes))));
   const load = (j: Expr, column: Expr): Expr => rowBuffer.load(add(mul(j, u32(width)), exact ? column : min(column, u32(width - 1))));
   const vocabulary = Number(out.type.shape[0]);
-  b.if(lt(token, tokens), () => {
+  const inside = lt(token, tokens);
+  b.if(exact ? inside : and(inside, lt(start, u32(width))), () => {
     const id = b.let('id', idBuffer.load(token));
     const first = b.var('first', 'u32', u32(1));
     b.for('j', u32(0), token, u32(1), (j) => b.if(eq(idBuffer.load(j), id), () => first.set(u32(0))));
