@@ -47,7 +47,7 @@ const PART_ALIGNMENT = 256;
 
 /** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
 export function widenOnceFor(device: DeviceTraits): number {
-  return isSoftware(device.kind) ? 32 * 2 ** 20 : 0;
+  return isSoftware(device.kind) ? 128 * 2 ** 20 : 0;
 }
 
 export interface PipelineTable {
