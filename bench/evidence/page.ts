@@ -43,8 +43,21 @@ function plansText(rows: readonly Summary[]): string[] {
   return plans.length > 0 ? [`${plans.join('; ')}.`, ''] : [];
 }
 
-function viewText(summaries: Summaries, { title, text, points, also }: View, image: string | undefined): string[] {
-  const rows = [...also, ...points.map((p) => p.setting)].flatMap((name) => summaries.get(name) ?? []);
+const namesIn = ({ points, also }: View): string[] => [...also, ...points.map((p) => p.setting)];
+
+/** Views with something that none before has: of a model that few settings were run with, some would compare the same again. */
+export function viewsWorthShowing(known: (setting: string) => boolean): View[] {
+  const shown = new Set<string>();
+  return VIEWS.filter((view) => {
+    const fresh = namesIn(view).filter((name) => known(name) && !shown.has(name));
+    for (const name of fresh) shown.add(name);
+    return fresh.length > 0;
+  });
+}
+
+function viewText(summaries: Summaries, view: View, image: string | undefined): string[] {
+  const { title, text } = view;
+  const rows = namesIn(view).flatMap((name) => summaries.get(name) ?? []);
   if (rows.length < 2) return [];
   const none = summaries.get('none');
   return [
@@ -129,7 +142,7 @@ export function pageText({ title, about, notes, results, images }: PageParts): s
     results.times ? `${LEGEND} ${TIME}` : LEGEND,
     '',
     ...figures,
-    ...VIEWS.flatMap((view) => viewText(summaries, view, image(view.id))),
+    ...viewsWorthShowing((name) => summaries.has(name)).flatMap((view) => viewText(summaries, view, image(view.id))),
     ...pairsText(summaries),
     ...probeText(summaries, results.times),
     ...(failures.length > 0 ? ['## Runs that failed', '', ...failures, ''] : []),

@@ -1,6 +1,7 @@
 /** @file The evidence's settings are matched as they say, and its numbers are paired as they say. */
 
 import { stepCosts } from '../../bench/evidence/costs.ts';
+import { viewsWorthShowing } from '../../bench/evidence/page.ts';
 import type { RunResult } from '../../bench/evidence/results.ts';
 import { settingsOf } from '../../bench/evidence/settings.ts';
 import { paired, summarise } from '../../bench/evidence/summary.ts';
@@ -77,4 +78,10 @@ it('pairs settings by seed, leaves out runs that failed, and measures the gap fr
     [0.5, 2],
   ]);
   expect(deviation([7])).toBeNaN();
+});
+
+it('shows no view that compares the same settings again', () => {
+  const shown = (...names: string[]): string[] => viewsWorthShowing((name) => names.includes(name)).map((view) => view.id);
+  expect(shown('none', 'uniform-0.5-fixed-budget', 'dropbp-0.5')).toEqual(['rates']);
+  expect(shown('none', 'uniform-0.5-fixed-budget', 'uniform-0.5-bernoulli', 'last-k-0.5')).toEqual(['rates', 'samplers', 'methods']);
 });
