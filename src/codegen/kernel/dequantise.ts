@@ -73,6 +73,9 @@ const nibbles =
     return (byte) => asFloat(mask(shr(byte(loaded), shift), 15));
   };
 
+/** The sub-block of 32 that an element of a Q4_K block is in. */
+const subBlock = (b: KernelBuilder, at: Expr): Expr => b.let('j', div(at, u32(32)));
+
 /** 6-bit scale and minimum of sub-block j of a Q4_K block (get_scale_min_k4): 12 bytes at base + 4. */
 function scaleMin({ b, bytes, base }: Place, j: Expr): { scale: Expr; minimum: Expr } {
   const low = lt(j, u32(4));
@@ -105,13 +108,13 @@ const BLOCKS: Partial<Record<DType, Block>> = {
   },
   q4_k: {
     quant: ({ b, base, at, load }) => {
-      const j = b.let('j', div(at, u32(32)));
+      const j = subBlock(b, at);
       const loaded = load(add(add(base, u32(16)), add(mul(div(j, u32(2)), u32(32)), rem(at, u32(32)))));
       const shift = b.let('shift', mul(rem(j, u32(2)), u32(4)));
       return (byte) => asFloat(mask(shr(byte(loaded), shift), 15));
     },
     scale: (place) => {
-      const { scale, minimum } = scaleMin(place, place.b.let('j', div(place.at, u32(32))));
+      const { scale, minimum } = scaleMin(place, subBlock(place.b, place.at));
       const [d, dmin] = place.bytes.halves(place.base);
       return { scale: mul(d, asFloat(scale)), shift: neg(mul(dmin, asFloat(minimum))) };
     },

@@ -1,7 +1,7 @@
 /** @file What every matmul kernel shares: the tile's indices, clamped for loads and guarded for stores, its operands and accumulators. */
 
 import { invariant } from '../../errors.ts';
-import type { ArrayRef, KernelBuilder, Variable } from './builder.ts';
+import type { KernelBuilder, Variable } from './builder.ts';
 import { add, builtin, component, div, f32, hiddenBound, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
 import type { Expr } from './ir.ts';
 import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
@@ -205,34 +205,28 @@ export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Ac
     );
   };
   const step = wide ? 4 : 1;
-  const storeRow = (m: Expr, at: (result: number, c: number) => Expr): void =>
+  const storeRow = (m: Expr, at: (c: number) => readonly Expr[]): void =>
     guard(dividesBy(spec.m, lanes[1] * rows), m, size.m, () => {
       for (let c = 0; c < cols; c += step) {
         const n = tile.col(c);
         guard(dividesBy(spec.n, lanes[0] * cols), n, size.n, () => {
-          out.store(
-            b,
-            { batch, m, n },
-            results.map((_, i) => at(i, c)),
-            step,
-          );
+          out.store(b, { batch, m, n }, at(c), step);
         });
       }
     });
-  const sumAt = (i: number, r: number, c: number): Expr => value(results[i] as Accumulators, r, c);
   if (!storeLoop || rows === 1) {
-    for (let r = 0; r < rows; r++) storeRow(tile.row(r), (i, c) => sumAt(i, r, c));
+    for (let r = 0; r < rows; r++) storeRow(tile.row(r), (c) => results.map((sums) => value(sums, r, c)));
     return;
   }
   const inRow = cols / step;
-  const rowsOf = results.map((_, i) => {
+  const arrays = results.map((sums) => {
     const array = b.array('sums', wide ? 'vec4f' : 'f32', rows * inRow);
-    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) array.setAt(u32(r * inRow + c / step), sumAt(i, r, c));
+    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) array.setAt(u32(r * inRow + c / step), value(sums, r, c));
     return array;
   });
   b.for('r', u32(0), hiddenBound(rows), u32(1), (r) => {
     // by the remainder: Mesa also guesses how often a loop runs from the length of an array that its counter indexes
     const first = b.let('first', mul(rem(r, u32(rows)), u32(inRow)));
-    storeRow(b.let('m', tile.rowAt(r)), (i, c) => (rowsOf[i] as ArrayRef).at(add(first, u32(c / step))));
+    storeRow(b.let('m', tile.rowAt(r)), (c) => arrays.map((array) => array.at(add(first, u32(c / step)))));
   });
 }

@@ -178,7 +178,8 @@ const SMALL_PRODUCT = 2 ** 23;
  * spilled, so products are folded first. 512³, GFLOP/s: lavapipe 16 × 4 a lane 17–21, 13–15 without folding, from registers 8;
  * SwiftShader 16 × 8 a lane 4.1–5.0, from registers 2.7; shared 4 and 1. A step of four k is half the code of eight: 512 × 256 × 688 on
  * lavapipe, GFLOP a second of processor time and seconds to compile: 8 × 4 in steps of eight 17 and 0.47, of four 20 and 0.27; 16 × 4 in
- * steps of four 27 and 0.51, 32 × 4 30 and 1.03. 256 × 688 × 256: by 16 × 4 23 and 0.43, with its stores in a loop 23 and 0.32. Three products of one A: side by side by 8 × 4 14 and 1.05, by 16 × 4 20 and 2.2; in turn, stored in a loop, by 16 × 4 23 and 0.98.
+ * steps of four 27 and 0.51, 32 × 4 30 and 1.03. 256 × 688 × 256: by 16 × 4 23 and 0.43, with its stores in a loop 23 and 0.32. Three products of one
+ * A: side by side by 8 × 4 14 and 1.05, by 16 × 4 20 and 2.2; in turn, stored in a loop, by 16 × 4 23 and 0.98.
  */
 function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): MatmulSchedule {
   // a tall tile takes the driver a second to compile, which a small product does not earn back
