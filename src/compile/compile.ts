@@ -94,11 +94,12 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     const keys = uniqueKeys(uses.flatMap((k) => k.keys));
     const made: Forms = keys.length > 0 ? formsOf(func, keys, formOptions) : { forward: runPasses(FORWARD, func, undefined, onPass), backwards: [] };
     const isWeight = (i: number): boolean => func.params[i]?.role === 'weight';
-    const forward = addFunction(table, pipelines, made.forward, target, dims, { weights: () => false, ...hooks });
+    const forward = addFunction(table, pipelines, made.forward, target, dims, { weights: () => false, everyStep: true, ...hooks });
     const backwards = new Map(
       made.backwards.map((backward) => {
         const decl = addFunction(table, pipelines, lossScale(backward.func), target, dims, {
           weights: isWeight,
+          everyStep: uses.every(({ call }) => call.attrs['unit'] !== true),
           // what lies above all units runs once, what lies below may run again (runtime/probe.ts)
           overwriteSaved: uses.every((k) => keyed.indexOf(k) > lastUnit),
           ...hooks,
@@ -169,7 +170,11 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
       ...(optimizers.includes('sgd') ? [sgd()] : []),
     ];
     for (const func of funcs)
-      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), unbounded, dims, { weights: () => false, ...hooks });
+      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), unbounded, dims, {
+        weights: () => false,
+        everyStep: true,
+        ...hooks,
+      });
   }
   const program: Program = {
     version: PROGRAM_VERSION,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
 
 /** Version of the kernel generator: what was measured with another one says nothing about this one's kernels. */
-export const GENERATOR = 5;
+export const GENERATOR = 6;
 
 const lanes = z.tuple([z.int().positive(), z.int().positive()]).readonly();
 const matmulSchedule = z.strictObject({
@@ -19,6 +19,7 @@ const matmulSchedule = z.strictObject({
   // what was kept before there were these has none
   inTurn: z.boolean().default(false),
   storeLoop: z.boolean().default(false),
+  fma: z.boolean().default(false),
   kGroups: z.int().positive().default(1),
   ahead: z.boolean().default(false),
   buffers: z.literal([1, 2]).default(1),

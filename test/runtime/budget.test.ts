@@ -32,6 +32,16 @@ it.each([TARGET.device, GPU])('a step of S that drops nothing takes at most 40 +
   expect(dispatches).toBeLessThanOrEqual(40 + 24 * spec.layers);
 });
 
+it('tiles of products are tallest where every step runs them: forward, and what is never dropped', () => {
+  const { program } = planned(modelSpec('S'), { kind: 'lavapipe', subgroups: true, subgroupSize: 8, maxInvocations: 1024, maxWorkgroupStorage: 32768 });
+  const rows = (name: string): Set<number> => {
+    const { dispatches } = program.functions.find((fn) => fn.name === name) as FunctionDecl;
+    return new Set(dispatches.filter(({ pipeline }) => /^dot_/.test(program.pipelines[pipeline]?.name ?? '')).map(({ grid }) => grid[1].per));
+  };
+  for (const name of ['attn.fwd', 'mlp.fwd', 'head.fwd', 'head.bwd']) expect(rows(name)).toEqual(new Set([32]));
+  for (const name of ['attn.bwd', 'mlp.bwd']) expect(rows(name)).toEqual(new Set([16]));
+});
+
 describe('four layers of S at a length of 4096', () => {
   // logits are length × vocabulary: with fewer words, only what is quadratic reaches length × length
   const sized = (seq: number) => planned({ ...modelSpec('S'), vocab: 512, layers: 4, seq });

@@ -20,6 +20,7 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
       rows: 2,
       cols: 4,
       depth: 1,
+      fma: true,
       vectorA: false,
       vectorB: false,
     },
@@ -44,7 +45,18 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
   };
   if (subgroup !== null) {
     all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
-    all['subgroup, wide'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 3, cols: 8, depth: subgroup, inTurn: true, storeLoop: true };
+    all['subgroup, wide'] = {
+      ...BASE,
+      kind: 'subgroup',
+      lanes: [subgroup, 1],
+      rows: 3,
+      cols: 8,
+      depth: subgroup,
+      fold: 4,
+      inTurn: true,
+      storeLoop: true,
+      fma: true,
+    };
   }
   return all;
 }

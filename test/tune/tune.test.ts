@@ -111,6 +111,18 @@ it.each<DeviceTraits>([
       }
 });
 
+it('gives what every step runs taller tiles where drivers take long to compile them, also products side by side', () => {
+  const standard = (traits: DeviceTraits, load: Partial<MatmulLoad>): MatmulSchedule =>
+    standardMatmulSchedule(traits, { a: 'k', b: 'k' }, { m: 512, n: 256, k: 256 }, { ...(LOADS[0] as MatmulLoad), ...load });
+  const lavapipe: DeviceTraits = { ...device, kind: 'lavapipe', subgroupSize: 8 };
+  expect(standard(lavapipe, {}).rows).toBe(16);
+  expect(standard(lavapipe, { everyStep: true }).rows).toBe(32);
+  expect(standard(lavapipe, { products: 3 }).rows).toBe(16);
+  expect(standard(lavapipe, { products: 3, everyStep: true }).rows).toBe(32);
+  expect(standard(lavapipe, { products: 6, everyStep: true }).rows).toBe(16);
+  expect(standard(device, { everyStep: true })).toEqual(standard(device, {}));
+});
+
 it('lets workgroups share k where a GPU would idle, and only there', () => {
   const [load] = LOADS as [MatmulLoad];
   const shares = (traits: DeviceTraits, m: number, n: number, k: number): number =>

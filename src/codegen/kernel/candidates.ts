@@ -7,12 +7,12 @@ import type { AttentionSchedule } from './attentionTypes.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
 import {
-  CPU,
   type DeviceTraits,
   kGroupsToMeasure,
   lightened,
   type MatmulLoad,
   type MatmulSizes,
+  onCpu,
   type SharedCut,
   sharedSchedule,
   suits,
@@ -32,11 +32,11 @@ const SUBGROUP: Readonly<Record<'lavapipe' | 'swiftshader', readonly (readonly [
     [4, 4, 4],
   ],
   swiftshader: [
-    [16, 8, 2],
+    [32, 16, 4],
+    [32, 8, 4],
+    [16, 16, 4],
     [16, 8, 4],
-    [8, 8, 2],
-    [16, 4, 1],
-    [8, 4, 2],
+    [16, 4, 4],
   ],
 };
 
@@ -74,15 +74,13 @@ const REGISTER: readonly { readonly lanes: Tile; readonly tile: Tile }[] = [
 ];
 
 /**
- * One row of lanes: the addresses of A are the same in all of them, so that a driver may load it once (AMD: to scalar registers).
- * 512³ by layout NN, NT, TN, GFLOP/s: SwiftShader 3.3, 3.1, 3.0 beside 2.9, 3.7, 4.4 of the standard schedule (256 × 256 × 512: 3.4, 3.7,
- * 3.6 beside 3.9, 4.3, 5.5); lavapipe 9 beside 18, so it is not offered there.
+ * One row of lanes: the addresses of A are the same in all of them, so that a driver may load it once (AMD: to scalar registers). Software
+ * drivers do not: lavapipe 9 GFLOP/s beside 18 of a broadcast, SwiftShader 3.2 to 3.9 beside 4.2 to 5.2.
  */
 const UNIFORM: readonly { readonly lanes: number; readonly tile: Tile; readonly fold: number }[] = [
   { lanes: 64, tile: [8, 4], fold: 1 },
   { lanes: 64, tile: [16, 4], fold: 1 },
 ];
-const UNIFORM_SWIFTSHADER: MatmulSchedule = { ...BASE, ...CPU, kind: 'register', lanes: [16, 1], rows: 16, cols: 8, depth: 4, fold: 2 };
 
 export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, precision: MatmulPrecision = 'f32'): MatmulSchedule[] {
   const matrix = device.matrices ? matrixSchedules(device.matrices, precision) : [];
@@ -97,21 +95,11 @@ export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load:
   return [...kept.values()];
 }
 
-function softwareCandidates({ kind, subgroupSize }: DeviceTraits): MatmulSchedule[] {
+function softwareCandidates(device: DeviceTraits): MatmulSchedule[] {
+  const { kind, subgroupSize } = device;
   if ((kind !== 'lavapipe' && kind !== 'swiftshader') || subgroupSize === null || subgroupSize % 4 !== 0 || subgroupSize > 16) return [];
-  const broadcast = SUBGROUP[kind].map(
-    ([rows, cols, fold]): MatmulSchedule => ({
-      ...BASE,
-      ...CPU,
-      kind: 'subgroup',
-      lanes: [subgroupSize, 1],
-      rows,
-      cols,
-      depth: 4,
-      fold,
-    }),
-  );
-  return kind === 'swiftshader' ? [...broadcast.slice(0, 2), UNIFORM_SWIFTSHADER, ...broadcast.slice(2)] : broadcast;
+  const base = onCpu(device);
+  return SUBGROUP[kind].map(([rows, cols, fold]): MatmulSchedule => ({ ...base, kind: 'subgroup', lanes: [subgroupSize, 1], rows, cols, depth: 4, fold }));
 }
 
 function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
@@ -126,14 +114,14 @@ function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
 
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop } = schedule;
-  if ((inTurn || storeLoop) && kind !== 'register' && kind !== 'subgroup') return false;
+  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop, fma } = schedule;
+  if ((inTurn || storeLoop || fma) && kind !== 'register' && kind !== 'subgroup') return false;
   if (kind === 'matrix')
     return (
       fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
     );
   const invocations = lanes[0] * lanes[1] * kLanes;
-  if (invocations > device.maxInvocations || rows * cols > 128 || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
+  if (invocations > device.maxInvocations || rows * cols > (isSoftware(device.kind) ? 512 : 128) || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && kFirst) return false;
   if (kind !== 'shared' && (ahead || buffers > 1)) return false;
   if (kind === 'subgroup')

@@ -20,6 +20,8 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** Uniform word of each run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
+  /** Whether every step runs the function, whatever is dropped; default false. */
+  readonly everyStep?: boolean;
   /** What operands of products may be rounded to; default f32: nothing is. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses how matmuls and attention are cut; without it every kernel has the schedule its device starts with. */

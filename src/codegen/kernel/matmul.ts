@@ -35,11 +35,11 @@ function byRight({ k, products }: MatmulLoop): MatmulLoop[] {
  * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
  */
 export function matmul(whole: MatmulSpec, schedule: MatmulSchedule): Kernel {
-  const { kind, lanes, rows, cols, kLanes, ahead, buffers, inTurn, storeLoop } = schedule;
+  const { kind, lanes, rows, cols, kLanes, ahead, buffers, inTurn, storeLoop, fma } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
   invariant(kind === 'shared' || kind === 'matrix' || (!ahead && buffers === 1), `a ${kind} matmul has no tiles in workgroup memory`);
-  invariant(kind === 'register' || kind === 'subgroup' || (!inTurn && !storeLoop), `a ${kind} matmul walks and stores all at once`);
+  invariant(kind === 'register' || kind === 'subgroup' || (!inTurn && !storeLoop && !fma), `a ${kind} matmul walks, adds and stores in one way`);
   const spec = inTurn ? { ...whole, loops: whole.loops.flatMap(byRight) } : whole;
   const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
   const tile = tileContext(b, spec, schedule);

@@ -153,21 +153,23 @@ function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Loaded {
   };
 }
 
-function multiply(a: Loaded, b: Loaded, sums: Accumulators, { kind, rows, cols, fold }: MatmulSchedule, depth: number): void {
+function multiply(a: Loaded, b: Loaded, sums: Accumulators, { kind, rows, cols, fold, fma }: MatmulSchedule, depth: number): void {
   const dots = kind === 'register' && a.mode === 'k' && b.mode === 'k';
   const width = dots ? 4 : 1;
-  const product = (r: number, c: number, kk: number): Expr => {
-    if (dots) return call('dot', a.vec(r, kk), b.vec(c, kk));
-    return sums.vector ? mul(splat('vec4f', a.at(r, kk)), b.vec(c, kk)) : mul(a.at(r, kk), b.at(c, kk));
+  const factors = (r: number, c: number, kk: number): [Expr, Expr] =>
+    dots ? [a.vec(r, kk), b.vec(c, kk)] : sums.vector ? [splat('vec4f', a.at(r, kk)), b.vec(c, kk)] : [a.at(r, kk), b.at(c, kk)];
+  const total = (sum: Expr, terms: readonly [Expr, Expr][]): Expr => {
+    if (fma && !dots) return terms.reduce((so, [x, y]) => call('fma', x, y, so), sum);
+    return add(sum, pairwise(terms.map(([x, y]) => (dots ? call('dot', x, y) : mul(x, y)))));
   };
   const step = sums.vector ? 4 : 1;
   const together = Math.max(width, Math.min(fold, depth));
   for (let from = 0; from < depth; from += together) {
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < cols; c += step) {
-        const products: Expr[] = [];
-        for (let kk = from; kk < Math.min(from + together, depth); kk += width) products.push(product(r, c, kk));
-        sums.add(r, c, pairwise(products));
+        const terms: [Expr, Expr][] = [];
+        for (let kk = from; kk < Math.min(from + together, depth); kk += width) terms.push(factors(r, c, kk));
+        sums.set(r, c, total(sums.at(r, c), terms));
       }
     }
   }

@@ -74,6 +74,8 @@ export interface MatmulSchedule {
   readonly inTurn: boolean;
   /** register, subgroup: whether rows are stored in a loop, out of an array: less code, for compilers that take long for it. */
   readonly storeLoop: boolean;
+  /** register, subgroup: whether products are added by `fma`, one after the other: where the driver makes one instruction of it, and two of a product and a sum. */
+  readonly fma: boolean;
   /** Workgroups that share the k axis of a tile: their partial sums go to scratch, and a second kernel adds them in order (./matmulSplit.ts). */
   readonly kGroups: number;
   /** shared, matrix: whether the next tile is loaded into registers while a tile is multiplied, so that its loads are not waited for. */
@@ -94,6 +96,7 @@ export const BASE = {
   fold: 1,
   inTurn: false,
   storeLoop: false,
+  fma: false,
   kGroups: 1,
   ahead: false,
   buffers: 1,

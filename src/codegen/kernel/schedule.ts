@@ -55,13 +55,16 @@ export interface MatmulLoad {
   /** Operands of each side in one walk along k. */
   readonly operands: { readonly a: number; readonly b: number };
   readonly perElement: number;
+  /** Whether every step runs it, whatever is dropped: what it takes longer to compile is soon earned back. Default false. */
+  readonly everyStep?: boolean;
 }
 
 /** Steps along k that a driver unrolls of a tile in workgroup memory. */
 const SHARED_UNROLLED = 8;
 
 /** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
-export function lightened(schedule: MatmulSchedule, { products, perElement }: MatmulLoad, { kind }: DeviceTraits, measured = false): MatmulSchedule {
+export function lightened(schedule: MatmulSchedule, load: MatmulLoad, { kind }: DeviceTraits, measured = load.everyStep ?? false): MatmulSchedule {
+  const { products, perElement } = load;
   let { rows } = schedule;
   // subgroups hold their matrices together, and store them in loops
   if (schedule.kind === 'matrix') return schedule;
@@ -158,52 +161,50 @@ export function standardMatmulSchedule(
   precision: MatmulPrecision = 'f32',
 ): MatmulSchedule {
   const matrix = standardMatrix(device, sizes, load, precision);
-  const schedule = matrix ?? withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes), load, device), load, device);
+  const schedule = matrix ?? withinStorage(lightened(defaultMatmulSchedule(device, layout, sizes, load), load, device), load, device);
   return { ...schedule, kGroups: mostKGroups(schedule, device, sizes, load) };
 }
 
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
-export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes): MatmulSchedule {
-  return isSoftware(device.kind) ? softwareSchedule(device, sizes) : gpuSchedule(device, layout, sizes);
+export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes, load: MatmulLoad = SINGLE): MatmulSchedule {
+  return isSoftware(device.kind) ? softwareSchedule(device, sizes, load) : gpuSchedule(device, layout, sizes);
 }
 
-/** What large tiles on software adapters have in common: compilers that take long, sums that are spilled anyway. */
-export const CPU = { inTurn: true, storeLoop: true } as const;
+/** What tiles on a software adapter have in common: compilers that take long, sums that are spilled anyway; Mesa makes a product and a sum of `fma`. */
+export const onCpu = ({ kind }: DeviceTraits): Omit<MatmulSchedule, 'kind' | 'lanes' | 'rows' | 'cols' | 'depth'> => ({
+  ...BASE,
+  inTurn: true,
+  storeLoop: true,
+  fma: kind === 'swiftshader',
+});
 
 /** Multiply-adds below which a product is small: some 5 ms on a software adapter. */
 const SMALL_PRODUCT = 2 ** 23;
 
 /**
- * On a CPU a load that differs by lane costs some 40 multiply-adds, so registers hold a tall tile and A comes by broadcast; sums are
- * spilled, so products are folded first. 512³, GFLOP/s: lavapipe 16 × 4 a lane 17–21, 13–15 without folding, from registers 8;
- * SwiftShader 16 × 8 a lane 4.1–5.0, from registers 2.7; shared 4 and 1. A step of four k is half the code of eight: 512 × 256 × 688 on
- * lavapipe, GFLOP a second of processor time and seconds to compile: 8 × 4 in steps of eight 17 and 0.47, of four 20 and 0.27; 16 × 4 in
- * steps of four 27 and 0.51, 32 × 4 30 and 1.03. 256 × 688 × 256: by 16 × 4 23 and 0.43, with its stores in a loop 23 and 0.32. Three products of one
- * A: side by side by 8 × 4 14 and 1.05, by 16 × 4 20 and 2.2; in turn, stored in a loop, by 16 × 4 23 and 0.98.
+ * On a CPU a load that differs by lane costs some 40 multiply-adds, so registers hold a tall tile and A comes by broadcast; sums are spilled,
+ * so products are folded first, in steps of four k: half the code of eight. Rows × columns a lane, GFLOP a second of processor time and
+ * seconds to compile, of 512 × 256 × 688 where nothing else is said:
+ * - lavapipe: 8 × 4 20 and 0.27 (in steps of eight 17 and 0.47), 16 × 4 27 and 0.51, 32 × 4 30 and 1.03: for what every step runs.
+ *   256 × 688 × 256 by 16 × 4: 23 and 0.43, with its stores in a loop 23 and 0.32. Three products of one A: side by side by 8 × 4 14 and
+ *   1.05, by 16 × 4 20 and 2.2; in turn, stored in a loop, by 16 × 4 23 and 0.98. 512³ from registers half, through workgroup memory a fifth.
+ * - SwiftShader: 16 × 8 3.4 and 0.16, by `fma` 3.9; 32 × 8 4.2 and 0.3, 32 × 16 4.8 and 0.8; from registers 3.2 to 3.6.
  */
-function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes): MatmulSchedule {
+function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes, { everyStep = false }: MatmulLoad): MatmulSchedule {
   // a tall tile takes the driver a second to compile, which a small product does not earn back
   const small = m * n * k < SMALL_PRODUCT;
+  const base = onCpu(device);
+  const fused = base.fma;
   const size = device.subgroupSize;
   const width = size ?? 8;
   // few columns (LoRA): lanes go along m
   if (n <= 16 && m >= 16) {
-    return {
-      ...BASE,
-      kind: 'register',
-      lanes: [Math.ceil(n / 4), width],
-      rows: device.kind === 'lavapipe' ? 4 : 8,
-      cols: 4,
-      depth: 4,
-      storeLoop: true,
-    };
+    return { ...base, inTurn: false, kind: 'register', lanes: [Math.ceil(n / 4), width], rows: fused ? 8 : 4, cols: 4, depth: 4 };
   }
-  const rows = powerAtLeast(m, small ? 4 : 16);
-  if (size === null || size % 4 !== 0 || size > 16) {
-    return { ...BASE, ...CPU, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
-  }
-  const cols = device.kind === 'swiftshader' && !small && m >= 16 && n >= 8 * size ? 8 : 4;
-  return { ...BASE, ...CPU, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: device.kind === 'swiftshader' ? 2 : 4 };
+  const rows = powerAtLeast(m, small ? 4 : everyStep || fused ? 32 : 16);
+  if (size === null || size % 4 !== 0 || size > 16) return { ...base, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
+  const cols = fused && !small && m >= 16 && n >= 8 * size ? 8 : 4;
+  return { ...base, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: 4 };
 }
 
 /** How a matmul through workgroup memory is cut: `rows` and `cols` a lane. */

@@ -39,7 +39,12 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
   const size = (dims: Shape): number => dims.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
   const depth = plan.sum ? plan.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
   const sizes = { m: size(shape.m), n: size(shape.n), k: depth, batch: size(shape.batch) };
-  const load: MatmulLoad = { products: plan.dots.length, operands: operandCounts(plan), perElement: epilogueOps(group, plan.dots) };
+  const load: MatmulLoad = {
+    products: plan.dots.length,
+    operands: operandCounts(plan),
+    perElement: epilogueOps(group, plan.dots),
+    everyStep: options.everyStep ?? false,
+  };
   const precision = options.matmulPrecision ?? 'f32';
   const problem: ScheduleProblem<MatmulSchedule> = {
     kind: 'matmul',
