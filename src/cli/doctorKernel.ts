@@ -96,7 +96,7 @@ function productKernel({ m, n, k }: MatmulSize, schedule: MatmulSchedule): Retur
       store: (b) => {
         const buffer = b.buffer('c', 'vec4f', 'read_write');
         return {
-          vectorN: true,
+          vectorAxis: 'n',
           store: (_b, at, [value = u32(0)]) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value),
         };
       },

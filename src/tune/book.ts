@@ -20,6 +20,7 @@ const matmulSchedule = z.strictObject({
   inTurn: z.boolean().default(false),
   storeLoop: z.boolean().default(false),
   fma: z.boolean().default(false),
+  swapped: z.boolean().default(false),
   kGroups: z.int().positive().default(1),
   ahead: z.boolean().default(false),
   buffers: z.literal([1, 2]).default(1),

@@ -97,7 +97,7 @@ it('gives a result of zeros when k is zero at run time', () => {
 
 it('refuses columns that would race on a vec4 result', () => {
   const schedule = { ...(matmulSchedules(null)['register, uniform A'] as MatmulSchedule), cols: 2 };
-  expect(() => matmul(matmulSpec('NN', { batch: 1, m: 4, n: 4, k: 4 }), schedule)).toThrow('multiple of 4 columns');
+  expect(() => matmul(matmulSpec('NN', { batch: 1, m: 4, n: 4, k: 4 }), schedule)).toThrow('multiple of 4 rows or columns');
 });
 
 it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)('the default schedules for %s are valid and right', (kind) => {

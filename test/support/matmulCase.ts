@@ -55,7 +55,7 @@ export function matmulSpec(layout: Layout, sizes: { batch: number | string; m: n
       const vectorN = (staticSize(n) ?? 1) % 4 === 0;
       const out = b.buffer('out', vectorN ? 'vec4f' : 'f32', 'read_write');
       return {
-        vectorN,
+        vectorAxis: vectorN ? 'n' : null,
         store(_, at, [value = u32(0)], width) {
           if (vectorN !== (width === 4)) throw new Error('a store four wide exactly where it can be');
           const flat = add(mul(add(mul(at.batch, sizeExpr(m, dim)), at.m), sizeExpr(n, dim)), at.n);
@@ -137,7 +137,7 @@ export function severalSpec(kind: Several, { m, n, k, k2 }: { m: number | string
       const vectorN = n % 4 === 0;
       const buffers = results.map((name) => b.buffer(name, vectorN ? 'vec4f' : 'f32', 'read_write'));
       return {
-        vectorN,
+        vectorAxis: vectorN ? 'n' : null,
         store(_, at, values) {
           const flat = add(mul(at.m, u32(n)), at.n);
           buffers.forEach((buffer, i) => buffer.store(vectorN ? div(flat, u32(4)) : flat, values[i] as Expr));

@@ -114,7 +114,7 @@ function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
 
 /** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop, fma } = schedule;
+  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop, fma, swapped } = schedule;
   if ((inTurn || storeLoop || fma) && kind !== 'register' && kind !== 'subgroup') return false;
   if (kind === 'matrix')
     return (
@@ -122,7 +122,8 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
     );
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > (isSoftware(device.kind) ? 512 : 128) || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
-  if (kGroups > 1 && kFirst) return false;
+  if (kGroups > 1 && (kFirst || swapped)) return false;
+  if (swapped && kind !== 'subgroup') return false;
   if (kind !== 'shared' && (ahead || buffers > 1)) return false;
   if (kind === 'subgroup')
     return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];

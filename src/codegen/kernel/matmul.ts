@@ -25,6 +25,23 @@ function usesOf(schedule: MatmulSchedule): Kernel['uses'] {
   return { matrices: true, subgroupSize: lanes, ...(input === 'f16' ? { f16: true } : {}) };
 }
 
+/** The transposed results, of B's transpose and A's: C = (BᵀAᵀ)ᵀ. */
+function otherSide(spec: MatmulSpec): MatmulSpec {
+  return {
+    ...spec,
+    m: spec.n,
+    n: spec.m,
+    loops: spec.loops.map(({ k, products }) => ({ k, products: products.map(({ a, b, into }) => ({ a: b, b: a, into })) })),
+    store: (b) => {
+      const out = spec.store(b);
+      return {
+        vectorAxis: out.vectorAxis && (out.vectorAxis === 'n' ? 'm' : 'n'),
+        store: (_b, { batch, m, n }, values, width) => out.store(_b, { batch, m: n, n: m }, values, width),
+      };
+    },
+  };
+}
+
 /** A walk for each B of a loop. */
 function byRight({ k, products }: MatmulLoop): MatmulLoop[] {
   return [...new Set(products.map((p) => p.b))].map((b) => ({ k, products: products.filter((p) => p.b === b) }));
@@ -34,12 +51,14 @@ function byRight({ k, products }: MatmulLoop): MatmulLoop[] {
  * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
  * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
  */
-export function matmul(whole: MatmulSpec, schedule: MatmulSchedule): Kernel {
-  const { kind, lanes, rows, cols, kLanes, ahead, buffers, inTurn, storeLoop, fma } = schedule;
+export function matmul(given: MatmulSpec, schedule: MatmulSchedule): Kernel {
+  const { kind, lanes, rows, cols, kLanes, ahead, buffers, inTurn, storeLoop, fma, swapped } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
   invariant(kind === 'shared' || kind === 'matrix' || (!ahead && buffers === 1), `a ${kind} matmul has no tiles in workgroup memory`);
   invariant(kind === 'register' || kind === 'subgroup' || (!inTurn && !storeLoop && !fma), `a ${kind} matmul walks, adds and stores in one way`);
+  invariant(!swapped || (kind === 'subgroup' && schedule.kGroups === 1), `a ${kind} matmul keeps its sides`);
+  const whole = swapped ? otherSide(given) : given;
   const spec = inTurn ? { ...whole, loops: whole.loops.flatMap(byRight) } : whole;
   const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
   const tile = tileContext(b, spec, schedule);

@@ -90,7 +90,7 @@ function storeFragments(b: KernelBuilder, tile: Tile, sums: Sums): void {
   const { lanes, rows, cols } = schedule;
   const { m: high, n: wide, lanes: width } = matrixOf(schedule);
   const plane = high * wide;
-  const step = out.vectorN && dividesBy(spec.n, 4) ? 4 : 1;
+  const step = out.vectorAxis === 'n' && dividesBy(spec.n, 4) ? 4 : 1;
   const memory = b.shared('fragments', 'f32', lanes[0] * lanes[1] * spec.results * plane);
   const own = b.let('own', mul(add(mul(lane.m, u32(lanes[0])), lane.n), u32(spec.results * plane)));
   const inLane = b.let('in_subgroup', rem(builtin('localIndex'), u32(width)));

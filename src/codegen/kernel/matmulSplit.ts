@@ -27,11 +27,10 @@ const scratchBuffer = (b: KernelBuilder, spec: MatmulSpec, access: BufferRef['de
 
 /** The kernel of the partial sums; its last buffer is the scratch. The spec's own store is not called. */
 export function partialMatmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
-  const vectorN = partialElement(spec) === 'vec4f';
   const store: MatmulSpec['store'] = (b) => {
     const scratch = scratchBuffer(b, spec, 'read_write');
     return {
-      vectorN,
+      vectorAxis: partialElement(spec) === 'vec4f' ? 'n' : null,
       store: (_b, { m, n }, values) => values.forEach((value, result) => void scratch.store(position(spec, builtin('workgroupZ'), result, m, n), value)),
     };
   };
@@ -43,7 +42,7 @@ export function addPartials(spec: MatmulSpec, kGroups: number): Kernel {
   const b = kernelBuilder(spec.name, [ADDING_LANES, 1, 1]);
   const out = spec.store(b);
   const scratch = scratchBuffer(b, spec, 'read');
-  const wide = out.vectorN && dividesBy(spec.n, 4);
+  const wide = out.vectorAxis === 'n' && dividesBy(spec.n, 4);
   const width = partialElement(spec) === 'vec4f' ? 4 : 1;
   const single = spec.batch.of.every((factor) => factor === 1);
   const batches = b.let('batches', sizeExpr(spec.batch, spec.dim));

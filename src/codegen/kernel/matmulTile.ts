@@ -192,41 +192,39 @@ export function allAccumulators(b: KernelBuilder, { spec, schedule }: Tile, vect
 export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
   const { spec, schedule, out, size, batch } = tile;
   const { rows, cols, lanes, storeLoop } = schedule;
-  const wide = out.vectorN && dividesBy(spec.n, 4);
+  const axis = out.vectorAxis !== null && dividesBy(spec[out.vectorAxis], 4) ? out.vectorAxis : null;
   // a store of single elements into a vec4 buffer would race with the neighbour lane's
-  invariant(!wide || cols % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 columns a lane');
+  invariant((axis === 'm' ? rows : axis === 'n' ? cols : 0) % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 rows or columns a lane');
+  const [down, across] = axis === 'm' ? ([4, 1] as const) : axis === 'n' ? ([1, 4] as const) : ([1, 1] as const);
   const guard = (inside: boolean, index: Expr, limit: Expr, body: () => void): void => (inside ? body() : b.if(lt(index, limit), body));
   const value = (sums: Accumulators, r: number, c: number): Expr => {
-    if (!wide) return sums.scalar(r, c);
-    if (sums.vector) return sums.at(r, c);
-    return vec(
-      'vec4f',
-      [0, 1, 2, 3].map((i) => sums.scalar(r, c + i)),
-    );
+    if (axis === null) return sums.scalar(r, c);
+    if (axis === 'n' && sums.vector) return sums.at(r, c);
+    const four = [0, 1, 2, 3].map((i) => (axis === 'm' ? sums.scalar(r + i, c) : sums.scalar(r, c + i)));
+    return vec('vec4f', four);
   };
-  const step = wide ? 4 : 1;
   const storeRow = (m: Expr, at: (c: number) => readonly Expr[]): void =>
     guard(dividesBy(spec.m, lanes[1] * rows), m, size.m, () => {
-      for (let c = 0; c < cols; c += step) {
+      for (let c = 0; c < cols; c += across) {
         const n = tile.col(c);
         guard(dividesBy(spec.n, lanes[0] * cols), n, size.n, () => {
-          out.store(b, { batch, m, n }, at(c), step);
+          out.store(b, { batch, m, n }, at(c), axis === null ? 1 : 4);
         });
       }
     });
-  if (!storeLoop || rows === 1) {
-    for (let r = 0; r < rows; r++) storeRow(tile.row(r), (c) => results.map((sums) => value(sums, r, c)));
+  if (!storeLoop || rows === down) {
+    for (let r = 0; r < rows; r += down) storeRow(tile.row(r), (c) => results.map((sums) => value(sums, r, c)));
     return;
   }
-  const inRow = cols / step;
+  const inRow = cols / across;
   const arrays = results.map((sums) => {
-    const array = b.array('sums', wide ? 'vec4f' : 'f32', rows * inRow);
-    for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c += step) array.setAt(u32(r * inRow + c / step), value(sums, r, c));
+    const array = b.array('sums', axis === null ? 'f32' : 'vec4f', (rows / down) * inRow);
+    for (let r = 0; r < rows; r += down) for (let c = 0; c < cols; c += across) array.setAt(u32((r / down) * inRow + c / across), value(sums, r, c));
     return array;
   });
-  b.for('r', u32(0), hiddenBound(rows), u32(1), (r) => {
+  b.for('r', u32(0), hiddenBound(rows / down), u32(1), (r) => {
     // by the remainder: Mesa also guesses how often a loop runs from the length of an array that its counter indexes
-    const first = b.let('first', mul(rem(r, u32(rows)), u32(inRow)));
-    storeRow(b.let('m', tile.rowAt(r)), (c) => arrays.map((array) => array.at(add(first, u32(c / step)))));
+    const first = b.let('first', mul(rem(r, u32(rows / down)), u32(inRow)));
+    storeRow(b.let('m', tile.rowAt(mul(r, u32(down)))), (c) => arrays.map((array) => array.at(add(first, u32(c / across)))));
   });
 }

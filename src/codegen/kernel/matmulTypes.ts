@@ -18,9 +18,9 @@ export interface MatmulPort {
 
 /** The result, written through whatever epilogue is fused into it. */
 export interface MatmulStore {
-  /** Whether four elements along n can be stored at once (ignored if n is no multiple of 4). */
-  readonly vectorN: boolean;
-  /** Emits the stores of one element of every result (f32), or of four along n (vec4f). Called for in-bounds elements only. */
+  /** The axis along which four elements are stored at once; ignored if its size is no multiple of 4. */
+  readonly vectorAxis: 'm' | 'n' | null;
+  /** Emits the stores of one element of every result (f32), or of four along `vectorAxis` (vec4f). Called for in-bounds elements only. */
   store(b: KernelBuilder, at: { batch: Expr; m: Expr; n: Expr }, values: readonly Expr[], width: 1 | 4): void;
 }
 
@@ -76,6 +76,8 @@ export interface MatmulSchedule {
   readonly storeLoop: boolean;
   /** register, subgroup: whether products are added by `fma`, one after the other: where the driver makes one instruction of it, and two of a product and a sum. */
   readonly fma: boolean;
+  /** subgroup: whether B's side is computed along the rows and broadcast, A's along the lanes: for few columns and many rows. */
+  readonly swapped: boolean;
   /** Workgroups that share the k axis of a tile: their partial sums go to scratch, and a second kernel adds them in order (./matmulSplit.ts). */
   readonly kGroups: number;
   /** shared, matrix: whether the next tile is loaded into registers while a tile is multiplied, so that its loads are not waited for. */
@@ -97,6 +99,7 @@ export const BASE = {
   inTurn: false,
   storeLoop: false,
   fma: false,
+  swapped: false,
   kGroups: 1,
   ahead: false,
   buffers: 1,

@@ -197,14 +197,17 @@ function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes, { ever
   const fused = base.fma;
   const size = device.subgroupSize;
   const width = size ?? 8;
+  const subgroup = size !== null && size % 4 === 0 && size <= 16;
   // few columns (LoRA): lanes go along m
   if (n <= 16 && m >= 16) {
+    if (subgroup)
+      return { ...base, inTurn: false, swapped: true, kind: 'subgroup', lanes: [width, 1], rows: powerAtLeast(n, 16), cols: fused ? 8 : 4, depth: 4, fold: 4 };
     return { ...base, inTurn: false, kind: 'register', lanes: [Math.ceil(n / 4), width], rows: fused ? 8 : 4, cols: 4, depth: 4 };
   }
   const rows = powerAtLeast(m, small ? 4 : everyStep || fused ? 32 : 16);
-  if (size === null || size % 4 !== 0 || size > 16) return { ...base, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
-  const cols = fused && !small && m >= 16 && n >= 8 * size ? 8 : 4;
-  return { ...base, kind: 'subgroup', lanes: [size, 1], rows, cols, depth: 4, fold: 4 };
+  if (!subgroup) return { ...base, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
+  const cols = fused && !small && m >= 16 && n >= 8 * width ? 8 : 4;
+  return { ...base, kind: 'subgroup', lanes: [width, 1], rows, cols, depth: 4, fold: 4 };
 }
 
 /** How a matmul through workgroup memory is cut: `rows` and `cols` a lane. */

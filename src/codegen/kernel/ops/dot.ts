@@ -137,10 +137,10 @@ function cutDots(group: Group, plan: DotPlan, options: LowerOptions, schedule: M
 /** The spec of a group's dots for one kernel, and the values that its ports and store have bound once it is built. */
 function dotSpec(group: Group, { dots, sum }: DotPlan, options: LowerOptions): { readonly spec: MatmulSpec; readonly values: () => readonly Value[] } {
   const [{ shape: s }] = dots;
-  const vectorN = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
+  const fourWide = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
   let buffers: GroupBuffers | null = null;
   const bound = (b: KernelBuilder): GroupBuffers => {
-    buffers ??= bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? vectorN : true));
+    buffers ??= bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? fourWide : true));
     return buffers;
   };
   /** Row-major position of (batch, outer, inner). */
@@ -184,7 +184,7 @@ function dotSpec(group: Group, { dots, sum }: DotPlan, options: LowerOptions): {
     store: (b) => {
       const g = bound(b);
       return {
-        vectorN,
+        vectorAxis: fourWide ? 'n' : null,
         store: (_b, at, values, width) => {
           const inner = emitter(g.context);
           results.forEach((result, i) => {
