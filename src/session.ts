@@ -198,6 +198,9 @@ export interface Session {
 /** How a checkpoint is traced (mode, bounds, adapter, what is trained) and how its engine starts (micro-batches, optimizer, decay, seed). */
 export type SessionOptions = ModelOptions & StartOptions;
 
+/** How the engine of a session that updates nothing starts. */
+export const WITHOUT_UPDATES = { micros: 1, optimizer: 'none', decay: 'matrices', seed: 0 } as const satisfies StartOptions;
+
 /** Opens a checkpoint and makes it run on a device. */
 export async function openSession(path: string, device: SessionDevice, options: SessionOptions): Promise<Session> {
   const checkpoint = openCheckpoint(path);

@@ -84,6 +84,13 @@ async function openData(subject: Subject, seed: number): Promise<EvidenceData> {
   return { train: train.source, heldOut: held?.source.all() ?? [], slice: slice?.source.all() ?? [] };
 }
 
+/** What is known of `key`, made the first time. */
+function kept<K, V>(known: Map<K, V>, key: K, make: () => V): V {
+  const value = known.get(key) ?? make();
+  known.set(key, value);
+  return value;
+}
+
 export function openWorkbench(subject: Subject, device: CommandDevice): Workbench {
   const benches = new Map<boolean, Promise<Bench>>();
   const data = new Map<number, Promise<EvidenceData>>();
@@ -93,21 +100,11 @@ export function openWorkbench(subject: Subject, device: CommandDevice): Workbenc
     device,
     async engineAt(drop, seed) {
       const scales = scalesBranches(drop);
-      const bench = benches.get(scales) ?? openBench(subject, device, drop, !scales);
-      benches.set(scales, bench);
-      const { engine, reset } = await bench;
+      const { engine, reset } = await kept(benches, scales, () => openBench(subject, device, drop, !scales));
       reset(seed);
       return engine;
     },
-    dataAt(seed) {
-      const known = data.get(seed) ?? openData(subject, seed);
-      data.set(seed, known);
-      return known;
-    },
-    startingLosses(seed, measure) {
-      const known = starts.get(seed) ?? measure();
-      starts.set(seed, known);
-      return known;
-    },
+    dataAt: (seed) => kept(data, seed, () => openData(subject, seed)),
+    startingLosses: (seed, measure) => kept(starts, seed, measure),
   };
 }

@@ -4,7 +4,7 @@ import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { inputDecls, loraOf, openSession } from '../session.ts';
+import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
 import { evaluate } from '../train/loop.ts';
 import { type LoadedAdapter, loadAdapter } from '../trainer/adapter.ts';
 import { checkPositions } from '../trainer/batchFiles.ts';
@@ -61,10 +61,7 @@ async function evaluateOn(
       dims: { B: opened.batch, T: opened.length },
       lora: adapter ? loraOf(adapter) : null,
       trains: 'nothing',
-      micros: 1,
-      optimizer: 'none',
-      decay: 'matrices',
-      seed: 0,
+      ...WITHOUT_UPDATES,
     }),
     opened.loaded,
   ]);

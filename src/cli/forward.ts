@@ -7,7 +7,7 @@ import { writeSafetensors } from '../formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
-import { loraOf, openSession } from '../session.ts';
+import { loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
 import { makeBatch } from '../train/batches.ts';
 import { microBatch, unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
@@ -39,10 +39,7 @@ export async function forward(model: string, options: ForwardOptions, device: Co
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
     trains: 'nothing',
-    micros: 1,
-    optimizer: 'none',
-    decay: 'matrices',
-    seed: 0,
+    ...WITHOUT_UPDATES,
   });
   const { vocabSize } = session.checkpoint.config;
   const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
@@ -83,10 +80,7 @@ export async function grad(model: string, options: GradOptions, device: CommandD
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
     trains: adapter ? 'adapter' : 'full',
-    micros: 1,
-    optimizer: 'none',
-    decay: 'matrices',
-    seed: 0,
+    ...WITHOUT_UPDATES,
   });
   const { engine } = session;
   const units = unitsOf(engine);

@@ -94,7 +94,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     const keys = uniqueKeys(uses.flatMap((k) => k.keys));
     const made: Forms = keys.length > 0 ? formsOf(func, keys, formOptions) : { forward: runPasses(FORWARD, func, undefined, onPass), backwards: [] };
     const isWeight = (i: number): boolean => func.params[i]?.role === 'weight';
-    const forward = addFunction(table, pipelines, made.forward, target, dims, { weights: () => false, everyStep: true, ...hooks });
+    const forward = addFunction(table, pipelines, made.forward, target, dims, { weights: () => false, everyStep: trains, ...hooks });
     const backwards = new Map(
       made.backwards.map((backward) => {
         const decl = addFunction(table, pipelines, lossScale(backward.func), target, dims, {

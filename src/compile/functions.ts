@@ -14,6 +14,7 @@ import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from 
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
 import { isSoftware } from '../runtime/adapterKind.ts';
+import { ALIGNMENT } from '../runtime/layout.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import {
   type DispatchDecl,
@@ -41,9 +42,8 @@ export interface Target {
 
 /** Bytes of a part: every part but the last of a tensor starts and ends where a binding may. */
 export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: Target): number {
-  return Math.floor(maxBinding / PART_ALIGNMENT) * PART_ALIGNMENT;
+  return Math.floor(maxBinding / ALIGNMENT) * ALIGNMENT;
 }
-const PART_ALIGNMENT = 256;
 
 /** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
 export function widenOnceFor(device: DeviceTraits): number {
@@ -119,7 +119,7 @@ export function flopTerms(flops: (sizes: Record<string, number>) => number, boun
 export interface FunctionOptions {
   /** Whether the argument of that index is a weight, whose gradient is added to where an earlier call has written it. */
   readonly weights: (argument: number) => boolean;
-  /** Whether every step runs it, whatever is dropped: its kernels may take longer to compile. */
+  /** Whether every training step runs it, whatever is dropped: its kernels may take longer to compile. */
   readonly everyStep: boolean;
   readonly overwriteSaved?: boolean;
   readonly onPass?: OnPass | undefined;

@@ -55,7 +55,7 @@ export interface MatmulLoad {
   /** Operands of each side in one walk along k. */
   readonly operands: { readonly a: number; readonly b: number };
   readonly perElement: number;
-  /** Whether every step runs it, whatever is dropped: what it takes longer to compile is soon earned back. Default false. */
+  /** Whether every training step runs it, whatever is dropped: what it takes longer to compile is soon earned back. Default false. */
   readonly everyStep?: boolean;
 }
 
