@@ -75,7 +75,7 @@ function models(names: readonly string[]): string {
 }
 
 const STEP_NOTES =
-  'Minimum and median of steps in turns; of steps shorter than 50 ms, four are done in a turn and the quickest counts. GFLOP/s: products and attention of forward and twice that of backward, the same count for all, over the minimum. First step: from an open device and weights in files to the first loss, tracing and compiling included, no tuning, driver caches off. Dispatches, JS time (of a processor in the main thread, preparing and submitting a step, minimum) and the bytes saved from forward to backward where the contestant tells.';
+  'Minimum and median of steps in turns; of steps shorter than 50 ms, four are done in a turn and the quickest counts. GFLOP/s: products and attention of forward and twice that of backward, the same count for all, over the minimum. First step: from an open device and weights in files to the first loss, tracing and compiling included, no tuning, driver caches off, the quicker of two. Dispatches, JS time (of a processor in the main thread, preparing and submitting a step, minimum) and the bytes saved from forward to backward where the contestant tells.';
 
 const DROP_NOTES =
   'Speed-up: mean time of steps that drop nothing over the mean time at p, steps of all rates in turns, each done twice and the quicker counted; ideal: the same of FLOPs, as those patterns leave them (Ebb counts what it ran; for PyTorch they are computed). Median of patterns: the speed-up of a pattern in its turn over the ideal of that pattern; one disturbed step does not move it. The line p = 0 is a second set of steps that drop nothing: what it is off 1 is noise.';
