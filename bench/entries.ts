@@ -13,7 +13,7 @@ export interface Entry {
   /** Whether it can leave out units' backward, and train low-rank adapters. */
   readonly drops: boolean;
   readonly runtime: 'node' | 'python';
-  /** Variables of the process in which its first step is timed, where that is another one than the process whose steps are timed. */
+  /** Variables of the processes in which its first step is timed. */
   readonly firstEnv?: Readonly<Record<string, string>>;
 }
 

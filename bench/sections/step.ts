@@ -25,20 +25,16 @@ const TOLERANCE = 1e-4;
 const REFERENCE = 'pytorch';
 
 export async function steps(contest: Contest, model: string, rounds: number, limit: number, adapter: string, log: Log): Promise<StepResult[]> {
-  const apart = new Map<string, number>();
+  const firsts = new Map<string, number>();
   for (let turn = 0; turn < FIRST_TURNS; turn++)
     await contest.each(async ({ entry }) => {
-      if (entry.firstEnv) apart.set(entry.name, Math.min(apart.get(entry.name) ?? Number.POSITIVE_INFINITY, await firstStep(entry, model, adapter)));
+      const ms = await firstStep(entry, model, adapter);
+      firsts.set(entry.name, Math.min(firsts.get(entry.name) ?? ms, ms));
+      log(`${model}: first step of ${entry.name} ${shown(ms)} ms`);
     });
-  const firsts = await contest.each(async ({ entry, ask }) => {
+  const losses = await contest.each(async ({ ask }) => {
     await ask({ do: 'load', model, lora: 0 });
-    const reply = await ask(FIRST);
-    const ms = apart.get(entry.name) ?? reply.ms;
-    log(`${model}: first step of ${entry.name} ${shown(ms)} ms`);
-    return { ms, loss: reply.loss };
-  });
-  const losses = await contest.each(async ({ entry, ask }) => {
-    const found = [firsts.get(entry.name)?.loss ?? Number.NaN];
+    const found = [(await ask(FIRST)).loss];
     while (found.length < COMPARED) found.push((await ask(STEP)).loss);
     return found;
   });
@@ -53,7 +49,7 @@ export async function steps(contest: Contest, model: string, rounds: number, lim
   return [...done].map(([contestant, replies]) => ({
     contestant,
     model,
-    firstMs: firsts.get(contestant)?.ms ?? Number.NaN,
+    firstMs: firsts.get(contestant) ?? Number.NaN,
     losses: losses.get(contestant) ?? [],
     steps: replies,
   }));
