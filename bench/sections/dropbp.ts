@@ -45,18 +45,24 @@ export async function dropping(contest: Contest, model: string, lora: number, pa
     for (const rate of RATES) await ask({ do: 'step', drop: dropPattern(units, rate, patterns), saved: false });
   });
   const done = await inTurns(contest, patterns, limit, async (client, round) => {
-    const turn = [await measured(client, model, lora, [])];
-    for (const rate of RATES) turn.push(await measured(client, model, lora, dropPattern(units, rate, round)));
-    log(`${model}${lora > 0 ? ' LoRA' : ''}: ${round + 1} ${client.entry.name} ${turn.map((t) => shownMs(t.ms)).join(', ')} ms`);
+    const turn = new Map<number, Measured>();
+    for (const i of TURN.keys()) {
+      const rate = TURN[(i + round) % TURN.length] ?? 0;
+      turn.set(rate, await measured(client, model, lora, rate === REFERENCE_RATE ? [] : dropPattern(units, rate, round)));
+    }
+    const times = TURN.map((rate) => shownMs(turn.get(rate)?.ms ?? Number.NaN));
+    log(`${model}${lora > 0 ? ' LoRA' : ''}: ${round + 1} ${client.entry.name} ${times.join(', ')} ms`);
     return turn;
   });
   return [...done].flatMap(([contestant, turns]) =>
-    [REFERENCE_RATE, ...RATES].map((rate, i) => ({ contestant, model, lora, rate, steps: turns.flatMap((turn) => turn[i] ?? []) })),
+    TURN.map((rate) => ({ contestant, model, lora, rate, steps: turns.flatMap((turn) => turn.get(rate) ?? []) })),
   );
 }
 
 /** Stands for the steps that the others are compared with. */
 const REFERENCE_RATE = -1;
+/** What a turn measures, begun elsewhere every time: a processor that has rested is faster for a while. */
+const TURN = [REFERENCE_RATE, ...RATES] as const;
 
 async function measured({ ask }: Client, model: string, lora: number, drop: readonly string[]): Promise<Measured> {
   // what disturbs a machine for a second would move a mean: not likely twice
