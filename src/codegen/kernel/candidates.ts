@@ -123,7 +123,8 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > (isSoftware(device.kind) ? 512 : 128) || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && (kFirst || swapped)) return false;
-  if (swapped && kind !== 'subgroup') return false;
+  // results four wide go down the rows then
+  if (swapped && (kind !== 'subgroup' || rows % 4 !== 0)) return false;
   if (kind !== 'shared' && (ahead || buffers > 1)) return false;
   if (kind === 'subgroup')
     return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];

@@ -170,7 +170,7 @@ export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout
   return isSoftware(device.kind) ? softwareSchedule(device, sizes, load) : gpuSchedule(device, layout, sizes);
 }
 
-/** What tiles on a software adapter have in common: compilers that take long, sums that are spilled anyway; Mesa makes a product and a sum of `fma`. */
+/** What tiles on a software adapter have in common: compilers that take long, sums that are spilled anyway. SwiftShader has an instruction for `fma`, Mesa two. */
 export const onCpu = ({ kind }: DeviceTraits): Omit<MatmulSchedule, 'kind' | 'lanes' | 'rows' | 'cols' | 'depth'> => ({
   ...BASE,
   inTurn: true,
@@ -194,19 +194,19 @@ function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes, { ever
   // a tall tile takes the driver a second to compile, which a small product does not earn back
   const small = m * n * k < SMALL_PRODUCT;
   const base = onCpu(device);
-  const fused = base.fma;
   const size = device.subgroupSize;
   const width = size ?? 8;
   const subgroup = size !== null && size % 4 === 0 && size <= 16;
   // few columns (LoRA): lanes go along m
   if (n <= 16 && m >= 16) {
-    if (subgroup)
-      return { ...base, inTurn: false, swapped: true, kind: 'subgroup', lanes: [width, 1], rows: powerAtLeast(n, 16), cols: fused ? 8 : 4, depth: 4, fold: 4 };
-    return { ...base, inTurn: false, kind: 'register', lanes: [Math.ceil(n / 4), width], rows: fused ? 8 : 4, cols: 4, depth: 4 };
+    const side = { ...base, inTurn: false, depth: 4 };
+    if (!subgroup) return { ...side, kind: 'register', lanes: [Math.ceil(n / 4), width], rows: base.fma ? 8 : 4, cols: 4 };
+    const rows = Math.max(4, powerAtLeast(n, 16));
+    return { ...side, kind: 'subgroup', swapped: true, lanes: [width, 1], rows, cols: base.fma ? 8 : 4, fold: 4 };
   }
-  const rows = powerAtLeast(m, small ? 4 : everyStep || fused ? 32 : 16);
+  const rows = powerAtLeast(m, small ? 4 : everyStep || base.fma ? 32 : 16);
   if (!subgroup) return { ...base, kind: 'register', lanes: [8, 1], rows: Math.min(rows, 8), cols: 8, depth: 4 };
-  const cols = fused && !small && m >= 16 && n >= 8 * width ? 8 : 4;
+  const cols = base.fma && !small && m >= 16 && n >= 8 * width ? 8 : 4;
   return { ...base, kind: 'subgroup', lanes: [width, 1], rows, cols, depth: 4, fold: 4 };
 }
 
