@@ -79,7 +79,7 @@ it.each<[string, TinyOptions, (op: Op) => boolean, (standard: MatmulSchedule) =>
     'whose k is shared by workgroups',
     { lora: { dropout: 0.25 }, hiddenSize: 16, headDim: 8, vocabSize: 40 },
     isDot,
-    (standard) => ({ ...standard, kFirst: false, kLanes: 1, swapped: false, kGroups: 3 }),
+    (standard) => ({ ...standard, kFirst: false, kLanes: 1, kGroups: 3 }),
   ],
   ['that load a tile ahead', { ...BLOCKED, dtype: 'q4_0' }, (op) => isDot(op) && unpacks(op), () => AHEAD],
 ])(

@@ -46,6 +46,7 @@ export function matmulSchedules(subgroup: number | null): Record<string, MatmulS
   if (subgroup !== null) {
     all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
     all['subgroup, swapped'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 8, depth: 4, fold: 4, swapped: true };
+    all['subgroup, swapped, k over workgroups'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 8, cols: 4, depth: 4, kGroups: 2, swapped: true };
     all['subgroup, wide'] = {
       ...BASE,
       kind: 'subgroup',

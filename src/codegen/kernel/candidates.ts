@@ -122,7 +122,7 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
     );
   const invocations = lanes[0] * lanes[1] * kLanes;
   if (invocations > device.maxInvocations || rows * cols > (isSoftware(device.kind) ? 512 : 128) || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
-  if (kGroups > 1 && (kFirst || swapped)) return false;
+  if (kGroups > 1 && kFirst) return false;
   // results four wide go down the rows then
   if (swapped && (kind !== 'subgroup' || rows % 4 !== 0)) return false;
   if (kind !== 'shared' && (ahead || buffers > 1)) return false;

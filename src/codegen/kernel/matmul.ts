@@ -57,7 +57,7 @@ export function matmul(given: MatmulSpec, schedule: MatmulSchedule): Kernel {
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
   invariant(kind === 'shared' || kind === 'matrix' || (!ahead && buffers === 1), `a ${kind} matmul has no tiles in workgroup memory`);
   invariant(kind === 'register' || kind === 'subgroup' || (!inTurn && !storeLoop && !fma), `a ${kind} matmul walks, adds and stores in one way`);
-  invariant(!swapped || (kind === 'subgroup' && schedule.kGroups === 1), `a ${kind} matmul keeps its sides`);
+  invariant(!swapped || kind === 'subgroup', `a ${kind} matmul keeps its sides`);
   const whole = swapped ? otherSide(given) : given;
   const spec = inTurn ? { ...whole, loops: whole.loops.flatMap(byRight) } : whole;
   const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
