@@ -41,12 +41,12 @@ function suffix(op: Op, options: PrintOptions): string {
 
 function opText(op: Op, indent: string, options: PrintOptions): string {
   const left = op.results.length > 0 ? `${names(op.results)} = ` : '';
-  const types = op.results.map((r) => typeText(r.type)).join(', ');
+  const typed = op.results.length > 0 ? ` : ${op.results.map((r) => typeText(r.type)).join(', ')}` : '';
   const end = suffix(op, options);
   if (op.name === 'call') {
     const { callee, site, ...rest } = op.attrs;
     const kept = Object.keys(rest).length > 0 ? attrsText(rest) : '';
-    return `${indent}${left}call @${callee} [${site}](${names(op.operands)})${kept}${types ? ` : ${types}` : ''}${end}`;
+    return `${indent}${left}call @${callee} [${site}](${names(op.operands)})${kept}${typed}${end}`;
   }
   if (op.name === 'fused') {
     const inner = (op.body?.ops ?? []).map((o) => opText(o, `${indent}  `, options)).join('\n');
@@ -58,10 +58,10 @@ function opText(op: Op, indent: string, options: PrintOptions): string {
     const attrs = Object.fromEntries(
       Object.entries(op.attrs).filter(([k, v]) => !(k === 'ta' || k === 'tb' || (k === 'batch' && v === 0) || (k === 'contract' && v === 1))),
     );
-    return `${indent}${left}dot ${operands}${attrsText(attrs)} : ${types}${end}`;
+    return `${indent}${left}dot ${operands}${attrsText(attrs)}${typed}${end}`;
   }
   const operands = op.operands.length > 0 ? ` ${names(op.operands)}` : '';
-  return `${indent}${left}${op.name}${operands}${attrsText(op.attrs)} : ${types}${end}`;
+  return `${indent}${left}${op.name}${operands}${attrsText(op.attrs)}${typed}${end}`;
 }
 
 function paramText({ value, role }: Param): string {
