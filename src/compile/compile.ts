@@ -170,11 +170,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
       ...(optimizers.includes('sgd') ? [sgd()] : []),
     ];
     for (const func of funcs)
-      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), unbounded, dims, {
-        weights: () => false,
-        everyStep: true,
-        ...hooks,
-      });
+      updates[func.name] = addFunction(table, pipelines, runPasses(FORWARD, func, undefined, onPass), unbounded, dims, { weights: () => false, ...hooks });
   }
   const program: Program = {
     version: PROGRAM_VERSION,

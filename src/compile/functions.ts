@@ -119,8 +119,8 @@ export function flopTerms(flops: (sizes: Record<string, number>) => number, boun
 export interface FunctionOptions {
   /** Whether the argument of that index is a weight, whose gradient is added to where an earlier call has written it. */
   readonly weights: (argument: number) => boolean;
-  /** Whether every training step runs it, whatever is dropped: its kernels may take longer to compile. */
-  readonly everyStep: boolean;
+  /** Whether every training step runs it, whatever is dropped: its kernels may take longer to compile. Default false. */
+  readonly everyStep?: boolean;
   readonly overwriteSaved?: boolean;
   readonly onPass?: OnPass | undefined;
   /** Called with each kernel before it is printed as WGSL; `adding`: the form of the one before it that adds to gradients. */
@@ -135,7 +135,7 @@ export function compileFunction(
   dims: Readonly<Record<string, number>>,
   options: FunctionOptions,
 ): { decl: FunctionDecl; fused: Func } {
-  const { everyStep, overwriteSaved = false, onPass } = options;
+  const { everyStep = false, overwriteSaved = false, onPass } = options;
   const partBytes = partBytesOf(target);
   const parts = (v: Value): number => Math.max(1, Math.ceil(extentBytes(extentOf(v.type), dims) / partBytes));
   const fused = runPasses(KERNELS, func, { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, overwriteSaved, parts }, onPass);

@@ -5,7 +5,7 @@ import { kernelBuilder, ONE_GROUP } from './builder.ts';
 import type { Emitter } from './emit.ts';
 import { add, bin, builtin, lt, mul, u32 } from './expr.ts';
 import { bindGroup, type Group, type GroupBuffers, gridOf, groupWidth, type Lowered, type LowerOptions } from './group.ts';
-import { axesIndex, flatIndex, type Index, productExpr } from './index.ts';
+import { axesIndex, flatIndex, productExpr } from './index.ts';
 import type { Expr } from './ir.ts';
 import type { Width } from './width.ts';
 
@@ -30,11 +30,12 @@ export function lowerMap(group: Group, options: LowerOptions): Lowered {
   return { kernel: b.finish([gridOf(shape, LANES * width), ONE_GROUP, ONE_GROUP]), values };
 }
 
-/** Outputs that are all put together along `axis` of as many parts of one shape. */
+/** Outputs that are all put together along `axis` of as many parts of one shape, to one shape. */
 interface Parts {
   readonly axis: number;
   readonly shape: Shape;
-  readonly outputs: readonly { readonly output: Value; readonly whole: Value; readonly parts: readonly Value[] }[];
+  readonly whole: Shape;
+  readonly outputs: readonly { readonly output: Value; readonly parts: readonly Value[] }[];
 }
 
 /** Rope's halves are the case: each reads what the other reads, so that computing them together loads it once. */
@@ -46,28 +47,28 @@ function equalParts({ outputs, producer }: Group): Parts | null {
   const made = outputs.flatMap((output) => {
     const op = concatOf(output);
     const [whole] = op?.results ?? [];
-    return op && whole ? [{ output, whole, axis: Number(op.attrs['axis']), parts: op.operands }] : [];
+    return op && whole ? [{ output, whole: whole.type.shape, axis: Number(op.attrs['axis']), parts: op.operands }] : [];
   });
   const [first] = made;
   const shape = first?.parts[0]?.type.shape;
   if (!first || !shape || made.length < outputs.length) return null;
-  const alike = made.every((o) => o.axis === first.axis && o.parts.length === first.parts.length && o.parts.every((v) => sameShape(v.type.shape, shape)));
-  return alike ? { axis: first.axis, shape, outputs: made } : null;
+  const { axis, whole } = first;
+  const alike = made.every((o) => o.axis === axis && sameShape(o.whole, whole) && o.parts.every((v) => sameShape(v.type.shape, shape)));
+  return alike ? { axis, shape, whole, outputs: made } : null;
 }
 
 /** Computes the parts of every output at flat position `at` of a part, then writes them: an output may lie where another one reads. */
-function storeParts(store: GroupBuffers['store'], { axis, shape, outputs }: Parts, at: Expr, inner: Emitter, width: Width): void {
+function storeParts(store: GroupBuffers['store'], { axis, shape, whole, outputs }: Parts, at: Expr, inner: Emitter, width: Width): void {
   const index = flatIndex(shape, at, inner.scope);
-  const places = new Map<string, Index>();
-  const placeOf = ({ type }: Value, part: number): Index => {
-    const key = `${type.shape.join()}|${part}`;
-    const axes = index.axes().map((a, i) => (i === axis ? add(a, u32(part * Number(shape[axis]))) : a));
-    const place = places.get(key) ?? axesIndex(type.shape, axes, inner.scope);
-    places.set(key, place);
-    return place;
-  };
-  const computed = outputs.flatMap(({ output, whole, parts }) =>
-    parts.map((part, i) => ({ output, place: placeOf(whole, i), value: inner.emit(part, index, width) })),
-  );
-  for (const { output, place, value } of computed) store(output, place, value, width);
+  const extent = Number(shape[axis]);
+  const places = Array.from({ length: Number(whole[axis]) / extent }, (_, part) => {
+    const axes = index.axes().map((a, i) => (i === axis ? add(a, u32(part * extent)) : a));
+    return axesIndex(whole, axes, inner.scope);
+  });
+  const computed = outputs.map(({ output, parts }) => ({ output, values: parts.map((part) => inner.emit(part, index, width)) }));
+  for (const { output, values } of computed)
+    places.forEach((place, i) => {
+      const value = values[i];
+      if (value) store(output, place, value, width);
+    });
 }

@@ -41,10 +41,10 @@ interface Unrolled {
   /** Multiply-adds of its tile, over all products, in one unrolled step along k: beyond, drivers compile for long. */
   readonly sums: number;
 }
-/** GPUs' own compilers take 0.1 s for what takes software drivers seconds; what those measure may take longer than what they start with. */
-const UNROLLED: Readonly<Record<'software' | 'measured' | 'gpu', Unrolled>> = {
+/** GPUs' own compilers take 0.1 s for what takes software drivers seconds; what is measured on those, or runs every step, may take longer. */
+const UNROLLED: Readonly<Record<'software' | 'patient' | 'gpu', Unrolled>> = {
   software: { ops: 512, sums: 768 },
-  measured: { ops: 512, sums: 1536 },
+  patient: { ops: 512, sums: 1536 },
   gpu: { ops: 1024, sums: 1536 },
 };
 
@@ -63,13 +63,13 @@ export interface MatmulLoad {
 const SHARED_UNROLLED = 8;
 
 /** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
-export function lightened(schedule: MatmulSchedule, load: MatmulLoad, { kind }: DeviceTraits, measured = load.everyStep ?? false): MatmulSchedule {
+export function lightened(schedule: MatmulSchedule, load: MatmulLoad, { kind }: DeviceTraits, patient = load.everyStep ?? false): MatmulSchedule {
   const { products, perElement } = load;
   let { rows } = schedule;
   // subgroups hold their matrices together, and store them in loops
   if (schedule.kind === 'matrix') return schedule;
   const steps = schedule.kind === 'shared' ? SHARED_UNROLLED : schedule.depth;
-  const { ops, sums } = isSoftware(kind) ? UNROLLED[measured ? 'measured' : 'software'] : UNROLLED.gpu;
+  const { ops, sums } = isSoftware(kind) ? UNROLLED[patient ? 'patient' : 'software'] : UNROLLED.gpu;
   const heavy = (): boolean =>
     (!schedule.storeLoop && rows * schedule.cols * perElement > ops) || (products > 1 && rows * schedule.cols * products * steps > sums);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
