@@ -10,6 +10,7 @@ import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { splitBuffers } from '../codegen/kernel/split.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { opFlops } from '../ir/cost.ts';
+import { shapeToAttr } from '../ir/define.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
@@ -138,7 +139,12 @@ export function compileFunction(
   const { everyStep = false, overwriteSaved = false, onPass } = options;
   const partBytes = partBytesOf(target);
   const parts = (v: Value): number => Math.max(1, Math.ceil(extentBytes(extentOf(v.type), dims) / partBytes));
-  const fused = runPasses(KERNELS, func, { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, overwriteSaved, parts }, onPass);
+  const fused = runPasses(
+    KERNELS,
+    func,
+    { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, weights: options.weights, overwriteSaved, parts },
+    onPass,
+  );
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
   const alias = new Map<Value, Value>();
@@ -197,17 +203,17 @@ export function compileFunction(
     return { dispatch, pipelineFor };
   };
   groups.forEach((op) => {
-    const lower = (adds: ReadonlySet<Value>): Lowered =>
-      lowerGroup(op, {
-        device: target.device,
-        dims: Object.keys(dims),
-        sizes: dims,
-        scalarWord: words,
-        choose: target.choose,
-        matmulPrecision: target.matmulPrecision,
-        everyStep,
-        adds,
-      });
+    const lowering = {
+      device: target.device,
+      dims: Object.keys(dims),
+      sizes: dims,
+      scalarWord: words,
+      choose: target.choose,
+      matmulPrecision: target.matmulPrecision,
+      everyStep,
+      adds: new Set<Value>(),
+    };
+    const lower = (adds: ReadonlySet<Value>): Lowered => lowerGroup(op, { ...lowering, adds });
     const lowered = lower(new Set());
     inplaceOf(op).forEach(([out, read]) => {
       overwritten.set(out, owner(read));
@@ -215,11 +221,14 @@ export function compileFunction(
     });
     const flops = flopTerms((sizes) => opFlops(op, sizes), dims);
     if (lowered.before) dispatches.push({ ...bind(lowered.before).dispatch, flops, partial: true });
-    const { dispatch, pipelineFor } = bind(lowered);
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
-    const clears = scatter ? slotOf.get(owner(scatter)) : undefined;
+    const clearedByStep = scatter !== undefined && gradients.has(owner(scatter));
+    // rows are added to what lies there: a weight's gradient is cleared once a step, anything else here
+    if (scatter && !clearedByStep) dispatches.push({ ...bind(lowerGroup(zeros(scatter), lowering)).dispatch, flops: [], partial: true });
+    const { dispatch, pipelineFor } = bind(lowered);
+    const clears = clearedByStep ? slotOf.get(owner(scatter)) : undefined;
     const written = new Set(op.results.filter((v) => gradients.has(owner(v))));
-    const adding = clears === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel), true) : undefined;
+    const adding = scatter === undefined && written.size > 0 ? pipelineFor(renamed(lower(written).kernel), true) : undefined;
     dispatches.push({
       ...dispatch,
       ...(adding === undefined ? {} : { adding }),
@@ -241,6 +250,16 @@ export function compileFunction(
     }),
   };
   return { decl, fused };
+}
+
+/** A group that writes zeros to `v`. */
+function zeros(v: Value): Op {
+  const zero: Value = { name: 'zero', type: { dtype: v.type.dtype, shape: [] } };
+  const ops: Op[] = [
+    { name: 'constant', operands: [], attrs: { value: 0, dtype: v.type.dtype }, results: [zero] },
+    { name: 'broadcast', operands: [zero], attrs: { shape: shapeToAttr(v.type.shape) }, results: [v] },
+  ];
+  return { name: 'fused', operands: [], attrs: { kind: 'map', name: 'zeros' }, results: [v], body: { params: [], ops, results: [v] } };
 }
 
 /** The kernel that adds to gradients, called so. */

@@ -2,6 +2,7 @@
  * Parameters of a group lie side by side as `N` rows of four; those under weight decay come first. */
 
 import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
+import { shapeToAttr } from '../ir/define.ts';
 import type { Func, Type, Value } from '../ir/types.ts';
 
 const ROWS: Type = { dtype: 'f32', shape: ['N', 4] };
@@ -69,6 +70,13 @@ export function subtract(): Func {
   const y = b.param('y', ROWS, 'state');
   const x = b.param('x', ROWS, 'value');
   return b.finish('subtract', [{ value: b.op('sub', [y, x], {}, 'difference'), role: 'update', of: 0 }]);
+}
+
+/** y ← 0: the cotangent of a value that no call of this pattern hands one. */
+export function zero(): Func {
+  const b = funcBuilder();
+  const zeros = b.op('broadcast', [b.constant(0)], { shape: shapeToAttr(ROWS.shape) }, 'zeros');
+  return b.finish('zero', [{ value: zeros, role: 'value' }]);
 }
 
 interface UpdateInputs {

@@ -4,20 +4,26 @@ import { invariant } from '../errors.ts';
 import { opDef } from '../ir/ops/index.ts';
 import { byteSize, type DimSizes, type Func, type Op, type Param, type Result, type Value } from '../ir/types.ts';
 import { minimumCut } from './mincut.ts';
+import { ownBytes } from './ownBytes.ts';
 import { type OnPass, runPasses } from './pass.ts';
 import { differentiate, FORWARD } from './pipeline.ts';
+import { seed } from './seed.ts';
 import { eliminateDead } from './simplify.ts';
+
+/** What a backward is given for a result: nothing, its cotangent, or the seed of differentiation in its place. */
+export type Arrival = false | true | 'seed';
 
 /** What a call's backward must make: the key of a form, complete. A dropped call has none. */
 export interface BackwardKey {
-  /** Results whose cotangent arrives. */
-  readonly cotangents: readonly boolean[];
+  /** Results whose cotangent arrives; `seed`: it is the seed of differentiation, since the result is the module's first. */
+  readonly cotangents: readonly Arrival[];
   /** Parameters whose gradient is wanted: trainable weights, and activations with something trainable above them. */
   readonly wanted: readonly boolean[];
 }
 
-/** Where a backward reads a parameter of its own: an argument of the call, a saved result of its forward, a cotangent of a result. */
-export type Source = { readonly from: 'argument' | 'save' | 'cotangent'; readonly index: number };
+/** Where a backward reads a parameter of its own: an argument of the call, a saved result of its forward, a cotangent of a result
+ * (`seed`: its place is taken by a scalar). */
+export type Source = { readonly from: 'argument' | 'save' | 'cotangent' | 'seed'; readonly index: number };
 
 export interface Backward {
   readonly key: BackwardKey;
@@ -35,8 +41,8 @@ export interface Forms {
 }
 
 export function backwardKeyText({ cotangents, wanted }: BackwardKey): string {
-  const bits = (list: readonly boolean[]): string => list.map((b) => (b ? '1' : '0')).join('');
-  return `${bits(cotangents)}.${bits(wanted)}`;
+  const letters = (list: readonly Arrival[]): string => list.map((b) => (b === 'seed' ? 's' : b ? '1' : '0')).join('');
+  return `${letters(cotangents)}.${letters(wanted)}`;
 }
 
 /** Pointwise and index ops are cheaper to run again in backward than to keep. */
@@ -120,7 +126,8 @@ function backwardOf(
   key: BackwardKey,
   { sizes, turnsBack = true, onPass }: FormOptions,
 ): { backward: Backward; saves: readonly Value[] } {
-  const joint = differentiate(source, { ...key, turnsBack }, onPass);
+  const arriving = key.cotangents.map((c) => c !== false);
+  const joint = differentiate(source, { cotangents: arriving, wanted: key.wanted, turnsBack }, onPass);
   const named = new Map([...forward.params.map((p) => p.value), ...forward.ops.flatMap((op) => op.results)].map((v) => [v.name, v]));
   const jointForward = forwardPart(joint, forward);
   const { kept, ops } = split(joint, new Set(jointForward.keys()), sizes);
@@ -131,7 +138,12 @@ function backwardOf(
   joint.params.forEach(({ value, role }, i) => {
     if (!used.has(value)) return;
     params.push({ value, role });
-    sources.push(role === 'cotangent' ? { from: 'cotangent', index: cotangentIndex(source, key, i) } : { from: 'argument', index: i });
+    if (role !== 'cotangent') {
+      sources.push({ from: 'argument', index: i });
+      return;
+    }
+    const index = cotangentIndex(source, key, i);
+    sources.push({ from: key.cotangents[index] === 'seed' ? 'seed' : 'cotangent', index });
   });
   for (const v of kept) {
     const original = jointForward.get(v);
@@ -140,42 +152,27 @@ function backwardOf(
     sources.push({ from: 'save', index: saves.length });
     saves.push(named.get(original.name) ?? original);
   }
-  const { ops: ownOps, grads } = ownBytes(
-    ops,
-    joint.results.filter((r) => r.role === 'grad'),
-    new Set(params.map((p) => p.value)),
-  );
   const name = `${source.name}.bwd${key.wanted.some((w, i) => w && source.params[i]?.role === 'value') ? '' : '.nodx'}`;
-  const func: Func = { name, params, ops: ownOps, results: grads };
-  onPass?.('dropbp', func);
-  return { backward: { key, func, sources, gradientOf: grads.map((g) => g.of ?? 0) }, saves };
-}
-
-/** Gradients that are the same tensor, or a parameter itself, are copied: each result has bytes of its own. */
-function ownBytes(ops: readonly Op[], grads: readonly Result[], params: ReadonlySet<Value>): { ops: readonly Op[]; grads: readonly Result[] } {
-  const producer = new Map(ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
-  const owner = (v: Value): Value => {
-    const op = producer.get(v);
-    return op?.name === 'reshape' && op.operands[0] ? owner(op.operands[0]) : v;
-  };
-  const taken = new Set<Value>(params);
-  const copies: Op[] = [];
-  const own = grads.map((grad, i): Result => {
-    if (!taken.has(owner(grad.value))) {
-      taken.add(owner(grad.value));
-      return grad;
-    }
-    const copy: Value = { ...grad.value, name: `${grad.value.name}.copy${i}` };
-    copies.push({ name: 'copy', operands: [grad.value], attrs: {}, results: [copy] });
-    return { ...grad, value: copy };
+  const grads = joint.results.filter((r) => r.role === 'grad');
+  const own = ownBytes({ name, params, ops, results: grads }, ({ of }) => of !== undefined && source.params[of]?.role === 'weight');
+  const seeded = sources.findIndex((s) => s.from === 'seed');
+  const func = seeded < 0 ? own : seed(own, seeded);
+  const gradientOf = grads.map(({ of }) => {
+    invariant(of !== undefined, `@${name}: a gradient is of a parameter`);
+    return of;
   });
-  return { ops: [...ops, ...copies], grads: own };
+  invariant(
+    key.wanted.every((w, i) => w === gradientOf.includes(i)),
+    `@${name}: makes the gradients of ${gradientOf}, its key is ${backwardKeyText(key)}`,
+  );
+  onPass?.('dropbp', func);
+  return { backward: { key, func, sources, gradientOf }, saves };
 }
 
 /** Cotangent parameters follow the arguments, one for each result that brings one. */
 function cotangentIndex(source: Func, key: BackwardKey, param: number): number {
   const nth = param - source.params.length;
-  const arriving = key.cotangents.flatMap((c, i) => (c ? [i] : []));
+  const arriving = key.cotangents.flatMap((c, i) => (c === false ? [] : [i]));
   const index = arriving[nth];
   invariant(index !== undefined, `@${source.name}: cotangent ${nth} has no result`);
   return index;
@@ -218,10 +215,15 @@ export interface FormOptions {
   readonly onPass?: OnPass | undefined;
 }
 
+/** A forward as it runs, each of its results in bytes of its own. */
+export function forwardOf(source: Func, onPass?: OnPass): Func {
+  return ownBytes(runPasses(FORWARD, source, undefined, onPass));
+}
+
 /** The forms of `source` for the given keys. */
 export function formsOf(source: Func, keys: readonly BackwardKey[], options: FormOptions): Forms {
   const { onPass } = options;
-  const forward = runPasses(FORWARD, source, undefined, onPass);
+  const forward = forwardOf(source, onPass);
   const built = keys.map((key) => backwardOf(source, forward, key, options));
   const saves = [...new Set(built.flatMap((f) => f.saves))];
   const results: Result[] = [...forward.results, ...saves.map((value): Result => ({ value, role: 'save' }))];

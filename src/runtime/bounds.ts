@@ -10,6 +10,8 @@ export interface Layouts {
   readonly kept: (call: CallDecl, backward: BackwardDecl | null) => ReadonlySet<number>;
   /** One call of a function, saving the slots in `kept`. */
   readonly layout: (fn: number, kept: ReadonlySet<number>) => CallLayout;
+  /** Bytes of all results of a function. */
+  readonly resultBytes: (fn: number) => number;
 }
 
 interface FormBound {
@@ -19,10 +21,12 @@ interface FormBound {
 }
 
 /** `backward` null: the call runs forward only. */
-function formBound({ layout, kept }: Layouts, call: CallDecl, backward: BackwardDecl | null, resultBytes: number): FormBound {
+function formBound({ layout, kept, resultBytes }: Layouts, call: CallDecl, backward: BackwardDecl | null, above: number): FormBound {
   const forward = layout(call.forward, kept(call, backward));
-  const own = backward ? layout(backward.function, kept(call, null)).frameBytes : 0;
-  return { saved: forward.savedBytes, frame: Math.max(forward.frameBytes + resultBytes, own) };
+  // of a form that makes more than is needed, what is not needed lies above the frame
+  const unwanted = backward && call.grouped === true ? resultBytes(backward.function) : 0;
+  const own = backward ? layout(backward.function, kept(call, null)).frameBytes + unwanted : 0;
+  return { saved: forward.savedBytes, frame: Math.max(forward.frameBytes + above, own) };
 }
 
 /**
@@ -36,7 +40,7 @@ export function stackBound(program: Program, layouts: Layouts, valueBytes: reado
   // the result of a skipped unit is its residual, which is kept in its place
   if (forms.includes('skipped'))
     for (const { arguments: given, residual, results } of [...program.calls].reverse()) {
-      const x = residual === null ? undefined : given[residual];
+      const x = residual === null ? undefined : given[residual.argument];
       if (x?.kind === 'value' && results.some((r) => persistent.has(r))) persistent.add(x.value);
     }
   const bytesOf = (values: readonly number[]): number => values.reduce((sum, v) => sum + (valueBytes[v] ?? 0), 0);

@@ -12,49 +12,74 @@ export type Pattern = ReadonlyMap<string, Form>;
 export interface CallPlan {
   readonly call: CallDecl;
   readonly backward: BackwardDecl | null;
+  /** For each argument whether its gradient is kept; a form may make more. */
+  readonly wants: readonly boolean[];
   readonly remat: boolean;
   readonly skipped: boolean;
 }
 
-const bits = (list: readonly boolean[]): string => list.map((b) => (b ? '1' : '0')).join('');
-
 const withoutBackward = (form: Form | undefined): boolean => form === 'dropped' || form === 'skipped';
 
-export function functionOf(program: Program, index: number): FunctionDecl {
+export function functionOf(program: Pick<Program, 'functions'>, index: number): FunctionDecl {
   return program.functions[index] as FunctionDecl;
 }
 
+/** Of a function: result by result, the parameters that its cotangent flows back to. */
+type Flows = readonly (readonly number[])[];
+
+/** The key of what really flows back: cotangents that reach something wanted, and what is wanted and reached. */
+function flowing(cotangents: readonly string[], wanted: readonly boolean[], flows: Flows): { readonly letters: string; readonly wants: readonly boolean[] } {
+  const wants = wanted.map((w, j) => w && cotangents.some((c, k) => c !== '0' && flows[k]?.includes(j) === true));
+  const letters = cotangents.map((c, k) => (c !== '0' && flows[k]?.some((j) => wants[j] === true) === true ? c : '0')).join('');
+  return { letters, wants };
+}
+
+/** The form of exactly this key; else, where forms were made for many bits at once, the least one that has its bits and more. */
+function formFor({ site, backwards }: CallDecl, key: string): BackwardDecl {
+  const exact = backwards.find((b) => b.key === key);
+  if (exact) return exact;
+  const extra = (b: BackwardDecl): number => [...b.key].reduce((n, c, i) => n + (c === key[i] ? 0 : key[i] === '0' ? 1 : Number.POSITIVE_INFINITY), 0);
+  const [least] = backwards.filter((b) => Number.isFinite(extra(b))).sort((a, b) => extra(a) - extra(b));
+  if (!least) throw new Error(`internal: ${site} was not compiled for form ${key}`);
+  return least;
+}
+
+/** What planning reads of a program. */
+export interface Plannable extends Pick<Program, 'calls' | 'results'> {
+  readonly values: readonly unknown[];
+  readonly params: readonly { readonly trainable: boolean }[];
+  readonly functions: readonly Pick<FunctionDecl, 'flows'>[];
+}
+
 /** Which calls run a backward, and in which form: gradients flow down, trainable things are counted upwards. */
-export function planCalls(program: Program, pattern: Pattern, forwardOnly: boolean): CallPlan[] {
+export function planCalls(program: Plannable, pattern: Pattern, forwardOnly: boolean): CallPlan[] {
   const needs = program.values.map(() => false);
   const trainable = program.params.map((p) => p.trainable);
+  const flowsOf = (call: CallDecl): Flows => program.functions[call.forward]?.flows ?? [];
   const wanted = program.calls.map((call) => {
     const dropped = call.unit && withoutBackward(pattern.get(call.site));
-    const wants = call.arguments.map((a) => (a.kind === 'param' ? (trainable[a.param] ?? false) : a.kind === 'value' ? (needs[a.value] ?? false) : false));
-    const residual = call.residual === null ? false : (wants[call.residual] ?? false);
-    const flows = dropped ? residual : wants.includes(true);
-    for (const r of call.results) needs[r] = flows;
+    const flows = flowsOf(call);
+    const wants = call.arguments.map((a) => (a.kind === 'param' ? trainable[a.param] === true : a.kind === 'value' && needs[a.value] === true));
+    call.results.forEach((r, k) => {
+      const kept = !dropped && (flows[k] ?? []).some((j) => wants[j] === true);
+      needs[r] = kept || (call.residual?.result === k && wants[call.residual.argument] === true);
+    });
     return wants;
   });
-  const arrives = program.values.map((_, i) => i === program.results[0]);
+  const arrives = program.values.map((_, v): '0' | '1' | 's' => (v === program.results[0] ? 's' : '0'));
   const plans: CallPlan[] = [];
   for (let i = program.calls.length - 1; i >= 0; i--) {
     const call = program.calls[i] as CallDecl;
     const form = (call.unit && pattern.get(call.site)) || 'full';
-    const cotangents = call.results.map((r) => arrives[r] ?? false);
-    const wants = wanted[i] ?? [];
-    let backward: BackwardDecl | null = null;
-    if (!forwardOnly && !withoutBackward(form) && cotangents.includes(true) && wants.includes(true)) {
-      const key = `${bits(cotangents)}.${bits(wants)}`;
-      backward = call.backwards.find((b) => b.key === key) ?? null;
-      if (!backward) throw new Error(`internal: ${call.site} was not compiled for form ${key}`);
-    }
+    const cotangents = call.results.map((r) => arrives[r] ?? '0');
+    const { letters, wants } = flowing(cotangents, wanted[i] ?? [], flowsOf(call));
+    const runs = !forwardOnly && !withoutBackward(form) && wants.includes(true);
+    const backward = runs ? formFor(call, `${letters}.${wants.map(Number).join('')}`) : null;
+    const passed = (k: number): boolean => k === call.residual?.argument && cotangents[call.residual.result] !== '0' && wanted[i]?.[k] === true;
     call.arguments.forEach((a, k) => {
-      if (a.kind !== 'value') return;
-      const passes = backward !== null ? (wants[k] ?? false) : call.unit && k === call.residual && cotangents.includes(true) && (wants[k] ?? false);
-      if (passes) arrives[a.value] = true;
+      if (a.kind === 'value' && (backward !== null ? wants[k] === true : passed(k))) arrives[a.value] = '1';
     });
-    plans.unshift({ call, backward, remat: (form === 'remat' || call.again === true) && backward !== null, skipped: form === 'skipped' });
+    plans.unshift({ call, backward, wants, remat: (form === 'remat' || call.again === true) && backward !== null, skipped: form === 'skipped' });
   }
   return plans;
 }
@@ -75,12 +100,15 @@ export function valueRoots(program: Program, plans: readonly CallPlan[]): readon
         );
       continue;
     }
-    const x = call.residual === null ? undefined : call.arguments[call.residual];
-    const [y] = call.results;
-    if (x?.kind !== 'value' || y === undefined || program.results.includes(y))
-      throw new EbbError(
-        `${call.site}: cannot be skipped, it ${x?.kind === 'value' ? "makes the model's result" : "reads the model's input"}; drop its backward alone`,
-      );
+    const x = call.residual === null ? undefined : call.arguments[call.residual.argument];
+    const y = call.residual === null ? undefined : call.results[call.residual.result];
+    const refuse = (why: string): never => {
+      throw new EbbError(`${call.site}: cannot be skipped, ${why}; drop its backward alone`);
+    };
+    if (x?.kind !== 'value') return refuse("it reads the model's input");
+    if (y === undefined || program.results.includes(y)) return refuse("it makes the model's result");
+    const other = call.results.find((r) => r !== y);
+    if (other !== undefined) return refuse(`${program.values[other]?.name} of its branch is read outside of it`);
     roots[y] = roots[x.value] as number;
   }
   return roots;
@@ -97,7 +125,7 @@ export function keptSlots(program: Program, call: CallDecl, backward: BackwardDe
 }
 
 /** Values that some backward of this plan reads again. */
-export function persistentValues(program: Program, plans: readonly Omit<CallPlan, 'skipped'>[]): Set<number> {
+export function persistentValues(program: Program, plans: readonly Pick<CallPlan, 'call' | 'backward' | 'remat'>[]): Set<number> {
   const out = new Set<number>();
   for (const { call, backward, remat } of plans) {
     if (!backward) continue;

@@ -1,9 +1,9 @@
 /** @file Links a pattern into a variant: chooses a form for every call and an address for every value. No compilation, no GPU; plain
  * arithmetic, the same for a pattern seen before and one never seen. */
 
-import { stackBound } from './bounds.ts';
+import { type Layouts, stackBound } from './bounds.ts';
 import { type Form, functionOf, keptSlots, type Pattern, planCalls } from './forms.ts';
-import { aligned, type CallLayout, layoutCall } from './layout.ts';
+import { aligned, type CallLayout, layoutCall, slotBytes } from './layout.ts';
 import type { Placement, Variant } from './linked.ts';
 import { type ProbeKind, type ProbePlan, planProbes } from './probe.ts';
 import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
@@ -62,8 +62,12 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     program.calls.reduce((last, call, i) => (call.arguments.some((a) => a.kind === 'value' && a.value === v) ? i : last), -1),
   );
 
-  const layouts = { kept: keptOf, layout };
-  const terrain: Terrain = { program, placement, layouts, valueBytes, resultOffset, lastReaders };
+  const resultBytes = (index: number): number => {
+    const fn = functionOf(program, index);
+    return fn.results.reduce((sum, { slot }) => sum + slotBytes(fn, slot, sizes), 0);
+  };
+  const layouts: Layouts = { kept: keptOf, layout, resultBytes };
+  const terrain: Terrain = { program, placement, sizes, layouts, valueBytes, resultOffset, lastReaders };
 
   const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
     const plans = planCalls(program, pattern, forwardOnly);
@@ -77,10 +81,10 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
   };
 
   // a pattern's transient residuals are some of those of an evaluation, its cotangents some of those with nothing dropped
-  const slotBytes = link(new Map()).slotBytes + link(new Map(), { forwardOnly: true }).slotBytes;
+  const slotsBound = link(new Map()).slotBytes + link(new Map(), { forwardOnly: true }).slotBytes;
   return {
     link,
     probes: (kind, base) => planProbes(terrain, kind, base),
-    bounds: (forms) => ({ stackBytes: stackBound(program, layouts, valueBytes, forms), slotBytes }),
+    bounds: (forms) => ({ stackBytes: stackBound(program, layouts, valueBytes, forms), slotBytes: slotsBound }),
   };
 }

@@ -38,8 +38,10 @@ export function neededPipelines(program: Program, micros: number, probes: boolea
       )
         adding.add(fn);
   });
-  // probes alone copy and subtract
-  const idle = new Set(probes ? [] : [program.updates['assign'], program.updates['subtract']]);
+  // probes alone copy and subtract; zeros stand in where a backward serves patterns that differ in what arrives
+  const grouped = program.calls.some((call) => call.grouped === true);
+  const { assign, subtract, zero } = program.updates;
+  const idle = new Set(probes ? [] : [assign, subtract, ...(grouped ? [] : [zero])]);
   return new Set(
     program.functions.flatMap((fn, f) =>
       idle.has(f) ? [] : fn.dispatches.flatMap((d) => [d.pipeline, ...(adding.has(f) && d.adding !== undefined ? [d.adding] : [])]),

@@ -11,7 +11,7 @@ import { type Address, address, BUFFERS } from './address.ts';
 import { type CallPlan, type Pattern, planCalls } from './forms.ts';
 import { aligned } from './layout.ts';
 import type { LinkedCall } from './linked.ts';
-import type { Program } from './program.ts';
+import type { CallDecl, Program } from './program.ts';
 import { startWalk } from './walk.ts';
 import type { Terrain } from './walkTypes.ts';
 
@@ -52,10 +52,10 @@ export function usersOf(program: Program): ReadonlyMap<number, ReadonlySet<numbe
   return users;
 }
 
-/** The residual argument of a unit whose branch has a backward. */
-function residualOf({ call, backward }: CallPlan): number | null {
-  const x = call.residual === null ? undefined : call.arguments[call.residual];
-  return backward && call.unit && x?.kind === 'value' ? x.value : null;
+/** The value that a unit adds its branch to; null where that is an input of the model, which takes no cotangent. */
+function residualOf({ arguments: given, residual }: CallDecl): number | null {
+  const x = residual === null ? undefined : given[residual.argument];
+  return x?.kind === 'value' ? x.value : null;
 }
 
 /**
@@ -87,6 +87,10 @@ export function planProbes(terrain: Terrain, kind: ProbeKind, base: Pattern = ne
     stages.push({ dropped, cleared: [...new Set([...cleared, ...calls.flatMap((c) => c.zeroed)])].map(place), calls, norms: [...norms].map(place) });
   };
 
+  // norms are taken of whole rows, what lies behind a parameter's last element included: it stays zero from here on
+  stage(null, own, []);
+  stage(null, aside, [], [...places.keys()]);
+
   const combine = (update: 'accumulate' | 'assign' | 'subtract', value: number, y: number, x: number): void =>
     walk.combine(update, address(BUFFERS.slots, y), address(BUFFERS.slots, x), valueBytes[value] ?? 0);
   const copyOf = (value: number, offset: number): number => {
@@ -106,14 +110,16 @@ export function planProbes(terrain: Terrain, kind: ProbeKind, base: Pattern = ne
       [...main.touched].filter((param) => !before.has(param) && !places.has(param)),
     );
   };
-  /** Copies of the cotangents that would arrive below unit `i` without its branch. */
-  const withoutBranch = (i: number, x: number): Map<number, number> => {
-    const copies = new Map([...main.cotangent].map(([value, offset]): [number, number] => [value, copyOf(value, offset)]));
-    const [y = -1] = plans[i]?.call.results ?? [];
-    const passed = copies.get(y);
+  /** Copies of the cotangents that would arrive below unit `i` without its branch: of its results, the sum's alone goes on. */
+  const withoutBranch = (call: CallDecl): Map<number, number> => {
+    const x = residualOf(call);
+    const y = x === null ? undefined : call.results[call.residual?.result ?? -1];
+    const going = [...main.cotangent].filter(([value]) => value === y || !call.results.includes(value));
+    const copies = new Map(going.map(([value, offset]): [number, number] => [value, copyOf(value, offset)]));
+    const passed = y === undefined ? undefined : copies.get(y);
+    if (x === null || y === undefined || passed === undefined) return copies;
     copies.delete(y);
     const known = copies.get(x);
-    if (passed === undefined) return copies;
     if (known === undefined) copies.set(x, passed);
     else {
       combine('accumulate', x, known, passed);
@@ -131,12 +137,12 @@ export function planProbes(terrain: Terrain, kind: ProbeKind, base: Pattern = ne
   };
 
   for (let i = plans.length - 1; i >= 0; i--) {
-    const x = residualOf(plans[i] as CallPlan);
-    if (x === null) {
+    const { call, backward } = plans[i] as CallPlan;
+    if (!call.unit || !backward) {
       down(i);
       continue;
     }
-    const without = withoutBranch(i, x);
+    const without = withoutBranch(call);
     if (kind === 'norms') {
       const sums = [...places.keys()].filter((param) => main.touched.has(param));
       for (const param of sums) walk.combine('assign', aside(param), own(param), bytesOf(param));

@@ -1,7 +1,7 @@
 /** @file A compiled model as plain data: what the runtime needs to run any pattern of it, and nothing of the compiler. */
 
 /** Version of this schema; others are refused by name. */
-export const PROGRAM_VERSION = 4;
+export const PROGRAM_VERSION = 5;
 
 /** Product of numbers and run-time dimensions, times `bytes`. */
 export interface Extent {
@@ -76,16 +76,21 @@ export interface FunctionDecl {
   readonly results: readonly { readonly role: 'value' | 'save' | 'grad' | 'update'; readonly slot: number; readonly of?: number }[];
   /** For each result: the parameter whose slot it overwrites, if any. */
   readonly inplace: readonly (number | null)[];
+  /** Of a forward that is trained: for each `value` result the parameters that its cotangent flows back to. */
+  readonly flows?: readonly (readonly number[])[];
 }
 
-/** Where a backward's parameter comes from: an argument of the call, a saved result of its forward, a cotangent of a result. */
+/**
+ * Where a backward's parameter comes from: an argument of the call, a saved result of its forward, a cotangent of a result. `seed`: the
+ * result is the program's first, whose cotangent is the scalar `loss_scale`.
+ */
 export interface SourceDecl {
-  readonly from: 'argument' | 'save' | 'cotangent';
+  readonly from: 'argument' | 'save' | 'cotangent' | 'seed';
   readonly index: number;
 }
 
 export interface BackwardDecl {
-  /** Cotangents that arrive and gradients that are wanted, as bits: the key of the form. */
+  /** Cotangents that arrive (`s`: the seed) and gradients that are wanted, as bits: the key of the form. */
   readonly key: string;
   readonly function: number;
   readonly sources: readonly SourceDecl[];
@@ -101,6 +106,12 @@ export type ArgumentDecl =
   | { readonly kind: 'state'; readonly state: number }
   | { readonly kind: 'scalar'; readonly name: string };
 
+/** Of a unit `y = x + branch`: x among the arguments, y among the results of the call. */
+export interface ResidualDecl {
+  readonly argument: number;
+  readonly result: number;
+}
+
 export interface CallDecl {
   readonly site: string;
   readonly unit: boolean;
@@ -109,8 +120,10 @@ export interface CallDecl {
   /** Ids of the values it makes. */
   readonly results: readonly number[];
   readonly backwards: readonly BackwardDecl[];
-  /** For units: which argument the branch is added to. */
-  readonly residual: number | null;
+  /** For units: which argument the branch is added to, and which result is the sum. */
+  readonly residual: ResidualDecl | null;
+  /** A backward may serve patterns that need less than it makes: the call takes the least one that has all they need. */
+  readonly grouped?: boolean;
   /** Nothing of its forward is kept: it runs again before its backward. */
   readonly again?: boolean;
   /** Scalars of the function whose values belong to this call, by name. */

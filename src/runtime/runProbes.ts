@@ -60,13 +60,16 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
     flops += own;
     if (dropped === null) wholeFlops += own;
     const all = [...calls.map(planned), ...normRanges(program, norms).map((range) => norm(dropped, range))];
-    const encoder = device.createCommandEncoder();
-    for (const { param, at } of cleared)
-      encoder.clearBuffer(buffers.table[bufferOf(at)] as GPUBuffer, offsetOf(at), aligned(program.params[param]?.bytes ?? 0));
+    if (cleared.length > 0) {
+      const encoder = device.createCommandEncoder();
+      for (const { param, at } of cleared)
+        encoder.clearBuffer(buffers.table[bufferOf(at)] as GPUBuffer, offsetOf(at), aligned(program.params[param]?.bytes ?? 0));
+      device.queue.submit([encoder.finish()]);
+    }
     for (let from = 0; from < all.length; from += buffers.maxBlocks) {
-      const into = from === 0 ? encoder : device.createCommandEncoder();
-      run(into, all.slice(from, from + buffers.maxBlocks));
-      device.queue.submit([into.finish()]);
+      const encoder = device.createCommandEncoder();
+      run(encoder, all.slice(from, from + buffers.maxBlocks));
+      device.queue.submit([encoder.finish()]);
     }
   }
   const ticket = patience.submitted(flops);

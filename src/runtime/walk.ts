@@ -2,7 +2,7 @@
 
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { type CallPlan, functionOf, persistentValues, valueRoots } from './forms.ts';
-import { aligned, type CallLayout } from './layout.ts';
+import { aligned, type CallLayout, slotBytes } from './layout.ts';
 import type { Footprint, LinkedCall } from './linked.ts';
 import type { ArgumentDecl, BackwardDecl, CallDecl } from './program.ts';
 import { slotPool } from './slotPool.ts';
@@ -12,7 +12,7 @@ import type { Pass, Terrain, Walk } from './walkTypes.ts';
 type ParamArgument = Pick<Extract<ArgumentDecl, { kind: 'param' }>, 'param' | 'offset'>;
 
 /** A walk over the calls of these plans; nothing is linked yet. */
-export function startWalk({ program, placement, layouts, valueBytes, resultOffset, lastReaders }: Terrain, plans: readonly CallPlan[]): Walk {
+export function startWalk({ program, placement, sizes, layouts, valueBytes, resultOffset, lastReaders }: Terrain, plans: readonly CallPlan[]): Walk {
   const { kept: keptOf, layout } = layouts;
   const roots = valueRoots(program, plans);
   const root = (value: number): number => roots[value] ?? value;
@@ -65,8 +65,8 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
     for (const r of fn.results) {
       if (r.role !== 'value') continue;
       const own = results[value++] ?? -1;
-      // a result that is written in place of a state, or is an argument itself, keeps that address
-      if ((slots[r.slot] ?? -1) < 0 || !fn.params.some((p) => p.slot === r.slot)) slots[r.slot] = own;
+      // a result that is written in place of a state keeps that address
+      if (!fn.params.some((p) => p.slot === r.slot)) slots[r.slot] = own;
     }
     peak = Math.max(peak, frame + shape.frameBytes);
     const footprint = { kept, frame: frame + shape.frameBytes - kept, slots: pool.used() };
@@ -90,10 +90,13 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
     const base = top;
     top += shape.savedBytes;
     for (const r of call.results) {
-      if (persistent.has(r)) {
+      const offset = resultOffset.get(r);
+      // what the model returns lies where it is read back from, whoever else reads it
+      if (offset !== undefined) at[r] = address(BUFFERS.results, offset);
+      else if (persistent.has(r)) {
         at[r] = address(BUFFERS.stack, top);
         top += bytesOf(r);
-      } else at[r] = resultOffset.has(r) ? address(BUFFERS.results, resultOffset.get(r) ?? 0) : address(BUFFERS.slots, pool.take(bytesOf(r)));
+      } else at[r] = address(BUFFERS.slots, pool.take(bytesOf(r)));
     }
     saves[i] = { base, shape };
     saved = Math.max(saved, top);
@@ -107,7 +110,7 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
     if (fn === undefined) throw new Error(`internal: the program has no function ${update}`);
     const { params, results, slots: decls } = functionOf(program, fn);
     const slots: Address[] = decls.map(() => -1);
-    [y, x].forEach((at, k) => {
+    [y, x].slice(0, params.length).forEach((at, k) => {
       slots[params[k]?.slot ?? -1] = at;
     });
     slots[results[0]?.slot ?? -1] = y;
@@ -138,12 +141,12 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
 
   const drop: Walk['drop'] = (i, pass) => {
     const { call } = plans[i] as CallPlan;
-    const x = call.residual === null ? undefined : call.arguments[call.residual];
+    const x = call.residual === null ? undefined : call.arguments[call.residual.argument];
     call.results.forEach((r, k) => {
       const offset = pass.cotangent.get(r);
       pass.cotangent.delete(r);
       if (offset === undefined) return;
-      if (call.unit && k === 0 && x?.kind === 'value') contribute(pass, x.value, offset);
+      if (k === call.residual?.result && x?.kind === 'value') contribute(pass, x.value, offset);
       else pool.give(offset, true);
     });
     if (pass.pops) top = marks[i] ?? top;
@@ -174,24 +177,36 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
       linkForward(i, 'again', shape, base, frame, results, top + shape.savedBytes);
       top += shape.savedBytes;
     }
-    const gradients = linkBackward(i, form, base, shape, pass);
+    const gradients = linkBackward(i, form, base, shape, withZeros(i, form, pass));
     for (const { value, offset } of gradients) contribute(pass, value, offset);
     top = pass.pops ? (marks[i] ?? top) : before;
   };
 
+  /** A form that many patterns share reads cotangents that do not arrive under all of them: those are zero. */
+  const withZeros = (i: number, form: BackwardDecl, pass: Pass): Pass => {
+    const { call } = plans[i] as CallPlan;
+    for (const { from, index } of form.sources) {
+      const r = call.results[index] ?? -1;
+      if (from !== 'cotangent' || pass.cotangent.has(r)) continue;
+      const offset = pool.take(bytesOf(r));
+      combine('zero', address(BUFFERS.slots, offset), -1, bytesOf(r));
+      pass.cotangent.set(r, offset);
+    }
+    return pass;
+  };
+
   /** Links a backward; returns the cotangents it makes of values. */
   const linkBackward = (i: number, form: BackwardDecl, base: number, shape: CallLayout, pass: Pass): { value: number; offset: number }[] => {
-    const { call } = plans[i] as CallPlan;
+    const { call, wants } = plans[i] as CallPlan;
     const { cotangent, touched, wholes, parts } = pass;
     const fn = functionOf(program, form.function);
     const forwardFn = functionOf(program, call.forward);
     const savedResults = forwardFn.results.filter((r) => r.role === 'save');
     const own = layout(form.function, keptOf(call, null));
     const slots = fn.slots.map((_, s) => ((own.frame[s] ?? -1) >= 0 ? address(BUFFERS.stack, top + (own.frame[s] ?? 0)) : -1));
-    // `sources` and `params` run side by side, but that the seed of the loss became a scalar
     fn.params.forEach((p, k) => {
       const source = form.sources[k];
-      if (!source || p.role === 'scalar') return;
+      if (!source || source.from === 'seed' || p.role === 'scalar') return;
       if (source.from === 'argument') slots[p.slot] = resolve(call, source.index);
       else if (source.from === 'cotangent') slots[p.slot] = address(BUFFERS.slots, cotangent.get(call.results[source.index] ?? -1) ?? -1);
       else {
@@ -208,15 +223,21 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
       wholes.has(param) || (offset === undefined ? touched.has(param) : parts.has(gradientOf({ param, offset })));
     const weights = form.gradientOf.flatMap((a) => {
       const arg = call.arguments[a];
-      return arg?.kind === 'param' ? [arg] : [];
+      return arg?.kind === 'param' && wants[a] === true ? [arg] : [];
     });
     const adds = weights.some(isWritten);
     const zeroed: number[] = [];
     const gradients: { value: number; offset: number }[] = [];
     const consumed = new Set<number>();
+    let unwanted = top + own.frameBytes;
     fn.results.forEach((r, k) => {
       const arg = call.arguments[form.gradientOf[k] ?? -1];
-      if (arg?.kind === 'param') {
+      if (wants[form.gradientOf[k] ?? -1] !== true) {
+        // nobody reads it: it is written above the frame, or over what it takes the place of
+        if ((fn.inplace[k] ?? null) !== null) return;
+        slots[r.slot] = address(BUFFERS.stack, unwanted);
+        unwanted += slotBytes(fn, r.slot, sizes);
+      } else if (arg?.kind === 'param') {
         slots[r.slot] = gradientOf(arg);
         const scatters = fn.dispatches.some((d) => d.clears === r.slot);
         if ((adds || scatters) && !isWritten(arg)) zeroed.push(arg.param);
@@ -237,8 +258,8 @@ export function startWalk({ program, placement, layouts, valueBytes, resultOffse
         }
       }
     });
-    peak = Math.max(peak, top + own.frameBytes);
-    const footprint: Footprint = { kept: top, frame: own.frameBytes, slots: pool.used() };
+    peak = Math.max(peak, unwanted);
+    const footprint: Footprint = { kept: top, frame: unwanted - top, slots: pool.used() };
     calls.push({ fn: form.function, call: i, phase: 'backward', slots, adds, zeroed, rows: 0, footprint });
     for (const r of call.results) {
       const offset = cotangent.get(r);

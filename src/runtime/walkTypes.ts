@@ -3,12 +3,14 @@
 import type { Address } from './address.ts';
 import type { Layouts } from './bounds.ts';
 import type { LinkedCall, Placement } from './linked.ts';
-import type { Program } from './program.ts';
+import type { Program, Sizes } from './program.ts';
 
 /** What walks over one program have in common. */
 export interface Terrain {
   readonly program: Program;
   readonly placement: Placement;
+  /** Run-time dimensions at their bounds. */
+  readonly sizes: Sizes;
   readonly layouts: Layouts;
   /** Of each value: its bytes, its offset among main's results, and the last call that reads it. */
   readonly valueBytes: readonly number[];
@@ -48,8 +50,8 @@ export interface Walk {
   backward(i: number, pass: Pass): void;
   /** Leaves the branch of unit `i` out: its residual's cotangent passes as it is. */
   drop(i: number, pass: Pass): void;
-  /** Links y ← f(y, x) over so many bytes, by the update function of that name. */
-  combine(update: 'accumulate' | 'assign' | 'subtract', y: Address, x: Address, bytes: number): void;
+  /** Links y ← f(y, x) over so many bytes, by the update function of that name; `zero` reads nothing. */
+  combine(update: 'accumulate' | 'assign' | 'subtract' | 'zero', y: Address, x: Address, bytes: number): void;
   /** A place for a cotangent of `value`, and giving it back. */
   take(value: number): number;
   give(offset: number): void;

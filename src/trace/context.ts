@@ -289,12 +289,22 @@ function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () =>
   trace.regions.push({ site, unit, again, from, to: trace.b.added.length });
 }
 
+/** A unit hands the cotangent of its sum on to whoever made its input, so that is a tensor of the trunk: parameters and constants are copied. */
+function passable(x: Value): Value {
+  const { b, given } = activeTrace();
+  const kind = given.get(x)?.kind;
+  const isConstant = b.added.some((op) => op.name === 'constant' && op.results.includes(x));
+  return isConstant || (kind !== undefined && kind !== 'input') ? recordOne('copy', [x], {}, 'x') : x;
+}
+
 /**
  * A unit of DropBP: `x + branch(x)`, whose branch may lose its backward in a step (DropBP, arXiv 2402.17812, §3.1).
  * @param site its name, e.g. `layers.3.attn`
+ * @param stream x, any f32 tensor
  * @throws TraceError when units nest, or a branch changes the shape of x, adds x itself, or does not depend on it
  */
-export function unit(site: string, x: Value, branch: (x: Value) => Value): Value {
+export function unit(site: string, stream: Value, branch: (x: Value) => Value): Value {
+  const x = passable(stream);
   let y = x;
   region({ site, unit: true, again: false }, () => {
     const { b, options } = activeTrace();

@@ -65,7 +65,8 @@ export const softplus = (x: Tensor): Tensor => recordOne('add', [maximum(x, 0), 
 export function pow(x: Tensor, exponent: number): Tensor {
   if (exponent === 0.5) return sqrt(x);
   if (exponent === -0.5) return rsqrt(x);
-  if (!Number.isInteger(exponent) || Math.abs(exponent) > 16 || exponent === 0) return exp(mul(log(x), exponent));
+  if (exponent === 0) return full(x.type.shape, 1);
+  if (!Number.isInteger(exponent) || Math.abs(exponent) > 16) return exp(mul(log(x), exponent));
   let power = x;
   for (const bit of Math.abs(exponent).toString(2).slice(1)) power = bit === '1' ? mul(mul(power, power), x) : mul(power, power);
   return exponent < 0 ? div(lift(1), power) : power;

@@ -4,6 +4,7 @@ import { EbbError } from '../errors.ts';
 import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
 import { checkTied, input, type ParamDecl, type Region, type Trace, type TraceOptions, withTrace } from './context.ts';
+import { misuse } from './error.ts';
 import { type Family, familiesOf, liftedValues } from './lift.ts';
 
 export type InputTypes = Readonly<Record<string, Type>>;
@@ -63,6 +64,9 @@ interface Outlined {
   readonly results: readonly Value[];
 }
 
+/** Names of scalars that passes add to functions: constants that differ between calls (./lift.ts), and the seed (passes/seed.ts). */
+const RESERVED = /^(lifted\d+|loss_scale)$/;
+
 const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'state', 'scalar'];
 
 /** Each segment starts with the constants it reads, wherever they were first written: equal segments stay equal. */
@@ -85,7 +89,7 @@ function outlineSegment(
   const scope = nameScope();
   const renamed = new Map<Value, Value>();
   const rename = (v: Value, hint: string): Value => {
-    const copy: Value = { ...v, name: scope.unique(hint) };
+    const copy: Value = { ...v, name: scope.unique(RESERVED.test(hint) ? `${hint}_` : hint) };
     renamed.set(v, copy);
     return copy;
   };
@@ -167,6 +171,27 @@ function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: Trac
   return dims;
 }
 
+/**
+ * Values that main can return: each made by a call of its own bytes. What was handed in, a constant, a tensor that is returned twice, and
+ * a loss that a unit makes (whose backward may be left out) are copied.
+ */
+function returnable({ b, given, regions }: Trace, built: readonly Value[]): readonly Value[] {
+  const maker = new Map(b.added.flatMap((op, at) => op.results.map((r) => [r, at] as const)));
+  const inUnit = (v: Value): boolean => regions.some((r) => r.unit && r.from <= (maker.get(v) ?? -1) && (maker.get(v) ?? -1) < r.to);
+  return built.map((v, i) => {
+    const isConstant = b.added[maker.get(v) ?? -1]?.name === 'constant';
+    return given.has(v) || isConstant || built.indexOf(v) < i || (i === 0 && inUnit(v)) ? b.op('copy', [v], {}, v.name) : v;
+  });
+}
+
+/** @throws TraceError for a unit whose sum is read by nothing, at its line */
+function checkUnitsAreRead(segments: readonly Segment[], isRead: (v: Value, segment: number) => boolean): void {
+  segments.forEach(({ site, unit, ops }, i) => {
+    const sum = unit ? ops.at(-1)?.results[0] : undefined;
+    if (sum && !isRead(sum, i)) misuse(`unit ${site}: nothing reads what it returns, x + branch(x); go on with it, as in x = unit('${site}', x, …)`, sum.loc);
+  });
+}
+
 /** @throws EbbError for what is no tensor of the trace */
 function builtTensors({ b, given }: Trace, built: unknown): readonly Value[] {
   const values: readonly unknown[] = Array.isArray(built) ? built : [built];
@@ -194,7 +219,7 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
     const inputs = Object.fromEntries(Object.entries(definition.inputs).map(([name, type]) => [name, input(name, type)]));
     const built = definition.build(inputs);
     checkTied(open);
-    return builtTensors(open, built);
+    return returnable(open, builtTensors(open, built));
   });
   const main = finishMain(trace.b, result);
   const roles = new Map<Value, Role>(main.params.map((p) => [p.value, p.role]));
@@ -211,10 +236,9 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   prepared.forEach(({ ops }, i) => {
     for (const op of ops) for (const v of op.operands) lastRead.set(v, i);
   });
-  const outlined = prepared.map(({ segment, ops }, i) => {
-    const usedLater = (v: Value): boolean => ((lastRead.get(v) ?? -1) > i && !constants.has(v)) || returned.has(v);
-    return outlineSegment(segment, ops, roles, trace, usedLater);
-  });
+  const usedAfter = (v: Value, i: number): boolean => ((lastRead.get(v) ?? -1) > i && !constants.has(v)) || returned.has(v);
+  checkUnitsAreRead(segments, usedAfter);
+  const outlined = prepared.map(({ segment, ops }, i) => outlineSegment(segment, ops, roles, trace, (v) => usedAfter(v, i)));
   const funcs = new Map<Family, Func>();
   const scope = nameScope();
   const calls = familiesOf(outlined.map((o) => o.func)).map((family, i): Op => {

@@ -5,6 +5,7 @@ import { evaluate } from '../../src/ir/evaluate.ts';
 import { randomTensor, type Tensor, tensor } from '../../src/ir/tensor.ts';
 import type { Func, Module, Type } from '../../src/ir/types.ts';
 import { backwardKeyText, formsOf } from '../../src/passes/dropbp.ts';
+import { flowsOf } from '../../src/passes/flows.ts';
 import { differentiate } from '../../src/passes/pipeline.ts';
 import { tinyModel } from '../support/tinyModels.ts';
 
@@ -31,9 +32,8 @@ const funcs = models.flatMap((m) => m.funcs.filter((f) => f.name !== 'main'));
 
 describe.each(funcs.map((f, i) => [`@${f.name} ${i}`, f] as const))('%s', (_name, func) => {
   it('backward from saved values = backward in one, for random sets of wanted gradients', () => {
-    const floats = func.params.map(
-      (p) => p.value.type.dtype === 'f32' && (p.role === 'value' || p.role === 'weight') && !['cos', 'sin'].includes(p.value.name),
-    );
+    const reached = flowsOf(func).flat();
+    const floats = func.params.map((_, i) => reached.includes(i));
     fc.assert(
       fc.property(fc.array(fc.boolean(), { minLength: floats.length, maxLength: floats.length }), fc.nat(1000), (chosen, seed) => {
         const wanted = floats.map((f, i) => f && chosen[i]!);

@@ -13,7 +13,8 @@ function unary(name: string, flopsPerElement: number, build: (b: FuncBuilder, x:
 const sigmoid = unary('sigmoid', 6, (b, x) => b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('exp', [b.op('neg', [x])])])]));
 /** x·σ(x) (Elfwing et al. 2017). */
 const silu = unary('silu', 7, (b, x) => b.op('mul', [x, b.op('sigmoid', [x])]));
-const relu = unary('relu', 1, (b, x) => b.op('max', [x, b.constant(0)]));
+/** max(x, 0), whose derivative at 0 is 0 (as torch's). */
+const relu = unary('relu', 1, (b, x) => b.op('select', [b.op('le', [x, b.constant(0)]), b.constant(0), x]));
 /** ½x(1+tanh(√(2/π)(x+0.044715x³))), as GPT-2 has it (`gelu_new`). */
 const geluTanh = unary('gelu_tanh', 13, (b, x) => {
   const cube = b.op('mul', [x, b.op('mul', [x, x])]);

@@ -1,7 +1,7 @@
 /** @file Pointwise ops: one row each, since they share one shape rule.
  *
  * - (C1) operands broadcast against each other as in numpy.
- * - (C2) operands have equal dtypes, of the kind the row names: `number` f32, i32 or u32; `float` f32; `bits` u32 or i32; `bool`.
+ * - (C2) operands have equal dtypes, of the kind the row names: `number` f32, i32 or u32; `float` f32; `bits` u32 or i32; `bool`; `any` of them.
  */
 
 import { broadcastShapes, constraint, type OpDef, operand, type Sample, type VjpContext } from '../define.ts';
@@ -9,12 +9,13 @@ import { broadcastAt, generate } from '../tensor.ts';
 import { type DType, elements, type Type, typeText, type Value } from '../types.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
-type Domain = 'number' | 'float' | 'bits' | 'bool';
+type Domain = 'number' | 'float' | 'bits' | 'bool' | 'any';
 const DOMAINS: Record<Domain, readonly DType[]> = {
   number: ['f32', 'i32', 'u32'],
   float: ['f32'],
   bits: ['u32', 'i32'],
   bool: ['bool'],
+  any: ['f32', 'i32', 'u32', 'bool'],
 };
 
 /** How kernels spell an op: an infix or prefix operator, or a function they share with WGSL. */
@@ -33,6 +34,12 @@ interface Row {
   readonly flops?: number;
   /** Keeps samples inside the function's domain. */
   readonly positive?: true;
+}
+
+/** Cotangents of the larger or smaller of two operands: `d` goes to the first where it wins, and half to each where they tie (as torch.maximum). */
+function shared(b: VjpContext['b'], d: Value, wins: Value, ties: Value): [Value, Value] {
+  const [zero, half] = [b.constant(0), b.op('mul', [d, b.constant(0.5)])];
+  return [b.op('select', [wins, d, b.op('select', [ties, half, zero])]), b.op('select', [wins, zero, b.op('select', [ties, half, d])])];
 }
 
 const ROWS: Record<string, Row> = {
@@ -55,22 +62,14 @@ const ROWS: Record<string, Row> = {
     domain: 'number',
     js: Math.max,
     kernel: { fn: 'max' },
-    vjp: ({ b, x, y, d }) => {
-      const zero = b.constant(0);
-      const first = b.op('ge', [x, y]);
-      return [b.op('select', [first, d, zero]), b.op('select', [first, zero, d])];
-    },
+    vjp: ({ b, x, y, d }) => shared(b, d, b.op('lt', [y, x]), b.op('eq', [x, y])),
   },
   min: {
     arity: 2,
     domain: 'number',
     js: Math.min,
     kernel: { fn: 'min' },
-    vjp: ({ b, x, y, d }) => {
-      const zero = b.constant(0);
-      const first = b.op('le', [x, y]);
-      return [b.op('select', [first, d, zero]), b.op('select', [first, zero, d])];
-    },
+    vjp: ({ b, x, y, d }) => shared(b, d, b.op('lt', [x, y]), b.op('eq', [x, y])),
   },
   neg: { arity: 1, domain: 'number', js: (x) => -x, kernel: { prefix: '-' }, vjp: ({ b, d }) => [b.op('neg', [d])] },
   abs: { arity: 1, domain: 'number', js: Math.abs, kernel: { fn: 'abs' }, vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('sign', [x])])] },
@@ -116,8 +115,8 @@ const ROWS: Record<string, Row> = {
   bit_and: { arity: 2, domain: 'bits', js: (x, y) => (x & y) >>> 0, kernel: { infix: '&' } },
   shift_right: { arity: 2, domain: 'bits', js: (x, y) => x >>> y, kernel: { infix: '>>' } },
   shift_left: { arity: 2, domain: 'bits', js: (x, y) => (x << y) >>> 0, kernel: { infix: '<<' } },
-  // a second home for a value: two gradients that are one tensor each need bytes of their own
-  copy: { arity: 1, domain: 'float', flops: 0, js: (x) => x, kernel: { fn: 'identity' }, vjp: ({ d }) => [d] },
+  // a second home for a value: two results that are one tensor each need bytes of their own
+  copy: { arity: 1, domain: 'any', flops: 0, js: (x) => x, kernel: { fn: 'identity' }, vjp: ({ d }) => [d] },
   stop_gradient: { arity: 1, domain: 'float', flops: 0, js: (x) => x, kernel: { fn: 'identity' }, vjp: () => [null] },
 };
 

@@ -61,9 +61,12 @@ const reduceSum = define(
   ({ b, operands: [x], cotangents: [d] }) => [x && d ? b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }) : null],
 );
 
-/** Maximum over the axes; a tie passes the cotangent to each of the maxima. */
-const reduceMax = define('reduce_max', -3.4028234663852886e38, Math.max, ({ b, operands: [x], results: [out], cotangents: [d] }) => [
-  x && out && d ? b.op('select', [b.op('eq', [x, out]), b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }), b.constant(0)]) : null,
-]);
+/** Maximum over the axes; maxima that tie share the cotangent evenly (as torch.amax). */
+const reduceMax = define('reduce_max', -3.4028234663852886e38, Math.max, ({ b, operands: [x], results: [out], attrs, cotangents: [d] }) => {
+  if (!x || !out || !d) return [null];
+  const largest = b.op('select', [b.op('eq', [x, out]), b.constant(1), b.constant(0)]);
+  const ties = b.op('reduce_sum', [largest], { axes: numbersAttr(attrs, 'axes', 'reduce_max') });
+  return [b.op('mul', [largest, b.op('div', [d, ties])])];
+});
 
 export const reduceOps: readonly OpDef[] = [reduceSum, reduceMax];

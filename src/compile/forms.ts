@@ -1,0 +1,125 @@
+/** @file A module's functions by form, and its calls: everything of a program but its kernels, which the evaluator can run too. */
+
+import { invariant } from '../errors.ts';
+import { callsOf, mainOf, weightRows } from '../ir/module.ts';
+import { byteSize, type Func, liftedOf, type Value } from '../ir/types.ts';
+import { type Backward, backwardKeyText, formsOf, forwardOf } from '../passes/dropbp.ts';
+import type { OnPass } from '../passes/pass.ts';
+import type { ArgumentDecl, BackwardDecl, CallDecl } from '../runtime/program.ts';
+import type { TracedModel } from '../trace/trace.ts';
+import type { FunctionOptions } from './functions.ts';
+import { backwardKeys, type CallKeys, calleeOf, flowTable, residualOf } from './keys.ts';
+
+/** A function in one form: primitives and kernel ops, with what codegen has to know of its calls. */
+export interface FormedFunction extends Pick<FunctionOptions, 'weights' | 'everyStep' | 'overwriteSaved'> {
+  readonly func: Func;
+  /** Of a forward that is trained: see `FunctionDecl`. */
+  readonly flows?: readonly (readonly number[])[];
+}
+
+export interface FormedModel {
+  /** Calls and their backwards name them by index. */
+  readonly functions: readonly FormedFunction[];
+  readonly calls: readonly CallDecl[];
+  /** What calls make; calls name them by index. */
+  readonly values: readonly Value[];
+  /** The values that main returns. */
+  readonly results: readonly number[];
+}
+
+export interface FormModelOptions {
+  /** See `DeriveRequest`. */
+  readonly turnsBack?: boolean;
+  readonly onPass?: OnPass | undefined;
+}
+
+/** All forms of all functions of a traced model; a model with nothing trainable has forwards alone. */
+export function formModel(model: TracedModel, { turnsBack = true, onPass }: FormModelOptions = {}): FormedModel {
+  const { module } = model;
+  const main = mainOf(module);
+  const trains = model.params.some((p) => p.trainable);
+  const flows = flowTable();
+  const keyed = trains
+    ? backwardKeys(model, flows)
+    : callsOf(module).map((call): CallKeys => {
+        const func = calleeOf(module, call);
+        return { call, func, keys: [], grouped: false, residual: residualOf(call, func) };
+      });
+  const functions: FormedFunction[] = [];
+  const add = (formed: FormedFunction): number => functions.push(formed) - 1;
+  const lastUnit = keyed.findLastIndex(({ call }) => call.attrs['unit'] === true);
+  const forms = new Map<Func, { forward: number; backwards: ReadonlyMap<string, { decl: number; backward: Backward }> }>();
+  for (const { func } of keyed) {
+    if (forms.has(func)) continue;
+    const uses = keyed.filter((k) => k.func === func);
+    const keys = [...new Map(uses.flatMap((k) => k.keys).map((k) => [backwardKeyText(k), k])).values()];
+    const made = keys.length > 0 ? formsOf(func, keys, { sizes: module.dims, turnsBack, onPass }) : { forward: forwardOf(func, onPass), backwards: [] };
+    const forward = add({ func: made.forward, weights: () => false, everyStep: trains, ...(trains ? { flows: flows(func) } : {}) });
+    const backwards = made.backwards.map((backward): [string, { decl: number; backward: Backward }] => {
+      const decl = add({
+        func: backward.func,
+        weights: (i) => func.params[i]?.role === 'weight',
+        everyStep: uses.every(({ call }) => call.attrs['unit'] !== true),
+        // what lies above all units runs once, what lies below may run again (runtime/probe.ts)
+        overwriteSaved: uses.every((k) => keyed.indexOf(k) > lastUnit),
+      });
+      return [backwardKeyText(backward.key), { decl, backward }];
+    });
+    forms.set(func, { forward, backwards: new Map(backwards) });
+  }
+
+  const values = callsOf(module).flatMap((op) => op.results);
+  const valueIds = new Map(values.map((v, i) => [v, i]));
+  const idOf = (v: Value): number => {
+    const id = valueIds.get(v);
+    invariant(id !== undefined, `%${v.name} is made by no call`);
+    return id;
+  };
+  const argument = argumentOf(model, idOf);
+  const calls = keyed.map(({ call, func, keys, grouped, residual }): CallDecl => {
+    const form = forms.get(func);
+    invariant(form, `@${func.name} has no forms`);
+    return {
+      site: String(call.attrs['site']),
+      unit: call.attrs['unit'] === true,
+      forward: form.forward,
+      arguments: call.operands.map(argument),
+      results: call.results.map(idOf),
+      backwards: keys.map((key): BackwardDecl => {
+        const text = backwardKeyText(key);
+        const found = form.backwards.get(text);
+        invariant(found, `@${func.name} has no form ${text}`);
+        return { key: text, function: found.decl, sources: found.backward.sources, gradientOf: found.backward.gradientOf };
+      }),
+      residual,
+      ...(grouped ? { grouped: true } : {}),
+      ...(call.attrs['again'] === true ? { again: true } : {}),
+      ...(liftedOf(call).length > 0 ? { constants: Object.fromEntries(liftedOf(call).map((value, i) => [`lifted${i}`, value])) } : {}),
+    };
+  });
+  return { functions, calls, values, results: main.results.map((r) => idOf(r.value)) };
+}
+
+/** What each operand of main's calls is. */
+function argumentOf({ module, params }: TracedModel, valueId: (v: Value) => number): (v: Value) => ArgumentDecl {
+  const main = mainOf(module);
+  const inputs = main.params.filter((p) => p.role === 'input').map((p) => p.value);
+  const states = main.params.filter((p) => p.role === 'state').map((p) => p.value);
+  const paramIds = new Map(params.map((p, i) => [p.name, i]));
+  const roles = new Map(main.params.map((p) => [p.value, p.role]));
+  const rowsOf = weightRows(main);
+  return (v) => {
+    const rows = rowsOf(v);
+    if (rows) {
+      const param = paramIds.get(rows.weight.name);
+      invariant(param !== undefined, `%${rows.weight.name} is no parameter of the model`);
+      const { dtype, shape } = rows.weight.type;
+      return { kind: 'param', param, ...(rows.start === undefined ? {} : { offset: byteSize({ dtype, shape: [rows.start, ...shape.slice(1)] }, {}) }) };
+    }
+    const role = roles.get(v);
+    if (role === 'input') return { kind: 'input', input: inputs.indexOf(v) };
+    if (role === 'state') return { kind: 'state', state: states.indexOf(v) };
+    if (role === 'scalar') return { kind: 'scalar', name: v.name };
+    return { kind: 'value', value: valueId(v) };
+  };
+}

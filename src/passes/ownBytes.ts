@@ -1,0 +1,31 @@
+/** @file Every result of a function has bytes of its own: none is a parameter, another result, or another shape of one. */
+
+import type { Func, Op, Result, Value } from '../ir/types.ts';
+
+/**
+ * `func` with results copied that are a parameter, or lie in the bytes of a parameter or of an earlier result. `addsUp`: results that
+ * kernels may add to what lies there, as gradients of weights; nothing else reads their bytes.
+ */
+export function ownBytes(func: Func, addsUp: (result: Result) => boolean = () => false): Func {
+  const producer = new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+  const owner = (v: Value): Value => {
+    const op = producer.get(v);
+    return op?.name === 'reshape' && op.operands[0] ? owner(op.operands[0]) : v;
+  };
+  const read = new Set(func.ops.flatMap((op) => (op.name === 'reshape' ? [] : op.operands.map(owner))));
+  const returned = func.results.map((r) => owner(r.value));
+  const taken = new Set<Value>(func.params.map((p) => p.value));
+  const copies: Op[] = [];
+  const results = func.results.map((result, i): Result => {
+    const own = owner(result.value);
+    const isAlone = !addsUp(result) || (!read.has(own) && returned.filter((v) => v === own).length === 1);
+    if (!taken.has(own) && isAlone) {
+      taken.add(own);
+      return result;
+    }
+    const copy: Value = { ...result.value, name: `${result.value.name}.copy${i}` };
+    copies.push({ name: 'copy', operands: [result.value], attrs: {}, results: [copy] });
+    return { ...result, value: copy };
+  });
+  return copies.length === 0 ? func : { ...func, ops: [...func.ops, ...copies], results };
+}
