@@ -115,9 +115,12 @@ export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors
   return traceAdapted((o) => traceModel(definition, o), asked, sampleLayer(checkpoint.config));
 }
 
-/** Traces a definition for training: all of it, or the adapter alone. @throws EbbError when a glob matches no layer */
-export function traceForTraining(trace: (options: TraceOptions) => TracedModel, options: TrainingTrace): TracedModel {
-  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: options.lora === null || isAdapterParam(name) });
+/** Traces a definition: all of it is trained, the adapter alone, or nothing (`frozen`). @throws EbbError when a glob matches no layer */
+export function traceForTraining(
+  trace: (options: TraceOptions) => TracedModel,
+  { frozen = false, ...options }: TrainingTrace & { readonly frozen?: boolean },
+): TracedModel {
+  const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: !frozen && (options.lora === null || isAdapterParam(name)) });
   return traceAdapted(trace, { ...options, storage }, 'the names given to linear()');
 }
 

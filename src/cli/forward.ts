@@ -1,19 +1,24 @@
-/** @file `ebb forward` and `ebb grad`: logits and gradients of given batches, for checking a port against PyTorch. */
+/** @file `ebb forward` and `ebb grad`: what a model makes of a given batch, and its gradients, for checking it against PyTorch. */
 
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
+import { checkUnits, patternOf } from '../inspect/patterns.ts';
+import { dimSize } from '../ir/types.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
+import type { Engine } from '../runtime/execute.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
-import { makeBatch } from '../train/batches.ts';
-import { microBatch, unitsOf } from '../train/loop.ts';
+import { type Batch, makeBatch } from '../train/batches.ts';
+import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
 import { loadAdapter } from '../trainer/adapter.ts';
 import { checkPositions } from '../trainer/batchFiles.ts';
 import { modelPath } from './model.ts';
+import { openOneBatch } from './oneBatch.ts';
+import { isDefinition } from './source.ts';
 
 /** One batch that the model takes. */
 function oneStep(path: string, model: string): ReadyBatches {
@@ -27,10 +32,46 @@ export interface ForwardOptions {
   readonly batch: string;
   readonly out: string;
   readonly adapter?: string | undefined;
+  /** Of a definition: what its parameters hold. */
+  readonly weights?: string | undefined;
 }
 
-/** Writes tensor `logits` [batch, length, vocabSize], f32. */
-export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<{ shape: readonly number[] }> {
+/** A tensor that was written. */
+export interface Written {
+  readonly name: string;
+  readonly dtype: 'F32' | 'I32';
+  readonly shape: readonly number[];
+}
+
+/**
+ * Writes what the model makes of the batch: of a checkpoint `logits` [batch, length, vocabSize]; of a definition all that build returns,
+ * `loss` where that is f32[] and comes first, and `result.<i>` by its place in the list.
+ */
+export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+  return isDefinition(model) ? forwardDefinition(model, options, device) : forwardCheckpoint(model, options, device);
+}
+
+async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+  const { batch: path, weights, adapter } = options;
+  const { engine, batch, results } = await openOneBatch(model, { batch: path, weights, adapter, trains: false }, device);
+  const made = await engine.forward({ ...batch, scalar: neutralScalar });
+  engine.destroy();
+  const entries = results.map(({ dtype, shape }, i) => {
+    const data = made[i];
+    if (!data) throw new Error('internal: the model returned less than it should');
+    const name = i === 0 && dtype === 'f32' && shape.length === 0 ? 'loss' : `result.${i}`;
+    const sizes = shape.map((d) => dimSize(d, batch.sizes));
+    // integers and conditions lie as 32-bit words
+    return dtype === 'f32'
+      ? { name, dtype: 'F32' as const, shape: sizes, data }
+      : { name, dtype: 'I32' as const, shape: sizes, data: new Int32Array(data.buffer, data.byteOffset, data.length) };
+  });
+  writeSafetensors(options.out, entries);
+  return entries.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+}
+
+async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+  refuseWeights(model, options.weights);
   const path = await modelPath(model);
   const ready = oneStep(options.batch, path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
@@ -42,23 +83,33 @@ export async function forward(model: string, options: ForwardOptions, device: Co
     ...WITHOUT_UPDATES,
   });
   const { vocabSize } = session.checkpoint.config;
-  const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.inputIds, ready.attentionMask, vocabSize);
-  const [logits] = await session.engine.forward({
-    sizes: batch.sizes,
-    inputs: batch.inputs,
-    scalar: neutralScalar,
-  });
+  const batch = makeBatch(
+    ready.batch,
+    ready.length,
+    ready.inputIds,
+    ready.inputIds.map(() => -100),
+    ready.attentionMask,
+    vocabSize,
+  );
+  const [logits] = await session.engine.forward({ sizes: batch.sizes, inputs: batch.inputs, scalar: neutralScalar });
   session.engine.destroy();
   if (!logits) throw new Error('internal: the model returned nothing');
-  const shape = [ready.batch, ready.length, vocabSize];
-  writeSafetensors(options.out, [{ name: 'logits', dtype: 'F32', shape, data: logits }]);
-  return { shape };
+  const written = { name: 'logits', dtype: 'F32', shape: [ready.batch, ready.length, vocabSize] } as const;
+  writeSafetensors(options.out, [{ ...written, data: logits }]);
+  return [written];
+}
+
+/** @throws EbbError where weights are given for a model that has some */
+function refuseWeights(model: string, weights: string | undefined): void {
+  if (weights !== undefined) throw new EbbError(`--weights: ${model} is a checkpoint and brings its own; --weights is for definitions (.ts)`);
 }
 
 export interface GradOptions {
   readonly batch: string;
   readonly out?: string | undefined;
   readonly adapter?: string | undefined;
+  /** Of a definition: what its parameters hold. */
+  readonly weights?: string | undefined;
   readonly drop: readonly string[];
 }
 
@@ -69,32 +120,48 @@ export interface GradReport {
   readonly norms: Readonly<Record<string, number>>;
 }
 
-/** Loss and gradients of one batch; the gradients are written under the checkpoint's (or the adapter file's) names. */
-export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
+/** A model on a device, trained, with one batch. */
+interface Trained {
+  readonly engine: Engine;
+  readonly batch: Pick<Batch, 'sizes' | 'inputs'>;
+  /** What a parameter is called outside. */
+  readonly nameOf: (param: string) => string;
+}
+
+async function trainedCheckpoint(model: string, options: GradOptions, device: CommandDevice): Promise<Trained> {
+  refuseWeights(model, options.weights);
   const path = await modelPath(model);
   const ready = oneStep(options.batch, path);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const session = await openSession(path, device, {
+  const { engine, checkpoint } = await openSession(path, device, {
     mode: trainingMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
     trains: adapter ? 'adapter' : 'full',
     ...WITHOUT_UPDATES,
   });
-  const { engine } = session;
-  const units = unitsOf(engine);
-  const unknown = options.drop.find((u) => !units.includes(u));
-  if (unknown !== undefined) throw new EbbError(`--drop: unknown unit ${unknown}; the model has ${units.slice(0, 4).join(', ')}, … (${units.length} units)`);
-  const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.labels, ready.attentionMask, session.checkpoint.config.vocabSize);
-  const result = engine.step([microBatch(batch, options.drop, neutralScalar)], null);
+  const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.labels, ready.attentionMask, checkpoint.config.vocabSize);
+  return { engine, batch, nameOf: adapter ? adapterFileName : (name) => name };
+}
+
+async function trainedDefinition(model: string, { batch: path, weights, adapter }: GradOptions, device: CommandDevice): Promise<Trained> {
+  const { engine, batch, adapted } = await openOneBatch(model, { batch: path, weights, adapter, trains: true }, device);
+  return { engine, batch, nameOf: adapted ? adapterFileName : (name) => name };
+}
+
+/** Loss and gradients of one batch; the gradients are written under the parameters' (the checkpoint's, the adapter file's) names. */
+export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
+  const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device);
+  checkUnits(options.drop, unitsOf(engine), '--drop');
+  const result = engine.step([{ ...batch, pattern: patternOf(options.drop), scalar: neutralScalar }], null);
   const { losses } = await result.read();
   const entries: { name: string; dtype: 'F32'; shape: readonly number[]; data: Float32Array }[] = [];
   const absent: string[] = [];
   const norms: Record<string, number> = {};
   for (const [i, p] of engine.program.params.entries()) {
     if (!p.trainable) continue;
-    const name = adapter ? adapterFileName(p.name) : p.name;
+    const name = nameOf(p.name);
     if (!result.variants[0]?.touched.has(i)) {
       absent.push(name);
       continue;

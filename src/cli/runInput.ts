@@ -7,6 +7,7 @@ import { positive, positiveNumber } from '../trainer/options.ts';
 /** Flags of a run over any model. */
 export interface ModelRunFlags extends RunFlags {
   readonly model?: string;
+  readonly weights?: string;
   readonly lora?: boolean;
   readonly rank?: number;
   readonly alpha?: number;
@@ -16,7 +17,8 @@ export function addModelRunFlags(command: Command): Command {
   return addRunFlags(
     command
       .argument('[config]', 'run.yaml')
-      .option('--model <path>', 'checkpoint folder, GGUF file or hub id')
+      .option('--model <path>', 'checkpoint folder, GGUF file, hub id or definition (.ts)')
+      .option('--weights <path>', "of a definition: safetensors with the parameters' names; without it all parameters are drawn anew")
       .option('--lora', 'train a low-rank adapter instead of all weights')
       .option('--rank <n>', 'rank of the adapter', positive)
       .option('--alpha <x>', 'alpha of the adapter', positiveNumber),
@@ -26,11 +28,12 @@ export function addModelRunFlags(command: Command): Command {
 /** Flags over the file's keys. */
 export function modelRunInput(file: string | undefined, flags: ModelRunFlags): Record<string, unknown> {
   const fromFile = file === undefined ? {} : readRunFile(file);
-  const { model, lora, rank, alpha } = flags;
+  const { model, weights, lora, rank, alpha } = flags;
   const adapted = lora === true || rank !== undefined || alpha !== undefined;
   return {
     ...runInput(fromFile, flags),
     ...(model === undefined ? {} : { model }),
+    ...(weights === undefined ? {} : { weights }),
     ...(adapted ? { lora: { ...(typeof fromFile.lora === 'object' ? fromFile.lora : {}), ...(rank && { rank }), ...(alpha && { alpha }) } } : {}),
   };
 }

@@ -1,5 +1,6 @@
 /** @file What a command trains or compiles: a checkpoint's model, or a definition in TypeScript; traced for given bounds. */
 
+import { programInputs } from '../compile/compile.ts';
 import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
@@ -11,7 +12,7 @@ import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { checkpointWeights, type DiskWeights, NO_WEIGHTS } from '../trainer/weights.ts';
+import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 
 export interface TraceBounds {
@@ -21,6 +22,8 @@ export interface TraceBounds {
   readonly lora: LoraOptions | null;
   /** Whether units' branches take a scale, which some drop plans give them. */
   readonly scaledBranches?: boolean;
+  /** Nothing is trained; default: the adapter, or everything where there is none. */
+  readonly frozen?: boolean;
 }
 
 export interface ModelSource {
@@ -35,11 +38,18 @@ export interface ModelSource {
   about(traced: TracedModel, lora: LoraOptions | null): ModelAbout;
 }
 
-const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
+export const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
 
-/** Opens a checkpoint or a model definition. @throws EbbError */
-export async function openSource(model: string): Promise<ModelSource> {
-  return isDefinition(model) ? definitionSource(model) : checkpointSource(model);
+/**
+ * Opens a checkpoint or a model definition.
+ * @param weights of a definition: what its parameters start from; undefined: they are drawn
+ * @throws EbbError
+ */
+export async function openSource(model: string, weights?: string): Promise<ModelSource> {
+  if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights));
+  if (weights !== undefined)
+    throw new EbbError(`weights: ${model} is a checkpoint and brings its own; leave ${weights} out, or give a definition (.ts) as model`);
+  return checkpointSource(model);
 }
 
 async function checkpointSource(model: string): Promise<ModelSource> {
@@ -52,11 +62,11 @@ async function checkpointSource(model: string): Promise<ModelSource> {
     maxPosition,
     weights: checkpointWeights(checkpoint),
     tokenizer: () => checkpoint.path,
-    trace({ batch, length, lora, scaledBranches = false }) {
+    trace({ batch, length, lora, scaledBranches = false, frozen = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
       if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);
       const dims = { B: batch ?? DEFAULT_BATCH, T };
-      return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: lora ? 'adapter' : 'full' });
+      return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: frozen ? 'nothing' : lora ? 'adapter' : 'full' });
     },
     about: (traced, lora) => aboutModel(nameOf(model), { kind: config.kind, vocabSize, maxPosition }, traced, lora),
   };
@@ -65,24 +75,26 @@ async function checkpointSource(model: string): Promise<ModelSource> {
 const DEFAULT_BATCH = 2;
 const DEFAULT_LENGTH = 256;
 
-async function definitionSource(model: string): Promise<ModelSource> {
+async function definitionSource(model: string, weights: DiskWeights): Promise<ModelSource> {
   const loaded = await loadDefinition(model);
   const { definition } = loaded;
   const noTokenizer = (): never => {
     throw new EbbError(`${model}: a definition has no tokenizer; give ready batches as data (safetensors or .bin)`);
   };
+  const trace: ModelSource['trace'] = ({ batch, length, lora, scaledBranches = false, frozen = false }) => {
+    const named = new Set(Object.values(definition.inputs).flatMap((t) => t.shape.filter((d) => typeof d === 'string')));
+    const asked = { B: batch ?? definition.dims?.['B'] ?? DEFAULT_BATCH, T: length ?? definition.dims?.['T'] ?? DEFAULT_LENGTH };
+    const dims = Object.fromEntries(Object.entries({ ...definition.dims, ...asked }).filter(([name]) => named.has(name)));
+    return traceForTraining((options: TraceOptions) => traceDefinition(loaded, options), { dims, lora, scaledBranches, frozen });
+  };
   return {
-    inputs: inputDecls(definition.inputs),
+    // the ids that inputs may hold are found in the traced model
+    inputs: programInputs(trace({ batch: null, length: null, lora: null })),
     vocabSize: null,
     maxPosition: null,
-    weights: NO_WEIGHTS,
+    weights,
     tokenizer: noTokenizer,
-    trace({ batch, length, lora, scaledBranches = false }) {
-      const named = new Set(Object.values(definition.inputs).flatMap((t) => t.shape.filter((d) => typeof d === 'string')));
-      const asked = { B: batch ?? definition.dims?.['B'] ?? DEFAULT_BATCH, T: length ?? definition.dims?.['T'] ?? DEFAULT_LENGTH };
-      const dims = Object.fromEntries(Object.entries({ ...definition.dims, ...asked }).filter(([name]) => named.has(name)));
-      return traceForTraining((options: TraceOptions) => traceDefinition(loaded, options), { dims, lora, scaledBranches });
-    },
+    trace,
     about: (traced, lora) => aboutModel(loaded.name, { kind: 'definition', vocabSize: null, maxPosition: null }, traced, lora),
   };
 }

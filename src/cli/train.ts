@@ -13,6 +13,7 @@ import { unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { adapterToGoOn, type LoadedAdapter } from '../trainer/adapter.ts';
 import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../trainer/run.ts';
+import { requireWeights } from '../trainer/startingValue.ts';
 import type { DiskWeights } from '../trainer/weights.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
@@ -51,7 +52,7 @@ export interface RunModel {
 
 /** Opens the model of a config. @throws EbbError */
 export async function openRunModel(config: RunConfig): Promise<RunModel> {
-  const source = await openSource(config.model);
+  const source = await openSource(config.model, config.weights);
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
   const trace = (batch: number, length: number): TracedModel => {
@@ -79,6 +80,7 @@ export async function compileRun(
   data: RunData,
   hooks: TrainHooks = {},
 ): Promise<CompiledRun> {
+  if (lora) requireWeights(config.model, source.weights, "give --weights a safetensors file with the parameters' names");
   const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const started = performance.now();
   const traced = trace(data.batch, data.length);

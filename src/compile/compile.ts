@@ -5,10 +5,11 @@ import type { Func, Module } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
 import { isSoftware } from '../runtime/adapterKind.ts';
-import { type FunctionDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
+import { type FunctionDecl, type InputDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { formModel } from './forms.ts';
+import { formModel, learns } from './forms.ts';
 import { compileFunction, extentOf, type FunctionOptions, partBytesOf, pipelineTable, type Target } from './functions.ts';
+import { idRanges } from './ranges.ts';
 import { accumulate, adamw, assign, clip, sgd, sqnorm, subtract, zero } from './updates.ts';
 
 /** Every stage of a compilation, for inspection. */
@@ -46,7 +47,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const { module } = model;
   const main = mainOf(module);
   const { target, onPass, onKernel } = options;
-  const trains = model.params.some((p) => p.trainable);
+  const trains = learns(model);
   const dims: Record<string, number> = { ...module.dims, ...(trains ? UPDATE_DIMS : {}) };
   const pipelines = pipelineTable();
   const table: FunctionTable = { decls: [], fused: [] };
@@ -62,7 +63,6 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     const index = addFunction(func, target, how);
     if (flows) table.decls[index] = { ...(table.decls[index] as FunctionDecl), flows };
   }
-  const inputs = main.params.filter((p) => p.role === 'input').map((p) => p.value);
   const states = main.params.filter((p) => p.role === 'state').map((p) => p.value);
   const updates: Record<string, number> = {};
   const plain = formed.functions.map((f) => f.func);
@@ -91,7 +91,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     functions: table.decls,
     calls: formed.calls,
     values: formed.values.map((v) => ({ name: v.name, extent: extentOf(v.type) })),
-    inputs: inputs.map((v) => ({ name: v.name, dtype: v.type.dtype as 'i32', extent: extentOf(v.type) })),
+    inputs: programInputs(model),
     states: states.map((v) => ({ name: v.name, extent: extentOf(v.type) })),
     params: model.params.map(
       (p): ParamInfo => ({
@@ -108,6 +108,16 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     updates,
   };
   return { program, stages: { trace: module, dropbp: { dims, funcs: plain }, fuse: { dims, funcs: table.fused } } };
+}
+
+/** What a model is given in a step, in the order of its definition. */
+export function programInputs({ module }: Pick<TracedModel, 'module'>): InputDecl[] {
+  const ranges = idRanges(module);
+  return mainOf(module).params.flatMap(({ value: { name, type }, role }): InputDecl[] => {
+    if (role !== 'input') return [];
+    const ids = ranges.get(name);
+    return [{ name, dtype: type.dtype as InputDecl['dtype'], extent: extentOf(type), ...(ids ? { ids } : {}) }];
+  });
 }
 
 function byteLength(p: TracedModel['params'][number]): number {

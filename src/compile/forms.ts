@@ -33,11 +33,17 @@ export interface FormModelOptions {
   readonly onPass?: OnPass | undefined;
 }
 
-/** All forms of all functions of a traced model; a model with nothing trainable has forwards alone. */
+/** Whether there is something to learn: parameters that are trained, and a loss f32[], which is the first thing that main returns. */
+export function learns({ module, params }: TracedModel): boolean {
+  const [loss] = mainOf(module).results;
+  return params.some((p) => p.trainable) && loss?.value.type.dtype === 'f32' && loss.value.type.shape.length === 0;
+}
+
+/** All forms of all functions of a traced model; one that has nothing to learn has forwards alone. */
 export function formModel(model: TracedModel, { turnsBack = true, onPass }: FormModelOptions = {}): FormedModel {
   const { module } = model;
   const main = mainOf(module);
-  const trains = model.params.some((p) => p.trainable);
+  const trains = learns(model);
   const flows = flowTable();
   const keyed = trains
     ? backwardKeys(model, flows)

@@ -5,6 +5,7 @@ import { type Address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
+import { checkInputs } from './inputs.ts';
 import { lastingValues } from './lasting.ts';
 import { createLinker, type Linker } from './link.ts';
 import type { LinkedCall, Variant } from './linked.ts';
@@ -66,7 +67,10 @@ export interface Engine {
   readonly memory: Readonly<Record<string, number>>;
   /** Device buffers by id. */
   readonly buffers: readonly (GPUBuffer | undefined)[];
-  /** Submits the micro-batches and, unless null, the update. @throws EbbError for an input that is missing, and for more micro-batches than planned */
+  /**
+   * Submits the micro-batches and, unless null, the update.
+   * @throws EbbError for an input that is missing, of another size, or holds ids that there are not, and for more micro-batches than planned
+   */
   step(micros: readonly MicroBatch[], update: Update | null, options?: StepOptions): StepResult;
   /**
    * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The engine is made with `probes`.
@@ -185,8 +189,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
 
   const writeInputs = (micro: Pick<MicroBatch, 'inputs'>, index: number): void => {
     program.inputs.forEach((input, i) => {
-      const given = micro.inputs[input.name];
-      if (!given) throw new EbbError(`input ${input.name} is missing from the batch`);
+      const given = micro.inputs[input.name] as InputData[string];
       const at = storage.placement.inputs[i] ?? 0;
       device.queue.writeBuffer(
         table[BUFFERS.inputs] as GPUBuffer,
@@ -201,6 +204,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
   const step: Engine['step'] = (micros, update, { timed = false } = {}) => {
     const recorder = timed ? timestampRecorder(device, maxDispatches) : null;
     if (micros.length > maxMicros) throw new EbbError(`a step has ${micros.length} micro-batches, the engine was made for ${maxMicros}`);
+    for (const { sizes, inputs } of micros) checkInputs(program, sizes, inputs);
     const written = new Set<number>();
     const zeroed: number[] = [];
     let forwardFlops = 0;
@@ -279,10 +283,12 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     step,
     async probe(micro) {
       if (!probes) throw new Error('internal: the engine was made without probes');
+      checkInputs(program, micro.sizes, micro.inputs);
       writeInputs(micro, 0);
       return runProbes(probes, { device, program, buffers, sizes: micro.sizes, patience, planned: (call) => planned(call, micro, 0), run });
     },
     async forward(micro) {
+      checkInputs(program, micro.sizes, micro.inputs);
       const variant = linker.link(new Map(), { forwardOnly: true });
       writeInputs(micro, 0);
       const encoder = device.createCommandEncoder();

@@ -135,10 +135,21 @@ export interface ValueDecl {
   readonly extent: Extent;
 }
 
+/** Ids that an input may hold. */
+export interface IdRange {
+  /** The smallest; null: any negative number means that there is nothing to look up. */
+  readonly least: number | null;
+  readonly below: number;
+  /** What there are so many of: `table embed has rows`. */
+  readonly of: string;
+}
+
 export interface InputDecl {
   readonly name: string;
   readonly dtype: 'i32' | 'f32' | 'u32';
   readonly extent: Extent;
+  /** Of ids: what they may be. */
+  readonly ids?: IdRange;
 }
 
 /** How a parameter starts: `normal` with `std`, `uniform` in [−bound, bound), or a constant. */

@@ -3,7 +3,8 @@
 import { permutation } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { InputData } from '../runtime/execute.ts';
-import type { InputDecl, Sizes } from '../runtime/program.ts';
+import { idOutside, outsideText } from '../runtime/inputs.ts';
+import type { IdRange, InputDecl, Sizes } from '../runtime/program.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
 export interface Sequence {
@@ -32,25 +33,41 @@ export interface BatchSource {
   readonly count: number;
 }
 
+/** Labels of the hub's convention: a token id, or this where nothing is learnt (torch's `ignore_index`). */
+const NO_LABEL = -100;
+
+/** @throws EbbError for a token or label that the model does not have, with its place in [rows, length]; masked places may hold anything */
+export function checkTokens(where: string, length: number, ids: Int32Array, labels: Int32Array, mask: Int32Array | null, vocabSize: number): void {
+  const refuse = (what: string, found: number | undefined, at: number): never => {
+    throw new EbbError(
+      `${where} holds ${what} ${found} in row ${Math.floor(at / length)} at ${at % length}, the model has tokens 0 to ${vocabSize - 1}${what === 'label' ? ` and ${NO_LABEL} where nothing is learnt` : ''}; use the model's own tokenizer, or a model that has a row for every token`,
+    );
+  };
+  for (let i = 0; i < ids.length; i++) {
+    const [id = 0, label = NO_LABEL] = [ids[i], labels[i]];
+    if ((id < 0 || id >= vocabSize) && mask?.[i] !== 0) refuse('token', id, i);
+    if ((label < 0 || label >= vocabSize) && label !== NO_LABEL) refuse('label', label, i);
+  }
+}
+
 /**
  * A batch of a language model: token ids, next tokens (negative: no loss), segments (0: padding), each [batch, length], from the hub's
- * convention (labels not shifted). @throws EbbError for a token the model does not have
+ * convention (labels not shifted). @throws EbbError as `checkTokens`
  */
 export function makeBatch(batch: number, length: number, ids: Int32Array, labels: Int32Array, mask: Int32Array | null, vocabSize: number): Batch {
-  const targets = new Int32Array(batch * length).fill(-100);
+  checkTokens('the batch', length, ids, labels, mask, vocabSize);
+  const targets = new Int32Array(batch * length).fill(NO_LABEL);
   let counted = 0;
   for (let i = 0; i < ids.length; i++) {
-    const id = ids[i] ?? 0;
-    if (id < 0 || id >= vocabSize) throw new EbbError(`the batch holds token ${id}, the model has tokens 0 to ${vocabSize - 1}; use the model's own tokenizer`);
-    if (i % length === length - 1) continue;
-    const next = labels[i + 1] ?? -100;
-    if (next >= vocabSize) throw new EbbError(`the batch holds label ${next}, the model has tokens 0 to ${vocabSize - 1}; use the model's own tokenizer`);
-    targets[i] = next < 0 ? -100 : next;
+    const next = i % length === length - 1 ? NO_LABEL : (labels[i + 1] ?? NO_LABEL);
+    targets[i] = next;
     if (next >= 0) counted++;
   }
   const segments = mask ?? new Int32Array(batch * length).fill(1);
   const tokens = segments.reduce((n, s) => n + (s === 0 ? 0 : 1), 0);
-  return { sizes: { B: batch, T: length }, inputs: { tokens: ids, targets, segments }, tokens, counted };
+  // what stands in a masked place does not matter, so any id that the model has will do
+  const known = ids.map((id) => (id < 0 || id >= vocabSize ? 0 : id));
+  return { sizes: { B: batch, T: length }, inputs: { tokens: known, targets, segments }, tokens, counted };
 }
 
 /** The first `limit` examples (rows) of `source`'s evaluation, if its inputs are [B, …] each; the last batch may be cut. */
@@ -146,15 +163,17 @@ export function readyBatches(count: number, at: (step: number) => Batch): BatchS
  * A stream of token ids, `[batch, length + 1]` a step: the inputs are all but the last of each row, the targets all but the first.
  * @throws EbbError when it holds no whole step
  */
-export function tokenStream(where: string, ids: Int32Array, batch: number, length: number, vocabSize: number | null): BatchSource {
+export function tokenStream(where: string, ids: Int32Array, batch: number, length: number, range: IdRange | null): BatchSource {
   const size = batch * (length + 1);
   const steps = Math.floor(ids.length / size);
   if (steps === 0 || ids.length % size !== 0)
     throw new EbbError(
       `${where}: holds ${ids.length} tokens, expected steps of ${batch} × ${length + 1}, [batch, length + 1]; give the batch and length it was made for`,
     );
-  const outside = vocabSize === null ? -1 : ids.findIndex((id) => id < 0 || id >= vocabSize);
-  if (outside >= 0) throw new EbbError(`${where}: holds token ${ids[outside]} at ${outside}, the model has tokens 0 to ${Number(vocabSize) - 1}`);
+  // tokens are inputs and targets at once
+  const least = range && { ...range, least: 0 };
+  const outside = least ? idOutside(ids, least) : -1;
+  if (least && outside >= 0) throw new EbbError(`${where}: ${outsideText(ids, outside, [ids.length], least)}`);
   const segments = new Int32Array(batch * length).fill(1);
   return readyBatches(steps, (step) => {
     const row = (b: number, from: number): Int32Array => ids.subarray(step * size + b * (length + 1) + from, step * size + b * (length + 1) + from + length);
@@ -183,13 +202,15 @@ export function tensorBatches(
 ): BatchSource {
   const sizes: Record<string, number> = {};
   let count: number | undefined;
-  const found = inputs.map(({ name, dtype, extent }) => {
+  const found = inputs.map(({ name, dtype, extent, ids }) => {
     const { shape, data } = tensor(name, dtype) ?? missingInput(where, name, inputs);
     const [steps = 0, ...own] = shape;
     const wrong = own.length !== extent.of.length || own.some((n, i) => n !== bind(sizes, extent.of[i] ?? 0, n));
     count ??= steps;
     if (wrong || steps !== count || steps === 0)
       throw new EbbError(`${where}: ${name} has shape [${shape.join(', ')}], expected [${[count || 'steps', ...extent.of].join(', ')}]${boundText(sizes)}`);
+    const at = ids ? idOutside(data, ids) : -1;
+    if (ids && at >= 0) throw new EbbError(`${where}: ${name} ${outsideText(data, at, shape, ids)}`);
     return { name, data, size: own.reduce((a, b) => a * b, 1) };
   });
   const tokens = (sizes['B'] ?? 1) * (sizes['T'] ?? 1);

@@ -71,8 +71,10 @@ function bytesOf(given: string | number, context: z.RefinementCtx): number {
 }
 
 export const runSchema = z.strictObject({
-  /** A checkpoint folder, a GGUF file or a hub id. */
+  /** A checkpoint folder, a GGUF file, a hub id, or a definition in TypeScript. */
   model: z.string(),
+  /** Of a definition: safetensors under the parameters' names, or a checkpoint; without it all parameters are drawn anew. */
+  weights: z.string().optional(),
   /** Text, JSONL or ready batches. */
   data: z.string(),
   /** Held-out data of the same kinds. */

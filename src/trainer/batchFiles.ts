@@ -3,8 +3,9 @@
 import { EbbError } from '../errors.ts';
 import { i32FromBytes } from '../formats/floats.ts';
 import type { ReadyBatches } from '../formats/readyBatches.ts';
-import type { InputDecl } from '../runtime/program.ts';
-import { type Batch, type BatchSource, makeBatch, readyBatches, tokenStream } from '../train/batches.ts';
+import { narrowest } from '../runtime/inputs.ts';
+import type { IdRange, InputDecl } from '../runtime/program.ts';
+import { type Batch, type BatchSource, checkTokens, makeBatch, readyBatches, tokenStream } from '../train/batches.ts';
 
 /** What a language model's batches hold; a model with other inputs takes a tensor for each. */
 const SEQUENCE_INPUTS = ['tokens', 'targets', 'segments'];
@@ -12,16 +13,23 @@ const SEQUENCE_INPUTS = ['tokens', 'targets', 'segments'];
 /** Whether a model is given token ids, rather than a tensor for each of its inputs. */
 export const takesSequences = (inputs: readonly InputDecl[]): boolean => inputs.every((i) => SEQUENCE_INPUTS.includes(i.name));
 
+/** What token ids may be: those of a language model, or what the inputs of another model say. */
+export function tokenRange(inputs: readonly InputDecl[], vocabSize: number | null): IdRange | null {
+  return vocabSize === null ? narrowest(inputs) : { least: 0, below: vocabSize, of: 'the model has tokens' };
+}
+
 /** Little-endian int32 token ids, `[batch, length + 1]` a step. @throws EbbError when the bytes hold no whole step */
-export function tokenSteps(where: string, bytes: Uint8Array, batch: number, length: number, vocabSize: number | null): BatchSource {
+export function tokenSteps(where: string, bytes: Uint8Array, batch: number, length: number, ids: IdRange | null): BatchSource {
   if (bytes.length % 4 !== 0) throw new EbbError(`${where}: is ${bytes.length} bytes long, expected int32 token ids, four bytes each`);
-  return tokenStream(where, i32FromBytes(bytes), batch, length, vocabSize);
+  return tokenStream(where, i32FromBytes(bytes), batch, length, ids);
 }
 
 /** Ready batches under the hub's names. @throws EbbError when labels are missing, and for a token that the model does not have */
-export function hubSteps(where: string, ready: ReadyBatches, vocabSize: number): BatchSource {
+export function hubSteps(where: string, ready: ReadyBatches, ids: IdRange | null): BatchSource {
   const { labels } = ready;
   if (!labels) throw new EbbError(`${where}: labels are missing, expected them beside input_ids, of the same shape`);
+  const vocabSize = ids?.below ?? Number.MAX_SAFE_INTEGER;
+  checkTokens(where, ready.length, ready.inputIds, labels, ready.attentionMask, vocabSize);
   const size = ready.batch * ready.length;
   return readyBatches(ready.steps, (step): Batch => {
     const part = (data: Int32Array): Int32Array => data.slice(step * size, (step + 1) * size);

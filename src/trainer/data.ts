@@ -6,7 +6,7 @@ import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { type BatchSource, limitExamples, sequenceBatches, tensorBatches } from '../train/batches.ts';
-import { hubSteps, takesSequences, tokenSteps } from './batchFiles.ts';
+import { hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
 import type { Preparation } from './prepare.ts';
 
 export interface DataOptions {
@@ -64,9 +64,9 @@ function sequencesAtOnce(source: BatchSource, batch: number, length: number, lim
 }
 
 /** Little-endian int32 token ids, `[batch, length + 1]` a step. */
-function binaryTokens(path: string, { batch, length, vocabSize, limit }: DataOptions): LoadedData {
+function binaryTokens(path: string, { batch, length, inputs, vocabSize, limit }: DataOptions): LoadedData {
   const file = fileSource(path);
-  return sequencesAtOnce(tokenSteps(path, file.read(0, file.size), batch, length, vocabSize), batch, length, limit);
+  return sequencesAtOnce(tokenSteps(path, file.read(0, file.size), batch, length, tokenRange(inputs, vocabSize)), batch, length, limit);
 }
 
 /** Data whose measures are known, and that may still be tokenised. */
@@ -85,7 +85,7 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
   if (lower.endsWith('.bin')) return binaryTokens(path, options);
   if (!/\.(safetensors|json)$/.test(lower)) return null;
   const batches = readBatches(path);
-  return sequencesAtOnce(hubSteps(path, batches, options.vocabSize ?? Number.MAX_SAFE_INTEGER), batches.batch, batches.length, options.limit);
+  return sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
 }
 
 /**
@@ -97,9 +97,9 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
   const ready = readyData(path, options);
   if (ready) return { batch: ready.batch, length: ready.length, loaded: Promise.resolve(ready) };
   const { batch, length, seed, shuffle, fields, limit } = options;
-  const vocabSize = options.vocabSize ?? Number.MAX_SAFE_INTEGER;
+  const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, limit });
+    const { sequences, padId } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, limit, vocabSize });
     return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length };
   };
   const loaded = load();

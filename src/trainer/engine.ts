@@ -4,7 +4,7 @@ import { createEngine, type Engine, type EngineOptions } from '../runtime/execut
 import type { ProbeKind } from '../runtime/probe.ts';
 import type { Program } from '../runtime/program.ts';
 import type { TrainableModel } from '../train/model.ts';
-import { startingValue, type Weights } from './startingValue.ts';
+import { checkNames, startingValue, type Weights } from './startingValue.ts';
 
 /** How an engine starts training. */
 export interface StartOptions {
@@ -29,6 +29,7 @@ export const decaysOf =
 /** @throws EbbError where weights are missing, and where the device's memory is not enough */
 export async function startEngine(device: GPUDevice, model: TrainableModel, weights: Weights, options: StartOptions): Promise<Engine> {
   const { program } = model;
+  checkNames(weights, program.params);
   const { micros, optimizer, memory = {}, probes } = options;
   const decays = decaysOf(program, options.decay);
   const engine = await createEngine(device, program, { micros, decays, optimizer, ...memory, ...(probes === undefined ? {} : { probes }) });

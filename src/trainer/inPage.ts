@@ -12,10 +12,10 @@ import type { InputDecl } from '../runtime/program.ts';
 import { type BatchSource, tensorBatches } from '../train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
-import { checkBounds, checkPositions, hubSteps, takesSequences, tokenSteps } from './batchFiles.ts';
+import { checkBounds, checkPositions, hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
 import { startEngine } from './engine.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
-import { namedWeights, type Weights } from './startingValue.ts';
+import { namedWeights, requireWeights, type Weights } from './startingValue.ts';
 
 /** A file the person chose. */
 export interface NamedBytes {
@@ -66,7 +66,7 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
   const hints = { batch: 'make the batches smaller', length: 'cut the sequences' };
   if (takesSequences(program.inputs) && name.toLowerCase().endsWith('.bin')) {
     const { B = 1, T = 1 } = bounds;
-    return tokenSteps(name, bytes, B, T, about.vocabSize);
+    return tokenSteps(name, bytes, B, T, tokenRange(program.inputs, about.vocabSize));
   }
   if (!name.toLowerCase().endsWith('.safetensors')) throw new EbbError(`${name}: expected ${dataKinds(program.inputs)}`);
   const { tensors } = parseSafetensors(bytesSource(name, bytes));
@@ -88,7 +88,7 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
   });
   checkBounds(name, { B: ready.batch, T: ready.length }, bounds, hints);
   checkPositions(name, ready.length, about.maxPosition, 'cut the sequences');
-  return hubSteps(name, ready, about.vocabSize ?? Number.MAX_SAFE_INTEGER);
+  return hubSteps(name, ready, tokenRange(program.inputs, about.vocabSize));
 }
 
 const dataKinds = (inputs: readonly InputDecl[]): string =>
@@ -148,6 +148,7 @@ export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promis
   const loaded = await loadPackage(trainer);
   const batches = pageBatches(run.data, loaded, trainer.bounds);
   const weights = run.weights ? weightsOf(run.weights) : DRAWN;
+  if (loaded.about.lora) requireWeights(loaded.about.name, weights, "choose a safetensors file with the parameters' names");
   const device = await pageDevice(loaded.requires);
   const failed = new Promise<never>((_, reject) => watchDevice(device, reject));
   try {

@@ -17,12 +17,16 @@ import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
 import { say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
 import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from './run.ts';
+import { requireWeights } from './startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
 interface Flags extends RunFlags {
   readonly config?: string;
   readonly weights?: string;
 }
+
+const WEIGHTS_KINDS = "checkpoint folder, GGUF file or safetensors with the parameters' names";
+const GIVE_WEIGHTS = `give --weights a ${WEIGHTS_KINDS}`;
 
 /** Whether a module is the program Node runs: in a worker, none is. */
 export function isProgram(module: string): boolean {
@@ -34,7 +38,7 @@ export function isProgram(module: string): boolean {
 export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
   const command = new Command('trainer.js')
     .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
-    .option('--weights <path>', "checkpoint folder, GGUF file or safetensors with the parameters' names; without it all parameters are drawn anew")
+    .option('--weights <path>', `${WEIGHTS_KINDS}; without it all parameters are drawn anew, but for a low-rank adapter, which needs it`)
     .option('--config <file>', 'run.yaml with any key of a run; flags go over them');
   addRunFlags(command).action(async (flags: Flags) => {
     const loaded = await loadPackage(trainer);
@@ -59,6 +63,7 @@ function runConfig(
   const file = flags.config ?? 'the command line';
   const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
   const { B = 1, T = 1 } = bounds;
+  const weights = flags.weights ?? fromFile.weights;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
   const input = {
     model: '',
@@ -67,7 +72,7 @@ function runConfig(
     matmulPrecision,
     ...drop,
     ...runInput(fromFile, flags),
-    ...(flags.weights === undefined ? {} : { model: flags.weights }),
+    ...(weights === undefined ? {} : { model: weights, weights: undefined }),
   };
   return { config: parseConfig(input, file), raw: fromFile, file };
 }
@@ -113,6 +118,7 @@ function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }
 
 function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): DiskWeights {
   const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model);
+  if (about.lora) requireWeights(about.name, weights, GIVE_WEIGHTS);
   const adapter = adapterToGoOn(config.lora);
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }

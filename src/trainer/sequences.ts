@@ -16,6 +16,8 @@ export interface SequenceRequest {
   readonly fields: FieldNames;
   /** At most this many examples. */
   readonly limit?: number | undefined;
+  /** Tokens that the model has rows for. */
+  readonly vocabSize: number;
 }
 
 export interface Tokenised {
@@ -23,8 +25,17 @@ export interface Tokenised {
   readonly padId: number;
 }
 
-/** @throws EbbError naming the file when nothing in it can be learnt, and for a tokenizer that is missing */
-export function tokenise({ path, tokenizer, length, fields, limit = Number.POSITIVE_INFINITY }: SequenceRequest): Tokenised {
+/** @throws EbbError for a token that the model has no row for; `what`: the record, or the text, that holds it */
+function checkRows(what: string, tokens: Int32Array, words: Tokenizer, vocabSize: number): void {
+  const id = tokens.find((t) => t >= vocabSize);
+  if (id !== undefined)
+    throw new EbbError(
+      `${what} holds token ${id} (${JSON.stringify(words.decode([id]))}), and the model has rows for tokens 0 to ${vocabSize - 1}: its tokenizer knows ${words.vocabSize} tokens; resize the model's embedding to at least ${id + 1} rows, or leave the token out of the data`,
+    );
+}
+
+/** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
+export function tokenise({ path, tokenizer, length, fields, limit = Number.POSITIVE_INFINITY, vocabSize }: SequenceRequest): Tokenised {
   const dataset = openDataset(path, fields);
   if (dataset.kind === 'batches') throw new Error(`internal: ${path} holds batches`);
   const words = openTokenizer(tokenizer);
@@ -32,12 +43,15 @@ export function tokenise({ path, tokenizer, length, fields, limit = Number.POSIT
   if (dataset.kind === 'text') {
     sequences = chunkTokens(words.encode(dataset.text), length);
     if (sequences.length > limit) sequences = sequences.slice(0, limit);
+    for (const { tokens } of sequences) checkRows(`${path}: the text`, tokens, words, vocabSize);
   } else {
     let read = 0;
     for (const record of dataset.records()) {
       if (read++ >= limit) break;
       const sequence = recordSequence(record, words, length);
-      if (sequence) sequences.push(sequence);
+      if (!sequence) continue;
+      checkRows(`${path}: record ${read}`, sequence.tokens, words, vocabSize);
+      sequences.push(sequence);
     }
   }
   if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);

@@ -13,6 +13,8 @@ export interface Weights {
   /** Where they come from; null: every parameter is drawn anew. */
   readonly path: string | null;
   readonly tensors: ReadonlyMap<string, WeightSource>;
+  /** Whether every tensor is meant for a parameter of its name; a checkpoint may hold more than a model reads. */
+  readonly exact?: boolean;
   /** Adapter weights by parameter name; those missing start anew. */
   readonly adapter: ReadonlyMap<string, Float32Array> | null;
 }
@@ -26,7 +28,26 @@ export function namedWeights(path: string, tensors: ReadonlyMap<string, TensorIn
     if (!stored) throw new EbbError(`${path}: tensor ${name} has dtype ${dtype}, expected F32, F16 or BF16`);
     return [name, { name, shape, dtype: stored, byteLength, read: () => read(name) }];
   });
-  return { path, tensors: new Map(sources), adapter: null };
+  return { path, tensors: new Map(sources), exact: true, adapter: null };
+}
+
+/**
+ * An adapter learns what to add to weights, so there must be some.
+ * @param give what the person can do, e.g. `give --weights …`
+ * @throws EbbError where an adapter is to be trained on weights that nobody gave
+ */
+export function requireWeights(name: string, { path }: Pick<Weights, 'path'>, give: string): void {
+  if (path === null) throw new EbbError(`${name}: a low-rank adapter is trained on a model's own weights, and there are none; ${give}`);
+}
+
+/** @throws EbbError for a tensor that no parameter is called like, where each is meant for one */
+export function checkNames({ path, tensors, exact = false }: Weights, params: readonly { readonly name: string }[]): void {
+  const names = new Set(params.map((p) => p.name));
+  const other = exact ? [...tensors.keys()].find((name) => !names.has(name)) : undefined;
+  if (other !== undefined)
+    throw new EbbError(
+      `${path}: tensor ${other} is no parameter of the model, which has ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? `, … (${names.size})` : ''}; leave it out`,
+    );
 }
 
 /**

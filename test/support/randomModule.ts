@@ -5,7 +5,7 @@
 
 import * as fc from 'fast-check';
 import { randomTensor, type Tensor, tensor } from '../../src/ir/tensor.ts';
-import type { Value } from '../../src/ir/types.ts';
+import type { Dim, Value } from '../../src/ir/types.ts';
 import { activeTrace, param, section, unit } from '../../src/trace/context.ts';
 import { less, log, mean, meanOver, select, softplus, sqrt, square } from '../../src/trace/math.ts';
 import {
@@ -34,6 +34,8 @@ export type Step = readonly [action: number, a: number, b: number, c: number];
 export interface Recipe {
   readonly steps: readonly Step[];
   readonly end: readonly [ending: number, tie: number];
+  /** Whether batch and length are numbers rather than run-time dimensions. */
+  readonly fixed: boolean;
 }
 
 const WIDTH = 4;
@@ -42,6 +44,7 @@ export const BOUNDS = { B: 3, T: 4 };
 
 /** What the definition has so far. */
 interface State {
+  readonly dims: readonly [batch: Dim, length: Dim];
   readonly tokens: Value;
   readonly streams: Value[];
   readonly scalars: Value[];
@@ -135,10 +138,10 @@ const ACTIONS: readonly ((s: State, a: number, b: number, c: number) => void)[] 
   // other shapes of one tensor, in functions of their own or not
   (s, a, b) => {
     const x = pick(s.streams, a);
-    const halves = (): Value => reshape(x, ['B', 'T', 2, WIDTH / 2]);
+    const halves = (): Value => reshape(x, [...s.dims, 2, WIDTH / 2]);
     const other = b % 2 === 0 ? section(`shape.${s.count++}`, halves) : halves();
     s.scalars.push(mean(mul(other, other)));
-    s.streams.push(reshape(tanh(other), ['B', 'T', WIDTH]), reshape(other, ['B', 'T', WIDTH]));
+    s.streams.push(reshape(tanh(other), [...s.dims, WIDTH]), reshape(other, [...s.dims, WIDTH]));
   },
   // what has no derivative, also as a function of its own
   (s, a, b) => {
@@ -170,16 +173,24 @@ const ACTIONS: readonly ((s: State, a: number, b: number, c: number) => void)[] 
     const x = pick(s.streams, a);
     s.streams.push(mul(x, meanOver(x, [a % 2])));
   },
+  // rows as columns, and columns as rows
+  (s, a, b) => {
+    const x = pick(s.streams, a);
+    const columns = reshape(meanOver(x, [2]), [...s.dims]);
+    s.scalars.push(b % 2 === 0 ? mean(square(columns)) : mean(softmax(columns)));
+    s.streams.push(add(x, reshape(tanh(columns), [...s.dims, 1])));
+  },
 ];
 
 /** The model of a recipe. */
-export function modelOf({ steps, end: [ending, tie] }: Recipe): TracedModel {
+export function modelOf({ steps, end: [ending, tie], fixed }: Recipe): TracedModel {
+  const dims = fixed ? ([BOUNDS.B, BOUNDS.T] as const) : (['B', 'T'] as const);
   return traceModel(
     {
-      inputs: { tokens: { dtype: 'i32', shape: ['B', 'T'] }, targets: { dtype: 'i32', shape: ['B', 'T'] }, x: { dtype: 'f32', shape: ['B', 'T', WIDTH] } },
+      inputs: { tokens: { dtype: 'i32', shape: dims }, targets: { dtype: 'i32', shape: dims }, x: { dtype: 'f32', shape: [...dims, WIDTH] } },
       build: ({ tokens, targets, x }) => {
         const table = param('table', [VOCABULARY, WIDTH]);
-        const s: State = { tokens: tokens!, streams: [x!, embedding(table, tokens!)], scalars: [], masks: [], sums: [], count: 0 };
+        const s: State = { dims, tokens: tokens!, streams: [x!, embedding(table, tokens!)], scalars: [], masks: [], sums: [], count: 0 };
         for (const [action, a, b, c] of steps) pick(ACTIONS, action)(s, a, b, c);
         const read = new Set(activeTrace().b.added.flatMap((op) => op.operands));
         const unread = s.sums.filter((v) => !read.has(v)).map((v) => mean(square(v)));
@@ -197,14 +208,14 @@ export function modelOf({ steps, end: [ending, tie] }: Recipe): TracedModel {
         return [loss, ...more];
       },
     },
-    { dims: BOUNDS },
+    { dims: fixed ? {} : BOUNDS },
   );
 }
 
 /** Recipes of any models at all. */
 export function randomRecipe(maxSteps = 9): fc.Arbitrary<Recipe> {
   const n = fc.nat(1000);
-  return fc.record({ steps: fc.array(fc.tuple(n, n, n, n), { minLength: 3, maxLength: maxSteps }), end: fc.tuple(n, n) });
+  return fc.record({ steps: fc.array(fc.tuple(n, n, n, n), { minLength: 3, maxLength: maxSteps }), end: fc.tuple(n, n), fixed: fc.boolean() });
 }
 
 /** Parameters and inputs of a size, by name. */

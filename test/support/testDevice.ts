@@ -1,14 +1,11 @@
 /** @file A WebGPU device for tests: the best adapter, or the one EBB_ADAPTER names; bounds checks off as in production. An error of
  * the device fails the test that runs. */
 
-import type { DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
 import { openDevice } from '../../src/node/adapter.ts';
+import type { CommandDevice } from '../../src/node/device.ts';
 import { deviceTraits } from '../../src/node/traits.ts';
 
-export interface TestDevice {
-  readonly device: GPUDevice;
-  readonly traits: DeviceTraits;
-}
+export type TestDevice = CommandDevice;
 
 export async function openTestDevice(): Promise<TestDevice> {
   const opened = await openDevice({
@@ -17,5 +14,5 @@ export async function openTestDevice(): Promise<TestDevice> {
         throw error;
       }),
   });
-  return { device: opened.device, traits: deviceTraits(opened) };
+  return { opened, device: opened.device, traits: deviceTraits(opened) };
 }

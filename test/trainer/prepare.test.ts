@@ -24,7 +24,7 @@ function printed(body: string): unknown {
 }
 
 const questions = join(ROOT, 'examples/demo/questions.jsonl');
-const request = { path: questions, tokenizer: TINY_MODEL, length: 32, fields: {}, limit: 40 };
+const request = { vocabSize: 2 ** 30, path: questions, tokenizer: TINY_MODEL, length: 32, fields: {}, limit: 40 };
 const plain = ({ sequences, padId }: ReturnType<typeof tokenise>) => ({
   padId,
   sequences: sequences.map(({ tokens, labels }) => [Array.from(tokens), Array.from(labels)]),

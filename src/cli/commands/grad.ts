@@ -12,13 +12,17 @@ export const gradCommand = (): Command =>
     .description(
       'loss and gradients of a batch, for checking a port; a batch without a label to learn (all ignored, or a single token) has loss 0 and zero gradients, where torch gives NaN',
     )
-    .argument('<model>', 'checkpoint folder, GGUF file or hub id')
-    .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, labels, optional attention_mask')
+    .argument('<model>', 'checkpoint folder, GGUF file, hub id, or definition (.ts)')
+    .requiredOption(
+      '--batch <file>',
+      'safetensors or JSON with input_ids, labels, optional attention_mask; of a definition: safetensors with a tensor for each input',
+    )
+    .option('--weights <path>', "of a definition: safetensors with the parameters' names")
     .option('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, [])
     .option('--out <file>', 'safetensors to write')
     .option('--json', 'print JSON')
     .addOption(adapterOption())
-    .action(async (model: string, flags: { batch: string; out?: string; drop: string[]; json?: boolean; adapter: Adapters }) => {
+    .action(async (model: string, flags: { batch: string; out?: string; weights?: string; drop: string[]; json?: boolean; adapter: Adapters }) => {
       const report = await withDevice(flags.adapter.device, (device) => grad(model, { ...flags, adapter: flags.adapter.adapter }, device));
       print(
         flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,

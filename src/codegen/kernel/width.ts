@@ -39,6 +39,8 @@ export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, see
       return dtype === 'f32' && condition !== undefined && positional(condition, producer) && chosen.every(along);
     }
     case 'reshape':
+      // neighbours stay neighbours; four of them lie within a row of the operand too
+      return op.operands.every((o) => divisible(o.type.shape) && along(o));
     case 'broadcast':
     case 'dequantise':
       return op.operands.every(along);

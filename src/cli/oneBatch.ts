@@ -1,0 +1,71 @@
+/** @file A definition with weights and one batch on a device: what `ebb forward` and `ebb grad` run of a model that is no checkpoint. */
+
+import { compileModel } from '../compile/compile.ts';
+import { EbbError } from '../errors.ts';
+import type { IntTensor } from '../formats/readyBatches.ts';
+import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
+import { mainOf } from '../ir/module.ts';
+import type { Type } from '../ir/types.ts';
+import type { CommandDevice } from '../node/device.ts';
+import type { Engine } from '../runtime/execute.ts';
+import type { InputDecl } from '../runtime/program.ts';
+import { loraOf, targetOf, trainableModel, WITHOUT_UPDATES } from '../session.ts';
+import { type Batch, type StepTensor, tensorBatches } from '../train/batches.ts';
+import { loadAdapter } from '../trainer/adapter.ts';
+import { startEngine } from '../trainer/engine.ts';
+import { checkTrains, openSource } from './source.ts';
+
+/** What of a definition is run. */
+export interface OneBatchOptions {
+  readonly batch: string;
+  readonly weights: string | undefined;
+  readonly adapter: string | undefined;
+  /** Gradients are wanted: of the adapter's parameters where there is one, else of all. */
+  readonly trains: boolean;
+}
+
+export interface OneBatch {
+  readonly engine: Engine;
+  readonly batch: Pick<Batch, 'sizes' | 'inputs'>;
+  /** Types of what build returns. */
+  readonly results: readonly Type[];
+  readonly adapted: boolean;
+}
+
+/** The only step of a file with a tensor for each input: of the input's own shape, or with a first axis of size 1. */
+function onlyStep(path: string, inputs: readonly InputDecl[]): Batch {
+  if (!path.toLowerCase().endsWith('.safetensors'))
+    throw new EbbError(`${path}: expected a safetensors file with a tensor for each input of the model (${inputs.map((i) => i.name).join(', ')})`);
+  const file = openSafetensors(path);
+  const other = [...file.tensors.keys()].find((name) => !inputs.some((i) => i.name === name));
+  if (other !== undefined)
+    throw new EbbError(`${path}: tensor ${other} is no input of the model, which takes ${inputs.map((i) => i.name).join(', ')}; leave it out`);
+  const read = (name: string, dtype: InputDecl['dtype']): StepTensor | undefined => {
+    const shape = file.tensors.get(name)?.shape;
+    const rank = inputs.find((i) => i.name === name)?.extent.of.length;
+    if (!shape) return undefined;
+    const data: Float32Array | IntTensor['data'] = dtype === 'f32' ? readFloats(file, name) : readInts(file, name);
+    return { shape: shape.length === rank ? [1, ...shape] : shape, data };
+  };
+  const source = tensorBatches(path, inputs, read);
+  if (source.count !== 1) throw new EbbError(`${path}: holds ${source.count} steps of batches, expected one`);
+  return source.at(0);
+}
+
+/** Opens a definition for one batch, compiled for its sizes. @throws EbbError for weights, an adapter or a batch that do not fit */
+export async function openOneBatch(model: string, options: OneBatchOptions, device: CommandDevice): Promise<OneBatch> {
+  const { weights, trains } = options;
+  if (weights === undefined)
+    throw new EbbError(`${model}: a definition has no weights of its own; give --weights a safetensors file with the parameters' names, or a checkpoint`);
+  const source = await openSource(model, weights);
+  const batch = onlyStep(options.batch, source.inputs);
+  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  const lora = adapter ? loraOf(adapter) : null;
+  const { B = null, T = null } = batch.sizes;
+  const traced = source.trace({ batch: B, length: T, lora, frozen: !trains });
+  if (trains) checkTrains(model, traced);
+  const compiled = compileModel(traced, { target: targetOf(device), optimizers: [] });
+  const start = { ...source.weights, adapter: adapter?.weights ?? null };
+  const engine = await startEngine(device.device, trainableModel(traced, compiled, source.about(traced, lora)), start, WITHOUT_UPDATES);
+  return { engine, batch, results: mainOf(traced.module).results.map((r) => r.value.type), adapted: adapter !== null };
+}

@@ -1,0 +1,87 @@
+/** @file Which ids a model's inputs may hold: rows of the tables they look up, classes of the losses they are targets of. */
+
+import { callsOf, mainOf } from '../ir/module.ts';
+import { opDef } from '../ir/ops/index.ts';
+import { type Func, liftedOf, type Module, type Op, type Value } from '../ir/types.ts';
+import { rewrite } from '../passes/rewrite.ts';
+import type { IdRange } from '../runtime/program.ts';
+import { calleeOf } from './keys.ts';
+
+/** Ops whose result holds the elements of their first operand, and no others. */
+const VIEWS: ReadonlySet<string> = new Set(['reshape', 'transpose', 'broadcast', 'slice', 'copy', 'dequantise']);
+/** Losses as they are read here; their own decompositions compare ids with positions. */
+const LOSSES: ReadonlySet<string> = new Set(['cross_entropy', 'pick']);
+
+/** A use of some tensor as ids. */
+interface Use {
+  readonly ids: Value;
+  readonly range: IdRange;
+  /** Parts of one vocabulary are picked from one after the other: together they have all classes. */
+  readonly isPart: boolean;
+}
+
+/** Composites in terms of ops that are known to look up ids. */
+const lookups = (func: Func): Func =>
+  rewrite(func, (b, op, operands) => {
+    const { kind, decompose } = opDef(op.name);
+    return kind === 'composite' && !LOSSES.has(op.name) && decompose ? decompose(b, operands, op.attrs) : null;
+  });
+
+function usesIn(func: Func, nameOf: (param: number) => string, scalarOf: (param: number) => number): Use[] {
+  const maker = new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+  const origin = (v: Value): Value => {
+    const op = maker.get(v);
+    return op && VIEWS.has(op.name) && op.operands[0] ? origin(op.operands[0]) : v;
+  };
+  const paramOf = (v: Value): number => func.params.findIndex((p) => p.value === v);
+  const numberOf = (v: Value): number => (maker.get(v)?.name === 'constant' ? Number(maker.get(v)?.attrs['value']) : scalarOf(paramOf(v)));
+  return func.ops.flatMap((op): Use[] => {
+    const [x, ids, first] = op.operands;
+    if (!x || !ids) return [];
+    if (op.name === 'gather') {
+      const table = paramOf(origin(x));
+      const of = table >= 0 ? nameOf(table) : x.name;
+      return [{ ids: origin(ids), range: { least: 0, below: Number(x.type.shape[0]), of: `table ${of} has rows` }, isPart: false }];
+    }
+    if (!LOSSES.has(op.name)) return [];
+    const below = Number(x.type.shape.at(-1)) + (first ? numberOf(first) : 0);
+    // a negative target has no loss
+    return [{ ids: origin(ids), range: { least: null, below, of: 'the loss has classes' }, isPart: first !== undefined }];
+  });
+}
+
+/** The narrower of two ranges; of two parts of one vocabulary, the one that reaches further. */
+const merged = (a: Use, b: Use): Use => {
+  const [low, high] = a.range.below <= b.range.below ? [a, b] : [b, a];
+  const chosen = a.isPart && b.isPart ? high : low;
+  return { ...chosen, range: { ...chosen.range, least: a.range.least ?? b.range.least } };
+};
+
+/**
+ * Of each input of main that is used as ids as it is (or in another shape, or in part): what they may be. Ids that a model computes are
+ * not known before it runs; kernels clamp those.
+ */
+export function idRanges(module: Module): ReadonlyMap<string, IdRange> {
+  const main = mainOf(module);
+  const inputs = new Map(main.params.filter((p) => p.role === 'input').map((p) => [p.value, p.value.name]));
+  const funcs = new Map(module.funcs.filter((f) => f !== main).map((f) => [f, lookups(f)]));
+  const found = new Map<string, Use>();
+  for (const call of callsOf(module)) {
+    const func = funcs.get(calleeOf(module, call));
+    if (!func) continue;
+    const lifted = liftedOf(call);
+    const uses = usesIn(
+      func,
+      (param) => call.operands[param]?.name ?? 'of the model',
+      (param) => lifted[param - call.operands.length] ?? Number.NaN,
+    );
+    for (const use of uses) {
+      const operand = call.operands[func.params.findIndex((p) => p.value === use.ids)];
+      const name = operand && inputs.get(operand);
+      if (name === undefined || !Number.isFinite(use.range.below)) continue;
+      const known = found.get(name);
+      found.set(name, known ? merged(known, use) : use);
+    }
+  }
+  return new Map([...found].map(([name, { range }]) => [name, range]));
+}
