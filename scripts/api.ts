@@ -20,7 +20,7 @@ const GROUPS: readonly { readonly title: string; readonly rooms: readonly string
   { title: 'Write and trace a model', rooms: ['trace'] },
   { title: 'Model definitions', rooms: ['definition'] },
   { title: 'Models of the library', rooms: ['models'] },
-  { title: 'The IR', rooms: ['ir', 'passes'] },
+  { title: 'The IR', rooms: ['ir', 'passes', 'cost'] },
   { title: 'Compile', rooms: ['compile'] },
   { title: 'Sessions and generation', rooms: ['session', 'generate'] },
   { title: 'Generated trainers', rooms: ['trainer'] },

@@ -1,6 +1,7 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
+export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
 export { createPlan, type Draw, type Moment, type Plan, type PlanConfig, type PlanModel } from './dropbp/plans/index.ts';

@@ -7,12 +7,11 @@ import type { UnitCost } from '../codegen/trainer/source.ts';
 import type { Target } from '../compile/functions.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { patternOf } from '../inspect/patterns.ts';
-import { amount, boundsOf, inspectionLinker } from '../inspect/report.ts';
+import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { Linker } from '../runtime/link.ts';
-import type { Variant } from '../runtime/linked.ts';
-import { type FunctionDecl, functionFlops, type Program } from '../runtime/program.ts';
+import type { Program, Sizes } from '../runtime/program.ts';
 import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import { checkFolder, writeFolder } from './folder.ts';
@@ -55,23 +54,19 @@ const { version: EBB, dependencies } = createRequire(import.meta.url)('../../pac
   dependencies: Readonly<Record<string, string>>;
 };
 
-interface Costs {
-  readonly flops: number;
-  readonly saved: number;
-  readonly peak: number;
+/** A step with these units dropped, in numbers. */
+function costs(program: Program, linker: Linker, dropped: readonly string[], sizes: Sizes): VariantReport {
+  return variantReport(program, linker.link(patternOf(dropped)), { dropped, remat: [], skipped: [] }, sizes);
 }
 
-function costs(program: Program, variant: Variant, sizes: Readonly<Record<string, number>>): Costs {
-  const flops = variant.calls.reduce((sum, call) => sum + functionFlops(program.functions[call.fn] as FunctionDecl, sizes), 0);
-  return { flops, saved: variant.savedBytes, peak: variant.stackBytes + variant.slotBytes };
-}
+const flopsOf = ({ forwardFlops, backwardFlops }: VariantReport): number => forwardFlops + backwardFlops;
 
 /** What a unit's backward costs: everything kept, less everything but it. */
-function unitCosts(program: Program, linker: Linker, units: readonly string[], sizes: Readonly<Record<string, number>>): UnitCost[] {
-  const whole = costs(program, linker.link(new Map()), sizes);
+function unitCosts(program: Program, linker: Linker, units: readonly string[], sizes: Sizes): UnitCost[] {
+  const whole = costs(program, linker, [], sizes);
   return units.map((site) => {
-    const without = costs(program, linker.link(patternOf([site])), sizes);
-    return { site, note: `backward ${amount(whole.flops - without.flops, 'FLOP')}, saves ${amount(whole.saved - without.saved, 'B')}` };
+    const without = costs(program, linker, [site], sizes);
+    return { site, note: `backward ${amount(flopsOf(whole) - flopsOf(without), 'FLOP')}, saves ${amount(whole.savedBytes - without.savedBytes, 'B')}` };
   });
 }
 
@@ -120,8 +115,8 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
         trained: sum(traced.params.filter((p) => p.trainable).map((p) => p.shape)),
       },
       rates: RATES.map((rate) => {
-        const { flops, saved, peak } = costs(program, linker.link(patternOf(uniformDrop(units, rate, 0))), sizes);
-        return { rate, flops: amount(flops, 'FLOP'), saved: amount(saved, 'B'), peak: amount(peak, 'B') };
+        const report = costs(program, linker, uniformDrop(units, rate, 0), sizes);
+        return { rate, flops: amount(flopsOf(report), 'FLOP'), saved: amount(report.savedBytes, 'B'), peak: amount(report.peakBytes, 'B') };
       }),
       inputs: program.inputs.map((i) => i.name),
       device: device ? `${device.opened.kind} (${device.opened.name})` : 'any WebGPU device',

@@ -9,7 +9,7 @@ import type { MatmulPrecision } from '../codegen/kernel/matmulTypes.ts';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { splitBuffers } from '../codegen/kernel/split.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
-import { opFlops } from '../ir/cost.ts';
+import { opCost } from '../ir/cost.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
@@ -17,16 +17,7 @@ import { KERNELS } from '../passes/pipeline.ts';
 import { isSoftware } from '../runtime/adapterKind.ts';
 import { ALIGNMENT } from '../runtime/layout.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
-import {
-  type DispatchDecl,
-  type Extent,
-  extentBytes,
-  type FlopTerm,
-  type FunctionDecl,
-  type GridAxis,
-  type PipelineDecl,
-  type SlotDecl,
-} from '../runtime/program.ts';
+import { type DispatchDecl, type Extent, extentBytes, type FunctionDecl, type GridAxis, type PipelineDecl, type SlotDecl } from '../runtime/program.ts';
 
 export interface Target {
   readonly device: DeviceTraits;
@@ -96,25 +87,6 @@ export function extentOf(type: Type): Extent {
 /** Buffers whose contents change within a step are writable everywhere: WebGPU refuses to mix reads and writes of one buffer. */
 function withAccess(kernel: Kernel, constant: readonly boolean[]): Kernel {
   return { ...kernel, buffers: kernel.buffers.map((b, i) => ({ ...b, access: constant[i] ? b.access : 'read_write' })) };
-}
-
-/** FLOPs as a polynomial in the batch and the length, exact for what is at most linear in one and quadratic in the other. */
-export function flopTerms(flops: (sizes: Record<string, number>) => number, bounds: Readonly<Record<string, number>>): FlopTerm[] {
-  const at = (b: number, t: number): number => flops({ ...bounds, B: b, T: t });
-  const quadratic = (f: (t: number) => number): [number, number, number] => {
-    const [y1, y2, y3] = [f(1), f(2), f(3)];
-    const c2 = (y3 - 2 * y2 + y1) / 2;
-    const c1 = y2 - y1 - 3 * c2;
-    return [y1 - c1 - c2, c1, c2];
-  };
-  const slope = quadratic((t) => at(2, t) - at(1, t));
-  const base = quadratic((t) => 2 * at(1, t) - at(2, t));
-  return [0, 1, 2]
-    .flatMap((t) => [
-      { batch: 0, length: t, flops: base[t] ?? 0 },
-      { batch: 1, length: t, flops: slope[t] ?? 0 },
-    ])
-    .filter((term) => term.flops !== 0);
 }
 
 export interface FunctionOptions {
@@ -219,7 +191,7 @@ export function compileFunction(
       overwritten.set(out, owner(read));
       slotOf.set(out, slotOf.get(owner(read)) ?? add(owner(read)));
     });
-    const flops = flopTerms((sizes) => opFlops(op, sizes), dims);
+    const flops = opCost(op);
     if (lowered.before) dispatches.push({ ...bind(lowered.before).dispatch, flops, partial: true });
     const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
     const clearedByStep = scatter !== undefined && gradients.has(owner(scatter));

@@ -64,8 +64,7 @@ function callReport(program: Program, call: LinkedCall, sizes: Sizes): CallRepor
   const fn = program.functions[call.fn];
   const at = call.phase === 'sum' ? { ...sizes, N: call.rows } : sizes;
   const bytes = fn?.dispatches.reduce((sum, d) => sum + dispatchBytes(fn, d, at), 0) ?? 0;
-  // a sum of cotangents adds four numbers a row; the terms of its dispatch are those of the most rows
-  const flops = call.phase === 'sum' ? 4 * call.rows : fn ? functionFlops(fn, at) : 0;
+  const flops = fn ? functionFlops(fn, at) : 0;
   return { site: program.calls[call.call]?.site ?? '', function: fn?.name ?? '', phase: call.phase, dispatches: fn?.dispatches.length ?? 0, flops, bytes };
 }
 

@@ -1,15 +1,37 @@
-/** @file What ops cost: FLOPs and bytes, counted from shapes at given sizes. */
+/** @file What ops cost: FLOPs as terms of the run-time dimensions, from the types of operands and results. */
 
+import { type Cost, costAt, sumOf } from '../cost.ts';
+import { funcBuilder } from './builder.ts';
+import { OpError } from './define.ts';
 import { opDef } from './ops/index.ts';
 import type { DimSizes, Op } from './types.ts';
 
-export function opFlops(op: Op, sizes: DimSizes): number {
-  if (op.name === 'fused') return (op.body?.ops ?? []).reduce((sum, o) => sum + opFlops(o, sizes), 0);
-  if (op.name === 'call') return 0;
-  return opDef(op.name).flops(
-    op.operands.map((v) => v.type),
-    op.results.map((v) => v.type),
-    sizes,
+/** FLOPs of an op, and of a group those of the ops in it. A call has none of its own: they are counted in the function that it calls. */
+export function opCost(op: Op): Cost {
+  if (op.body) return sumOf(op.body.ops.map(opCost));
+  const { name, flops, decompose } = opDef(op.name);
+  const operands = op.operands.map((v) => v.type);
+  if (flops) {
+    const cost: unknown = flops(
+      operands,
+      op.results.map((v) => v.type),
+      op.attrs,
+    );
+    // an op of JavaScript, or of before there were terms, may give a number
+    if (!Array.isArray(cost)) throw new OpError(`${name}: flops must be a list of terms { times, of }, found ${JSON.stringify(cost)}; productOf makes one`);
+    return cost as Cost;
+  }
+  if (!decompose) throw new OpError(`${name}: has neither flops nor a decomposition whose flops they are`);
+  const b = funcBuilder();
+  decompose(
+    b,
+    operands.map((type, i) => b.param(`operand${i}`, type, 'value')),
     op.attrs,
   );
+  return sumOf(b.added.map(opCost));
+}
+
+/** FLOPs of an op at given sizes. */
+export function opFlops(op: Op, sizes: DimSizes): number {
+  return costAt(opCost(op), sizes);
 }

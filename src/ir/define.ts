@@ -1,5 +1,6 @@
 /** @file What an op is: everything about it in one literal. Ops live in ./ops, one file each; ./ops/index.ts lists them. */
 
+import type { Cost } from '../cost.ts';
 import { EbbError } from '../errors.ts';
 import type { FuncBuilder } from './builder.ts';
 import type { Tensor } from './tensor.ts';
@@ -46,7 +47,8 @@ export interface OpDef {
   readonly decompose?: (b: FuncBuilder, operands: readonly Value[], attrs: Attrs) => readonly Value[];
   /** Cotangents of the operands; null where zero or not wanted. Absent: not differentiable (its operands get none). */
   readonly vjp?: (context: VjpContext) => readonly (Value | null)[];
-  readonly flops: (inputs: readonly Type[], results: readonly Type[], sizes: DimSizes, attrs: Attrs) => number;
+  /** FLOPs at any sizes of the run-time dimensions. Absent: those of the ops that it decomposes into. */
+  readonly flops?: (inputs: readonly Type[], results: readonly Type[], attrs: Attrs) => Cost;
   readonly samples: readonly Sample[];
   readonly rejects?: readonly Rejection[];
 }

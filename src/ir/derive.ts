@@ -2,7 +2,6 @@
 
 import { EbbError } from '../errors.ts';
 import { type FuncBuilder, funcBuilder } from './builder.ts';
-import { opFlops } from './cost.ts';
 import { constraint, type OpDef, OpError } from './define.ts';
 import { registerOp } from './ops/index.ts';
 import type { Attrs, Func, Type } from './types.ts';
@@ -47,7 +46,6 @@ export function defineOp(op: DecomposedOp, source: string = String(op.decompose)
     ...own,
     kind: 'composite',
     infer: op.infer ?? ((types, attrs) => expansion(op, types, attrs).results.map((r) => r.value.type)),
-    flops: op.flops ?? ((types, _results, sizes, attrs) => expansion(op, types, attrs).ops.reduce((total, o) => total + opFlops(o, sizes), 0)),
     samples: op.samples ?? [],
   };
   return registerOp(def, source);

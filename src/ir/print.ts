@@ -1,6 +1,6 @@
 /** @file The text form of the IR, which parses back to the same thing (./parse.ts). docs/ir.md has the grammar. */
 
-import { opDef } from './ops/index.ts';
+import { opFlops } from './cost.ts';
 import { type Attr, type DimSizes, type Func, type Module, type Op, type Param, type Result, typeText, type Value } from './types.ts';
 
 /** Version of the text form; other versions are refused by name. */
@@ -30,12 +30,7 @@ function suffix(op: Op, options: PrintOptions): string {
   const loc = op.results[0]?.loc;
   const where = options.locs && loc ? ` loc(${loc.file}:${loc.line}:${loc.column})` : '';
   if (!options.costs || op.name === 'call' || op.name === 'fused') return where;
-  const flops = opDef(op.name).flops(
-    op.operands.map((v) => v.type),
-    op.results.map((v) => v.type),
-    options.costs,
-    op.attrs,
-  );
+  const flops = opFlops(op, options.costs);
   return flops > 0 ? `${where} // ${flops} FLOP` : where;
 }
 

@@ -26,7 +26,7 @@ export type InputData = Readonly<Record<string, Int32Array | Uint32Array | Float
 
 /** One forward and backward. */
 export interface MicroBatch {
-  /** Run-time dimensions, e.g. B and T. */
+  /** Run-time dimensions, e.g. B and T; those left out are at their bounds. */
   readonly sizes: Sizes;
   /** Row-major, of the shapes that `sizes` gives; one for each input of the program. */
   readonly inputs: InputData;
@@ -163,7 +163,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
     flopSizes = sizes;
     const known = flops.get(fn);
     if (known !== undefined) return known;
-    const counted = functionFlops(program.functions[fn] as FunctionDecl, sizes);
+    const counted = functionFlops(program.functions[fn] as FunctionDecl, { ...bounds, ...sizes });
     flops.set(fn, counted);
     return counted;
   };
@@ -285,7 +285,7 @@ export async function createEngine(device: GPUDevice, program: Program, options:
       if (!probes) throw new Error('internal: the engine was made without probes');
       checkInputs(program, micro.sizes, micro.inputs);
       writeInputs(micro, 0);
-      return runProbes(probes, { device, program, buffers, sizes: micro.sizes, patience, planned: (call) => planned(call, micro, 0), run });
+      return runProbes(probes, { device, program, buffers, sizes: { ...bounds, ...micro.sizes }, patience, planned: (call) => planned(call, micro, 0), run });
     },
     async forward(micro) {
       checkInputs(program, micro.sizes, micro.inputs);

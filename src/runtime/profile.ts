@@ -93,13 +93,14 @@ export function measuredPasses(
   return {
     passes(dispatch, { fn, site, phase, sizes }) {
       const decl = program.functions[fn] as FunctionDecl;
+      const at = { ...bounds, ...sizes };
       const label: DispatchLabel = {
         site,
         phase,
         function: decl.name,
         kernel: program.pipelines[dispatch.pipeline]?.name ?? '',
-        flops: dispatchFlops(dispatch, sizes),
-        bytes: dispatchBytes(decl, dispatch, { ...bounds, ...sizes }),
+        flops: dispatchFlops(dispatch, at),
+        bytes: dispatchBytes(decl, dispatch, at),
       };
       pass?.end();
       pass = encoder.beginComputePass({ timestampWrites: recorder.next(label) });

@@ -1,5 +1,7 @@
 /** @file A compiled model as plain data: what the runtime needs to run any pattern of it, and nothing of the compiler. */
 
+import { type Cost, costAt } from '../cost.ts';
+
 /** Version of this schema; others are refused by name. */
 export const PROGRAM_VERSION = 5;
 
@@ -35,13 +37,6 @@ export interface SlotDecl {
   readonly loc?: string;
 }
 
-/** flops · B^batch · T^length. */
-export interface FlopTerm {
-  readonly batch: number;
-  readonly length: number;
-  readonly flops: number;
-}
-
 export interface DispatchDecl {
   readonly pipeline: number;
   /** Where it writes gradients of weights: the pipeline that adds to them instead. */
@@ -51,8 +46,8 @@ export interface DispatchDecl {
   /** For each binding: which part of its slot, `partBytes` each, where slots are larger than a binding may be. */
   readonly parts?: readonly number[];
   readonly grid: readonly [GridAxis, GridAxis, GridAxis];
-  /** FLOPs of the group at any batch and length. */
-  readonly flops: readonly FlopTerm[];
+  /** FLOPs of the group at any sizes of the run-time dimensions. */
+  readonly flops: Cost;
   /** Whether it leaves partial sums that the next dispatch adds up: the two are one group. */
   readonly partial?: boolean;
   /** Slot that has to be zero before, if its gradient is written rather than added to. */
@@ -207,12 +202,12 @@ export function extentBytes(extent: Extent, sizes: Sizes): number {
   return extent.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)), extent.bytes);
 }
 
-/** FLOPs of one dispatch. */
+/** FLOPs of one dispatch. @throws when `sizes` lacks a dimension that they depend on */
 export function dispatchFlops({ flops }: Pick<DispatchDecl, 'flops'>, sizes: Sizes): number {
-  return flops.reduce((sum, t) => sum + t.flops * (sizes['B'] ?? 1) ** t.batch * (sizes['T'] ?? 1) ** t.length, 0);
+  return costAt(flops, sizes);
 }
 
-/** FLOPs of one call of a function. */
+/** FLOPs of one call of a function. @throws when `sizes` lacks a dimension that they depend on */
 export function functionFlops(fn: FunctionDecl, sizes: Sizes): number {
   return fn.dispatches.reduce((sum, d) => sum + dispatchFlops(d, sizes), 0);
 }

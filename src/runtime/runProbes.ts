@@ -56,7 +56,8 @@ export async function runProbes({ stages }: ProbePlan, runner: ProbeRunner): Pro
   };
   let [flops, wholeFlops] = [0, 0];
   for (const { dropped, cleared, calls, norms } of stages) {
-    const own = calls.reduce((n, call) => n + functionFlops(program.functions[call.fn] as FunctionDecl, sizes), 0);
+    // sums of cotangents are not counted, as in steps
+    const own = calls.reduce((n, { fn, phase }) => (phase === 'sum' ? n : n + functionFlops(program.functions[fn] as FunctionDecl, sizes)), 0);
     flops += own;
     if (dropped === null) wholeFlops += own;
     const all = [...calls.map(planned), ...normRanges(program, norms).map((range) => norm(dropped, range))];

@@ -96,7 +96,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
 export interface AttentionOptions {
   readonly scale: number;
   readonly causal: boolean;
-  /** Keys further back than this are not seen. */
+  /** How many keys a query sees at most up to its own position, a whole number of 1 or more; default all. */
   readonly window?: number;
   /** Scores s become softCap·tanh(s/softCap). */
   readonly softCap?: number;

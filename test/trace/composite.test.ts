@@ -1,8 +1,11 @@
 /** @file A user's op is its decomposition: types, cost and derivative follow from it, and misuse names it. */
 
 import { compileModel } from '../../src/compile/compile.ts';
+import { productOf, sumOf } from '../../src/cost.ts';
 import { EbbError } from '../../src/errors.ts';
-import { opFlops } from '../../src/ir/cost.ts';
+import { funcBuilder } from '../../src/ir/builder.ts';
+import { opCost, opFlops } from '../../src/ir/cost.ts';
+import type { Sample } from '../../src/ir/define.ts';
 import { defineOp } from '../../src/ir/derive.ts';
 import { opDef } from '../../src/ir/ops/index.ts';
 import { printFunc, printModule } from '../../src/ir/print.ts';
@@ -41,12 +44,32 @@ describe.each(['mish', 'blend', 'mean_square', 'twice_mish'])('%s', (name) => {
 
 it('costs what its decomposition costs', () => {
   const flops = (name: string): number => {
-    const def = opDef(name);
-    const [{ types, attrs = {} }] = def.samples as [(typeof def.samples)[number]];
-    return def.flops(types, def.infer(types, attrs), {}, attrs);
+    const [{ types, attrs = {} }] = opDef(name).samples as [Sample];
+    const b = funcBuilder();
+    b.op(
+      name,
+      types.map((type, i) => b.param(`x${i}`, type, 'value')),
+      attrs,
+    );
+    return opFlops(b.added[0]!, {});
   };
   expect(flops('mean_square')).toBe(12);
   expect(flops('blend')).toBe(6 + 3 + 6);
+});
+
+it('costs what it says, where it says so', () => {
+  const cheap = compositeOp({
+    name: 'cheap',
+    operands: ['x'],
+    flops: (types) => sumOf([productOf([2, ...types[0]!.shape]), 7]),
+    decompose: ({ x }) => tanh(x),
+  });
+  const { module } = traceModel({ inputs: { x: { dtype: 'f32', shape: ['B', 4] } }, build: ({ x }) => mean(cheap([x!])) }, { dims: { B: 3 } });
+  const [call] = module.funcs[0]!.ops.filter((op) => op.name === 'cheap');
+  expect(opCost(call!)).toEqual([
+    { times: 8, of: ['B'] },
+    { times: 7, of: [] },
+  ]);
 });
 
 it('is one node of the IR, and primitives where it is compiled', () => {

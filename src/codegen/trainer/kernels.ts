@@ -1,8 +1,9 @@
 /** @file Kernels as files: named after what they do, each headed by where its ops stand in the fused IR, and what it costs. */
 
+import { type Cost, costText } from '../../cost.ts';
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
-import type { DispatchDecl, Extent, FlopTerm, FunctionDecl, PipelineDecl, Program } from '../../runtime/program.ts';
+import type { DispatchDecl, Extent, FunctionDecl, PipelineDecl, Program } from '../../runtime/program.ts';
 
 export interface KernelFile {
   readonly file: string;
@@ -50,18 +51,9 @@ function usesOf(program: Program, fuse: Module, text: string): Map<number, Use[]
   return uses;
 }
 
-const product = (factors: readonly (number | string)[]): string => {
-  const constant = factors.reduce<number>((p, d) => (typeof d === 'number' ? p * d : p), 1);
-  const named = factors.filter((d) => typeof d === 'string');
-  return [...(constant === 1 && named.length > 0 ? [] : [String(constant)]), ...named].join('·');
-};
-
-/** FLOPs as a formula of B and T. */
-export function flopText(terms: readonly FlopTerm[]): string {
-  const shown = terms
-    .filter((t) => t.flops !== 0)
-    .map(({ flops, batch, length }) => product([Math.round(flops), ...new Array<string>(batch).fill('B'), ...new Array<string>(length).fill('T')]));
-  return shown.length === 0 ? 'no FLOP' : `${shown.join(' + ')} FLOP`;
+/** FLOPs as a formula of the run-time dimensions. */
+function flopText(cost: Cost): string {
+  return cost.length === 0 ? 'no FLOP' : `${costText(cost)} FLOP`;
 }
 
 /** Bytes bound as a formula: each buffer once, an upper bound of what is moved from and to memory. */

@@ -5,11 +5,13 @@
  * Derivative: Dao et al. 2022 (FlashAttention), from the saved out and lse.
  *
  * - (C1) ranks, head widths, batch and head counts agree. (C2) segments and position are i32 of the shapes above.
+ * - (C3) the window is a whole number, 1 or more.
  */
 
+import { type Cost, leastOf, productOf, sumOf } from '../../cost.ts';
 import type { FuncBuilder } from '../builder.ts';
 import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
-import { type Attrs, type Dim, type DimSizes, dimSize, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { type Attrs, type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
 
 export function checkHeads([q, k, v]: readonly [Type, Type, Type], name: string): void {
   const [batch, , heads, width] = q.shape;
@@ -53,21 +55,50 @@ export function lseType(q: Type): Type {
   return { dtype: 'f32', shape: [batch, heads, tokens] };
 }
 
-/** Number of (query, key) pairs that can be visible, for one head of one sequence. */
-function visiblePairs(q: Type, k: Type, sizes: DimSizes, attrs: Attrs): number {
-  const tokens = dimSize(q.shape[1] ?? 1, sizes);
-  const keys = dimSize(k.shape[1] ?? 1, sizes);
-  const window = typeof attrs['window'] === 'number' ? attrs['window'] : keys;
-  if (attrs['causal'] !== true) return tokens * keys;
-  let pairs = 0;
-  for (let i = 0; i < tokens; i++) pairs += Math.min(window, Math.min(keys, i + 1 + Math.max(0, keys - tokens)));
-  return pairs;
+/** The window, or null where keys are seen however far back they are. */
+const windowOf = ({ window }: Attrs): number | null => (typeof window === 'number' ? window : null);
+
+/** Constraint `id` of the op `name`: a window is a whole number, 1 or more. */
+export function checkWindow(attrs: Attrs, name: string, id: string): void {
+  const { window = 1 } = attrs;
+  constraint(
+    typeof window === 'number' && Number.isInteger(window) && window >= 1,
+    name,
+    id,
+    () => `the window must be a whole number, 1 or more, found ${JSON.stringify(window)}`,
+  );
 }
-export function pairFlops(perPair: number): OpDef['flops'] {
-  return ([q, k], _out, sizes, attrs) => {
-    if (!q || !k) return 0;
-    return perPair * Number(q.shape[3]) * Number(q.shape[2]) * dimSize(q.shape[0] ?? 1, sizes) * visiblePairs(q, k, sizes, attrs);
-  };
+
+/** 1 + 2 + … + n. */
+const triangle = (n: Cost): Cost => productOf([0.5, n, sumOf([n, 1])]);
+const minus = (a: Cost | Dim, b: Cost | Dim): Cost => sumOf([a, productOf([-1, b])]);
+
+/**
+ * Number of (query, key) pairs that can be visible, for one head of one sequence. Segments and padding are data and hide nothing here.
+ * `position` too is known only when a step runs: the queries are counted as the last of the keys, at max(0, keys − tokens). In training there
+ * are as many keys as queries, and that is 0; in generation it is where the cache is full.
+ */
+function visiblePairs(tokens: Dim, keys: Dim, causal: boolean, window: number | null): Cost {
+  const fewer = leastOf([[tokens], [keys]]);
+  // a triangle is hidden of `fewer` queries and `fewer` keys; where there are more keys or queries, these see and are seen by all
+  const later = causal ? triangle(minus(fewer, 1)) : [];
+  const notLater = minus(productOf([tokens, keys]), later);
+  if (window === null) return notLater;
+  // The last query does not see max(tokens, keys) − window keys, which are too early, and each query before it one less. What of this triangle
+  // lies before the first query or behind the last key is a smaller one.
+  const longer = minus(sumOf([tokens, keys]), fewer);
+  const near = minus(sumOf([leastOf([[tokens], [window]]), leastOf([[keys], [window]])]), leastOf([[tokens], [keys], [window]]));
+  const early = minus(
+    triangle(minus(longer, near)),
+    sumOf([triangle(minus(keys, leastOf([[keys], [tokens, window]]))), triangle(minus(tokens, leastOf([[tokens], [keys, window]])))]),
+  );
+  return minus(notLater, early);
+}
+
+/** `perPair` FLOPs for each element of a head and each visible pair. */
+export function pairFlops([q, k]: readonly [q: Type, k: Type], attrs: Attrs, perPair: number): Cost {
+  const [batch = 1, tokens = 1, heads = 1, width = 1] = q.shape;
+  return productOf([perPair, batch, heads, width, visiblePairs(tokens, k.shape[1] ?? 1, attrs['causal'] === true, windowOf(attrs))]);
 }
 
 export interface Scores {
@@ -133,8 +164,9 @@ const SAMPLES: readonly Sample[] = [
 export const attention: OpDef = {
   name: 'attention',
   kind: 'kernel',
-  infer: (types) => {
+  infer: (types, attrs) => {
     const q = checkForward(types);
+    checkWindow(attrs, 'attention', 'C3');
     return [q, lseType(q)];
   },
   decompose: (b, [q, k, v, segq, segk, position], attrs) => {
@@ -165,10 +197,12 @@ export const attention: OpDef = {
     const [dk = null, dv = null] = needs[1] || needs[2] ? b.ops('attention_dkv', inputs, how, ['dk', 'dv']) : [];
     return [dq, dk, dv, null, null, null];
   },
-  flops: pairFlops(4),
+  // scores, and the weighted sum of the values
+  flops: (types, _results, attrs) => pairFlops([operand(types, 0, 'attention'), operand(types, 1, 'attention')], attrs, 4),
   samples: SAMPLES,
   rejects: [
     { constraint: 'C1', types: [f(2, 3, 4, 2), f(2, 3, 3, 2), f(2, 3, 3, 2), seg(2, 3), seg(2, 3), seg()], attrs: { scale: 1 } },
     { constraint: 'C2', types: [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(2, 4), seg(2, 3), seg()], attrs: { scale: 1 } },
+    { constraint: 'C3', types: INPUTS, attrs: { scale: 1, window: 0 } },
   ],
 };

@@ -1,13 +1,14 @@
 /** @file Attention backward, from the saved out and lse (FlashAttention, Dao et al. 2022): `attention_stats`, `attention_dq`, `attention_dkv`.
  *
  * - (C1) ranks, head widths, batch and head counts agree. (C2) position is i32[], stats are attention_stats'.
- * - (C3) key segments are i32 [B, S]; without them S = T. (C4) angles are [positions, D], D even.
+ * - (C3) key segments are i32 [B, S]; without them S = T. (C4) angles are [positions, D], D even. (C5) the window is a whole number, 1 or more.
  */
 
+import { productOf, sumOf } from '../../cost.ts';
 import type { FuncBuilder } from '../builder.ts';
 import { constraint, numberAttr, type OpDef, operand, type Rejection, type Sample, shapeToAttr } from '../define.ts';
-import { type Attrs, dimSize, sameShape, type Type, typeText, type Value } from '../types.ts';
-import { checkHeads, lseType, pairFlops, type Scores, scoresOf } from './attention.ts';
+import { type Attrs, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { checkHeads, checkWindow, lseType, pairFlops, type Scores, scoresOf } from './attention.ts';
 
 const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 const seg = (...shape: number[]): Type => ({ dtype: 'i32', shape });
@@ -29,7 +30,7 @@ export const attentionStats: OpDef = {
     const segments = b.op('reshape', [b.op('convert', [segq], { to: 'f32' })], { shape: shapeToAttr([batch, 1, tokens, 1]) });
     return [b.op('concat', [b.op('reshape', [lse], { shape: column }), delta, b.op('broadcast', [segments], { shape: column })], { axis: 3 })];
   },
-  flops: ([out], _o, sizes) => 2 * (out ? out.shape.reduce<number>((p, dim) => p * dimSize(dim, sizes), 1) : 0),
+  flops: (types) => productOf([2, ...operand(types, 0, 'attention_stats').shape]),
   samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2), f(2, 4, 3), seg(2, 3)], values: { 3: [1, 1, 2, 0, 1, 1] } }],
 };
 
@@ -92,7 +93,16 @@ function checkGradient(types: readonly Type[], attrs: Attrs, name: string): { q:
     'C4',
     () => `angles must be [positions, even headDim], found ${angles === null ? 'none' : typeText(angles)} for q ${typeText(q)}`,
   );
+  checkWindow(attrs, name, 'C5');
   return { q, k };
+}
+
+/** `perPair` FLOPs for each element of a head and each visible pair; where the first result is turned back, three for each of its elements. */
+function gradientFlops(name: string, perPair: number): NonNullable<OpDef['flops']> {
+  return (types, results, attrs) => {
+    const { q, k, angles } = gradientOperands(types, attrs, name);
+    return sumOf([pairFlops([q, k], attrs, perPair), angles ? productOf([3, ...operand(results, 0, name).shape]) : 0]);
+  };
 }
 
 interface ScoreGradients extends Scores {
@@ -141,6 +151,7 @@ const gradientRejects = (attrs: Attrs): readonly Rejection[] => [
   { constraint: 'C2', types: GRADIENT_INPUTS.map((t, i) => (i === 5 ? f(2, 4, 3, 2) : t)), attrs },
   { constraint: 'C3', types: [...GRADIENT_INPUTS, seg(2, 4)], attrs: { ...attrs, key_segments: true } },
   { constraint: 'C4', types: [...GRADIENT_INPUTS, f(5, 3)], attrs: { ...attrs, rotated: true } },
+  { constraint: 'C5', types: GRADIENT_INPUTS, attrs: { ...attrs, window: 1.5 } },
 ];
 
 export const attentionDq: OpDef = {
@@ -151,7 +162,8 @@ export const attentionDq: OpDef = {
     const { ds, kHeads, toHeads, back } = scoreCotangents(b, operands, attrs, 'attention_dq');
     return [back(toHeads(b.op('dot', [ds, kHeads], { batch: 2 })))];
   },
-  flops: pairFlops(6),
+  // scores again, their cotangents, and dQ
+  flops: gradientFlops('attention_dq', 6),
   samples: GRADIENT_SAMPLES,
   rejects: gradientRejects({ scale: 1 }),
 };
@@ -176,7 +188,8 @@ export const attentionDkv: OpDef = {
     };
     return [back(fold(b.op('dot', [ds, qHeads], { batch: 2, ta: true }))), fold(b.op('dot', [p, dHeads], { batch: 2, ta: true }))];
   },
-  flops: pairFlops(8),
+  // scores again, their cotangents, dK and dV
+  flops: gradientFlops('attention_dkv', 8),
   samples: GRADIENT_SAMPLES,
   rejects: gradientRejects({ scale: 1 }),
 };

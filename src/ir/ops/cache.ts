@@ -37,7 +37,7 @@ export const cacheWrite: OpDef = {
       }),
     ];
   },
-  flops: () => 0,
+  flops: () => [],
   samples: [
     {
       types: [

@@ -1,7 +1,7 @@
 /** @file What ops that are only their decomposition have in common. */
 
 import { type OpDef, operand, type Sample } from '../define.ts';
-import { elements, type Type, type Value } from '../types.ts';
+import type { Type, Value } from '../types.ts';
 
 export const F = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 
@@ -10,19 +10,17 @@ interface Composite {
   readonly infer?: OpDef['infer'];
   readonly decompose: NonNullable<OpDef['decompose']>;
   readonly vjp?: OpDef['vjp'];
-  readonly flopsPerElement: number;
   readonly samples: readonly Sample[];
   readonly rejects?: OpDef['rejects'];
 }
 
-export function composite({ name, infer, decompose, vjp, flopsPerElement, samples, rejects }: Composite): OpDef {
+export function composite({ name, infer, decompose, vjp, samples, rejects }: Composite): OpDef {
   return {
     name,
     kind: 'composite',
     infer: infer ?? ((types) => [operand(types, 0, name)]),
     decompose,
     ...(vjp ? { vjp } : {}),
-    flops: (_in, out, sizes) => flopsPerElement * elements(out[0]?.shape ?? [], sizes),
     samples,
     ...(rejects ? { rejects } : {}),
   };

@@ -5,24 +5,24 @@ import { constraint, numberAttr, type OpDef, operand, shapeToAttr } from '../def
 import { sameShape, typeText, type Value } from '../types.ts';
 import { composite, F, lastAxis } from './composite.ts';
 
-function unary(name: string, flopsPerElement: number, build: (b: FuncBuilder, x: Value) => Value): OpDef {
-  return composite({ name, flopsPerElement, samples: [{ types: [F(2, 3)] }], decompose: (b, [x]) => (x ? [build(b, x)] : []) });
+function unary(name: string, build: (b: FuncBuilder, x: Value) => Value): OpDef {
+  return composite({ name, samples: [{ types: [F(2, 3)] }], decompose: (b, [x]) => (x ? [build(b, x)] : []) });
 }
 
 /** 1/(1+e^-x). */
-const sigmoid = unary('sigmoid', 6, (b, x) => b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('exp', [b.op('neg', [x])])])]));
+const sigmoid = unary('sigmoid', (b, x) => b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('exp', [b.op('neg', [x])])])]));
 /** x·σ(x) (Elfwing et al. 2017). */
-const silu = unary('silu', 7, (b, x) => b.op('mul', [x, b.op('sigmoid', [x])]));
+const silu = unary('silu', (b, x) => b.op('mul', [x, b.op('sigmoid', [x])]));
 /** max(x, 0), whose derivative at 0 is 0 (as torch's). */
-const relu = unary('relu', 1, (b, x) => b.op('select', [b.op('le', [x, b.constant(0)]), b.constant(0), x]));
+const relu = unary('relu', (b, x) => b.op('select', [b.op('le', [x, b.constant(0)]), b.constant(0), x]));
 /** ½x(1+tanh(√(2/π)(x+0.044715x³))), as GPT-2 has it (`gelu_new`). */
-const geluTanh = unary('gelu_tanh', 13, (b, x) => {
+const geluTanh = unary('gelu_tanh', (b, x) => {
   const cube = b.op('mul', [x, b.op('mul', [x, x])]);
   const inner = b.op('mul', [b.constant(Math.sqrt(2 / Math.PI)), b.op('add', [x, b.op('mul', [b.constant(0.044715), cube])])]);
   return b.op('mul', [b.op('mul', [b.constant(0.5), x]), b.op('add', [b.constant(1), b.op('tanh', [inner])])]);
 });
 /** ½x(1+erf(x/√2)); erf by Abramowitz & Stegun 7.1.26, |error| < 1.5e-7. */
-const gelu = unary('gelu', 24, (b, x) => {
+const gelu = unary('gelu', (b, x) => {
   const z = b.op('mul', [x, b.constant(Math.SQRT1_2)]);
   const t = b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('mul', [b.constant(0.3275911), b.op('abs', [z])])])]);
   const poly = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592]
@@ -36,7 +36,6 @@ const gelu = unary('gelu', 24, (b, x) => {
 /** `swiglu %gate, %up`: silu(gate)·up (Shazeer 2020). (C1) both have one type. */
 const swiglu = composite({
   name: 'swiglu',
-  flopsPerElement: 8,
   infer: (types) => {
     const gate = operand(types, 0, 'swiglu');
     const up = operand(types, 1, 'swiglu');
@@ -73,7 +72,6 @@ function checkNorm(name: string): OpDef['infer'] {
 /** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight over the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) it is static. */
 const rmsNorm = composite({
   name: 'rms_norm',
-  flopsPerElement: 5,
   infer: checkNorm('rms_norm'),
   decompose: (b, [x, weight], attrs) => {
     if (!x || !weight) return [];
@@ -91,7 +89,6 @@ const rmsNorm = composite({
 /** `layer_norm %x, %weight, %bias {eps}` over the last axis (Ba et al. 2016). (C1) weight and bias are [last axis]. (C2) it is static. */
 const layerNorm = composite({
   name: 'layer_norm',
-  flopsPerElement: 8,
   infer: checkNorm('layer_norm'),
   decompose: (b, [x, weight, bias], attrs) => {
     if (!x || !weight || !bias) return [];
@@ -107,7 +104,6 @@ const layerNorm = composite({
 /** Softmax over the last axis; the maximum is subtracted and has no derivative of its own. */
 const softmax = composite({
   name: 'softmax',
-  flopsPerElement: 8,
   decompose: (b, [x]) => {
     if (!x) return [];
     const top = b.op('stop_gradient', [b.op('reduce_max', [x], { axes: lastAxis(x) })]);
@@ -123,7 +119,6 @@ const softmax = composite({
  */
 const random = composite({
   name: 'random',
-  flopsPerElement: 0,
   infer: (types, attrs) => {
     const seed = operand(types, 0, 'random');
     constraint(seed.dtype === 'u32' && seed.shape.length === 0, 'random', 'C1', () => `seed must be u32[], found ${typeText(seed)}`);
@@ -155,7 +150,6 @@ const random = composite({
 /** `dropout %x, %seed {rate, site}`: zero with probability rate, else x/(1−rate). (C1) 0 ≤ rate < 1. */
 const dropout = composite({
   name: 'dropout',
-  flopsPerElement: 2,
   infer: (types, attrs) => {
     const rate = numberAttr(attrs, 'rate', 'dropout');
     constraint(rate >= 0 && rate < 1, 'dropout', 'C1', () => `rate must be in [0, 1), found ${rate}`);
@@ -178,7 +172,6 @@ const dropout = composite({
  */
 const residual = composite({
   name: 'residual',
-  flopsPerElement: 1,
   infer: (types) => {
     const x = operand(types, 0, 'residual');
     const branch = operand(types, 1, 'residual');

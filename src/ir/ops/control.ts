@@ -9,13 +9,12 @@ function given(name: string): OpDef {
     infer: () => {
       throw new OpError(`${name} C1: result types are given, not inferred`);
     },
-    flops: () => 0,
     samples: [],
   };
 }
 
 /** `call @callee [site](…)`: uses a function of the module; `site` names the use (`layers.3.attn`). */
-export const call: OpDef = given('call');
+export const call: OpDef = { ...given('call'), flops: () => [] };
 /** `fused %a, … {kind, name} { … }`: a group of ops that is one kernel. */
 export const fused: OpDef = given('fused');
 

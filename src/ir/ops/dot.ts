@@ -5,6 +5,7 @@
  * - (C1) both operands are f32. (C2) batch axes agree. (C3) contracted axes agree.
  */
 
+import { productOf } from '../../cost.ts';
 import { constraint, type OpDef, operand } from '../define.ts';
 import { tensor } from '../tensor.ts';
 import { type Attrs, elements, type Shape, sameShape, type Type, typeText } from '../types.ts';
@@ -84,9 +85,9 @@ export const dot: OpDef = {
       needs[1] ? (s.tb ? grad(d, lhs, s.m.length, true, s.ta) : grad(lhs, d, s.m.length, !s.ta, false)) : null,
     ];
   },
-  flops: (inputs, _out, sizes, attrs) => {
-    const s = dotShape(inputs, attrs);
-    return 2 * [s.batch, s.m, s.n, s.k].reduce((p, part) => p * elements(part, sizes), 1);
+  flops: (inputs, _out, attrs) => {
+    const { batch, m, n, k } = dotShape(inputs, attrs);
+    return productOf([2, ...batch, ...m, ...n, ...k]);
   },
   samples: [
     {

@@ -1,8 +1,9 @@
 /** @file Data-dependent rows: `gather` (embedding) and its transpose `scatter_add`, and `dequantise` of stored weights. */
 
+import { productOf } from '../../cost.ts';
 import { constraint, numberAttr, type OpDef, operand } from '../define.ts';
 import { generate, tensor } from '../tensor.ts';
-import { blockOf, elements, isBlockType, typeText } from '../types.ts';
+import { blockOf, isBlockType, typeText } from '../types.ts';
 
 /** `gather %table, %ids`: rows of table [V, …] at i32 ids […]; ids are clamped to the table. (C1) table f32, ids i32. */
 const gather: OpDef = {
@@ -33,7 +34,7 @@ const gather: OpDef = {
     needs[0] && table && ids && d ? b.op('scatter_add', [ids, d], { rows: Number(table.type.shape[0]) }) : null,
     null,
   ],
-  flops: () => 0,
+  flops: () => [],
   samples: [
     {
       types: [
@@ -81,7 +82,7 @@ const scatterAdd: OpDef = {
     return [out];
   },
   vjp: ({ b, operands: [ids], cotangents: [d] }) => [null, ids && d ? b.op('gather', [d, ids]) : null],
-  flops: ([, d], _out, sizes) => elements(d?.shape ?? [], sizes),
+  flops: (types) => productOf(operand(types, 1, 'scatter_add').shape),
   samples: [
     {
       types: [
@@ -129,7 +130,7 @@ const dequantise: OpDef = {
     return [{ dtype: 'f32', shape: w.shape }];
   },
   evaluate: ([w]) => (w ? [generate('f32', w.shape, () => 0)].map((t) => ({ ...t, data: w.data })) : []),
-  flops: (_in, out, sizes) => elements(out[0]?.shape ?? [], sizes),
+  flops: (types) => productOf(operand(types, 0, 'dequantise').shape),
   samples: [{ types: [{ dtype: 'bf16', shape: [2, 4] }] }, { types: [{ dtype: 'q8_0', shape: [2, 32] }] }],
   rejects: [
     { constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 4] }] },

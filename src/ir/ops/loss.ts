@@ -9,7 +9,6 @@ const column = (x: Type): Type => ({ dtype: 'f32', shape: [...x.shape.slice(0, -
 /** `logsumexp %x`: log Σ eˣ over the last axis, which stays with size 1; the maximum is subtracted and has no derivative of its own. */
 const logsumexp = composite({
   name: 'logsumexp',
-  flopsPerElement: 3,
   infer: (types) => [column(operand(types, 0, 'logsumexp'))],
   decompose: (b, [x]) => {
     if (!x) return [];
@@ -24,7 +23,6 @@ const logsumexp = composite({
 /** `logaddexp %x, %y`: log(eˣ + eʸ). (C1) both have one type. */
 const logaddexp = composite({
   name: 'logaddexp',
-  flopsPerElement: 6,
   infer: (types) => {
     const x = operand(types, 0, 'logaddexp');
     const y = operand(types, 1, 'logaddexp');
@@ -47,7 +45,6 @@ const logaddexp = composite({
  */
 const pick = composite({
   name: 'pick',
-  flopsPerElement: 1,
   infer: (types) => {
     const x = operand(types, 0, 'pick');
     const index = operand(types, 1, 'pick');
@@ -77,7 +74,6 @@ const pick = composite({
  */
 const crossEntropyOf = composite({
   name: 'cross_entropy_of',
-  flopsPerElement: 1,
   infer: (types) => {
     const lse = operand(types, 0, 'cross_entropy_of');
     const picked = operand(types, 1, 'cross_entropy_of');
@@ -106,7 +102,6 @@ const crossEntropyOf = composite({
  */
 const crossEntropy = composite({
   name: 'cross_entropy',
-  flopsPerElement: 8,
   infer: (types) => {
     const logits = operand(types, 0, 'cross_entropy');
     const targets = operand(types, 1, 'cross_entropy');

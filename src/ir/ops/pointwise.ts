@@ -4,9 +4,10 @@
  * - (C2) operands have equal dtypes, of the kind the row names: `number` f32, i32 or u32; `float` f32; `bits` u32 or i32; `bool`; `any` of them.
  */
 
+import { productOf } from '../../cost.ts';
 import { broadcastShapes, constraint, type OpDef, operand, type Sample, type VjpContext } from '../define.ts';
 import { broadcastAt, generate } from '../tensor.ts';
-import { type DType, elements, type Type, typeText, type Value } from '../types.ts';
+import { type DType, type Type, typeText, type Value } from '../types.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
 type Domain = 'number' | 'float' | 'bits' | 'bool' | 'any';
@@ -190,7 +191,7 @@ function define(name: string, row: Row): OpDef {
           },
         }
       : {}),
-    flops: (_in, out, sizes) => (row.flops ?? 1) * elements(out[0]?.shape ?? [], sizes),
+    flops: (_in, results) => productOf([pointwiseFlops(name), ...operand(results, 0, name).shape]),
     samples: samplesOf(row),
     rejects: [
       ...(row.arity === 2
@@ -210,6 +211,11 @@ function define(name: string, row: Row): OpDef {
 }
 
 export const pointwiseOps: readonly OpDef[] = Object.entries(ROWS).map(([name, row]) => define(name, row));
+
+/** FLOPs of one element of a pointwise op. */
+export function pointwiseFlops(name: string): number {
+  return ROWS[name]?.flops ?? 1;
+}
 
 /** How kernels spell a pointwise op, or undefined for other ops. */
 export function kernelSpelling(name: string): KernelSpelling | undefined {

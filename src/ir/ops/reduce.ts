@@ -3,9 +3,10 @@
  * - (C1) axes are distinct and below the rank. (C2) the operand is f32.
  */
 
+import { productOf } from '../../cost.ts';
 import { constraint, numbersAttr, type OpDef, operand, shapeToAttr } from '../define.ts';
 import { strides, tensor } from '../tensor.ts';
-import { elements, typeText } from '../types.ts';
+import { typeText } from '../types.ts';
 
 function define(name: string, init: number, step: (a: number, b: number) => number, vjp: NonNullable<OpDef['vjp']>): OpDef {
   return {
@@ -41,7 +42,7 @@ function define(name: string, init: number, step: (a: number, b: number) => numb
       return [out];
     },
     vjp,
-    flops: ([x], _out, sizes) => elements(x?.shape ?? [], sizes),
+    flops: (types) => productOf(operand(types, 0, name).shape),
     samples: [
       { types: [{ dtype: 'f32', shape: [2, 3, 4] }], attrs: { axes: [2] } },
       { types: [{ dtype: 'f32', shape: [2, 3, 4] }], attrs: { axes: [0, 1] } },

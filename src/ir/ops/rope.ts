@@ -6,7 +6,7 @@
  */
 
 import { constraint, type OpDef, operand, shapeToAttr } from '../define.ts';
-import { elements, typeText } from '../types.ts';
+import { typeText } from '../types.ts';
 
 export const rope: OpDef = {
   name: 'rope',
@@ -46,7 +46,6 @@ export const rope: OpDef = {
     null,
     null,
   ],
-  flops: ([x], _out, sizes) => 3 * elements(x?.shape ?? [], sizes),
   samples: [
     {
       types: [

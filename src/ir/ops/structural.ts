@@ -1,11 +1,14 @@
 /** @file Structural primitives: constants, index functions and views. Kernels turn each into index arithmetic. */
 
+import { type Cost, productOf } from '../../cost.ts';
 import { broadcastShapes, constraint, numberAttr, numbersAttr, type OpDef, operand, shapeAttr, shapeToAttr } from '../define.ts';
 import { broadcastAt, generate, tensor } from '../tensor.ts';
-import { type Dim, type DType, elements, SCALAR_TYPES, type Shape, typeText } from '../types.ts';
+import { type Dim, type DType, SCALAR_TYPES, type Shape, typeText } from '../types.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
-const NO_FLOPS = (): number => 0;
+const NO_FLOPS = (): Cost => [];
+/** One for each element of the result. */
+const ofResult: NonNullable<OpDef['flops']> = (_inputs, results) => productOf(operand(results, 0, 'flops').shape);
 
 function dtypeAttr(value: unknown, op: string): DType {
   constraint(
@@ -276,7 +279,7 @@ const convert: OpDef = {
     return x ? [{ dtype: to, shape: x.shape, data: x.data.map(cast) }] : [];
   },
   vjp: ({ operands: [x], cotangents: [d] }) => [d && x?.type.dtype === 'f32' ? d : null],
-  flops: (_in, out, sizes) => elements(out[0]?.shape ?? [], sizes),
+  flops: ofResult,
   samples: [{ types: [{ dtype: 'i32', shape: [4] }], attrs: { to: 'f32' }, values: { 0: [3, -2, 0, 7] } }],
   rejects: [{ constraint: 'C1', types: [{ dtype: 'i32', shape: [4] }], attrs: { to: 'bf16' } }],
 };
@@ -306,7 +309,7 @@ const select: OpDef = {
       needs[2] ? unbroadcast(b, b.op('select', [cond, zero, d]), no.type) : null,
     ];
   },
-  flops: (_in, out, sizes) => elements(out[0]?.shape ?? [], sizes),
+  flops: ofResult,
   samples: [
     {
       types: [
