@@ -133,8 +133,8 @@ function compile(where: string, source: string): RegExp {
 
 /** The value a pattern gives for a layer, as peft's get_pattern_key: the first key that matches the end of the name at a dot. */
 function byPattern(where: string, patterns: Readonly<Record<string, number>>, layer: string, otherwise: number): number {
-  const key = Object.keys(patterns).find((source) => compile(where, `^(?:.*\\.)?(?:${source})$`).test(layer));
-  return key === undefined ? otherwise : (patterns[key] ?? otherwise);
+  const found = Object.entries(patterns).find(([source]) => compile(where, `^(?:.*\\.)?(?:${source})$`).test(layer));
+  return found === undefined ? otherwise : found[1];
 }
 
 /** Rank and scale of one layer's adapter. */
