@@ -112,11 +112,16 @@ function vocabSize(gguf: Gguf): number {
   return integer(gguf, 'llama.vocab_size', rows ?? (Array.isArray(tokens) ? tokens.length : undefined));
 }
 
+/** Every `general.architecture` that Ebb supports. */
+export const GGUF_ARCHITECTURES = ['llama'] as const;
+
 /** The configuration in a GGUF file's `llama.*` keys. */
 export function readGgufConfig(gguf: Gguf, source: ByteSource): ConfigReading {
   const architecture = gguf.metadata.get('general.architecture');
-  if (architecture !== 'llama') {
-    throw new EbbError(`${gguf.file}: general.architecture is ${show(architecture)}, expected llama (other architectures are not supported in GGUF)`);
+  if (!GGUF_ARCHITECTURES.some((known) => known === architecture)) {
+    throw new EbbError(
+      `${gguf.file}: general.architecture is ${architecture === undefined ? 'missing' : show(architecture)}, expected ${GGUF_ARCHITECTURES.join(' or ')} (other architectures are not supported in GGUF)`,
+    );
   }
   refuseUnknownKeys(gguf);
   const hiddenSize = integer(gguf, 'llama.embedding_length');
