@@ -148,7 +148,12 @@ export function aboutModel(
 ): ModelAbout {
   const rule = adapterRule(lora);
   const adapted = [...new Set(traced.params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name)))];
-  const layers = Object.fromEntries(adapted.flatMap((layer) => (rule?.(layer) ? [[layer, pick(rule(layer))]] : [])));
+  const layers = Object.fromEntries(
+    adapted.flatMap((layer) => {
+      const spec = rule?.(layer);
+      return spec ? [[layer, { rank: spec.rank, scale: spec.scale }]] : [];
+    }),
+  );
   return {
     name,
     kind: model.kind,
@@ -157,7 +162,6 @@ export function aboutModel(
     maxPosition: model.maxPosition,
   };
 }
-const pick = (spec: AdapterSpec | undefined): { rank: number; scale: number } => ({ rank: spec?.rank ?? 0, scale: spec?.scale ?? 0 });
 
 /** The target of a device, for the compiler. */
 export function targetOf({ device, traits, choose, matmulPrecision }: SessionDevice): Target {

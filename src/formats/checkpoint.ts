@@ -141,9 +141,11 @@ function ggufSources(gguf: Gguf, config: LlamaConfig, read: (offset: number, len
     const dtype = GGUF_TYPES[type];
     if (!dtype) throw new EbbError(`${gguf.file}: tensor ${show(stored)} has type ${type}, expected one of ${Object.keys(GGUF_TYPES).join(', ')}`);
     const shape = [...dims].reverse();
+    const [rows] = shape;
     const heads = permutedHeads(config, name);
     const bytes = (): Uint8Array => read(byteOffset, byteLength);
-    result.set(name, { name, shape, dtype, byteLength, read: heads > 0 ? () => unpermuteRows(bytes(), shape[0] ?? 1, heads) : bytes });
+    // A tensor without axes has no rows to put in order, and no place in a model.
+    result.set(name, { name, shape, dtype, byteLength, read: heads > 0 && rows !== undefined ? () => unpermuteRows(bytes(), rows, heads) : bytes });
   }
   return result;
 }

@@ -47,15 +47,20 @@ const READ = new Set([
   'tensor_data_layout',
 ]);
 
-/** The factors llama.cpp's converter writes for the llama3 rope type (convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors). */
-export function llama3Factors(headDim: number, theta: number, s: Extract<RopeScaling, { type: 'llama3' }>): Float32Array {
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
-    if (wavelength < s.originalMaxPosition / s.highFreqFactor) return 1;
-    if (wavelength > s.originalMaxPosition / s.lowFreqFactor) return s.factor;
-    const smooth = (s.originalMaxPosition / wavelength - s.lowFreqFactor) / (s.highFreqFactor - s.lowFreqFactor);
-    return 1 / ((1 - smooth) / s.factor + smooth);
-  });
+type Llama3Scaling = Extract<RopeScaling, { type: 'llama3' }>;
+
+/** The factor of a head's pair `i` that llama.cpp's converter writes for the llama3 rope type (convert_hf_to_gguf.py, LlamaModel.generate_extra_tensors). */
+function llama3Factor(i: number, headDim: number, theta: number, s: Llama3Scaling): number {
+  const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
+  if (wavelength < s.originalMaxPosition / s.highFreqFactor) return 1;
+  if (wavelength > s.originalMaxPosition / s.lowFreqFactor) return s.factor;
+  const smooth = (s.originalMaxPosition / wavelength - s.lowFreqFactor) / (s.highFreqFactor - s.lowFreqFactor);
+  return 1 / ((1 - smooth) / s.factor + smooth);
+}
+
+/** The factors of all pairs of a head. */
+export function llama3Factors(headDim: number, theta: number, scaling: Llama3Scaling): Float32Array {
+  return Float32Array.from({ length: headDim / 2 }, (_, i) => llama3Factor(i, headDim, theta, scaling));
 }
 
 /** GGUF keeps llama3 scaling only as a tensor of factors: accepted where it is Llama 3.1's or 3.2's own setting. */
@@ -70,7 +75,11 @@ function scalingOfFactors(gguf: Gguf, source: ByteSource, headDim: number, theta
   const factor = shortest(Math.max(...found));
   for (const originalMaxPosition of [8192, 4096, 16384, 32768]) {
     const candidate = { type: 'llama3', factor, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPosition } as const;
-    if (llama3Factors(headDim, theta, candidate).every((x, i) => Math.abs(x - (found[i] ?? 0)) <= 1e-4 * x)) return candidate;
+    const isFactor = (x: number, i: number): boolean => {
+      const expected = llama3Factor(i, headDim, theta, candidate);
+      return Math.abs(expected - x) <= 1e-4 * expected;
+    };
+    if (found.every(isFactor)) return candidate;
   }
   throw new EbbError(`${gguf.file}: rope_freqs.weight holds factors that are no llama3 scaling Ebb knows (low_freq_factor 1, high_freq_factor 4)`);
 }
@@ -103,11 +112,16 @@ function vocabSize(gguf: Gguf): number {
   return integer(gguf, 'llama.vocab_size', rows ?? (Array.isArray(tokens) ? tokens.length : undefined));
 }
 
+/** Every `general.architecture` that Ebb supports. */
+export const GGUF_ARCHITECTURES = ['llama'] as const;
+
 /** The configuration in a GGUF file's `llama.*` keys. */
 export function readGgufConfig(gguf: Gguf, source: ByteSource): ConfigReading {
   const architecture = gguf.metadata.get('general.architecture');
-  if (architecture !== 'llama') {
-    throw new EbbError(`${gguf.file}: general.architecture is ${show(architecture)}, expected llama (other architectures are not supported in GGUF)`);
+  if (!GGUF_ARCHITECTURES.some((known) => known === architecture)) {
+    throw new EbbError(
+      `${gguf.file}: general.architecture is ${architecture === undefined ? 'missing' : show(architecture)}, expected ${GGUF_ARCHITECTURES.join(' or ')} (other architectures are not supported in GGUF)`,
+    );
   }
   refuseUnknownKeys(gguf);
   const hiddenSize = integer(gguf, 'llama.embedding_length');
@@ -173,9 +187,9 @@ export function hfName(file: string, name: string): string | undefined {
   if (name === 'rope_freqs.weight' || /^blk\.\d+\.attn_rot_embd$/.test(name)) return undefined;
   const top = TOP[name];
   if (top) return top;
-  const [, layer, part = '', suffix] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name) ?? [];
-  const hf = PARTS[part];
-  if (layer === undefined || !hf) throw new EbbError(`${file}: tensor ${show(name)} is no part of a llama model Ebb supports`);
+  const [, layer, part, suffix] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name) ?? [];
+  const hf = part === undefined ? undefined : PARTS[part];
+  if (hf === undefined) throw new EbbError(`${file}: tensor ${show(name)} is no part of a llama model Ebb supports`);
   return `model.layers.${layer}.${hf}.${suffix}`;
 }
 

@@ -123,17 +123,17 @@ function bpe(gguf: Gguf): TokenizerFields {
 }
 
 /** Merges of a SentencePiece BPE out of its pieces' scores, as transformers' converters recover them (SentencePieceExtractor). */
-function mergesOfScores(tokens: readonly string[], scores: readonly number[], vocab: JsonObject): string[][] {
+function mergesOfScores(pieces: readonly (readonly [token: string, score: number])[], vocab: JsonObject): string[][] {
   const merges: { pair: [string, string]; score: number; order: [number, number] }[] = [];
-  tokens.forEach((token, id) => {
+  for (const [token, score] of pieces) {
     const characters = Array.from(token);
     for (let at = 1; at < characters.length; at++) {
       const pair: [string, string] = [characters.slice(0, at).join(''), characters.slice(at).join('')];
       const [left, right] = [vocab[pair[0]], vocab[pair[1]]];
       if (left === undefined || right === undefined) continue;
-      merges.push({ pair, score: scores[id] ?? 0, order: [Number(left), Number(right)] });
+      merges.push({ pair, score, order: [Number(left), Number(right)] });
     }
-  });
+  }
   merges.sort((a, b) => b.score - a.score || b.order[0] - a.order[0] || b.order[1] - a.order[1]);
   return merges.map(({ pair }) => pair);
 }
@@ -142,6 +142,12 @@ function mergesOfScores(tokens: readonly string[], scores: readonly number[], vo
 function sentencePiece(gguf: Gguf): TokenizerFields {
   const { tokens, vocab } = vocabulary(gguf);
   const scores = list(gguf, 'tokenizer.ggml.scores', 'number').map(Number);
+  const pieces = tokens.map((token, id): [string, number] => {
+    const score = scores[id];
+    if (score === undefined || scores.length !== tokens.length)
+      throw new EbbError(`${gguf.file}: tokenizer.ggml.scores holds ${scores.length} numbers, expected one for each of the ${tokens.length} tokens`);
+    return [token, score];
+  });
   const bos = tokenNamed(gguf, tokens, 'bos');
   const addBos = (gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? true) === true && bos !== null;
   const prefix = (gguf.metadata.get('tokenizer.ggml.add_space_prefix') ?? true) === true;
@@ -166,7 +172,7 @@ function sentencePiece(gguf: Gguf): TokenizerFields {
         byte_fallback: true,
         ignore_merges: false,
         vocab,
-        merges: mergesOfScores(tokens, scores, vocab),
+        merges: mergesOfScores(pieces, vocab),
       },
     },
     config: tokenizerConfig(gguf, tokens),

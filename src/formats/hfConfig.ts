@@ -9,7 +9,9 @@ import { isObject, type JsonObject, parseJsonObject } from './json.ts';
 
 export type { RopeScaling } from './hfRope.ts';
 
-export type Activation = 'silu' | 'gelu' | 'gelu_new' | 'gelu_pytorch_tanh' | 'relu';
+/** What may stand between the two projections of a GPT-2's MLP, and act on the gate of a Llama's. */
+const GPT2_ACTIVATIONS = ['gelu_new', 'gelu', 'gelu_pytorch_tanh', 'relu'] as const;
+const LLAMA_ACTIVATIONS = ['silu', ...GPT2_ACTIVATIONS] as const;
 
 export interface LlamaConfig {
   readonly kind: 'llama';
@@ -31,7 +33,7 @@ export interface LlamaConfig {
   readonly maxPosition: number;
   readonly bosTokenId: number | null;
   readonly eosTokenIds: readonly number[];
-  readonly hiddenAct: Activation;
+  readonly hiddenAct: (typeof LLAMA_ACTIVATIONS)[number];
 }
 
 export interface Gpt2Config {
@@ -45,7 +47,7 @@ export interface Gpt2Config {
   readonly maxPosition: number;
   readonly layerNormEps: number;
   readonly tieWordEmbeddings: boolean;
-  readonly hiddenAct: Exclude<Activation, 'silu'>;
+  readonly hiddenAct: (typeof GPT2_ACTIVATIONS)[number];
   /** What scores are multiplied by: 1/√headDim, or 1 where scale_attn_weights is false. */
   readonly attentionScale: number;
   readonly bosTokenId: number | null;
@@ -81,7 +83,7 @@ const llamaFields = z.object({
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
-  hidden_act: z.enum(['silu', 'gelu', 'gelu_new', 'gelu_pytorch_tanh', 'relu']).nullish(),
+  hidden_act: z.enum(LLAMA_ACTIVATIONS).nullish(),
   rms_norm_eps: positive.nullish(),
   max_position_embeddings: size.nullish(),
   attention_bias: z.boolean().nullish(),
@@ -97,21 +99,33 @@ const gpt2Fields = z.object({
   n_head: size,
   n_positions: size,
   n_inner: size.nullish(),
-  activation_function: z.enum(['gelu_new', 'gelu', 'gelu_pytorch_tanh', 'relu']).nullish(),
+  activation_function: z.enum(GPT2_ACTIVATIONS).nullish(),
   layer_norm_epsilon: positive.nullish(),
   scale_attn_weights: z.boolean().nullish(),
   tie_word_embeddings: z.boolean().nullish(),
   ...tokens,
 });
 
-const ISSUES: Readonly<Record<string, (issue: z.core.$ZodIssue) => string>> = {
-  too_small: (i) => (i.code === 'too_small' ? `${i.inclusive ? 'at least' : 'more than'} ${i.minimum}` : ''),
-  too_big: (i) => (i.code === 'too_big' ? `at most ${i.maximum}` : ''),
-  invalid_value: (i) => (i.code === 'invalid_value' ? `one of ${i.values.join(', ')}` : ''),
-  invalid_type: (i) =>
-    i.code === 'invalid_type' ? ({ int: 'a whole number', number: 'a number', boolean: 'true or false' }[i.expected as string] ?? `a ${i.expected}`) : '',
-  invalid_union: () => 'a token id or a list of token ids',
-};
+/** Types in the words of a person, where their own name is none. */
+const TYPE_WORDS: Readonly<Record<string, string>> = { int: 'a whole number', number: 'a number', boolean: 'true or false' };
+
+/** What was expected where an issue arose; the only unions among the fields are token ids. */
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'too_small':
+      return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
+    case 'too_big':
+      return `at most ${issue.maximum}`;
+    case 'invalid_value':
+      return `one of ${issue.values.join(', ')}`;
+    case 'invalid_type':
+      return TYPE_WORDS[issue.expected] ?? `a ${issue.expected}`;
+    case 'invalid_union':
+      return 'a token id or a list of token ids';
+    default:
+      return issue.message;
+  }
+}
 
 /** Reads `fields` by a schema; the error names every field, what was found and what was expected. */
 export function readFields<T>(where: string, schema: z.ZodType<T>, fields: JsonObject): T {
@@ -120,8 +134,7 @@ export function readFields<T>(where: string, schema: z.ZodType<T>, fields: JsonO
   const problems = result.error.issues.map((issue) => {
     const name = issue.path.join('.');
     const value = issue.path.reduce<unknown>((v, key) => (isObject(v as JsonObject) ? (v as JsonObject)[String(key)] : undefined), fields);
-    const expected = ISSUES[issue.code]?.(issue) || issue.message;
-    return value === undefined ? `${name} is missing, expected ${expected}` : `${name} is ${show(value)}, expected ${expected}`;
+    return `${name} is ${value === undefined ? 'missing' : show(value)}, expected ${expectation(issue)}`;
   });
   throw new EbbError(`${where}: ${problems.join('; ')}`);
 }
@@ -205,19 +218,24 @@ function readGpt2(where: string, fields: JsonObject): Gpt2Config {
   };
 }
 
+/** The families Ebb supports, by `model_type`: the names of their classes, and how their fields are read. */
 const FAMILIES = {
   llama: { architectures: ['LlamaForCausalLM', 'LlamaModel'], read: readLlama },
   gpt2: { architectures: ['GPT2LMHeadModel', 'GPT2Model'], read: readGpt2 },
 } as const;
 
-const SUPPORTED = 'llama (LlamaForCausalLM) or gpt2 (GPT2LMHeadModel)';
+export type ModelType = keyof typeof FAMILIES;
+/** Every `model_type` that Ebb supports. */
+export const MODEL_TYPES = Object.keys(FAMILIES) as readonly ModelType[];
 
-function familyOf(where: string, fields: JsonObject): keyof typeof FAMILIES {
+const SUPPORTED = MODEL_TYPES.map((type) => `${type} (${FAMILIES[type].architectures[0]})`).join(' or ');
+
+function familyOf(where: string, fields: JsonObject): ModelType {
   const { model_type: type, architectures } = fields;
   const first = Array.isArray(architectures) ? architectures[0] : architectures;
-  const named = Object.entries(FAMILIES).find(([, family]) => (family.architectures as readonly string[]).includes(String(first)))?.[0];
-  const kind = type ?? named;
-  if (kind !== 'llama' && kind !== 'gpt2') {
+  const named = MODEL_TYPES.find((known) => (FAMILIES[known].architectures as readonly string[]).includes(String(first)));
+  const kind = MODEL_TYPES.find((known) => known === (type ?? named));
+  if (kind === undefined) {
     if (type === undefined && first === undefined) throw new EbbError(`${where}: model_type is missing, expected ${SUPPORTED}`);
     const both = first === undefined || first === null ? '' : ` (architectures: ${show(first)})`;
     throw new EbbError(`${where}: model_type is ${show(type)}${both}, an architecture Ebb does not support, expected ${SUPPORTED}`);

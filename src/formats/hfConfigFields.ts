@@ -2,12 +2,11 @@
 
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
+import type { ModelType } from './hfConfig.ts';
 import type { Json, JsonObject } from './json.ts';
 
-type Kind = 'llama' | 'gpt2';
-
 /** Fields that Ebb supports only at one value (or absent, or null). */
-const ONLY: Readonly<Record<Kind, Readonly<Record<string, Json>>>> = {
+const ONLY: Readonly<Record<ModelType, Readonly<Record<string, Json>>>> = {
   llama: {
     pretraining_tp: 1,
     partial_rotary_factor: 1,
@@ -86,7 +85,7 @@ function refuse(where: string, name: string, found: Json | undefined, expected: 
  * Throws for a field that changes the mathematics and is not supported, also for an unknown one whose name suggests that it might;
  * returns notes on fields that are left unused.
  */
-export function refuseUnsupported(where: string, kind: Kind, fields: JsonObject): string[] {
+export function refuseUnsupported(where: string, kind: ModelType, fields: JsonObject): string[] {
   const notes: string[] = [];
   if (!neutral(fields['quantization_config']))
     refuse(where, 'quantization_config', fields['quantization_config'], 'none (weights in f32, f16 or bf16, or a GGUF file)');

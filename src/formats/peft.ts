@@ -85,7 +85,7 @@ export function readPeft(folder: string): PeftAdapter {
  * suffice, else whole names.
  */
 export function targetModulesFor(layers: readonly string[], all: readonly string[]): string[] {
-  const short = [...new Set(layers.map((layer) => layer.split('.').at(-1) ?? layer))].sort();
+  const short = [...new Set(layers.map((layer) => layer.slice(layer.lastIndexOf('.') + 1)))].sort();
   const chosen = new Set(layers);
   const exact = all.every((layer) => chosen.has(layer) || !short.some((name) => layer === name || layer.endsWith(`.${name}`)));
   return exact ? short : [...chosen].sort();

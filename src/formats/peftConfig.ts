@@ -64,6 +64,15 @@ const KNOWN = new Set([
   'bias',
 ]);
 
+/** Kinds of adapter that Ebb reads, by `peft_type`. */
+export const PEFT_TYPES = ['LORA'] as const;
+
+/** Settings that make something else of such an adapter, which Ebb does not compute; they are refused unless they are off. */
+export const ONLY_OFF = {
+  use_dora: 'false (DoRA is not supported)',
+  modules_to_save: 'none (fully trained modules in an adapter are not supported)',
+} as const;
+
 /** Initialisations that also change the base weights. */
 const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/;
 
@@ -78,10 +87,8 @@ function refuse(where: string, name: string, value: Json | undefined, expected: 
 
 function checkSupported(where: string, fields: JsonObject): void {
   const { peft_type: type, bias, init_lora_weights: init } = fields;
-  if (type !== 'LORA') refuse(where, 'peft_type', type, 'LORA (other kinds of adapter are not supported)');
-  if (fields['use_dora'] === true) refuse(where, 'use_dora', true, 'false (DoRA is not supported)');
-  if (!neutral(fields['modules_to_save']))
-    refuse(where, 'modules_to_save', fields['modules_to_save'], 'none (fully trained modules in an adapter are not supported)');
+  if (!PEFT_TYPES.some((known) => known === type)) refuse(where, 'peft_type', type, `${PEFT_TYPES.join(' or ')} (other kinds of adapter are not supported)`);
+  for (const [name, expected] of Object.entries(ONLY_OFF)) if (!neutral(fields[name])) refuse(where, name, fields[name], expected);
   if (!neutral(bias) && bias !== 'none') refuse(where, 'bias', bias, 'none (trained biases in an adapter are not supported)');
   if (typeof init === 'string' && CHANGES_BASE.test(init)) refuse(where, 'init_lora_weights', init, 'an initialisation that leaves the base weights alone');
   for (const [name, value] of Object.entries(fields)) {
@@ -133,8 +140,8 @@ function compile(where: string, source: string): RegExp {
 
 /** The value a pattern gives for a layer, as peft's get_pattern_key: the first key that matches the end of the name at a dot. */
 function byPattern(where: string, patterns: Readonly<Record<string, number>>, layer: string, otherwise: number): number {
-  const key = Object.keys(patterns).find((source) => compile(where, `^(?:.*\\.)?(?:${source})$`).test(layer));
-  return key === undefined ? otherwise : (patterns[key] ?? otherwise);
+  const found = Object.entries(patterns).find(([source]) => compile(where, `^(?:.*\\.)?(?:${source})$`).test(layer));
+  return found === undefined ? otherwise : found[1];
 }
 
 /** Rank and scale of one layer's adapter. */

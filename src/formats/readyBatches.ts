@@ -29,8 +29,8 @@ export function assembleBatches(path: string, take: (name: string) => IntTensor 
   const ids = take('input_ids');
   if (!ids) throw new EbbError(`${path}: input_ids is missing, expected token ids [batch, length] or [steps, batch, length]`);
   const { shape } = ids;
-  const [length = 0, batch = 0, steps = 1] = [...shape].reverse();
-  if ((shape.length !== 2 && shape.length !== 3) || ids.data.length === 0) {
+  const [length, batch, steps = 1, ...more] = [...shape].reverse();
+  if (length === undefined || batch === undefined || more.length > 0 || ids.data.length === 0) {
     throw new EbbError(`${path}: input_ids has shape [${shape.join(', ')}], expected [batch, length] or [steps, batch, length], none of them 0`);
   }
   const same = (name: string): IntTensor | undefined => {

@@ -85,6 +85,8 @@ function chatRenderer(path: string, source: string | null, config: JsonObject): 
 export function buildTokenizer(path: string, { json, config }: TokenizerFields): Tokenizer {
   const checked = checkTokenizerJson(path, json);
   const library = construct(path, checked, config);
+  const { model } = library;
+  if (!model) throw new EbbError(`${path}: the tokenizer cannot be built: it has no model`);
   const id = (name: string): number | null => {
     const token = tokenName(config[name]);
     return token === null ? null : (library.token_to_id(token) ?? null);
@@ -93,7 +95,7 @@ export function buildTokenizer(path: string, { json, config }: TokenizerFields):
   const cleanUp = config['clean_up_tokenization_spaces'] === true;
   return {
     path,
-    vocabSize: library.model?.vocab.length ?? 0,
+    vocabSize: model.vocab.length,
     bosTokenId: id('bos_token'),
     eosTokenId: id('eos_token'),
     padTokenId: id('pad_token'),

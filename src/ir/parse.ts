@@ -57,7 +57,8 @@ interface Cursor {
   next(): string;
   take(text: string): boolean;
   expect(text: string): void;
-  fail(expected: string): never;
+  /** @param advice what to do about it */
+  fail(expected: string, advice?: string): never;
 }
 
 function cursor(tokens: readonly Token[], file: string): Cursor {
@@ -69,10 +70,10 @@ function cursor(tokens: readonly Token[], file: string): Cursor {
     expect(text) {
       if (!self.take(text)) self.fail(`"${text}"`);
     },
-    fail(expected) {
+    fail(expected, advice) {
       const token = tokens[at] ?? tokens.at(-1);
       throw new EbbError(
-        `${file}:${token?.line ?? 1}:${token?.column ?? 1}: expected ${expected}, found ${at < tokens.length ? JSON.stringify(token?.text) : 'the end of the text'}`,
+        `${file}:${token?.line ?? 1}:${token?.column ?? 1}: expected ${expected}, found ${at < tokens.length ? JSON.stringify(token?.text) : 'the end of the text'}${advice === undefined ? '' : `; ${advice}`}`,
       );
     },
   };
@@ -267,7 +268,7 @@ export function parseModule(text: string, file = 'dump.ebb'): Module {
   const c = cursor(tokenise(text, file), file);
   c.expect('ebb');
   const version = c.peek();
-  if (version !== String(TEXT_VERSION)) c.fail(`version ${TEXT_VERSION} of the text form`);
+  if (version !== String(TEXT_VERSION)) c.fail(`version ${TEXT_VERSION} of the text form`, 'print the module again with this Ebb');
   c.next();
   const dims: Record<string, number> = {};
   if (c.take('dims'))

@@ -7,8 +7,9 @@ import { add, attention, embedding, gelu, geluTanh, layerNorm, linear, positions
 import type { ModelDefinition } from '../trace/trace.ts';
 import { languageHead } from './head.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
+import { sizesOf } from './sizes.ts';
 
-const ACTIVATIONS = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu, silu: geluTanh };
+const ACTIVATIONS = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu } satisfies Record<Gpt2Config['hiddenAct'], (x: Tensor) => Tensor>;
 
 function norm(config: Gpt2Config, name: string, x: Tensor): Tensor {
   const weight = param(`${name}.weight`, [config.hiddenSize], { init: { kind: 'constant', value: 1 } });
@@ -18,7 +19,7 @@ function norm(config: Gpt2Config, name: string, x: Tensor): Tensor {
 /** x [B, T, hiddenSize] → the attention branch of layer `name`, before the residual add. */
 function attentionBranch(config: Gpt2Config, name: string, x: Tensor, { segments, keySegments, cache }: SequenceInputs): Tensor {
   const { hiddenSize, numHeads, headDim } = config;
-  const [batch = 1, tokens = 1] = x.type.shape;
+  const [batch, tokens] = sizesOf(x, 3);
   const qkv = linear(`${name}.attn.c_attn`, norm(config, `${name}.ln_1`, x), { inputs: hiddenSize, outputs: 3 * hiddenSize, bias: true, layout: 'in,out' });
   const part = (index: number): Tensor => reshape(slice(qkv, 2, index * hiddenSize, hiddenSize), [batch, tokens, numHeads, headDim]);
   const q = named('q', part(0));

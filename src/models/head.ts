@@ -1,5 +1,6 @@
 /** @file The head of a language model: logits, or the loss of next-token prediction, whose logits never exist as a whole when they are large. */
 
+import { elements } from '../ir/types.ts';
 import { activeTrace, param, recordOne, section } from '../trace/context.ts';
 import { crossEntropy, matmul, meanLoss, type Tensor } from '../trace/nn.ts';
 import { type ParamPart, paramParts } from '../trace/parts.ts';
@@ -18,8 +19,7 @@ const LOGITS_KEPT = 64 * 2 ** 20;
 /** Columns of logits that fit into `LOGITS_KEPT` at the largest batch. */
 function columns(targets: Tensor): number {
   const { dims, logitsKept = LOGITS_KEPT } = activeTrace().options;
-  const tokens = targets.type.shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : (dims[d] ?? 1)), 1);
-  return Math.max(1, Math.floor(logitsKept / (4 * tokens)));
+  return Math.max(1, Math.floor(logitsKept / (4 * elements(targets.type.shape, dims))));
 }
 
 /**

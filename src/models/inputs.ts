@@ -3,6 +3,7 @@
 import type { Type, Value } from '../ir/types.ts';
 import { state } from '../trace/context.ts';
 import { cacheWrite, embedding, reshape, type Tensor } from '../trace/nn.ts';
+import { sizesOf } from './sizes.ts';
 
 export interface SequenceInputs {
   /** Token ids, i32 [B, T]. */
@@ -79,13 +80,13 @@ export function stepInputs(mode: ModelMode): Readonly<Record<string, Type>> {
 /** x [B, T, heads, headDim] itself without a cache; else the cache [B, capacity, heads, headDim] with x written at the position. */
 export function keyValueCache(capacity: number | undefined, name: string, x: Tensor): Tensor {
   if (capacity === undefined) return x;
-  const [batch = 1, , heads = 1, width = 1] = x.type.shape;
+  const [batch, , heads, width] = sizesOf(x, 4);
   return cacheWrite(state(`cache.${name}`, { dtype: 'f32', shape: [batch, capacity, heads, width] }), x);
 }
 
 /** The rows of x [B, T, width] whose logits are wanted: all, or [1, 1, width] of one. */
 export function wantedRows(x: Tensor, last: Tensor | undefined): Tensor {
   if (!last) return x;
-  const [, tokens = 1, width = 1] = x.type.shape;
+  const [, tokens, width] = sizesOf(x, 3);
   return reshape(embedding(reshape(x, [tokens, width]), last), [1, 1, width]);
 }

@@ -8,12 +8,13 @@ import type { ModelDefinition } from '../trace/trace.ts';
 import { languageHead } from './head.ts';
 import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
 import { rotaryAngles } from './rotary.ts';
+import { sizesOf } from './sizes.ts';
 
 /** x [B, T, hiddenSize] → [B, T, hiddenSize]: the attention branch of layer `name`, before the residual add. */
 function attentionBranch(config: LlamaConfig, name: string, x: Tensor, { segments, keySegments, cache, positions }: SequenceInputs): Tensor {
   const { hiddenSize, numHeads, numKvHeads, headDim, attentionBias: bias } = config;
   const h = rmsNorm(x, param(`${name}.input_layernorm.weight`, [hiddenSize], ONES), config.rmsNormEps);
-  const [batch = 1, tokens = 1] = x.type.shape;
+  const [batch, tokens] = sizesOf(x, 3);
   const project = (which: string, heads: number): Tensor =>
     reshape(linear(`${name}.self_attn.${which}_proj`, h, { inputs: hiddenSize, outputs: heads * headDim, bias }), [batch, tokens, heads, headDim]);
   const angles = rotaryAngles(config, positions);
@@ -30,7 +31,7 @@ const GATES = {
   gelu_pytorch_tanh: (gate: Tensor, up: Tensor): Tensor => mul(geluTanh(gate), up),
   gelu_new: (gate: Tensor, up: Tensor): Tensor => mul(geluTanh(gate), up),
   relu: (gate: Tensor, up: Tensor): Tensor => mul(relu(gate), up),
-};
+} satisfies Record<LlamaConfig['hiddenAct'], (gate: Tensor, up: Tensor) => Tensor>;
 
 /** x [B, T, hiddenSize] → the gated MLP branch of layer `name`, before the residual add. */
 function mlpBranch(config: LlamaConfig, name: string, x: Tensor): Tensor {

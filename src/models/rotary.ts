@@ -24,10 +24,15 @@ export function rotaryAngles(config: LlamaConfig, positions: number): Tensor {
   const { headDim } = config;
   const half = headDim / 2;
   const frequencies = inverseFrequencies(config);
-  const table = (): Float32Array =>
-    Float32Array.from({ length: positions * headDim }, (_, i) => {
-      const angle = Math.fround(Math.floor(i / headDim) * (frequencies[i % half] ?? 0));
-      return i % headDim < half ? Math.cos(angle) : Math.sin(angle);
-    });
+  const table = (): Float32Array => {
+    const rows = new Float32Array(positions * headDim);
+    for (let position = 0; position < positions; position++)
+      frequencies.forEach((frequency, i) => {
+        const angle = Math.fround(position * frequency);
+        rows[position * headDim + i] = Math.cos(angle);
+        rows[position * headDim + half + i] = Math.sin(angle);
+      });
+    return rows;
+  };
   return param('rope.angles', [positions, headDim], { table });
 }

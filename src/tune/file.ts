@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
 import { bookSchema, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
@@ -25,10 +26,22 @@ export function bookFile({ adapter }: Surroundings): string {
 
 /** Reads a book. @throws EbbError naming the file and what is wrong in it */
 export function readBook(file: string): ScheduleBook {
-  const found = bookSchema.safeParse(parsed(file));
+  return checked(file, parsed(file));
+}
+
+/** What books of every version say of where they were measured. */
+const origin = z.object({
+  format: z.literal('ebb-schedules'),
+  surroundings: z.object({ adapter: z.string(), dawn: z.string(), generator: z.int() }),
+});
+
+function checked(file: string, book: unknown): ScheduleBook {
+  const found = bookSchema.safeParse(book);
   if (found.success) return found.data;
   const [issue] = found.error.issues;
-  throw new EbbError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'is wrong'}; remove it, and schedules are measured again`);
+  const generator = origin.safeParse(book).data?.surroundings.generator ?? GENERATOR;
+  const older = generator === GENERATOR ? '' : ` (it was measured with version ${generator} of the kernel generator, this Ebb has ${GENERATOR})`;
+  throw new EbbError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'is wrong'}${older}; remove it, and schedules are measured again`);
 }
 
 function parsed(file: string): unknown {
@@ -44,7 +57,11 @@ function parsed(file: string): unknown {
 /** What is known in these surroundings; nothing where the file is missing, or was measured in others. @throws EbbError for a broken file */
 export function openBook(where: Surroundings, file = bookFile(where)): ScheduleBook {
   if (!existsSync(file)) return emptyBook(where);
-  const book = readBook(file);
+  const kept = parsed(file);
+  // What was measured elsewhere or with another generator is of no use, whatever form the rest of it has.
+  const found = origin.safeParse(kept).data?.surroundings;
+  if (found && (['adapter', 'dawn', 'generator'] as const).some((key) => found[key] !== where[key])) return emptyBook(where);
+  const book = checked(file, kept);
   return sameSurroundings(book.surroundings, where) ? book : emptyBook(where);
 }
 

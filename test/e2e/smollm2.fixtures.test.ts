@@ -13,10 +13,7 @@ import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';
 import { withSmolLm2 } from '../support/smollm2.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
-
-const LOGITS = 5e-3;
-const NORM = 0.01;
-const LOSS = 1e-4;
+import { smolLm2Tolerances } from '../support/tolerance.ts';
 
 interface Golden {
   readonly prompts: readonly {
@@ -41,21 +38,21 @@ withFixtures('smollm2', (root) => withSmolLm2((file) => compareAll(root, file)))
 
 function compareAll(root: string, smolLm2: string): void {
   const golden = readJson(join(root, 'golden.json')) as Golden;
+  const tolerances = smolLm2Tolerances(root);
   let opened: TestDevice;
   beforeAll(async () => {
     opened = await openTestDevice();
   });
   afterAll(() => opened.device.destroy());
 
-  it('compiles into a trainer in less than 5 s of compiler time, with at most 120 kernels, full and LoRA', async () => {
+  it('compiles into a trainer with at most 120 kernels, full and LoRA', async () => {
     const out = mkdtempSync(join(tmpdir(), 'ebb-smollm2-'));
     for (const flags of [[], ['--lora']]) {
       const run = await runCli(['compile', smolLm2, '-o', out, ...flags, '--json']);
       expect(run.code).toBe(0);
-      const { units, kernels, compileMs } = JSON.parse(run.stdout) as { units: number; kernels: number; compileMs: number };
+      const { units, kernels } = JSON.parse(run.stdout) as { units: number; kernels: number };
       expect(units).toBe(2 * openCheckpoint(smolLm2).config.numLayers);
       expect(kernels).toBeLessThanOrEqual(120);
-      expect(compileMs).toBeLessThan(5000);
     }
     rmSync(out, { recursive: true });
   });
@@ -73,17 +70,18 @@ function compareAll(root: string, smolLm2: string): void {
       });
       prompt.top20_ids.forEach((ids, t) => {
         const row = logits!.subarray(t * vocab, (t + 1) * vocab);
-        ids.forEach((id, k) => expect(Math.abs(row[id]! - prompt.top20_logits[t]![k]!)).toBeLessThan(LOGITS));
+        ids.forEach((id, k) => expect(Math.abs(row[id]! - prompt.top20_logits[t]![k]!)).toBeLessThan(tolerances.logits));
         const top = row.reduce((m, x) => Math.max(m, x), Number.NEGATIVE_INFINITY);
         const lse = top + Math.log(row.reduce((sum, x) => sum + Math.exp(x - top), 0));
-        expect(Math.abs(lse - prompt.logsumexp[t]!)).toBeLessThan(LOGITS);
+        expect(Math.abs(lse - prompt.logsumexp[t]!)).toBeLessThan(tolerances.logsumexp);
       });
     }
     session.engine.destroy();
   }, 300_000);
 
   it('greedy text', async () => {
-    const generator = await createGenerator(openCheckpoint(smolLm2), opened, { capacity: 64, lora: null });
+    const capacity = Math.max(...golden.greedy.map(({ prompt_ids, new_ids }) => prompt_ids.length + new_ids.length));
+    const generator = await createGenerator(openCheckpoint(smolLm2), opened, { capacity, lora: null });
     for (const { prompt_ids: prompt, new_ids: wanted } of golden.greedy) {
       const found: number[] = [];
       for await (const id of generator.generate(prompt, { maxNewTokens: wanted.length, temperature: 0, topK: 0, topP: 1, seed: 0, stopIds: [] }))
@@ -98,10 +96,10 @@ function compareAll(root: string, smolLm2: string): void {
     const session = await openSession(smolLm2, opened, { ...plain, mode: trainingMode(ids.length), dims: { B: 1, T: ids.length }, trains: 'full' });
     const { engine } = session;
     const batch = makeBatch(1, ids.length, ids, ids, null, session.checkpoint.config.vocabSize);
-    for (const expected of Object.values(golden.train.patterns)) {
+    for (const [pattern, expected] of Object.entries(golden.train.patterns)) {
       const result = engine.step([microBatch(batch, expected.dropped, ones)], null);
       const { losses } = await result.read();
-      expect(Math.abs(losses[0]! - expected.loss)).toBeLessThan(LOSS);
+      expect(Math.abs(losses[0]! - expected.loss)).toBeLessThan(tolerances.loss(pattern));
       const touched = [...result.variants[0]!.touched].map((i) => engine.program.params[i]!.name).sort();
       expect(touched).toEqual(
         Object.keys(expected.grad_norms)
@@ -112,7 +110,7 @@ function compareAll(root: string, smolLm2: string): void {
         const wanted = expected.grad_norms[p.name];
         if (wanted === undefined || wanted === null) continue;
         const found = Math.sqrt((await engine.readParam(i, 'gradients')).reduce((sum, g) => sum + g * g, 0));
-        expect({ name: p.name, ok: Math.abs(found - wanted) <= NORM * wanted, found, wanted }).toMatchObject({ ok: true });
+        expect({ name: p.name, ok: Math.abs(found - wanted) <= tolerances.norm(pattern) * wanted, found, wanted }).toMatchObject({ ok: true });
       }
     }
     engine.destroy();

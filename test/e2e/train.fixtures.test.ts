@@ -1,22 +1,20 @@
 /** @file Every training run of the fixtures against PyTorch: losses, gradient norms, absent gradients, update counts, moments, weights and logits. */
 
-import { existsSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
 import { readBatches } from '../../src/formats/dataset.ts';
-import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
+import { openSafetensors, readFloats, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
-import { parseConfig } from '../../src/train/config.ts';
 import { newState, type StepMetrics, train, unitsOf } from '../../src/train/loop.ts';
 import { loadAdapter } from '../../src/trainer/adapter.ts';
-import { messageOf, readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+import { messageOf, readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
-import { expectWeights, isSupported, KEY_BIAS, LOSS, NORM, ownName, type Run, trainConfig, WEIGHT } from '../support/trainRun.ts';
+import { expectWeights, fixtureRuns, KEY_BIAS, ownName, probeRows, type Run, runTolerances, trainConfig, WEIGHT } from '../support/trainRun.ts';
 
-/** Of the logits after training; the golden files measure 2e-4 between float32 and float64. */
-const PROBE = 2e-3;
 /** Of the norms of Adam's moments, relative. */
 const STATE = 1e-3;
 
@@ -55,17 +53,28 @@ function merged(
   });
 }
 
-/** Logits [1, T, vocabulary] of `ids` by a model whose parameters are written over. */
+/** Writes the checkpoint `base` into `folder` in f32, with `values` in place of some of its weights. */
+function replaceWeights(base: string, values: ReadonlyMap<string, Float32Array>, folder: string): string {
+  const sources = [...openCheckpoint(base).tensors.values()];
+  const entries = sources.map((s) => ({ name: s.name, dtype: 'F32' as const, shape: s.shape, data: values.get(s.name) ?? widen(s) }));
+  mkdirSync(folder, { recursive: true });
+  writeSafetensors(join(folder, 'model.safetensors'), entries);
+  copyFileSync(join(base, 'config.json'), join(folder, 'config.json'));
+  return folder;
+}
+
+/** Logits [B, T, vocabulary] of `rows` by a model, with `values` written over parameters of its adapter. */
 async function probe(
   base: string,
   opened: TestDevice,
-  lora: LoraOptions | null,
-  ids: Int32Array,
-  values: ReadonlyMap<string, Float32Array>,
+  rows: readonly Int32Array[],
+  lora: LoraOptions | null = null,
+  values: ReadonlyMap<string, Float32Array> = new Map(),
 ): Promise<Float32Array> {
+  const sizes = { B: rows.length, T: rows[0]!.length };
   const { engine } = await openSession(base, opened, {
-    mode: logitsMode(ids.length),
-    dims: { B: 1, T: ids.length },
+    mode: logitsMode(sizes.T),
+    dims: sizes,
     lora,
     trains: 'nothing',
     micros: 1,
@@ -77,158 +86,162 @@ async function probe(
     const value = values.get(p.name);
     if (value) engine.writeParam(i, value);
   });
-  const segments = new Int32Array(ids.length).fill(1);
-  const [logits] = await engine.forward({ sizes: { B: 1, T: ids.length }, inputs: { tokens: ids, segments }, scalar: (n) => (n === 'branch_weight' ? 1 : 0) });
+  const tokens = Int32Array.from(rows.flatMap((row) => [...row]));
+  const segments = new Int32Array(tokens.length).fill(1);
+  const [logits] = await engine.forward({ sizes, inputs: { tokens, segments }, scalar: (n) => (n === 'branch_weight' ? 1 : 0) });
   engine.destroy();
   return logits!;
 }
 
-function expectLogits(found: Float32Array, wanted: Float32Array): void {
+function expectLogits(found: Float32Array, wanted: Float32Array, tolerance: number): void {
   expect(found).toHaveLength(wanted.length);
-  expect(wanted.reduce((m, w, k) => Math.max(m, Math.abs(w - found[k]!)), 0)).toBeLessThan(PROBE);
+  expect(wanted.reduce((m, w, k) => Math.max(m, Math.abs(w - found[k]!)), 0)).toBeLessThan(tolerance);
 }
 
 withFixtures('train', (root) => {
   let opened: TestDevice;
+  let scratch: string;
   beforeAll(async () => {
     opened = await openTestDevice();
+    scratch = mkdtempSync(join(tmpdir(), 'ebb-train-'));
   });
-  afterAll(() => opened.device.destroy());
+  afterAll(() => {
+    opened.device.destroy();
+    rmSync(scratch, { recursive: true });
+  });
 
-  for (const family of subfolders(root)) {
-    for (const name of subfolders(join(root, family))) {
-      const folder = join(root, family, name);
-      const run = readJson(join(folder, 'run.json')) as Run;
-      const base = join(root, '..', run.base_checkpoint);
-      if (!isSupported(run)) {
-        it(`${family}/${name} is refused by name`, () => {
-          if (existsSync(join(folder, 'adapter_init')))
-            expect(messageOf(() => loadAdapter(join(folder, 'adapter_init')))).toMatch(run.method === 'dora' ? /use_dora is true/ : /peft_type is "IA3"/);
-          else {
-            const optimizer = run.optimizer.name
-              .split(/[. (]/)
-              .find((word) => /lion|ada|sgd|rms|lamb|muon/i.test(word))!
-              .toLowerCase();
-            const said = messageOf(() => parseConfig({ model: base, data: 'd', optimizer: { name: optimizer } }, 'run.yaml'));
-            expect(said).toContain(`optimizer.name: is "${optimizer}", expected "adamw" or "sgd"`);
-          }
-        });
-        continue;
-      }
+  const runs = fixtureRuns(root);
+  it('holds runs that are compared, with and without an adapter', () => {
+    const compared = runs.filter((r) => r.refusal === null).map((r) => (r.adapter === null ? 'full' : 'adapter'));
+    expect([...new Set(compared)].sort()).toEqual(['adapter', 'full']);
+  });
 
-      it(`${family}/${name}`, async () => {
-        const adapter = run.method === 'lora' ? loadAdapter(join(folder, 'adapter_init')) : null;
-        const lora = adapter && loraOf(adapter);
-        const ready = readBatches(join(root, family, 'batches.safetensors'));
-        const size = ready.batch * ready.length;
-        const checkpoint = openCheckpoint(base);
-        const model = {
-          mode: trainingMode(ready.length),
-          dims: { B: ready.batch, T: ready.length },
-          lora,
-          trains: adapter ? ('adapter' as const) : ('full' as const),
-        };
-        const decay = decayOf(
-          run,
-          traceCheckpoint(checkpoint, model).params.filter((p) => p.trainable),
-        );
-        const session = await openSession(base, opened, {
-          ...model,
-          micros: run.gradient_accumulation,
-          optimizer: run.optimizer.name.endsWith('AdamW') ? 'adamw' : 'sgd',
-          decay,
-          seed: 0,
-        });
-        const { engine } = session;
-        const steps: StepMetrics[] = [];
-        const seen: { touched: Set<number>; skipped: boolean[] }[] = [];
-        const watched: typeof engine = {
-          ...engine,
-          step(micros, update) {
-            const result = engine.step(micros, update);
-            seen.push({
-              touched: new Set(result.variants.flatMap((v) => [...v.touched])),
-              skipped: result.variants.map((v) => v.calls.every((c) => c.phase === 'forward')),
-            });
-            return result;
-          },
-        };
-        const state = await train({
-          engine: watched,
-          config: trainConfig(run),
-          state: newState(engine),
-          batches: {
-            at: (i) => {
-              const part = (data: Int32Array): Int32Array => data.slice(i * size, (i + 1) * size);
-              return makeBatch(
-                ready.batch,
-                ready.length,
-                part(ready.inputIds),
-                part(ready.labels!),
-                ready.attentionMask ? part(ready.attentionMask) : null,
-                2 ** 30,
-              );
-            },
-          },
-          onStep: (m) => void steps.push(m),
-        });
-        expect(unitsOf(engine).length).toBeGreaterThan(0);
-        run.log.forEach((expected, i) => {
-          const found = steps[i]!;
-          expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(LOSS));
-          expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(NORM * Math.max(expected.grad_norm_before_clip, 1e-3));
-          expect(found.lr).toBeCloseTo(expected.lr, 10);
-          expect(found.dropped.flat()).toEqual(expected.dropped.flat());
-          expect(seen[i]!.skipped).toEqual([expected.backward_skipped].flat());
-          const absent = engine.program.params.filter((p, k) => p.trainable && !seen[i]!.touched.has(k)).map((p) => p.name);
-          expect(absent.sort()).toEqual(expected.params_without_grad.map(ownName).sort());
-        });
-        const counts = new Map(
-          engine.storage.groups.flatMap((g, k) => g.params.map((p): [string, number] => [engine.program.params[p]!.name, state.updates[k]!])),
-        );
-        const byOwn = (record: Readonly<Record<string, number>>): Map<string, number> => new Map(Object.entries(record).map(([name, n]) => [ownName(name), n]));
-        if (run.param_update_counts) expect(new Map([...counts].sort())).toEqual(new Map([...byOwn(run.param_update_counts)].sort()));
-        const indexOf = (own: string): number => {
-          const index = engine.program.params.findIndex((p) => p.name === own && p.trainable);
-          if (index < 0) throw new Error(`${own} of the golden files is no trainable parameter of the model`);
-          return index;
-        };
-        for (const [param, { step, exp_avg: m, exp_avg_sq: v }] of Object.entries(run.adam_state_norms ?? {})) {
-          const own = ownName(param);
-          expect([own, counts.get(own)]).toEqual([own, step]);
-          expectNear(`m of ${own}`, normOf(await engine.readParam(indexOf(own), 'm')), m, STATE);
-          expectNear(`v of ${own}`, normOf(await engine.readParam(indexOf(own), 'v')), v, STATE);
-        }
-        const trained = new Map<string, Float32Array>();
-        for (const [i, p] of engine.program.params.entries()) if (p.trainable) trained.set(p.name, await engine.readParam(i));
-        engine.destroy();
-        for (const [param, norm] of Object.entries(run.final_norms)) {
-          const found = trained.get(ownName(param));
-          if (!found) throw new Error(`${param} of the golden norms is no trainable parameter of the model`);
-          if (!KEY_BIAS.test(param)) expectNear(param, normOf(found), norm, WEIGHT);
-        }
-        const golden = openSafetensors(join(folder, 'golden.safetensors'));
-        for (const tensor of golden.tensors.keys()) {
-          if (!tensor.startsWith('final.')) continue;
-          const own = ownName(tensor.slice(6));
-          const found = trained.get(own);
-          if (!found) throw new Error(`${tensor} of the golden file is no trainable parameter of the model`);
-          expectWeights(own, found, readFloats(golden, tensor), run);
-        }
-        const ids = readInts(openSafetensors(join(root, family, 'batches.safetensors')), 'probe_input_ids');
-        expectLogits(await probe(base, opened, lora, ids, trained), readFloats(golden, 'probe_logits'));
-        if (!adapter) return;
-        const whole = new Map(
-          Object.entries(adapter.settings.layers).map(([layer, setting]): [string, Float32Array] => {
-            const source = checkpoint.tensors.get(`${layer}.weight`)!;
-            const [a, b] = [trained.get(`${layer}.lora_A.weight`)!, trained.get(`${layer}.lora_B.weight`)!];
-            return [`${layer}.weight`, merged(widen(source), source.shape, a, b, setting, checkpoint.config.kind === 'gpt2')];
-          }),
-        );
-        for (const tensor of golden.tensors.keys())
-          if (tensor.startsWith('merged.')) expectWeights(tensor, whole.get(tensor.slice(7))!, readFloats(golden, tensor), run);
-        expectLogits(await probe(base, opened, null, ids, whole), readFloats(golden, 'probe_logits_merged'));
+  for (const given of runs) {
+    const { name, folder, run, base, refusal } = given;
+    if (refusal !== null) {
+      it(`${name} is refused by name`, () => {
+        const said = messageOf(refusal.refuse);
+        for (const words of refusal.words) expect(said).toContain(words);
       });
+      continue;
     }
+
+    it(name, async () => {
+      const adapter = given.adapter === null ? null : loadAdapter(given.adapter);
+      const lora = adapter && loraOf(adapter);
+      const tolerances = runTolerances(run);
+      const ready = readBatches(given.batches);
+      const size = ready.batch * ready.length;
+      const checkpoint = openCheckpoint(base);
+      const model = {
+        mode: trainingMode(ready.length),
+        dims: { B: ready.batch, T: ready.length },
+        lora,
+        trains: adapter ? ('adapter' as const) : ('full' as const),
+      };
+      const decay = decayOf(
+        run,
+        traceCheckpoint(checkpoint, model).params.filter((p) => p.trainable),
+      );
+      const session = await openSession(base, opened, {
+        ...model,
+        micros: run.gradient_accumulation,
+        optimizer: trainConfig(run).optimizer.name,
+        decay,
+        seed: 0,
+      });
+      const { engine } = session;
+      const steps: StepMetrics[] = [];
+      const seen: { touched: Set<number>; skipped: boolean[] }[] = [];
+      const watched: typeof engine = {
+        ...engine,
+        step(micros, update) {
+          const result = engine.step(micros, update);
+          seen.push({
+            touched: new Set(result.variants.flatMap((v) => [...v.touched])),
+            skipped: result.variants.map((v) => v.calls.every((c) => c.phase === 'forward')),
+          });
+          return result;
+        },
+      };
+      const state = await train({
+        engine: watched,
+        config: trainConfig(run),
+        state: newState(engine),
+        batches: {
+          at: (i) => {
+            const part = (data: Int32Array): Int32Array => data.slice(i * size, (i + 1) * size);
+            return makeBatch(
+              ready.batch,
+              ready.length,
+              part(ready.inputIds),
+              part(ready.labels!),
+              ready.attentionMask ? part(ready.attentionMask) : null,
+              checkpoint.config.vocabSize,
+            );
+          },
+        },
+        onStep: (m) => void steps.push(m),
+      });
+      expect(unitsOf(engine).length).toBeGreaterThan(0);
+      run.log.forEach((expected, i) => {
+        const found = steps[i]!;
+        expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(tolerances.loss));
+        expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(tolerances.norm * Math.max(expected.grad_norm_before_clip, 1e-3));
+        expect(found.lr).toBeCloseTo(expected.lr, 10);
+        expect(found.dropped.flat()).toEqual(expected.dropped.flat());
+        expect(seen[i]!.skipped).toEqual([expected.backward_skipped].flat());
+        const absent = engine.program.params.filter((p, k) => p.trainable && !seen[i]!.touched.has(k)).map((p) => p.name);
+        expect(absent.sort()).toEqual(expected.params_without_grad.map(ownName).sort());
+      });
+      const counts = new Map(
+        engine.storage.groups.flatMap((g, k) => g.params.map((p): [string, number] => [engine.program.params[p]!.name, state.updates[k]!])),
+      );
+      const byOwn = (record: Readonly<Record<string, number>>): Map<string, number> => new Map(Object.entries(record).map(([name, n]) => [ownName(name), n]));
+      if (run.param_update_counts) expect(new Map([...counts].sort())).toEqual(new Map([...byOwn(run.param_update_counts)].sort()));
+      const indexOf = (own: string): number => {
+        const index = engine.program.params.findIndex((p) => p.name === own && p.trainable);
+        if (index < 0) throw new Error(`${own} of the golden files is no trainable parameter of the model`);
+        return index;
+      };
+      for (const [param, { step, exp_avg: m, exp_avg_sq: v }] of Object.entries(run.adam_state_norms ?? {})) {
+        const own = ownName(param);
+        expect([own, counts.get(own)]).toEqual([own, step]);
+        expectNear(`m of ${own}`, normOf(await engine.readParam(indexOf(own), 'm')), m, STATE);
+        expectNear(`v of ${own}`, normOf(await engine.readParam(indexOf(own), 'v')), v, STATE);
+      }
+      const trained = new Map<string, Float32Array>();
+      for (const [i, p] of engine.program.params.entries()) if (p.trainable) trained.set(p.name, await engine.readParam(i));
+      engine.destroy();
+      for (const [param, norm] of Object.entries(run.final_norms)) {
+        const found = trained.get(ownName(param));
+        if (!found) throw new Error(`${param} of the golden norms is no trainable parameter of the model`);
+        if (!KEY_BIAS.test(param)) expectNear(param, normOf(found), norm, WEIGHT);
+      }
+      const golden = openSafetensors(join(folder, 'golden.safetensors'));
+      for (const tensor of golden.tensors.keys()) {
+        if (!tensor.startsWith('final.')) continue;
+        const own = ownName(tensor.slice(6));
+        const found = trained.get(own);
+        if (!found) throw new Error(`${tensor} of the golden file is no trainable parameter of the model`);
+        expectWeights(own, found, readFloats(golden, tensor), run);
+      }
+      const rows = probeRows(given);
+      const plain = (values: ReadonlyMap<string, Float32Array>): Promise<Float32Array> =>
+        probe(replaceWeights(base, values, join(scratch, name)), opened, rows);
+      expectLogits(await (adapter ? probe(base, opened, rows, lora, trained) : plain(trained)), readFloats(golden, 'probe_logits'), tolerances.probe);
+      if (!adapter) return;
+      const { fan_in_fan_out: turned } = readJson(join(adapter.path, 'adapter_config.json'));
+      const whole = new Map(
+        Object.entries(adapter.settings.layers).map(([layer, setting]): [string, Float32Array] => {
+          const source = checkpoint.tensors.get(`${layer}.weight`)!;
+          const [a, b] = [trained.get(`${layer}.lora_A.weight`)!, trained.get(`${layer}.lora_B.weight`)!];
+          return [`${layer}.weight`, merged(widen(source), source.shape, a, b, setting, turned)];
+        }),
+      );
+      for (const tensor of golden.tensors.keys())
+        if (tensor.startsWith('merged.')) expectWeights(tensor, whole.get(tensor.slice(7))!, readFloats(golden, tensor), run);
+      expectLogits(await plain(whole), readFloats(golden, 'probe_logits_merged'), tolerances.probe);
+    });
   }
 });

@@ -11,10 +11,10 @@ import { parseConfig } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
 import { trainPackage } from '../../src/trainer/main.ts';
 import { filesOf, type LoadedTrainer, loadTrainer } from '../../src/trainer/package.ts';
-import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
+import { withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
-import { expectWeights, isSupported, LOSS, NORM, ownName, type Run, trainConfig } from '../support/trainRun.ts';
+import { expectWeights, fixtureRuns, ownName, runTolerances, trainConfig } from '../support/trainRun.ts';
 
 withFixtures('train', (root) => {
   let opened: TestDevice;
@@ -47,36 +47,32 @@ withFixtures('train', (root) => {
     return made;
   };
 
-  for (const family of subfolders(root)) {
-    for (const name of subfolders(join(root, family))) {
-      const folder = join(root, family, name);
-      const run = readJson(join(folder, 'run.json')) as Run;
-      if (!isSupported(run)) continue;
-      it(`${family}/${name}`, async () => {
-        const base = join(root, '..', run.base_checkpoint);
-        const data = join(root, family, 'batches.safetensors');
-        const adapter = run.method === 'lora' ? join(folder, 'adapter_init') : null;
-        const loaded = await compiled(base, data, adapter);
-        const out = join(scratch, `${family}-${name}`);
-        const lora = adapter === null ? false : { from: adapter };
-        const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
-        const steps: StepMetrics[] = [];
-        const device = { ...opened, opened: { name: 'the test device' } } as unknown as CommandDevice;
-        await trainPackage(loaded, config, device, { onStep: (m) => void steps.push(m) });
-        run.log.forEach((expected, i) => {
-          const found = steps[i]!;
-          expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(LOSS));
-          expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(NORM * Math.max(expected.grad_norm_before_clip, 1e-3));
-          expect(found.dropped.flat()).toEqual(expected.dropped.flat());
-        });
-        const written = openSafetensors(join(out, adapter === null ? 'model/model.safetensors' : 'adapter/adapter_model.safetensors'));
-        const golden = openSafetensors(join(folder, 'golden.safetensors'));
-        for (const tensor of golden.tensors.keys()) {
-          if (!tensor.startsWith('final.')) continue;
-          const own = ownName(tensor.slice(6));
-          expectWeights(own, readFloats(written, adapter === null ? own : `base_model.model.${own}`), readFloats(golden, tensor), run);
-        }
+  const runs = fixtureRuns(root).filter((r) => r.refusal === null);
+  it('holds runs that are compared', () => expect(runs.length).toBeGreaterThan(0));
+
+  for (const { name, folder, run, base, batches: data, adapter } of runs) {
+    it(name, async () => {
+      const tolerances = runTolerances(run);
+      const loaded = await compiled(base, data, adapter);
+      const out = join(scratch, name.replace('/', '-'));
+      const lora = adapter === null ? false : { from: adapter };
+      const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
+      const steps: StepMetrics[] = [];
+      const device = { ...opened, opened: { name: 'the test device' } } as unknown as CommandDevice;
+      await trainPackage(loaded, config, device, { onStep: (m) => void steps.push(m) });
+      run.log.forEach((expected, i) => {
+        const found = steps[i]!;
+        expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(tolerances.loss));
+        expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(tolerances.norm * Math.max(expected.grad_norm_before_clip, 1e-3));
+        expect(found.dropped.flat()).toEqual(expected.dropped.flat());
       });
-    }
+      const written = openSafetensors(join(out, adapter === null ? 'model/model.safetensors' : 'adapter/adapter_model.safetensors'));
+      const golden = openSafetensors(join(folder, 'golden.safetensors'));
+      for (const tensor of golden.tensors.keys()) {
+        if (!tensor.startsWith('final.')) continue;
+        const own = ownName(tensor.slice(6));
+        expectWeights(own, readFloats(written, adapter === null ? own : `base_model.model.${own}`), readFloats(golden, tensor), run);
+      }
+    });
   }
 });

@@ -1,34 +1,19 @@
-/** @file Every checkpoint found: Llama and GPT-2 are opened with the tensors the golden file lists, others refused by name. */
+/** @file Every checkpoint found is opened with the tensors the golden file lists, or refused by name. */
 
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
-import { messageOf, readJson, subfolders, withFixtures } from './fixtureFolder.ts';
-
-const SUPPORTED = ['llama', 'gpt2'];
+import { checkpointsIn, ggufsIn, goldenOf, supportedOf } from '../support/fixtureModels.ts';
+import { readJson, withFixtures } from './fixtureFolder.ts';
 
 withFixtures('models', (folder) => {
-  const models = subfolders(folder).filter((name) => existsSync(join(folder, name, 'config.json')));
-
-  it('holds checkpoints', () => expect(models.length).toBeGreaterThan(0));
-
-  for (const name of models) {
-    const path = join(folder, name);
-    const config = readJson(join(path, 'config.json'));
-    if (!SUPPORTED.includes(config.model_type)) {
-      it(`refuses ${name} naming ${config.model_type}`, () => {
-        expect(messageOf(() => openCheckpoint(path))).toContain(`model_type is "${config.model_type}"`);
-      });
-      continue;
-    }
-
+  for (const { name, path, type } of supportedOf(checkpointsIn(folder))) {
     it(`opens ${name} with the parameters of the reference`, () => {
       const golden = readJson(join(path, 'golden.json'));
       const checkpoint = openCheckpoint(path);
       const shapes = Object.fromEntries([...checkpoint.tensors].map(([key, { shape }]) => [key, shape]));
       expect(shapes).toEqual(golden.params);
-      expect(checkpoint.config.kind).toBe(config.model_type);
+      expect(checkpoint.config.kind).toBe(type);
       expect(checkpoint.config.tieWordEmbeddings).toBe(golden.tied);
       expect(checkpoint.tokenizer().vocabSize).toBeLessThanOrEqual(checkpoint.config.vocabSize);
       for (const source of checkpoint.tensors.values()) {
@@ -41,13 +26,10 @@ withFixtures('models', (folder) => {
 });
 
 withFixtures('quant', (folder) => {
-  const names = readdirSync(folder)
-    .filter((name) => name.endsWith('.gguf'))
-    .map((name) => name.slice(0, -5));
-  for (const name of names) {
-    it(`reads ${name}.gguf: configuration, and weights in Hugging Face's row order`, () => {
-      const checkpoint = openCheckpoint(join(folder, `${name}.gguf`));
-      const golden = readJson(join(folder, `${name}.golden.json`));
+  for (const model of supportedOf(ggufsIn(folder))) {
+    it(`reads ${model.name}: configuration, and weights in Hugging Face's row order`, () => {
+      const checkpoint = openCheckpoint(model.path);
+      const golden = readJson(goldenOf(model).json);
       const { config } = checkpoint;
       expect({
         vocab_size: config.vocabSize,
@@ -65,7 +47,7 @@ withFixtures('quant', (folder) => {
         ),
       );
 
-      const file = openSafetensors(join(folder, `${name}.golden.safetensors`));
+      const file = openSafetensors(goldenOf(model).tensors);
       let compared = 0;
       for (const key of file.tensors.keys()) {
         const [, layer, part] = /^hf\.layers\.(\d+)\.(\w+)$/.exec(key) ?? [];

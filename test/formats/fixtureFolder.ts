@@ -3,7 +3,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const FIXTURES = process.env['EBB_FIXTURES'] ?? join(__dirname, '../../../shared/fixtures');
+/** The set that lies beside the checkout. */
+export const SHARED_FIXTURES = join(__dirname, '../../../shared/fixtures');
+export const FIXTURES = process.env['EBB_FIXTURES'] ?? SHARED_FIXTURES;
 
 /** Declares tests over the fixtures under `part`; without them one skipped test says so, and where EBB_FIXTURES names the folder it fails. */
 export function withFixtures(part: string, declare: (folder: string) => void): void {

@@ -187,13 +187,14 @@ describe('a llama in GGUF', () => {
       '▁ab',
     ];
     const input = tinyLlamaGguf();
+    const scores = tokens.map((_, i) => (i < 262 ? 0 : -i));
     const gguf = parse({
       ...input,
       metadata: {
         ...(input.metadata as Record<string, unknown>),
         'tokenizer.ggml.model': 'llama',
         'tokenizer.ggml.tokens': tokens,
-        'tokenizer.ggml.scores': tokens.map((_, i) => (i < 262 ? 0 : -i)),
+        'tokenizer.ggml.scores': scores,
         'tokenizer.ggml.token_type': tokens.map((_, i) => (i < 1 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1)),
         'tokenizer.ggml.bos_token_id': 1,
         'tokenizer.ggml.eos_token_id': 2,
@@ -204,5 +205,11 @@ describe('a llama in GGUF', () => {
     expect(tokenizer.encode('ab', { special: true }).map(tokenizer.token)).toEqual(['<s>', '▁ab']);
     expect(tokenizer.encode('ab é').map(tokenizer.token)).toEqual(['▁ab', '▁', '<0xC3>', '<0xA9>']);
     expect(tokenizer.decode(tokenizer.encode('ab é'))).toBe('ab é');
+    for (const wrong of [scores.slice(1), [...scores, 0]]) {
+      const metadata = new Map(gguf.metadata).set('tokenizer.ggml.scores', wrong);
+      expect(messageOf(() => ggufTokenizer({ ...gguf, metadata }))).toContain(
+        `tokenizer.ggml.scores holds ${wrong.length} numbers, expected one for each of the ${tokens.length} tokens`,
+      );
+    }
   });
 });

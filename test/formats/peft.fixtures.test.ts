@@ -1,10 +1,11 @@
-/** @file Every PEFT adapter found: LoRA is read and written back the same, DoRA and IA³ are refused by name. */
+/** @file Every PEFT adapter found is read and written back the same, or refused by name. */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { readPeft, writePeft } from '../../src/formats/peft.ts';
 import { openSafetensors, readTensor } from '../../src/formats/safetensors.ts';
+import { unsupportedSetting } from '../support/trainRun.ts';
 import { messageOf, readJson, withFixtures } from './fixtureFolder.ts';
 
 withFixtures('train', (root) => {
@@ -17,9 +18,10 @@ withFixtures('train', (root) => {
   for (const name of folders) {
     const folder = join(root, name);
     const config = readJson(join(folder, 'adapter_config.json'));
-    if (config.peft_type !== 'LORA' || config.use_dora) {
+    const unsupported = unsupportedSetting(config);
+    if (unsupported !== null) {
       it(`refuses ${name} by name`, () => {
-        expect(messageOf(() => readPeft(folder))).toContain(config.use_dora ? 'use_dora is true' : `peft_type is "${config.peft_type}"`);
+        expect(messageOf(() => readPeft(folder))).toContain(unsupported);
       });
       continue;
     }

@@ -44,7 +44,7 @@ it('text that is damaged in one place is refused with its line and column, or st
 it.each([
   ['func @f(%x: f32[2]) -> (f32[2]) {\n  return %y\n}', /:\d+:\d+: .*%y/],
   ['func @f(%x: f32[2]) -> f32[2] {\n  return %x\n}', /:2:24: expected "\("/],
-  ['ebb 99\n', /^bad\.ebb:1:5: expected version 1 of the text form, found "99"$/],
+  ['ebb 99\n', /^bad\.ebb:1:5: expected version 1 of the text form, found "99"; print the module again with this Ebb$/],
   ['func @f(%x: f32[2]) -> (f32[3]) {\n  return %x\n}', /:\d+:\d+: expected @f to return \(f32\[3\]\)/],
   ['func @f(%x: f99[2]) -> f32[2] {\n  return %x\n}', /:\d+:\d+: .*f99/],
   ['func @f(%x: f32[2] -> f32[2] {\n  return %x\n}', /:\d+:\d+: expected/],

@@ -2,6 +2,7 @@
 
 import { fitPattern } from '../../src/runtime/fit.ts';
 import type { Form, Pattern } from '../../src/runtime/forms.ts';
+import type { Linker } from '../../src/runtime/link.ts';
 import { functionFlops } from '../../src/runtime/program.ts';
 import { linkedModel } from '../support/linkers.ts';
 
@@ -42,14 +43,19 @@ describe.each(Object.entries(MODELS))('%s', (_name, { program, linker, units, si
   });
 });
 
-it('fits a pattern of 64 units that was never seen in less than 100 ms (median)', () => {
+it('fits a pattern of 64 units that was never seen in a few links', () => {
   const { program, linker, units, sizes } = linkedModel({ numLayers: 32, dims: { B: 2, T: 32 } });
   const whole = linker.link(new Map()).stackBytes;
-  const times = Array.from({ length: 21 }, (_, k) => {
+  const links = Array.from({ length: 21 }, (_, k) => {
     const forms = new Map(units.filter((_u, i) => ((i * 2654435761 + k * 40503) >>> 7) % 3 === 0).map((u): [string, Form] => [u, 'dropped']));
-    const start = performance.now();
-    expect(fitPattern(program, linker, sizes, forms, 0.4 * whole)!.again.length).toBeGreaterThan(5);
-    return performance.now() - start;
-  }).sort((a, b) => a - b);
-  expect(times[10]).toBeLessThan(100);
+    let count = 0;
+    const link: Linker['link'] = (...given) => {
+      count++;
+      return linker.link(...given);
+    };
+    expect(fitPattern(program, { ...linker, link }, sizes, forms, 0.4 * whole)!.again.length).toBeGreaterThan(5);
+    return count;
+  });
+  // as it is, with everything run again, and as it was found to fit; a stack that exceeds what was found costs one more
+  expect(Math.max(...links)).toBeLessThan(5);
 });

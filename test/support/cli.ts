@@ -1,4 +1,4 @@
-/** @file Runs `ebb` as a child process, as a person would: exit code, both streams, time and memory. */
+/** @file Runs `ebb` as a child process, as a person would: exit code, both streams and memory. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -19,13 +19,11 @@ export interface CliRun {
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
-  readonly ms: number;
   readonly maxRssBytes: number;
 }
 
 /** Runs `ebb ...args`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours; `ebb` is not asked. */
 export function runCli(args: readonly string[], onStderr?: (text: string, child: ChildProcess) => void, env: NodeJS.ProcessEnv = {}): Promise<CliRun> {
-  const started = performance.now();
   const child = spawn(process.execPath, ['--import', RSS_HOOK, MAIN, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -39,7 +37,7 @@ export function runCli(args: readonly string[], onStderr?: (text: string, child:
     });
   return new Promise((resolve) => {
     child.on('close', (code, signal) =>
-      resolve({ code, signal, stdout: texts[1] as string, stderr: texts[2] as string, ms: performance.now() - started, maxRssBytes: 1024 * Number(texts[3]) }),
+      resolve({ code, signal, stdout: texts[1] as string, stderr: texts[2] as string, maxRssBytes: 1024 * Number(texts[3]) }),
     );
   });
 }

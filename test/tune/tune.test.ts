@@ -7,7 +7,7 @@ import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import { type DeviceTraits, type MatmulLoad, sharedSchedule, standardMatmulSchedule, withinStorage } from '../../src/codegen/kernel/schedule.ts';
 import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
-import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
+import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
 import { agrees, race } from '../../src/tune/tune.ts';
@@ -233,5 +233,16 @@ describe('the book', () => {
     const path = file();
     writeFileSync(path, text);
     expect(() => openBook(where, path)).toThrow(message);
+  });
+
+  it('of another generator is measured anew, whatever its form; read for a run, it is refused with both versions', () => {
+    const path = file();
+    writeFileSync(path, JSON.stringify({ ...book, surroundings: { ...where, generator: 2, driver: 'new' }, pages: [] }));
+    expect(openBook(where, path)).toEqual(emptyBook(where));
+    expect(() => readBook(path)).toThrow(
+      `(it was measured with version 2 of the kernel generator, this Ebb has ${GENERATOR}); remove it, and schedules are measured again`,
+    );
+    saveBook(book, path);
+    expect(readBook(path)).toEqual(book);
   });
 });

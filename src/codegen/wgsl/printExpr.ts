@@ -3,7 +3,7 @@
 import { type BinOp, type Builtin, type Expr, isVector, type KType, scalarOf } from '../kernel/ir.ts';
 
 /** Groups of operators in WGSL's grammar, from the loosest; it orders only some of them, the rest needs parentheses. */
-type Level = 'or' | 'and' | 'bits' | 'relation' | 'shift' | 'sum' | 'product' | 'unary';
+type Level = 'or' | 'and' | 'bits' | 'relation' | 'shift' | 'sum' | 'product';
 
 const LEVEL: Record<BinOp, Level> = {
   '||': 'or',
@@ -44,7 +44,6 @@ const BARE: Record<Level, readonly [readonly Level[], readonly Level[]]> = {
   shift: [[], []],
   sum: [['sum', 'product'], ['product']],
   product: [['product'], []],
-  unary: [[], []],
 };
 
 const BUILTIN: Record<Builtin, string> = {

@@ -1,0 +1,226 @@
+/**
+ * @file What earlier versions wrote, one folder a version: each sample is read with the values it had then, or refused in a sentence
+ * that names the version found and says what to do. README.md says what the samples are.
+ */
+
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { readCurve } from '../../src/analyze/runCurve.ts';
+import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
+import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { readPeft } from '../../src/formats/peft.ts';
+import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
+import { parseModule } from '../../src/ir/parse.ts';
+import { printModule } from '../../src/ir/print.ts';
+import { verify } from '../../src/ir/verify.ts';
+import { PLAN_VERSION, type Plan } from '../../src/runtime/plan.ts';
+import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
+import { parseConfig } from '../../src/train/config.ts';
+import type { StepMetrics } from '../../src/train/loop.ts';
+import { readRunFile } from '../../src/trainer/flags.ts';
+import { filesOf, loadTrainer } from '../../src/trainer/package.ts';
+import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
+import { openBook, readBook } from '../../src/tune/file.ts';
+import { readJson, subfolders } from '../formats/fixtureFolder.ts';
+import { runCli } from '../support/cli.ts';
+import { expectClose } from '../support/close.ts';
+import { boundsOf, linkerOf } from '../support/linkers.ts';
+
+/** Between adapters; the samples were written on SwiftShader. */
+const NEAR = 1e-4;
+
+/**
+ * Samples that are refused by now, by their path under this folder, with the words the refusal must contain: the version found, and what to
+ * do. What is not listed must be read. A compiled package says itself whether it is of this version.
+ */
+const REFUSED: Readonly<Record<string, readonly string[]>> = {};
+
+jest.setTimeout(300_000);
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'ebb-compat-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** Checks a sample: `check` reads and compares it, and throws what a person would be told where it is refused. */
+async function expectReadOrRefused(path: string, check: () => unknown): Promise<void> {
+  const words = REFUSED[relative(__dirname, path)];
+  if (words === undefined) return void (await check());
+  const message = await Promise.resolve()
+    .then(check)
+    .then(
+      () => 'nothing was refused',
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+  expect(message.split('\n')).toHaveLength(1);
+  for (const word of words) expect(message).toContain(word);
+}
+
+const filesIn = (folder: string, ending: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(ending))
+    .map((name) => join(folder, name))
+    .sort();
+
+/** @throws Error with what the command said where it fails */
+async function ran(...args: string[]): Promise<void> {
+  const { code, stderr } = await runCli(args);
+  if (code !== 0) throw new Error(stderr.trim());
+}
+
+const linesOf = (run: string): StepMetrics[] =>
+  readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as StepMetrics);
+
+/** What of a step's line is the same on every device. */
+const drawn = ({ step, lr, tokens, dropped, skipped }: StepMetrics): object => ({ step, lr, tokens, dropped, skipped });
+
+/** The folder of a run's result, which is an adapter or a model. */
+const resultOf = (run: string): string => join(run, existsSync(join(run, 'adapter')) ? 'adapter' : 'model');
+
+/** The tensors of a result, by name. */
+function tensorsOf(result: string): Map<string, Float32Array> {
+  if (basename(result) === 'adapter') return new Map([...readPeft(result).tensors].map(([name, { data }]) => [name, data]));
+  return new Map([...openCheckpoint(result).tensors].map(([name, source]) => [name, widen(source)]));
+}
+
+function expectSameTensors(found: string, wanted: string): void {
+  const [a, b] = [tensorsOf(found), tensorsOf(wanted)];
+  expect([...a.keys()].sort()).toEqual([...b.keys()].sort());
+  for (const [name, values] of b) expectClose(a.get(name)!, values, NEAR, name);
+}
+
+const versions = subfolders(__dirname).filter((name) => /^\d+\.\d+\.\d+$/.test(name));
+
+it('holds samples of the version that came before the first change', () => expect(versions).toContain('0.1.0'));
+
+describe.each(versions)('%s', (version) => {
+  const folder = join(__dirname, version);
+  const runs = subfolders(join(folder, 'runs')).map((name) => join(folder, 'runs', name));
+
+  it.each(filesIn(join(folder, 'configs'), '.yaml').map((path) => [basename(path), path]))('run.yaml: %s is read as it was', (_name, path) =>
+    expectReadOrRefused(path, () => {
+      expect(parseConfig(readRunFile(path), path)).toMatchObject(readJson(path.replace(/yaml$/, 'json')));
+    }),
+  );
+
+  describe.each(runs.map((path) => [basename(path), path]))('run folder: %s', (name, run) => {
+    const lines = linesOf(run);
+
+    it('its config is that of the run it was started with', () =>
+      expectReadOrRefused(join(run, 'config.yaml'), () => {
+        const started = parseConfig(readRunFile(join(folder, 'configs', `run-${name}.yaml`)), 'run.yaml');
+        expect(parseConfig(readRunFile(join(run, 'config.yaml')), 'config.yaml')).toMatchObject(started);
+      }));
+
+    it('its losses are read, to be drawn beside others', () =>
+      expectReadOrRefused(join(run, 'metrics.jsonl'), () => {
+        expect(readCurve(run).points.map(({ step, loss }) => [step, loss])).toEqual(lines.map(({ step, loss }) => [step, loss]));
+      }));
+
+    it('goes on from its checkpoint to the losses and the result that the whole run had', () =>
+      expectReadOrRefused(join(run, 'checkpoints'), async () => {
+        const copy = join(scratch, `${version}-${name}`);
+        cpSync(run, copy, { recursive: true });
+        rmSync(resultOf(copy), { recursive: true });
+        const [checkpoint, ...more] = subfolders(join(run, 'checkpoints'));
+        expect(more).toEqual([]);
+        const { step } = readJson(join(run, 'checkpoints', checkpoint!, 'state.json')) as { step: number };
+        await ran('train', join(copy, 'config.yaml'), '--out', copy, '--resume');
+        const found = linesOf(copy);
+        expect(found.slice(0, step)).toEqual(lines.slice(0, step));
+        expect(lines.length).toBeGreaterThan(step);
+        expect(found.map(drawn)).toEqual(lines.map(drawn));
+        expectClose(
+          found.flatMap((line) => line.losses),
+          lines.flatMap((line) => line.losses),
+          NEAR,
+          'losses',
+        );
+        expectSameTensors(resultOf(copy), resultOf(run));
+      }));
+
+    it('its result gives the logits it gave', () =>
+      expectReadOrRefused(resultOf(run), async () => {
+        const result = resultOf(run);
+        const { lora } = parseConfig(readRunFile(join(run, 'config.yaml')), 'config.yaml');
+        if (lora !== false && lora.from === undefined) {
+          const { rank, alpha, useRslora, dropout } = readPeft(result);
+          expect({ rank, alpha, rslora: useRslora, dropout }).toEqual({ rank: lora.rank, alpha: lora.alpha, rslora: lora.rslora, dropout: lora.dropout });
+        }
+        const out = join(scratch, `${version}-${name}.safetensors`);
+        const model = lora === false ? [result] : [join(folder, 'model'), '--adapter', result];
+        await ran('forward', ...model, '--batch', join(folder, 'data', 'probe.safetensors'), '--out', out);
+        const wanted = readFloats(openSafetensors(join(folder, 'logits', `${name}.safetensors`)), 'logits');
+        expectClose(readFloats(openSafetensors(out), 'logits'), wanted, NEAR, 'logits');
+      }));
+  });
+
+  it('a compiled package of this version is read and links; of another it is refused with both versions', async () => {
+    const stored = readJson(join(folder, 'package', 'plan.json')) as Plan;
+    const load = () => loadTrainer(filesOf(pathToFileURL(`${join(folder, 'package')}/`)));
+    const other = (
+      [
+        ['version', stored.version, PLAN_VERSION],
+        ['program', stored.program, PROGRAM_VERSION],
+      ] as const
+    ).find(([, found, own]) => found !== own);
+    if (other) {
+      const [field, found, own] = other;
+      await expect(load()).rejects.toMatchObject({
+        name: 'EbbError',
+        message: `plan.json: ${field} is ${found}, this Ebb reads ${own}; compile the model again with this Ebb`,
+      });
+      return;
+    }
+    const { program, about } = await load();
+    expect({ about, calls: program.calls, params: program.params }).toEqual({ about: stored.about, calls: stored.calls, params: stored.params });
+    const linker = linkerOf(program, boundsOf(program));
+    const units = program.calls.filter((c) => c.unit).map((c) => c.site);
+    const all = program.params.flatMap((p, i) => (p.trainable ? [i] : []));
+    expect([...linker.link(new Map()).touched].sort()).toEqual(all.sort());
+    for (const unit of units) {
+      const { kept, touched } = linker.link(new Map([[unit, 'dropped' as const]]));
+      expect(kept).not.toContain(unit);
+      const own = program.calls.find((c) => c.site === unit)!.arguments.flatMap((a) => (a.kind === 'param' ? [a.param] : []));
+      expect(own.filter((param) => touched.has(param))).toEqual([]);
+    }
+  });
+
+  it.each(filesIn(folder, '.ebb').map((path) => [relative(folder, path), path]))('%s parses, and prints as it was', (_name, path) =>
+    expectReadOrRefused(path, () => {
+      const text = readFileSync(path, 'utf8');
+      const module = parseModule(text, path);
+      verify(module);
+      expect(printModule(module, { locs: / loc\(/.test(text) }).trim()).toBe(text.trim());
+    }),
+  );
+
+  const books = [...filesIn(join(folder, 'schedules'), '.json'), ...filesIn(join(folder, 'runs'), 'schedules.json')];
+  it.each(books.map((path) => [relative(folder, path), path]))(
+    '%s: measured schedules are read and used, but not where kernels are made in another way',
+    (_name, path) =>
+      expectReadOrRefused(path, () => {
+        const stored = readJson(path) as ScheduleBook;
+        expect(readBook(path)).toMatchObject(stored);
+        const book = openBook(stored.surroundings, path);
+        expect(book).toMatchObject(stored);
+        // a machine whose kernels come from another generator measures again
+        expect(openBook({ ...stored.surroundings, generator: stored.surroundings.generator + 1 }, path).entries).toEqual({});
+        for (const [key, { kind, trials }] of Object.entries(stored.entries)) {
+          const asked = { key, kind, standard: null, fits: () => true } as unknown as Parameters<ChooseSchedule>[0];
+          expect(bookChooser(book)(asked)).toMatchObject(trials[0]!.schedule);
+          expect(bookChooser(emptyBook(stored.surroundings))(asked)).toBeNull();
+        }
+      }),
+  );
+});
+
+it('samples that are refused exist', () => {
+  expect(Object.keys(REFUSED).filter((path) => !existsSync(join(__dirname, path)))).toEqual([]);
+});
