@@ -52,6 +52,7 @@ export function configJson(config: ModelConfig): Record<string, unknown> {
     tie_word_embeddings: config.tieWordEmbeddings,
     bos_token_id: config.bosTokenId,
     eos_token_id: config.eosTokenIds[0] ?? null,
+    pad_token_id: config.paddingIndex ?? null,
     dtype: 'float32',
   };
 }

@@ -4,7 +4,7 @@ import { EbbError } from '../errors.ts';
 import { type ByteSource, show } from './bytes.ts';
 import { f32FromBytes } from './floats.ts';
 import type { Gguf, GgufValue } from './gguf.ts';
-import { type ConfigReading, checkLlama, type LlamaConfig, type RopeScaling } from './hfConfig.ts';
+import { type ConfigReading, checkLlama, type LlamaConfig, paddingIndex, type RopeScaling } from './hfConfig.ts';
 
 function integer(gguf: Gguf, key: string, fallback?: number): number {
   const value = gguf.metadata.get(key) ?? fallback;
@@ -141,9 +141,10 @@ export function readGgufConfig(gguf: Gguf, source: ByteSource): ConfigReading {
     return typeof value === 'number' ? value : null;
   };
   const ends = [id('eos'), id('eot')].filter((x) => x !== null);
+  const rows = vocabSize(gguf);
   const config: LlamaConfig = {
     kind: 'llama',
-    vocabSize: vocabSize(gguf),
+    vocabSize: rows,
     hiddenSize,
     intermediateSize: integer(gguf, 'llama.feed_forward_length'),
     numLayers: integer(gguf, 'llama.block_count'),
@@ -159,6 +160,7 @@ export function readGgufConfig(gguf: Gguf, source: ByteSource): ConfigReading {
     maxPosition: integer(gguf, 'llama.context_length', 2048),
     bosTokenId: id('bos'),
     eosTokenIds: [...new Set(ends)],
+    paddingIndex: paddingIndex(gguf.file, 'tokenizer.ggml.padding_token_id', id('padding'), rows),
     hiddenAct: 'silu',
   };
   return { config: checkLlama(gguf.file, config), notes: [] };

@@ -33,6 +33,8 @@ export interface LlamaConfig {
   readonly maxPosition: number;
   readonly bosTokenId: number | null;
   readonly eosTokenIds: readonly number[];
+  /** The row of the embedding that look-ups give no gradient: pad_token_id, counted from the end where it is negative (`padding_idx`). Default: none. */
+  readonly paddingIndex?: number | null;
   readonly hiddenAct: (typeof LLAMA_ACTIVATIONS)[number];
 }
 
@@ -89,6 +91,7 @@ const llamaFields = z.object({
   attention_bias: z.boolean().nullish(),
   mlp_bias: z.boolean().nullish(),
   tie_word_embeddings: z.boolean().nullish(),
+  pad_token_id: z.int().nullish(),
   ...tokens,
 });
 
@@ -150,6 +153,19 @@ function headWidth(where: string, field: string, hiddenSize: number, numHeads: n
   );
 }
 
+/**
+ * The row that transformers hands to `nn.Embedding` as `padding_idx`. @param field what the file calls it
+ * @throws EbbError for one that the embedding does not have, which transformers refuses too
+ */
+export function paddingIndex(where: string, field: string, id: number | null | undefined, vocabSize: number): number | null {
+  if (id === null || id === undefined) return null;
+  if (id >= vocabSize || id < -vocabSize)
+    throw new EbbError(
+      `${where}: ${field} is ${id}, and the embedding has rows 0 to ${vocabSize - 1}; give it a token that the model has a row for, or leave it out`,
+    );
+  return id < 0 ? vocabSize + id : id;
+}
+
 /** Checks that hold for every Llama configuration, wherever it was read from. */
 export function checkLlama(where: string, config: LlamaConfig): LlamaConfig {
   const { numHeads, numKvHeads, headDim } = config;
@@ -180,6 +196,7 @@ function readLlama(where: string, fields: JsonObject): LlamaConfig {
     maxPosition: raw.max_position_embeddings ?? 2048,
     bosTokenId: raw.bos_token_id ?? null,
     eosTokenIds: tokenIds(raw.eos_token_id),
+    paddingIndex: paddingIndex(where, 'pad_token_id', raw.pad_token_id, raw.vocab_size),
     hiddenAct: raw.hidden_act ?? 'silu',
   });
 }

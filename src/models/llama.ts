@@ -51,7 +51,9 @@ export function llama(config: LlamaConfig, mode: ModelMode): ModelDefinition {
     inputs: stepInputs(mode),
     build: (inputs) => {
       const sequence = mode.sequence(inputs);
-      let x = section('embed', () => embedding(param('model.embed_tokens.weight', [vocabSize, hiddenSize]), sequence.tokens));
+      let x = section('embed', () =>
+        embedding(param('model.embed_tokens.weight', [vocabSize, hiddenSize]), sequence.tokens, { padding: config.paddingIndex ?? undefined }),
+      );
       for (let i = 0; i < numLayers; i++) {
         const name = `model.layers.${i}`;
         x = unit(`layers.${i}.attn`, x, (y) => attentionBranch(config, name, y, sequence));

@@ -87,9 +87,15 @@ export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
   return recordOne('layer_norm', [x, weight, bias], { eps }, 'h');
 }
-/** Rows of `table` [V, …] at i32 `ids`. */
-export function embedding(table: Tensor, ids: Tensor): Tensor {
-  return recordOne('gather', [table, ids]);
+/** How a table is looked up. */
+export interface EmbeddingOptions {
+  /** A row that look-ups give no gradient, as torch's `nn.Embedding(padding_idx)`; default: none. */
+  readonly padding?: number | undefined;
+}
+
+/** Rows of `table` [V, …] at i32 `ids`. @throws TraceError for a padding that is no row of the table */
+export function embedding(table: Tensor, ids: Tensor, { padding }: EmbeddingOptions = {}): Tensor {
+  return recordOne('gather', [table, ids], padding === undefined ? {} : { padding });
 }
 
 /** How queries see keys. */

@@ -1,15 +1,29 @@
 /** @file Data-dependent rows: `gather` (embedding) and its transpose `scatter_add`, and `dequantise` of stored weights. */
 
 import { productOf } from '../../cost.ts';
-import { constraint, numberAttr, type OpDef, operand } from '../define.ts';
+import { constraint, numberAttr, type OpDef, operand, shapeToAttr } from '../define.ts';
 import { generate, tensor } from '../tensor.ts';
-import { blockOf, isBlockType, typeText } from '../types.ts';
+import { type Attrs, blockOf, isBlockType, typeText } from '../types.ts';
 
-/** `gather %table, %ids`: rows of table [V, …] at i32 ids […]; ids are clamped to the table. (C1) table f32, ids i32. */
+/** Whether a row is left out by attribute `padding`, a row of the table or none. */
+function checkPadding(attrs: Attrs, rows: number, op: string): void {
+  const { padding } = attrs;
+  constraint(
+    padding === undefined || (typeof padding === 'number' && Number.isInteger(padding) && padding >= 0 && padding < rows),
+    op,
+    'C2',
+    () => `padding must be a row of the table, 0 to ${rows - 1}, found ${padding}`,
+  );
+}
+
+/**
+ * `gather %table, %ids {padding?}`: rows of table [V, …] at i32 ids […]; ids are clamped to the table. Look-ups of row `padding` give the
+ * table no gradient (torch's `nn.Embedding(padding_idx)`). (C1) table f32, ids i32. (C2) padding is a row of the table.
+ */
 const gather: OpDef = {
   name: 'gather',
   kind: 'index',
-  infer: (types) => {
+  infer: (types, attrs) => {
     const table = operand(types, 0, 'gather');
     const ids = operand(types, 1, 'gather');
     constraint(
@@ -18,6 +32,7 @@ const gather: OpDef = {
       'C1',
       () => `takes an f32 table and i32 ids, found ${typeText(table)} and ${typeText(ids)}`,
     );
+    checkPadding(attrs, Number(table.shape[0]), 'gather');
     return [{ dtype: 'f32', shape: [...ids.shape, ...table.shape.slice(1)] }];
   },
   evaluate: ([table, ids], _attrs, _sizes, types) => {
@@ -30,8 +45,8 @@ const gather: OpDef = {
     );
     return [out];
   },
-  vjp: ({ b, operands: [table, ids], cotangents: [d], needs }) => [
-    needs[0] && table && ids && d ? b.op('scatter_add', [ids, d], { rows: Number(table.type.shape[0]) }) : null,
+  vjp: ({ b, operands: [table, ids], cotangents: [d], attrs: { padding }, needs }) => [
+    needs[0] && table && ids && d ? b.op('scatter_add', [ids, d], { rows: Number(table.type.shape[0]), ...(padding === undefined ? {} : { padding }) }) : null,
     null,
   ],
   flops: () => [],
@@ -52,10 +67,21 @@ const gather: OpDef = {
         { dtype: 'f32', shape: [2] },
       ],
     },
+    {
+      constraint: 'C2',
+      types: [
+        { dtype: 'f32', shape: [5, 3] },
+        { dtype: 'i32', shape: [2] },
+      ],
+      attrs: { padding: 5 },
+    },
   ],
 };
 
-/** `scatter_add %ids, %d {rows}`: result [rows, …] where each row is the sum of d's rows with that id. Deterministic. (C1) d has ids' axes first. */
+/**
+ * `scatter_add %ids, %d {rows, padding?}`: result [rows, …] where each row is the sum of d's rows with that id; row `padding` is zero.
+ * Deterministic. (C1) d has ids' axes first. (C2) padding is one of the rows.
+ */
 const scatterAdd: OpDef = {
   name: 'scatter_add',
   kind: 'kernel',
@@ -68,20 +94,29 @@ const scatterAdd: OpDef = {
       'C1',
       () => `ids must be i32 with the leading axes of the rows, found ${typeText(ids)} and ${typeText(d)}`,
     );
-    return [{ dtype: 'f32', shape: [numberAttr(attrs, 'rows', 'scatter_add'), ...d.shape.slice(ids.shape.length)] }];
+    const rows = numberAttr(attrs, 'rows', 'scatter_add');
+    checkPadding(attrs, rows, 'scatter_add');
+    return [{ dtype: 'f32', shape: [rows, ...d.shape.slice(ids.shape.length)] }];
   },
-  evaluate: ([ids, d], _attrs, _sizes, types) => {
+  evaluate: ([ids, d], { padding }, _sizes, types) => {
     if (!ids || !d) return [];
     const out = tensor('f32', types[0]?.shape as readonly number[]);
     const width = d.data.length / ids.data.length;
     const rows = out.shape[0] ?? 1;
     ids.data.forEach((raw, i) => {
+      if (raw === padding) return;
       const id = Math.min(Math.max(raw, 0), rows - 1);
       for (let c = 0; c < width; c++) out.data[id * width + c] = (out.data[id * width + c] ?? 0) + (d.data[i * width + c] ?? 0);
     });
     return [out];
   },
-  vjp: ({ b, operands: [ids], cotangents: [d] }) => [null, ids && d ? b.op('gather', [d, ids]) : null],
+  vjp({ b, operands: [ids, rows], cotangents: [d], attrs: { padding } }) {
+    if (!ids || !rows || !d) return [null, null];
+    const picked = b.op('gather', [d, ids]);
+    if (typeof padding !== 'number') return [null, picked];
+    const column = b.op('reshape', [ids], { shape: shapeToAttr(rows.type.shape.map((dim, i) => (i < ids.type.shape.length ? dim : 1))) });
+    return [null, b.op('select', [b.op('eq', [column, b.constant(padding, 'i32')]), b.constant(0), picked])];
+  },
   flops: (types) => productOf(operand(types, 1, 'scatter_add').shape),
   samples: [
     {
@@ -91,6 +126,14 @@ const scatterAdd: OpDef = {
       ],
       attrs: { rows: 5 },
       values: { 0: [0, 4, 2, 2, 1, 0, 3, 3] },
+    },
+    {
+      types: [
+        { dtype: 'i32', shape: [2, 4] },
+        { dtype: 'f32', shape: [2, 4, 4] },
+      ],
+      attrs: { rows: 5, padding: 2 },
+      values: { 0: [0, 4, 2, 2, 1, 0, 2, 3] },
     },
   ],
   rejects: [

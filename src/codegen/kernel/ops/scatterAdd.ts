@@ -38,8 +38,10 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
   const load = (j: Expr, column: Expr): Expr => rowBuffer.load(add(mul(j, u32(width)), exact ? column : min(column, u32(width - 1))));
   const vocabulary = Number(out.type.shape[0]);
   const inside = lt(token, tokens);
-  b.if(exact ? inside : and(inside, lt(start, u32(width))), () => {
-    const id = b.let('id', idBuffer.load(token));
+  const { padding } = op.attrs;
+  /** Rows of the padding id are left out. */
+  const counted = (id: Expr, body: () => void): void => (typeof padding === 'number' ? b.if(bin('!=', id, i32(padding)), body) : body());
+  const perToken = (id: Expr): void => {
     const first = b.var('first', 'u32', u32(1));
     b.for('j', u32(0), token, u32(1), (j) => b.if(eq(idBuffer.load(j), id), () => first.set(u32(0))));
     b.if(eq(first.get, u32(1)), () => {
@@ -59,6 +61,10 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
         else b.if(lt(column, u32(width)), store);
       }
     });
+  };
+  b.if(exact ? inside : and(inside, lt(start, u32(width))), () => {
+    const id = b.let('id', idBuffer.load(token));
+    counted(id, () => perToken(id));
   });
   return {
     kernel: b.finish([gridOf([...ids.type.shape, perRow], 1), ONE_GROUP, ONE_GROUP]),
