@@ -22,10 +22,15 @@ export interface CliRun {
   readonly maxRssBytes: number;
 }
 
-/** Runs `ebb ...args`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours; `ebb` is not asked. */
-export function runCli(args: readonly string[], onStderr?: (text: string, child: ChildProcess) => void, env: NodeJS.ProcessEnv = {}): Promise<CliRun> {
+/** Runs `ebb ...args` in `cwd`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours; `ebb` is not asked. */
+export function runCli(
+  args: readonly string[],
+  onStderr?: (text: string, child: ChildProcess) => void,
+  env: NodeJS.ProcessEnv = {},
+  cwd: string = ROOT,
+): Promise<CliRun> {
   const child = spawn(process.execPath, ['--import', RSS_HOOK, MAIN, ...args], {
-    cwd: ROOT,
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...process.env, FORCE_COLOR: undefined, ...env },
   });

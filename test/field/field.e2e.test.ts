@@ -1,0 +1,67 @@
+/**
+ * @file Situations that people meet, as data: a folder of files, commands in it, and what each must answer. `cases/<name>/case.json` holds
+ * `situation`, optional `tensors` (safetensors files to write, by name), and `commands`; other files of the folder are there as they are.
+ */
+
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { runCli } from '../support/cli.ts';
+import { runNode } from '../support/node.ts';
+
+interface TensorData {
+  readonly dtype: 'F32' | 'I32' | 'BF16';
+  readonly shape: readonly number[];
+  /** Its elements (bits of BF16), over and over. */
+  readonly data: readonly number[];
+}
+
+interface Command {
+  /** `ebb …`, or `node …`. */
+  readonly run: string;
+  readonly exit: number;
+  /** Patterns that the streams must match. */
+  readonly stderr?: string;
+  readonly stdout?: string;
+}
+
+interface Case {
+  readonly situation: string;
+  readonly tensors?: Readonly<Record<string, Readonly<Record<string, TensorData>>>>;
+  readonly commands: readonly Command[];
+}
+
+const CASES = join(__dirname, 'cases');
+
+function entry(name: string, { dtype, shape, data }: TensorData): SafetensorsEntry {
+  const length = shape.reduce((a, b) => a * b, 1);
+  const at = (_: unknown, i: number): number => data[i % data.length]!;
+  const made = dtype === 'F32' ? Float32Array.from({ length }, at) : dtype === 'I32' ? Int32Array.from({ length }, at) : Uint16Array.from({ length }, at);
+  return { name, dtype, shape, data: made };
+}
+
+let scratch: string;
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'ebb-field-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+describe.each(readdirSync(CASES))('%s', (name) => {
+  const { situation, tensors = {}, commands } = JSON.parse(readFileSync(join(CASES, name, 'case.json'), 'utf8')) as Case;
+  it(situation, async () => {
+    const folder = join(scratch, name);
+    cpSync(join(CASES, name), folder, { recursive: true });
+    for (const [file, held] of Object.entries(tensors))
+      writeSafetensors(
+        join(folder, file),
+        Object.entries(held).map(([tensor, data]) => entry(tensor, data)),
+      );
+    for (const { run, exit, stderr = '', stdout = '' } of commands) {
+      const [program, ...args] = run.split(' ');
+      const answer = program === 'ebb' ? await runCli(args, undefined, {}, folder) : await runNode(join(folder, args[0]!), args.slice(1), folder);
+      const told = { run, exit: answer.code, stderr: answer.stderr, stdout: answer.stdout };
+      expect(told).toEqual({ run, exit, stderr: expect.stringMatching(stderr), stdout: expect.stringMatching(stdout) });
+    }
+  }, 300_000);
+});
