@@ -121,7 +121,7 @@ export function openPage(trainer: TrainerPackage, root: HTMLElement): void {
     element('label', { className }, [element('span', { textContent: text }), field]);
   const fields = element('fieldset', {}, [
     labelled('data (.safetensors, .bin)', data, 'file'),
-    labelled('weights (.safetensors; none: drawn anew)', weights, 'file'),
+    labelled('weights (.safetensors; none: drawn anew, but an adapter needs them)', weights, 'file'),
     ...numbers.map(({ label, field }) => labelled(label, field)),
   ]);
   const form = element('form', {}, [fields, element('div', { className: 'actions' }, [start, halt, result]), progress, status]);
