@@ -13,7 +13,7 @@ const ARROWS = {
   passes: ['ir', 'errors'],
   codegen: ['passes', 'ir', 'runtime:types', 'runtime/program', 'runtime/plan', 'runtime/adapterKind', 'definition/strict', 'errors'],
   compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
-  runtime: ['errors'],
+  runtime: ['formats/ggmlBlocks', 'formats/pieces', 'errors'],
   dropbp: ['errors'],
   formats: ['errors'],
   train: ['runtime', 'dropbp', 'errors'],

@@ -2,8 +2,9 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
+import { widen } from '../../src/formats/weights.ts';
 import { messageOf, readJson, subfolders, withFixtures } from './fixtureFolder.ts';
 
 const SUPPORTED = ['llama', 'gpt2'];
