@@ -1,8 +1,12 @@
 /** @file What a command trains or compiles: a checkpoint's model, or a definition in TypeScript; traced for given bounds. */
 
+import { join } from 'node:path';
 import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
-import { openCheckpoint } from '../formats/checkpoint.ts';
+import { describeModel, type ModelDescription, openCheckpoint } from '../formats/checkpoint.ts';
+import { fileExists } from '../formats/files.ts';
+import type { StoredType } from '../formats/storedType.ts';
+import type { MissingWeights } from '../formats/weights.ts';
 import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { trainingMode } from '../models/inputs.ts';
@@ -11,6 +15,7 @@ import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
+import { say } from '../trainer/options.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 
@@ -23,11 +28,11 @@ export interface TraceBounds {
   readonly scaledBranches?: boolean;
 }
 
-export interface ModelSource {
+/** What a model is; its weights may be missing. */
+export interface SourceDescription {
   readonly inputs: readonly InputDecl[];
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
-  readonly weights: DiskWeights;
   /** Where the tokenizer is. @throws EbbError where there is none */
   readonly tokenizer: () => string;
   /** The training program's model. @throws EbbError */
@@ -35,23 +40,57 @@ export interface ModelSource {
   about(traced: TracedModel, lora: LoraOptions | null): ModelAbout;
 }
 
-const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
-
-/** Opens a checkpoint or a model definition. @throws EbbError */
-export async function openSource(model: string): Promise<ModelSource> {
-  return isDefinition(model) ? definitionSource(model) : checkpointSource(model);
+/** A model that can be run. */
+export interface ModelSource extends SourceDescription {
+  readonly weights: DiskWeights;
 }
 
-async function checkpointSource(model: string): Promise<ModelSource> {
+const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
+
+/** Opens a checkpoint with its weights, or a model definition. @throws EbbError */
+export async function openSource(model: string): Promise<ModelSource> {
+  if (isDefinition(model)) return definitionSource(model);
   const checkpoint = openCheckpoint(await modelPath(model));
+  return { ...checkpointSource(model, checkpoint), weights: checkpointWeights(checkpoint) };
+}
+
+/**
+ * Opens a checkpoint whose weights may be missing, or a model definition.
+ * @param dtype how tensors are stored that no header describes, where not as the configuration says
+ * @throws EbbError, also for a dtype where something else says it
+ */
+export async function describeSource(model: string, dtype: StoredType | undefined): Promise<SourceDescription> {
+  if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype));
+  if (dtype !== undefined) throw new EbbError(`--dtype is ${dtype}, but ${model} is a definition, whose parameters are f32; leave --dtype out`);
+  return definitionSource(model);
+}
+
+/** A checkpoint whose weights may be missing, which is said on stderr. @param dtype as for `describeSource` @throws EbbError */
+export async function describeCheckpoint(model: string, dtype: StoredType | undefined): Promise<ModelDescription> {
+  const described = describeModel(await modelPath(model, { weights: false }), dtype);
+  if (described.missing) say(missingText(described.missing));
+  return described;
+}
+
+/** @throws EbbError where there is none */
+function tokenizerBeside({ kind, path }: ModelDescription): string {
+  if (kind === 'hf' && !fileExists(join(path, 'tokenizer.json'))) throw new EbbError(`${path}: holds no tokenizer.json, expected one beside the model`);
+  return path;
+}
+
+/** What is missing, and what is taken in its place. */
+function missingText({ message, assumed }: MissingWeights): string {
+  return `${message}; going on without weights${assumed ? `, tensors are taken to be stored as ${assumed.dtype} (${assumed.from})` : ''}`;
+}
+
+function checkpointSource(model: string, checkpoint: ModelDescription): SourceDescription {
   const { config } = checkpoint;
   const { vocabSize, maxPosition } = config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
     vocabSize,
     maxPosition,
-    weights: checkpointWeights(checkpoint),
-    tokenizer: () => checkpoint.path,
+    tokenizer: () => tokenizerBeside(checkpoint),
     trace({ batch, length, lora, scaledBranches = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
       if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);
