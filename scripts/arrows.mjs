@@ -14,7 +14,7 @@ const ARROWS = {
   passes: ['ir', 'errors'],
   codegen: ['passes', 'ir', 'cost', 'runtime:types', 'runtime/program', 'runtime/plan', 'runtime/adapterKind', 'definition/strict', 'errors'],
   compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
-  runtime: ['cost', 'errors'],
+  runtime: ['cost', 'formats/ggmlBlocks', 'formats/pieces', 'errors'],
   dropbp: ['errors'],
   formats: ['errors'],
   train: ['runtime', 'dropbp', 'errors'],

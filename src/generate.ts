@@ -10,7 +10,7 @@ import { generationMode } from './models/inputs.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { neutralScalar } from './runtime/scalars.ts';
 import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
-import { startingValue } from './trainer/startingValue.ts';
+import { loadParams, startsOf } from './trainer/engine.ts';
 import { checkpointWeights } from './trainer/weights.ts';
 
 /** How tokens are chosen, and when generation ends. */
@@ -65,8 +65,8 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
-  const { program, table } = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.config, first.traced, lora));
-  program.params.forEach((p, i) => prefill.writeParam(i, startingValue(p, checkpointWeights(checkpoint, lora?.existing?.weights ?? null), table, 0)));
+  const model = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.config, first.traced, lora));
+  await loadParams(prefill, startsOf(model, checkpointWeights(checkpoint, lora?.existing?.weights ?? null)), 0);
 
   const keySegments = new Int32Array(capacity).fill(1);
   const run = async (engine: Engine, tokens: Int32Array, position: number): Promise<Float32Array> => {

@@ -7,7 +7,7 @@ import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
 import { EbbError } from './errors.ts';
-import { type Checkpoint, openCheckpoint } from './formats/checkpoint.ts';
+import { type Checkpoint, type ModelDescription, openCheckpoint } from './formats/checkpoint.ts';
 import type { ModelConfig } from './formats/hfConfig.ts';
 import type { DType, Type } from './ir/types.ts';
 import { gpt2 } from './models/gpt2.ts';
@@ -101,8 +101,8 @@ function traceAdapted(
   return model;
 }
 
-/** Traces a checkpoint's model. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
-export function traceCheckpoint(checkpoint: Pick<Checkpoint, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
+/** Traces a checkpoint's model, whose weights may be missing. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
+export function traceCheckpoint(checkpoint: Pick<ModelDescription, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
   const { trains } = options;
   const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
   const storage: StorageRule = (name) => {

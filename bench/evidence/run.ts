@@ -34,7 +34,7 @@ export async function runSetting(bench: Workbench, setting: Setting, seed: numbe
   const folder = openRunFolder(out, true, config);
   const engine = await bench.engineAt(setting.drop, seed);
   const { train: batches, heldOut, slice } = await bench.dataAt(seed);
-  const state = folder.resume(engine) ?? newState(engine);
+  const state = (await folder.resume(engine)) ?? newState(engine);
   folder.begin(config);
   const losses = async (): Promise<Losses> => ({ heldOut: await evaluate(engine, heldOut), train: await evaluate(engine, slice) });
   const evaluated = async (step: number): Promise<void> => {

@@ -9,9 +9,8 @@ import type { Engine } from '../../src/runtime/execute.ts';
 import { targetOf, trainableModel } from '../../src/session.ts';
 import type { Batch, BatchSource } from '../../src/train/batches.ts';
 import { parseConfig, type RunConfig } from '../../src/train/config.ts';
-import { startEngine } from '../../src/trainer/engine.ts';
+import { loadParams, startEngine, startsOf } from '../../src/trainer/engine.ts';
 import { withRunData } from '../../src/trainer/run.ts';
-import { startingValue } from '../../src/trainer/startingValue.ts';
 import type { Subject } from './subjects.ts';
 
 export interface EvidenceData {
@@ -51,7 +50,7 @@ export function configOf(
 
 interface Bench {
   readonly engine: Engine;
-  reset(seed: number): void;
+  reset(seed: number): Promise<void>;
 }
 
 async function openBench(subject: Subject, { device, traits }: CommandDevice, drop: PlanConfig, probes: boolean): Promise<Bench> {
@@ -65,11 +64,11 @@ async function openBench(subject: Subject, { device, traits }: CommandDevice, dr
   const engine = await startEngine(device, model, weights, { micros: 1, optimizer: optimizer.name, decay, seed: 0, probes: probes ? 'norms' : undefined });
   return {
     engine,
-    reset(seed) {
+    async reset(seed) {
+      const starts = startsOf(model, weights).map((start, i) => (engine.program.params[i]?.trainable ? start : null));
+      await loadParams(engine, starts, seed);
       for (const [i, p] of engine.program.params.entries()) {
         if (!p.trainable) continue;
-        const value = startingValue(p, weights, model.table, seed);
-        engine.writeParam(i, value);
         for (const kind of ['m', 'v'] as const) engine.writeMoment(i, kind, new Float32Array(p.shape.reduce((a, b) => a * b, 1)));
       }
     },
@@ -101,7 +100,7 @@ export function openWorkbench(subject: Subject, device: CommandDevice): Workbenc
     async engineAt(drop, seed) {
       const scales = scalesBranches(drop);
       const { engine, reset } = await kept(benches, scales, () => openBench(subject, device, drop, !scales));
-      reset(seed);
+      await reset(seed);
       return engine;
     },
     dataAt: (seed) => kept(data, seed, () => openData(subject, seed)),

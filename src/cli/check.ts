@@ -2,28 +2,30 @@
 
 import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
-import { type Checkpoint, holdsWeights, openCheckpoint, readHfFolderConfig } from '../formats/checkpoint.ts';
+import { describeModel, dtypesText, type ModelDescription } from '../formats/checkpoint.ts';
 import { openDataset, readBatches } from '../formats/dataset.ts';
 import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
-import { type Gguf, parseGguf } from '../formats/gguf.ts';
+import { type Gguf, parseGguf, readGgufHeader } from '../formats/gguf.ts';
 import { isObject, type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { readPeft } from '../formats/peft.ts';
 import { readRecords } from '../formats/records.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
 import { openTokenizer } from '../formats/tokenizer.ts';
+import type { MissingWeights } from '../formats/weights.ts';
 
-export type CheckKind = 'checkpoint' | 'config' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
+export type CheckKind = 'checkpoint' | 'config' | 'header' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 
 export interface CheckReport {
-  /** False where the file is broken or Ebb cannot use it. */
+  /** False where the file is broken, where a download broke off, and where Ebb cannot use it. */
   readonly ok: boolean;
   readonly kind: CheckKind;
   /** One sentence that begins with the path. */
   readonly message: string;
 }
 
-type Finding = Omit<CheckReport, 'ok'>;
+/** What was found; not ok where it says so. */
+type Finding = Omit<CheckReport, 'ok'> & { readonly ok?: false };
 
 function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
@@ -36,46 +38,50 @@ function bytes(count: number): string {
 }
 
 /** The tokenizer in words; tokens the model has no rows for are an error only where they occur. */
-function describeTokens(checkpoint: Checkpoint): string {
+function describeTokens(checkpoint: ModelDescription): string {
   const { vocabSize: tokens } = checkpoint.tokenizer();
   const { vocabSize: rows } = checkpoint.config;
   return `tokenizer of ${plural(tokens, 'token')}${tokens > rows ? ` (the model has no rows for those from ${rows} on)` : ''}`;
 }
 
-function describeConfig({ kind, numLayers, hiddenSize, vocabSize }: Checkpoint['config']): string {
+function describeConfig({ kind, numLayers, hiddenSize, vocabSize }: ModelDescription['config']): string {
   return `${kind}, ${plural(numLayers, 'layer')}, hidden size ${hiddenSize}, vocabulary ${vocabSize}`;
 }
 
-function describe(checkpoint: Checkpoint): string {
-  const { config, tensors } = checkpoint;
+function describe({ config, tensors }: ModelDescription): string {
   const size = [...tensors.values()].reduce((sum, t) => sum + t.byteLength, 0);
-  const dtypes = [...new Set([...tensors.values()].map((t) => t.dtype))].sort().join(', ');
-  return `${describeConfig(config)}, ${bytes(size)} of ${dtypes}`;
+  return `${describeConfig(config)}, ${bytes(size)} of ${dtypesText(tensors)}`;
 }
 
+/** What a model is, by what of its weights is missing. */
+const WHAT: Readonly<Record<'whole' | MissingWeights['kind'], string>> = {
+  whole: 'a checkpoint Ebb can use',
+  configuration: 'configuration only, without weights Ebb reads beside it',
+  header: 'header only, without weights',
+  cut: 'cut off, without all of its weights',
+};
+
+/** What can be done with a model without its weights, and what cannot. */
+const WITHOUT_WEIGHTS = 'ebb compile, inspect, plan and tune can use it; train, eval, generate, forward, grad and analyze cannot, they need the weights';
+
+/** A model, with or without weights; weights that break off in their midst are not ok, they were meant to be there. */
 function checkModel(path: string): Finding {
-  const checkpoint = openCheckpoint(path);
-  const beside = checkpoint.kind === 'gguf' || fileExists(join(checkpoint.path, 'tokenizer.json'));
-  const tokens = beside ? describeTokens(checkpoint) : 'no tokenizer.json beside it (only ready batches can be used)';
-  const notes = checkpoint.notes.length > 0 ? `; ${checkpoint.notes.join('; ')}` : '';
-  return { kind: 'checkpoint', message: `${path}: a checkpoint Ebb can use: ${describe(checkpoint)}; ${tokens}${notes}` };
-}
-
-/** A configuration stands on its own where there are no weights beside it. */
-function checkConfig(path: string): Finding {
-  if (holdsWeights(dirname(path))) return checkModel(path);
-  const { config, notes } = readHfFolderConfig(dirname(path));
-  const more = notes.length > 0 ? `; ${notes.join('; ')}` : '';
-  return {
-    kind: 'config',
-    message: `${path}: a valid configuration of a model Ebb can use, without weights Ebb reads beside it: ${describeConfig(config)}${more}`,
-  };
+  const model = describeModel(path);
+  const { missing, notes, kind, path: place } = model;
+  const beside = kind === 'gguf' || fileExists(join(place, 'tokenizer.json'));
+  const tokens = beside ? describeTokens(model) : 'no tokenizer.json beside it (only ready batches can be used)';
+  const stored = missing?.assumed ? ` (${missing.assumed.from})` : '';
+  const lacks = missing ? [missing.message, WITHOUT_WEIGHTS] : [];
+  const message = `${path}: ${WHAT[missing?.kind ?? 'whole']}: ${[`${describe(model)}${stored}`, tokens, ...notes, ...lacks].join('; ')}`;
+  if (!missing) return { kind: 'checkpoint', message };
+  if (missing.kind === 'configuration') return { kind: 'config', message };
+  return missing.kind === 'cut' ? { kind: 'header', message, ok: false } : { kind: 'header', message };
 }
 
 function checkSafetensors(path: string): Finding {
-  const { tensors } = openSafetensors(path);
   const folder = dirname(path);
   if (basename(path) === 'model.safetensors' && fileExists(join(folder, 'config.json'))) return checkModel(path);
+  const { tensors } = openSafetensors(path);
   if (basename(path) === 'adapter_model.safetensors' && fileExists(join(folder, 'adapter_config.json'))) return checkAdapter(folder, path);
   if (tensors.has('input_ids')) {
     const { steps, batch, length, labels } = readBatches(path);
@@ -98,8 +104,8 @@ function isModel({ metadata, tensors }: Gguf): boolean {
 }
 
 function checkGguf(path: string): Finding {
+  if (isModel(readGgufHeader(fileSource(path)))) return checkModel(path);
   const gguf = parseGguf(fileSource(path));
-  if (isModel(gguf)) return checkModel(path);
   return {
     kind: 'gguf',
     message: `${path}: a valid GGUF file of ${plural(gguf.tensors.size, 'tensor')}, but no model (it has no architecture's settings and no layers)`,
@@ -129,6 +135,7 @@ function checkRecords(path: string): Finding {
 }
 
 function checkIndex(path: string): Finding {
+  // an index alone is no model, and what is wrong with it is said first
   openIndex(path);
   return checkModel(path);
 }
@@ -164,7 +171,7 @@ function checkText(path: string): Finding {
 /** What looks into a file: by name, then by ending. */
 function checkFile(path: string): Finding {
   const name = basename(path).toLowerCase();
-  if (name === 'config.json') return checkConfig(path);
+  if (name === 'config.json') return checkModel(path);
   if (name === 'tokenizer.json') return checkTokenizer(path);
   if (name === 'adapter_config.json') return checkAdapter(dirname(path), path);
   if (name.endsWith('.safetensors.index.json')) return checkIndex(path);

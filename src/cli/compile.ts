@@ -6,6 +6,7 @@ import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import type { Target } from '../compile/functions.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
+import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
@@ -16,7 +17,7 @@ import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
-import { checkTrains, openSource } from './source.ts';
+import { checkTrains, describeSource } from './source.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 
 export interface CompileFlags {
@@ -24,6 +25,8 @@ export interface CompileFlags {
   readonly batch: number | null;
   readonly length: number | null;
   readonly lora: LoraOptions | null;
+  /** How tensors are stored that no header describes, where not as the configuration says. */
+  readonly dtype?: StoredType | undefined;
   readonly dropRate: number | null;
   readonly matmulPrecision: MatmulPrecision;
   readonly portable: boolean;
@@ -72,12 +75,12 @@ function unitCosts(program: Program, linker: Linker, units: readonly string[], s
 
 const RATES = [0, 0.5, 0.75, 0.875];
 
-/** Compiles a checkpoint or definition and writes the folder. @throws EbbError */
+/** Compiles a checkpoint, whose weights may be missing, or a definition, and writes the folder. @throws EbbError */
 export async function compileTo(model: string, flags: CompileFlags, device: CommandDevice | null): Promise<CompileReport> {
   checkFolder(flags.out);
   const started = performance.now();
   captureLocations(true);
-  const source = await openSource(model);
+  const source = await describeSource(model, flags.dtype);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);
   const { matmulPrecision } = flags;

@@ -18,7 +18,7 @@ import { loadAdapter } from '../trainer/adapter.ts';
 import { checkPositions } from '../trainer/batchFiles.ts';
 import { modelPath } from './model.ts';
 import { openOneBatch } from './oneBatch.ts';
-import { isDefinition } from './source.ts';
+import { checkWeights, isDefinition } from './source.ts';
 
 /** One batch that the model takes. */
 function oneStep(path: string, model: string): ReadyBatches {
@@ -71,7 +71,7 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
 }
 
 async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
-  refuseWeights(model, options.weights);
+  checkWeights(model, options.weights);
   const path = await modelPath(model);
   const ready = oneStep(options.batch, path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
@@ -99,11 +99,6 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   return [written];
 }
 
-/** @throws EbbError where weights are given for a model that has some */
-function refuseWeights(model: string, weights: string | undefined): void {
-  if (weights !== undefined) throw new EbbError(`--weights: ${model} is a checkpoint and brings its own; --weights is for definitions (.ts)`);
-}
-
 export interface GradOptions {
   readonly batch: string;
   readonly out?: string | undefined;
@@ -129,7 +124,7 @@ interface Trained {
 }
 
 async function trainedCheckpoint(model: string, options: GradOptions, device: CommandDevice): Promise<Trained> {
-  refuseWeights(model, options.weights);
+  checkWeights(model, options.weights);
   const path = await modelPath(model);
   const ready = oneStep(options.batch, path);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);

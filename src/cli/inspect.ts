@@ -4,8 +4,8 @@ import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
-import { openCheckpoint } from '../formats/checkpoint.ts';
 import { readText } from '../formats/files.ts';
+import type { StoredType } from '../formats/storedType.ts';
 import { pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
@@ -16,8 +16,7 @@ import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { writeHtml } from './htmlFile.ts';
-import { modelPath } from './model.ts';
-import { openSource } from './source.ts';
+import { describeCheckpoint, describeSource } from './source.ts';
 
 export const STAGES = [...TEXT_STAGES, 'plan'] as const;
 type Stage = (typeof STAGES)[number];
@@ -38,18 +37,20 @@ export interface InspectOptions {
   readonly batch?: number | undefined;
   readonly length?: number | undefined;
   readonly lora: LoraOptions | null;
+  /** How tensors are stored that no header describes, where not as the configuration says. */
+  readonly dtype?: StoredType | undefined;
   readonly traits: DeviceTraits;
   readonly maxBuffers: number;
 }
 
 const scopeOf = ({ function: name, unit }: Pick<InspectOptions, 'function' | 'unit'>): Scope => ({ function: name?.replace(/^@/, ''), unit });
 
-type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'skip' | 'dropRate'>;
+type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'dtype'>;
 
 /** A dump as it is, or one function of it. @throws EbbError for an option that asks for more than a dump holds */
 export function inspectDump(path: string, options: DumpOptions = {}): View {
-  const { unit, stage, drop, remat, skip, dropRate } = options;
-  const [asked] = Object.entries({ unit, stage, drop, remat, skip, 'drop-rate': dropRate }).find(([, value]) => value !== undefined) ?? [];
+  const { unit, stage, drop, remat, skip, dropRate, dtype } = options;
+  const [asked] = Object.entries({ unit, stage, drop, remat, skip, 'drop-rate': dropRate, dtype }).find(([, value]) => value !== undefined) ?? [];
   if (asked !== undefined) throw new EbbError(`--${asked}: ${path} is a dump, one stage without weights and kernels; give the model it was made of`);
   const text = dumpText(readText(path), path, scopeOf(options), options.cost);
   return { text, json: { text }, language: 'ir' };
@@ -70,10 +71,10 @@ export function diffSides(names: readonly string[]): [DiffSide, DiffSide] {
   return [diffSide(a), diffSide(b)];
 }
 
-/** A model definition, or a checkpoint (no weights are read), whose lengths are not held to the positions it was trained for. */
-async function traceFor(path: string, { lora, batch, length }: InspectOptions): Promise<TracedModel> {
-  if (/\.[cm]?ts$/i.test(path)) return (await openSource(path)).trace({ batch: batch ?? null, length: length ?? null, lora });
-  const checkpoint = openCheckpoint(await modelPath(path));
+/** A model definition, or a checkpoint (no weights are needed), whose lengths are not held to the positions it was trained for. */
+async function traceFor(path: string, { lora, batch, length, dtype }: InspectOptions): Promise<TracedModel> {
+  if (/\.[cm]?ts$/i.test(path)) return (await describeSource(path, dtype)).trace({ batch: batch ?? null, length: length ?? null, lora });
+  const checkpoint = await describeCheckpoint(path, dtype);
   const dims = { B: batch ?? 1, T: length ?? 256 };
   return traceCheckpoint(checkpoint, { mode: trainingMode(dims.T), dims, lora, trains: lora ? 'adapter' : 'full' });
 }

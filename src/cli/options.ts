@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
+import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
 import { DEVICE_NAMES } from '../node/device.ts';
 import { list } from '../trainer/options.ts';
 
@@ -17,6 +18,16 @@ export const adapterOption = (): Option =>
   new Option('--adapter <dir|name>', `PEFT adapter folder; or one of ${DEVICE_NAMES.join(', ')}: the WebGPU adapter (give the flag twice for both)`)
     .default({ device: 'auto' } satisfies Adapters, 'none, auto')
     .argParser((text: string, sofar: Adapters): Adapters => (DEVICE_NAMES.includes(text) ? { ...sofar, device: text } : { ...sofar, adapter: text }));
+
+/** How tensors are stored where nothing but the configuration describes them. */
+export const dtypeOption = (): Option =>
+  new Option('--dtype <type>', 'how weights that are not there are stored (f32, f16, bf16); default as config.json says, else f32').argParser(
+    (text: string): StoredType => {
+      const found = STORED_TYPE_NAMES.includes(text) ? storedType(text) : undefined;
+      if (found === undefined) throw new InvalidArgumentError(`expected one of ${STORED_TYPE_NAMES.join(', ')}.`);
+      return found;
+    },
+  );
 
 const FIELDS = ['text', 'prompt', 'completion'] as const;
 

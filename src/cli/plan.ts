@@ -3,6 +3,8 @@
 import { compileModel } from '../compile/compile.ts';
 import { createPlan, type PlanConfig } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
+import { pathKind } from '../formats/files.ts';
+import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { Program } from '../runtime/program.ts';
 import { targetOf } from '../session.ts';
@@ -10,8 +12,10 @@ import type { RunConfig } from '../train/config.ts';
 import { planModel } from '../train/loop.ts';
 import type { MemoryPlan } from '../train/memory.ts';
 import { memoryText, planRunMemory } from '../trainer/memory.ts';
+import { say } from '../trainer/options.ts';
 import { stepsOf, withRunData } from '../trainer/run.ts';
-import { openRunModel } from './train.ts';
+import type { SourceDescription } from './source.ts';
+import { describeRunModel } from './train.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 
 /** The longest sequences that a budget holds at a drop rate; 0 where not even the shortest looked at fits. */
@@ -42,11 +46,44 @@ const DRAWS = 32;
 /** Lengths that are told apart, at most. */
 const LENGTHS = 64;
 
-/** Plans a run. @throws EbbError */
-export async function planRun(config: RunConfig, device: CommandDevice): Promise<PlanReport> {
-  const run = await openRunModel(config);
-  // what the data's size decides is all that is asked of it
-  const { batch, length, loaded } = await withRunData(config, run.source, async (data) => ({ ...data, loaded: await data.loaded }));
+/** What of a run its data decides. */
+interface RunSizes {
+  readonly batch: number;
+  readonly length: number;
+  readonly steps: number;
+}
+
+/**
+ * The sizes of a run. Where the model brings no tokenizer and steps are given, text is not counted, which is said on stderr.
+ * @throws EbbError for data that is broken, and for text that nothing can tokenise where its tokens have to be counted
+ */
+async function sizesOf(config: RunConfig, source: SourceDescription): Promise<RunSizes> {
+  pathKind(config.data);
+  let lacking: EbbError | null = null;
+  const tokenizer = (): string => {
+    try {
+      return source.tokenizer();
+    } catch (error) {
+      if (error instanceof EbbError) lacking = error;
+      throw error;
+    }
+  };
+  return withRunData(config, { ...source, tokenizer }, async ({ batch, length, loaded }) => {
+    const given = config.steps;
+    const counted = loaded.then((data) => stepsOf(config, data));
+    const steps = await counted.catch((error: unknown) => {
+      if (given === undefined || lacking === null || error !== lacking) throw error;
+      say(`${lacking.message}; going on without counting ${config.data}, as the steps are given`);
+      return given;
+    });
+    return { batch, length, steps };
+  });
+}
+
+/** Plans a run of a model whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */
+export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType): Promise<PlanReport> {
+  const run = await describeRunModel(config, dtype);
+  const { batch, length, steps } = await sizesOf(config, run.source);
   const target = targetOf(withSchedules(device, knownSchedules(device)));
   const { maxBufferSize } = device.device.limits;
   const programs = new Map<number, Program>();
@@ -55,7 +92,6 @@ export async function planRun(config: RunConfig, device: CommandDevice): Promise
     programs.set(tokens, known);
     return known;
   };
-  const steps = stepsOf(config, loaded);
   const program = programAt(length);
   const plan = createPlan(config.drop, planModel({ program }, steps));
   const { fitted: _fitted, forms: _forms, ...memory } = planRunMemory(config, program, plan, steps, maxBufferSize);

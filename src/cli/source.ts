@@ -1,9 +1,13 @@
 /** @file What a command trains or compiles: a checkpoint's model, or a definition in TypeScript; traced for given bounds. */
 
+import { join } from 'node:path';
 import { programInputs } from '../compile/compile.ts';
 import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
-import { openCheckpoint } from '../formats/checkpoint.ts';
+import { describeModel, type ModelDescription, openCheckpoint } from '../formats/checkpoint.ts';
+import { fileExists } from '../formats/files.ts';
+import type { StoredType } from '../formats/storedType.ts';
+import type { MissingWeights } from '../formats/weights.ts';
 import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { trainingMode } from '../models/inputs.ts';
@@ -12,6 +16,7 @@ import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
+import { say } from '../trainer/options.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 
@@ -26,11 +31,11 @@ export interface TraceBounds {
   readonly frozen?: boolean;
 }
 
-export interface ModelSource {
+/** What a model is; its weights may be missing. */
+export interface SourceDescription {
   readonly inputs: readonly InputDecl[];
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
-  readonly weights: DiskWeights;
   /** Where the tokenizer is. @throws EbbError where there is none */
   readonly tokenizer: () => string;
   /** The training program's model. @throws EbbError */
@@ -38,30 +43,68 @@ export interface ModelSource {
   about(traced: TracedModel, lora: LoraOptions | null): ModelAbout;
 }
 
+/** A model that can be run. */
+export interface ModelSource extends SourceDescription {
+  readonly weights: DiskWeights;
+}
+
 export const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
 
+/** @throws EbbError for weights given beside a model that has some */
+export function checkWeights(model: string, weights: string | undefined): void {
+  if (weights !== undefined && !isDefinition(model))
+    throw new EbbError(`weights: ${model} is a checkpoint and brings its own; leave ${weights} out, or give a definition (.ts) as model`);
+}
+
 /**
- * Opens a checkpoint or a model definition.
+ * Opens a checkpoint with its weights, or a model definition.
  * @param weights of a definition: what its parameters start from; undefined: they are drawn
  * @throws EbbError
  */
 export async function openSource(model: string, weights?: string): Promise<ModelSource> {
+  checkWeights(model, weights);
   if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights));
-  if (weights !== undefined)
-    throw new EbbError(`weights: ${model} is a checkpoint and brings its own; leave ${weights} out, or give a definition (.ts) as model`);
-  return checkpointSource(model);
+  const checkpoint = openCheckpoint(await modelPath(model));
+  return { ...checkpointSource(model, checkpoint), weights: checkpointWeights(checkpoint) };
 }
 
-async function checkpointSource(model: string): Promise<ModelSource> {
-  const checkpoint = openCheckpoint(await modelPath(model));
+/**
+ * Opens a checkpoint whose weights may be missing, or a model definition.
+ * @param dtype how tensors are stored that no header describes, where not as the configuration says
+ * @throws EbbError, also for a dtype where something else says it
+ */
+export async function describeSource(model: string, dtype: StoredType | undefined): Promise<SourceDescription> {
+  if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype));
+  if (dtype !== undefined) throw new EbbError(`--dtype is ${dtype}, but ${model} is a definition, whose parameters are f32; leave --dtype out`);
+  return definitionSource(model, NO_WEIGHTS);
+}
+
+/** A checkpoint whose weights may be missing, which is said on stderr. @param dtype as for `describeSource` @throws EbbError */
+export async function describeCheckpoint(model: string, dtype: StoredType | undefined): Promise<ModelDescription> {
+  const described = describeModel(await modelPath(model, { weights: false }), dtype);
+  if (described.missing) say(missingText(described.missing));
+  return described;
+}
+
+/** @throws EbbError where there is none */
+function tokenizerBeside({ kind, path }: ModelDescription): string {
+  if (kind === 'hf' && !fileExists(join(path, 'tokenizer.json'))) throw new EbbError(`${path}: holds no tokenizer.json, expected one beside the model`);
+  return path;
+}
+
+/** What is missing, and what is taken in its place. */
+function missingText({ message, assumed }: MissingWeights): string {
+  return `${message}; going on without weights${assumed ? `, tensors are taken to be stored as ${assumed.dtype} (${assumed.from})` : ''}`;
+}
+
+function checkpointSource(model: string, checkpoint: ModelDescription): SourceDescription {
   const { config } = checkpoint;
   const { vocabSize, maxPosition } = config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
     vocabSize,
     maxPosition,
-    weights: checkpointWeights(checkpoint),
-    tokenizer: () => checkpoint.path,
+    tokenizer: () => tokenizerBeside(checkpoint),
     trace({ batch, length, lora, scaledBranches = false, frozen = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
       if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);

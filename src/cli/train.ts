@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
 import { scalesBranches } from '../dropbp/plans/index.ts';
+import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
@@ -17,7 +18,7 @@ import { requireWeights } from '../trainer/startingValue.ts';
 import type { DiskWeights } from '../trainer/weights.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
-import { checkTrains, type ModelSource, openSource } from './source.ts';
+import { checkTrains, checkWeights, describeSource, type ModelSource, openSource, type SourceDescription } from './source.ts';
 import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
@@ -42,8 +43,8 @@ async function schedules(
 }
 
 /** The model that a config names, and the adapter it goes on with. */
-export interface RunModel {
-  readonly source: ModelSource;
+export interface RunModel<S extends SourceDescription = ModelSource> {
+  readonly source: S;
   readonly adapter: LoadedAdapter | null;
   readonly lora: LoraOptions | null;
   /** The model for batches of up to so many sequences and tokens. */
@@ -52,7 +53,16 @@ export interface RunModel {
 
 /** Opens the model of a config. @throws EbbError */
 export async function openRunModel(config: RunConfig): Promise<RunModel> {
-  const source = await openSource(config.model, config.weights);
+  return runModel(config, await openSource(config.model, config.weights));
+}
+
+/** Opens the model of a config whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */
+export async function describeRunModel(config: RunConfig, dtype: StoredType | undefined): Promise<RunModel<SourceDescription>> {
+  checkWeights(config.model, config.weights);
+  return runModel(config, await describeSource(config.model, dtype));
+}
+
+function runModel<S extends SourceDescription>(config: RunConfig, source: S): RunModel<S> {
   const adapter = adapterToGoOn(config.lora);
   const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
   const trace = (batch: number, length: number): TracedModel => {

@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { type ByteSource, decodeUtf8, show } from './bytes.ts';
+import { refuseCut } from './cut.ts';
 
 export type GgufValue = boolean | number | bigint | string | readonly GgufValue[];
 
@@ -70,7 +71,8 @@ function cursor(source: ByteSource) {
   let window = new Uint8Array(0);
   let at = 0;
   const need = (length: number, what: string): void => {
-    if (length > source.size - at) throw new EbbError(`${source.name}: ${what} at byte ${at} needs ${length} bytes, but the file ends at ${source.size}`);
+    if (length > source.size - at)
+      throw new EbbError(`${source.name}: ${what} at byte ${at} needs ${length} bytes, but the file ends at ${source.size} (is it truncated?)`);
   };
   const take = (length: number, what: string): DataView => {
     need(length, what);
@@ -183,14 +185,12 @@ function readAlignment(file: string, metadata: ReadonlyMap<string, GgufValue>): 
   return value;
 }
 
-/** Moves the tensors to where their data is, and refuses those out of the file, doubled or overlapping. */
-function place(file: string, infos: readonly GgufTensor[], dataStart: number, size: number): Map<string, GgufTensor> {
+/** Moves the tensors to where their data is, and refuses those doubled or overlapping. */
+function place(file: string, infos: readonly GgufTensor[], dataStart: number): Map<string, GgufTensor> {
   const tensors = new Map<string, GgufTensor>();
   for (const info of infos) {
     const byteOffset = dataStart + info.byteOffset;
-    if (byteOffset + info.byteLength > size) {
-      throw new EbbError(`${file}: tensor ${show(info.name)} ends at byte ${byteOffset + info.byteLength}, but the file has ${size} bytes (is it truncated?)`);
-    }
+    if (!Number.isSafeInteger(byteOffset + info.byteLength)) throw new EbbError(`${file}: tensor ${show(info.name)} ends beyond what a file can hold`);
     if (tensors.has(info.name)) throw new EbbError(`${file}: tensor ${show(info.name)} occurs twice`);
     tensors.set(info.name, { ...info, byteOffset });
   }
@@ -203,8 +203,12 @@ function place(file: string, infos: readonly GgufTensor[], dataStart: number, si
   return tensors;
 }
 
-/** Parses the whole header of a GGUF file. Nothing is allocated by a declared count that the file's size does not bear out. */
-export function parseGguf(source: ByteSource): Gguf {
+/**
+ * Parses the whole header of a GGUF file whose data need not be there: the first megabytes of a file are enough. Nothing is allocated by a
+ * declared count that the file's size does not bear out.
+ * @throws EbbError that names the file and what in it is wrong
+ */
+export function readGgufHeader(source: ByteSource): Gguf {
   const { name: file, size } = source;
   const from = cursor(source);
   if (size < 24) throw new EbbError(`${file}: has ${size} bytes, expected a GGUF file of at least 24`);
@@ -219,5 +223,12 @@ export function parseGguf(source: ByteSource): Gguf {
   const infos: GgufTensor[] = [];
   for (let i = 0; i < tensorCount; i++) infos.push(readTensorInfo(file, from, i, alignment));
   const dataStart = Math.ceil(from.position() / alignment) * alignment;
-  return { file, version, alignment, metadata, tensors: place(file, infos, dataStart, size) };
+  return { file, version, alignment, metadata, tensors: place(file, infos, dataStart) };
+}
+
+/** Parses the header of a whole GGUF file. @throws EbbError as `readGgufHeader`, and where data is missing */
+export function parseGguf(source: ByteSource): Gguf {
+  const gguf = readGgufHeader(source);
+  refuseCut(source.name, gguf.tensors.values(), source.size);
+  return gguf;
 }

@@ -70,6 +70,11 @@ function scalingOfFactors(gguf: Gguf, source: ByteSource, headDim: number, theta
   if (info.type !== 'F32' || info.byteLength !== 2 * headDim) {
     throw new EbbError(`${gguf.file}: rope_freqs.weight is ${info.type} of ${info.dims.join(' × ')}, expected F32 of ${headDim / 2}`);
   }
+  const end = info.byteOffset + info.byteLength;
+  if (end > source.size)
+    throw new EbbError(
+      `${gguf.file}: has ${source.size} bytes, but rope_freqs.weight, which says how rotary embeddings are scaled, ends at byte ${end}; give more of the file`,
+    );
   const found = f32FromBytes(source.read(info.byteOffset, info.byteLength).slice());
   if (found.every((x) => x === 1)) return null;
   const factor = shortest(Math.max(...found));

@@ -17,6 +17,8 @@ export interface HubOptions {
   /** Default: as Hugging Face's tools (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub). */
   readonly cacheDir?: string | undefined;
   readonly accessToken?: string | undefined;
+  /** Whether weights are fetched too; default true. */
+  readonly weights?: boolean | undefined;
   /** Called as bytes arrive; `total` is the size of the file. */
   readonly onProgress?: ((file: string, done: number, total: number) => void) | undefined;
 }
@@ -25,6 +27,8 @@ const HUB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** What a checkpoint needs; weights in other formats are left where they are. */
 const WANTED =
   /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config|model\.safetensors\.index)\.json$|^chat_template\.jinja$|^[^/]+\.safetensors$/;
+
+const WEIGHTS = /\.safetensors$/;
 
 /** Whether a text looks like a hub id and is no local path. */
 export function isHubId(text: string): boolean {
@@ -80,10 +84,10 @@ async function place(blob: string, pointer: string): Promise<void> {
   });
 }
 
-async function listWanted(target: Target): Promise<RemoteFile[]> {
+async function listWanted(target: Target, weights: boolean): Promise<RemoteFile[]> {
   const files: RemoteFile[] = [];
   for await (const entry of listFiles({ ...target, recursive: false })) {
-    if (entry.type !== 'file' || !WANTED.test(entry.path)) continue;
+    if (entry.type !== 'file' || !WANTED.test(entry.path) || (!weights && WEIGHTS.test(entry.path))) continue;
     const etag = entry.lfs?.oid ?? entry.oid;
     if (!/^[A-Za-z0-9._-]+$/.test(etag ?? '')) throw new EbbError(`${target.repo.name}: the hub gives no usable id for ${entry.path}`);
     files.push({ path: entry.path, size: entry.size, etag: String(etag) });
@@ -106,7 +110,7 @@ async function snapshot(name: string, options: HubOptions): Promise<string> {
   const target = { repo, revision: sha, ...common };
   await mkdir(folder, { recursive: true });
   await mkdir(join(storage, 'blobs'), { recursive: true });
-  for (const file of await listWanted(target)) {
+  for (const file of await listWanted(target, options.weights ?? true)) {
     const pointer = join(folder, file.path);
     if (fileExists(pointer)) continue;
     const blob = join(storage, 'blobs', file.etag);

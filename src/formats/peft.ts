@@ -7,21 +7,31 @@ import { show } from './bytes.ts';
 import { fileError, fileExists, pathKind, readText } from './files.ts';
 import { parseJsonObject } from './json.ts';
 import { layerAdapter, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
-import { openSafetensors, readFloats, type SafetensorsEntry, type SafetensorsFile, writeSafetensors, writeTextAside } from './safetensors.ts';
+import {
+  openSafetensors,
+  readFloats,
+  type SafetensorsEntry,
+  type SafetensorsFile,
+  type StreamedEntry,
+  streamSafetensors,
+  writeTextAside,
+} from './safetensors.ts';
+import { floatReader } from './safetensorsData.ts';
 
 export type { PeftConfig } from './peftConfig.ts';
 
 export interface PeftTensor {
   /** A: [rank, in]; B: [out, rank]. */
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  /** Reads it, in f32. */
+  readonly read: () => Float32Array;
 }
 
 export interface PeftAdapter extends PeftConfig {
   readonly path: string;
   /** By layer name ("model.layers.0.self_attn.q_proj"): rank and scale (what B·A·x is multiplied by). */
   readonly layers: ReadonlyMap<string, { readonly rank: number; readonly scale: number }>;
-  /** Under the file's names ("base_model.model.….lora_A.weight"), in f32. */
+  /** Under the file's names ("base_model.model.….lora_A.weight"). */
   readonly tensors: ReadonlyMap<string, PeftTensor>;
 }
 
@@ -53,7 +63,9 @@ function readMatrix(file: SafetensorsFile, name: string | undefined, layer: stri
       `${file.path}: tensor ${show(name)} has shape [${info.shape.join(', ')}], expected rank ${rank} (r in ${CONFIG}) as its ${axis === 0 ? 'first' : 'second'} size`,
     );
   }
-  return { shape: info.shape, data: readFloats(file, name) };
+  // a dtype that holds no weights is refused before anything is read
+  floatReader(`${file.path}: tensor ${show(name)}`, info.dtype);
+  return { shape: info.shape, read: () => readFloats(file, name) };
 }
 
 /**
@@ -104,11 +116,11 @@ export interface PeftOutput {
   readonly fanInFanOut: boolean;
   readonly baseModel: string | null;
   /** Under PEFT's names. */
-  readonly tensors: Iterable<SafetensorsEntry>;
+  readonly tensors: readonly (SafetensorsEntry | StreamedEntry)[];
 }
 
-/** Writes a folder that Python's peft loads: weights first, each file aside and renamed. */
-export function writePeft(folder: string, adapter: PeftOutput): void {
+/** Writes a folder that Python's peft loads: weights first, piece by piece, each file aside and renamed. @throws EbbError where it cannot be written */
+export async function writePeft(folder: string, adapter: PeftOutput): Promise<void> {
   const config = {
     base_model_name_or_path: adapter.baseModel,
     bias: 'none',
@@ -135,6 +147,6 @@ export function writePeft(folder: string, adapter: PeftOutput): void {
   } catch (error) {
     throw fileError(folder, error);
   }
-  writeSafetensors(join(folder, WEIGHTS), adapter.tensors);
+  await streamSafetensors(join(folder, WEIGHTS), adapter.tensors);
   writeTextAside(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }

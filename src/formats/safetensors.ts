@@ -1,21 +1,30 @@
-/** @file safetensors files on disk: opened by their header, tensors read one at a time, written aside and renamed. */
+/** @file safetensors files on disk: opened by their header, tensors read one at a time or in pieces, written aside and renamed. */
 
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { fileError, fileSource, readRange } from './files.ts';
-import { floatsOf, headerBytes, intsOf, type SafetensorsEntry } from './safetensorsData.ts';
-import { DTYPE_BITS, elementCount, parseSafetensors, type SafetensorsHeader, type TensorInfo } from './safetensorsHeader.ts';
+import { type EntryHeader, entryBytes, floatsOf, headerBytes, intsOf, type SafetensorsEntry, type StreamedEntry } from './safetensorsData.ts';
+import { parseSafetensors, readSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensorsHeader.ts';
 
-export type { SafetensorsEntry } from './safetensorsData.ts';
+export type { SafetensorsEntry, StreamedEntry } from './safetensorsData.ts';
 
 export interface SafetensorsFile extends SafetensorsHeader {
   readonly path: string;
+  /** Bytes of the file. */
+  readonly size: number;
 }
 
-/** Reads and checks the header of `path`; no tensor is read. */
+/** Reads and checks the header of `path`; no tensor is read. @throws EbbError where a tensor's data is not there */
 export function openSafetensors(path: string): SafetensorsFile {
-  return { path, ...parseSafetensors(fileSource(path)) };
+  const source = fileSource(path);
+  return { path, size: source.size, ...parseSafetensors(source) };
+}
+
+/** Reads and checks the header of `path`, behind which data may be missing. @throws EbbError */
+export function openSafetensorsHeader(path: string): SafetensorsFile {
+  const source = fileSource(path);
+  return { path, size: source.size, ...readSafetensorsHeader(source) };
 }
 
 function find(file: SafetensorsFile, name: string): TensorInfo {
@@ -28,10 +37,10 @@ function find(file: SafetensorsFile, name: string): TensorInfo {
   );
 }
 
-/** The bytes of one tensor. */
-export function readTensor(file: SafetensorsFile, name: string): Uint8Array<ArrayBuffer> {
+/** The bytes of one tensor: all of them, or `length` from byte `offset` of the tensor on. */
+export function readTensor(file: SafetensorsFile, name: string, offset = 0, length?: number): Uint8Array<ArrayBuffer> {
   const { byteOffset, byteLength } = find(file, name);
-  return readRange(file.path, byteOffset, byteLength);
+  return readRange(file.path, byteOffset + offset, length ?? byteLength - offset);
 }
 
 /** A tensor of F32, F16, BF16 or F64 as floats. */
@@ -49,46 +58,110 @@ function writeAll(handle: number, view: ArrayBufferView): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(handle, bytes, at, Math.min(bytes.length - at, 1 << 30));
 }
 
-/** Writes through `write` into a file beside `path`, then renames it: what was at `path` stays whole until the new file is. */
-export function writeAside(path: string, write: (handle: number) => void): void {
+/** A file beside `path`, to be renamed once it is whole: what was at `path` stays until then. */
+function openAside(path: string): { readonly handle: number; done(): void; fail(error: unknown): EbbError } {
   const aside = `${path}.${process.pid}.partial`;
+  const fail = (error: unknown): EbbError => {
+    rmSync(aside, { force: true });
+    return fileError(path, error);
+  };
   try {
     const handle = openSync(aside, 'w');
-    try {
-      write(handle);
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-    renameSync(aside, path);
+    let open = true;
+    const close = (): void => {
+      if (open) closeSync(handle);
+      open = false;
+    };
+    return {
+      handle,
+      done: () => {
+        fsyncSync(handle);
+        close();
+        renameSync(aside, path);
+      },
+      fail: (error) => {
+        close();
+        return fail(error);
+      },
+    };
   } catch (error) {
-    rmSync(aside, { force: true });
-    throw fileError(path, error);
+    throw fail(error);
   }
 }
 
 /** Writes a text file aside and renames it. */
 export function writeTextAside(path: string, text: string): void {
-  writeAside(path, (handle) => writeAll(handle, new TextEncoder().encode(text)));
+  const aside = openAside(path);
+  try {
+    writeAll(aside.handle, new TextEncoder().encode(text));
+    aside.done();
+  } catch (error) {
+    throw aside.fail(error);
+  }
 }
 
-/** Writes a safetensors file with its tensors in the order given; one tensor is in memory at a time where `data` is a function. */
-export function writeSafetensors(path: string, entries: Iterable<SafetensorsEntry>, metadata: Readonly<Record<string, string>> = { format: 'pt' }): void {
-  const list = [...entries];
+/** @throws EbbError for tensors of one name */
+function refuseDoubles(path: string, entries: readonly EntryHeader[]): void {
   const names = new Set<string>(['__metadata__']);
-  for (const { name } of list) {
+  for (const { name } of entries) {
     if (names.has(name)) throw new EbbError(`${path}: tensor ${show(name)} would be written twice or has a reserved name`);
     names.add(name);
   }
-  writeAside(path, (handle) => {
-    writeAll(handle, headerBytes(list, metadata));
-    for (const { name, dtype, shape, data } of list) {
-      const view = typeof data === 'function' ? data() : data;
-      const expected = (elementCount(name, shape) * DTYPE_BITS[dtype]) / 8;
-      if (view.byteLength !== expected) {
-        throw new EbbError(`${path}: tensor ${show(name)} has ${view.byteLength} bytes, expected ${expected} for ${dtype} [${shape.join(', ')}]`);
-      }
-      writeAll(handle, view);
+}
+
+/** @throws EbbError where a tensor was given other bytes than its dtype and shape take */
+function checkLength(path: string, entry: EntryHeader, bytes: number): void {
+  const expected = entryBytes(entry);
+  if (bytes !== expected)
+    throw new EbbError(`${path}: tensor ${show(entry.name)} has ${bytes} bytes, expected ${expected} for ${entry.dtype} [${entry.shape.join(', ')}]`);
+}
+
+const FORMAT = { format: 'pt' };
+
+/** Writes a safetensors file with its tensors in the order given; one tensor is in memory at a time where `data` is a function. */
+export function writeSafetensors(path: string, entries: Iterable<SafetensorsEntry>, metadata: Readonly<Record<string, string>> = FORMAT): void {
+  const list = [...entries];
+  refuseDoubles(path, list);
+  const aside = openAside(path);
+  try {
+    writeAll(aside.handle, headerBytes(list, metadata));
+    for (const entry of list) {
+      const view = typeof entry.data === 'function' ? entry.data() : entry.data;
+      checkLength(path, entry, view.byteLength);
+      writeAll(aside.handle, view);
     }
-  });
+    aside.done();
+  } catch (error) {
+    throw aside.fail(error);
+  }
+}
+
+const piecesOfEntry = (entry: SafetensorsEntry | StreamedEntry): ReturnType<StreamedEntry['pieces']> =>
+  'pieces' in entry ? entry.pieces() : [typeof entry.data === 'function' ? entry.data() : entry.data];
+
+/**
+ * Writes a safetensors file piece by piece, with its tensors in the order given: no more than a piece is in memory.
+ * @throws EbbError where it cannot be written, and for a tensor whose pieces are not the bytes it takes
+ */
+export async function streamSafetensors(
+  path: string,
+  entries: readonly (SafetensorsEntry | StreamedEntry)[],
+  metadata: Readonly<Record<string, string>> = FORMAT,
+): Promise<void> {
+  refuseDoubles(path, entries);
+  const aside = openAside(path);
+  try {
+    writeAll(aside.handle, headerBytes(entries, metadata));
+    for (const entry of entries) {
+      let bytes = 0;
+      for await (const piece of piecesOfEntry(entry)) {
+        bytes += piece.byteLength;
+        writeAll(aside.handle, piece);
+      }
+      checkLength(path, entry, bytes);
+    }
+    aside.done();
+  } catch (error) {
+    throw aside.fail(error);
+  }
 }

@@ -4,13 +4,18 @@ import { EbbError } from '../errors.ts';
 import { bf16ToF32, f16ToF32, f32FromBytes, f64ToF32, i32FromBytes, i64ToI32 } from './floats.ts';
 import { DTYPE_BITS, elementCount } from './safetensorsHeader.ts';
 
+const FLOATS: Readonly<Record<string, (bytes: Uint8Array) => Float32Array>> = { F32: f32FromBytes, F16: f16ToF32, BF16: bf16ToF32, F64: f64ToF32 };
+
+/** What makes floats of the bytes of a dtype. @throws EbbError that begins with `where`, for a dtype of other things */
+export function floatReader(where: string, dtype: string): (bytes: Uint8Array) => Float32Array {
+  const found = Object.hasOwn(FLOATS, dtype) ? FLOATS[dtype] : undefined;
+  if (!found) throw new EbbError(`${where} has dtype ${dtype}, expected F32, F16, BF16 or F64`);
+  return found;
+}
+
 /** Bytes of F32, F16, BF16 or F64 as floats; `where` begins the error for another dtype. */
 export function floatsOf(where: string, dtype: string, bytes: Uint8Array): Float32Array {
-  if (dtype === 'F32') return f32FromBytes(bytes);
-  if (dtype === 'F16') return f16ToF32(bytes);
-  if (dtype === 'BF16') return bf16ToF32(bytes);
-  if (dtype === 'F64') return f64ToF32(bytes);
-  throw new EbbError(`${where} has dtype ${dtype}, expected F32, F16, BF16 or F64`);
+  return floatReader(where, dtype)(bytes);
 }
 
 /** Bytes of I32, I64, U8 or BOOL as 32-bit integers. */
@@ -21,20 +26,35 @@ export function intsOf(where: string, dtype: string, bytes: Uint8Array): Int32Ar
   throw new EbbError(`${where} has dtype ${dtype}, expected I64 or I32`);
 }
 
-export interface SafetensorsEntry {
+/** A tensor to be written, without what it holds. */
+export interface EntryHeader {
   readonly name: string;
   readonly dtype: 'F32' | 'F16' | 'BF16' | 'I32' | 'I64';
   readonly shape: readonly number[];
+}
+
+export interface SafetensorsEntry extends EntryHeader {
   /** The bytes, or any typed array of them; a function is called when its turn to be written comes. */
   readonly data: ArrayBufferView | (() => ArrayBufferView);
 }
 
+/** A tensor to be written from first byte to last, each piece made when its turn comes. */
+export interface StreamedEntry extends EntryHeader {
+  readonly pieces: () => Iterable<ArrayBufferView> | AsyncIterable<ArrayBufferView>;
+}
+
+/** Bytes of a tensor in a file. */
+export function entryBytes({ name, dtype, shape }: EntryHeader): number {
+  return (elementCount(name, shape) * DTYPE_BITS[dtype]) / 8;
+}
+
 /** The header of a file with these tensors one after the other, padded so that the data is aligned. */
-export function headerBytes(entries: readonly SafetensorsEntry[], metadata: Readonly<Record<string, string>>): Uint8Array {
+export function headerBytes(entries: readonly EntryHeader[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   let at = 0;
-  for (const { name, dtype, shape } of entries) {
-    const end = at + (elementCount(name, shape) * DTYPE_BITS[dtype]) / 8;
+  for (const entry of entries) {
+    const { name, dtype, shape } = entry;
+    const end = at + entryBytes(entry);
     header.push([name, { dtype, shape, data_offsets: [at, end] }]);
     at = end;
   }

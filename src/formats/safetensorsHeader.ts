@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { type ByteSource, decodeUtf8, show } from './bytes.ts';
+import { refuseCut } from './cut.ts';
 import { isObject, type Json, type JsonObject, parseJsonObject } from './json.ts';
 
 export interface TensorInfo {
@@ -70,7 +71,7 @@ function integers(where: string, field: string, value: Json | undefined): number
   return value.map(Number);
 }
 
-function tensorInfo(file: string, name: string, entry: Json, dataStart: number, fileSize: number): TensorInfo {
+function tensorInfo(file: string, name: string, entry: Json, dataStart: number): TensorInfo {
   const where = `${file}: tensor ${show(name)}`;
   if (!isObject(entry)) throw new EbbError(`${where} is ${show(entry)} in the header, expected an object with dtype, shape and data_offsets`);
   const { dtype } = entry;
@@ -84,9 +85,7 @@ function tensorInfo(file: string, name: string, entry: Json, dataStart: number, 
   if (bits !== 8 * (end - begin)) {
     throw new EbbError(`${where}: data_offsets span ${end - begin} bytes, expected ${bits / 8} for ${dtype} [${shape.join(', ')}]`);
   }
-  if (dataStart + end > fileSize) {
-    throw new EbbError(`${where}: its data ends at byte ${dataStart + end}, but the file has ${fileSize} bytes (is it truncated?)`);
-  }
+  if (!Number.isSafeInteger(dataStart + end)) throw new EbbError(`${where}: data_offsets end at ${end}, more than a file can hold`);
   return { name, dtype, shape, byteOffset: dataStart + begin, byteLength: end - begin };
 }
 
@@ -102,7 +101,7 @@ function readMetadata(file: string, header: JsonObject): Record<string, string> 
   return raw as Record<string, string>;
 }
 
-/** Refuses overlaps and holes: the tensors' bytes must cover the rest of the file exactly. */
+/** Refuses overlaps, holes, and bytes behind the last tensor: the tensors' bytes must cover the rest of the file exactly, as far as it is there. */
 function checkCoverage(file: string, tensors: readonly TensorInfo[], dataStart: number, fileSize: number): void {
   let at = dataStart;
   for (const { name, byteOffset, byteLength } of tensors) {
@@ -112,23 +111,46 @@ function checkCoverage(file: string, tensors: readonly TensorInfo[], dataStart: 
     }
     at += byteLength;
   }
-  if (at !== fileSize) throw new EbbError(`${file}: tensors end at byte ${at}, expected ${fileSize}, the end of the file`);
+  if (at < fileSize) throw new EbbError(`${file}: tensors end at byte ${at}, expected ${fileSize}, the end of the file`);
 }
 
-/** Parses and checks the header of a safetensors file; every error names the file and, where there is one, the tensor. */
-export function parseSafetensors(source: ByteSource): SafetensorsHeader {
-  const { name: file, size } = source;
-  if (size < 8) throw new EbbError(`${file}: has ${size} bytes, expected a safetensors file of at least 8`);
-  const prefix = source.read(0, 8);
-  const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
+/** Bytes at the front of a file that say how long its header is. */
+export const PREFIX = 8;
+
+/**
+ * The byte at which a file's header ends and its data begins.
+ * @param size bytes of the file
+ * @param prefix its first `PREFIX` bytes
+ * @throws EbbError where there is no whole header
+ */
+export function headerEnd(file: string, size: number, prefix: Uint8Array): number {
+  if (size < PREFIX) throw new EbbError(`${file}: has ${size} bytes, expected a safetensors file of at least ${PREFIX}`);
+  const length = new DataView(prefix.buffer, prefix.byteOffset, PREFIX).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER)) throw new EbbError(`${file}: header length is ${length}, expected at most ${MAX_HEADER} (is it a safetensors file?)`);
-  const dataStart = 8 + Number(length);
-  if (dataStart > size) throw new EbbError(`${file}: header length is ${length}, but the file has ${size} bytes`);
-  const header = parseJsonObject(`${file}: header`, decodeUtf8(`${file}: header`, source.read(8, Number(length))));
+  const end = PREFIX + Number(length);
+  if (end > size) throw new EbbError(`${file}: header length is ${length}, but the file has ${size} bytes (is it truncated?)`);
+  return end;
+}
+
+/**
+ * Parses and checks the header of a safetensors file whose data need not be there: the first megabytes of a file are enough.
+ * @throws EbbError that names the file and, where there is one, the tensor
+ */
+export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
+  const { name: file, size } = source;
+  const dataStart = headerEnd(file, size, source.read(0, Math.min(size, PREFIX)));
+  const header = parseJsonObject(`${file}: header`, decodeUtf8(`${file}: header`, source.read(PREFIX, dataStart - PREFIX)));
   const tensors = Object.entries(header)
     .filter(([name]) => name !== '__metadata__')
-    .map(([name, entry]) => tensorInfo(file, name, entry, dataStart, size))
+    .map(([name, entry]) => tensorInfo(file, name, entry, dataStart))
     .sort((a, b) => a.byteOffset - b.byteOffset || a.byteLength - b.byteLength);
   checkCoverage(file, tensors, dataStart, size);
   return { metadata: readMetadata(file, header), tensors: new Map(tensors.map((t) => [t.name, t])) };
+}
+
+/** Parses and checks the header of a whole safetensors file. @throws EbbError as `readSafetensorsHeader`, and where data is missing */
+export function parseSafetensors(source: ByteSource): SafetensorsHeader {
+  const header = readSafetensorsHeader(source);
+  refuseCut(source.name, header.tensors.values(), source.size);
+  return header;
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { fileExists, fileSource, pathKind, readText } from './files.ts';
-import { parseGguf } from './gguf.ts';
+import { readGgufHeader } from './gguf.ts';
 import { ggufTokenizer, type TokenizerFields } from './ggufTokenizer.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
 import { buildTokenizer, type Tokenizer } from './tokenizerBuild.ts';
@@ -27,7 +27,7 @@ function readFolder(folder: string): TokenizerFields {
 
 /** The tokenizer of a GGUF file as Hugging Face writes one: contents of tokenizer.json and tokenizer_config.json. */
 export function ggufTokenizerFields(path: string): TokenizerFields {
-  return ggufTokenizer(parseGguf(fileSource(path)));
+  return ggufTokenizer(readGgufHeader(fileSource(path)));
 }
 
 /**

@@ -9,7 +9,12 @@ import { PAGE_KINDS, type StoragePlan, trainableBuffer } from './storage.ts';
 export const USAGE = { storage: 0x80, copySrc: 0x4, copyDst: 0x8, uniform: 0x40, mapRead: 0x1, queryResolve: 0x200 };
 
 /** Copies `bytes` of a buffer, a multiple of 4, out as f32. Waits for the device. */
-export async function readFloats(device: GPUDevice, from: GPUBuffer, offset: number, bytes: number): Promise<Float32Array> {
+export async function readFloats(
+  device: Pick<GPUDevice, 'queue' | 'createBuffer' | 'createCommandEncoder'>,
+  from: GPUBuffer,
+  offset: number,
+  bytes: number,
+): Promise<Float32Array> {
   const staging = device.createBuffer({ size: bytes, usage: USAGE.mapRead | USAGE.copyDst });
   const encoder = device.createCommandEncoder();
   encoder.copyBufferToBuffer(from, offset, staging, 0, bytes);
@@ -19,6 +24,7 @@ export async function readFloats(device: GPUDevice, from: GPUBuffer, offset: num
   staging.destroy();
   return copy;
 }
+
 export interface DeviceBuffers {
   /** By buffer id. */
   readonly table: readonly (GPUBuffer | undefined)[];

@@ -6,7 +6,7 @@ import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
 import type { Form, Pattern } from './forms.ts';
 import { checkInputs } from './inputs.ts';
-import { lastingValues } from './lasting.ts';
+import { type LastingValues, lastingValues } from './lasting.ts';
 import { createLinker, type Linker } from './link.ts';
 import type { LinkedCall, Variant } from './linked.ts';
 import type { ActivationBytes } from './memory.ts';
@@ -17,7 +17,7 @@ import { probeBytes } from './probeNorms.ts';
 import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { type Probed, runProbes } from './runProbes.ts';
-import { type PAGE_KINDS, planStorage, type StoragePlan } from './storage.ts';
+import { planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
 export type { Update } from './updatePhase.ts';
@@ -59,7 +59,7 @@ export interface StepOptions {
 }
 
 /** A program on a device: its pipelines, buffers and parameters. Create one with `createEngine`. */
-export interface Engine {
+export interface Engine extends LastingValues {
   readonly program: Program;
   readonly storage: StoragePlan;
   readonly linker: Linker;
@@ -78,14 +78,6 @@ export interface Engine {
   probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
-  /** @throws EbbError for another number of bytes than the parameter takes */
-  writeParam(param: number, data: ArrayBufferView): void;
-  /** A parameter in f32, or its gradient or moment. Waits for the device. */
-  readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
-  /** Gradients of trainable parameters as they are now, neighbours in one read, in the order in which they lie. Waits for the device. */
-  readGradients(params: readonly number[]): AsyncIterable<readonly [param: number, gradient: Float32Array]>;
-  /** @throws EbbError for another number of bytes than the moment takes */
-  writeMoment(param: number, kind: 'm' | 'v', data: Float32Array): void;
   /** Frees the buffers; the device stays. */
   destroy(): void;
 }

@@ -3,6 +3,7 @@
 export { type AdapterKind, adapterKind, adapterRank } from './adapterKind.ts';
 export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepResult, type Update } from './execute.ts';
 export type { Form, Pattern } from './forms.ts';
+export type { LastingValues } from './lasting.ts';
 export { createLinker, type Linker } from './link.ts';
 export type { Variant } from './linked.ts';
 export type { Program } from './program.ts';

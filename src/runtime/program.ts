@@ -157,7 +157,7 @@ export interface ParamInfo {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: string;
-  /** Bytes on the device. */
+  /** Bytes it takes on the device: whole words, up to 3 bytes more than its elements. */
   readonly bytes: number;
   readonly trainable: boolean;
   /** A computed table, not a weight. */

@@ -12,8 +12,8 @@ export interface LoadedAdapter {
   readonly path: string;
   readonly file: string;
   readonly settings: AdapterAbout;
-  /** By parameter name. */
-  readonly weights: ReadonlyMap<string, Float32Array>;
+  /** What reads them, in f32, by parameter name. */
+  readonly weights: ReadonlyMap<string, () => Float32Array>;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
@@ -25,7 +25,7 @@ export function loadAdapter(folder: string, dropout = 0): LoadedAdapter {
     path: folder,
     file: join(folder, 'adapter_model.safetensors'),
     settings: { rank: peft.rank, alpha: peft.alpha, rslora: peft.useRslora, dropout, layers: Object.fromEntries(peft.layers) },
-    weights: new Map(tensors.map(({ name, data }) => [name, data])),
+    weights: new Map(tensors.map(({ name, read }) => [name, read])),
     shapes: new Map(tensors.map(({ name, shape }) => [name, shape])),
   };
 }

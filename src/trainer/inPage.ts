@@ -3,8 +3,8 @@
 import { EbbError } from '../errors.ts';
 import { bytesSource } from '../formats/bytes.ts';
 import { assembleBatches } from '../formats/readyBatches.ts';
-import { floatsOf, headerBytes, intsOf, type SafetensorsEntry } from '../formats/safetensorsData.ts';
-import { parseSafetensors } from '../formats/safetensorsHeader.ts';
+import { type EntryHeader, floatsOf, headerBytes, intsOf } from '../formats/safetensorsData.ts';
+import { headerEnd, PREFIX, parseSafetensors } from '../formats/safetensorsHeader.ts';
 import { adapterLimits, watchDevice } from '../runtime/device.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { checkRequirements, type Requirements } from '../runtime/plan.ts';
@@ -26,8 +26,8 @@ export interface NamedBytes {
 
 /** A run in a page: AdamW at a constant rate, gradients clipped to a norm of 1; the defaults of the command line for all else. */
 export interface PageRun {
-  /** safetensors under the parameters' names; without it all parameters are drawn anew. */
-  readonly weights?: NamedBytes;
+  /** safetensors under the parameters' names, of which a `File` is read piece by piece; without it all parameters are drawn anew. */
+  readonly weights?: NamedBytes | File;
   /** Tokens (.bin) or batches as safetensors. */
   readonly data: NamedBytes;
   /** Optimizer steps. */
@@ -53,12 +53,15 @@ export interface PageResult {
 
 const DRAWN: Weights = { path: null, tensors: new Map(), adapter: null };
 
-function weightsOf({ name, bytes }: NamedBytes): Weights {
-  const { tensors } = parseSafetensors(bytesSource(name, bytes));
-  return namedWeights(name, tensors, (tensor) => {
-    const { byteOffset = 0, byteLength = 0 } = tensors.get(tensor) ?? {};
-    return bytes.slice(byteOffset, byteOffset + byteLength);
-  });
+/** Weights in a file: its header is read now, tensors when they are asked for. @throws EbbError */
+async function weightsOf(file: NamedBytes | File): Promise<Weights> {
+  const { name } = file;
+  const size = file instanceof Blob ? file.size : file.bytes.length;
+  const read = async (from: number, length: number): Promise<Uint8Array> =>
+    file instanceof Blob ? new Uint8Array(await file.slice(from, from + length).arrayBuffer()) : file.bytes.slice(from, from + length);
+  const header = await read(0, headerEnd(name, size, await read(0, PREFIX)));
+  const { tensors } = parseSafetensors({ ...bytesSource(name, header), size });
+  return namedWeights(name, tensors, ({ byteOffset }, offset, length) => read(byteOffset + offset, length));
 }
 
 /** Batches of a file's bytes. @throws EbbError for what does not fit the model, or is larger than it was compiled for */
@@ -131,15 +134,18 @@ function configOf({ steps, lr, dropRate, seed }: PageRun): TrainConfig {
   };
 }
 
-/** What was trained, under the names that the command line writes. */
-async function trainedFile({ program, readParam }: Pick<Engine, 'program' | 'readParam'>, { about }: LoadedTrainer): Promise<PageResult['trained']> {
-  const entries: (SafetensorsEntry & { readonly data: Float32Array<ArrayBuffer> })[] = [];
-  for (const [i, { name, shape, trainable }] of program.params.entries())
-    if (trainable)
-      entries.push({ name: about.lora ? adapterFileName(name) : name, dtype: 'F32', shape, data: (await readParam(i)) as Float32Array<ArrayBuffer> });
+/** What was trained, under the names that the command line writes; each piece becomes the browser's own, which may keep it on the disk. */
+async function trainedFile({ program, readPieces }: Pick<Engine, 'program' | 'readPieces'>, { about }: LoadedTrainer): Promise<PageResult['trained']> {
+  const entries: EntryHeader[] = [];
+  const data: Blob[] = [];
+  for (const [i, { name, shape, trainable }] of program.params.entries()) {
+    if (!trainable) continue;
+    entries.push({ name: about.lora ? adapterFileName(name) : name, dtype: 'F32', shape });
+    for await (const piece of readPieces(i)) data.push(new Blob([piece as Float32Array<ArrayBuffer>]));
+  }
   return {
     name: about.lora ? 'adapter_model.safetensors' : 'model.safetensors',
-    blob: new Blob([headerBytes(entries, { format: 'pt' }) as Uint8Array<ArrayBuffer>, ...entries.map((e) => e.data)]),
+    blob: new Blob([headerBytes(entries, { format: 'pt' }) as Uint8Array<ArrayBuffer>, ...data]),
   };
 }
 
@@ -147,7 +153,7 @@ async function trainedFile({ program, readParam }: Pick<Engine, 'program' | 'rea
 export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promise<PageResult> {
   const loaded = await loadPackage(trainer);
   const batches = pageBatches(run.data, loaded, trainer.bounds);
-  const weights = run.weights ? weightsOf(run.weights) : DRAWN;
+  const weights = run.weights ? await weightsOf(run.weights) : DRAWN;
   if (loaded.about.lora) requireWeights(loaded.about.name, weights, "choose a safetensors file with the parameters' names");
   const device = await pageDevice(loaded.requires);
   const failed = new Promise<never>((_, reject) => watchDevice(device, reject));

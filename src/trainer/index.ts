@@ -9,4 +9,4 @@ export { type NamedBytes, type PageResult, type PageRun, pageBatches, pageDevice
 export { filesOf, type LoadedTrainer, loadPackage, loadTrainer, type ReadFile, type TrainerPackage } from './package.ts';
 export { openPage } from './page.ts';
 export { startTrainer } from './start.ts';
-export { namedWeights, startingValue, type Weights } from './startingValue.ts';
+export { namedWeights, type StartPiece, type StoredTensor, startingValue, type Weights } from './startingValue.ts';

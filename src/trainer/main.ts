@@ -99,7 +99,7 @@ function checkCompiled({ about }: LoadedTrainer, { lora, matmulPrecision }: Part
 }
 
 /** Adapter weights to start from. @throws EbbError when its layers, ranks or scales are others than the compiled ones */
-function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }: LoadedTrainer['program']): ReadonlyMap<string, Float32Array> {
+function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }: LoadedTrainer['program']): LoadedAdapter['weights'] {
   const { settings, weights, path: folder } = adapter;
   const text = (layers: AdapterAbout['layers'], layer: string): string => {
     const own = layers[layer];

@@ -162,7 +162,8 @@ export function openPage(trainer: TrainerPackage, root: HTMLElement): void {
     progress.value = 0;
     say('running', 'Preparing kernels…');
     try {
-      const [chosen, given] = [await bytesOf(data), await bytesOf(weights)];
+      const chosen = await bytesOf(data);
+      const [given] = weights.files ?? [];
       if (!chosen) throw new Error('choose a data file');
       const { trained } = await trainInPage(trainer, { ...values, data: chosen, ...(given ? { weights: given } : {}), onStep, stop: () => stopping });
       offer(trained);

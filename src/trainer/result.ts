@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { configJson } from '../formats/configJson.ts';
 import { type PeftOutput, targetModulesFor, writePeft } from '../formats/peft.ts';
-import { type SafetensorsEntry, writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
@@ -13,23 +13,22 @@ import type { DiskWeights } from './weights.ts';
 
 const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
 
-/** Writes what was trained into `folder`. */
+/** Writes what was trained into `folder`, read from the device piece by piece. @throws EbbError where it cannot be written */
 export async function writeResult(
   folder: string,
-  engine: Pick<Engine, 'program' | 'readParam'>,
+  engine: Pick<Engine, 'program' | 'readPieces'>,
   about: Pick<ModelAbout, 'lora' | 'kind'>,
   weights: Pick<DiskWeights, 'path' | 'checkpoint'>,
 ): Promise<void> {
   const { params } = engine.program;
-  const entries: SafetensorsEntry[] = [];
-  for (const [i, p] of params.entries()) {
-    if (!p.trainable) continue;
-    entries.push({ name: about.lora ? adapterFileName(p.name) : p.name, dtype: 'F32', shape: p.shape, data: await engine.readParam(i) });
-  }
+  const entries = params.flatMap((p, i): StreamedEntry[] => {
+    if (!p.trainable) return [];
+    return [{ name: about.lora ? adapterFileName(p.name) : p.name, dtype: 'F32', shape: p.shape, pieces: () => engine.readPieces(i) }];
+  });
   if (about.lora) {
     const names = params.map((p) => p.name);
     const layers = [...new Set(names.filter(isAdapterParam).map(adaptedLayer))];
-    writePeft(folder, {
+    await writePeft(folder, {
       ...adapterSettings(about.lora),
       targetModules: targetModulesFor(layers, linearLayers(names)),
       fanInFanOut: about.kind === 'gpt2',
@@ -39,7 +38,7 @@ export async function writeResult(
     return;
   }
   mkdirSync(folder, { recursive: true });
-  writeSafetensors(join(folder, 'model.safetensors'), entries);
+  await streamSafetensors(join(folder, 'model.safetensors'), entries);
   const { checkpoint } = weights;
   if (checkpoint?.kind === 'hf')
     for (const name of BESIDE) if (existsSync(join(checkpoint.path, name))) copyFileSync(join(checkpoint.path, name), join(folder, name));

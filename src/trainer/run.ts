@@ -129,7 +129,7 @@ export async function runTraining({ config, model, weights, data, device, files,
   };
   // the driver compiles while the data is tokenised
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
-  const resumed = folder.resume(engine);
+  const resumed = await folder.resume(engine);
   folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);
   if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);

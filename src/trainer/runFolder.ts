@@ -8,11 +8,14 @@ import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { fileError, readText } from '../formats/files.ts';
 import { isObject, type Json, parseJson } from '../formats/json.ts';
-import { openSafetensors, readFloats, type SafetensorsEntry, type SafetensorsFile, writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
+import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
+import { startUpload } from './engine.ts';
 import { readRunFile } from './flags.ts';
+import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
 export interface RunFolder {
   readonly path: string;
@@ -24,7 +27,7 @@ export interface RunFolder {
   appendMetrics(metrics: StepMetrics): void;
   saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
   /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from. */
-  resume(engine: Engine): TrainState | null;
+  resume(engine: Engine): Promise<TrainState | null>;
 }
 
 const KEPT = 2;
@@ -67,24 +70,24 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       const aside = join(path, 'checkpoints', `${name}.partial`);
       rmSync(aside, { recursive: true, force: true });
       mkdirSync(aside, { recursive: true });
-      writeSafetensors(join(aside, TENSORS), await trainingTensors(engine));
+      await streamSafetensors(join(aside, TENSORS), trainingTensors(engine));
       writeTextAside(join(aside, STATE), `${JSON.stringify(state)}\n`);
       rmSync(join(path, 'checkpoints', name), { recursive: true, force: true });
       renameSync(aside, join(path, 'checkpoints', name));
       for (const old of checkpoints().slice(0, -KEPT)) rmSync(join(path, 'checkpoints', old), { recursive: true, force: true });
     },
-    resume(engine) {
+    async resume(engine) {
       if (from === undefined) return null;
       const folder = join(path, 'checkpoints', from);
       const state = readState(join(folder, STATE), engine.storage.groups.length);
-      readTraining(join(folder, TENSORS), engine);
+      await readTraining(join(folder, TENSORS), engine);
       if (existsSync(metrics)) writeTextAside(metrics, linesBefore(readText(metrics, 2 ** 30), state.step));
       return state;
     },
   };
 }
 
-/** Names of what is written aside, by this module and by `writeAside`. */
+/** Names of what is written aside, by this module and by formats/safetensors.ts. */
 const PARTIAL = /(^step-\d+|\.\d+)\.partial$/;
 function removePartial(path: string): void {
   for (const folder of ['.', 'checkpoints', 'adapter', 'model'].map((name) => join(path, name)))
@@ -123,26 +126,36 @@ function readState(file: string, groups: number): TrainState {
   );
 }
 
-/** Loads parameters and moments. @throws EbbError naming the file and the tensor that is missing or does not fit */
-function readTraining(path: string, engine: Engine): void {
+/** What of a trainable parameter a checkpoint holds, and what it is called there. */
+const kindsOf = (engine: Pick<Engine, 'memory'>): readonly ('params' | 'm' | 'v')[] => [
+  'params',
+  ...(['m', 'v'] as const).filter((kind) => kind in engine.memory),
+];
+const tensorName = (param: string, kind: 'params' | 'm' | 'v'): string => (kind === 'params' ? param : `${kind}.${param}`);
+
+/** Loads parameters and moments, piece by piece. @throws EbbError naming the file and the tensor that is missing or does not fit */
+async function readTraining(path: string, engine: Engine): Promise<void> {
   const file = openSafetensors(path);
-  const kinds = momentKinds(engine);
-  const fitting = engine.program.params.flatMap((p, i) => (p.trainable ? [{ p, i }] : []));
-  for (const { p } of fitting) for (const name of [p.name, ...kinds.map((kind) => `${kind}.${p.name}`)]) checkTensor(file, name, p.shape);
+  const { tensors } = namedWeights(path, file.tensors, ({ name }, offset, length) => readTensor(file, name, offset, length));
   // nothing is written unless everything fits
-  for (const { p, i } of fitting) {
-    engine.writeParam(i, readFloats(file, p.name));
-    for (const kind of kinds) engine.writeMoment(i, kind, readFloats(file, `${kind}.${p.name}`));
-  }
+  const fitting = engine.program.params.flatMap((p, i) =>
+    p.trainable ? kindsOf(engine).map((kind) => ({ p, i, kind, tensor: fittingTensor(path, tensors, tensorName(p.name, kind), p.shape) })) : [],
+  );
+  const upload = startUpload(engine);
+  for (const { p, i, kind, tensor } of fitting)
+    await upload.write(tensor.name, startPieces(p, { kind: 'stored', path, tensor }, 0), storedBytes(p), (data, offset) =>
+      kind === 'params' ? engine.writeParam(i, data, offset) : engine.writeMoment(i, kind, data, offset),
+    );
+  await upload.finish();
 }
 
-function checkTensor(file: SafetensorsFile, name: string, shape: readonly number[]): void {
-  const found = file.tensors.get(name)?.shape;
-  if (!found) throw new EbbError(`${file.path}: has no tensor ${name}; the run was started with another model, adapter or optimizer`);
-  if (found.join() !== shape.join())
-    throw new EbbError(
-      `${file.path}: tensor ${name} has shape [${found.join(', ')}], expected [${shape.join(', ')}]; the run was started with another model or adapter`,
-    );
+function fittingTensor(path: string, tensors: Weights['tensors'], name: string, shape: readonly number[]): StoredTensor {
+  const found = tensors.get(name);
+  if (!found) throw new EbbError(`${path}: has no tensor ${name}; the run was started with another model, adapter or optimizer`);
+  if (found.shape.join() === shape.join()) return found;
+  throw new EbbError(
+    `${path}: tensor ${name} has shape [${found.shape.join(', ')}], expected [${shape.join(', ')}]; the run was started with another model or adapter`,
+  );
 }
 
 /** The lines of steps before `step`; a last line that was torn off is left out. */
@@ -162,14 +175,12 @@ function metricsLine(line: string): Json {
   }
 }
 
-const momentKinds = (engine: Engine): ('m' | 'v')[] => (['m', 'v'] as const).filter((kind) => kind in engine.memory);
-
-async function trainingTensors(engine: Engine): Promise<SafetensorsEntry[]> {
-  const entries: SafetensorsEntry[] = [];
-  for (const [i, p] of engine.program.params.entries()) {
-    if (!p.trainable) continue;
-    for (const kind of ['params', ...momentKinds(engine)] as const)
-      entries.push({ name: kind === 'params' ? p.name : `${kind}.${p.name}`, dtype: 'F32', shape: p.shape, data: await engine.readParam(i, kind) });
-  }
-  return entries;
+/** Trainable parameters and their moments, to be written. */
+function trainingTensors(engine: Pick<Engine, 'program' | 'memory' | 'readPieces'>): StreamedEntry[] {
+  return engine.program.params.flatMap((p, i) => {
+    if (!p.trainable) return [];
+    return kindsOf(engine).map(
+      (kind): StreamedEntry => ({ name: tensorName(p.name, kind), dtype: 'F32', shape: p.shape, pieces: () => engine.readPieces(i, kind) }),
+    );
+  });
 }

@@ -1,32 +1,51 @@
-/** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts; without Node. */
+/** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts, in pieces; without Node. */
 
 import { EbbError } from '../errors.ts';
-import type { WeightSource } from '../formats/checkpoint.ts';
-import { dequantise } from '../formats/ggmlBlocks.ts';
+import { BLOCKS, dequantise } from '../formats/ggmlBlocks.ts';
+import { piecesOf } from '../formats/pieces.ts';
 import type { TensorInfo } from '../formats/safetensorsHeader.ts';
+import type { WeightHeader } from '../formats/weights.ts';
 import type { ParamInfo } from '../runtime/program.ts';
 import { initialValues } from '../train/init.ts';
 import { isAdapterParam, type TrainableModel } from '../train/model.ts';
+
+/** A tensor that is read in pieces: at once from a disk, after a while from a file in a page. */
+export interface StoredTensor extends WeightHeader {
+  /** Pieces start and end at whole multiples of so many bytes. */
+  readonly unit: number;
+  /** Bytes [offset, offset + length) of the tensor as it is stored. @throws EbbError where they cannot be read */
+  readonly read: (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
+}
 
 /** Where parameters take their starting values from. */
 export interface Weights {
   /** Where they come from; null: every parameter is drawn anew. */
   readonly path: string | null;
-  readonly tensors: ReadonlyMap<string, WeightSource>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Whether every tensor is meant for a parameter of its name; a checkpoint may hold more than a model reads. */
   readonly exact?: boolean;
-  /** Adapter weights by parameter name; those missing start anew. */
-  readonly adapter: ReadonlyMap<string, Float32Array> | null;
+  /** What reads an adapter's weights, in f32, by parameter name; those missing start anew. */
+  readonly adapter: ReadonlyMap<string, () => Float32Array> | null;
 }
 
-const STORED: Readonly<Record<string, WeightSource['dtype']>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+const STORED: Readonly<Record<string, StoredTensor['dtype']>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 
-/** Tensors of a safetensors file that have the parameters' names. @throws EbbError for a dtype that holds no weights */
-export function namedWeights(path: string, tensors: ReadonlyMap<string, TensorInfo>, read: (name: string) => Uint8Array): Weights {
-  const sources = [...tensors].map(([name, { shape, dtype, byteLength }]): [string, WeightSource] => {
-    const stored = STORED[dtype];
-    if (!stored) throw new EbbError(`${path}: tensor ${name} has dtype ${dtype}, expected F32, F16 or BF16`);
-    return [name, { name, shape, dtype: stored, byteLength, read: () => read(name) }];
+/**
+ * Tensors of a safetensors file that have the parameters' names.
+ * @param read gives bytes [offset, offset + length) of a tensor, counted from where the tensor begins
+ * @throws EbbError for a dtype that holds no weights
+ */
+export function namedWeights(
+  path: string,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  read: (tensor: TensorInfo, offset: number, length: number) => Uint8Array | Promise<Uint8Array>,
+): Weights {
+  const sources = [...tensors].map(([name, info]): [string, StoredTensor] => {
+    const { shape, byteLength } = info;
+    const dtype = STORED[info.dtype];
+    if (!dtype) throw new EbbError(`${path}: tensor ${name} has dtype ${info.dtype}, expected F32, F16 or BF16`);
+    const unit = BLOCKS[dtype].bytesPerBlock;
+    return [name, { name, shape, dtype, byteLength, unit, read: (offset, length) => read(info, offset, length) }];
   });
   return { path, tensors: new Map(sources), exact: true, adapter: null };
 }
@@ -50,26 +69,76 @@ export function checkNames({ path, tensors, exact = false }: Weights, params: re
     );
 }
 
+/** Where one parameter's start comes from: values as a whole, numbers drawn from a seed, or a tensor that is stored somewhere. */
+export type Start =
+  | { readonly kind: 'values'; readonly values: () => Float32Array }
+  | { readonly kind: 'drawn' }
+  | { readonly kind: 'stored'; readonly path: string; readonly tensor: StoredTensor };
+
 /**
- * The bytes a parameter starts with: its table, the adapter's weight, the checkpoint's tensor, or a drawn start.
+ * Where a parameter starts: its table, the adapter's weight, the checkpoint's tensor, or a drawn start. Nothing is read yet.
  * @throws EbbError for a tensor that is missing or does not fit
  */
-export function startingValue(p: ParamInfo, weights: Weights, table: TrainableModel['table'], seed: number): ArrayBufferView {
-  if (p.table) return table(p.name);
-  const count = p.shape.reduce((a, b) => a * b, 1);
+export function startOf(p: ParamInfo, weights: Weights, table: TrainableModel['table']): Start {
+  if (p.table) return { kind: 'values', values: () => table(p.name) };
   const own = weights.adapter?.get(p.name);
-  if (own) return own;
-  const source = weights.tensors.get(p.name);
-  if (!source) {
-    if (weights.path === null || isAdapterParam(p.name)) return initialValues(p.init, count, p.name, seed);
-    throw new EbbError(`${weights.path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for`);
+  if (own) return { kind: 'values', values: own };
+  const path = weights.path ?? '';
+  const tensor = weights.tensors.get(p.name);
+  if (!tensor) {
+    if (weights.path !== null && !isAdapterParam(p.name))
+      throw new EbbError(`${path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for`);
+    if (p.dtype !== 'f32')
+      throw new EbbError(`parameter ${p.name} is not trained and is stored as ${p.dtype}: it comes with a checkpoint, it is not drawn; give --weights`);
+    return { kind: 'drawn' };
   }
-  if (source.shape.join() !== p.shape.join())
-    throw new EbbError(`${weights.path}: tensor ${p.name} has shape [${source.shape.join(', ')}], the model asks for [${p.shape.join(', ')}]`);
-  if (p.dtype === 'f32') return dequantise(source.dtype, source.read());
-  if (source.dtype !== p.dtype)
+  if (tensor.shape.join() !== p.shape.join())
+    throw new EbbError(`${path}: tensor ${p.name} has shape [${tensor.shape.join(', ')}], the model asks for [${p.shape.join(', ')}]`);
+  if (p.dtype !== 'f32' && tensor.dtype !== p.dtype)
     throw new EbbError(
-      `${weights.path}: tensor ${p.name} is stored as ${source.dtype}, the model was compiled for ${p.dtype}; compile it from this checkpoint`,
+      `${path}: tensor ${p.name} is stored as ${tensor.dtype}, the model was compiled for ${p.dtype}; compile it from this checkpoint, or from its configuration with --dtype f32`,
     );
-  return source.read();
+  return { kind: 'stored', path, tensor };
+}
+
+/** Bytes of a parameter, as they lie on the device, from byte `offset` on. */
+export interface StartPiece {
+  readonly offset: number;
+  readonly data: ArrayBufferView;
+}
+
+/** Most bytes of a piece, unless a test asks for less. */
+const PIECE = 16 * 2 ** 20;
+
+/**
+ * The values a parameter starts with, from first to last, no more than a piece of them in memory.
+ * @param most bytes of a piece, on the device; a unit of the tensor may be larger
+ * @throws EbbError for a tensor that cannot be read
+ */
+export async function* startPieces(p: ParamInfo, start: Start, seed: number, most: number = PIECE): AsyncGenerator<StartPiece> {
+  if (start.kind === 'values') {
+    const values = start.values();
+    for (const { offset, length } of piecesOf(values.byteLength, 4, most)) yield { offset, data: values.subarray(offset / 4, (offset + length) / 4) };
+  } else if (start.kind === 'drawn') {
+    const bytes = 4 * p.shape.reduce((a, b) => a * b, 1);
+    for (const { offset, length } of piecesOf(bytes, 4, most)) yield { offset, data: initialValues(p.init, length / 4, p.name, seed, offset / 4) };
+  } else {
+    const { path, tensor } = start;
+    const { blockSize, bytesPerBlock } = BLOCKS[tensor.dtype];
+    // a trained parameter is f32 whatever its tensor is stored as
+    const onDevice = p.dtype === 'f32' ? 4 * blockSize : bytesPerBlock;
+    for (const { offset, length } of piecesOf(tensor.byteLength, tensor.unit, most * Math.min(1, bytesPerBlock / onDevice))) {
+      const bytes = await tensor.read(offset, length);
+      if (bytes.length !== length) throw new EbbError(`${path}: tensor ${p.name}: ${bytes.length} bytes were read from byte ${offset} on, expected ${length}`);
+      yield { offset: (offset / bytesPerBlock) * onDevice, data: p.dtype === 'f32' ? dequantise(tensor.dtype, bytes) : bytes };
+    }
+  }
+}
+
+/**
+ * What a parameter starts with, in pieces: its table, the adapter's weight, the checkpoint's tensor, or a drawn start.
+ * @throws EbbError for a tensor that is missing, does not fit or cannot be read
+ */
+export async function* startingValue(p: ParamInfo, weights: Weights, table: TrainableModel['table'], seed: number): AsyncGenerator<StartPiece> {
+  yield* startPieces(p, startOf(p, weights, table), seed);
 }

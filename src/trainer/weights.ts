@@ -21,5 +21,5 @@ export function openWeights(path: string): DiskWeights {
   const inCheckpoint = pathKind(path) === 'folder' || path.toLowerCase().endsWith('.gguf') || fileExists(path.replace(/[^\\/]*$/, 'config.json'));
   if (inCheckpoint) return checkpointWeights(openCheckpoint(path));
   const file = openSafetensors(path);
-  return { ...namedWeights(path, file.tensors, (name) => readTensor(file, name)), checkpoint: null };
+  return { ...namedWeights(path, file.tensors, ({ name }, offset, length) => readTensor(file, name, offset, length)), checkpoint: null };
 }

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkPath } from '../../src/cli/check.ts';
 import { advice } from '../../src/cli/doctor.ts';
+import { bytesSource } from '../../src/formats/bytes.ts';
+import { parseGguf } from '../../src/formats/gguf.ts';
 import { writePeft } from '../../src/formats/peft.ts';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
 import { ggufBytes, tinyLlamaGguf } from '../formats/ggufWriter.ts';
@@ -50,14 +52,42 @@ it('knows batches, empty folders, lone configurations and absent paths', async (
     kind: 'config',
     message: expect.stringContaining('without weights Ebb reads beside it: gpt2, 2 layers'),
   });
-  expect(await checkPath(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no weights') });
+  expect(await checkPath(empty)).toMatchObject({ ok: true, kind: 'config', message: expect.stringContaining('holds no weights') });
   expect(await checkPath(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });
+});
+
+it('tells a header from a download that broke off, and neither is called a checkpoint', async () => {
+  const path = join(folder, 'part.gguf');
+  const whole = ggufBytes(tinyLlamaGguf());
+  const { tensors } = parseGguf(bytesSource('whole', whole));
+  const [start, end] = [Math.min, Math.max].map((of) => of(...[...tensors.values()].map((t) => t.byteOffset))) as [number, number];
+  const cut = async (bytes: number) => {
+    writeFileSync(path, whole.subarray(0, bytes));
+    const { ok, kind, message } = await checkPath(path);
+    expect(message).not.toContain('a checkpoint Ebb can use');
+    return { ok, kind, message };
+  };
+  const missing = (bytes: number) => `has ${bytes} of ${end + 512} bytes: the data of`;
+  expect(await cut(start)).toMatchObject({ ok: true, kind: 'header', message: expect.stringContaining('header only, without weights: llama, 1 layer') });
+  expect(await cut(start + 100)).toMatchObject({ ok: true, kind: 'header', message: expect.stringContaining(missing(start + 100)) });
+  expect(await cut(end)).toMatchObject({ ok: false, kind: 'header', message: expect.stringContaining('cut off, without all of its weights') });
+  expect(await cut(end + 511)).toMatchObject({ ok: false, message: expect.stringContaining(`${missing(end + 511)} 1 of its 11 tensors`) });
+  expect(await cut(start - 100)).toMatchObject({ ok: false, message: expect.stringContaining('is it truncated?') });
 });
 
 it('refuses an adapter whose matrix is there twice', async () => {
   const tensor = (part: string) => ({ name: `base_model.model.x.q.lora_${part}.weight`, dtype: 'F32' as const, shape: [2, 2], data: new Float32Array(4) });
   const tensors = ['A', 'A.default', 'B'].map(tensor);
-  writePeft(join(folder, 'twice'), { rank: 2, alpha: 4, useRslora: false, dropout: 0, targetModules: ['q'], fanInFanOut: false, baseModel: null, tensors });
+  await writePeft(join(folder, 'twice'), {
+    rank: 2,
+    alpha: 4,
+    useRslora: false,
+    dropout: 0,
+    targetModules: ['q'],
+    fanInFanOut: false,
+    baseModel: null,
+    tensors,
+  });
   expect(await checkPath(join(folder, 'twice'))).toMatchObject({ ok: false, message: expect.stringContaining('layer x.q has lora_A.weight twice') });
 });
 

@@ -225,18 +225,18 @@ describe('with the trained adapter', () => {
 
   it('an adapter of another model is refused by file and layer', async () => {
     writeFileSync(at('one.json'), JSON.stringify({ input_ids: [[5, 9]], labels: [[5, 9]] }));
-    const foreign = (name: string, layer: string): string => {
+    const foreign = async (name: string, layer: string): Promise<string> => {
       const part = (ab: string, shape: readonly number[]) => {
         const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
         return { name: `base_model.model.${layer}.lora_${ab}.weight`, dtype: 'F32' as const, shape, data };
       };
       const common = { rank: 2, alpha: 4, useRslora: false, dropout: 0, fanInFanOut: false, baseModel: null };
-      writePeft(at(name), { ...common, targetModules: [layer.split('.').slice(-1).join('')], tensors: [part('A', [2, 8]), part('B', [8, 2])] });
+      await writePeft(at(name), { ...common, targetModules: [layer.split('.').slice(-1).join('')], tensors: [part('A', [2, 8]), part('B', [8, 2])] });
       return at(name);
     };
-    const gpt2 = foreign('gpt2', 'transformer.h.0.attn.c_attn');
-    const narrow = foreign('narrow', 'model.layers.0.self_attn.q_proj');
-    const deep = foreign('deep', 'model.layers.99.self_attn.q_proj');
+    const gpt2 = await foreign('gpt2', 'transformer.h.0.attn.c_attn');
+    const narrow = await foreign('narrow', 'model.layers.0.self_attn.q_proj');
+    const deep = await foreign('deep', 'model.layers.99.self_attn.q_proj');
     const file = (folder: string): string => join(folder, 'adapter_model.safetensors');
     const commands = {
       forward: ['--batch', at('one.json'), '--out', at('no.safetensors')],

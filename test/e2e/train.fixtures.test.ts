@@ -3,9 +3,10 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { readBatches } from '../../src/formats/dataset.ts';
 import { openSafetensors, readFloats, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { widen } from '../../src/formats/weights.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';

@@ -1,8 +1,9 @@
 /** @file Every checkpoint found is opened with the tensors the golden file lists, or refused by name. */
 
 import { join } from 'node:path';
-import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
+import { widen } from '../../src/formats/weights.ts';
 import { checkpointsIn, ggufsIn, goldenOf, supportedOf } from '../support/fixtureModels.ts';
 import { readJson, withFixtures } from './fixtureFolder.ts';
 

@@ -3,11 +3,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
 import { readHfConfig } from '../../src/formats/hfConfig.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { widen } from '../../src/formats/weights.ts';
 import { messageOf } from './fixtureFolder.ts';
 import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 

@@ -28,14 +28,29 @@ export function readJson(path: string): any {
   return JSON.parse(readFileSync(path, 'utf8'));
 }
 
-/** The message of the error `f` throws, which must be one a person can read: an EbbError of one line. */
+/** The message of an error that a person can read: an EbbError of one line. Others are thrown. */
+function readable(error: unknown): string {
+  if (!(error instanceof Error) || error.name !== 'EbbError') throw error;
+  expect(error.message).not.toContain('\n');
+  return error.message;
+}
+
+/** The message of the error `f` throws, which must be one a person can read. */
 export function messageOf(f: () => unknown): string {
   try {
     f();
   } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'EbbError') throw error;
-    expect(error.message).not.toContain('\n');
-    return error.message;
+    return readable(error);
   }
   throw new Error('expected an EbbError, nothing was thrown');
+}
+
+/** The message of the error a promise is rejected with, which must be one a person can read. */
+export async function rejectionOf(promise: Promise<unknown>): Promise<string> {
+  const outcome = await promise.then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  if (outcome) return readable(outcome.error);
+  throw new Error('expected an EbbError, the promise was kept');
 }

@@ -77,6 +77,13 @@ it('downloads what a checkpoint needs, once', async () => {
   expect(requests.length).toBe(before);
 });
 
+it('leaves weights where they are for who needs none, and fetches them later', async () => {
+  const folder = await hubFolder('org/tiny', { hubUrl, cacheDir, weights: false });
+  expect(readdirSync(folder)).toEqual(['config.json']);
+  expect(await hubFolder('org/tiny', { hubUrl, cacheDir })).toBe(folder);
+  expect(readdirSync(folder).sort()).toEqual(['config.json', 'model.safetensors']);
+});
+
 it('takes the endpoint from HF_ENDPOINT', async () => {
   process.env['HF_ENDPOINT'] = hubUrl;
   try {

@@ -16,7 +16,12 @@ it('writes ranks and alphas by layer where they differ', async () => {
     { name: `${layer}.lora_A.weight`, shape: [rank, 6], trainable: true },
     { name: `${layer}.lora_B.weight`, shape: [6, rank], trainable: true },
   ]);
-  const engine = { program: { params }, readParam: async (i: number) => new Float32Array(params[i]!.shape.reduce((a, b) => a * b, 1)).fill(i) };
+  const engine = {
+    program: { params },
+    async *readPieces(i: number) {
+      yield new Float32Array(params[i]!.shape.reduce((a, b) => a * b, 1)).fill(i);
+    },
+  };
   const folder = mkdtempSync(join(tmpdir(), 'ebb-adapter-'));
   await writeResult(folder, engine as unknown as Engine, { lora, kind: 'llama' }, { path: '/model', checkpoint: null });
   expect(Object.fromEntries(readPeft(folder).layers)).toEqual(layers);

@@ -8,18 +8,21 @@ import type { Engine } from '../../src/runtime/execute.ts';
 import { parseConfig, type RunInput } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
 import { openRunFolder } from '../../src/trainer/runFolder.ts';
-import { messageOf } from '../formats/fixtureFolder.ts';
+import { messageOf, rejectionOf } from '../formats/fixtureFolder.ts';
 
 const config = (change: Partial<RunInput> = {}) => parseConfig({ model: 'm', data: 'd', lora: { rank: 4 }, ...change }, 'run.yaml');
 
 /** Two trainable parameters in one group, under AdamW; what is written into it is kept. */
 function fakeEngine(written: Record<string, number> = {}): Engine {
-  const params = ['a', 'b'].map((name, i) => ({ name, shape: [2, 1 + i], trainable: true }));
+  const params = ['a', 'b'].map((name, i) => ({ name, shape: [2, 1 + i], dtype: 'f32', trainable: true }));
   return {
     program: { params },
     storage: { groups: [{}] },
     memory: { params: 1, gradients: 1, m: 1, v: 1 },
-    readParam: async (i: number, kind = 'params') => new Float32Array(2 * (1 + i)).fill(kind === 'params' ? 1 : 2),
+    async *readPieces(i: number, kind = 'params') {
+      yield new Float32Array(2 * (1 + i)).fill(kind === 'params' ? 1 : 2);
+    },
+    uploaded: async () => {},
     writeParam: (i: number, data: Float32Array) => void (written[`${params[i]!.name}`] = data[0]!),
     writeMoment: (i: number, kind: string, data: Float32Array) => void (written[`${kind}.${params[i]!.name}`] = data[0]!),
   } as unknown as Engine;
@@ -70,7 +73,7 @@ it('goes on from the checkpoint; lines behind it and a torn last line are cut of
   appendFileSync(metrics, '{"step":3,"loss":0.1,"lo');
   const written = {};
   const folder = openRunFolder(out, true, config({ steps: 20, evalEvery: 3, evalLimit: 2, saveEvery: 1, adapter: 'gpu' }));
-  expect(folder.resume(fakeEngine(written))).toEqual({ step: 2, updates: [2] });
+  expect(await folder.resume(fakeEngine(written))).toEqual({ step: 2, updates: [2] });
   expect(written).toEqual({ a: 1, b: 1, 'm.a': 2, 'm.b': 2, 'v.a': 2, 'v.b': 2 });
   folder.begin(config());
   folder.appendMetrics(line(2));
@@ -120,7 +123,7 @@ it('starts over where there is no checkpoint, with other settings too', async ()
   await started();
   rmSync(join(out, 'checkpoints'), { recursive: true });
   const folder = openRunFolder(out, true, config({ seed: 5 }));
-  expect(folder.resume(fakeEngine())).toBeNull();
+  expect(await folder.resume(fakeEngine())).toBeNull();
   folder.begin(config({ seed: 5 }));
   expect(existsSync(metrics)).toBe(false);
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toContain('seed: 5');
@@ -157,7 +160,7 @@ it.each<[string, () => void, string]>([
   await started();
   breakIt();
   const written = {};
-  const said = messageOf(() => openRunFolder(out, true, config()).resume(fakeEngine(written)));
+  const said = await rejectionOf(openRunFolder(out, true, config()).resume(fakeEngine(written)));
   expect(said).toContain(message);
   expect(said).toContain(readdirSync(join(out, 'checkpoints'))[0]);
   expect(written).toEqual({});

@@ -3,11 +3,13 @@
 import { Command, Option } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmulTypes.ts';
 import { EbbError } from '../../errors.ts';
+import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import { loraOf } from '../../session.ts';
 import { loadAdapter } from '../../trainer/adapter.ts';
 import { deviceOption, dropoutRate, list, positive, positiveNumber, print, rate } from '../../trainer/options.ts';
 import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
+import { dtypeOption } from '../options.ts';
 import { nameOf } from '../source.ts';
 import { precisionOption } from './precision.ts';
 
@@ -25,6 +27,7 @@ interface Flags {
   readonly dropRate?: number;
   readonly target?: 'device' | 'portable';
   readonly matmulPrecision: MatmulPrecision;
+  readonly dtype?: StoredType;
   readonly standalone?: boolean;
   readonly json?: boolean;
   readonly adapter: string;
@@ -58,6 +61,7 @@ export const compileCommand = (): Command =>
     .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
     .addOption(new Option('--target <kind>', 'kernels for this device, or for any WebGPU device').choices(['device', 'portable']))
     .addOption(precisionOption())
+    .addOption(dtypeOption())
     .option('--standalone', 'bundle the runtime: the folder needs webgpu alone, and has a page (portable, unless --target device)')
     .option('--json', 'print JSON')
     .addOption(deviceOption())
@@ -71,6 +75,7 @@ export const compileCommand = (): Command =>
         length: flags.length ?? null,
         lora: loraFlags(flags),
         dropRate: flags.dropRate ?? null,
+        dtype: flags.dtype,
         matmulPrecision: flags.matmulPrecision,
         portable,
         standalone: flags.standalone ?? false,

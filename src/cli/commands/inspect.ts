@@ -10,12 +10,13 @@ import type { Pattern } from '../../runtime/forms.ts';
 import type { LoraOptions } from '../../session.ts';
 import { count, deviceOption, list, positive, print, rate } from '../../trainer/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
+import { dtypeOption } from '../options.ts';
 import { measureModel } from '../profile.ts';
 
 interface InspectFlags
   extends Pick<
     InspectOptions,
-    'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length'
+    'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length' | 'dtype'
   > {
   readonly lora?: boolean;
   readonly rank?: number;
@@ -37,6 +38,8 @@ async function view(model: string | undefined, flags: InspectFlags): Promise<Vie
 
 function measured(model: string | undefined, flags: InspectFlags): Promise<View> {
   if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--measure: expected a model to run, a checkpoint folder, a GGUF file or a definition');
+  if (flags.dtype !== undefined)
+    throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
   const { batch = null, length = null } = flags;
   const pattern = (units: readonly string[]): Pattern => patternFrom(flags, units).pattern;
   return withDevice(flags.adapter, (device) => measureModel(model, device, { batch, length, lora: loraOf(flags), pattern }));
@@ -80,6 +83,7 @@ export const inspectCommand = (): Command =>
     .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
     .option('--lora', 'with a low-rank adapter on all linear layers')
     .option('--rank <n>', `rank of the adapter; default ${DEFAULT_RANK}`, positive)
+    .addOption(dtypeOption())
     .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
     .addOption(deviceOption())

@@ -3,11 +3,13 @@
 import { Command } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmulTypes.ts';
 import { EbbError } from '../../errors.ts';
+import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
 import { deviceOption, positive, positiveNumber, print, say } from '../../trainer/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
-import { openSource } from '../source.ts';
+import { dtypeOption } from '../options.ts';
+import { describeSource } from '../source.ts';
 import { entriesText, tuneModel } from '../tune.ts';
 import { precisionOption } from './precision.ts';
 
@@ -18,6 +20,7 @@ interface TuneFlags {
   readonly rank: number;
   readonly budget: number;
   readonly matmulPrecision: MatmulPrecision;
+  readonly dtype?: StoredType;
   readonly json?: boolean;
   readonly adapter: string;
 }
@@ -33,13 +36,14 @@ export const tuneCommand = (): Command =>
     .option('--rank <n>', 'rank of the adapter', positive, 8)
     .option('--budget <seconds>', 'most time to spend', positiveNumber, 300)
     .addOption(precisionOption())
+    .addOption(dtypeOption())
     .option('--json', 'print JSON')
     .addOption(deviceOption())
     .action(async (model: string, flags: TuneFlags) => {
       const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
       if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
       await withDevice(flags.adapter, async (device) => {
-        const source = await openSource(model);
+        const source = await describeSource(model, flags.dtype);
         const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora });
         const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, {
           onProblem: (done, total, name) => say(`${done + 1}/${total} ${name}`),
