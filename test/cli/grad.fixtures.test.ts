@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { openSafetensors, readFloats, readInts, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { openSafetensors, readFloats, readInts, type SafetensorsFile, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';
 import { checkpointsIn, ggufsIn, goldenOf, supportedOf } from '../support/fixtureModels.ts';
@@ -48,6 +48,9 @@ async function logitsOf(model: string, batch: string, ...more: string[]): Promis
   return readFloats(openSafetensors(at('logits.safetensors')), 'logits');
 }
 
+/** 1 for tokens and 0 for padding, where a batch has any. */
+const maskOf = (batch: SafetensorsFile): Int32Array | null => (batch.tensors.has('attention_mask') ? readInts(batch, 'attention_mask') : null);
+
 /** Largest difference in rows that are no padding. */
 function worst(found: Float32Array, wanted: Float32Array, mask: Int32Array | null, rows: number): number {
   expect(found).toHaveLength(wanted.length);
@@ -71,7 +74,7 @@ withFixtures('models', (root) => {
     const tolerances = modelTolerances(root, name);
     const batch = join(model, 'golden.safetensors');
     const golden = openSafetensors(batch);
-    const mask = golden.tensors.has('attention_mask') ? readInts(golden, 'attention_mask') : null;
+    const mask = maskOf(golden);
 
     it('forward writes the logits', async () => {
       const rows = readInts(golden, 'input_ids').length;
@@ -103,11 +106,11 @@ withFixtures('models', (root) => {
 
   // One model of each family is enough for what is done to the batch.
   const ofFamilies = [...new Map(models.map((model) => [model.type, model])).values()];
-  it.each(ofFamilies)('$name: padding changes no logits of the tokens, on the left neither where positions are relative', async ({ path: model }) => {
+  it.each(ofFamilies)('$name: padding on the right changes no logits of the tokens, nor on the left where positions are relative', async ({ path: model }) => {
     const golden = openSafetensors(join(model, 'golden.safetensors'));
     const [, length = 0] = golden.tensors.get('input_ids')!.shape;
     const row = [...readInts(golden, 'input_ids').slice(0, length)];
-    // the first half of a sequence of the set, and the other half as padding
+    // The first half of a sequence of the set is kept, and the other half becomes padding.
     const [ids, pad] = [row.slice(0, Math.ceil(length / 2)), row.slice(Math.ceil(length / 2))];
     writeFileSync(at('plain.json'), JSON.stringify({ input_ids: [ids] }));
     const ones = ids.map(() => 1);
@@ -126,7 +129,7 @@ withFixtures('models', (root) => {
     const padded = await logitsOf(model, at('padded.json'));
     const width = plain.length / ids.length;
     const rows = ids.length + pad.length;
-    // rotary positions are relative, so that a model does not see how far a sequence was moved
+    // Rotary positions are relative: the model does not see how far a sequence was moved.
     const relative = 'ropeTheta' in openCheckpoint(model).config;
     for (const from of relative ? [pad.length, rows] : [rows]) {
       const part = padded.slice(from * width, (from + ids.length) * width);
@@ -140,7 +143,8 @@ withFixtures('quant', (root) => {
     const { path: model } = file;
     const batch = goldenOf(file).tensors;
     const golden = openSafetensors(batch);
-    expect(worst(await logitsOf(model, batch), readFloats(golden, 'logits'), null, 1)).toBeLessThan(GGUF);
+    const rows = readInts(golden, 'input_ids').length;
+    expect(worst(await logitsOf(model, batch), readFloats(golden, 'logits'), maskOf(golden), rows)).toBeLessThan(GGUF);
     const [, expected] = somePattern(readJson(goldenOf(file).json).patterns);
     let labelled = batch;
     if (!golden.tensors.has('labels')) {

@@ -9,8 +9,9 @@ import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readCurve } from '../../src/analyze/runCurve.ts';
 import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
-import { openCheckpoint, widen } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { readPeft } from '../../src/formats/peft.ts';
+import { widen } from '../../src/formats/weights.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { parseModule } from '../../src/ir/parse.ts';
 import { printModule } from '../../src/ir/print.ts';
@@ -85,7 +86,7 @@ const resultOf = (run: string): string => join(run, existsSync(join(run, 'adapte
 
 /** The tensors of a result, by name. */
 function tensorsOf(result: string): Map<string, Float32Array> {
-  if (basename(result) === 'adapter') return new Map([...readPeft(result).tensors].map(([name, { data }]) => [name, data]));
+  if (basename(result) === 'adapter') return new Map([...readPeft(result).tensors].map(([name, { read }]) => [name, read()]));
   return new Map([...openCheckpoint(result).tensors].map(([name, source]) => [name, widen(source)]));
 }
 
@@ -210,7 +211,7 @@ describe.each(versions)('%s', (version) => {
         expect(readBook(path)).toMatchObject(stored);
         const book = openBook(stored.surroundings, path);
         expect(book).toMatchObject(stored);
-        // a machine whose kernels come from another generator measures again
+        // A machine whose kernels come from another generator measures again.
         expect(openBook({ ...stored.surroundings, generator: stored.surroundings.generator + 1 }, path).entries).toEqual({});
         for (const [key, { kind, trials }] of Object.entries(stored.entries)) {
           const asked = { key, kind, standard: null, fits: () => true } as unknown as Parameters<ChooseSchedule>[0];

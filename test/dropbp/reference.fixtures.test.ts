@@ -66,13 +66,13 @@ withFixtures('dropbp', (folder) => {
         sample({ rates, costs: [], share: p, random: drawStream(1, draw, 0) }).forEach((dropped, i) => {
           if (dropped) counts[i]++;
         });
-      // two frequencies of as many draws each, four standard errors of their difference
-      const far = (4 * Math.SQRT2 * 0.5) / Math.sqrt(draws);
+      // A frequency of so many draws has at most this standard error, the difference of two of them √2 times it.
+      const error = 0.5 / Math.sqrt(draws);
       const wanted: number[] = branches.map((branch: string) => per_branch_frequency[branch]);
-      counts.forEach((n: number, i: number) => expect(Math.abs(n / draws - wanted[i]!)).toBeLessThan(far));
-      // draws of branches that are topped up to a count vary less together than independent ones would
+      counts.forEach((n: number, i: number) => expect(Math.abs(n / draws - wanted[i]!)).toBeLessThan(4 * Math.SQRT2 * error));
+      // Branches that are topped up to a count vary less together than independent ones, for which this would be 2.4 standard errors.
       const mean = counts.reduce((a: number, b: number) => a + b, 0) / draws / rates.length;
-      expect(Math.abs(mean - mean_count_fraction)).toBeLessThan(far / Math.sqrt(rates.length));
+      expect(Math.abs(mean - mean_count_fraction)).toBeLessThan((2.4 * Math.SQRT2 * error) / Math.sqrt(rates.length));
     }
   });
 });

@@ -52,7 +52,7 @@ function compareNorms({ program }: Engine, probed: Probed, whole: Norms, without
   compare(whole, (param) => probed.whole.get(param) ?? null);
   expect(Object.keys(without).sort()).toEqual([...probed.dropped.keys()].sort());
   for (const [unit, below] of probed.dropped) {
-    // what is used above the unit alone is not probed: nothing changes there
+    // What is used above the unit alone is not probed, since nothing changes there.
     const isAbove = (param: number): boolean => [...(users.get(param) ?? [])].every((call) => call > sites.indexOf(unit));
     compare(without[unit]!, (param) => below.get(param) ?? (isAbove(param) ? (probed.whole.get(param) ?? null) : null));
   }

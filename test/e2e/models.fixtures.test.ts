@@ -10,7 +10,7 @@ import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, SHARED_FIXTURES, withFixtures } from '../formats/fixtureFolder.ts';
-import { checkpointsIn, supportedOf } from '../support/fixtureModels.ts';
+import { checkpointsIn, refuseOthers, supportedOf } from '../support/fixtureModels.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { modelTolerances } from '../support/tolerance.ts';
 
@@ -37,7 +37,9 @@ withFixtures('models', (root) => {
     expect(MODEL_TYPES.filter((type) => !found.has(type))).toEqual([]);
   });
 
-  for (const { name, path: folder } of supportedOf(checkpointsIn(root))) {
+  const models = checkpointsIn(root);
+  refuseOthers(models);
+  for (const { name, path: folder } of supportedOf(models)) {
     const golden = readJson(join(folder, 'golden.json')) as Golden;
     const tolerances = modelTolerances(root, name);
     const file = openSafetensors(join(folder, 'golden.safetensors'));

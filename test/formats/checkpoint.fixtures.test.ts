@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { widen } from '../../src/formats/weights.ts';
-import { checkpointsIn, ggufsIn, goldenOf, supportedOf } from '../support/fixtureModels.ts';
+import { checkpointsIn, ggufsIn, goldenOf, refuseOthers, supportedOf } from '../support/fixtureModels.ts';
 import { readJson, withFixtures } from './fixtureFolder.ts';
 
 withFixtures('models', (folder) => {
-  for (const { name, path, type } of supportedOf(checkpointsIn(folder))) {
+  const models = checkpointsIn(folder);
+  refuseOthers(models);
+  for (const { name, path, type } of supportedOf(models)) {
     it(`opens ${name} with the parameters of the reference`, () => {
       const golden = readJson(join(path, 'golden.json'));
       const checkpoint = openCheckpoint(path);
@@ -27,7 +29,9 @@ withFixtures('models', (folder) => {
 });
 
 withFixtures('quant', (folder) => {
-  for (const model of supportedOf(ggufsIn(folder))) {
+  const models = ggufsIn(folder);
+  refuseOthers(models);
+  for (const model of supportedOf(models)) {
     it(`reads ${model.name}: configuration, and weights in Hugging Face's row order`, () => {
       const checkpoint = openCheckpoint(model.path);
       const golden = readJson(goldenOf(model).json);

@@ -113,6 +113,7 @@ describe('a llama in GGUF', () => {
       maxPosition: 64,
       bosTokenId: 0,
       eosTokenIds: [1],
+      paddingIndex: null,
       hiddenAct: 'silu',
     });
   });

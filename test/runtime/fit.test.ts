@@ -56,6 +56,6 @@ it('fits a pattern of 64 units that was never seen in a few links', () => {
     expect(fitPattern(program, { ...linker, link }, sizes, forms, 0.4 * whole)!.again.length).toBeGreaterThan(5);
     return count;
   });
-  // as it is, with everything run again, and as it was found to fit; a stack that exceeds what was found costs one more
+  // It is linked as it is, with everything run again, and as it was found to fit; each stack that is larger than was foreseen costs one more.
   expect(Math.max(...links)).toBeLessThan(5);
 });

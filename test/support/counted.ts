@@ -9,7 +9,7 @@ export interface Counted<T> {
 
 export function counted<T extends object>(original: T): Counted<T> {
   let count = 0;
-  // one stand-in for each object, so that identity stays what it was
+  // There is one stand-in for each object, so that identity stays what it was.
   const standIns = new WeakMap<object, object>();
   const standInFor = (value: object): object => {
     const known = standIns.get(value);

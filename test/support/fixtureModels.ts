@@ -45,8 +45,8 @@ export function ggufsIn(root: string): FixtureModel[] {
     });
 }
 
-/** Declares a test for each model that is not supported, which the product must refuse by name; returns the others, of which there must be some. */
-export function supportedOf(models: readonly FixtureModel[]): FixtureModel[] {
+/** Declares a test for each model that is not supported: the product must refuse it by name. */
+export function refuseOthers(models: readonly FixtureModel[]): void {
   for (const { name, path, type, supported, refusal } of models) {
     if (supported) continue;
     it(`${name} is refused, naming ${type} and what is supported`, () => {
@@ -54,6 +54,10 @@ export function supportedOf(models: readonly FixtureModel[]): FixtureModel[] {
       for (const words of refusal) expect(said).toContain(words);
     });
   }
+}
+
+/** The models that are compared, of which there must be some. */
+export function supportedOf(models: readonly FixtureModel[]): FixtureModel[] {
   const supported = models.filter((m) => m.supported);
   it('holds models that are supported', () => expect(supported.length).toBeGreaterThan(0));
   return supported;
