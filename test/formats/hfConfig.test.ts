@@ -38,6 +38,7 @@ describe('a Llama config.json', () => {
         maxPosition: 2048,
         bosTokenId: null,
         eosTokenIds: [],
+        paddingIndex: null,
         hiddenAct: 'silu',
       },
     });

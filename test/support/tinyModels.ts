@@ -15,7 +15,7 @@ export interface TinyOptions {
   readonly intermediateSize?: number;
   readonly vocabSize?: number;
   readonly mode?: 'training' | 'logits' | 'generation';
-  readonly lora?: boolean | { readonly dropout: number };
+  readonly lora?: boolean | Partial<Pick<LoraOptions, 'rank' | 'dropout'>>;
   readonly dims?: { readonly B: number; readonly T: number };
   /** Stored dtype of every matrix that is not trained. */
   readonly dtype?: DType;

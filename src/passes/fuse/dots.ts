@@ -36,6 +36,9 @@ function share(a: Op, b: Op): boolean {
   return (a.operands[0] === b.operands[0] && s.ta === t.ta) || (a.operands[1] === b.operands[1] && s.tb === t.tb);
 }
 
+/** Whether dots lie side by side: each shares an operand with another. Others are terms of a sum, which no further dot joins. */
+const sideBySide = (dots: readonly Op[]): boolean => dots.length === 1 || dots.every((d) => dots.some((other) => other !== d && share(other, d)));
+
 /** The group whose kernel can compute `op` too: equally large results of equally deep dots that share an operand, none behind another. */
 export function jointHost(op: Op, groups: readonly Group[], latest: (v: Value) => Group | null): Group | null {
   const fits = (g: Group): boolean => {
@@ -43,6 +46,7 @@ export function jointHost(op: Op, groups: readonly Group[], latest: (v: Value) =
     const dots = dotsOf(g);
     return (
       dots.length < MOST_RESULTS &&
+      sideBySide(dots) &&
       dots.every((d) => resultKey(d) === resultKey(op) && depthKey(d) === depthKey(op)) &&
       dots.some((d) => share(d, op)) &&
       op.operands.every((v) => (latest(v)?.order ?? -1) < g.order)
