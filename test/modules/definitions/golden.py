@@ -138,6 +138,111 @@ def detached(r, x):
     return [((online - target) ** 2).mean() + (rest + (0.1 * h).detach()).mean()]
 
 
+def convolution(r, name, x, kernel=3):
+    around = (kernel - 1) // 2
+    _, height, width, _ = x.shape
+    padded = F.pad(x, (0, 0, around, around, around, around))
+    return r.linear(name, torch.cat([padded[:, i // kernel : i // kernel + height, i % kernel : i % kernel + width] for i in range(kernel * kernel)], 3))
+
+
+def group_norm(r, name, x, groups):
+    return F.group_norm(x.permute(0, 3, 1, 2), groups, r(f"{name}.weight"), r(f"{name}.bias"), 1e-5).permute(0, 2, 3, 1)
+
+
+def triplets(r, anchor, near, far, label):
+    ul = lambda x: x / torch.sqrt((x * x).sum(1, keepdim=True) + 1e-6)
+    enc = lambda n, x: ul(r.unit(n, x * r("gain") + r("shift"), lambda y: torch.tanh(y * r("mix") + r("bias")) * r("strength")))
+    a, p, n = enc("a", anchor), enc("p", near), enc("n", far)
+    t = torch.maximum(((a - p) ** 2).sum(1, keepdim=True) - ((a - n) ** 2).sum(1, keepdim=True) + r("margin"), torch.tensor(0.)).mean()
+    lo = r.linear("classes", a); pr = torch.softmax(lo, -1)
+    hard = (pr * r("onehot")[label]).sum(1, keepdim=True)
+    focal = ((1 - hard) ** 2 * -torch.log(hard * hard + 0.01)).mean()
+    smooth = (torch.log(pr + 1e-6) * -0.25).mean()
+    return [t + focal * torch.exp(-0.5 * t) + 0.1 * smooth + 0.5 * F.cross_entropy(lo, label.long()), t, hard, a[:, 2:6].reshape(4, 8)]
+
+
+def attn(q, k, v, scale, sq, sk, window=None, cap=None):
+    B, T, H, D = q.shape; S = k.shape[1]
+    k = k.repeat_interleave(H // k.shape[2], 2); v = v.repeat_interleave(H // v.shape[2], 2)
+    s = torch.einsum("bthd,bshd->bhts", q, k) * scale
+    if cap: s = cap * torch.tanh(s / cap)
+    vis = (sq[:, None, :, None] == sk[:, None, None, :]) & (sq[:, None, :, None] != 0)
+    if window: vis = vis & ((torch.arange(T)[:, None] - torch.arange(S)[None]) < window)
+    s = s.masked_fill(~vis, -1e30)
+    w = torch.softmax(s, -1) * vis
+    return torch.einsum("bhts,bshd->bthd", w, v)
+
+
+def cross_attention(r, x, memory, seg, mseg):
+    norm = lambda y: F.layer_norm(y, (8,), r("norm.w"), r("norm.b"), 1e-5)
+    m = r.linear("memory", norm(memory)); gates = []; y = r.linear("in", x); B, T, _ = x.shape
+    for i in range(2):
+        def sf(h):
+            z = norm(h); p = lambda n, hd: r.linear(f"self.{i}.{n}", z).reshape(B, T, hd, 4)
+            return r.linear(f"self.{i}.o", attn(p("q", 2), p("k", 1), p("v", 1), 0.5, seg, seg, 2, 3.).reshape(B, T, 8))
+        y = r.unit(f"self.{i}", y, sf)
+        def cf(h):
+            S = m.shape[1]
+            o = attn(r.linear(f"cross.{i}.q", norm(h)).reshape(B, T, 2, 4), r.linear(f"cross.{i}.k", m).reshape(B, S, 2, 4), r.linear(f"cross.{i}.v", m).reshape(B, S, 2, 4), 0.4, seg, mseg).reshape(B, T, 8)
+            e = gates[i - 1] if i > 0 else None
+            gates.append(torch.sigmoid(o.mean()))
+            return o * e if e is not None else o
+        y = r.unit(f"cross.{i}", y, cf)
+    st = torch.softmax(r.linear("head", y), -1)
+    te = torch.softmax(r.linear("head.ema", norm(y)), -1).detach()
+    kl = (te * (torch.log(te + 1e-6) - torch.log(st + 1e-6))).sum(2).mean()
+    spread = torch.exp(0.2 * y.mean(1, keepdim=True)).mean()
+    return [kl + spread * gates[0], gates[1], st]
+
+
+def s2d(x):
+    B, H, W, C = x.shape
+    return x.reshape(B, H // 2, 2, W // 2, 2, C).permute(0, 1, 3, 2, 4, 5).reshape(B, H // 2, W // 2, 4 * C)
+
+
+def pictures(r, image, wanted):
+    def block(n, x, e): return r.unit(n, x, lambda y: convolution(r, n + ".c", F.silu(group_norm(r, n + ".n", y, 2))) * e)
+    fine = convolution(r, "enter", image); energy = (fine * fine).mean()
+    left = block("left", fine, energy)
+    low = r.linear("down", s2d(left)); level = torch.tanh(low.mean())
+    mid = block("middle", low, level)
+    upm = mid.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    up = r.linear("up", torch.cat([upm, left, fine * level], 3))
+    out = block("out", up, energy * r("s"))
+    made = convolution(r, "made", out, 1); e = (made - wanted).abs(); c = torch.minimum(e, torch.tensor(1.))
+    huber = (c * e - 0.5 * c * c).mean()
+    return [huber + ((convolution(r, "aux", left, 1) - wanted) ** 2).mean() * level + 0.01 * energy]
+
+
+def experts(r, ids, next, kind):
+    table = torch.tanh(r("base") @ r("widen"))
+    x = F.embedding(ids, table, padding_idx=3) + r("kinds")[kind].reshape(-1, 1, 8)
+    carry = (x * x).mean(); ent = []
+    for i in range(3):
+        st = {}
+        def f(y):
+            z = y / torch.sqrt((y * y).mean(-1, keepdim=True) + 1e-6) * r(f"moe.{i}.n")
+            sc = torch.softmax(r.linear(f"moe.{i}.r", z), -1); left = (sc * r(f"moe.{i}.pick")).sum(2, keepdim=True)
+            a = F.gelu(r.linear(f"moe.{i}.a", z)); b = r.linear(f"moe.{i}.b", z)
+            ent.append((sc.mean((0, 1)) ** 2).mean()); st["c"] = carry * 0.5 + left.mean()
+            return torch.where(left < carry, a, b) * left
+        x = r.unit(f"moe.{i}", x, f); carry = st["c"]
+    return [F.cross_entropy((x @ table.T).flatten(0, 1), next.long().flatten()) + sum(ent) * carry + 0.3 * (x.mean(1) ** 2).mean()]
+
+
+def ranking(r, x, order):
+    h = torch.cat([r.linear("a", x[:, :4]), r.linear("b", x[:, 4:])], 1)
+    h = r.unit("one", h, lambda y: torch.relu(y * r("w")))
+    peak = h.amax(1, keepdim=True)
+    h = r.unit("two", h, lambda y: torch.tanh(y * r("w")) * peak)
+    norm = torch.sqrt((h.reshape(12, 4) ** 2).mean())
+    h = r.unit("three", h, lambda y: r.linear("three", y) / norm)
+    s = r.unit("scalar", h.mean(), lambda y: torch.tanh(y * r("p")) * norm)
+    sc = r.linear("score", h); d = sc - sc.reshape(1, 6)
+    rank = F.softplus(-d * order).mean(); lse = torch.logsumexp(sc, (0, 1))
+    return [rank + lse * s + sc.abs().mean() * norm, rank, s, norm]
+
+
 def linear(name, inputs, outputs, bias=False):
     return {f"{name}.weight": (outputs, inputs), **({f"{name}.bias": (outputs,)} if bias else {})}
 
@@ -201,6 +306,39 @@ DEFINITIONS = {
         detached,
         shapes({"query": (5,), "query.w": (5,)}, linear("in", 5, 5), linear("target.w", 5, 5), linear("online.w", 5, 5, True), {"zero": (5,), "zero.too": (5,)}),
         lambda: {"x": torch.randn(3, 5)},
+    ),
+    "triplets": (
+        triplets,
+        shapes({n: (6,) for n in ("gain", "shift", "mix", "bias")}, {"strength": (), "margin": (1,), "onehot": (4, 4)}, linear("classes", 6, 4, True)),
+        lambda: {"anchor": torch.randn(8, 6), "near": torch.randn(8, 6), "far": torch.randn(8, 6), "label": ids(8, most=4)},
+    ),
+    "cross-attention": (
+        cross_attention,
+        shapes({"norm.w": (8,), "norm.b": (8,)}, *(linear(n, 8, 8) for n in ("memory", "in")), linear("head", 8, 6), linear("head.ema", 8, 6), *chain.from_iterable(
+            (linear(f"self.{i}.q", 8, 8), linear(f"self.{i}.k", 8, 4), linear(f"self.{i}.v", 8, 4), linear(f"self.{i}.o", 8, 8),
+             *(linear(f"cross.{i}.{n}", 8, 8) for n in "qkv")) for i in range(2))),
+        lambda: {
+            "x": torch.randn(2, 5, 8), "memory": torch.randn(2, 7, 8),
+            "seg": torch.tensor([[1, 1, 2, 2, 0], [1, 1, 1, 1, 1]], dtype=torch.int32),
+            "mseg": torch.tensor([[1, 1, 1, 2, 2, 0, 0], [1, 1, 1, 1, 1, 1, 0]], dtype=torch.int32),
+        },
+    ),
+    "pictures": (
+        pictures,
+        shapes(linear("enter", 18, 4, True), linear("down", 16, 6, True), linear("up", 14, 4), linear("made", 4, 2, True), linear("aux", 4, 2, True), {"s": ()},
+               *chain.from_iterable(({f"{n}.n.weight": (c,), f"{n}.n.bias": (c,)}, linear(f"{n}.c", 9 * c, c, True)) for n, c in (("left", 4), ("middle", 6), ("out", 4)))),
+        lambda: {"image": torch.randn(3, 4, 4, 2), "wanted": 2 * torch.randn(3, 4, 4, 2)},
+    ),
+    "experts": (
+        experts,
+        shapes({"base": (9, 4), "widen": (4, 8), "kinds": (5, 8)}, *chain.from_iterable(
+            ({f"moe.{i}.n": (8,), f"moe.{i}.pick": (2,)}, linear(f"moe.{i}.r", 8, 2), linear(f"moe.{i}.a", 8, 8), linear(f"moe.{i}.b", 8, 8, True)) for i in range(3))),
+        lambda: {"ids": torch.tensor([[3, 1, 3, 8], [0, 3, 2, 7], [5, 5, 4, 3]], dtype=torch.int32), "next": ids(3, 4, most=9), "kind": ids(3, most=5)},
+    ),
+    "ranking": (
+        ranking,
+        shapes(linear("a", 4, 3), linear("b", 8, 5, True), {"w": (8,), "p": ()}, linear("three", 8, 8), linear("score", 8, 1)),
+        lambda: {"x": torch.randn(6, 12), "order": torch.sign(torch.randn(6, 6))},
     ),
 }
 
