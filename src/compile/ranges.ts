@@ -27,12 +27,17 @@ const lookups = (func: Func): Func =>
     return kind === 'composite' && !LOSSES.has(op.name) && decompose ? decompose(b, operands, op.attrs) : null;
   });
 
+const makersOf = (func: Func): ReadonlyMap<Value, Op> => new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+
+/** The value whose elements `v` holds. */
+function originOf(v: Value, maker: ReadonlyMap<Value, Op>): Value {
+  const op = maker.get(v);
+  return op && VIEWS.has(op.name) && op.operands[0] ? originOf(op.operands[0], maker) : v;
+}
+
 function usesIn(func: Func, nameOf: (param: number) => string, scalarOf: (param: number) => number): Use[] {
-  const maker = new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
-  const origin = (v: Value): Value => {
-    const op = maker.get(v);
-    return op && VIEWS.has(op.name) && op.operands[0] ? origin(op.operands[0]) : v;
-  };
+  const maker = makersOf(func);
+  const origin = (v: Value): Value => originOf(v, maker);
   const paramOf = (v: Value): number => func.params.findIndex((p) => p.value === v);
   const numberOf = (v: Value): number => (maker.get(v)?.name === 'constant' ? Number(maker.get(v)?.attrs['value']) : scalarOf(paramOf(v)));
   return func.ops.flatMap((op): Use[] => {
@@ -63,12 +68,20 @@ const merged = (a: Use, b: Use): Use => {
  */
 export function idRanges(module: Module): ReadonlyMap<string, IdRange> {
   const main = mainOf(module);
+  /** Inputs, and what calls return that is an input in another shape. */
   const inputs = new Map(main.params.filter((p) => p.role === 'input').map((p) => [p.value, p.value.name]));
   const funcs = new Map(module.funcs.filter((f) => f !== main).map((f) => [f, lookups(f)]));
   const found = new Map<string, Use>();
   for (const call of callsOf(module)) {
     const func = funcs.get(calleeOf(module, call));
     if (!func) continue;
+    const operandOf = (v: Value): Value | undefined => call.operands[func.params.findIndex((p) => p.value === v)];
+    call.results.forEach((result, k) => {
+      const returned = func.results[k]?.value;
+      const operand = returned && operandOf(originOf(returned, makersOf(func)));
+      const name = operand && inputs.get(operand);
+      if (name !== undefined) inputs.set(result, name);
+    });
     const lifted = liftedOf(call);
     const uses = usesIn(
       func,
@@ -76,7 +89,7 @@ export function idRanges(module: Module): ReadonlyMap<string, IdRange> {
       (param) => lifted[param - call.operands.length] ?? Number.NaN,
     );
     for (const use of uses) {
-      const operand = call.operands[func.params.findIndex((p) => p.value === use.ids)];
+      const operand = operandOf(use.ids);
       const name = operand && inputs.get(operand);
       if (name === undefined || !Number.isFinite(use.range.below)) continue;
       const known = found.get(name);

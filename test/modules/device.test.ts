@@ -106,6 +106,6 @@ it('are right, over random graphs, forms, branch weights and two micro-batches',
     fc.asyncProperty(randomRecipe(6), fc.array(fc.nat(3), { minLength: 1, maxLength: 12 }), fc.nat(1000), (recipe, forms, seed) =>
       check(modelOf(recipe), forms, seed),
     ),
-    { numRuns: Number(process.env['RUNS'] ?? 30) },
+    { numRuns: Number(process.env['EBB_RUNS'] ?? 30) },
   );
 }, 900_000);

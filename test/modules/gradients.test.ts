@@ -1,4 +1,7 @@
-/** @file Gradients of whole modules: what the compiled forms of random models make, under random patterns, is what finite differences give. */
+/**
+ * @file Gradients of whole modules: what the compiled forms of random models make, under random patterns, is what finite differences give.
+ * EBB_RUNS asks for another number of models.
+ */
 
 import * as fc from 'fast-check';
 import { formModel } from '../../src/compile/forms.ts';
@@ -40,6 +43,6 @@ it('agree with finite differences, over random graphs, forms, branch weights and
         expect({ name, off: Math.abs(found - wanted) <= 1e-6 * Math.max(1, Math.abs(wanted)), found, wanted }).toMatchObject({ off: true });
       }
     }),
-    { numRuns: Number(process.env['RUNS'] ?? 300) },
+    { numRuns: Number(process.env['EBB_RUNS'] ?? 300) },
   );
 });
