@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { DeviceTraits } from '../src/codegen/kernel/schedule.ts';
+import type { DeviceTraits } from '../src/codegen/kernel/device.ts';
 import type { TinyOptions } from '../test/support/tinyModels.ts';
 
 const root = resolve(process.argv[2] ?? '.');

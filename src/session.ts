@@ -2,8 +2,8 @@
 
 import picomatch from 'picomatch';
 import type { ChooseSchedule } from './codegen/kernel/choice.ts';
+import type { DeviceTraits } from './codegen/kernel/device.ts';
 import type { MatmulPrecision } from './codegen/kernel/matmulTypes.ts';
-import type { DeviceTraits } from './codegen/kernel/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
 import { EbbError } from './errors.ts';

@@ -1,9 +1,10 @@
 /** @file The matmul that `ebb doctor` and bench/ time: Ebb's own kernel, cut by a schedule. */
 
 import type { KernelBuilder } from '../codegen/kernel/builder.ts';
+import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { add, mul, u32 } from '../codegen/kernel/expr.ts';
 import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul.ts';
-import { type DeviceTraits, defaultMatmulSchedule } from '../codegen/kernel/schedule.ts';
+import { defaultMatmulSchedule } from '../codegen/kernel/schedule.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
 

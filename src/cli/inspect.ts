@@ -1,7 +1,7 @@
 /** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
 
 import { basename, relative, resolve } from 'node:path';
-import type { DeviceTraits } from '../codegen/kernel/schedule.ts';
+import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
 import { readText } from '../formats/files.ts';

@@ -1,6 +1,6 @@
 /** @file Small models for tests, traced without a checkpoint file. Sizes are odd on purpose: nothing may lean on multiples of four. */
 
-import type { DeviceTraits } from '../../src/codegen/kernel/schedule.ts';
+import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
 import { parseHfConfig } from '../../src/formats/hfConfig.ts';
 import type { DType } from '../../src/ir/types.ts';
 import { generationMode, logitsMode, type ModelMode, trainingMode } from '../../src/models/inputs.ts';

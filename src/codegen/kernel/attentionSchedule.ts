@@ -3,7 +3,7 @@
 import { isSoftware } from '../../runtime/adapterKind.ts';
 import { mergeBytes } from './attentionSplit.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
-import { busyGroups, busyLanes, type DeviceTraits } from './schedule.ts';
+import { busyGroups, busyLanes, type DeviceTraits } from './device.ts';
 
 export type AttentionKernel = 'forward' | 'queryGradient' | 'keyGradient';
 

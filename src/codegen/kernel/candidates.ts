@@ -4,10 +4,10 @@ import { isSoftware } from '../../runtime/adapterKind.ts';
 import { mostInvocations, NARROWEST } from './attentionSchedule.ts';
 import { mergeBytes } from './attentionSplit.ts';
 import type { AttentionSchedule } from './attentionTypes.ts';
+import type { DeviceTraits } from './device.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
 import {
-  type DeviceTraits,
   kGroupsToMeasure,
   lightened,
   type MatmulLoad,

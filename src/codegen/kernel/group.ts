@@ -3,12 +3,12 @@
 import type { Op, Shape, Value } from '../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from './builder.ts';
 import type { ChooseSchedule } from './choice.ts';
+import type { DeviceTraits } from './device.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
 import { bin, select, u32 } from './expr.ts';
 import { flatIndex, type Index } from './index.ts';
 import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
 import type { MatmulPrecision } from './matmulTypes.ts';
-import type { DeviceTraits } from './schedule.ts';
 import { everyExpr, everyStmt } from './walk.ts';
 import { lastOf, vectorisable, type Width } from './width.ts';
 

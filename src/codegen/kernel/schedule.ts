@@ -1,24 +1,10 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
 import { invariant } from '../../errors.ts';
-import { type AdapterKind, isSoftware } from '../../runtime/adapterKind.ts';
-import type { MatrixTraits } from '../../runtime/matrices.ts';
+import { isSoftware } from '../../runtime/adapterKind.ts';
+import { busyGroups, busyLanes, type DeviceTraits } from './device.ts';
 import { BASE, type MatmulPort, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixBytes, matrixSchedules } from './matrixSchedule.ts';
-
-/** What of a device the schedules depend on. */
-export interface DeviceTraits {
-  readonly kind: AdapterKind;
-  /** Whether kernels may use subgroup operations (and subgroups have at least four lanes). */
-  readonly subgroups: boolean;
-  /** Lanes of a subgroup where subgroups are enabled and the size is fixed (minimum = maximum), else null. */
-  readonly subgroupSize: number | null;
-  /** Matrices that subgroups multiply, where the device offers them and kernels may use them. */
-  readonly matrices?: MatrixTraits | null;
-  readonly maxInvocations: number;
-  /** Bytes of workgroup memory. */
-  readonly maxWorkgroupStorage: number;
-}
 
 /** Typical sizes: of a symbolic dimension the value the schedule should suit. */
 export interface MatmulSizes {
@@ -99,15 +85,6 @@ export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxW
   while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
   return { ...schedule, depth, kLanes, buffers, kFirst: schedule.kFirst && kLanes > 1 };
 }
-
-/** GPUs with many cores. */
-const large = ({ kind }: DeviceTraits): boolean => kind === 'nvidia' || kind === 'amd';
-
-/** Workgroups that give every core of a GPU something to do. */
-export const busyGroups = (device: DeviceTraits): number => (large(device) ? 128 : 48);
-
-/** Lanes in flight that keep a GPU busy while loads are waited for, whatever the size of a workgroup: 128 cores of NVIDIA's hold eight times as many. */
-export const busyLanes = (device: DeviceTraits): number => (large(device) ? 32768 : 8192);
 
 /** Shares of k worth a second kernel: no more, no shorter ones (k a lane), no more partial sums in scratch (8 MiB). */
 const MOST_K_GROUPS = 16;
