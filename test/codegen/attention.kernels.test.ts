@@ -1,6 +1,6 @@
 /** @file Attention kernels on an adapter against plain loops. */
 
-import { type AttentionSchedule, attentionSchedule } from '../../src/codegen/kernel/attention.ts';
+import { type AttentionSchedule, attentionSchedule } from '../../src/codegen/kernel/attention/kernels.ts';
 import { expectAttention } from '../support/attentionRun.ts';
 import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
 import { runKernel } from '../support/runKernel.ts';

@@ -1,8 +1,8 @@
 /** @file Attention kernels on the interpreter against plain loops. */
 
 import fc from 'fast-check';
-import { type AttentionKernel, attentionSchedule } from '../../src/codegen/kernel/attention.ts';
-import { attentionCandidates, fitsAttention } from '../../src/codegen/kernel/candidates.ts';
+import { attentionCandidates, fitsAttention } from '../../src/codegen/kernel/attention/candidates.ts';
+import { type AttentionKernel, attentionSchedule } from '../../src/codegen/kernel/attention/kernels.ts';
 import { expectAttention } from '../support/attentionRun.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';

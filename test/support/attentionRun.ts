@@ -1,6 +1,12 @@
 /** @file Runs all attention kernels of a case through some way of running kernels, each against the f64 reference. */
 
-import { type AttentionSchedule, attentionForward, attentionKeyGradient, attentionQueryGradient, attentionStats } from '../../src/codegen/kernel/attention.ts';
+import {
+  type AttentionSchedule,
+  attentionForward,
+  attentionKeyGradient,
+  attentionQueryGradient,
+  attentionStats,
+} from '../../src/codegen/kernel/attention/kernels.ts';
 import type { Kernel } from '../../src/codegen/kernel/ir.ts';
 import { type AttentionCase, attentionData, attentionDims, attentionParams, attentionReference, attentionSpec } from './attentionCase.ts';
 import { expectClose } from './close.ts';

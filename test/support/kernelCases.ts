@@ -1,6 +1,6 @@
 /** @file The tables that the kernel tests share between the interpreter and an adapter. */
 
-import type { AttentionSchedule } from '../../src/codegen/kernel/attention.ts';
+import type { AttentionSchedule } from '../../src/codegen/kernel/attention/kernels.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import type { AttentionCase } from './attentionCase.ts';

@@ -1,9 +1,6 @@
 /** @file Schedules worth measuring on a device, all within its limits; the likeliest first, since time may run out. */
 
 import { isSoftware } from '../../runtime/adapterKind.ts';
-import { mostInvocations, NARROWEST } from './attentionSchedule.ts';
-import { mergeBytes } from './attentionSplit.ts';
-import type { AttentionSchedule } from './attentionTypes.ts';
 import type { DeviceTraits } from './device.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
 import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
@@ -129,45 +126,4 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
   if (kind === 'subgroup')
     return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
   return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
-}
-
-/** Factors of a GPU's standard attention schedule: the same lanes in flight cut otherwise, then more and fewer of them. */
-const ATTENTION: readonly { readonly rows?: number; readonly splits?: number; readonly lanes?: number }[] = [
-  { splits: 2, lanes: 0.5 },
-  { splits: 0.5, lanes: 2 },
-  { rows: 0.5, splits: 0.5 },
-  { rows: 2, splits: 2 },
-  { rows: 0.5 },
-  { rows: 2 },
-  { splits: 2 },
-  { splits: 0.5 },
-  { lanes: 0.5 },
-  { lanes: 2 },
-];
-/** On a CPU nothing is split: more and fewer rows, halved and doubled lanes. */
-const ATTENTION_SOFTWARE: typeof ATTENTION = [{ rows: 0.5 }, { rows: 2 }, { lanes: 0.5 }, { lanes: 2 }];
-
-/** Variations of the standard attention schedule. Lanes of a subgroup schedule, and the one lane of a decoding one, stay as they are. */
-export function attentionCandidates(standard: AttentionSchedule, device: DeviceTraits, headDim: number): AttentionSchedule[] {
-  const software = isSoftware(device.kind);
-  const narrowest = software ? 8 : NARROWEST / standard.dimLanes;
-  return (software ? ATTENTION_SOFTWARE : ATTENTION)
-    .filter(({ splits = 1, lanes = 1 }) => (standard.kind === 'rows' || splits * lanes === 1) && (standard.lanes > 1 || lanes === 1))
-    .map(({ rows = 1, splits = 1, lanes = 1 }) => ({
-      ...standard,
-      rows: standard.rows * rows,
-      splits: standard.splits * splits,
-      lanes: standard.lanes * lanes,
-    }))
-    .filter((s) => s.splits <= 32 && (s.lanes === standard.lanes || s.lanes >= narrowest) && s.lanes * s.splits * s.dimLanes <= mostInvocations(device))
-    .filter((s) => fitsAttention(s, device, headDim));
-}
-
-/** Whether a device can run an attention schedule for heads of that size. Also for schedules read from a file. */
-export function fitsAttention(schedule: AttentionSchedule, device: DeviceTraits, headDim: number): boolean {
-  const { kind, lanes, rows, splits, dimLanes } = schedule;
-  if (rows < 1 || rows > 8 || lanes * splits * dimLanes > device.maxInvocations) return false;
-  if (kind === 'subgroup') return device.subgroups && lanes === device.subgroupSize && splits === 1 && dimLanes === 1;
-  if (splits < 1 || !Number.isInteger(Math.log2(splits)) || mergeBytes(schedule, headDim) > device.maxWorkgroupStorage) return false;
-  return dimLanes === 1 || (device.subgroups && headDim % (4 * dimLanes) === 0);
 }

@@ -1,7 +1,7 @@
 /** @file Kernels that can be cut in several ways: what is to be computed, the ways there are, and who chooses one. */
 
 import { dimSize, type Op, type Value } from '../../ir/types.ts';
-import type { AttentionSchedule } from './attentionTypes.ts';
+import type { AttentionSchedule } from './attention/spec.ts';
 import type { Group, Lowered, LowerOptions } from './group.ts';
 import type { MatmulSchedule } from './matmulTypes.ts';
 

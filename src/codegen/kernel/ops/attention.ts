@@ -2,6 +2,7 @@
 
 import { gradientOperands } from '../../../ir/ops/attentionGradients.ts';
 import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
+import { attentionCandidates, fitsAttention } from '../attention/candidates.ts';
 import {
   type AttentionKernel,
   type AttentionSchedule,
@@ -11,8 +12,7 @@ import {
   attentionQueryGradient,
   attentionSchedule,
   attentionStats,
-} from '../attention.ts';
-import { attentionCandidates, fitsAttention } from '../candidates.ts';
+} from '../attention/kernels.ts';
 import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
 import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';

@@ -1,11 +1,11 @@
 /** @file What the attention kernels share: indices, rows held in registers as vec4 chunks, scores, visibility. */
 
-import { invariant } from '../../errors.ts';
-import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import { type BufferRef, type KernelBuilder, kernelBuilder, type Variable } from './builder.ts';
-import { add, and, bin, builtin, call, component, constant, convert, div, eq, f32, le, lt, max, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
-import type { Expr, KType } from './ir.ts';
-import { sizeExpr } from './size.ts';
+import { invariant } from '../../../errors.ts';
+import { type BufferRef, type KernelBuilder, kernelBuilder, type Variable } from '../builder.ts';
+import { add, and, bin, builtin, call, component, constant, convert, div, eq, f32, le, lt, max, min, mul, rem, splat, sub, u32, vec } from '../expr.ts';
+import type { Expr, KType } from '../ir.ts';
+import { sizeExpr } from '../size.ts';
+import type { AttentionSchedule, AttentionSpec } from './spec.ts';
 
 /** The smallest finite f32: the running maximum before any key was seen. */
 export const LOWEST = -3.4028234663852886e38;

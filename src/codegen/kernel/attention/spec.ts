@@ -1,7 +1,7 @@
 /** @file What attention kernels compute and how they are cut. */
 
-import type { Expr } from './ir.ts';
-import type { Size } from './size.ts';
+import type { Expr } from '../ir.ts';
+import type { Size } from '../size.ts';
 
 /**
  * softmax(scale · q kᵀ) v for q [B, T, H, D] and k, v [B, S, Hkv, D]; head h reads key head ⌊h · Hkv / H⌋.

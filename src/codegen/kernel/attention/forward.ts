@@ -1,5 +1,8 @@
 /** @file Streaming attention, forward: softmax is kept online, no score matrix exists. Milakov & Gimelshein 2018; FlashAttention. */
 
+import type { Variable } from '../builder.ts';
+import { add, and, bin, builtin, call, component, div, eq, f32, max, min, mul, select, splat, sub, u32, vec } from '../expr.ts';
+import type { Expr, Kernel } from '../ir.ts';
 import {
   addScaled,
   attentionFrame,
@@ -18,13 +21,10 @@ import {
   shifted,
   storeRow,
   visible,
-} from './attentionFrame.ts';
-import { counts, mergeSplits, type SplitResult, splitWalk, stores } from './attentionSplit.ts';
-import { subgroupForward } from './attentionSubgroup.ts';
-import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import type { Variable } from './builder.ts';
-import { add, and, bin, builtin, call, component, div, eq, f32, max, min, mul, select, splat, sub, u32, vec } from './expr.ts';
-import type { Expr, Kernel } from './ir.ts';
+} from './frame.ts';
+import type { AttentionSchedule, AttentionSpec } from './spec.ts';
+import { counts, mergeSplits, type SplitResult, splitWalk, stores } from './splits.ts';
+import { subgroupForward } from './subgroup.ts';
 
 /** A query row in registers. */
 interface Row {

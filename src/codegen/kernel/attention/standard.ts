@@ -1,9 +1,9 @@
 /** @file Which attention schedule a device starts with. */
 
-import { isSoftware } from '../../runtime/adapterKind.ts';
-import { mergeBytes } from './attentionSplit.ts';
-import type { AttentionSchedule } from './attentionTypes.ts';
-import { busyGroups, busyLanes, type DeviceTraits } from './device.ts';
+import { isSoftware } from '../../../runtime/adapterKind.ts';
+import { busyGroups, busyLanes, type DeviceTraits } from '../device.ts';
+import type { AttentionSchedule } from './spec.ts';
+import { mergeBytes } from './splits.ts';
 
 export type AttentionKernel = 'forward' | 'queryGradient' | 'keyGradient';
 

@@ -1,9 +1,9 @@
 /** @file Gradients of rotated queries and keys on their way to memory, turned back (`rope {inverse}`): y₁ = x₁·cos + x₂·sin, y₂ = x₂·cos − x₁·sin. */
 
-import { chunkOf, type Frame, isWide, shifted } from './attentionFrame.ts';
-import type { BufferRef } from './builder.ts';
-import { add, builtin, call, component, f32, hiddenBound, lt, min, mul, neg, rem, select, splat, sub, u32, vec } from './expr.ts';
-import type { Expr } from './ir.ts';
+import type { BufferRef } from '../builder.ts';
+import { add, builtin, call, component, f32, hiddenBound, lt, min, mul, neg, rem, select, splat, sub, u32, vec } from '../expr.ts';
+import type { Expr } from '../ir.ts';
+import { chunkOf, type Frame, isWide, shifted } from './frame.ts';
 
 /** Whether vec4 chunks pair up with vec4 chunks half a row away. */
 const pairsChunks = (headDim: number): boolean => headDim % 8 === 0;

@@ -1,5 +1,9 @@
 /** @file Streaming attention, backward (FlashAttention-2): delta, then dQ, then dK and dV from the saved log-sum-exp. No atomics. */
 
+import type { BufferRef, Variable } from '../builder.ts';
+import { add, builtin, call, convert, div, f32, ge, hiddenBound, min, mul, rem, select, sub, u32 } from '../expr.ts';
+import type { Expr, Kernel } from '../ir.ts';
+import { sizeExpr } from '../size.ts';
 import {
   addScaled,
   attentionFrame,
@@ -19,15 +23,11 @@ import {
   shifted,
   storeRow,
   visible,
-} from './attentionFrame.ts';
-import { angleBuffer, turnedRow } from './attentionRotation.ts';
-import { counts, mergeSplits, partialSums, splitWalk, stores } from './attentionSplit.ts';
-import { subgroupKeyGradient, subgroupQueryGradient } from './attentionSubgroup.ts';
-import type { AttentionSchedule, AttentionSpec } from './attentionTypes.ts';
-import type { BufferRef, Variable } from './builder.ts';
-import { add, builtin, call, convert, div, f32, ge, hiddenBound, min, mul, rem, select, sub, u32 } from './expr.ts';
-import type { Expr, Kernel } from './ir.ts';
-import { sizeExpr } from './size.ts';
+} from './frame.ts';
+import { angleBuffer, turnedRow } from './rotation.ts';
+import type { AttentionSchedule, AttentionSpec } from './spec.ts';
+import { counts, mergeSplits, partialSums, splitWalk, stores } from './splits.ts';
+import { subgroupKeyGradient, subgroupQueryGradient } from './subgroup.ts';
 
 /** Buffers: dout, out [B,T,H,D], lse [B,H,T], (segQ [B,T],) stats [B,H,T,3]: lse, delta = Σ over D of dout · out, segment. One invocation a row. */
 export function attentionStats(spec: AttentionSpec): Kernel {
