@@ -2,7 +2,7 @@
 
 import { create } from 'webgpu';
 import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../../src/codegen/kernel/builder.ts';
-import { kernelProblems } from '../../src/codegen/kernel/check.ts';
+import { kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
 import { add, builtin, convert, f32, lt, u32 } from '../../src/codegen/kernel/expr.ts';
 import { interpret } from '../../src/codegen/kernel/interpret.ts';
 import type { FragmentType, Kernel } from '../../src/codegen/kernel/ir.ts';

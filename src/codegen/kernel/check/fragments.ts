@@ -1,6 +1,6 @@
 /** @file What a checker says of fragments: their types, where they are loaded from and stored to. */
 
-import type { FragmentStmt, FragmentType, KType } from './ir.ts';
+import type { FragmentStmt, FragmentType, KType } from '../ir.ts';
 
 /** A name in scope, as far as fragments go. */
 export interface FragmentName {

@@ -1,6 +1,6 @@
 /** @file The typing rules of kernel expressions, WGSL's for what the kernel IR has. */
 
-import { type BinOp, type Expr, type Fn, isVector, type KType, scalarOf, widthOf } from './ir.ts';
+import { type BinOp, type Expr, type Fn, isVector, type KType, scalarOf, widthOf } from '../ir.ts';
 
 const isInteger = (type: KType): boolean => scalarOf(type) === 'u32' || scalarOf(type) === 'i32';
 const isFloat = (type: KType): boolean => scalarOf(type) === 'f32' || scalarOf(type) === 'f16';
