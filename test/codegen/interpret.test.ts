@@ -21,8 +21,8 @@ import {
   u32,
   vec,
 } from '../../src/codegen/kernel/expr.ts';
-import { interpret } from '../../src/codegen/kernel/interpret.ts';
-import { roundF16 } from '../../src/codegen/kernel/interpretOps.ts';
+import { roundF16 } from '../../src/codegen/kernel/interpret/arithmetic.ts';
+import { interpret } from '../../src/codegen/kernel/interpret/kernel.ts';
 import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
 
 function kernel(build: (k: KernelBuilder) => void, lanes = 1, groups = 1): Kernel {

@@ -1,7 +1,7 @@
 /** @file Matmul kernels on the interpreter against plain loops, and the WGSL of one. */
 
 import fc from 'fast-check';
-import { roundF16 } from '../../src/codegen/kernel/interpretOps.ts';
+import { roundF16 } from '../../src/codegen/kernel/interpret/arithmetic.ts';
 import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul.ts';
 import { matmul } from '../../src/codegen/kernel/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';

@@ -4,7 +4,7 @@ import { create } from 'webgpu';
 import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../../src/codegen/kernel/builder.ts';
 import { kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
 import { add, builtin, convert, f32, lt, u32 } from '../../src/codegen/kernel/expr.ts';
-import { interpret } from '../../src/codegen/kernel/interpret.ts';
+import { interpret } from '../../src/codegen/kernel/interpret/kernel.ts';
 import type { FragmentType, Kernel } from '../../src/codegen/kernel/ir.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { compileModel } from '../../src/compile/compile.ts';

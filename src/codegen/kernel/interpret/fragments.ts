@@ -1,10 +1,10 @@
 /** @file Fragments on the interpreter: every lane keeps the whole matrix, and stores its share of the elements, so that a missing barrier shows. */
 
-import { invariant } from '../../errors.ts';
-import type { Lane } from './interpretExpr.ts';
-import { convertTo, type Value } from './interpretOps.ts';
-import type { Expr, FragmentStmt, FragmentType, Kernel, Stmt } from './ir.ts';
-import { everyStmt } from './walk.ts';
+import { invariant } from '../../../errors.ts';
+import type { Expr, FragmentStmt, FragmentType, Kernel, Stmt } from '../ir.ts';
+import { everyStmt } from '../walk.ts';
+import { convertTo, type Value } from './arithmetic.ts';
+import type { Lane } from './expressions.ts';
 
 /** The types of all fragments of a body, by name. */
 export function fragmentTypes(body: readonly Stmt[]): ReadonlyMap<string, FragmentType> {

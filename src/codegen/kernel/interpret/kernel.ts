@@ -1,12 +1,12 @@
 /** @file Runs a kernel on typed arrays, without a GPU: for tests. Invocations run one by one up to their next barrier or subgroup
  * operation, so a missing barrier shows; every index is checked. */
 
-import { invariant } from '../../errors.ts';
-import { evaluator, type Lane } from './interpretExpr.ts';
-import type { Value } from './interpretOps.ts';
-import type { Expr, Kernel, Stmt } from './ir.ts';
-import { sizeValue } from './size.ts';
-import { exprsOf, operandsOf } from './walk.ts';
+import { invariant } from '../../../errors.ts';
+import type { Expr, Kernel, Stmt } from '../ir.ts';
+import { sizeValue } from '../size.ts';
+import { exprsOf, operandsOf } from '../walk.ts';
+import type { Value } from './arithmetic.ts';
+import { evaluator, type Lane } from './expressions.ts';
 
 export interface InterpretInput {
   /** The uniform block; missing words are 0. */

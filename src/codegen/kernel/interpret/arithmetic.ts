@@ -1,6 +1,6 @@
 /** @file The arithmetic of kernels, by type: f32 rounded after every operation, integers wrapped to 32 bits. */
 
-import { type BinOp, type Fn, type KScalar, type KType, scalarOf } from './ir.ts';
+import { type BinOp, type Fn, type KScalar, type KType, scalarOf } from '../ir.ts';
 
 /** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
 export type Value = number | readonly number[];

@@ -1,9 +1,9 @@
 /** @file Evaluates kernel expressions and simple statements for ./interpret.ts: compiled once to closures, run per invocation. */
 
-import { invariant } from '../../errors.ts';
-import { compileFragment, fragmentTypes } from './interpretFragments.ts';
-import { applyBin, applyCall, convertTo, type Value } from './interpretOps.ts';
-import { type Builtin, type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from './ir.ts';
+import { invariant } from '../../../errors.ts';
+import { type Builtin, type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from '../ir.ts';
+import { applyBin, applyCall, convertTo, type Value } from './arithmetic.ts';
+import { compileFragment, fragmentTypes } from './fragments.ts';
 
 /** One invocation. */
 export interface Lane {
