@@ -1,8 +1,8 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
-import type { ChooseSchedule } from './codegen/kernel/choice.ts';
 import type { DeviceTraits } from './codegen/kernel/device.ts';
+import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
 import type { MatmulPrecision } from './codegen/kernel/matmulTypes.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';

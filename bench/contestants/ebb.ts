@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
-import type { Schedule } from '../../src/codegen/kernel/choice.ts';
+import type { Schedule } from '../../src/codegen/kernel/lower/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmulTypes.ts';
 import { SINGLE } from '../../src/codegen/kernel/schedule.ts';

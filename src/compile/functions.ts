@@ -1,11 +1,11 @@
 /** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
 
-import type { ChooseSchedule } from '../codegen/kernel/choice.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
-import { scalarWords } from '../codegen/kernel/emit.ts';
-import type { BoundKernel, Lowered } from '../codegen/kernel/group.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
-import { lowerGroup } from '../codegen/kernel/lower.ts';
+import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
+import { scalarWords } from '../codegen/kernel/lower/emit.ts';
+import { lowerGroup } from '../codegen/kernel/lower/lower.ts';
+import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmulTypes.ts';
 import { splitBuffers } from '../codegen/kernel/split.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';

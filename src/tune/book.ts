@@ -1,7 +1,7 @@
 /** @file What was measured on a device, by problem: the schedules that won, with all their timings. */
 
 import { z } from 'zod';
-import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
+import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
 
 /** Version of the kernel generator: what was measured with another one says nothing about this one's kernels. */
 export const GENERATOR = 6;

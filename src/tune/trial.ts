@@ -1,6 +1,6 @@
 /** @file One way of cutting a kernel on a device: compiled, run on made-up operands, timed, read back. */
 
-import type { BoundKernel, Lowered } from '../codegen/kernel/group.ts';
+import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import type { Value } from '../ir/types.ts';
 import { readFloats, USAGE } from '../runtime/buffers.ts';

@@ -1,6 +1,6 @@
 /** @file Measures the schedules of problems: candidates in turns, slow ones given up early, wrong ones never taken. */
 
-import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/choice.ts';
+import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
 import type { Value } from '../ir/types.ts';
 import { type AdapterKind, isSoftware } from '../runtime/adapterKind.ts';
 import type { Extent, Sizes } from '../runtime/program.ts';

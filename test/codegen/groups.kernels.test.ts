@@ -1,7 +1,7 @@
 /** @file Every kernel of every kind of model, and of random functions, on an adapter against the reference evaluator. */
 
 import * as fc from 'fast-check';
-import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
+import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
 import { compileModel } from '../../src/compile/compile.ts';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readCurve } from '../../src/analyze/runCurve.ts';
-import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
+import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { readPeft } from '../../src/formats/peft.ts';
 import { widen } from '../../src/formats/weights.ts';

@@ -1,6 +1,6 @@
 /** @file Tensors larger than a binding: bound in parts they give the numbers that they give whole. So do products whose k workgroups share. */
 
-import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
+import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { createEngine, type Engine, type Update } from '../../src/runtime/execute.ts';
 import { microBatch } from '../../src/train/loop.ts';

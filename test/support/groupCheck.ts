@@ -1,8 +1,8 @@
 /** @file Runs a fused group's kernel on a device and compares it with the reference evaluator on the same numbers. */
 
-import type { ChooseSchedule } from '../../src/codegen/kernel/choice.ts';
-import { scalarWords } from '../../src/codegen/kernel/emit.ts';
-import { lowerGroup } from '../../src/codegen/kernel/lower.ts';
+import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
+import { scalarWords } from '../../src/codegen/kernel/lower/emit.ts';
+import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { canonicalText } from '../../src/compile/functions.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';

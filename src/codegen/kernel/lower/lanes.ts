@@ -1,8 +1,8 @@
 /** @file Sums and maxima over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. */
 
-import type { KernelBuilder } from './builder.ts';
-import { add, builtin, call, lt, u32 } from './expr.ts';
-import type { Expr } from './ir.ts';
+import type { KernelBuilder } from '../builder.ts';
+import { add, builtin, call, lt, u32 } from '../expr.ts';
+import type { Expr } from '../ir.ts';
 
 export type Combine = 'sum' | 'max';
 

@@ -1,9 +1,8 @@
 /** @file Emits the value of a fused group's expression at an index: every op that moves or computes element by element. */
 
-import { kernelSpelling } from '../../ir/ops/pointwise.ts';
-import { type Dim, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
-import type { BufferRef, KernelBuilder } from './builder.ts';
-import { dequantised } from './dequantise.ts';
+import { kernelSpelling } from '../../../ir/ops/pointwise.ts';
+import { type Dim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
+import type { BufferRef, KernelBuilder } from '../builder.ts';
 import {
   add,
   bin,
@@ -27,9 +26,10 @@ import {
   sub,
   u32,
   vec,
-} from './expr.ts';
-import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './index.ts';
-import { type BinOp, type Expr, FIRST_SCALAR_WORD, type Fn, isVector, type KScalar } from './ir.ts';
+} from '../expr.ts';
+import { type BinOp, type Expr, FIRST_SCALAR_WORD, type Fn, isVector, type KScalar } from '../ir.ts';
+import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './position.ts';
+import { dequantised } from './stored.ts';
 import { lastOf, type Width } from './width.ts';
 
 export interface GroupContext {

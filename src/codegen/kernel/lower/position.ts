@@ -1,8 +1,8 @@
 /** @file A position in a tensor while a kernel is built: flat or by axes, each derived from the other only when it is asked for. */
 
-import type { Dim, Shape } from '../../ir/types.ts';
-import { add, div, mul, rem, u32 } from './expr.ts';
-import type { Expr } from './ir.ts';
+import type { Dim, Shape } from '../../../ir/types.ts';
+import { add, div, mul, rem, u32 } from '../expr.ts';
+import type { Expr } from '../ir.ts';
 
 export interface Index {
   readonly shape: Shape;

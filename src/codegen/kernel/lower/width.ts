@@ -1,7 +1,7 @@
 /** @file Which values of a group are computed four at a time. */
 
-import { opDef } from '../../ir/ops/index.ts';
-import type { Dim, Op, Shape, Value } from '../../ir/types.ts';
+import { opDef } from '../../../ir/ops/index.ts';
+import type { Dim, Op, Shape, Value } from '../../../ir/types.ts';
 
 /** Elements computed at once, along the last axis. */
 export type Width = 1 | 4;

@@ -1,12 +1,13 @@
 /** @file `map` groups: an invocation computes one element, or four, of every output; of outputs put together of equal parts, one of each part. */
 
-import { type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
-import { kernelBuilder, ONE_GROUP } from './builder.ts';
+import { type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
+import { kernelBuilder, ONE_GROUP } from '../builder.ts';
+import { add, bin, builtin, lt, mul, u32 } from '../expr.ts';
+import type { Expr } from '../ir.ts';
 import type { Emitter } from './emit.ts';
-import { add, bin, builtin, lt, mul, u32 } from './expr.ts';
-import { bindGroup, type Group, type GroupBuffers, gridOf, groupWidth, type Lowered, type LowerOptions } from './group.ts';
-import { axesIndex, flatIndex, productExpr } from './index.ts';
-import type { Expr } from './ir.ts';
+import { bindGroup, type Group, type GroupBuffers, gridOf, groupWidth, type LowerOptions } from './group.ts';
+import type { Lowered } from './lowered.ts';
+import { axesIndex, flatIndex, productExpr } from './position.ts';
 import type { Width } from './width.ts';
 
 const LANES = 64;

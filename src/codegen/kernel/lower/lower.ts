@@ -1,13 +1,14 @@
 /** @file Lowers a `fused` group to a kernel: pointwise and reduction groups by rule, dots and kernel ops through ./ops with ports. */
 
-import type { Op } from '../../ir/types.ts';
-import { type BoundKernel, groupOf, type Lowered, type LowerOptions } from './group.ts';
-import { lowerColumn } from './lowerColumn.ts';
-import { lowerMap } from './lowerMap.ts';
-import { lowerRow } from './lowerRow.ts';
-import { lowerDot } from './ops/dot.ts';
-import { kernelOps } from './ops/index.ts';
-import { withoutIdleLets } from './walk.ts';
+import type { Op } from '../../../ir/types.ts';
+import { withoutIdleLets } from '../walk.ts';
+import { lowerColumn } from './column.ts';
+import { lowerDot } from './dot.ts';
+import { groupOf, type LowerOptions } from './group.ts';
+import type { BoundKernel, Lowered } from './lowered.ts';
+import { lowerMap } from './map.ts';
+import { kernelOps } from './ops.ts';
+import { lowerRow } from './row.ts';
 
 /** Lowers one `fused` op. */
 export function lowerGroup(op: Op, options: LowerOptions): Lowered {

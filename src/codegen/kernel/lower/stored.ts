@@ -1,9 +1,9 @@
 /** @file Widens stored weights while loading. Buffers hold the checkpoint's bytes as u32 words; layouts are llama.cpp's (ggml-common.h). */
 
-import { blockOf, type DType } from '../../ir/types.ts';
-import type { BufferRef, KernelBuilder } from './builder.ts';
-import { add, bin, bitcast, component, convert, div, f32, i32, lt, mul, neg, rem, select, sub, typedCall, u32, vec } from './expr.ts';
-import type { Expr } from './ir.ts';
+import { blockOf, type DType } from '../../../ir/types.ts';
+import type { BufferRef, KernelBuilder } from '../builder.ts';
+import { add, bin, bitcast, component, convert, div, f32, i32, lt, mul, neg, rem, select, sub, typedCall, u32, vec } from '../expr.ts';
+import type { Expr } from '../ir.ts';
 
 const shr = (a: Expr, n: Expr | number): Expr => bin('>>', a, typeof n === 'number' ? u32(n) : n);
 const shl = (a: Expr, n: Expr | number): Expr => bin('<<', a, typeof n === 'number' ? u32(n) : n);

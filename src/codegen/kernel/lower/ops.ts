@@ -1,9 +1,10 @@
 /** @file Ops with a kernel of their own, by name. Adding one is a file and a line here. */
 
 import type { Op } from '../../../ir/types.ts';
-import type { Group, Lowered, LowerOptions } from '../group.ts';
 import { lowerAttention, lowerAttentionDkv, lowerAttentionDq, lowerAttentionStats } from './attention.ts';
 import { lowerCacheWrite } from './cacheWrite.ts';
+import type { Group, LowerOptions } from './group.ts';
+import type { Lowered } from './lowered.ts';
 import { lowerScatterAdd } from './scatterAdd.ts';
 
 export type LowerKernelOp = (group: Group, op: Op, options: LowerOptions) => Lowered;

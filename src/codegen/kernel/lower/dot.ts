@@ -6,17 +6,19 @@ import { productKey } from '../../../ir/ops/structural.ts';
 import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { KernelBuilder } from '../builder.ts';
 import { fitsMatmul, matmulCandidates } from '../candidates.ts';
-import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
-import { dimOf, emitter } from '../emit.ts';
 import { add, mul } from '../expr.ts';
-import { type BoundKernel, bindGroup, type Group, type GroupBuffers, type Lowered, type LowerOptions, withoutIdleBuffers } from '../group.ts';
-import { flatIndex, productExpr } from '../index.ts';
 import type { Expr, Kernel } from '../ir.ts';
 import { matmul } from '../matmul.ts';
 import { addPartials, partialMatmul } from '../matmulSplit.ts';
 import { type MatmulPort, type MatmulSchedule, type MatmulSpec, type Operand, PLAIN } from '../matmulTypes.ts';
 import { type MatmulLayout, type MatmulLoad, standardMatmulSchedule } from '../schedule.ts';
-import { vectorisable } from '../width.ts';
+import { lowerChosen, type ScheduleProblem } from './choice.ts';
+import { dimOf, emitter } from './emit.ts';
+import { bindGroup, type Group, type GroupBuffers, type LowerOptions, withoutIdleBuffers } from './group.ts';
+import type { BoundKernel, Lowered } from './lowered.ts';
+import { flatIndex, productExpr } from './position.ts';
+import { problemKey } from './problem.ts';
+import { vectorisable } from './width.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 

@@ -13,11 +13,13 @@ import {
   attentionSchedule,
   attentionStats,
 } from '../attention/kernels.ts';
-import { lowerChosen, problemKey, type ScheduleProblem } from '../choice.ts';
-import { dimOf } from '../emit.ts';
 import { param } from '../expr.ts';
-import type { Group, Lowered, LowerOptions } from '../group.ts';
 import type { Kernel } from '../ir.ts';
+import { lowerChosen, type ScheduleProblem } from './choice.ts';
+import { dimOf } from './emit.ts';
+import type { Group, LowerOptions } from './group.ts';
+import type { Lowered } from './lowered.ts';
+import { problemKey } from './problem.ts';
 
 /** Through reshapes inside the group to the value that has the buffer. */
 export function bufferOf(v: Value, group: Group): Value {

@@ -1,13 +1,14 @@
 /** @file `column` groups: reductions over other than the last axis. Lanes along x take outputs, lanes along y share the reduced axes. */
 
-import { opDef } from '../../ir/ops/index.ts';
-import type { Shape } from '../../ir/types.ts';
-import { isSoftware } from '../../runtime/adapterKind.ts';
-import { kernelBuilder, ONE_GROUP } from './builder.ts';
-import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from './expr.ts';
-import { bindGroup, type Group, gridOf, type Lowered, type LowerOptions } from './group.ts';
-import { axesIndex, flatIndex, productExpr } from './index.ts';
+import { opDef } from '../../../ir/ops/index.ts';
+import type { Shape } from '../../../ir/types.ts';
+import { isSoftware } from '../../../runtime/adapterKind.ts';
+import { kernelBuilder, ONE_GROUP } from '../builder.ts';
+import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from '../expr.ts';
+import { bindGroup, type Group, gridOf, type LowerOptions } from './group.ts';
 import { type Combine, combine } from './lanes.ts';
+import type { Lowered } from './lowered.ts';
+import { axesIndex, flatIndex, productExpr } from './position.ts';
 
 export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   const op = group.ops.find((o) => opDef(o.name).kind === 'reduce');

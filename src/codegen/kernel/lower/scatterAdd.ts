@@ -3,12 +3,13 @@
 import type { Op } from '../../../ir/types.ts';
 import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
-import { dimOf } from '../emit.ts';
 import { add, and, bin, builtin, call, convert, eq, i32, lt, min, mul, u32 } from '../expr.ts';
-import { type Group, gridOf, type Lowered, type LowerOptions } from '../group.ts';
-import { productExpr } from '../index.ts';
 import { type Expr, widthOf } from '../ir.ts';
 import { bufferOf } from './attention.ts';
+import { dimOf } from './emit.ts';
+import { type Group, gridOf, type LowerOptions } from './group.ts';
+import type { Lowered } from './lowered.ts';
+import { productExpr } from './position.ts';
 
 /** A CPU runs the lanes of a workgroup one subgroup after the other, and each looks through all ids: few lanes, and more columns for each. */
 const cutOf = (software: boolean): { readonly lanes: number; readonly most: number } => (software ? { lanes: 8, most: 8 } : { lanes: 64, most: 1 });

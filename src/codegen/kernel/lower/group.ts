@@ -1,15 +1,16 @@
 /** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
 
-import type { Op, Shape, Value } from '../../ir/types.ts';
-import type { BufferRef, KernelBuilder } from './builder.ts';
+import type { Op, Shape, Value } from '../../../ir/types.ts';
+import type { BufferRef, KernelBuilder } from '../builder.ts';
+import type { DeviceTraits } from '../device.ts';
+import { bin, select, u32 } from '../expr.ts';
+import type { Expr, GridAxis, KType } from '../ir.ts';
+import type { MatmulPrecision } from '../matmulTypes.ts';
+import { everyExpr, everyStmt } from '../walk.ts';
 import type { ChooseSchedule } from './choice.ts';
-import type { DeviceTraits } from './device.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
-import { bin, select, u32 } from './expr.ts';
-import { flatIndex, type Index } from './index.ts';
-import type { Expr, GridAxis, Kernel, KType } from './ir.ts';
-import type { MatmulPrecision } from './matmulTypes.ts';
-import { everyExpr, everyStmt } from './walk.ts';
+import type { BoundKernel } from './lowered.ts';
+import { flatIndex, type Index } from './position.ts';
 import { lastOf, vectorisable, type Width } from './width.ts';
 
 export interface LowerOptions {
@@ -28,17 +29,6 @@ export interface LowerOptions {
   readonly choose?: ChooseSchedule | undefined;
   /** Results that are added to rather than written. */
   readonly adds: ReadonlySet<Value>;
-}
-
-/** A kernel with the value behind each of its buffers. */
-export interface BoundKernel {
-  readonly kernel: Kernel;
-  readonly values: readonly Value[];
-}
-
-export interface Lowered extends BoundKernel {
-  /** A kernel that has to run before, and leaves scratch values that this one alone reads. */
-  readonly before?: BoundKernel;
 }
 
 /** The kernel without the buffers that its body never touches. */

@@ -1,18 +1,19 @@
 /** @file `row` groups: a workgroup reduces one row (the last axis, or everything) in as few passes as its reductions depend on each
  * other, then writes what is computed from it. */
 
-import { opDef } from '../../ir/ops/index.ts';
-import { productKey } from '../../ir/ops/structural.ts';
-import type { Op, Shape, Value } from '../../ir/types.ts';
-import { isSoftware } from '../../runtime/adapterKind.ts';
-import { type KernelBuilder, kernelBuilder, ONE_GROUP } from './builder.ts';
-import type { DeviceTraits } from './device.ts';
+import { opDef } from '../../../ir/ops/index.ts';
+import { productKey } from '../../../ir/ops/structural.ts';
+import type { Op, Shape, Value } from '../../../ir/types.ts';
+import { isSoftware } from '../../../runtime/adapterKind.ts';
+import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../builder.ts';
+import type { DeviceTraits } from '../device.ts';
+import { add, builtin, eq, f32, lt, mul, splat, u32 } from '../expr.ts';
+import type { Expr } from '../ir.ts';
 import type { Emitter } from './emit.ts';
-import { add, builtin, eq, f32, lt, mul, splat, u32 } from './expr.ts';
-import { bindGroup, type Group, gridOf, groupWidth, type Lowered, type LowerOptions } from './group.ts';
-import { flatIndex, productExpr } from './index.ts';
-import type { Expr } from './ir.ts';
+import { bindGroup, type Group, gridOf, groupWidth, type LowerOptions } from './group.ts';
 import { acrossLanes, type Combine, combine, horizontal } from './lanes.ts';
+import type { Lowered } from './lowered.ts';
+import { flatIndex, productExpr } from './position.ts';
 import { vectorisable, type Width } from './width.ts';
 
 interface RowSpace {

@@ -2,11 +2,12 @@
 
 import type { Op } from '../../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
-import { dimOf } from '../emit.ts';
 import { add, bin, builtin, lt, mul, param, u32 } from '../expr.ts';
-import { type Group, gridOf, type Lowered, type LowerOptions } from '../group.ts';
-import { axesIndex, flatIndex, productExpr } from '../index.ts';
 import { bufferOf } from './attention.ts';
+import { dimOf } from './emit.ts';
+import { type Group, gridOf, type LowerOptions } from './group.ts';
+import type { Lowered } from './lowered.ts';
+import { axesIndex, flatIndex, productExpr } from './position.ts';
 
 const LANES = 64;
 
