@@ -3,11 +3,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
-import { matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { Schedule } from '../../src/codegen/kernel/lower/choice.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { PLAIN } from '../../src/codegen/kernel/matmulTypes.ts';
-import { SINGLE } from '../../src/codegen/kernel/schedule.ts';
+import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { PLAIN } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { SINGLE } from '../../src/codegen/kernel/matmul/standard.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';

@@ -3,8 +3,8 @@
 import type { KernelBuilder } from '../codegen/kernel/builder.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { add, mul, u32 } from '../codegen/kernel/expr.ts';
-import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul.ts';
-import { defaultMatmulSchedule } from '../codegen/kernel/schedule.ts';
+import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul/matmul.ts';
+import { defaultMatmulSchedule } from '../codegen/kernel/matmul/standard.ts';
 import { printWgsl } from '../codegen/wgsl/print.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
 

@@ -2,8 +2,8 @@
 
 import * as fc from 'fast-check';
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { funcBuilder } from '../../src/ir/builder.ts';
 import type { Func, Op, Value } from '../../src/ir/types.ts';

@@ -1,9 +1,10 @@
 /** @file Matmul kernels on an adapter against plain loops. */
 
 import fc from 'fast-check';
-import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul.ts';
-import { matrixSchedules } from '../../src/codegen/kernel/matrixSchedule.ts';
-import { defaultMatmulSchedule, withinStorage } from '../../src/codegen/kernel/schedule.ts';
+import { withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
+import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { matrixSchedules } from '../../src/codegen/kernel/matmul/matrices.ts';
+import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
 import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';

@@ -2,10 +2,10 @@
 
 import fc from 'fast-check';
 import { roundF16 } from '../../src/codegen/kernel/interpret/arithmetic.ts';
-import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul.ts';
-import { matmul } from '../../src/codegen/kernel/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
-import { defaultMatmulSchedule } from '../../src/codegen/kernel/schedule.ts';
+import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
 import { printWgsl } from '../../src/codegen/wgsl/print.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';

@@ -1,8 +1,8 @@
 /** @file The tables that the kernel tests share between the interpreter and an adapter. */
 
 import type { AttentionSchedule } from '../../src/codegen/kernel/attention/kernels.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
 import type { AttentionCase } from './attentionCase.ts';
 import type { Layout } from './matmulCase.ts';
 

@@ -3,8 +3,8 @@
 import type { KernelBuilder } from '../../src/codegen/kernel/builder.ts';
 import { add, component, div, mul, param, rem, u32 } from '../../src/codegen/kernel/expr.ts';
 import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { type MatmulPort, type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul.ts';
-import { addPartials, partialMatmul } from '../../src/codegen/kernel/matmulSplit.ts';
+import { type MatmulPort, type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { addPartials, partialMatmul } from '../../src/codegen/kernel/matmul/partial.ts';
 import { type Size, sizeExpr, staticSize } from '../../src/codegen/kernel/size.ts';
 
 export type Layout = 'NN' | 'NT' | 'TN' | 'TT';

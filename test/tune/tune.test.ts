@@ -1,12 +1,13 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fitsMatmul, matmulCandidates } from '../../src/codegen/kernel/candidates.ts';
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
 import type { ScheduleProblem } from '../../src/codegen/kernel/lower/choice.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmulTypes.ts';
-import { type MatmulLoad, sharedSchedule, standardMatmulSchedule, withinStorage } from '../../src/codegen/kernel/schedule.ts';
+import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
+import { fitsMatmul, type MatmulLoad, withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { sharedSchedule, standardMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
 import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';

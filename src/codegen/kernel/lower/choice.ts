@@ -1,7 +1,7 @@
 /** @file Kernels that can be cut in several ways: what is to be computed, the ways there are, and who chooses one. */
 
 import type { AttentionSchedule } from '../attention/spec.ts';
-import type { MatmulSchedule } from '../matmulTypes.ts';
+import type { MatmulSchedule } from '../matmul/schedule.ts';
 import type { LowerOptions } from './group.ts';
 import type { Lowered } from './lowered.ts';
 

@@ -5,7 +5,7 @@ import type { BufferRef, KernelBuilder } from '../builder.ts';
 import type { DeviceTraits } from '../device.ts';
 import { bin, select, u32 } from '../expr.ts';
 import type { Expr, GridAxis, KType } from '../ir.ts';
-import type { MatmulPrecision } from '../matmulTypes.ts';
+import type { MatmulPrecision } from '../matmul/schedule.ts';
 import { everyExpr, everyStmt } from '../walk.ts';
 import type { ChooseSchedule } from './choice.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';

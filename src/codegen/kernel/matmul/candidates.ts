@@ -1,21 +1,11 @@
 /** @file Schedules worth measuring on a device, all within its limits; the likeliest first, since time may run out. */
 
-import { isSoftware } from '../../runtime/adapterKind.ts';
-import type { DeviceTraits } from './device.ts';
-import { BASE, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
-import { fitsMatrix, matrixSchedules } from './matrixSchedule.ts';
-import {
-  kGroupsToMeasure,
-  lightened,
-  type MatmulLoad,
-  type MatmulSizes,
-  onCpu,
-  type SharedCut,
-  sharedSchedule,
-  suits,
-  withinStorage,
-  workgroupBytes,
-} from './schedule.ts';
+import { isSoftware } from '../../../runtime/adapterKind.ts';
+import type { DeviceTraits } from '../device.ts';
+import { fitsMatmul, type MatmulLoad, withinStorage } from './limits.ts';
+import { matrixSchedules } from './matrices.ts';
+import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
+import { kGroupsToMeasure, lightened, type MatmulSizes, onCpu, type SharedCut, sharedSchedule, suits } from './standard.ts';
 
 type Tile = readonly [rows: number, cols: number];
 
@@ -107,23 +97,4 @@ function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
     ...SHARED.map(sharedSchedule),
     ...REGISTER.map(({ lanes, tile: [rows, cols] }): MatmulSchedule => ({ ...BASE, kind: 'register', lanes, rows, cols, depth: 4 })),
   ];
-}
-
-/** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
-export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop, fma, swapped } = schedule;
-  if ((inTurn || storeLoop || fma) && kind !== 'register' && kind !== 'subgroup') return false;
-  if (kind === 'matrix')
-    return (
-      fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
-    );
-  const invocations = lanes[0] * lanes[1] * kLanes;
-  if (invocations > device.maxInvocations || rows * cols > (isSoftware(device.kind) ? 512 : 128) || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
-  if (kGroups > 1 && kFirst) return false;
-  // results four wide go down the rows then
-  if (swapped && (kind !== 'subgroup' || rows % 4 !== 0)) return false;
-  if (kind !== 'shared' && (ahead || buffers > 1)) return false;
-  if (kind === 'subgroup')
-    return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
-  return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
 }

@@ -1,10 +1,12 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
-import { invariant } from '../../errors.ts';
-import { isSoftware } from '../../runtime/adapterKind.ts';
-import { busyGroups, busyLanes, type DeviceTraits } from './device.ts';
-import { BASE, type MatmulPort, type MatmulPrecision, type MatmulSchedule } from './matmulTypes.ts';
-import { fitsMatrix, matrixBytes, matrixSchedules } from './matrixSchedule.ts';
+import { invariant } from '../../../errors.ts';
+import { isSoftware } from '../../../runtime/adapterKind.ts';
+import { busyGroups, busyLanes, type DeviceTraits } from '../device.ts';
+import { type MatmulLoad, withinStorage, workgroupBytes } from './limits.ts';
+import { fitsMatrix, matrixSchedules } from './matrices.ts';
+import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
+import type { MatmulPort } from './spec.ts';
 
 /** Typical sizes: of a symbolic dimension the value the schedule should suit. */
 export interface MatmulSizes {
@@ -33,18 +35,6 @@ const UNROLLED: Readonly<Record<'software' | 'patient' | 'gpu', Unrolled>> = {
   patient: { ops: 512, sums: 1536 },
   gpu: { ops: 1024, sums: 1536 },
 };
-
-/** What a matmul does besides one product, and ops at each element of its results. */
-export interface MatmulLoad {
-  /** Products in all: of several results, or of one sum. */
-  readonly products: number;
-  /** Operands of each side in one walk along k. */
-  readonly operands: { readonly a: number; readonly b: number };
-  readonly perElement: number;
-  /** Whether every training step runs it, whatever is dropped: what it takes longer to compile is soon earned back. Default false. */
-  readonly everyStep?: boolean;
-}
-
 /** Steps along k that a driver unrolls of a tile in workgroup memory. */
 const SHARED_UNROLLED = 8;
 
@@ -60,30 +50,6 @@ export function lightened(schedule: MatmulSchedule, load: MatmulLoad, { kind }: 
     (!schedule.storeLoop && rows * schedule.cols * perElement > ops) || (products > 1 && rows * schedule.cols * products * steps > sums);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
   return rows === schedule.rows ? schedule : { ...schedule, rows };
-}
-
-/** Bytes of workgroup memory that a schedule takes. */
-export function workgroupBytes(schedule: MatmulSchedule, load: MatmulLoad): number {
-  const { kind, lanes, rows, cols, depth, kLanes, buffers } = schedule;
-  const { operands, products } = load;
-  if (kind === 'matrix') return matrixBytes(schedule, load);
-  if (kind === 'shared') return 16 * buffers * depth * (operands.a * ((lanes[1] * rows) / 4 + 1) + operands.b * ((lanes[0] * cols) / 4 + 1));
-  return kLanes > 1 ? 4 * rows * cols * lanes[0] * lanes[1] * kLanes * products : 0;
-}
-
-/** The schedule with as many buffers, tiles as deep, or lanes along k as many, as workgroup memory holds. */
-export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxWorkgroupStorage }: DeviceTraits): MatmulSchedule {
-  let { depth, kLanes, buffers } = schedule;
-  const fits = (): boolean => workgroupBytes({ ...schedule, depth, kLanes, buffers }, load) <= maxWorkgroupStorage;
-  if (fits()) return schedule;
-  const least = schedule.matrix?.k ?? 4;
-  if (schedule.kind === 'shared' || schedule.kind === 'matrix') {
-    // a second buffer saves a barrier a tile, half the depth costs one
-    buffers = 1;
-    while (depth % (2 * least) === 0 && !fits()) depth /= 2;
-  }
-  while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
-  return { ...schedule, depth, kLanes, buffers, kFirst: schedule.kFirst && kLanes > 1 };
 }
 
 /** Shares of k worth a second kernel: no more, no shorter ones (k a lane), no more partial sums in scratch (8 MiB). */

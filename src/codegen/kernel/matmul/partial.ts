@@ -1,11 +1,12 @@
 /** @file A matmul whose k axis several workgroups share: one kernel leaves partial sums in scratch, a second adds them in order and stores. */
 
-import { type BufferRef, type KernelBuilder, kernelBuilder, ONE_GROUP } from './builder.ts';
-import { add, builtin, div, f32, lt, mul, rem, splat, u32 } from './expr.ts';
-import type { Expr, Kernel } from './ir.ts';
+import { type BufferRef, type KernelBuilder, kernelBuilder, ONE_GROUP } from '../builder.ts';
+import { add, builtin, div, f32, lt, mul, rem, splat, u32 } from '../expr.ts';
+import type { Expr, Kernel } from '../ir.ts';
+import { dividesBy, sizeExpr } from '../size.ts';
 import { matmul } from './matmul.ts';
-import type { MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
-import { dividesBy, sizeExpr } from './size.ts';
+import type { MatmulSchedule } from './schedule.ts';
+import type { MatmulSpec } from './spec.ts';
 
 /** Invocations a workgroup of the kernel that adds. */
 const ADDING_LANES = 64;

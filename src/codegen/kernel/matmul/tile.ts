@@ -1,12 +1,13 @@
 /** @file What every matmul kernel shares: the tile's indices, clamped for loads and guarded for stores, its operands and accumulators. */
 
-import { invariant } from '../../errors.ts';
-import type { KernelBuilder, Variable } from './builder.ts';
-import { add, builtin, component, div, f32, hiddenBound, lt, min, mul, rem, splat, sub, u32, vec } from './expr.ts';
-import type { Expr } from './ir.ts';
-import type { MatmulPort, MatmulSchedule, MatmulSpec, MatmulStore, Operand } from './matmulTypes.ts';
-import { matrixOf } from './matrixSchedule.ts';
-import { dividesBy, type Size, sizeExpr } from './size.ts';
+import { invariant } from '../../../errors.ts';
+import type { KernelBuilder, Variable } from '../builder.ts';
+import { add, builtin, component, div, f32, hiddenBound, lt, min, mul, rem, splat, sub, u32, vec } from '../expr.ts';
+import type { Expr } from '../ir.ts';
+import { dividesBy, type Size, sizeExpr } from '../size.ts';
+import { matrixOf } from './matrices.ts';
+import type { MatmulSchedule } from './schedule.ts';
+import type { MatmulPort, MatmulSpec, MatmulStore, Operand } from './spec.ts';
 
 /** How an operand is loaded: four along k, four along its own axis, or one by one. */
 export type LoadMode = 'k' | 'mn' | 'scalar';

@@ -1,16 +1,18 @@
 /** @file The matmul kernel: one entry point over the ways of cutting it that ./matmulTypes.ts describes. */
 
-import { invariant } from '../../errors.ts';
-import { kernelBuilder } from './builder.ts';
-import type { Kernel } from './ir.ts';
-import { matrixBody } from './matmulMatrix.ts';
-import { registerBody } from './matmulRegister.ts';
-import { sharedBody } from './matmulShared.ts';
-import { laneTile, tileContext } from './matmulTile.ts';
-import type { MatmulLoop, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
-import { matrixOf } from './matrixSchedule.ts';
+import { invariant } from '../../../errors.ts';
+import { kernelBuilder } from '../builder.ts';
+import type { Kernel } from '../ir.ts';
+import { matrixOf } from './matrices.ts';
+import { matrixBody } from './matrix.ts';
+import { registerBody } from './register.ts';
+import type { MatmulSchedule } from './schedule.ts';
+import { sharedBody } from './shared.ts';
+import type { MatmulLoop, MatmulSpec } from './spec.ts';
+import { laneTile, tileContext } from './tile.ts';
 
-export type { MatmulPort, MatmulSchedule, MatmulSpec } from './matmulTypes.ts';
+export type { MatmulSchedule } from './schedule.ts';
+export type { MatmulPort, MatmulSpec } from './spec.ts';
 
 function workgroupOf(schedule: MatmulSchedule): readonly [number, number, number] {
   const { kind, lanes, kLanes, kFirst } = schedule;

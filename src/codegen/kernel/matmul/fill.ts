@@ -1,10 +1,10 @@
 /** @file The walk along k of a matmul through workgroup memory: tiles of all operands are filled, then multiplied, their loads waited for or a tile ahead. */
 
-import type { KernelBuilder } from './builder.ts';
-import { add, builtin, component, div, f32, lt, min, mul, rem, select, splat, sub, u32, vec } from './expr.ts';
-import type { Expr } from './ir.ts';
-import { clamped, type Tile, type TileLoop, type TileOperand } from './matmulTile.ts';
-import { dividesBy } from './size.ts';
+import type { KernelBuilder } from '../builder.ts';
+import { add, builtin, component, div, f32, lt, min, mul, rem, select, splat, sub, u32, vec } from '../expr.ts';
+import type { Expr } from '../ir.ts';
+import { dividesBy } from '../size.ts';
+import { clamped, type Tile, type TileLoop, type TileOperand } from './tile.ts';
 
 /** The workgroup memory of one operand's tile: for each k a line of `wide` vec4s along the operand's own axis; the second buffer's lines follow the first's. */
 export interface TileMemory {
