@@ -70,25 +70,3 @@ export function everyExpr(body: readonly Stmt[], visit: (expr: Expr) => void): v
     for (const expr of exprsOf(stmt)) deep(expr);
   });
 }
-
-/** The body without values that nothing reads. */
-export function withoutIdleLets(body: readonly Stmt[]): Stmt[] {
-  const read = new Set<string>();
-  const note = (expr: Expr): void => {
-    if (expr.kind === 'var') read.add(expr.name);
-    for (const operand of operandsOf(expr)) note(operand);
-  };
-  // from the end: what reads a value stands behind it
-  const kept = (block: readonly Stmt[]): Stmt[] =>
-    block
-      .toReversed()
-      .flatMap((stmt): Stmt[] => {
-        if (stmt.kind === 'let' && !read.has(stmt.name)) return [];
-        const [then, otherwise] = blocksOf(stmt).map(kept);
-        for (const expr of exprsOf(stmt)) note(expr);
-        if (stmt.kind === 'for') return [{ ...stmt, body: then ?? [] }];
-        return stmt.kind === 'if' ? [{ ...stmt, then: then ?? [], else: otherwise ?? [] }] : [stmt];
-      })
-      .reverse();
-  return kept(body);
-}

@@ -6,10 +6,8 @@ import type { DeviceTraits } from '../device.ts';
 import { bin, select, u32 } from '../expr.ts';
 import type { Expr, GridAxis, KType } from '../ir.ts';
 import type { MatmulPrecision } from '../matmul/schedule.ts';
-import { everyExpr, everyStmt } from '../walk.ts';
 import type { ChooseSchedule } from './choice.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
-import type { BoundKernel } from './lowered.ts';
 import { flatIndex, type Index } from './position.ts';
 import { lastOf, vectorisable, type Width } from './width.ts';
 
@@ -29,15 +27,6 @@ export interface LowerOptions {
   readonly choose?: ChooseSchedule | undefined;
   /** Results that are added to rather than written. */
   readonly adds: ReadonlySet<Value>;
-}
-
-/** The kernel without the buffers that its body never touches. */
-export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel {
-  const touched = new Set<string>();
-  everyStmt(kernel.body, (stmt) => void (stmt.kind === 'store' && touched.add(stmt.buffer)));
-  everyExpr(kernel.body, (expr) => void (expr.kind === 'load' && touched.add(expr.buffer)));
-  const kept = kernel.buffers.map(({ name }) => touched.has(name));
-  return { kernel: { ...kernel, buffers: kernel.buffers.filter((_, i) => kept[i]) }, values: values.filter((_, i) => kept[i]) };
 }
 
 export interface Group {

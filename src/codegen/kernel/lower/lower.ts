@@ -1,7 +1,7 @@
 /** @file Lowers a `fused` group to a kernel: pointwise and reduction groups by rule, dots and kernel ops through ./ops with ports. */
 
 import type { Op } from '../../../ir/types.ts';
-import { withoutIdleLets } from '../walk.ts';
+import { withoutIdleLets } from '../rewrite/tidy.ts';
 import { lowerColumn } from './column.ts';
 import { lowerDot } from './dot.ts';
 import { groupOf, type LowerOptions } from './group.ts';

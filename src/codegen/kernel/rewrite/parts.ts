@@ -1,8 +1,8 @@
 /** @file Buffers larger than a device binds at once: bound in parts, side by side, and read and written through the part an index falls in. */
 
-import { invariant } from '../../errors.ts';
-import { ge, lt, min, select, sub, u32 } from './expr.ts';
-import { type BufferDecl, bytesOf, type Expr, type Kernel, type Stmt } from './ir.ts';
+import { invariant } from '../../../errors.ts';
+import { ge, lt, min, select, sub, u32 } from '../expr.ts';
+import { type BufferDecl, bytesOf, type Expr, type Kernel, type Stmt } from '../ir.ts';
 
 interface Split {
   readonly parts: readonly BufferDecl[];
