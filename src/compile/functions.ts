@@ -8,7 +8,7 @@ import { lowerGroup } from '../codegen/kernel/lower/lower.ts';
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
-import { printWgsl } from '../codegen/wgsl/print.ts';
+import { printWgsl } from '../codegen/targets/wgsl/print.ts';
 import { opCost } from '../ir/cost.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';

@@ -1,7 +1,7 @@
 /** @file A traced model at every stage of its compilation, as text; all of it, one function, or one call. */
 
 import { workgroupBytes } from '../codegen/kernel/check/kernel.ts';
-import { kernelText } from '../codegen/wgsl/text.ts';
+import { kernelText } from '../codegen/targets/wgsl/text.ts';
 import { type Compiled, type CompileOptions, compileModel } from '../compile/compile.ts';
 import { EbbError } from '../errors.ts';
 import { callsOf } from '../ir/module.ts';

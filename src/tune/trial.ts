@@ -1,7 +1,7 @@
 /** @file One way of cutting a kernel on a device: compiled, run on made-up operands, timed, read back. */
 
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
-import { printWgsl } from '../codegen/wgsl/print.ts';
+import { printWgsl } from '../codegen/targets/wgsl/print.ts';
 import type { Value } from '../ir/types.ts';
 import { readFloats, USAGE } from '../runtime/buffers.ts';
 import { createPipelines, type Pipeline } from '../runtime/pipelines.ts';

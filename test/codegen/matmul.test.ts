@@ -6,7 +6,7 @@ import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul
 import { matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
-import { printWgsl } from '../../src/codegen/wgsl/print.ts';
+import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { LAYOUTS, MATMUL_SHAPES, MORE_SCHEDULES, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';

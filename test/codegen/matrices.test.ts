@@ -6,7 +6,7 @@ import { kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
 import { add, builtin, convert, f32, lt, u32 } from '../../src/codegen/kernel/expr.ts';
 import { interpret } from '../../src/codegen/kernel/interpret/kernel.ts';
 import type { FragmentType, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { printWgsl } from '../../src/codegen/wgsl/print.ts';
+import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { MATRIX_FEATURE } from '../../src/runtime/matrices.ts';
 import { LAYOUTS, matrixSchedules } from '../support/kernelCases.ts';

@@ -23,9 +23,9 @@ import {
   u32,
 } from '../../src/codegen/kernel/expr.ts';
 import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { RESERVED_NAMES } from '../../src/codegen/kernel/reserved.ts';
-import { printWgsl } from '../../src/codegen/wgsl/print.ts';
-import { printExpr } from '../../src/codegen/wgsl/printExpr.ts';
+import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { printExpr } from '../../src/codegen/targets/wgsl/printExpr.ts';
+import { RESERVED_NAMES } from '../../src/codegen/targets/wgsl/reserved.ts';
 
 const a: Expr = { kind: 'var', type: 'u32', name: 'a' };
 const b: Expr = { kind: 'var', type: 'u32', name: 'b' };

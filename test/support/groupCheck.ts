@@ -3,7 +3,7 @@
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../../src/codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
-import { printWgsl } from '../../src/codegen/wgsl/print.ts';
+import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
 import { canonicalText } from '../../src/compile/functions.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';
 import { BLOCKS, type BlockType as StoredType, dequantise as unpackBlocks } from '../../src/formats/ggmlBlocks.ts';

@@ -2,7 +2,7 @@
 
 import { type Kernel, PARAM_WORDS } from '../../src/codegen/kernel/ir.ts';
 import { sizeValue } from '../../src/codegen/kernel/size.ts';
-import { printWgsl } from '../../src/codegen/wgsl/print.ts';
+import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
 
 /** WebGPU's flag values: the globals exist only once an adapter module was loaded. */
 const GPU = { COMPUTE: 4, READ: 1, MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 0x40, STORAGE: 0x80 };

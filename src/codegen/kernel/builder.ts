@@ -1,8 +1,8 @@
 /** @file Builds a kernel statement by statement: names are made unique, loops and branches take closures. */
 
+import { RESERVED_NAMES } from '../targets/wgsl/reserved.ts';
 import { add, builtin, mul } from './expr.ts';
 import type { BufferDecl, Expr, FragmentType, GridAxis, Kernel, KType, SharedDecl, Stmt } from './ir.ts';
-import { RESERVED_NAMES } from './reserved.ts';
 
 export interface Variable {
   readonly get: Expr;

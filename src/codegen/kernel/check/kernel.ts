@@ -1,7 +1,7 @@
 /** @file Checks a kernel before it is printed: names, types, features, limits, and barriers as far as one can see. */
 
+import { RESERVED_NAMES } from '../../targets/wgsl/reserved.ts';
 import { bytesOf, type Expr, type FragmentType, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../ir.ts';
-import { RESERVED_NAMES } from '../reserved.ts';
 import { exprsOf, operandsOf } from '../walk.ts';
 import { fragmentProblems } from './fragments.ts';
 import { typeProblem } from './types.ts';

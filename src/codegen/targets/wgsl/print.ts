@@ -1,6 +1,6 @@
 /** @file Prints a kernel as WGSL. The only place that writes WGSL; the same kernel always prints as the same text. */
 
-import { type Builtin, type FragmentType, isVector, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../kernel/ir.ts';
+import { type Builtin, type FragmentType, isVector, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../../kernel/ir.ts';
 import { printExpr } from './printExpr.ts';
 import { builtinsOf } from './used.ts';
 

@@ -1,6 +1,6 @@
 /** @file Prints kernel expressions as WGSL, with the parentheses WGSL's grammar asks for and few others. */
 
-import { type BinOp, type Builtin, type Expr, isVector, type KType, scalarOf } from '../kernel/ir.ts';
+import { type BinOp, type Builtin, type Expr, isVector, type KType, scalarOf } from '../../kernel/ir.ts';
 
 /** Groups of operators in WGSL's grammar, from the loosest; it orders only some of them, the rest needs parentheses. */
 type Level = 'or' | 'and' | 'bits' | 'relation' | 'shift' | 'sum' | 'product';

@@ -1,6 +1,6 @@
 /** @file A kernel as people read it: what it binds, how it is launched, and its statements. `ebb inspect --stage kernel` prints it. */
 
-import type { GridAxis, Kernel } from '../kernel/ir.ts';
+import type { GridAxis, Kernel } from '../../kernel/ir.ts';
 import { printBody } from './print.ts';
 
 function axisText({ of, per }: GridAxis): string {
