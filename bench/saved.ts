@@ -1,8 +1,8 @@
 /** @file What a step's backwards read of its forward, added up call by call: what it should save, and nothing beside it. */
 
-import { type Address, BUFFERS, bufferOf } from '../src/runtime/address.ts';
-import { slotBytes } from '../src/runtime/layout.ts';
-import type { Variant } from '../src/runtime/linked.ts';
+import { type Address, BUFFERS, bufferOf } from '../src/runtime/link/address.ts';
+import { slotBytes } from '../src/runtime/link/layout.ts';
+import type { Variant } from '../src/runtime/link/linked.ts';
 import type { Program, Sizes } from '../src/runtime/program.ts';
 
 /** Bytes of the stack that backward calls are handed, each once; `sizes` as the variant was laid out. No forward runs again. */

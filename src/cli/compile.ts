@@ -11,7 +11,7 @@ import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
 import type { CommandDevice } from '../node/device.ts';
-import type { Linker } from '../runtime/link.ts';
+import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
 import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';

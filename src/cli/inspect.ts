@@ -11,7 +11,7 @@ import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { type DiffSide, diffSide, dumpText, type PatternOptions, patternDiff, patternView, stageView, textDiff, type View } from '../inspect/views.ts';
 import { trainingMode } from '../models/inputs.ts';
-import type { Pattern } from '../runtime/forms.ts';
+import type { Pattern } from '../runtime/link/forms.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';

@@ -7,7 +7,7 @@ import { fastest, type Profile, profileOf, profileText, traceFile } from '../ins
 import type { View } from '../inspect/views.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { InputData } from '../runtime/execute.ts';
-import type { Pattern } from '../runtime/forms.ts';
+import type { Pattern } from '../runtime/link/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';

@@ -15,7 +15,7 @@ import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from 
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
 import { isSoftware } from '../runtime/adapterKind.ts';
-import { ALIGNMENT } from '../runtime/layout.ts';
+import { ALIGNMENT } from '../runtime/link/layout.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import { type DispatchDecl, type Extent, extentBytes, type FunctionDecl, type GridAxis, type PipelineDecl, type SlotDecl } from '../runtime/program.ts';
 

@@ -2,7 +2,7 @@
 
 import { callsOf } from '../ir/module.ts';
 import { pageAssets, pageFile } from '../page/file.ts';
-import type { Pattern } from '../runtime/forms.ts';
+import type { Pattern } from '../runtime/link/forms.ts';
 import type { Sizes } from '../runtime/program.ts';
 import { graphOf } from './graph.ts';
 import { layOut } from './layout.ts';

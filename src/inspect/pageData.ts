@@ -1,6 +1,6 @@
 /** @file What the page of `ebb inspect --html` is given: plain data, made once and embedded. Types only. */
 
-import type { Form } from '../runtime/forms.ts';
+import type { Form } from '../runtime/link/forms.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
 
 /** What a value is to the function it is in. `inner`: inside of a kernel, never in memory. */

@@ -1,7 +1,7 @@
 /** @file Patterns as a person names them: `none`, or units between commas, each dropped unless it says `=remat` or `=skipped`. */
 
 import { EbbError } from '../errors.ts';
-import type { Form, Pattern } from '../runtime/forms.ts';
+import type { Form, Pattern } from '../runtime/link/forms.ts';
 
 /** @throws EbbError naming the first of `named` that is no unit, and units there are */
 export function checkUnits(named: readonly string[], units: readonly string[], option: string): void {

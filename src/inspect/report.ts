@@ -1,8 +1,8 @@
 /** @file What a linked variant costs, counted call by call. Plain arithmetic over a program: the page of `--html` runs it too. */
 
-import type { Form, Pattern } from '../runtime/forms.ts';
-import { createLinker, type Linker } from '../runtime/link.ts';
-import type { LinkedCall, Variant } from '../runtime/linked.ts';
+import type { Form, Pattern } from '../runtime/link/forms.ts';
+import { createLinker, type Linker } from '../runtime/link/link.ts';
+import type { LinkedCall, Variant } from '../runtime/link/linked.ts';
 import { dispatchBytes, functionFlops, type Program, type Sizes } from '../runtime/program.ts';
 import { planStorage } from '../runtime/storage.ts';
 

@@ -1,6 +1,6 @@
 /** @file A variant as text: its calls, and tables that set two variants side by side. */
 
-import type { Variant } from '../runtime/linked.ts';
+import type { Variant } from '../runtime/link/linked.ts';
 import type { Program } from '../runtime/program.ts';
 import { amount, type CallReport, QUANTITIES, QUANTITY_TEXT, type Totals, type VariantReport } from './report.ts';
 

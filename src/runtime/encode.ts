@@ -1,8 +1,8 @@
 /** @file Encodes calls of functions: their uniform blocks, their dispatches. What it fills is filled anew: encoding makes no garbage to speak of. */
 
-import { type Address, offsetOf } from './address.ts';
 import { type Binder, createBinder, type Prepared } from './bindGroups.ts';
 import type { DeviceBuffers } from './buffers.ts';
+import { type Address, offsetOf } from './link/address.ts';
 import { BLOCK } from './memory.ts';
 import type { Pipeline } from './pipelines.ts';
 import type { DispatchDecl, FunctionDecl, Program, Sizes } from './program.ts';

@@ -1,18 +1,18 @@
 /** @file Runs linked variants on a device: the forward submitted while the rest is encoded, losses read back through a ring. */
 
 import { EbbError } from '../errors.ts';
-import { type Address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
-import type { Form, Pattern } from './forms.ts';
 import { checkInputs } from './inputs.ts';
 import { type LastingValues, lastingValues } from './lasting.ts';
-import { createLinker, type Linker } from './link.ts';
-import type { LinkedCall, Variant } from './linked.ts';
+import { type Address, BUFFERS, bufferOf, offsetOf } from './link/address.ts';
+import type { Form, Pattern } from './link/forms.ts';
+import { createLinker, type Linker } from './link/link.ts';
+import type { LinkedCall, Variant } from './link/linked.ts';
+import type { ProbeKind } from './link/probe.ts';
 import type { ActivationBytes } from './memory.ts';
 import { createPatience } from './patience.ts';
 import { createPipelines, neededPipelines } from './pipelines.ts';
-import type { ProbeKind } from './probe.ts';
 import { probeBytes } from './probeNorms.ts';
 import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';

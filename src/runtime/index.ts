@@ -2,8 +2,8 @@
 
 export { type AdapterKind, adapterKind, adapterRank } from './adapterKind.ts';
 export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepResult, type Update } from './execute.ts';
-export type { Form, Pattern } from './forms.ts';
 export type { LastingValues } from './lasting.ts';
-export { createLinker, type Linker } from './link.ts';
-export type { Variant } from './linked.ts';
+export type { Form, Pattern } from './link/forms.ts';
+export { createLinker, type Linker } from './link/link.ts';
+export type { Variant } from './link/linked.ts';
 export type { Program } from './program.ts';

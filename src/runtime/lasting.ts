@@ -3,8 +3,8 @@
 import { EbbError } from '../errors.ts';
 import { BLOCKS, type BlockType, dequantise } from '../formats/ggmlBlocks.ts';
 import { type Piece, piecesOf } from '../formats/pieces.ts';
-import { type Address, address, bufferOf, offsetOf } from './address.ts';
 import { readFloats } from './buffers.ts';
+import { type Address, address, bufferOf, offsetOf } from './link/address.ts';
 import type { ParamInfo, Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan } from './storage.ts';
 

@@ -3,9 +3,9 @@
  * one parameter, one kernel sums every row, and the host adds up the rows of each parameter in f64.
  */
 
-import type { Address } from './address.ts';
-import { ALIGNMENT, aligned } from './layout.ts';
-import type { GradientPlace, ProbeStage } from './probe.ts';
+import type { Address } from './link/address.ts';
+import { ALIGNMENT, aligned } from './link/layout.ts';
+import type { GradientPlace, ProbeStage } from './link/probe.ts';
 import type { Program } from './program.ts';
 
 /** Neighbouring gradients that are summed by one dispatch. */

@@ -1,11 +1,11 @@
 /** @file Runs the probes of a model's units on a device: calls stage by stage, gradients read back as norms alone. */
 
-import { type Address, bufferOf, offsetOf } from './address.ts';
 import { type DeviceBuffers, readFloats } from './buffers.ts';
-import { aligned } from './layout.ts';
-import type { LinkedCall } from './linked.ts';
+import { type Address, bufferOf, offsetOf } from './link/address.ts';
+import { aligned } from './link/layout.ts';
+import type { LinkedCall } from './link/linked.ts';
+import type { ProbePlan } from './link/probe.ts';
 import type { Patience } from './patience.ts';
-import type { ProbePlan } from './probe.ts';
 import { addSquares, type NormRange, normRanges, sumBytes } from './probeNorms.ts';
 import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';

@@ -1,9 +1,9 @@
 /** @file Which buffer every lasting tensor lies in: parameters, gradients and optimizer state by group, inputs, caches. */
 
 import { EbbError } from '../errors.ts';
-import { type Address, address, FIRST_OTHER } from './address.ts';
-import { aligned } from './layout.ts';
-import type { Placement } from './linked.ts';
+import { type Address, address, FIRST_OTHER } from './link/address.ts';
+import { aligned } from './link/layout.ts';
+import type { Placement } from './link/linked.ts';
 import { extentBytes, type ParamGroup, type Program } from './program.ts';
 
 /** Parameters that get their gradients together, updated by one dispatch; a parameter larger than a binding lies in several. */

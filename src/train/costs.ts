@@ -1,6 +1,6 @@
 /** @file What units' backwards cost, counted. */
 
-import { functionOf, planCalls } from '../runtime/forms.ts';
+import { functionOf, planCalls } from '../runtime/link/forms.ts';
 import { functionFlops, type Program, type Sizes } from '../runtime/program.ts';
 
 /** FLOPs of each unit's backward with nothing dropped, by unit in the order of the model; 0 below the frontier. */

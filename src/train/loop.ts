@@ -4,8 +4,8 @@ import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plan
 import { sensitivities } from '../dropbp/sensitivity.ts';
 import { EbbError } from '../errors.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
-import type { Pattern } from '../runtime/forms.ts';
-import { usersOf } from '../runtime/probe.ts';
+import type { Pattern } from '../runtime/link/forms.ts';
+import { usersOf } from '../runtime/link/probe.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';

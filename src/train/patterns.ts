@@ -1,7 +1,7 @@
 /** @file A plan's draw as the pattern that is linked. */
 
 import type { Draw } from '../dropbp/plans/index.ts';
-import type { Form, Pattern } from '../runtime/forms.ts';
+import type { Form, Pattern } from '../runtime/link/forms.ts';
 
 /** Forms of the units that a draw names. */
 export function drawPattern({ dropped, skipped = [] }: Draw): Pattern {

@@ -3,7 +3,7 @@
 import type { Draw } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
 import type { Engine, MicroBatch } from '../runtime/execute.ts';
-import type { Pattern } from '../runtime/forms.ts';
+import type { Pattern } from '../runtime/link/forms.ts';
 import type { BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
 import { drawPattern } from './patterns.ts';

@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { createEngine, type Engine, type EngineOptions } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
-import type { ProbeKind } from '../runtime/probe.ts';
+import type { ProbeKind } from '../runtime/link/probe.ts';
 import type { Program } from '../runtime/program.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkNames, type Start, type StartPiece, startOf, startPieces, type Weights } from './startingValue.ts';

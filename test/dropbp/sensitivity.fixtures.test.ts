@@ -6,7 +6,7 @@ import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { openSafetensors, readInts } from '../../src/formats/safetensors.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
-import { usersOf } from '../../src/runtime/probe.ts';
+import { usersOf } from '../../src/runtime/link/probe.ts';
 import type { Probed } from '../../src/runtime/runProbes.ts';
 import { loraOf, openSession, type Session } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';

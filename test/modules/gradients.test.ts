@@ -6,7 +6,7 @@
 import * as fc from 'fast-check';
 import { formModel } from '../../src/compile/forms.ts';
 import { verify } from '../../src/ir/verify.ts';
-import type { Form } from '../../src/runtime/forms.ts';
+import type { Form } from '../../src/runtime/link/forms.ts';
 import { direction, type Frozen, type Setting, surrogateLoss, variantGradients } from '../support/moduleEvaluator.ts';
 import { BOUNDS, modelOf, randomRecipe, randomValues } from '../support/randomModule.ts';
 

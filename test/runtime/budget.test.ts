@@ -3,8 +3,8 @@
 import { tracedOf } from '../../bench/bare.ts';
 import { type ModelSpec, modelSpec } from '../../bench/spec.ts';
 import { compileModel } from '../../src/compile/compile.ts';
-import { address } from '../../src/runtime/address.ts';
-import { createLinker } from '../../src/runtime/link.ts';
+import { address } from '../../src/runtime/link/address.ts';
+import { createLinker } from '../../src/runtime/link/link.ts';
 import { type Extent, extentBytes, type FunctionDecl, groupDispatches } from '../../src/runtime/program.ts';
 import { planStorage } from '../../src/runtime/storage.ts';
 import { updatePhase } from '../../src/runtime/updatePhase.ts';

@@ -2,8 +2,8 @@
 
 import { compileModel } from '../../src/compile/compile.ts';
 import { permutation } from '../../src/dropbp/random.ts';
-import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/address.ts';
 import { createEngine, type Engine, type Update } from '../../src/runtime/execute.ts';
+import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/link/address.ts';
 import { trainableBuffer } from '../../src/runtime/storage.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { microBatch } from '../../src/train/loop.ts';

@@ -1,8 +1,8 @@
 /** @file Fitting a pattern into less memory: it fits, and no other choice of units to run again that fits costs fewer FLOPs. */
 
-import { fitPattern } from '../../src/runtime/fit.ts';
-import type { Form, Pattern } from '../../src/runtime/forms.ts';
-import type { Linker } from '../../src/runtime/link.ts';
+import { fitPattern } from '../../src/runtime/link/fit.ts';
+import type { Form, Pattern } from '../../src/runtime/link/forms.ts';
+import type { Linker } from '../../src/runtime/link/link.ts';
 import { functionFlops } from '../../src/runtime/program.ts';
 import { linkedModel } from '../support/linkers.ts';
 

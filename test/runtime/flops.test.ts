@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { compileModel } from '../../src/compile/compile.ts';
-import { planCalls } from '../../src/runtime/forms.ts';
+import { planCalls } from '../../src/runtime/link/forms.ts';
 import { functionFlops } from '../../src/runtime/program.ts';
 import { param, section, unit } from '../../src/trace/context.ts';
 import { add, attention, crossEntropy, embedding, linear, reshape, rmsNorm, type Tensor } from '../../src/trace/nn.ts';

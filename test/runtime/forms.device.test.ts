@@ -2,7 +2,7 @@
 
 import { compileModel } from '../../src/compile/compile.ts';
 import { createEngine, type Engine, type MicroBatch } from '../../src/runtime/execute.ts';
-import type { Form } from '../../src/runtime/forms.ts';
+import type { Form } from '../../src/runtime/link/forms.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { microBatch, newState, train } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';

@@ -3,9 +3,9 @@
 import * as fc from 'fast-check';
 import { BLOCKS, type BlockType, dequantise } from '../../src/formats/ggmlBlocks.ts';
 import { type Piece, piecesOf } from '../../src/formats/pieces.ts';
-import { address, FIRST_OTHER } from '../../src/runtime/address.ts';
 import { lastingValues, storedBytes } from '../../src/runtime/lasting.ts';
-import { aligned } from '../../src/runtime/layout.ts';
+import { address, FIRST_OTHER } from '../../src/runtime/link/address.ts';
+import { aligned } from '../../src/runtime/link/layout.ts';
 import type { ParamInfo } from '../../src/runtime/program.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
 import { fakeDevice } from '../support/fakeDevice.ts';

@@ -2,10 +2,10 @@
 
 import * as fc from 'fast-check';
 import { bytesReadBack } from '../../bench/saved.ts';
-import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/address.ts';
-import type { Form } from '../../src/runtime/forms.ts';
-import { aligned } from '../../src/runtime/layout.ts';
-import type { LinkedCall, Variant } from '../../src/runtime/linked.ts';
+import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/link/address.ts';
+import type { Form } from '../../src/runtime/link/forms.ts';
+import { aligned } from '../../src/runtime/link/layout.ts';
+import type { LinkedCall, Variant } from '../../src/runtime/link/linked.ts';
 import { extentBytes } from '../../src/runtime/program.ts';
 import { counted } from '../support/counted.ts';
 import { type LinkedModel, linkedModel, linkerOf } from '../support/linkers.ts';

@@ -1,7 +1,7 @@
 /** @file Norms of many gradients by few dispatches: every float counts once, for its own parameter, whatever lies beside it. */
 
 import fc from 'fast-check';
-import { aligned } from '../../src/runtime/layout.ts';
+import { aligned } from '../../src/runtime/link/layout.ts';
 import { addSquares, normRanges, sumBytes } from '../../src/runtime/probeNorms.ts';
 
 const START = 2 ** 40;

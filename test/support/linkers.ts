@@ -1,7 +1,7 @@
 /** @file Linkers of small models with a placement as on a device. */
 
 import { compileModel } from '../../src/compile/compile.ts';
-import { createLinker, type Linker } from '../../src/runtime/link.ts';
+import { createLinker, type Linker } from '../../src/runtime/link/link.ts';
 import type { Program, Sizes } from '../../src/runtime/program.ts';
 import { planStorage } from '../../src/runtime/storage.ts';
 import { TARGET, type TinyOptions, tinyModel } from './tinyModels.ts';

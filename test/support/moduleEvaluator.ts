@@ -12,7 +12,7 @@ import { evaluate, evaluateNamed } from '../../src/ir/evaluate.ts';
 import { mainOf } from '../../src/ir/module.ts';
 import { size, type Tensor, tensor } from '../../src/ir/tensor.ts';
 import { type DimSizes, dimSize, liftedOf, type Op, type Value } from '../../src/ir/types.ts';
-import { type Form, planCalls } from '../../src/runtime/forms.ts';
+import { type Form, planCalls } from '../../src/runtime/link/forms.ts';
 import type { TracedModel } from '../../src/trace/trace.ts';
 
 /** One micro-batch of one pattern. */

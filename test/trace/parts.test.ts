@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { compileModel } from '../../src/compile/compile.ts';
 import { storedBytes } from '../../src/runtime/lasting.ts';
-import { ALIGNMENT } from '../../src/runtime/layout.ts';
+import { ALIGNMENT } from '../../src/runtime/link/layout.ts';
 import { TARGET, tinyModel } from '../support/tinyModels.ts';
 
 const half = fc.record({ dtype: fc.constantFrom('f16' as const, 'bf16' as const), hiddenSize: fc.integer({ min: 4, max: 21 }) });

@@ -6,7 +6,7 @@ import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
 import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
-import type { Pattern } from '../../runtime/forms.ts';
+import type { Pattern } from '../../runtime/link/forms.ts';
 import type { LoraOptions } from '../../session.ts';
 import { count, deviceOption, list, positive, print, rate } from '../../trainer/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';

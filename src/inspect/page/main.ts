@@ -2,7 +2,7 @@
 
 import { el } from '../../page/browser/dom.ts';
 import { themeButton } from '../../page/browser/theme.ts';
-import type { Form } from '../../runtime/forms.ts';
+import type { Form } from '../../runtime/link/forms.ts';
 import type { PageData } from '../pageData.ts';
 import { QUANTITIES, type Totals } from '../report.ts';
 import { details } from './details.ts';

@@ -1,8 +1,8 @@
 /** @file The state of the page: a pattern, the variant it links to, and what is looked at. Parts redraw when it changes. */
 
-import type { Form } from '../../runtime/forms.ts';
-import type { Linker } from '../../runtime/link.ts';
-import type { Variant } from '../../runtime/linked.ts';
+import type { Form } from '../../runtime/link/forms.ts';
+import type { Linker } from '../../runtime/link/link.ts';
+import type { Variant } from '../../runtime/link/linked.ts';
 import type { PageData } from '../pageData.ts';
 import { patternOf } from '../patterns.ts';
 import { inspectionLinker, namedUnits, type VariantReport, variantReport } from '../report.ts';

@@ -1,7 +1,7 @@
 /** @file Activation memory through a step: the stack above the axis, the slots below, call by call; gaps are what dropping left out. */
 
 import { el, svg } from '../../page/browser/dom.ts';
-import type { LinkedCall } from '../../runtime/linked.ts';
+import type { LinkedCall } from '../../runtime/link/linked.ts';
 import { amount } from '../report.ts';
 import type { Linked, Store } from './store.ts';
 

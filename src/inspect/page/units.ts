@@ -2,7 +2,7 @@
 
 import { uniformDrop } from '../../dropbp/uniformDrop.ts';
 import { el } from '../../page/browser/dom.ts';
-import type { Form } from '../../runtime/forms.ts';
+import type { Form } from '../../runtime/link/forms.ts';
 import { amount } from '../report.ts';
 import { short } from './short.ts';
 import type { Store } from './store.ts';

@@ -4,7 +4,7 @@ import { type BatchFidelity, dot, fidelitySums } from '../../dropbp/fidelity/fid
 import { createPlan, type Plan, type PlanConfig } from '../../dropbp/plans/index.ts';
 import { hash } from '../../dropbp/random.ts';
 import { EbbError } from '../../errors.ts';
-import { usersOf } from '../../runtime/probe.ts';
+import { usersOf } from '../../runtime/link/probe.ts';
 import type { Program } from '../../runtime/program.ts';
 import { planModel, type TrainerOptions, unitsOf } from '../loop.ts';
 import { stepMicros } from '../step.ts';

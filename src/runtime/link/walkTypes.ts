@@ -1,9 +1,9 @@
 /** @file What a walk over the calls of a model is made of. */
 
+import type { Program, Sizes } from '../program.ts';
 import type { Address } from './address.ts';
 import type { Layouts } from './bounds.ts';
 import type { LinkedCall, Placement } from './linked.ts';
-import type { Program, Sizes } from './program.ts';
 
 /** What walks over one program have in common. */
 export interface Terrain {

@@ -1,8 +1,8 @@
 /** @file Bytes of the activation stack that no pattern exceeds, without linking any: at every call the most that any of its forms keeps. */
 
+import type { BackwardDecl, CallDecl, Program } from '../program.ts';
 import { type Form, persistentValues } from './forms.ts';
 import type { CallLayout } from './layout.ts';
-import type { BackwardDecl, CallDecl, Program } from './program.ts';
 
 /** How calls are laid out. */
 export interface Layouts {

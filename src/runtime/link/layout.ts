@@ -1,6 +1,6 @@
 /** @file Where a function's values lie during one call: a frame of temporaries packed by their lifetimes, and what is kept for backward. */
 
-import { extentBytes, type FunctionDecl } from './program.ts';
+import { extentBytes, type FunctionDecl } from '../program.ts';
 
 /** Offsets of storage bindings must be multiples of this (WebGPU's minStorageBufferOffsetAlignment default). */
 export const ALIGNMENT = 256;

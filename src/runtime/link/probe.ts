@@ -6,12 +6,12 @@
  * and about 1 + U/2 backwards for U units, where dropping them one by one takes U + 1 of both.
  */
 
-import { EbbError } from '../errors.ts';
+import { EbbError } from '../../errors.ts';
+import type { CallDecl, Program } from '../program.ts';
 import { type Address, address, BUFFERS } from './address.ts';
 import { type CallPlan, type Pattern, planCalls } from './forms.ts';
 import { aligned } from './layout.ts';
 import type { LinkedCall } from './linked.ts';
-import type { CallDecl, Program } from './program.ts';
 import { startWalk } from './walk.ts';
 import type { Terrain } from './walkTypes.ts';
 

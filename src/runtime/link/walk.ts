@@ -1,10 +1,10 @@
 /** @file Walks over the calls of a model, forward and back: an address for every value, one linked call after the other. */
 
+import type { ArgumentDecl, BackwardDecl, CallDecl } from '../program.ts';
 import { type Address, address, BUFFERS, bufferOf, offsetOf } from './address.ts';
 import { type CallPlan, functionOf, persistentValues, valueRoots } from './forms.ts';
 import { aligned, type CallLayout, slotBytes } from './layout.ts';
 import type { Footprint, LinkedCall } from './linked.ts';
-import type { ArgumentDecl, BackwardDecl, CallDecl } from './program.ts';
 import { slotPool } from './slotPool.ts';
 import type { Pass, Terrain, Walk } from './walkTypes.ts';
 

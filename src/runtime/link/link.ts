@@ -1,12 +1,12 @@
 /** @file Links a pattern into a variant: chooses a form for every call and an address for every value. No compilation, no GPU; plain
  * arithmetic, the same for a pattern seen before and one never seen. */
 
+import { type BackwardDecl, type CallDecl, extentBytes, type Program } from '../program.ts';
 import { type Layouts, stackBound } from './bounds.ts';
 import { type Form, functionOf, keptSlots, type Pattern, planCalls } from './forms.ts';
 import { aligned, type CallLayout, layoutCall, slotBytes } from './layout.ts';
 import type { Placement, Variant } from './linked.ts';
 import { type ProbeKind, type ProbePlan, planProbes } from './probe.ts';
-import { type BackwardDecl, type CallDecl, extentBytes, type Program } from './program.ts';
 import { startWalk } from './walk.ts';
 import type { Terrain } from './walkTypes.ts';
 

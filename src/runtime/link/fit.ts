@@ -1,10 +1,10 @@
 /** @file Fits a pattern into a stack of a given size: some of its units run their forward again instead of saving, at the least FLOPs. */
 
+import { extentBytes, functionFlops, type Program, type Sizes } from '../program.ts';
 import { functionOf, type Pattern, persistentValues, planCalls } from './forms.ts';
 import { aligned } from './layout.ts';
 import type { Linker } from './link.ts';
 import type { Variant } from './linked.ts';
-import { extentBytes, functionFlops, type Program, type Sizes } from './program.ts';
 
 /** A pattern as it runs, with the variant that it links into. */
 export interface Fitted {

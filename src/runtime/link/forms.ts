@@ -1,7 +1,7 @@
 /** @file What each call does under a pattern: which form, and what of its forward some backward reads. */
 
-import { EbbError } from '../errors.ts';
-import type { BackwardDecl, CallDecl, FunctionDecl, Program } from './program.ts';
+import { EbbError } from '../../errors.ts';
+import type { BackwardDecl, CallDecl, FunctionDecl, Program } from '../program.ts';
 
 /** What a unit does in a micro-batch; `skipped`: neither forward nor backward, its result is its residual. Trunk is always `full`. */
 export type Form = 'full' | 'remat' | 'dropped' | 'skipped';
