@@ -14,10 +14,10 @@ import {
   train,
   trainingMode,
 } from '../src/index.ts';
+import { startEngine } from '../src/run/engine.ts';
 import { aboutModel, targetOf, trainableModel } from '../src/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
-import { startEngine } from '../src/trainer/engine.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';
 
 /** The checkpoint's configuration that a size stands for. */

@@ -7,11 +7,11 @@ import { uniform } from './dropbp/random.ts';
 import { EbbError } from './errors.ts';
 import type { Checkpoint } from './formats/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
+import { loadParams, startsOf } from './run/engine.ts';
+import { checkpointWeights } from './run/weights.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { neutralScalar } from './runtime/scalars.ts';
 import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
-import { loadParams, startsOf } from './trainer/engine.ts';
-import { checkpointWeights } from './trainer/weights.ts';
 
 /** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {

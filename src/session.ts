@@ -13,15 +13,15 @@ import type { DType, Type } from './ir/types.ts';
 import { gpt2 } from './models/gpt2.ts';
 import type { ModelMode } from './models/inputs.ts';
 import { llama } from './models/llama.ts';
+import { checkAdapter, type LoadedAdapter } from './run/adapter.ts';
+import { type StartOptions, startEngine } from './run/engine.ts';
+import { checkpointWeights } from './run/weights.ts';
 import type { Engine } from './runtime/execute.ts';
 import type { ModelAbout } from './runtime/plan.ts';
 import type { InputDecl } from './runtime/program.ts';
 import type { AdapterSpec, TraceOptions } from './trace/context.ts';
 import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
-import { checkAdapter, type LoadedAdapter } from './trainer/adapter.ts';
-import { type StartOptions, startEngine } from './trainer/engine.ts';
-import { checkpointWeights } from './trainer/weights.ts';
 
 /** A device as the compiler and the runtime see it. */
 export interface SessionDevice {

@@ -3,8 +3,8 @@
 import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EbbError } from '../../src/index.ts';
+import { openRunFolder } from '../../src/run/runFolder.ts';
 import { evaluate, newState, train } from '../../src/train/loop.ts';
-import { openRunFolder } from '../../src/trainer/runFolder.ts';
 import type { Setting } from './settings.ts';
 import { configOf, type Losses, type Workbench } from './workbench.ts';
 

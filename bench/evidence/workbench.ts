@@ -5,12 +5,12 @@ import { compileModel } from '../../src/compile/compile.ts';
 import { scalesBranches } from '../../src/dropbp/plans/index.ts';
 import type { PlanConfig } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
+import { loadParams, startEngine, startsOf } from '../../src/run/engine.ts';
+import { withRunData } from '../../src/run/run.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { targetOf, trainableModel } from '../../src/session.ts';
 import type { Batch, BatchSource } from '../../src/train/batches.ts';
 import { parseConfig, type RunConfig } from '../../src/train/config.ts';
-import { loadParams, startEngine, startsOf } from '../../src/trainer/engine.ts';
-import { withRunData } from '../../src/trainer/run.ts';
 import type { Subject } from './subjects.ts';
 
 export interface EvidenceData {

@@ -7,17 +7,17 @@ import { recommend, type Trial } from '../dropbp/fidelity/recommend.ts';
 import { createPlan } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { startEngine } from '../run/engine.ts';
+import { planRunMemory } from '../run/memory.ts';
+import { stepsOf, withRunData } from '../run/run.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { bytesOfKinds } from '../runtime/memory.ts';
+import { piecePrinter } from '../terminal/progress.ts';
 import { type Analysis, type AnalysisSizes, measureSettings } from '../train/analysis/measure.ts';
 import { planOf, type Setting, settingName } from '../train/analysis/settings.ts';
 import type { StepTime } from '../train/analysis/timing.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel, type TrainConfig } from '../train/loop.ts';
-import { startEngine } from '../trainer/engine.ts';
-import { planRunMemory } from '../trainer/memory.ts';
-import { piecePrinter } from '../trainer/progress.ts';
-import { stepsOf, withRunData } from '../trainer/run.ts';
 import { compileRun, openRunModel, readyText } from './train.ts';
 
 export interface AnalyzeOptions extends AnalysisSizes {

@@ -8,9 +8,9 @@ import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { amount } from '../inspect/report.ts';
 import type { CommandDevice } from '../node/device.ts';
+import type { TrainHooks } from '../run/run.ts';
 import { parseConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
-import type { TrainHooks } from '../trainer/run.ts';
 import { runGenerate } from './generate.ts';
 import { trainModel } from './train.ts';
 

@@ -4,13 +4,13 @@ import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
+import { checkPositions } from '../run/batchFiles.ts';
+import { openData } from '../run/data.ts';
+import { type Preparation, prepare } from '../run/prepare.ts';
 import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
+import { piecePrinter } from '../terminal/progress.ts';
 import { evaluate } from '../train/loop.ts';
-import { type LoadedAdapter, loadAdapter } from '../trainer/adapter.ts';
-import { checkPositions } from '../trainer/batchFiles.ts';
-import { openData } from '../trainer/data.ts';
-import { type Preparation, prepare } from '../trainer/prepare.ts';
-import { piecePrinter } from '../trainer/progress.ts';
 import { modelPath } from './model.ts';
 
 export interface EvalOptions {

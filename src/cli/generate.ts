@@ -3,8 +3,8 @@
 import { openCheckpoint } from '../formats/checkpoint.ts';
 import { createGenerator } from '../generate.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { loadAdapter } from '../run/adapter.ts';
 import { loraOf } from '../session.ts';
-import { loadAdapter } from '../trainer/adapter.ts';
 import { modelPath } from './model.ts';
 
 export interface GenerateCommandOptions {

@@ -7,12 +7,12 @@ import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts
 import { mainOf } from '../ir/module.ts';
 import type { Type } from '../ir/types.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { loadAdapter } from '../run/adapter.ts';
+import { startEngine } from '../run/engine.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { loraOf, targetOf, trainableModel, WITHOUT_UPDATES } from '../session.ts';
 import { type Batch, type StepTensor, tensorBatches } from '../train/batches.ts';
-import { loadAdapter } from '../trainer/adapter.ts';
-import { startEngine } from '../trainer/engine.ts';
 import { checkTrains, openSource } from './source.ts';
 
 /** What of a definition is run. */

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
 import { DEVICE_NAMES } from '../node/device.ts';
-import { list } from '../trainer/options.ts';
+import { list } from '../terminal/options.ts';
 
 export interface Adapters {
   /** PEFT adapter folder. */

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
-import { say } from '../trainer/options.ts';
+import { say } from '../terminal/options.ts';
 import { analyzeCommand } from './commands/analyze.ts';
 import { checkCommand } from './commands/check.ts';
 import { compileCommand } from './commands/compile.ts';

@@ -11,13 +11,13 @@ import type { MissingWeights } from '../formats/weights.ts';
 import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { trainingMode } from '../models/inputs.ts';
+import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import type { ModelAbout } from '../runtime/plan.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
+import { say } from '../terminal/options.ts';
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { say } from '../trainer/options.ts';
-import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../trainer/weights.ts';
 import { modelPath } from './model.ts';
 
 export interface TraceBounds {

@@ -1,9 +1,9 @@
 /** @file A run as a command: its device, the live line, Ctrl-C, the report. */
 
 import { type CommandDevice, withDevice } from '../node/device.ts';
-import { print, say } from './options.ts';
-import { stepPrinter } from './progress.ts';
-import type { TrainHooks, TrainReport } from './run.ts';
+import type { TrainHooks, TrainReport } from '../run/run.ts';
+import { print, say } from '../terminal/options.ts';
+import { stepPrinter } from '../terminal/progress.ts';
 
 /** Opens the device and trains; the first Ctrl-C ends the run after its step, with a checkpoint. @throws EbbError */
 export async function commandRun(

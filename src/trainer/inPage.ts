@@ -5,6 +5,9 @@ import { bytesSource } from '../formats/bytes.ts';
 import { assembleBatches } from '../formats/readyBatches.ts';
 import { type EntryHeader, floatsOf, headerBytes, intsOf } from '../formats/safetensorsData.ts';
 import { headerEnd, PREFIX, parseSafetensors } from '../formats/safetensorsHeader.ts';
+import { checkBounds, checkPositions, hubSteps, takesSequences, tokenRange, tokenSteps } from '../run/batchFiles.ts';
+import { startEngine } from '../run/engine.ts';
+import { namedWeights, requireWeights, type Weights } from '../run/startingValue.ts';
 import { adapterLimits, watchDevice } from '../runtime/device.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { checkRequirements, type Requirements } from '../runtime/plan.ts';
@@ -12,10 +15,7 @@ import type { InputDecl } from '../runtime/program.ts';
 import { type BatchSource, tensorBatches } from '../train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
-import { checkBounds, checkPositions, hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
-import { startEngine } from './engine.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
-import { namedWeights, requireWeights, type Weights } from './startingValue.ts';
 
 /** A file the person chose. */
 export interface NamedBytes {

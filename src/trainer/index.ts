@@ -1,12 +1,12 @@
 /** @file `ebb/trainer`: the training loop over a compiled program, and what generated trainers are made of; no compiler. Runs in a page. */
 
+export { type StartOptions, startEngine } from '../run/engine.ts';
+export { namedWeights, type StartPiece, type StoredTensor, startingValue, type Weights } from '../run/startingValue.ts';
 export { checkRequirements, type LoadedPlan, type ModelAbout, type Plan, parsePlan, planProgram, type Requirements } from '../runtime/plan.ts';
 export { type Batch, type BatchSource, makeBatch, readyBatches, tensorBatches, tokenStream } from '../train/batches.ts';
 export { evaluate, newState, type StepMetrics, type TrainConfig, type TrainState, train } from '../train/loop.ts';
 export type { TrainableModel } from '../train/model.ts';
-export { type StartOptions, startEngine } from './engine.ts';
 export { type NamedBytes, type PageResult, type PageRun, pageBatches, pageDevice, trainInPage } from './inPage.ts';
 export { filesOf, type LoadedTrainer, loadPackage, loadTrainer, type ReadFile, type TrainerPackage } from './package.ts';
 export { openPage } from './page.ts';
 export { startTrainer } from './start.ts';
-export { namedWeights, type StartPiece, type StoredTensor, startingValue, type Weights } from './startingValue.ts';

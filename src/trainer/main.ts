@@ -7,18 +7,18 @@ import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { adapterToGoOn, checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
+import { checkBounds } from '../run/batchFiles.ts';
+import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from '../run/run.ts';
+import { requireWeights } from '../run/startingValue.ts';
+import { type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
+import { addRunFlags, type RunFlags, readRunFile, runInput } from '../terminal/flags.ts';
+import { say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
-import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
-import { checkBounds } from './batchFiles.ts';
 import { commandRun } from './commandRun.ts';
-import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
-import { say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
-import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from './run.ts';
-import { requireWeights } from './startingValue.ts';
-import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
 interface Flags extends RunFlags {
   readonly config?: string;

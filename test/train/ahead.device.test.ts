@@ -1,10 +1,10 @@
 /** @file Running ahead of the device changes no number: the same bits as waiting for every step. */
 
 import { compileModel } from '../../src/compile/compile.ts';
+import { startEngine } from '../../src/run/engine.ts';
 import { aboutModel, trainableModel } from '../../src/session.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import { newState, type StepMetrics, train } from '../../src/train/loop.ts';
-import { startEngine } from '../../src/trainer/engine.ts';
 import { openTestDevice } from '../support/testDevice.ts';
 import { tinyModel } from '../support/tinyModels.ts';
 import { tokenBatch } from '../support/tokenBatch.ts';

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { type DataOptions, type LoadedData, openData } from '../../src/run/data.ts';
+import { prepare } from '../../src/run/prepare.ts';
+import { openRunData } from '../../src/run/run.ts';
 import type { InputDecl } from '../../src/runtime/program.ts';
 import { parseConfig } from '../../src/train/config.ts';
-import { type DataOptions, type LoadedData, openData } from '../../src/trainer/data.ts';
-import { prepare } from '../../src/trainer/prepare.ts';
-import { openRunData } from '../../src/trainer/run.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
 
 let folder: string;

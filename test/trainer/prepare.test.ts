@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { tokenise } from '../../src/trainer/sequences.ts';
+import { tokenise } from '../../src/run/sequences.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
 

@@ -1,7 +1,7 @@
 /** @file Progress elsewhere than on a terminal: plain lines, not too many; an evaluation shows how far it is. */
 
+import { downloadPrinter, stepPrinter } from '../../src/terminal/progress.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
-import { downloadPrinter, stepPrinter } from '../../src/trainer/progress.ts';
 
 let lines: string[];
 let now: number;

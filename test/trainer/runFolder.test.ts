@@ -4,10 +4,10 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { openRunFolder } from '../../src/run/runFolder.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { parseConfig, type RunInput } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
-import { openRunFolder } from '../../src/trainer/runFolder.ts';
 import { messageOf, rejectionOf } from '../formats/fixtureFolder.ts';
 
 const config = (change: Partial<RunInput> = {}) => parseConfig({ model: 'm', data: 'd', lora: { rank: 4 }, ...change }, 'run.yaml');

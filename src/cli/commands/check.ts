@@ -1,7 +1,7 @@
 /** @file `ebb check`: what files are. */
 
 import { Command } from 'commander';
-import { print, say } from '../../trainer/options.ts';
+import { print, say } from '../../terminal/options.ts';
 import { checkPath } from '../check.ts';
 
 /** `ebb check`. */

@@ -2,8 +2,8 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { deviceOption, positive, print } from '../../trainer/options.ts';
-import { stepPrinter } from '../../trainer/progress.ts';
+import { deviceOption, positive, print } from '../../terminal/options.ts';
+import { stepPrinter } from '../../terminal/progress.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
 
 /** `ebb demo`. */

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { deviceOption, print } from '../../trainer/options.ts';
+import { deviceOption, print } from '../../terminal/options.ts';
 import { doctor, doctorText } from '../doctor.ts';
 import { entriesText } from '../tune.ts';
 

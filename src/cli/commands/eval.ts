@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { positive, print } from '../../trainer/options.ts';
+import { positive, print } from '../../terminal/options.ts';
 import { type EvalOptions, runEval } from '../evaluate.ts';
 import { type Adapters, adapterOption, fieldNames } from '../options.ts';
 

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { print } from '../../trainer/options.ts';
+import { print } from '../../terminal/options.ts';
 import { forward } from '../forward.ts';
 import { type Adapters, adapterOption } from '../options.ts';
 

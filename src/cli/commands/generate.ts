@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { count, nonNegative, positive, print, share } from '../../trainer/options.ts';
+import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
 import { runGenerate } from '../generate.ts';
 import { type Adapters, adapterOption } from '../options.ts';
 

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { list, print } from '../../trainer/options.ts';
+import { list, print } from '../../terminal/options.ts';
 import { grad } from '../forward.ts';
 import { type Adapters, adapterOption } from '../options.ts';
 

@@ -8,7 +8,7 @@ import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import type { Pattern } from '../../runtime/link/forms.ts';
 import type { LoraOptions } from '../../session.ts';
-import { count, deviceOption, list, positive, print, rate } from '../../trainer/options.ts';
+import { count, deviceOption, list, positive, print, rate } from '../../terminal/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { dtypeOption } from '../options.ts';
 import { measureModel } from '../profile.ts';

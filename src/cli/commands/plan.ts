@@ -3,8 +3,8 @@
 import { Command } from 'commander';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
+import { print } from '../../terminal/options.ts';
 import { parseConfig } from '../../train/config.ts';
-import { print } from '../../trainer/options.ts';
 import { dtypeOption } from '../options.ts';
 import { planRun, planText } from '../plan.ts';
 import { addModelRunFlags, type ModelRunFlags, modelRunInput } from '../runInput.ts';

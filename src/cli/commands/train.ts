@@ -3,9 +3,9 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { DispatchTime } from '../../runtime/profile.ts';
+import { positive } from '../../terminal/options.ts';
 import { parseConfig } from '../../train/config.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
-import { positive } from '../../trainer/options.ts';
 import { writeProfile } from '../profile.ts';
 import { addModelRunFlags, type ModelRunFlags, modelRunInput } from '../runInput.ts';
 import { trainModel } from '../train.ts';

@@ -6,7 +6,7 @@ import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
-import { deviceOption, positive, positiveNumber, print, say } from '../../trainer/options.ts';
+import { deviceOption, positive, positiveNumber, print, say } from '../../terminal/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
 import { dtypeOption } from '../options.ts';
 import { describeSource } from '../source.ts';
