@@ -1,7 +1,10 @@
 /** @file `ebb analyze`: what dropping would do to a run, measured on its own model and data. */
 
+import { type Analysis, type AnalysisSizes, measureSettings } from '../analyze/measure.ts';
 import { type AnalyzeReport, fidelityReport, type MemoryReport, type RatesReport, type SettingReport, type TimeReport } from '../analyze/report.ts';
 import { readCurve } from '../analyze/runCurve.ts';
+import { planOf, type Setting, settingName } from '../analyze/settings.ts';
+import type { StepTime } from '../analyze/timing.ts';
 import { ALLOCATIONS, allocateRates } from '../dropbp/allocation/index.ts';
 import { recommend, type Trial } from '../dropbp/fidelity/recommend.ts';
 import { createPlan } from '../dropbp/plans/index.ts';
@@ -13,9 +16,6 @@ import { stepsOf, withRunData } from '../run/run.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { bytesOfKinds } from '../runtime/memory.ts';
 import { piecePrinter } from '../terminal/progress.ts';
-import { type Analysis, type AnalysisSizes, measureSettings } from '../train/analysis/measure.ts';
-import { planOf, type Setting, settingName } from '../train/analysis/settings.ts';
-import type { StepTime } from '../train/analysis/timing.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel, type TrainConfig } from '../train/loop.ts';
 import { compileRun, openRunModel, readyText } from './train.ts';

@@ -1,11 +1,11 @@
 /** @file Analysis on a device: the bias of dropping is found where there is one and not where weights undo it; nothing is trained meanwhile. */
 
+import { measureGradients } from '../../src/analyze/gradients.ts';
+import { timeSteps } from '../../src/analyze/timing.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { estimate } from '../../src/dropbp/fidelity/estimate.ts';
 import type { BatchFidelity } from '../../src/dropbp/fidelity/fidelity.ts';
 import { createEngine, type Engine } from '../../src/runtime/execute.ts';
-import { measureGradients } from '../../src/train/analysis/gradients.ts';
-import { timeSteps } from '../../src/train/analysis/timing.ts';
 import { initialValues } from '../../src/train/init.ts';
 import type { TrainConfig } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';

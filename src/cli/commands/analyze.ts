@@ -2,11 +2,11 @@
 
 import { Command, InvalidArgumentError } from 'commander';
 import { reportPage } from '../../analyze/html.ts';
+import { SAMPLINGS, SPREADS } from '../../analyze/settings.ts';
 import { analyzeText } from '../../analyze/text.ts';
 import { amount } from '../../inspect/report.ts';
 import { withDevice } from '../../node/device.ts';
 import { list, positive, print, say, share } from '../../terminal/options.ts';
-import { SAMPLINGS, SPREADS } from '../../train/analysis/settings.ts';
 import { parseConfig } from '../../train/config.ts';
 import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
 import { writeHtml } from '../htmlFile.ts';

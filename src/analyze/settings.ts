@@ -1,9 +1,9 @@
 /** @file What is compared: settings of a drop plan, and the plan that each of them is. */
 
-import { ALLOCATIONS, type AllocationName } from '../../dropbp/allocation/index.ts';
-import type { HarmName } from '../../dropbp/allocation/optimal.ts';
-import type { PlanConfig } from '../../dropbp/plans/index.ts';
-import { SAMPLERS, type SamplerName } from '../../dropbp/sampling/index.ts';
+import { ALLOCATIONS, type AllocationName } from '../dropbp/allocation/index.ts';
+import type { HarmName } from '../dropbp/allocation/optimal.ts';
+import type { PlanConfig } from '../dropbp/plans/index.ts';
+import { SAMPLERS, type SamplerName } from '../dropbp/sampling/index.ts';
 
 export const SPREADS = ['uniform', ...ALLOCATIONS] as const;
 /** How a rate is spread over the units: all alike, or by sensitivity. */

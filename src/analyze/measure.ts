@@ -1,11 +1,11 @@
 /** @file A run's settings measured on its engine, one thing after the other: sensitivities, times, gradients. Nothing is trained. */
 
-import type { BatchFidelity } from '../../dropbp/fidelity/fidelity.ts';
-import { createPlan } from '../../dropbp/plans/index.ts';
-import { perUnit } from '../../dropbp/plans/plan.ts';
-import type { SamplerName } from '../../dropbp/sampling/index.ts';
-import { EbbError } from '../../errors.ts';
-import { type Measured, measureSensitivities, planModel, type TrainerOptions, unitsOf } from '../loop.ts';
+import type { BatchFidelity } from '../dropbp/fidelity/fidelity.ts';
+import { createPlan } from '../dropbp/plans/index.ts';
+import { perUnit } from '../dropbp/plans/plan.ts';
+import type { SamplerName } from '../dropbp/sampling/index.ts';
+import { EbbError } from '../errors.ts';
+import { type Measured, measureSensitivities, planModel, type TrainerOptions, unitsOf } from '../train/loop.ts';
 import { measureGradients } from './gradients.ts';
 import { ownWay, planOf, type Sensing, type Setting, type Spread, settingName, settingsOf, type Weighted } from './settings.ts';
 import { type StepTime, timeSteps } from './timing.ts';

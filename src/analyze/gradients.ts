@@ -1,13 +1,13 @@
 /** @file Gradients of steps on the device against those of patterns, parameter by parameter, so that few copies of them are held. */
 
-import { type BatchFidelity, dot, fidelitySums } from '../../dropbp/fidelity/fidelity.ts';
-import { createPlan, type Plan, type PlanConfig } from '../../dropbp/plans/index.ts';
-import { hash } from '../../dropbp/random.ts';
-import { EbbError } from '../../errors.ts';
-import { usersOf } from '../../runtime/link/probe.ts';
-import type { Program } from '../../runtime/program.ts';
-import { planModel, type TrainerOptions, unitsOf } from '../loop.ts';
-import { stepMicros } from '../step.ts';
+import { type BatchFidelity, dot, fidelitySums } from '../dropbp/fidelity/fidelity.ts';
+import { createPlan, type Plan, type PlanConfig } from '../dropbp/plans/index.ts';
+import { hash } from '../dropbp/random.ts';
+import { EbbError } from '../errors.ts';
+import { usersOf } from '../runtime/link/probe.ts';
+import type { Program } from '../runtime/program.ts';
+import { planModel, type TrainerOptions, unitsOf } from '../train/loop.ts';
+import { stepMicros } from '../train/step.ts';
 
 type Source = Pick<TrainerOptions, 'engine' | 'config' | 'batches'>;
 

@@ -1,8 +1,8 @@
 /** @file What steps take: real ones, forward, backward and update, in turns; the learning rate is 0, so that no parameter changes. */
 
-import { meanOf } from '../../dropbp/fidelity/estimate.ts';
-import type { PlanConfig } from '../../dropbp/plans/index.ts';
-import { newState, type TrainerOptions, train } from '../loop.ts';
+import { meanOf } from '../dropbp/fidelity/estimate.ts';
+import type { PlanConfig } from '../dropbp/plans/index.ts';
+import { newState, type TrainerOptions, train } from '../train/loop.ts';
 
 /** What a plan's steps took. */
 export interface StepTime {
