@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { readText } from '../formats/files.ts';
 import { parseJson } from '../formats/json.ts';
-import { readRunFile } from '../terminal/flags.ts';
+import { readRunFile } from '../run/runFile.ts';
 import type { Curve, CurvePoint } from './report.ts';
 
 /** Longer runs are told by so many points, each the mean of neighbours. */

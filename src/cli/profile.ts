@@ -7,7 +7,7 @@ import { fastest, type Profile, profileOf, profileText, traceFile } from '../ins
 import type { View } from '../inspect/views.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
-import type { InputData } from '../runtime/execute.ts';
+import type { InputData } from '../runtime/inputs.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';

@@ -1,7 +1,8 @@
 /** @file What commands over a run's config take: a run file, flags over it, and those of the model. */
 
 import type { Command } from 'commander';
-import { addRunFlags, type RunFlags, readRunFile, runInput } from '../terminal/flags.ts';
+import { readRunFile } from '../run/runFile.ts';
+import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
 import { positive, positiveNumber } from '../terminal/options.ts';
 
 /** Flags of a run over any model. */

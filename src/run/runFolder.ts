@@ -11,10 +11,10 @@ import { isObject, type Json, parseJson } from '../formats/json.ts';
 import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
-import { readRunFile } from '../terminal/flags.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
 import { startUpload } from './engine.ts';
+import { readRunFile } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
 export interface RunFolder {

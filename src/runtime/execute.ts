@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { allocate, readFloats, USAGE } from './buffers.ts';
 import { createEncoder } from './encode.ts';
-import { checkInputs } from './inputs.ts';
+import { checkInputs, type InputData } from './inputs.ts';
 import { type LastingValues, lastingValues } from './lasting.ts';
 import { type Address, BUFFERS, bufferOf, offsetOf } from './link/address.ts';
 import type { Form, Pattern } from './link/forms.ts';
@@ -21,8 +21,6 @@ import { planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
 
 export type { Update } from './updatePhase.ts';
-
-export type InputData = Readonly<Record<string, Int32Array | Uint32Array | Float32Array>>;
 
 /** One forward and backward. */
 export interface MicroBatch {

@@ -1,7 +1,6 @@
 /** @file What a step is given, checked where it enters: numbers of elements, sizes within their bounds, ids that there are. */
 
 import { EbbError } from '../errors.ts';
-import type { InputData } from './execute.ts';
 import type { IdRange, InputDecl, Program, Sizes } from './program.ts';
 
 /** Index of the first element that is no id of the range, or -1. */
@@ -42,3 +41,5 @@ export function checkInputs({ inputs, dims }: Pick<Program, 'inputs' | 'dims'>, 
 export function narrowest(inputs: readonly InputDecl[]): IdRange | null {
   return inputs.flatMap((i) => i.ids ?? []).reduce<IdRange | null>((least, r) => (least && least.below <= r.below ? least : r), null);
 }
+
+export type InputData = Readonly<Record<string, Int32Array | Uint32Array | Float32Array>>;

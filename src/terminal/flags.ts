@@ -1,9 +1,6 @@
 /** @file The flags of a run, shared by `ebb train` and generated trainers; they go over the keys of a run file. */
 
 import type { Command } from 'commander';
-import { parseDocument } from 'yaml';
-import { EbbError } from '../errors.ts';
-import { readText } from '../formats/files.ts';
 import type { RunInput } from '../train/config.ts';
 import { count, deviceOption, nonNegative, number, positive } from './options.ts';
 
@@ -59,14 +56,4 @@ export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<s
     ...(dropRate === undefined ? {} : { drop: dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate } }),
     ...(adapter === 'auto' ? {} : { adapter }),
   };
-}
-
-/** The keys of a run file. @throws EbbError with the line of what is no YAML */
-export function readRunFile(file: string): Partial<RunInput> {
-  const document = parseDocument(readText(file));
-  const [error] = document.errors;
-  if (error) throw new EbbError(`${file}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`);
-  const run: unknown = document.toJS();
-  if (run === null || typeof run !== 'object' || Array.isArray(run)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
-  return run;
 }

@@ -2,7 +2,7 @@
 
 import { permutation } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
-import type { InputData } from '../runtime/execute.ts';
+import type { InputData } from '../runtime/inputs.ts';
 import { idOutside, outsideText } from '../runtime/inputs.ts';
 import type { IdRange, InputDecl, Sizes } from '../runtime/program.ts';
 

@@ -20,7 +20,7 @@ import { PLAN_VERSION, type Plan } from '../../src/runtime/plan.ts';
 import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
-import { readRunFile } from '../../src/terminal/flags.ts';
+import { readRunFile } from '../../src/run/runFile.ts';
 import { filesOf, loadTrainer } from '../../src/trainer/package.ts';
 import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
 import { openBook, readBook } from '../../src/tune/file.ts';

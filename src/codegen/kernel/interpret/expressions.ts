@@ -1,19 +1,11 @@
 /** @file Evaluates kernel expressions and simple statements for ./interpret.ts: compiled once to closures, run per invocation. */
 
 import { invariant } from '../../../errors.ts';
-import { type Builtin, type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from '../ir.ts';
+import { type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from '../ir.ts';
 import { applyBin, applyCall, convertTo, type Value } from './arithmetic.ts';
 import { compileFragment, fragmentTypes } from './fragments.ts';
+import type { Lane } from './lane.ts';
 
-/** One invocation. */
-export interface Lane {
-  readonly vars: Value[];
-  readonly arrays: Value[][];
-  readonly shared: Value[][];
-  /** Results of subgroup operations already met in the running statement. */
-  readonly pending: Map<Expr, Value>;
-  readonly builtins: Readonly<Record<Builtin, number>>;
-}
 type Evaluate = (lane: Lane) => Value;
 type Data = Float32Array | Uint32Array | Int32Array;
 

@@ -4,7 +4,7 @@ import { invariant } from '../../../errors.ts';
 import type { Expr, FragmentStmt, FragmentType, Kernel, Stmt } from '../ir.ts';
 import { everyStmt } from '../walk.ts';
 import { convertTo, type Value } from './arithmetic.ts';
-import type { Lane } from './expressions.ts';
+import type { Lane } from './lane.ts';
 
 /** The types of all fragments of a body, by name. */
 export function fragmentTypes(body: readonly Stmt[]): ReadonlyMap<string, FragmentType> {

@@ -6,7 +6,8 @@ import type { Expr, Kernel, Stmt } from '../ir.ts';
 import { sizeValue } from '../size.ts';
 import { exprsOf, operandsOf } from '../walk.ts';
 import type { Value } from './arithmetic.ts';
-import { evaluator, type Lane } from './expressions.ts';
+import { evaluator } from './expressions.ts';
+import type { Lane } from './lane.ts';
 
 export interface InterpretInput {
   /** The uniform block; missing words are 0. */

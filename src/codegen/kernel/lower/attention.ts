@@ -17,8 +17,9 @@ import { param } from '../expr.ts';
 import type { Kernel } from '../ir.ts';
 import { lowerChosen, type ScheduleProblem } from './choice.ts';
 import { dimOf } from './emit.ts';
-import type { Group, LowerOptions } from './group.ts';
+import type { Group } from './group.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { problemKey } from './problem.ts';
 
 /** Through reshapes inside the group to the value that has the buffer. */

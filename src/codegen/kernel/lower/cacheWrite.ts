@@ -5,8 +5,9 @@ import { kernelBuilder, ONE_GROUP } from '../builder.ts';
 import { add, bin, builtin, lt, mul, param, u32 } from '../expr.ts';
 import { bufferOf } from './attention.ts';
 import { dimOf } from './emit.ts';
-import { type Group, gridOf, type LowerOptions } from './group.ts';
+import { type Group, gridOf } from './group.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { axesIndex, flatIndex, productExpr } from './position.ts';
 
 const LANES = 64;

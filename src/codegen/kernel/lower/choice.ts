@@ -2,7 +2,6 @@
 
 import type { AttentionSchedule } from '../attention/spec.ts';
 import type { MatmulSchedule } from '../matmul/schedule.ts';
-import type { LowerOptions } from './group.ts';
 import type { Lowered } from './lowered.ts';
 
 export type Schedule = MatmulSchedule | AttentionSchedule;
@@ -32,6 +31,6 @@ export type ChooseSchedule = <S extends Schedule>(problem: ScheduleProblem<S>) =
 const standardSchedule: ChooseSchedule = ({ standard }) => standard;
 
 /** Lowers a problem as the options' chooser wants it. */
-export function lowerChosen<S extends Schedule>(problem: ScheduleProblem<S>, { choose = standardSchedule }: LowerOptions): Lowered {
+export function lowerChosen<S extends Schedule>(problem: ScheduleProblem<S>, { choose = standardSchedule }: { readonly choose?: ChooseSchedule | undefined }): Lowered {
   return problem.lower(choose(problem));
 }

@@ -5,9 +5,10 @@ import type { Shape } from '../../../ir/types.ts';
 import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
 import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from '../expr.ts';
-import { bindGroup, type Group, gridOf, type LowerOptions } from './group.ts';
+import { bindGroup, type Group, gridOf } from './group.ts';
 import { type Combine, combine } from './lanes.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { axesIndex, flatIndex, productExpr } from './position.ts';
 
 export function lowerColumn(group: Group, options: LowerOptions): Lowered {

@@ -17,8 +17,9 @@ import { type MatmulLayout, standardMatmulSchedule } from '../matmul/standard.ts
 import { withoutIdleBuffers } from '../rewrite/tidy.ts';
 import { lowerChosen, type ScheduleProblem } from './choice.ts';
 import { dimOf, emitter } from './emit.ts';
-import { bindGroup, type Group, type GroupBuffers, type LowerOptions } from './group.ts';
+import { bindGroup, type Group, type GroupBuffers } from './group.ts';
 import type { BoundKernel, Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { flatIndex, productExpr } from './position.ts';
 import { problemKey } from './problem.ts';
 import { vectorisable } from './width.ts';

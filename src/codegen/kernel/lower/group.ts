@@ -2,32 +2,12 @@
 
 import type { Op, Shape, Value } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
-import type { DeviceTraits } from '../device.ts';
 import { bin, select, u32 } from '../expr.ts';
 import type { Expr, GridAxis, KType } from '../ir.ts';
-import type { MatmulPrecision } from '../matmul/schedule.ts';
-import type { ChooseSchedule } from './choice.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
+import type { LowerOptions } from './options.ts';
 import { flatIndex, type Index } from './position.ts';
 import { lastOf, vectorisable, type Width } from './width.ts';
-
-export interface LowerOptions {
-  readonly device: DeviceTraits;
-  /** Names of the module's run-time dimensions, in the order of the uniform block. */
-  readonly dims: readonly string[];
-  /** Typical sizes, for choosing a schedule. */
-  readonly sizes: Readonly<Record<string, number>>;
-  /** Uniform word of each run-time scalar. */
-  readonly scalarWord: ReadonlyMap<Value, number>;
-  /** Whether every training step runs the function, whatever is dropped; default false. */
-  readonly everyStep?: boolean;
-  /** What operands of products may be rounded to; default f32: nothing is. */
-  readonly matmulPrecision?: MatmulPrecision | undefined;
-  /** Chooses how matmuls and attention are cut; without it every kernel has the schedule its device starts with. */
-  readonly choose?: ChooseSchedule | undefined;
-  /** Results that are added to rather than written. */
-  readonly adds: ReadonlySet<Value>;
-}
 
 export interface Group {
   readonly op: Op;

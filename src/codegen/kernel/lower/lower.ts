@@ -4,10 +4,11 @@ import type { Op } from '../../../ir/types.ts';
 import { withoutIdleLets } from '../rewrite/tidy.ts';
 import { lowerColumn } from './column.ts';
 import { lowerDot } from './dot.ts';
-import { groupOf, type LowerOptions } from './group.ts';
+import { groupOf } from './group.ts';
 import type { BoundKernel, Lowered } from './lowered.ts';
 import { lowerMap } from './map.ts';
 import { kernelOps } from './ops.ts';
+import type { LowerOptions } from './options.ts';
 import { lowerRow } from './row.ts';
 
 /** Lowers one `fused` op. */

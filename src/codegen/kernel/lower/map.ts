@@ -5,8 +5,9 @@ import { kernelBuilder, ONE_GROUP } from '../builder.ts';
 import { add, bin, builtin, lt, mul, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import type { Emitter } from './emit.ts';
-import { bindGroup, type Group, type GroupBuffers, gridOf, groupWidth, type LowerOptions } from './group.ts';
+import { bindGroup, type Group, type GroupBuffers, gridOf, groupWidth } from './group.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { axesIndex, flatIndex, productExpr } from './position.ts';
 import type { Width } from './width.ts';
 

@@ -3,8 +3,9 @@
 import type { Op } from '../../../ir/types.ts';
 import { lowerAttention, lowerAttentionDkv, lowerAttentionDq, lowerAttentionStats } from './attention.ts';
 import { lowerCacheWrite } from './cacheWrite.ts';
-import type { Group, LowerOptions } from './group.ts';
+import type { Group } from './group.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { lowerScatterAdd } from './scatterAdd.ts';
 
 export type LowerKernelOp = (group: Group, op: Op, options: LowerOptions) => Lowered;

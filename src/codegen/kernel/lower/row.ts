@@ -10,9 +10,10 @@ import type { DeviceTraits } from '../device.ts';
 import { add, builtin, eq, f32, lt, mul, splat, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import type { Emitter } from './emit.ts';
-import { bindGroup, type Group, gridOf, groupWidth, type LowerOptions } from './group.ts';
+import { bindGroup, type Group, gridOf, groupWidth } from './group.ts';
 import { acrossLanes, type Combine, combine, horizontal } from './lanes.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { flatIndex, productExpr } from './position.ts';
 import { vectorisable, type Width } from './width.ts';
 

@@ -7,8 +7,9 @@ import { add, and, bin, builtin, call, convert, eq, i32, lt, min, mul, u32 } fro
 import { type Expr, widthOf } from '../ir.ts';
 import { bufferOf } from './attention.ts';
 import { dimOf } from './emit.ts';
-import { type Group, gridOf, type LowerOptions } from './group.ts';
+import { type Group, gridOf } from './group.ts';
 import type { Lowered } from './lowered.ts';
+import type { LowerOptions } from './options.ts';
 import { productExpr } from './position.ts';
 
 /** A CPU runs the lanes of a workgroup one subgroup after the other, and each looks through all ids: few lanes, and more columns for each. */
