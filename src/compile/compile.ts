@@ -1,10 +1,10 @@
 /** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
 
+import { kindTraits } from '../codegen/kernel/device.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Func, Module } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
-import { isSoftware } from '../runtime/adapterKind.ts';
 import { type FunctionDecl, type InputDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { formModel, learns } from './forms.ts';
@@ -57,8 +57,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     return table.decls.push(decl) - 1;
   };
 
-  // on CPUs turning dq and dk back where they are made costs LLVM more than it saves: the first step of 12 units 17 s against 20
-  const formed = formModel(model, { turnsBack: !isSoftware(target.device.kind), onPass });
+  const formed = formModel(model, { turnsBack: kindTraits(target.device).turnsBack, onPass });
   for (const { func, flows, ...how } of formed.functions) {
     const index = addFunction(func, target, how);
     if (flows) table.decls[index] = { ...(table.decls[index] as FunctionDecl), flows };

@@ -1,6 +1,6 @@
 /** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
 
-import type { DeviceTraits } from '../codegen/kernel/device.ts';
+import { type DeviceTraits, kindTraits } from '../codegen/kernel/device.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../codegen/kernel/lower/emit.ts';
@@ -14,7 +14,6 @@ import { shapeToAttr } from '../ir/define.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
-import { isSoftware } from '../runtime/adapterKind.ts';
 import { ALIGNMENT } from '../runtime/link/layout.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import { type DispatchDecl, type Extent, extentBytes, type FunctionDecl, type GridAxis, type PipelineDecl, type SlotDecl } from '../runtime/program.ts';
@@ -37,9 +36,9 @@ export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: Target): n
   return Math.floor(maxBinding / ALIGNMENT) * ALIGNMENT;
 }
 
-/** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
+/** `widenOnce` as it suits devices of a kind. */
 export function widenOnceFor(device: DeviceTraits): number {
-  return isSoftware(device.kind) ? 128 * 2 ** 20 : 0;
+  return kindTraits(device).widenOnce;
 }
 
 export interface PipelineTable {

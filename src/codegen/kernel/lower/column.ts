@@ -2,8 +2,8 @@
 
 import { opDef } from '../../../ir/ops/index.ts';
 import type { Shape } from '../../../ir/types.ts';
-import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
+import { kindTraits } from '../device.ts';
 import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from '../expr.ts';
 import { bindGroup, type Group, gridOf } from './group.ts';
 import { type Combine, combine } from './lanes.ts';
@@ -16,8 +16,7 @@ export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   const [x] = op?.operands ?? [];
   const [total] = op?.results ?? [];
   if (!op || !x || !total) throw new Error('column group reduces nothing');
-  const software = isSoftware(options.device.kind);
-  const [columns, shares] = software ? [8, 8] : [32, 8];
+  const [columns, shares] = kindTraits(options.device).lanesInTurn ? [8, 8] : [32, 8];
   const axes = op.attrs['axes'] as readonly number[];
   const kind: Combine = op.name === 'reduce_max' ? 'max' : 'sum';
   const start = f32(kind === 'max' ? -3.4028234663852886e38 : 0);
