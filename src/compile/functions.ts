@@ -7,6 +7,7 @@ import { scalarWords } from '../codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../codegen/kernel/lower/lower.ts';
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
+import { canonicalText } from '../codegen/kernel/rewrite/canonical.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
 import { printWgsl } from '../codegen/targets/wgsl/print.ts';
 import { opCost } from '../ir/cost.ts';
@@ -41,35 +42,28 @@ export function widenOnceFor(device: DeviceTraits): number {
   return kindTraits(device).widenOnce;
 }
 
+/** The pipelines of a program: one for kernels that differ in names alone and are bound alike. */
 export interface PipelineTable {
   readonly list: PipelineDecl[];
-  readonly byText: Map<string, number>;
+  /** Places in the list by canonical kernel and by which of its buffers move. */
+  readonly indices: Map<string, number>;
 }
 
 export function pipelineTable(): PipelineTable {
-  return { list: [], byText: new Map() };
-}
-
-/** A kernel's text with its names numbered: kernels that differ in names alone are one pipeline. */
-export function canonicalText(wgsl: string): string {
-  const names = new Map<string, string>();
-  for (const [, name] of wgsl.matchAll(/(?:var<[^>]+>|let|var)\s+([A-Za-z_][A-Za-z0-9_]*)/g)) if (name && !names.has(name)) names.set(name, `n${names.size}`);
-  return wgsl.replace(/\/\/[^\n]*/g, '').replace(/[A-Za-z_][A-Za-z0-9_]*/g, (word) => names.get(word) ?? word);
+  return { list: [], indices: new Map() };
 }
 
 function pipelineOf(table: PipelineTable, kernel: Kernel, moves: readonly boolean[]): number {
-  const wgsl = printWgsl(kernel);
-  const access = kernel.buffers.map((buffer) => buffer.access);
-  const key = `${canonicalText(wgsl)}|${moves.map(Number).join('')}`;
-  const known = table.byText.get(key);
+  const key = `${canonicalText(kernel)}|${moves.map(Number).join('')}`;
+  const known = table.indices.get(key);
   if (known !== undefined) return known;
   const features = [
     ...(kernel.uses.subgroups ? ['subgroups'] : []),
     ...(kernel.uses.f16 ? ['shader-f16'] : []),
     ...(kernel.uses.matrices ? [MATRIX_FEATURE] : []),
   ];
-  table.list.push({ name: kernel.name, wgsl, access, moves, features });
-  table.byText.set(key, table.list.length - 1);
+  table.list.push({ name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map(({ access }) => access), moves, features });
+  table.indices.set(key, table.list.length - 1);
   return table.list.length - 1;
 }
 

@@ -3,8 +3,8 @@
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../../src/codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
+import { canonicalText } from '../../src/codegen/kernel/rewrite/canonical.ts';
 import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
-import { canonicalText } from '../../src/compile/functions.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';
 import { BLOCKS, type BlockType as StoredType, dequantise as unpackBlocks } from '../../src/formats/ggmlBlocks.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
@@ -101,7 +101,7 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
     const lowered = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated, choose });
     const { kernel, values } = lowered;
     const steps = [...(lowered.before ? [lowered.before] : []), { kernel, values }];
-    const text = `${steps.map((step) => canonicalText(printWgsl(step.kernel))).join()} ${accumulated.size}`;
+    const text = `${steps.map((step) => canonicalText(step.kernel)).join()} ${accumulated.size}`;
     if (seen.has(text)) continue;
     seen.add(text);
     const inputs = op.operands.map((v, i) => contents(v, roles.get(v) ?? 'value', groupCase, 17 * g + i));
