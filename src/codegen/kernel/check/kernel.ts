@@ -2,7 +2,7 @@
 
 import { RESERVED_NAMES } from '../../targets/wgsl/reserved.ts';
 import { bytesOf, type Expr, type FragmentType, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../ir.ts';
-import { exprsOf, operandsOf } from '../walk.ts';
+import { exprsOf, operandsOf } from '../visit.ts';
 import { fragmentProblems } from './fragments.ts';
 import { typeProblem } from './types.ts';
 
