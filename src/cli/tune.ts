@@ -5,7 +5,7 @@ import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/functions.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { extentBytes } from '../runtime/program.ts';
-import { type SessionDevice, targetOf } from '../session.ts';
+import { compileDeviceOf, type SessionDevice } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
@@ -35,7 +35,7 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   const bounds = traced.module.dims;
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
-  compileModel(traced, { target: { ...targetOf(device), choose } });
+  compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
   const most = device.device.limits.maxStorageBufferBindingSize;
   // what is bound in parts is left as it is
   return open().filter(({ problem: { lower, standard } }) => lower(standard).values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));

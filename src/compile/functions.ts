@@ -19,8 +19,9 @@ import { ALIGNMENT } from '../runtime/link/layout.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import { type DispatchDecl, type Extent, extentBytes, type FunctionDecl, type GridAxis, type PipelineDecl, type SlotDecl } from '../runtime/program.ts';
 
-export interface Target {
-  readonly device: DeviceTraits;
+/** What a model is compiled for: a device, and how its kernels are chosen. */
+export interface CompileDevice {
+  readonly traits: DeviceTraits;
   readonly maxBuffers: number;
   /** What operands of products may be rounded to; default f32: nothing is. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
@@ -33,7 +34,7 @@ export interface Target {
 }
 
 /** Bytes of a part: every part but the last of a tensor starts and ends where a binding may. */
-export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: Target): number {
+export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: CompileDevice): number {
   return Math.floor(maxBinding / ALIGNMENT) * ALIGNMENT;
 }
 
@@ -96,18 +97,18 @@ export interface FunctionOptions {
 /** Lowers `func` (primitives and kernel ops): fuses it, makes its pipelines, and describes it as plain data. */
 export function compileFunction(
   func: Func,
-  target: Target,
+  device: CompileDevice,
   table: PipelineTable,
   dims: Readonly<Record<string, number>>,
   options: FunctionOptions,
 ): { decl: FunctionDecl; fused: Func } {
   const { everyStep = false, overwriteSaved = false, onPass } = options;
-  const partBytes = partBytesOf(target);
+  const partBytes = partBytesOf(device);
   const parts = (v: Value): number => Math.max(1, Math.ceil(extentBytes(extentOf(v.type), dims) / partBytes));
   const fused = runPasses(
     KERNELS,
     func,
-    { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, weights: options.weights, overwriteSaved, parts },
+    { maxBuffers: device.maxBuffers, widenOnce: device.widenOnce ?? 0, weights: options.weights, overwriteSaved, parts },
     onPass,
   );
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
@@ -169,12 +170,12 @@ export function compileFunction(
   };
   groups.forEach((op) => {
     const lowering = {
-      device: target.device,
+      device: device.traits,
       dims: Object.keys(dims),
       sizes: dims,
       scalarWord: words,
-      choose: target.choose,
-      matmulPrecision: target.matmulPrecision,
+      choose: device.choose,
+      matmulPrecision: device.matmulPrecision,
       everyStep,
       adds: new Set<Value>(),
     };

@@ -131,7 +131,7 @@ it.each<TinyOptions>([{ dtype: 'q4_0', lora: true }, { kind: 'gpt2' }])(
     const traits = { kind: 'nvidia', subgroups: false, subgroupSize: null, maxInvocations: 256, maxWorkgroupStorage: 16384 } as const;
     const model = tinyModel({ hiddenSize: 64, headDim: 16, intermediateSize: 96, vocabSize: 100, ...options, dims: { B: 2, T: 64 } });
     const compiled = (matmulPrecision: 'f32' | 'f16') =>
-      compileModel(model, { target: { device: { ...traits, matrices: { shapes, multiple: lanes } }, maxBuffers: 8, matmulPrecision } }).program.pipelines;
+      compileModel(model, { device: { traits: { ...traits, matrices: { shapes, multiple: lanes } }, maxBuffers: 8, matmulPrecision } }).program.pipelines;
     const using = compiled('f16').filter(({ features }) => features.includes(MATRIX_FEATURE));
     expect(using.length).toBeGreaterThan(8);
     for (const { name, wgsl, features } of using) {
