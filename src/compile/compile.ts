@@ -1,6 +1,8 @@
 /** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
 
 import { kindTraits } from '../codegen/kernel/device.ts';
+import type { Target } from '../codegen/targets/target.ts';
+import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
 import { EbbError } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Func, Module } from '../ir/types.ts';
@@ -27,11 +29,13 @@ export interface Compiled {
 /** What a model is compiled for, and what is told of it. */
 export interface CompileOptions {
   readonly device: CompileDevice;
+  /** The language that kernels are printed in; default WGSL. */
+  readonly target?: Target;
   /** Optimizers to make update functions for; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
   /** Called after each pass, with what it made of one function. */
   readonly onPass?: OnPass;
-  /** Called with each kernel before it is printed as WGSL. */
+  /** Called with each kernel before it is printed. */
   readonly onKernel?: FunctionOptions['onKernel'];
 }
 
@@ -52,10 +56,10 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     throw new EbbError('compileModel: expected options.device, { traits, maxBuffers, … }; Ebb 0.1 called it target, and its traits device');
   const { module } = model;
   const main = mainOf(module);
-  const { device, onPass, onKernel } = options;
+  const { device, target = WGSL, onPass, onKernel } = options;
   const trains = learns(model);
   const dims: Record<string, number> = { ...module.dims, ...(trains ? UPDATE_DIMS : {}) };
-  const pipelines = pipelineTable();
+  const pipelines = pipelineTable(target);
   const table: FunctionTable = { decls: [], fused: [] };
   const addFunction = (func: Func, to: CompileDevice, how: Omit<FunctionOptions, 'onPass' | 'onKernel'>): number => {
     const { decl, fused } = compileFunction(func, to, pipelines, dims, { ...how, onPass, onKernel });

@@ -9,14 +9,13 @@ import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
 import { canonicalText } from '../codegen/kernel/rewrite/canonical.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
-import { printWgsl } from '../codegen/targets/wgsl/print.ts';
+import { moduleOf, type Target } from '../codegen/targets/target.ts';
 import { opCost } from '../ir/cost.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
 import { ALIGNMENT } from '../runtime/link/layout.ts';
-import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import { type DispatchDecl, type Extent, extentBytes, type FunctionDecl, type GridAxis, type PipelineDecl, type SlotDecl } from '../runtime/program.ts';
 
 /** What a model is compiled for: a device, and how its kernels are chosen. */
@@ -45,27 +44,31 @@ export function widenOnceFor(device: DeviceTraits): number {
 
 /** The pipelines of a program: one for kernels that differ in names alone and are bound alike. */
 export interface PipelineTable {
+  /** The language that its kernels are printed in. */
+  readonly target: Target;
   readonly list: PipelineDecl[];
   /** Places in the list by canonical kernel and by which of its buffers move. */
   readonly indices: Map<string, number>;
 }
 
-export function pipelineTable(): PipelineTable {
-  return { list: [], indices: new Map() };
+export function pipelineTable(target: Target): PipelineTable {
+  return { target, list: [], indices: new Map() };
 }
 
 function pipelineOf(table: PipelineTable, kernel: Kernel, moves: readonly boolean[]): number {
   const key = `${canonicalText(kernel)}|${moves.map(Number).join('')}`;
   const known = table.indices.get(key);
   if (known !== undefined) return known;
-  const features = [
-    ...(kernel.uses.subgroups ? ['subgroups'] : []),
-    ...(kernel.uses.f16 ? ['shader-f16'] : []),
-    ...(kernel.uses.matrices ? [MATRIX_FEATURE] : []),
-  ];
-  table.list.push({ name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map(({ access }) => access), moves, features });
-  table.indices.set(key, table.list.length - 1);
-  return table.list.length - 1;
+  const { target, list } = table;
+  list.push({
+    name: kernel.name,
+    wgsl: moduleOf(target, kernel),
+    access: kernel.buffers.map(({ access }) => access),
+    moves,
+    features: target.features(kernel.uses),
+  });
+  table.indices.set(key, list.length - 1);
+  return list.length - 1;
 }
 
 /** Bytes of a type: packed dtypes are whole words. */
@@ -90,7 +93,7 @@ export interface FunctionOptions {
   readonly everyStep?: boolean;
   readonly overwriteSaved?: boolean;
   readonly onPass?: OnPass | undefined;
-  /** Called with each kernel before it is printed as WGSL; `adding`: the form of the one before it that adds to gradients. */
+  /** Called with each kernel before it is printed; `adding`: the form of the one before it that adds to gradients. */
   readonly onKernel?: ((kernel: Kernel, adding: boolean) => void) | undefined;
 }
 

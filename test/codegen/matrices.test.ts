@@ -6,7 +6,8 @@ import { kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
 import { add, builtin, convert, f32, lt, u32 } from '../../src/codegen/kernel/expr.ts';
 import { interpret } from '../../src/codegen/kernel/interpret/kernel.ts';
 import type { FragmentType, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { MATRIX_FEATURE } from '../../src/runtime/matrices.ts';
 import { LAYOUTS, matrixSchedules } from '../support/kernelCases.ts';
@@ -120,7 +121,7 @@ it('prints WGSL that Dawn takes without a word', async () => {
   ]);
   for (const checked of kernels) {
     expect(kernelProblems(checked)).toEqual([]);
-    await expectTaken(checked.name, printWgsl(checked));
+    await expectTaken(checked.name, moduleOf(WGSL, checked));
   }
 });
 

@@ -4,7 +4,8 @@ import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../../src/codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
 import { canonicalText } from '../../src/codegen/kernel/rewrite/canonical.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';
 import { BLOCKS, type BlockType as StoredType, dequantise as unpackBlocks } from '../../src/formats/ggmlBlocks.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
@@ -150,7 +151,7 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
         const error = Math.abs(w + added - Number(got[k])) / scale;
         if (!(error <= allowed))
           throw new Error(
-            `@${func.name} ${String(op.attrs['name'])} %${r.name}[${k}] is ${got[k]}, expected ${w + added} (largest ${scale})\n${printWgsl(kernel)}`,
+            `@${func.name} ${String(op.attrs['name'])} %${r.name}[${k}] is ${got[k]}, expected ${w + added} (largest ${scale})\n${moduleOf(WGSL, kernel)}`,
           );
       });
     });
