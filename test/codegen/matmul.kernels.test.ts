@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
 import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { matrixSchedules } from '../../src/codegen/kernel/matmul/matrices.ts';
+import { matrixSchedules } from '../../src/codegen/kernel/matmul/matrix/schedule.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';

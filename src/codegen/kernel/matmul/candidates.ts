@@ -2,7 +2,7 @@
 
 import { type CpuTraits, type DeviceTraits, type GpuTraits, kindTraits } from '../device.ts';
 import { fitsMatmul, type MatmulLoad, withinStorage } from './limits.ts';
-import { matrixSchedules } from './matrices.ts';
+import { matrixSchedules } from './matrix/schedule.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
 import { kGroupsToMeasure, lightened, type MatmulSizes, onCpu, type SharedCut, sharedSchedule, suits } from './standard.ts';
 

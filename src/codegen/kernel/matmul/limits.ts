@@ -1,7 +1,7 @@
 /** @file What of a device a schedule takes, and whether it fits. */
 
 import { type DeviceTraits, kindTraits } from '../device.ts';
-import { fitsMatrix, matrixBytes } from './matrices.ts';
+import { fitsMatrix, matrixBytes } from './matrix/schedule.ts';
 import type { MatmulPrecision, MatmulSchedule } from './schedule.ts';
 
 /** What a matmul does besides one product, and ops at each element of its results. */

@@ -3,11 +3,11 @@
 import { invariant } from '../../../errors.ts';
 import { kernelBuilder } from '../builder.ts';
 import type { Kernel } from '../ir.ts';
-import { matrixOf } from './matrices.ts';
-import { matrixBody } from './matrix.ts';
-import { registerBody } from './register.ts';
+import { matrixBody } from './matrix/kernel.ts';
+import { matrixOf } from './matrix/schedule.ts';
+import { registerBody } from './register/kernel.ts';
 import type { MatmulSchedule } from './schedule.ts';
-import { sharedBody } from './shared.ts';
+import { sharedBody } from './shared/kernel.ts';
 import type { MatmulLoop, MatmulSpec } from './spec.ts';
 import { laneTile, tileContext } from './tile.ts';
 

@@ -3,7 +3,7 @@
 import { invariant } from '../../../errors.ts';
 import { type CpuTraits, type DeviceTraits, type GpuTraits, kindTraits } from '../device.ts';
 import { type MatmulLoad, withinStorage, workgroupBytes } from './limits.ts';
-import { fitsMatrix, matrixSchedules } from './matrices.ts';
+import { fitsMatrix, matrixSchedules } from './matrix/schedule.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
 import type { MatmulPort } from './spec.ts';
 

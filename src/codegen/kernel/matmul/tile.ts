@@ -5,7 +5,7 @@ import type { KernelBuilder, Variable } from '../builder.ts';
 import { add, builtin, component, div, f32, hiddenBound, lt, min, mul, rem, splat, sub, u32, vec } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import { dividesBy, type Size, sizeExpr } from '../size.ts';
-import { matrixOf } from './matrices.ts';
+import { matrixOf } from './matrix/schedule.ts';
 import type { MatmulSchedule } from './schedule.ts';
 import type { MatmulPort, MatmulSpec, MatmulStore, Operand } from './spec.ts';
 

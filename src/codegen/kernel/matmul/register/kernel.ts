@@ -1,12 +1,12 @@
 /** @file Matmul from registers: each lane loads what it needs; A may be shared by broadcast, k by several lanes. */
 
-import { invariant } from '../../../errors.ts';
-import type { KernelBuilder } from '../builder.ts';
-import { add, builtin, call, component, div, eq, max, mul, rem, splat, sub, u32 } from '../expr.ts';
-import type { Expr } from '../ir.ts';
-import { dividesBy } from '../size.ts';
-import type { MatmulSchedule } from './schedule.ts';
-import { type Accumulators, allAccumulators, clamped, type LaneTile, type LoadMode, storeTile, type Tile, type TileOperand } from './tile.ts';
+import { invariant } from '../../../../errors.ts';
+import type { KernelBuilder } from '../../builder.ts';
+import { add, builtin, call, component, div, eq, max, mul, rem, splat, sub, u32 } from '../../expr.ts';
+import type { Expr } from '../../ir.ts';
+import { dividesBy } from '../../size.ts';
+import type { MatmulSchedule } from '../schedule.ts';
+import { type Accumulators, allAccumulators, clamped, type LaneTile, type LoadMode, storeTile, type Tile, type TileOperand } from '../tile.ts';
 
 /** Four-wide or scalar values of one operand for a step of k: `at(i, kk)` is element (i, k + kk). */
 interface Loaded {

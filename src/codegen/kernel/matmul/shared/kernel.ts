@@ -1,11 +1,11 @@
 /** @file Matmul through workgroup memory: tiles of both operands are laid out there as vec4 along m and along n. */
 
-import { invariant } from '../../../errors.ts';
-import type { ArrayRef, KernelBuilder } from '../builder.ts';
-import { add, component, mul, splat, u32 } from '../expr.ts';
-import type { Expr } from '../ir.ts';
-import { type TileMemory, walkTiles } from './fill.ts';
-import { allAccumulators, type LaneTile, storeTile } from './tile.ts';
+import { invariant } from '../../../../errors.ts';
+import type { ArrayRef, KernelBuilder } from '../../builder.ts';
+import { add, component, mul, splat, u32 } from '../../expr.ts';
+import type { Expr } from '../../ir.ts';
+import { type TileMemory, walkTiles } from '../fill.ts';
+import { allAccumulators, type LaneTile, storeTile } from '../tile.ts';
 
 /** The whole body of a shared matmul. */
 export function sharedBody(b: KernelBuilder, tile: LaneTile): void {

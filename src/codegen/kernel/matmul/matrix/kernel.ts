@@ -1,14 +1,14 @@
 /** @file Matmul by subgroup matrices: tiles of both operands in workgroup memory, fragments of them multiplied, results back through workgroup memory. */
 
-import { invariant } from '../../../errors.ts';
-import type { ArrayRef, FragmentRef, KernelBuilder } from '../builder.ts';
-import { add, builtin, component, convert, div, lt, mul, rem, u32, vec } from '../expr.ts';
-import type { Expr, FragmentType } from '../ir.ts';
-import { dividesBy } from '../size.ts';
-import { type TileMemory, walkTiles } from './fill.ts';
-import { matrixOf, matrixPadding } from './matrices.ts';
-import type { MatmulSchedule } from './schedule.ts';
-import type { Tile, TileOperand } from './tile.ts';
+import { invariant } from '../../../../errors.ts';
+import type { ArrayRef, FragmentRef, KernelBuilder } from '../../builder.ts';
+import { add, builtin, component, convert, div, lt, mul, rem, u32, vec } from '../../expr.ts';
+import type { Expr, FragmentType } from '../../ir.ts';
+import { dividesBy } from '../../size.ts';
+import { type TileMemory, walkTiles } from '../fill.ts';
+import type { MatmulSchedule } from '../schedule.ts';
+import type { Tile, TileOperand } from '../tile.ts';
+import { matrixOf, matrixPadding } from './schedule.ts';
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 

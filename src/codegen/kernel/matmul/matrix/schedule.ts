@@ -1,8 +1,8 @@
 /** @file Schedules of kind `matrix`: which a device and a precision allow, and what they take. */
 
-import { invariant } from '../../../errors.ts';
-import type { MatrixShape, MatrixTraits } from '../../../runtime/matrices.ts';
-import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
+import { invariant } from '../../../../errors.ts';
+import type { MatrixShape, MatrixTraits } from '../../../../runtime/matrices.ts';
+import { BASE, type MatmulPrecision, type MatmulSchedule } from '../schedule.ts';
 
 /** The matrices of a schedule of kind `matrix`. */
 export function matrixOf({ matrix }: Pick<MatmulSchedule, 'matrix'>): MatrixShape {
