@@ -2,12 +2,23 @@
 
 import fc from 'fast-check';
 import { withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
-import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { matrixSchedules } from '../../src/codegen/kernel/matmul/matrix/schedule.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
+import {
+  type Layout,
+  matmulData,
+  matmulKernel,
+  matmulKernels,
+  matmulReference,
+  matmulSpec,
+  partialSums,
+  type SpecOn,
+  severalCase,
+  severalSpec,
+} from '../support/matmulCase.ts';
 import { type Data, type KernelRun, prepareKernel, runKernel } from '../support/runKernel.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
@@ -27,7 +38,7 @@ function everySchedule({ traits }: TestDevice): MatmulSchedule[] {
 const toleranceOf = ({ matrix }: MatmulSchedule): number => (matrix?.input === 'f16' ? 4e-3 : 2e-5);
 
 /** What the kernels of a matmul write whose results have `elements` in all. */
-async function runMatmul(spec: MatmulSpec, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Promise<Record<string, Data>> {
+async function runMatmul(spec: SpecOn, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Promise<Record<string, Data>> {
   let all: KernelRun['buffers'] = { ...buffers, partial_sums: partialSums(schedule, elements) };
   let written: Record<string, Data> = {};
   for (const kernel of matmulKernels(spec, schedule)) {
@@ -95,7 +106,7 @@ it.each(['joint', 'sum'] as const)(
 
 it('multiplies random shapes of a run-time size with one pipeline', async () => {
   const schedule = defaultMatmulSchedule(opened.traits, { a: 'k', b: 'k' }, { m: 64, n: 20, k: 24 });
-  const kernel = matmul(matmulSpec('NT', { batch: 1, m: 'M', n: 20, k: 24 }), schedule);
+  const kernel = matmulKernel(matmulSpec('NT', { batch: 1, m: 'M', n: 20, k: 24 }), schedule);
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 0, max: 1000 }), async (m, seed) => {
       const shape: Shape = [1, m, 20, 24];

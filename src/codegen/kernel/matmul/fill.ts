@@ -147,10 +147,10 @@ function loadTask(b: KernelBuilder, { tile, loop, operand: { which, port, mode }
       : ([tile.tileN, size.n, spec.n, schedule.cols * schedule.lanes[0]] as const);
   const exact = dividesBy(own, per);
   const first = b.let('first', add(start, mul(place.i4, u32(4))));
-  if (mode === 'mn') return [port.load(b, { batch, mn: b.let('at', clamped(first, exact, limit, 4)), k: kIn }, 4)];
+  if (mode === 'mn') return [port.load({ batch, mn: b.let('at', clamped(first, exact, limit, 4)), k: kIn }, 4)];
   return [0, 1, 2, 3].map((j) => {
     const mn = b.let('at', clamped(add(first, u32(j)), exact, limit, 1));
-    return b.let('value', port.load(b, { batch, mn, k: kIn }, mode === 'k' ? 4 : 1));
+    return b.let('value', port.load({ batch, mn, k: kIn }, mode === 'k' ? 4 : 1));
   });
 }
 

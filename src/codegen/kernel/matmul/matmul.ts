@@ -1,7 +1,7 @@
-/** @file The matmul kernel: one entry point over the ways of cutting it that ./matmulTypes.ts describes. */
+/** @file The matmul kernel: one entry point over the kinds of schedules that cut it. */
 
 import { invariant } from '../../../errors.ts';
-import { kernelBuilder } from '../builder.ts';
+import { type KernelBuilder, kernelBuilder } from '../builder.ts';
 import type { Kernel } from '../ir.ts';
 import { matrixBody } from './matrix/kernel.ts';
 import { matrixOf } from './matrix/schedule.ts';
@@ -34,12 +34,9 @@ function otherSide(spec: MatmulSpec): MatmulSpec {
     m: spec.n,
     n: spec.m,
     loops: spec.loops.map(({ k, products }) => ({ k, products: products.map(({ a, b, into }) => ({ a: b, b: a, into })) })),
-    store: (b) => {
-      const out = spec.store(b);
-      return {
-        vectorAxis: out.vectorAxis && (out.vectorAxis === 'n' ? 'm' : 'n'),
-        store: (_b, { batch, m, n }, values, width) => out.store(_b, { batch, m: n, n: m }, values, width),
-      };
+    store: {
+      vectorAxis: spec.store.vectorAxis && (spec.store.vectorAxis === 'n' ? 'm' : 'n'),
+      store: ({ batch, m, n }, values, width) => spec.store.store({ batch, m: n, n: m }, values, width),
     },
   };
 }
@@ -49,11 +46,17 @@ function byRight({ k, products }: MatmulLoop): MatmulLoop[] {
   return [...new Set(products.map((p) => p.b))].map((b) => ({ k, products: products.filter((p) => p.b === b) }));
 }
 
+/** Starts the kernel that `matmul` ends; the ports of its spec are made on it. */
+export function matmulBuilder(name: string, schedule: MatmulSchedule): KernelBuilder {
+  return kernelBuilder(name, workgroupOf(schedule), usesOf(schedule));
+}
+
 /**
- * Builds the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
+ * Ends the kernel of one or several results [batch, m, n], each the sum of its products; accumulates in f32.
  * Grid: x over n, y over m, z over the batch (and the shares of k, the batch innermost). Sizes need not be multiples of anything.
+ * @param b of `matmulBuilder` with the same schedule
  */
-export function matmul(given: MatmulSpec, schedule: MatmulSchedule): Kernel {
+export function matmul(b: KernelBuilder, given: MatmulSpec, schedule: MatmulSchedule): Kernel {
   const { kind, lanes, rows, cols, kLanes, ahead, buffers, inTurn, storeLoop, fma, swapped } = schedule;
   invariant(kind === 'register' || kLanes === 1, `a ${kind} matmul has no k lanes`);
   invariant(kind !== 'subgroup' || lanes[1] === 1, 'a subgroup matmul has one row of lanes');
@@ -62,7 +65,6 @@ export function matmul(given: MatmulSpec, schedule: MatmulSchedule): Kernel {
   invariant(!swapped || kind === 'subgroup', `a ${kind} matmul keeps its sides`);
   const whole = swapped ? otherSide(given) : given;
   const spec = inTurn ? { ...whole, loops: whole.loops.flatMap(byRight) } : whole;
-  const b = kernelBuilder(spec.name, workgroupOf(schedule), usesOf(schedule));
   const tile = tileContext(b, spec, schedule);
   if (kind === 'matrix') matrixBody(b, tile);
   else if (kind === 'shared') sharedBody(b, laneTile(b, tile));

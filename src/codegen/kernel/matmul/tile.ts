@@ -7,7 +7,7 @@ import type { Expr } from '../ir.ts';
 import { dividesBy, type Size, sizeExpr } from '../size.ts';
 import { matrixOf } from './matrix/schedule.ts';
 import type { MatmulSchedule } from './schedule.ts';
-import type { MatmulPort, MatmulSpec, MatmulStore, Operand } from './spec.ts';
+import type { MatmulPort, MatmulSpec } from './spec.ts';
 
 /** How an operand is loaded: four along k, four along its own axis, or one by one. */
 export type LoadMode = 'k' | 'mn' | 'scalar';
@@ -35,7 +35,6 @@ export interface Tile {
   readonly spec: MatmulSpec;
   readonly schedule: MatmulSchedule;
   readonly loops: readonly TileLoop[];
-  readonly out: MatmulStore;
   readonly size: { readonly m: Expr; readonly n: Expr };
   readonly batch: Expr;
   readonly lane: { readonly n: Expr; readonly m: Expr; readonly k: Expr };
@@ -52,23 +51,9 @@ export interface LaneTile extends Tile {
   readonly rowAt: (r: Expr) => Expr;
 }
 
-/** Declares the ports' buffers and the tile's indices. */
+/** Declares the tile's indices. */
 export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: MatmulSchedule): Tile {
   const { lanes, rows, cols, depth, kLanes, kFirst, kGroups } = schedule;
-  const ports = new Map<Operand, MatmulPort>();
-  const portOf = (operand: Operand): MatmulPort => {
-    const known = ports.get(operand);
-    if (known) return known;
-    const made = operand(b);
-    ports.set(operand, made);
-    return made;
-  };
-  for (const { products } of spec.loops)
-    for (const p of products) {
-      portOf(p.a);
-      portOf(p.b);
-    }
-  const out = spec.store(b);
   const size = { m: b.let('size_m', sizeExpr(spec.m, spec.dim)), n: b.let('size_n', sizeExpr(spec.n, spec.dim)) };
   const batched = spec.batch.of.some((factor) => factor !== 1);
   const batches = kGroups > 1 && batched ? b.let('batches', sizeExpr(spec.batch, spec.dim)) : u32(1);
@@ -83,14 +68,13 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     return { k, from, to: b.let('to_k', min(add(from, share), k)) };
   };
   const loops = spec.loops.map(({ k, products }): TileLoop => {
-    const operands = new Map<Operand, TileOperand>();
-    const operandOf = (which: 'a' | 'b', operand: Operand): TileOperand => {
-      const known = operands.get(operand);
+    const operands = new Map<MatmulPort, TileOperand>();
+    const operandOf = (which: 'a' | 'b', port: MatmulPort): TileOperand => {
+      const known = operands.get(port);
       if (known?.which === which) return known;
-      const port = portOf(operand);
       const [own, per, wanted] = which === 'a' ? ([spec.m, rows, schedule.vectorA] as const) : ([spec.n, cols, schedule.vectorB] as const);
       const made: TileOperand = { which, port, mode: loadMode(port, k, own, per, wanted, schedule.depth) };
-      operands.set(operand, made);
+      operands.set(port, made);
       return made;
     };
     const made = products.map((p) => ({ a: operandOf('a', p.a), b: operandOf('b', p.b), into: p.into }));
@@ -112,7 +96,6 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, schedule: Matmul
     spec,
     schedule,
     loops,
-    out,
     size,
     lane,
     tileM,
@@ -191,7 +174,8 @@ export function allAccumulators(b: KernelBuilder, { spec, schedule }: Tile, vect
 
 /** Stores the lane's results, guarded where the tile may overhang. */
 export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[]): void {
-  const { spec, schedule, out, size, batch } = tile;
+  const { spec, schedule, size, batch } = tile;
+  const out = spec.store;
   const { rows, cols, lanes, storeLoop } = schedule;
   const axis = out.vectorAxis !== null && dividesBy(spec[out.vectorAxis], 4) ? out.vectorAxis : null;
   // a store of single elements into a vec4 buffer would race with the neighbour lane's
@@ -209,7 +193,7 @@ export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Ac
       for (let c = 0; c < cols; c += across) {
         const n = tile.col(c);
         guard(dividesBy(spec.n, lanes[0] * cols), n, size.n, () => {
-          out.store(b, { batch, m, n }, at(c), axis === null ? 1 : 4);
+          out.store({ batch, m, n }, at(c), axis === null ? 1 : 4);
         });
       }
     });

@@ -86,7 +86,8 @@ function tileMemory(b: KernelBuilder, to: ArrayRef, { wide, stride, type }: Side
 
 /** Fragment by fragment, the same one of every subgroup at once: to workgroup memory, and from there through the store. */
 function storeFragments(b: KernelBuilder, tile: Tile, sums: Sums): void {
-  const { schedule, spec, out, size, batch, lane } = tile;
+  const { schedule, spec, size, batch, lane } = tile;
+  const out = spec.store;
   const { lanes, rows, cols } = schedule;
   const { m: high, n: wide, lanes: width } = matrixOf(schedule);
   const plane = high * wide;
@@ -114,7 +115,6 @@ function storeFragments(b: KernelBuilder, tile: Tile, sums: Sums): void {
               );
         const store = (): void =>
           out.store(
-            b,
             { batch, m, n },
             sums.map((_, r) => b.let('value', value(r))),
             step,

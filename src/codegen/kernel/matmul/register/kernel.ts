@@ -91,7 +91,7 @@ function load(
     const along: Expr[] = [];
     for (let kk = 0; kk < depth; kk += mode === 'k' ? 4 : 1) {
       const at = { batch: tile.batch, mn: index(i), k: add(k, u32(kk)) };
-      along.push(b.let(`${which}${i}_${kk}`, port.load(b, at, mode === 'scalar' ? 1 : 4)));
+      along.push(b.let(`${which}${i}_${kk}`, port.load(at, mode === 'scalar' ? 1 : 4)));
     }
     values.push(along);
   }
@@ -112,7 +112,7 @@ function broadcastA(b: KernelBuilder, tile: LaneTile, operand: TileOperand, inde
   const mode = even ? wanted : 'scalar';
   const get = (name: string, own: Expr, from: number): Expr => b.let(name, call('subgroupBroadcast', own, u32(from)));
   if (mode === 'scalar') {
-    const own = Array.from({ length: rows }, (_, r) => b.let(`a${r}`, port.load(b, { batch: tile.batch, mn: index(r), k: add(k, rem(lane, u32(depth))) }, 1)));
+    const own = Array.from({ length: rows }, (_, r) => b.let(`a${r}`, port.load({ batch: tile.batch, mn: index(r), k: add(k, rem(lane, u32(depth))) }, 1)));
     return loaded(
       mode,
       own.map((value, r) => Array.from({ length: depth }, (_, kk) => get(`a${r}_${kk}`, value, kk))),
@@ -124,7 +124,7 @@ function broadcastA(b: KernelBuilder, tile: LaneTile, operand: TileOperand, inde
   const own = Array.from({ length: Math.ceil(vectors / width) }, (_, i) => {
     const v = b.let('v', rem(add(lane, u32(i * width)), u32(vectors)));
     const row = clamped(add(tile.tileM, mul(div(v, u32(across)), u32(inLine))), exact, tile.size.m, mode === 'k' ? 1 : 4);
-    return b.let('a', port.load(b, { batch: tile.batch, mn: row, k: add(k, mul(rem(v, u32(across)), u32(mode === 'k' ? 4 : 1))) }, 4));
+    return b.let('a', port.load({ batch: tile.batch, mn: row, k: add(k, mul(rem(v, u32(across)), u32(mode === 'k' ? 4 : 1))) }, 4));
   });
   return loaded(
     mode,
