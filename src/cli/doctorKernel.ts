@@ -4,9 +4,11 @@ import type { BufferRef } from '../codegen/kernel/builder.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { add, component, div, mul, rem, u32 } from '../codegen/kernel/expr.ts';
 import type { Expr, Kernel } from '../codegen/kernel/ir.ts';
-import { type MatmulSchedule, matmul, matmulBuilder } from '../codegen/kernel/matmul/matmul.ts';
+import { matmul, matmulBuilder } from '../codegen/kernel/matmul/matmul.ts';
+import type { MatmulSchedule } from '../codegen/kernel/matmul/schedule.ts';
 import type { MatmulProduct } from '../codegen/kernel/matmul/spec.ts';
-import { defaultMatmulSchedule } from '../codegen/kernel/matmul/standard.ts';
+import { standardMatmul } from '../codegen/kernel/matmul/standard.ts';
+import { type MatmulWork, SINGLE } from '../codegen/kernel/matmul/work.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
 import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
@@ -34,9 +36,12 @@ const UNIFORM = 0x40;
 const STORAGE = 0x80;
 const COPIES = 0x4 | 0x8;
 
-/** The schedule that a device starts with for such a matmul. */
+/** Such a matmul as schedules are chosen for it. */
+export const matmulWork = (sizes: MatmulSize): MatmulWork => ({ sizes, layout: { a: 'k', b: 'mn' }, load: SINGLE, precision: 'f32' });
+
+/** The schedule that a device starts with for such a matmul, in one kernel. */
 export function matmulStandard(traits: DeviceTraits, size: MatmulSize): MatmulSchedule {
-  return defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, size);
+  return { ...standardMatmul(traits, matmulWork(size)), kGroups: 1 };
 }
 
 export async function matmulKernel(device: GPUDevice, size: MatmulSize, schedule: MatmulSchedule): Promise<MatmulKernel> {

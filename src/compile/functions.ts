@@ -6,7 +6,7 @@ import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../codegen/kernel/lower/lower.ts';
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
-import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { canonicalText } from '../codegen/kernel/rewrite/canonical.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
 import { moduleOf, type Target } from '../codegen/targets/target.ts';
@@ -174,6 +174,7 @@ export function compileFunction(
   groups.forEach((op) => {
     const lowering = {
       device: device.traits,
+      schedules: table.target.schedules,
       dims: Object.keys(dims),
       sizes: dims,
       scalarWord: words,

@@ -3,9 +3,11 @@
 import type { KernelBuilder } from '../../src/codegen/kernel/builder.ts';
 import { add, component, div, mul, param, rem, u32 } from '../../src/codegen/kernel/expr.ts';
 import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { type MatmulSchedule, matmul, matmulBuilder } from '../../src/codegen/kernel/matmul/matmul.ts';
+import { matmul, matmulBuilder } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { addingBuilder, addPartials, partialMatmul } from '../../src/codegen/kernel/matmul/partial.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import type { MatmulLoop, MatmulPort, MatmulProduct, MatmulSpec, MatmulStore } from '../../src/codegen/kernel/matmul/spec.ts';
+import { type MatmulWork, SINGLE } from '../../src/codegen/kernel/matmul/work.ts';
 import { withoutIdleBuffers } from '../../src/codegen/kernel/rewrite/tidy.ts';
 import { type Size, sizeExpr, staticSize } from '../../src/codegen/kernel/size.ts';
 
@@ -165,6 +167,14 @@ export function matmulKernels(spec: SpecOn, schedule: MatmulSchedule): readonly 
   const [first, second] = [matmulBuilder('matmul_partial', schedule), addingBuilder('matmul')];
   const kernels = [partialMatmul(first, spec(first), schedule), addPartials(second, spec(second), schedule.kGroups)];
   return kernels.map((kernel) => withoutIdleBuffers({ kernel, values: [] }).kernel);
+}
+
+/** The matrices' input of a schedule, where it has matrices. */
+export const inputOf = (schedule: MatmulSchedule): 'f16' | 'f32' | undefined => ('matrix' in schedule ? schedule.matrix.input : undefined);
+
+/** What a schedule of one kernel is chosen by: a matmul in a layout that does nothing else. */
+export function singleWork(layout: Layout, [m, n, k]: readonly [number, number, number]): MatmulWork {
+  return { sizes: { m, n, k }, layout: { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' }, load: SINGLE, precision: 'f32' };
 }
 
 /** Scratch for the partial sums of results of `elements` in all, full of something else. */

@@ -8,15 +8,15 @@ import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { KernelBuilder } from '../builder.ts';
 import { add, mul } from '../expr.ts';
 import type { Expr, Kernel } from '../ir.ts';
-import { matmulCandidates } from '../matmul/candidates.ts';
-import { fitsMatmul, type MatmulLoad } from '../matmul/limits.ts';
+import { fitsMatmul } from '../matmul/limits.ts';
 import { matmul, matmulBuilder } from '../matmul/matmul.ts';
 import { addingBuilder, addPartials, partialMatmul } from '../matmul/partial.ts';
-import { type MatmulSchedule, PLAIN } from '../matmul/schedule.ts';
+import { PLAIN } from '../matmul/register/schedule.ts';
+import { isMatmulSchedule, type MatmulSchedule } from '../matmul/schedule.ts';
 import type { MatmulPort, MatmulProduct, MatmulSpec, MatmulStore } from '../matmul/spec.ts';
-import { type MatmulLayout, standardMatmulSchedule } from '../matmul/standard.ts';
+import type { MatmulLayout, MatmulLoad, MatmulWork } from '../matmul/work.ts';
 import { withoutIdleBuffers } from '../rewrite/tidy.ts';
-import { lowerChosen, type ScheduleProblem } from './choice.ts';
+import { lowerChosen } from './choice.ts';
 import { dimOf, emitter } from './emit.ts';
 import { bindGroup, type Group, type GroupBuffers } from './group.ts';
 import type { BoundKernel, Lowered } from './lowered.ts';
@@ -52,18 +52,21 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
     perElement: epilogueOps(group, plan.dots),
     everyStep: options.everyStep ?? false,
   };
-  const precision = options.matmulPrecision ?? 'f32';
-  const problem: ScheduleProblem<MatmulSchedule> = {
-    kind: 'matmul',
-    name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
-    key: `${problemKey(group, options.sizes)}${precision === 'f32' ? '' : ` | ${precision}`}`,
-    standard: standardMatmulSchedule(options.device, layout, sizes, load, precision),
-    plain: PLAIN,
-    candidates: matmulCandidates(options.device, sizes, load, precision),
-    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load, precision),
-    lower: (schedule) => cutDots(group, plan, options, schedule),
-  };
-  return lowerChosen(problem, options);
+  const work: MatmulWork = { sizes, layout, load, precision: options.matmulPrecision ?? 'f32' };
+  const { matmul: schedules } = options.schedules;
+  return lowerChosen<MatmulSchedule>(
+    {
+      kind: 'matmul',
+      name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
+      key: `${problemKey(group, options.sizes)}${work.precision === 'f32' ? '' : ` | ${work.precision}`}`,
+      standard: schedules.standard(options.device, work),
+      plain: PLAIN,
+      candidates: schedules.candidates(options.device, work),
+      fits: (schedule): schedule is MatmulSchedule => isMatmulSchedule(schedule) && fitsMatmul(schedule, options.device, work),
+      lower: (schedule) => cutDots(group, plan, options, schedule),
+    },
+    options,
+  );
 }
 
 /** A dot of a group: operands, result, and along which axes they are read four at a time. */
