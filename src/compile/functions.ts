@@ -11,6 +11,8 @@ import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
 import { printWgsl } from '../codegen/targets/wgsl/print.ts';
 import { opCost } from '../ir/cost.ts';
 import { shapeToAttr } from '../ir/define.ts';
+import { isFused } from '../ir/ops/control.ts';
+import { accumulates, aliasOf } from '../ir/ops/index.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
@@ -120,7 +122,10 @@ export function compileFunction(
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
   const words = scalarWords(scalars);
   const alias = new Map<Value, Value>();
-  for (const op of fused.ops) if (op.name === 'reshape' && op.operands[0] && op.results[0]) alias.set(op.results[0], op.operands[0]);
+  for (const op of fused.ops) {
+    const of = aliasOf(op);
+    if (of && op.results[0]) alias.set(op.results[0], of);
+  }
   const owner = (v: Value): Value => (alias.has(v) ? owner(alias.get(v) as Value) : v);
   const weightGrads = fused.results.filter((r) => r.role === 'grad' && r.of !== undefined && options.weights(r.of));
   const gradients = new Set(weightGrads.map((r) => owner(r.value)));
@@ -143,7 +148,7 @@ export function compileFunction(
   const overwritten = new Map<Value, Value>();
   const dispatches: DispatchDecl[] = [];
   const roles = new Map(fused.params.map((p) => [p.value, p.role]));
-  const groups = fused.ops.filter((op) => op.name === 'fused');
+  const groups = fused.ops.filter(isFused);
   /** The next dispatch, of a kernel bound to the slots of its values; `pipelineFor`: the pipeline of another kernel bound to the same. */
   const bind = ({ kernel, values }: BoundKernel): { dispatch: Omit<DispatchDecl, 'flops'>; pipelineFor: (made: Kernel, adding: boolean) => number } => {
     const at = dispatches.length;
@@ -193,7 +198,7 @@ export function compileFunction(
     });
     const flops = opCost(op);
     if (lowered.before) dispatches.push({ ...bind(lowered.before).dispatch, flops, partial: true });
-    const scatter = op.body?.ops.find((o) => o.name === 'scatter_add')?.results[0];
+    const scatter = op.body?.ops.find(accumulates)?.results[0];
     const clearedByStep = scatter !== undefined && gradients.has(owner(scatter));
     // rows are added to what lies there: a weight's gradient is cleared once a step, anything else here
     if (scatter && !clearedByStep) dispatches.push({ ...bind(lowerGroup(zeros(scatter), lowering)).dispatch, flops: [], partial: true });

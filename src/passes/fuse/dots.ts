@@ -1,6 +1,7 @@
 /** @file Dots that become one kernel: side by side over an operand they share, or one after the other into one sum. */
 
 import { dotShape } from '../../ir/ops/dot.ts';
+import { kindOf, opDef } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
 import type { Op, Value } from '../../ir/types.ts';
 import type { Group } from './types.ts';
@@ -10,29 +11,26 @@ const MOST_RESULTS = 3;
 /** Walks along k into one sum: each is code of its own. */
 const MOST_TERMS = 3;
 
-export const isDot = (op: Op): boolean => op.name === 'dot';
+export const isDot = (op: Op): boolean => kindOf(op) === 'dot';
+
+/** Whether an op is the sum of its two operands. */
+export const isPlainSum = (op: Op): boolean => opDef(op.name).adds === true && op.operands.length === 2;
 
 /** The dots of a group, in the order they joined. */
 export function dotsOf({ members }: Pick<Group, 'members'>): Op[] {
   return [...members].filter(isDot);
 }
 
-const shapeOf = (op: Op): ReturnType<typeof dotShape> =>
-  dotShape(
-    op.operands.map((v) => v.type),
-    op.attrs,
-  );
-
 /** Equal for dots whose results lie side by side, tile for tile. */
 const resultKey = (op: Op): string => {
-  const { batch, m, n } = shapeOf(op);
+  const { batch, m, n } = dotShape(op);
   return [batch, m, n].map(productKey).join('|');
 };
-const depthKey = (op: Op): string => productKey(shapeOf(op).k);
+const depthKey = (op: Op): string => productKey(dotShape(op).k);
 
 /** Whether two dots read one value in the same way. */
 function share(a: Op, b: Op): boolean {
-  const [s, t] = [shapeOf(a), shapeOf(b)];
+  const [s, t] = [dotShape(a), dotShape(b)];
   return (a.operands[0] === b.operands[0] && s.ta === t.ta) || (a.operands[1] === b.operands[1] && s.tb === t.tb);
 }
 
@@ -60,7 +58,7 @@ function pureSum(group: Group, value: Value, readers: ReadonlyMap<Value, number>
   const values = [...group.members].flatMap((op) => op.results);
   return (
     group.kind === 'dot' &&
-    [...group.members].every((op) => isDot(op) || op.name === 'add') &&
+    [...group.members].every((op) => isDot(op) || isPlainSum(op)) &&
     values.every((v) => readers.get(v) === 1) &&
     group.members.size === 2 * dotsOf(group).length - 1 &&
     values.includes(value)
@@ -71,7 +69,7 @@ function pureSum(group: Group, value: Value, readers: ReadonlyMap<Value, number>
 export function sumOfDots(op: Op, home: ReadonlyMap<Value, Group>, readers: ReadonlyMap<Value, number>): { readonly from: Group; readonly into: Group } | null {
   const [x, y] = op.operands;
   const [gx, gy] = [x && home.get(x), y && home.get(y)];
-  if (op.name !== 'add' || !x || !y || !gx || !gy || gx === gy || !pureSum(gx, x, readers) || !pureSum(gy, y, readers)) return null;
+  if (!isPlainSum(op) || !x || !y || !gx || !gy || gx === gy || !pureSum(gx, x, readers) || !pureSum(gy, y, readers)) return null;
   const dots = [...dotsOf(gx), ...dotsOf(gy)];
   if (dots.length > MOST_TERMS || new Set(dots.map(resultKey)).size > 1) return null;
   return gx.order < gy.order ? { from: gx, into: gy } : { from: gy, into: gx };

@@ -7,6 +7,8 @@
  */
 
 import { EbbError } from '../../errors.ts';
+import { fused } from '../../ir/ops/control.ts';
+import { opDef } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { bufferedValues } from './buffered.ts';
 import { drafts, mergeMaps } from './drafts.ts';
@@ -40,7 +42,7 @@ export function fuse(func: Func, options: FuseOptions): Func {
     }
   }
   const ops: Op[] = groups.map((g) => ({
-    name: 'fused',
+    name: fused.name,
     operands: g.reads,
     attrs: { kind: g.kind, name: groupName(g) },
     results: g.outputs,
@@ -65,12 +67,10 @@ function aliases(func: Func, producer: ReadonlyMap<Value, Op>, groups: readonly 
   return out;
 }
 
-function groupName(g: Draft): string {
-  const names = [...new Set(g.ops.map((op) => op.name))].filter((n) => !['constant', 'reshape', 'broadcast', 'iota'].includes(n));
-  const base = g.kind === 'kernel' ? g.anchor.name : g.kind;
-  return g.kind === 'kernel'
-    ? base
-    : `${base}_${g.outputs.map((v) => v.name.replace(/[^a-zA-Z0-9]/g, '_')).join('_')}${names.includes('dequantise') ? '_dequantise' : ''}`.slice(0, 60);
+function groupName({ kind, anchor, ops, outputs }: Draft): string {
+  if (kind === 'kernel') return anchor.name;
+  const widening = ops.find((op) => opDef(op.name).widens);
+  return `${kind}_${outputs.map((v) => v.name.replace(/[^a-zA-Z0-9]/g, '_')).join('_')}${widening ? `_${widening.name}` : ''}`.slice(0, 60);
 }
 
 export type { FuseOptions } from './types.ts';

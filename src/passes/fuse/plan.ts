@@ -1,10 +1,10 @@
 /** @file Step 1 of `fuse`: anchors start groups, pointwise ops and reductions of the same rows join them. */
 
-import { opDef } from '../../ir/ops/index.ts';
+import { aliasOf, isSource, kindOf, opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
 import { jointHost, sumOfDots } from './dots.ts';
-import { type Exclusions, type Group, type GroupKind, isFull, type Plan, product, SCALAR_KINDS } from './types.ts';
+import { type Exclusions, type Group, type GroupKind, isFull, type Plan, product } from './types.ts';
 
 const isRowScalar = (shape: Shape, space: Shape): boolean => product(shape) === product(space.slice(0, -1));
 
@@ -56,7 +56,7 @@ export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }:
     const { kind } = opDef(op.name);
     const [out] = op.results;
     // a reshape moves nothing: it is read through, never joined
-    if (!out || SCALAR_KINDS.has(op.name) || op.name === 'reshape') continue;
+    if (!out || isSource(op) || aliasOf(op)) continue;
     if (kind === 'dot') {
       const host = unjoined.has(op) ? null : jointHost(op, groups, latest);
       if (host) join(op, host);
@@ -106,7 +106,7 @@ function joins(op: Op, out: Value, group: Group, home: ReadonlyMap<Value, Group>
     const full = product(out.type.shape) === product(group.space) && (isFull(group.anchor) || out.type.shape.at(-1) === group.space.at(-1));
     const scalar = isFull(group.anchor) ? product(out.type.shape) === '1' : isRowScalar(out.type.shape, group.space);
     if (!full && !scalar) return false;
-    if (op.name === 'broadcast')
+    if (opDef(op.name).repeats)
       return full && inside.every((v) => (isFull(group.anchor) ? product(v.type.shape) === '1' : isRowScalar(v.type.shape, group.space)));
     if (kind !== 'pointwise') return false;
     return inside.every(
@@ -145,6 +145,6 @@ function alignedTree(v: Value, g: Group, home: ReadonlyMap<Value, Group>, produc
   if (latest(v) !== g) return true;
   const op = producer.get(v);
   return (
-    op !== undefined && (opDef(op.name).kind === 'pointwise' || op.name === 'broadcast') && op.operands.every((o) => alignedTree(o, g, home, producer, latest))
+    op !== undefined && (kindOf(op) === 'pointwise' || opDef(op.name).repeats === true) && op.operands.every((o) => alignedTree(o, g, home, producer, latest))
   );
 }

@@ -1,5 +1,6 @@
 /** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
 
+import type { Width } from '../../../ir/element.ts';
 import type { Op, Shape, Value } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
 import { bin, select, u32 } from '../expr.ts';
@@ -7,7 +8,7 @@ import type { Expr, GridAxis, KType } from '../ir.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
 import type { LowerOptions } from './options.ts';
 import { flatIndex, type Index } from './position.ts';
-import { lastOf, vectorisable, type Width } from './width.ts';
+import { lastOf, vectorisable } from './width.ts';
 
 export interface Group {
   readonly op: Op;

@@ -1,0 +1,12 @@
+/** @file The error of an op that is given what it cannot take. */
+
+import { EbbError } from '../errors.ts';
+
+export class OpError extends EbbError {
+  override readonly name = 'OpError';
+}
+
+/** @throws OpError `op C1: message` when `holds` is false. */
+export function constraint(holds: boolean, op: string, id: string, message: () => string): asserts holds {
+  if (!holds) throw new OpError(`${op} ${id}: ${message()}`);
+}
