@@ -131,7 +131,7 @@ function scoreCotangents(b: FuncBuilder, operands: GradientOperands<Value>, attr
 const GRADIENT_INPUTS: readonly Type[] = [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(), f(2, 3, 4, 2), f(2, 4, 3, 3)];
 /** lse near 1, delta, and a segment that is one of `ids`. */
 const statsOf = (ids: readonly number[]): readonly number[] =>
-  Array.from({ length: 72 }, (_, i) => (i % 3 === 2 ? (ids[(Math.floor(i / 36) * 3 + (Math.floor(i / 3) % 3)) % ids.length] ?? 0) : 1 + Math.sin(i)));
+  Array.from({ length: 72 }, (_, i) => (i % 3 === 2 ? at(ids, (Math.floor(i / 36) * 3 + (Math.floor(i / 3) % 3)) % ids.length) : 1 + Math.sin(i)));
 const GRADIENT_SAMPLES: readonly Sample[] = [
   { types: GRADIENT_INPUTS, attrs: { scale: 0.7, causal: true }, values: { 3: [0], 5: statsOf([1, 1, 1, 0, 1, 1]) } },
   { types: GRADIENT_INPUTS, attrs: { scale: 0.7, causal: true, window: 2, softCap: 5 }, values: { 3: [0], 5: statsOf([1]) } },

@@ -8,16 +8,15 @@ import { constraint } from '../constraint.ts';
 import { broadcastShapes, makeOp, shapeToAttr } from '../define.ts';
 import { widened } from '../element.ts';
 import { broadcastAt, generate, tensor } from '../tensor.ts';
-import { type Dim, type DType, type Op, type Shape, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { type Dim, type DType, lastDim, type Op, type Shape, sameShape, type Type, typeText, type Value } from '../types.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
 const NO_FLOPS = (): Cost => [];
 /** One for each element of the result. */
 const ofResult = (_types: unknown, results: readonly Type[]): Cost => productOf(at(results, 0).shape);
 
-const lastOf = (shape: Shape): Dim => shape.at(-1) ?? 1;
 /** Whether rows are known to be whole fours. */
-const inFours = ({ shape }: Type): boolean => typeof lastOf(shape) === 'number' && Number(lastOf(shape)) % 4 === 0;
+const inFours = ({ shape }: Type): boolean => typeof lastDim(shape) === 'number' && Number(lastDim(shape)) % 4 === 0;
 
 function literal(dtype: DType, number: number): Expr {
   if (dtype === 'bool') return bool(number !== 0);
@@ -83,7 +82,7 @@ const reshape = makeOp({
   evaluate: ({ x }, _attrs, { shape }) => ({ ...x, shape }),
   vjp: ({ b, d }, { x }) => ({ x: b.op('reshape', [d], { shape: shapeToAttr(x.type.shape) }) }),
   flops: NO_FLOPS,
-  element: (place) => place.at('x', () => ({ flat: place.flat() }), lastOf(place.typeOf('x').shape) === 1 ? 1 : place.width),
+  element: (place) => place.at('x', () => ({ flat: place.flat() }), lastDim(place.typeOf('x').shape) === 1 ? 1 : place.width),
   // neighbours stay neighbours; four of them lie within a row of the operand too
   fourWide: ({ x }) => (inFours(x) ? 'all' : 'none'),
   identity: ({ x }, { shape }) => (sameShape(x.type.shape, shape) ? x : null),
@@ -357,7 +356,7 @@ const select = makeOp({
   element: (place) => {
     const [no, yes] = [place.same('no'), place.same('yes')];
     // one condition holds for the whole row
-    if (place.width === 1 || lastOf(place.typeOf('cond').shape) === 1)
+    if (place.width === 1 || lastDim(place.typeOf('cond').shape) === 1)
       return selectExpr(widened(no, place.width), widened(yes, place.width), place.same('cond', 1));
     const part = (value: Expr, i: number): Expr => (isVector(value.type) ? { kind: 'component', type: 'f32', of: value, index: u32(i) } : value);
     return vec(

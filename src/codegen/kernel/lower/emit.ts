@@ -3,13 +3,12 @@
 import { invariant } from '../../../errors.ts';
 import { type ElementAt, type Place, type Width, widened } from '../../../ir/element.ts';
 import { opDef } from '../../../ir/ops/index.ts';
-import { type Dim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
+import { type Dim, lastDim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
 import { add, bin, bitcast, component, div, param, rem, u32, vec } from '../expr.ts';
 import { type Expr, FIRST_SCALAR_WORD, isVector } from '../ir.ts';
 import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './position.ts';
 import { dequantised } from './stored.ts';
-import { lastOf } from './width.ts';
 
 export interface GroupContext {
   readonly b: KernelBuilder;
@@ -94,7 +93,7 @@ function broadcastIndex(shape: Shape, index: Index, scope: IndexScope): Index {
 }
 
 /** Whether an operand has one element for all four of a vector. */
-const isNarrow = (shape: Shape): boolean => shape.length === 0 || lastOf(shape) === 1;
+const isNarrow = (shape: Shape): boolean => shape.length === 0 || lastDim(shape) === 1;
 
 /** The elements of an op's operands, as seen from a position of its result. */
 function elementAt({ context, scope, places, emit }: Block, op: Op, result: Value, index: Index, width: Width): ElementAt {

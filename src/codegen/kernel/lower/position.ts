@@ -1,5 +1,6 @@
 /** @file A position in a tensor while a kernel is built: flat or by axes, each derived from the other only when it is asked for. */
 
+import { at } from '../../../errors.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { add, div, mul, rem, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
@@ -42,7 +43,7 @@ export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
       let rest = flat;
       const out: Expr[] = [];
       for (let i = shape.length - 1; i > 0; i--) {
-        const dim = shape[i] ?? 1;
+        const dim = at(shape, i);
         if (dim === 1) {
           out.unshift(u32(0));
           continue;
@@ -73,7 +74,7 @@ export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope
       let sum: Expr = u32(0);
       shape.forEach((dim, i) => {
         if (dim === 1) return;
-        const axis = axes[i] ?? u32(0);
+        const axis = at(axes, i);
         const known = divided.get(sum);
         sum = known?.by === dim && known.remainder === axis ? known.whole : add(mul(sum, scope.dim(dim)), axis);
       });

@@ -2,18 +2,16 @@
 
 import { at } from '../../../errors.ts';
 import { isSource, kindOf, opDef } from '../../../ir/ops/index.ts';
-import type { Dim, Op, Shape, Value } from '../../../ir/types.ts';
+import { lastDim, type Op, type Shape, type Value } from '../../../ir/types.ts';
 
-/** The last dimension of a shape, 1 of none. */
-export const lastOf = (shape: Shape): Dim => shape.at(-1) ?? 1;
-const divisible = (shape: Shape): boolean => typeof lastOf(shape) === 'number' && Number(lastOf(shape)) % 4 === 0;
+const divisible = (shape: Shape): boolean => typeof lastDim(shape) === 'number' && Number(lastDim(shape)) % 4 === 0;
 
 /** Whether a value can be emitted four at a time along its last axis. */
 export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, seen = new Set<Value>()): boolean {
   if (seen.has(value)) return true;
   seen.add(value);
   const { shape, dtype } = value.type;
-  if (shape.length === 0 || lastOf(shape) === 1) return dtype === 'f32' || dtype === 'i32' || dtype === 'u32';
+  if (shape.length === 0 || lastDim(shape) === 1) return dtype === 'f32' || dtype === 'i32' || dtype === 'u32';
   if (!divisible(shape)) return false;
   const op = producer.get(value);
   if (!op) return dtype === 'f32' || dtype === 'bf16' || dtype === 'f16' || dtype.startsWith('q');
@@ -26,7 +24,7 @@ export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, see
 /** Whether elements of a row differ by their position alone, so that each of four can be asked for by itself. */
 function byPosition(value: Value, producer: ReadonlyMap<Value, Op>, seen = new Set<Value>()): boolean {
   const { shape } = value.type;
-  if (seen.has(value) || shape.length === 0 || lastOf(shape) === 1) return true;
+  if (seen.has(value) || shape.length === 0 || lastDim(shape) === 1) return true;
   seen.add(value);
   const op = producer.get(value);
   if (op === undefined) return false;
