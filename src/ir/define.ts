@@ -214,8 +214,8 @@ export function makeOp<const N extends string, const K extends OpKind, const O e
     effects: effects === undefined || effects === 'accumulates' ? (effects ?? null) : { writes: numberOf(effects.writes) },
     ids: ids ? idsByNumber(ids, numberOf) : null,
     infer: (types: readonly Type[], given: Attrs) => {
-      checkAttrs(name, attrs, given);
       checkOperands(name, operands, types, given);
+      checkAttrs(name, attrs, given);
       return listOf(infer(named(types, given), view(given)));
     },
     fourWide: (op: Op): FourWide | null => {

@@ -65,7 +65,8 @@ function places(specs: OperandSpecs, count: number, attrs: Attrs): readonly (rea
 export function checkOperands(op: string, specs: OperandSpecs, types: readonly Type[], attrs: Attrs): void {
   const all = places(specs, types.length, attrs);
   const wanted = all.flatMap(([, , numbers]) => numbers).length;
-  const takes = (): string => `takes ${wanted} operands (${all.flatMap(([name, , numbers]) => (numbers.length > 0 ? [name] : [])).join(', ')})`;
+  const takes = (): string =>
+    `takes ${wanted === 1 ? 'one operand' : `${wanted || 'no'} operands`}${wanted > 0 ? ` (${all.flatMap(([name, , numbers]) => (numbers.length > 0 ? [name] : [])).join(', ')})` : ''}`;
   constraint(wanted === types.length, op, 'C0', () => `${takes()}, found ${types.length}`);
   for (const [name, spec, numbers] of all)
     for (const number of numbers) {

@@ -192,7 +192,7 @@ function gradients(
 }
 
 /** A pointwise op of its row. */
-export function pointwise<const N extends string>(name: N, row: Row): OpDef & { readonly name: N; readonly kind: 'pointwise' } {
+export function pointwiseOp<const N extends string>(name: N, row: Row): OpDef & { readonly name: N; readonly kind: 'pointwise' } {
   const dtype = at(dtypesOf(row.domain), 0);
   const common = {
     name,
@@ -260,4 +260,4 @@ export function pointwise<const N extends string>(name: N, row: Row): OpDef & { 
 type PointwiseName = keyof typeof ROWS;
 type PointwiseOp = { [N in PointwiseName]: OpDef & { readonly name: N; readonly kind: 'pointwise' } }[PointwiseName];
 
-export const pointwiseOps = Object.entries(ROWS).map(([name, row]) => pointwise(name as PointwiseName, row)) as readonly PointwiseOp[];
+export const pointwiseOps = Object.entries(ROWS).map(([name, row]) => pointwiseOp(name as PointwiseName, row)) as readonly PointwiseOp[];

@@ -13,7 +13,7 @@ type Attributes = { readonly axes: 'numbers' };
 type Derivative = NonNullable<OpSource<string, 'reduce', Operands, Attributes>['vjp']>;
 
 /** A reduction from how two elements are put together. */
-export function reduction<const N extends string>(name: N, combine: Combine, vjp: Derivative) {
+export function reductionOp<const N extends string>(name: N, combine: Combine, vjp: Derivative) {
   return makeOp({
     name,
     kind: 'reduce',
@@ -58,7 +58,7 @@ export function reduction<const N extends string>(name: N, combine: Combine, vjp
 }
 
 /** Σ over the axes. */
-const reduceSum = reduction('reduce_sum', { identity: 0, js: (a, b) => a + b, expr: add, subgroup: 'subgroupAdd' }, ({ b, d }, { x }) => ({
+const reduceSum = reductionOp('reduce_sum', { identity: 0, js: (a, b) => a + b, expr: add, subgroup: 'subgroupAdd' }, ({ b, d }, { x }) => ({
   x: b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }),
 }));
 
@@ -66,7 +66,7 @@ const reduceSum = reduction('reduce_sum', { identity: 0, js: (a, b) => a + b, ex
 const LEAST = -3.4028234663852886e38;
 
 /** Maximum over the axes; maxima that tie share the cotangent evenly (as torch.amax). */
-const reduceMax = reduction(
+const reduceMax = reductionOp(
   'reduce_max',
   { identity: LEAST, js: Math.max, expr: max, subgroup: 'subgroupMax' },
   ({ b, d, results, attrs: { axes } }, { x }) => {
