@@ -5,7 +5,7 @@ import type { DeviceTraits } from './codegen/kernel/device.ts';
 import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
 import type { MatmulPrecision } from './codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
-import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
+import { type CompileDevice, extentOf, widenOnceFor } from './compile/functions.ts';
 import { EbbError } from './errors.ts';
 import { type Checkpoint, type ModelDescription, openCheckpoint } from './formats/checkpoint.ts';
 import type { ModelConfig } from './formats/hfConfig.ts';
@@ -163,12 +163,12 @@ export function aboutModel(
   };
 }
 
-/** The target of a device, for the compiler. */
-export function targetOf({ device, traits, choose, matmulPrecision }: SessionDevice): Target {
+/** A device as the compiler takes it. */
+export function compileDeviceOf({ device, traits, choose, matmulPrecision }: SessionDevice): CompileDevice {
   return {
     choose,
     matmulPrecision,
-    device: traits,
+    traits,
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),
     maxBinding: device.limits.maxStorageBufferBindingSize,
@@ -213,7 +213,7 @@ export async function openSession(path: string, device: SessionDevice, options: 
   const checkpoint = openCheckpoint(path);
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
-    target: targetOf(device),
+    device: compileDeviceOf(device),
     ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
   });
   const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.config, traced, options.lora));

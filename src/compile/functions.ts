@@ -1,14 +1,15 @@
 /** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
 
-import type { DeviceTraits } from '../codegen/kernel/device.ts';
+import { type DeviceTraits, kindTraits } from '../codegen/kernel/device.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../codegen/kernel/lower/lower.ts';
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
+import { canonicalText } from '../codegen/kernel/rewrite/canonical.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
-import { printWgsl } from '../codegen/targets/wgsl/print.ts';
+import { moduleOf, type Target } from '../codegen/targets/target.ts';
 import { opCost } from '../ir/cost.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { isFused } from '../ir/ops/control.ts';
@@ -16,13 +17,12 @@ import { accumulates, aliasOf } from '../ir/ops/index.ts';
 import { blockOf, type Func, isBlockType, type Op, type Type, type Value } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { KERNELS } from '../passes/pipeline.ts';
-import { isSoftware } from '../runtime/adapterKind.ts';
 import { ALIGNMENT } from '../runtime/link/layout.ts';
-import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import { type DispatchDecl, type Extent, extentBytes, type FunctionDecl, type GridAxis, type PipelineDecl, type SlotDecl } from '../runtime/program.ts';
 
-export interface Target {
-  readonly device: DeviceTraits;
+/** What a model is compiled for: a device, and how its kernels are chosen. */
+export interface CompileDevice {
+  readonly traits: DeviceTraits;
   readonly maxBuffers: number;
   /** What operands of products may be rounded to; default f32: nothing is. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
@@ -35,45 +35,42 @@ export interface Target {
 }
 
 /** Bytes of a part: every part but the last of a tensor starts and ends where a binding may. */
-export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: Target): number {
+export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: CompileDevice): number {
   return Math.floor(maxBinding / ALIGNMENT) * ALIGNMENT;
 }
 
-/** On a CPU unpacking a weight for every tile of rows costs more than the dot; a GPU has arithmetic to spare and wants the bandwidth. */
+/** `widenOnce` as it suits devices of a kind. */
 export function widenOnceFor(device: DeviceTraits): number {
-  return isSoftware(device.kind) ? 128 * 2 ** 20 : 0;
+  return kindTraits(device).widenOnce;
 }
 
+/** The pipelines of a program: one for kernels that differ in names alone and are bound alike. */
 export interface PipelineTable {
+  /** The language that its kernels are printed in. */
+  readonly target: Target;
   readonly list: PipelineDecl[];
-  readonly byText: Map<string, number>;
+  /** Places in the list by canonical kernel and by which of its buffers move. */
+  readonly indices: Map<string, number>;
 }
 
-export function pipelineTable(): PipelineTable {
-  return { list: [], byText: new Map() };
-}
-
-/** A kernel's text with its names numbered: kernels that differ in names alone are one pipeline. */
-export function canonicalText(wgsl: string): string {
-  const names = new Map<string, string>();
-  for (const [, name] of wgsl.matchAll(/(?:var<[^>]+>|let|var)\s+([A-Za-z_][A-Za-z0-9_]*)/g)) if (name && !names.has(name)) names.set(name, `n${names.size}`);
-  return wgsl.replace(/\/\/[^\n]*/g, '').replace(/[A-Za-z_][A-Za-z0-9_]*/g, (word) => names.get(word) ?? word);
+export function pipelineTable(target: Target): PipelineTable {
+  return { target, list: [], indices: new Map() };
 }
 
 function pipelineOf(table: PipelineTable, kernel: Kernel, moves: readonly boolean[]): number {
-  const wgsl = printWgsl(kernel);
-  const access = kernel.buffers.map((buffer) => buffer.access);
-  const key = `${canonicalText(wgsl)}|${moves.map(Number).join('')}`;
-  const known = table.byText.get(key);
+  const key = `${canonicalText(kernel)}|${moves.map(Number).join('')}`;
+  const known = table.indices.get(key);
   if (known !== undefined) return known;
-  const features = [
-    ...(kernel.uses.subgroups ? ['subgroups'] : []),
-    ...(kernel.uses.f16 ? ['shader-f16'] : []),
-    ...(kernel.uses.matrices ? [MATRIX_FEATURE] : []),
-  ];
-  table.list.push({ name: kernel.name, wgsl, access, moves, features });
-  table.byText.set(key, table.list.length - 1);
-  return table.list.length - 1;
+  const { target, list } = table;
+  list.push({
+    name: kernel.name,
+    wgsl: moduleOf(target, kernel),
+    access: kernel.buffers.map(({ access }) => access),
+    moves,
+    features: target.features(kernel.uses),
+  });
+  table.indices.set(key, list.length - 1);
+  return list.length - 1;
 }
 
 /** Bytes of a type: packed dtypes are whole words. */
@@ -98,25 +95,25 @@ export interface FunctionOptions {
   readonly everyStep?: boolean;
   readonly overwriteSaved?: boolean;
   readonly onPass?: OnPass | undefined;
-  /** Called with each kernel before it is printed as WGSL; `adding`: the form of the one before it that adds to gradients. */
+  /** Called with each kernel before it is printed; `adding`: the form of the one before it that adds to gradients. */
   readonly onKernel?: ((kernel: Kernel, adding: boolean) => void) | undefined;
 }
 
 /** Lowers `func` (primitives and kernel ops): fuses it, makes its pipelines, and describes it as plain data. */
 export function compileFunction(
   func: Func,
-  target: Target,
+  device: CompileDevice,
   table: PipelineTable,
   dims: Readonly<Record<string, number>>,
   options: FunctionOptions,
 ): { decl: FunctionDecl; fused: Func } {
   const { everyStep = false, overwriteSaved = false, onPass } = options;
-  const partBytes = partBytesOf(target);
+  const partBytes = partBytesOf(device);
   const parts = (v: Value): number => Math.max(1, Math.ceil(extentBytes(extentOf(v.type), dims) / partBytes));
   const fused = runPasses(
     KERNELS,
     func,
-    { maxBuffers: target.maxBuffers, widenOnce: target.widenOnce ?? 0, weights: options.weights, overwriteSaved, parts },
+    { maxBuffers: device.maxBuffers, widenOnce: device.widenOnce ?? 0, weights: options.weights, overwriteSaved, parts },
     onPass,
   );
   const scalars = fused.params.filter((p) => p.role === 'scalar').map((p) => p.value);
@@ -181,12 +178,12 @@ export function compileFunction(
   };
   groups.forEach((op) => {
     const lowering = {
-      device: target.device,
+      device: device.traits,
       dims: Object.keys(dims),
       sizes: dims,
       scalarWord: words,
-      choose: target.choose,
-      matmulPrecision: target.matmulPrecision,
+      choose: device.choose,
+      matmulPrecision: device.matmulPrecision,
       everyStep,
       adds: new Set<Value>(),
     };

@@ -9,7 +9,7 @@ import { mean } from '../../src/trace/math.ts';
 import { mul, type Tensor } from '../../src/trace/nn.ts';
 import { defineModel, traceModel } from '../../src/trace/trace.ts';
 import { checkDerivative, checkKernels, checkSample, hasPlainKernels } from '../support/opChecks.ts';
-import { TARGET } from '../support/tinyModels.ts';
+import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 /** Its samples, its kernels, its derivative, its rejections; and a model that uses it compiles, forward and backward. */
 export function checkAddedOp(name: string, use: (x: Tensor) => Tensor): void {
@@ -30,5 +30,5 @@ export function checkAddedOp(name: string, use: (x: Tensor) => Tensor): void {
     { dims: { B: 4 } },
   );
   verify(model.module);
-  compileModel(model, { target: TARGET });
+  compileModel(model, { device: CPU_DEVICE });
 }

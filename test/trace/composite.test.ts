@@ -14,7 +14,7 @@ import { mean, softplus } from '../../src/trace/math.ts';
 import { add, dropout, matmul, mul, sum, tanh } from '../../src/trace/nn.ts';
 import { defineModel, traceModel } from '../../src/trace/trace.ts';
 import { checkDerivative, checkSample } from '../support/opChecks.ts';
-import { TARGET } from '../support/tinyModels.ts';
+import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 const F = (...shape: number[]) => ({ dtype: 'f32', shape }) as const;
 
@@ -77,7 +77,7 @@ it('is one node of the IR, and primitives where it is compiled', () => {
     dims: { B: 3 },
   });
   expect(printModule(model.module)).toContain('%blend = blend %mish, %x {share = 0.5} : f32[B,4]');
-  const { stages } = compileModel(model, { target: TARGET });
+  const { stages } = compileModel(model, { device: CPU_DEVICE });
   expect(printFunc(stages.dropbp.funcs[0]!)).not.toMatch(/= (mish|blend) /);
   const [call] = model.module.funcs[0]!.ops.filter((op) => op.name === 'blend');
   expect(opFlops(call!, { B: 2 })).toBe(8 * 3);

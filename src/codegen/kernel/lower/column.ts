@@ -3,8 +3,8 @@
 import { at, invariant } from '../../../errors.ts';
 import { combineOf, kindOf } from '../../../ir/ops/index.ts';
 import type { Shape } from '../../../ir/types.ts';
-import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
+import { kindTraits } from '../device.ts';
 import { add, and, builtin, eq, f32, lt, min, mul, sub, u32 } from '../expr.ts';
 import { bindGroup, type Group, gridOf } from './group.ts';
 import type { Lowered } from './lowered.ts';
@@ -17,8 +17,7 @@ export function lowerColumn(group: Group, options: LowerOptions): Lowered {
   const x = at(op.operands, 0);
   const total = at(op.results, 0);
   const combine = combineOf(op);
-  const software = isSoftware(options.device.kind);
-  const [columns, shares] = software ? [8, 8] : [32, 8];
+  const [columns, shares] = kindTraits(options.device).lanesInTurn ? [8, 8] : [32, 8];
   const axes = op.attrs['axes'] as readonly number[];
   const reduced: Shape = x.type.shape.map((d, i) => (axes.includes(i) ? d : 1));
 

@@ -5,9 +5,8 @@ import type { Width } from '../../../ir/element.ts';
 import { combineOf, kindOf } from '../../../ir/ops/index.ts';
 import { productKey } from '../../../ir/ops/structural.ts';
 import type { Op, Shape, Value } from '../../../ir/types.ts';
-import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../builder.ts';
-import type { DeviceTraits } from '../device.ts';
+import { type DeviceTraits, kindTraits } from '../device.ts';
 import { add, builtin, eq, f32, lt, mul, splat, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import type { Emitter } from './emit.ts';
@@ -34,10 +33,9 @@ function rowSpace(anchor: Op): RowSpace {
 /** What rows of a run-time size are taken for: gradients of whole groups of parameters, and losses of a batch. */
 const UNKNOWN_WIDTH = 1024;
 
-/** Lanes of a row: one subgroup on software adapters, as many as the row feeds on GPUs. */
+/** Lanes of a row: one subgroup on a CPU, as many as the row feeds on a GPU. */
 function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgroup: boolean } {
-  const software = isSoftware(device.kind);
-  if (software && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
+  if (kindTraits(device).lanesInTurn && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
   let lanes = 1;
   while (lanes < 256 && lanes * 4 < width && lanes * 2 <= device.maxInvocations) lanes *= 2;
   return { lanes: Math.max(lanes, 8), subgroup: false };
