@@ -13,7 +13,7 @@ import type { Func, Op, Value } from '../../ir/types.ts';
 import { bufferedValues } from './buffered.ts';
 import { drafts, mergeMaps } from './drafts.ts';
 import { bindings, exclude, needlessOutputs } from './limits.ts';
-import { plan } from './plan.ts';
+import { plan } from './cluster.ts';
 import { type Draft, type Exclusions, type FuseOptions, producers } from './types.ts';
 
 /** Fuses `func` (primitives and kernel ops) into `fused` ops. @throws EbbError when a single op binds more buffers than `maxBuffers`. */
