@@ -1,14 +1,14 @@
-/** @file Step 1 of `fuse`: anchors start groups, pointwise ops and reductions of the same rows join them. */
+/** @file Step 1 of `fuse`: anchors start clusters, pointwise ops and reductions of the same rows join them. */
 
 import { aliasOf, isSource, kindOf, opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
 import { jointHost, sumOfDots } from './dots.ts';
-import { type Exclusions, type Group, type GroupKind, isFull, type Plan, product } from './types.ts';
+import { type Cluster, type Clustering, type Exclusions, type GroupKind, isFull, product } from './types.ts';
 
 const isRowScalar = (shape: Shape, space: Shape): boolean => product(shape) === product(space.slice(0, -1));
 
-/** Row groups reduce the last axis, or all axes at once (one row); other reductions are column groups. */
+/** Row clusters reduce the last axis, or all axes at once (one row); other reductions are column clusters. */
 function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
   const [x] = op.operands;
   const axes = op.attrs['axes'] as readonly number[];
@@ -20,19 +20,19 @@ function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
   return { kind: 'column', space: op.results[0]?.type.shape ?? [] };
 }
 
-/** Step 1: anchors start groups, pointwise ops join them. */
-export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }: Exclusions): Plan {
-  const groups: Group[] = [];
+/** Step 1: anchors start clusters, pointwise ops join them. */
+export function clusterOps(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }: Exclusions): Clustering {
+  const clusters: Cluster[] = [];
   const readers = readerCounts(func);
-  const home = new Map<Value, Group>();
+  const home = new Map<Value, Cluster>();
   let order = 0;
-  const latestMemo = new Map<Value, Group | null>();
-  const latest = (v: Value): Group | null => {
+  const latestMemo = new Map<Value, Cluster | null>();
+  const latest = (v: Value): Cluster | null => {
     const own = home.get(v);
     if (own) return own;
     const known = latestMemo.get(v);
     if (known !== undefined) return known;
-    let found: Group | null = null;
+    let found: Cluster | null = null;
     for (const o of producer.get(v)?.operands ?? []) {
       const g = latest(o);
       if (g && (!found || g.order > found.order)) found = g;
@@ -41,16 +41,16 @@ export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }:
     return found;
   };
   const start = (op: Op, kind: GroupKind, space: Shape): void => {
-    const group: Group = { kind, anchor: op, order: order++, space, members: new Set([op]) };
-    groups.push(group);
-    for (const r of op.results) home.set(r, group);
+    const cluster: Cluster = { kind, anchor: op, order: order++, space, members: new Set([op]) };
+    clusters.push(cluster);
+    for (const r of op.results) home.set(r, cluster);
   };
-  const join = (op: Op, group: Group): void => {
-    group.members.add(op);
-    for (const r of op.results) home.set(r, group);
+  const join = (op: Op, cluster: Cluster): void => {
+    cluster.members.add(op);
+    for (const r of op.results) home.set(r, cluster);
   };
-  /** Every path from `group` to the operands is element for element. */
-  const aligned = (op: Op, group: Group): boolean => op.operands.every((v) => home.get(v) === group || latest(v) !== group);
+  /** Every path from `cluster` to the operands is element for element. */
+  const aligned = (op: Op, cluster: Cluster): boolean => op.operands.every((v) => home.get(v) === cluster || latest(v) !== cluster);
 
   for (const op of func.ops) {
     const { kind } = opDef(op.name);
@@ -58,30 +58,37 @@ export function plan(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }:
     // a reshape moves nothing: it is read through, never joined
     if (!out || isSource(op) || aliasOf(op)) continue;
     if (kind === 'dot') {
-      const host = unjoined.has(op) ? null : jointHost(op, groups, latest);
+      const host = unjoined.has(op) ? null : jointHost(op, clusters, latest);
       if (host) join(op, host);
       else start(op, 'dot', out.type.shape);
     } else if (kind === 'kernel') start(op, 'kernel', out.type.shape);
     else if (kind === 'reduce') {
       const { kind: groupKind, space } = reductionSpace(op);
-      const host = groupKind === 'row' && !unjoined.has(op) ? rowHost(op, space, groups, latest, home, producer) : null;
+      const host = groupKind === 'row' && !unjoined.has(op) ? rowHost(op, space, clusters, latest, home, producer) : null;
       if (host) join(op, host);
       else start(op, groupKind, space);
     } else {
       const sum = unjoined.has(op) ? null : sumOfDots(op, home, readers);
       if (sum) {
         for (const member of sum.from.members) join(member, sum.into);
-        groups.splice(groups.indexOf(sum.from), 1);
+        clusters.splice(clusters.indexOf(sum.from), 1);
         join(op, sum.into);
         latestMemo.clear();
         continue;
       }
-      const group = op.operands.map(latest).reduce((a, g) => (g && (!a || g.order > a.order) ? g : a), null);
-      if (group && !unjoined.has(op) && group.kind !== 'kernel' && aligned(op, group) && joins(op, out, group, home) && affordable(op, group, producer, home))
-        join(op, group);
+      const cluster = op.operands.map(latest).reduce((a, g) => (g && (!a || g.order > a.order) ? g : a), null);
+      if (
+        cluster &&
+        !unjoined.has(op) &&
+        cluster.kind !== 'kernel' &&
+        aligned(op, cluster) &&
+        joins(op, out, cluster, home) &&
+        affordable(op, cluster, producer, home)
+      )
+        join(op, cluster);
     }
   }
-  return { groups, home };
+  return { clusters, home };
 }
 
 /** How many ops and results of the function read each value. */
@@ -91,56 +98,56 @@ function readerCounts(func: Func): Map<Value, number> {
   return counts;
 }
 
-/** A dot's stores are unrolled over its register tile: what costs much beside the group's own values (random numbers) stays outside. */
-function affordable(op: Op, group: Group, producer: ReadonlyMap<Value, Op>, home: ReadonlyMap<Value, Group>): boolean {
-  if (group.kind !== 'dot') return true;
+/** A dot's stores are unrolled over its register tile: what costs much beside the cluster's own values (random numbers) stays outside. */
+function affordable(op: Op, cluster: Cluster, producer: ReadonlyMap<Value, Op>, home: ReadonlyMap<Value, Cluster>): boolean {
+  if (cluster.kind !== 'dot') return true;
   const seen = new Set<Value>();
   return op.operands.reduce((sum, v) => sum + treeFlops(v, producer, (o) => home.has(o), seen), 0) < RECOMPUTE_LIMIT;
 }
 
-/** A pointwise op (or a reshape) whose element is made of the same element of the group. */
-function joins(op: Op, out: Value, group: Group, home: ReadonlyMap<Value, Group>): boolean {
+/** A pointwise op (or a reshape) whose element is made of the same element of the cluster. */
+function joins(op: Op, out: Value, cluster: Cluster, home: ReadonlyMap<Value, Cluster>): boolean {
   const { kind } = opDef(op.name);
-  const inside = op.operands.filter((v) => home.get(v) === group);
-  if (group.kind === 'row') {
-    const full = product(out.type.shape) === product(group.space) && (isFull(group.anchor) || out.type.shape.at(-1) === group.space.at(-1));
-    const scalar = isFull(group.anchor) ? product(out.type.shape) === '1' : isRowScalar(out.type.shape, group.space);
+  const inside = op.operands.filter((v) => home.get(v) === cluster);
+  if (cluster.kind === 'row') {
+    const full = product(out.type.shape) === product(cluster.space) && (isFull(cluster.anchor) || out.type.shape.at(-1) === cluster.space.at(-1));
+    const scalar = isFull(cluster.anchor) ? product(out.type.shape) === '1' : isRowScalar(out.type.shape, cluster.space);
     if (!full && !scalar) return false;
     if (opDef(op.name).repeats)
-      return full && inside.every((v) => (isFull(group.anchor) ? product(v.type.shape) === '1' : isRowScalar(v.type.shape, group.space)));
+      return full && inside.every((v) => (isFull(cluster.anchor) ? product(v.type.shape) === '1' : isRowScalar(v.type.shape, cluster.space)));
     if (kind !== 'pointwise') return false;
     return inside.every(
       (v) =>
         product(v.type.shape) === product(out.type.shape) ||
         (full &&
           (product(v.type.shape) === '1' ||
-            (isRowScalar(v.type.shape, group.space) && v.type.shape.at(-1) === 1 && v.type.shape.length === out.type.shape.length))),
+            (isRowScalar(v.type.shape, cluster.space) && v.type.shape.at(-1) === 1 && v.type.shape.length === out.type.shape.length))),
     );
   }
-  if (product(out.type.shape) !== product(group.space)) return false;
+  if (product(out.type.shape) !== product(cluster.space)) return false;
   return kind === 'pointwise' && inside.every((v) => product(v.type.shape) === product(out.type.shape));
 }
 
-/** An existing row group that a reduction of the same rows can share. */
+/** An existing row cluster that a reduction of the same rows can share. */
 function rowHost(
   op: Op,
   space: Shape,
-  groups: readonly Group[],
-  latest: (v: Value) => Group | null,
-  home: ReadonlyMap<Value, Group>,
+  clusters: readonly Cluster[],
+  latest: (v: Value) => Cluster | null,
+  home: ReadonlyMap<Value, Cluster>,
   producer: ReadonlyMap<Value, Op>,
-): Group | null {
+): Cluster | null {
   const [x] = op.operands;
   if (!x) return null;
   const from = latest(x);
-  const fits = (g: Group): boolean => g.kind === 'row' && isFull(g.anchor) === isFull(op) && sameShape(g.space, space);
+  const fits = (g: Cluster): boolean => g.kind === 'row' && isFull(g.anchor) === isFull(op) && sameShape(g.space, space);
   if (from && fits(from)) return home.get(x) === from || alignedTree(x, from, home, producer, latest) ? from : null;
-  const last = groups.at(-1);
+  const last = clusters.at(-1);
   return last && fits(last) && (!from || from.order < last.order) ? last : null;
 }
 
-/** The free expression of `v` reads group `g` only through pointwise ops of the full row. */
-function alignedTree(v: Value, g: Group, home: ReadonlyMap<Value, Group>, producer: ReadonlyMap<Value, Op>, latest: (v: Value) => Group | null): boolean {
+/** The free expression of `v` reads cluster `g` only through pointwise ops of the full row. */
+function alignedTree(v: Value, g: Cluster, home: ReadonlyMap<Value, Cluster>, producer: ReadonlyMap<Value, Op>, latest: (v: Value) => Cluster | null): boolean {
   if (home.get(v) === g) return true;
   if (latest(v) !== g) return true;
   const op = producer.get(v);
