@@ -31,6 +31,7 @@ import {
  */
 export type OpKind = 'pointwise' | 'index' | 'reduce' | 'dot' | 'kernel' | 'composite' | 'control';
 
+/** A use of an op that tests run: types of its operands, its attributes, and values where random ones would not do. */
 export interface Sample {
   readonly types: readonly Type[];
   readonly attrs?: Attrs;
