@@ -3,7 +3,7 @@
 import { kindTraits } from '../codegen/kernel/device.ts';
 import { scheduleText } from '../codegen/kernel/schedules.ts';
 import { compileModel } from '../compile/compile.ts';
-import { extentOf } from '../compile/functions.ts';
+import { extentOf } from '../compile/slots.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { extentBytes } from '../runtime/program.ts';
 import { compileDeviceOf, type SessionDevice } from '../session.ts';
