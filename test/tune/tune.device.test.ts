@@ -1,7 +1,7 @@
 import { isMatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from '../../src/compile/compile.ts';
-import { extentOf } from '../../src/compile/slots.ts';
 import { widenOnceFor } from '../../src/compile/functions.ts';
+import { extentOf } from '../../src/compile/slots.ts';
 import { llama, parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
 import { groupDispatches } from '../../src/runtime/program.ts';
 import { bookChooser, emptyBook } from '../../src/tune/book.ts';

@@ -1,9 +1,9 @@
 /** @file Streaming attention, backward (FlashAttention-2): delta, then dQ, then dK and dV from the saved log-sum-exp. No atomics. */
 
-import type { BufferRef, Variable } from '../builder.ts';
-import { add, builtin, call, convert, div, f32, ge, hiddenBound, min, mul, rem, select, sub, u32 } from '../expr.ts';
-import type { Expr, Kernel } from '../ir.ts';
-import { sizeExpr } from '../size.ts';
+import type { BufferRef, Variable } from '../../builder.ts';
+import { add, builtin, call, convert, div, f32, ge, hiddenBound, min, mul, rem, select, sub, u32 } from '../../expr.ts';
+import type { Expr, Kernel } from '../../ir.ts';
+import { sizeExpr } from '../../size.ts';
 import {
   addScaled,
   attentionFrame,
@@ -23,12 +23,12 @@ import {
   shifted,
   storeRow,
   visible,
-} from './frame.ts';
-import { angleBuffer, turnedRow } from './rotation.ts';
-import type { AttentionSchedule } from './schedule.ts';
-import type { AttentionSpec } from './spec.ts';
+} from '../frame.ts';
+import { angleBuffer, turnedRow } from '../rotation.ts';
+import type { AttentionSchedule } from '../schedule.ts';
+import type { AttentionSpec } from '../spec.ts';
+import { subgroupKeyGradient, subgroupQueryGradient } from '../spread/kernels.ts';
 import { counts, mergeSplits, partialSums, splitWalk, stores } from './splits.ts';
-import { subgroupKeyGradient, subgroupQueryGradient } from './subgroup.ts';
 
 /** Buffers: dout, out [B,T,H,D], lse [B,H,T], (segQ [B,T],) stats [B,H,T,3]: lse, delta = Σ over D of dout · out, segment. One invocation a row. */
 export function attentionStats(spec: AttentionSpec): Kernel {

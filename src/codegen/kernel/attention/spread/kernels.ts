@@ -4,8 +4,8 @@
  * vectors give weights, and weighted walked vectors are summed up. Forward walks keys (q·k; p v), dQ walks keys
  * (q·k, dout·v; ds k), dK/dV walks queries (k·q, v·dout; p dout, ds q). */
 
-import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, sub, u32 } from '../expr.ts';
-import type { Expr, Kernel } from '../ir.ts';
+import { add, and, bin, builtin, call, div, eq, f32, lt, max, min, mul, select, sub, u32 } from '../../expr.ts';
+import type { Expr, Kernel } from '../../ir.ts';
 import {
   attentionFrame,
   capped,
@@ -21,11 +21,11 @@ import {
   scalarIndex,
   shifted,
   visible,
-} from './frame.ts';
-import { angleBuffer } from './rotation.ts';
-import type { AttentionSpec } from './spec.ts';
-import type { SpreadSchedule } from './spread.ts';
-import { declareSums, mulUnit, scaledSums, store, storedType, storeRows, tileRows, type Walk, walk } from './subgroupWalk.ts';
+} from '../frame.ts';
+import { angleBuffer } from '../rotation.ts';
+import type { AttentionSpec } from '../spec.ts';
+import type { SpreadSchedule } from './schedule.ts';
+import { declareSums, mulUnit, scaledSums, store, storedType, storeRows, tileRows, type Walk, walk } from './walk.ts';
 
 function kvHeadOf({ b, spec }: Frame, head: Expr): Expr {
   return b.let('kv_head', div(head, u32(spec.heads / spec.kvHeads)));

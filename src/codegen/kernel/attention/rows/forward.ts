@@ -1,8 +1,8 @@
 /** @file Streaming attention, forward: softmax is kept online, no score matrix exists. Milakov & Gimelshein 2018; FlashAttention. */
 
-import type { Variable } from '../builder.ts';
-import { add, and, bin, builtin, call, component, div, eq, f32, max, min, mul, select, splat, sub, u32, vec } from '../expr.ts';
-import type { Expr, Kernel } from '../ir.ts';
+import type { Variable } from '../../builder.ts';
+import { add, and, bin, builtin, call, component, div, eq, f32, max, min, mul, select, splat, sub, u32, vec } from '../../expr.ts';
+import type { Expr, Kernel } from '../../ir.ts';
 import {
   addScaled,
   attentionFrame,
@@ -21,11 +21,11 @@ import {
   shifted,
   storeRow,
   visible,
-} from './frame.ts';
-import type { AttentionSchedule } from './schedule.ts';
-import type { AttentionSpec } from './spec.ts';
+} from '../frame.ts';
+import type { AttentionSchedule } from '../schedule.ts';
+import type { AttentionSpec } from '../spec.ts';
+import { subgroupForward } from '../spread/kernels.ts';
 import { counts, mergeSplits, type SplitResult, splitWalk, stores } from './splits.ts';
-import { subgroupForward } from './subgroup.ts';
 
 /** A query row in registers. */
 interface Row {

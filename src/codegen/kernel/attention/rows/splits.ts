@@ -1,9 +1,9 @@
 /** @file Lanes that split a walk: each takes every splits-th step for the same rows, and what they have summed up is brought together at the end. */
 
-import type { Variable } from '../builder.ts';
-import { add, and, builtin, eq, ge, lt, min, sub, u32 } from '../expr.ts';
-import type { Expr } from '../ir.ts';
-import type { Frame } from './frame.ts';
+import type { Variable } from '../../builder.ts';
+import { add, and, builtin, eq, ge, lt, min, sub, u32 } from '../../expr.ts';
+import type { Expr } from '../../ir.ts';
+import type { Frame } from '../frame.ts';
 
 /**
  * Walks this lane's steps of [first, end). Split lanes stay together to the last step, so that subgroup operations find all of them:

@@ -1,10 +1,10 @@
 /** @file The one shape of the subgroup attention kernels: a tile of rows, a walk over the other side, sums spread over the lanes, stores. */
 
-import type { BufferRef, Variable } from '../builder.ts';
-import { add, builtin, call, f32, hiddenBound, lt, min, mul, splat, sub, u32 } from '../expr.ts';
-import type { Expr, KType } from '../ir.ts';
-import { type Frame, rowStart, rowType, shifted } from './frame.ts';
-import { laneUnit, pairsInLane, storeTurned, turnedRow } from './rotation.ts';
+import type { BufferRef, Variable } from '../../builder.ts';
+import { add, builtin, call, f32, hiddenBound, lt, min, mul, splat, sub, u32 } from '../../expr.ts';
+import type { Expr, KType } from '../../ir.ts';
+import { type Frame, rowStart, rowType, shifted } from '../frame.ts';
+import { laneUnit, pairsInLane, storeTurned, turnedRow } from '../rotation.ts';
 
 /** What differs between the kernels. */
 export interface Walk {
