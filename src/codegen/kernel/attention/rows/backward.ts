@@ -1,68 +1,30 @@
-/** @file Streaming attention, backward (FlashAttention-2): delta, then dQ, then dK and dV from the saved log-sum-exp. No atomics. */
+/** @file Streaming attention, backward, rows in registers (FlashAttention-2): dQ, then dK and dV from the saved log-sum-exp. No atomics. */
 
-import type { BufferRef, Variable } from '../../builder.ts';
-import { add, builtin, call, convert, div, f32, ge, hiddenBound, min, mul, rem, select, sub, u32 } from '../../expr.ts';
+import type { Variable } from '../../builder.ts';
+import { add, builtin, call, f32, mul, select, sub, u32 } from '../../expr.ts';
 import type { Expr, Kernel } from '../../ir.ts';
-import { sizeExpr } from '../../size.ts';
 import {
-  addScaled,
-  attentionFrame,
   capped,
-  capSlope,
-  type Frame,
+  finishFrame,
+  type GradientInputs,
   gradientInputs,
+  keyHeadOf,
   keyRange,
-  loadRow,
+  output,
+  type QueryScalars,
   queryRange,
-  rowDot,
+  type Range,
   rowStart,
-  rowSums,
   rowType,
-  STATS,
-  scaled,
   shifted,
-  storeRow,
+  uncapped,
   visible,
 } from '../frame.ts';
-import { angleBuffer, turnedRow } from '../rotation.ts';
-import type { AttentionSchedule } from '../schedule.ts';
+import { angleBuffer, pairsChunks, turnedRow } from '../rotation.ts';
 import type { AttentionSpec } from '../spec.ts';
-import { subgroupKeyGradient, subgroupQueryGradient } from '../spread/kernels.ts';
+import { addScaled, loadRow, ownRows, perGroup, type RowPlace, type RowsFrame, rowDot, rowSums, rowsFrame, scaled, storeRow, valuesOf } from './frame.ts';
+import type { RowsSchedule } from './schedule.ts';
 import { counts, mergeSplits, partialSums, splitWalk, stores } from './splits.ts';
-
-/** Buffers: dout, out [B,T,H,D], lse [B,H,T], (segQ [B,T],) stats [B,H,T,3]: lse, delta = Σ over D of dout · out, segment. One invocation a row. */
-export function attentionStats(spec: AttentionSpec): Kernel {
-  const per = 64;
-  const frame = attentionFrame(spec.name, spec, { kind: 'rows', lanes: per, rows: 1, splits: 1, dimLanes: 1 });
-  const { b, queries } = frame;
-  const dout = b.buffer('dout', rowType(spec), 'read');
-  const out = b.buffer('out', rowType(spec), 'read');
-  const lse = b.buffer('lse', 'f32', 'read');
-  const segQ = spec.segments === false ? null : b.buffer('segQ', 'i32', 'read');
-  const stats = b.buffer('stats', 'f32', 'read_write');
-  const row = b.let('row', add(mul(b.linearWorkgroup(), u32(per)), builtin('localX')));
-  b.if(ge(row, mul(mul(sizeExpr(spec.dims.batch, spec.dim), queries), u32(spec.heads))), () => b.return());
-  const units = spec.headDim % 4 === 0 ? spec.headDim / 4 : spec.headDim;
-  const start = b.let('start', mul(row, u32(units)));
-  const sum = b.var('sum', 'f32', f32(0));
-  b.for('d', u32(0), hiddenBound(units), u32(1), (d) => {
-    const [left, right] = [dout.load(add(start, d)), out.load(add(start, d))];
-    sum.set(add(sum.get, left.type === 'f32' ? mul(left, right) : call('dot', left, right)));
-  });
-  const head = rem(row, u32(spec.heads));
-  const token = b.let('token', div(row, u32(spec.heads)));
-  const at = b.let('at', add(mul(add(mul(div(token, queries), u32(spec.heads)), head), queries), rem(token, queries)));
-  const of = b.let('of', mul(at, u32(STATS)));
-  stats.store(of, lse.load(at));
-  stats.store(add(of, u32(1)), sum.get);
-  stats.store(add(of, u32(2)), segQ === null ? f32(0) : convert('f32', segQ.load(token)));
-  const { batch, queries: t } = spec.dims;
-  return b.finish([
-    { of: [...batch.of, ...t.of, spec.heads], per },
-    { of: [1], per: 1 },
-    { of: [1], per: 1 },
-  ]);
-}
 
 /** What one (query, key) pair needs; q or k already carries the scale. */
 interface Pair {
@@ -76,144 +38,144 @@ interface Pair {
 }
 
 /** The weight p of a pair and the gradient ds of its unscaled score. */
-function pairGradient(frame: Frame, pair: Pair): { p: Expr; ds: Expr } {
+function pairGradient(frame: RowsFrame, pair: Pair): { readonly p: Expr; readonly ds: Expr } {
   const { b } = frame;
   const score = capped(frame, rowDot(frame, 'score', pair.q, pair.k));
   const raw = call('exp', sub(score, pair.lse));
   const p = b.let('p', pair.sees === null ? raw : select(f32(0), raw, pair.sees));
   const dp = rowDot(frame, 'dp', pair.dout, pair.v);
-  const slope = capSlope(frame, score);
-  const ds = mul(p, sub(dp, pair.delta));
-  return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
+  return { p, ds: b.let('ds', uncapped(frame, score, mul(p, sub(dp, pair.delta)))) };
 }
 
-/** The sums of dq or dk as they are stored: scaled, and turned back where q and k were rotated. */
-function finished(frame: Frame, angles: BufferRef | null, at: Expr, sums: readonly Variable[]): readonly Expr[] {
-  const row = scaled(
-    sums.map((sum) => sum.get),
-    f32(frame.spec.scale),
-  );
-  return turnedRow(frame, angles, at, row);
+/** A query row in registers. */
+interface QueryRow extends QueryScalars {
+  readonly index: Expr;
+  readonly at: Expr;
+  /** Times the scale. */
+  readonly q: readonly Expr[];
+  readonly dout: readonly Expr[];
+  readonly dq: readonly Variable[];
 }
 
-/** Buffers: q, k, v, dout, stats (then segK, angles), then dq [B,T,H,D]. */
-export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  if (schedule.kind === 'spread') return subgroupQueryGradient(spec, schedule);
-  const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, lane } = frame;
-  const from = gradientInputs(frame);
-  const angles = angleBuffer(frame);
-  const dq = b.buffer('dq', rowType(spec), 'read_write');
-  const perGroup = schedule.lanes * schedule.rows;
+/** Reads q, k, v, dout, stats (and segK, angles); writes dq. */
+export function rowsQueryGradient(spec: AttentionSpec, schedule: RowsSchedule): Kernel {
+  const frame = rowsFrame(spec, schedule);
+  const { b, queries } = frame;
+  const inputs = gradientInputs(frame);
+  const angles = angleBuffer(frame, pairsChunks(spec));
+  const dq = output(frame, 'dq', rowType(spec));
   const head = builtin('workgroupY');
-  const kvHead = b.let('kv_head', div(head, u32(spec.heads / spec.kvHeads)));
-  const tile = b.let('tile', mul(builtin('workgroupX'), u32(perGroup)));
-  const rows = Array.from({ length: schedule.rows }, (_, r) => {
-    const index = b.let('query', add(add(tile, lane.row), u32(r * schedule.lanes)));
-    const inside = b.let('query_in', min(index, sub(queries, u32(1))));
-    const start = rowStart(frame, 'q_start', queries, spec.heads, inside, head);
-    return {
-      index,
-      at: b.let('at', shifted(frame, inside)),
-      q: scaled(loadRow(frame, 'q', from.q, start), f32(spec.scale)).map((chunk) => b.let('q', chunk)),
-      dout: loadRow(frame, 'dout', from.dout, start),
-      ...from.scalars(head, inside),
-      sums: rowSums(frame, 'dq'),
-    };
-  });
-  const [first, end] = keyRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(queries, u32(1)))));
-  splitWalk(frame, 'key', first, end, (key, inside) => {
-    const start = rowStart(frame, 'k_start', keys, spec.kvHeads, key, kvHead);
-    const segK = from.segment(key);
-    const k = loadRow(frame, 'k', from.k, start);
-    const v = loadRow(frame, 'v', from.v, start);
-    for (const row of rows) {
-      const sees = visible(frame, row.at, key, row.segment === null || segK === null ? null : { q: row.segment, k: segK });
-      addScaled(row.sums, k, pairGradient(frame, { ...row, k, v, sees: counts(frame, inside, sees) }).ds);
-    }
-  });
+  const keyHead = keyHeadOf(frame, head);
+  const { rows, first, last } = ownRows(frame, 'query', queries, (place) => queryRow(frame, inputs, head, place));
+  walkKeys(frame, inputs, keyHead, rows, keyRange(frame, first, last));
   mergeSplits(
     frame,
-    rows.map((row) => partialSums(row.sums)),
+    rows.map((row) => partialSums(row.dq)),
   );
   for (const row of rows) {
-    const whole = finished(frame, angles, row.at, row.sums);
-    b.if(stores(frame, row.index, queries), () => {
-      storeRow(frame, dq, rowStart(frame, 'dq_start', queries, spec.heads, row.index, head), whole);
-    });
+    const whole = turnedRow(frame, angles, row.at, scaled(valuesOf(row.dq), f32(spec.scale)));
+    b.if(stores(frame, row.index, queries), () => storeRow(frame, dq, rowStart(frame, 'dq_start', queries, spec.heads, row.index, head), whole));
   }
-  return b.finish([
-    { of: spec.dims.queries.of, per: perGroup },
-    { of: [spec.heads], per: 1 },
-    { of: spec.dims.batch.of, per: 1 },
-  ]);
+  return finishFrame(frame, 'queries', perGroup(frame));
 }
 
-/** Buffers: q, k, v, dout, stats (then segK, angles), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
-export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  if (schedule.kind === 'spread') return subgroupKeyGradient(spec, schedule);
-  const frame = attentionFrame(spec.name, spec, schedule);
-  const { b, queries, keys, lane } = frame;
-  const from = gradientInputs(frame);
-  const angles = angleBuffer(frame);
-  const dk = b.buffer('dk', rowType(spec), 'read_write');
-  const dv = b.buffer('dv', rowType(spec), 'read_write');
-  const perGroup = schedule.lanes * schedule.rows;
-  const kvHead = builtin('workgroupY');
-  const group = spec.heads / spec.kvHeads;
-  const tile = b.let('tile', mul(builtin('workgroupX'), u32(perGroup)));
-  const rows = Array.from({ length: schedule.rows }, (_, r) => {
-    const index = b.let('key', add(add(tile, lane.row), u32(r * schedule.lanes)));
-    const inside = b.let('key_in', min(index, sub(keys, u32(1))));
-    const start = rowStart(frame, 'k_start', keys, spec.kvHeads, inside, kvHead);
-    return {
-      index,
-      inside,
-      k: scaled(loadRow(frame, 'k', from.k, start), f32(spec.scale)).map((chunk) => b.let('k', chunk)),
-      v: loadRow(frame, 'v', from.v, start),
-      segment: from.segment(inside),
-      dk: rowSums(frame, 'dk'),
-      dv: rowSums(frame, 'dv'),
-    };
+function queryRow(frame: RowsFrame, inputs: GradientInputs, head: Expr, { index, inside }: RowPlace): QueryRow {
+  const { b, spec, queries } = frame;
+  const start = rowStart(frame, 'q_start', queries, spec.heads, inside, head);
+  return {
+    index,
+    at: b.let('at', shifted(frame, inside)),
+    q: scaled(loadRow(frame, 'q', inputs.q, start), f32(spec.scale)).map((chunk) => b.let('q', chunk)),
+    dout: loadRow(frame, 'dout', inputs.dout, start),
+    ...inputs.scalars(head, inside),
+    dq: rowSums(frame, 'dq'),
+  };
+}
+
+/** Adds to every row's dq what the keys of a range give. */
+function walkKeys(frame: RowsFrame, inputs: GradientInputs, keyHead: Expr, rows: readonly QueryRow[], range: Range): void {
+  splitWalk(frame, 'key', range, (key, inside) => {
+    const start = rowStart(frame, 'k_start', frame.keys, frame.spec.kvHeads, key, keyHead);
+    const segK = inputs.segment(key);
+    const k = loadRow(frame, 'k', inputs.k, start);
+    const v = loadRow(frame, 'v', inputs.v, start);
+    for (const row of rows) {
+      const sees = visible(frame, { at: row.at, key, segQ: row.segment, segK });
+      addScaled(row.dq, k, pairGradient(frame, { ...row, k, v, sees: counts(frame, inside, sees) }).ds);
+    }
   });
-  const [first, end] = queryRange(frame, tile, b.let('last', min(add(tile, u32(perGroup - 1)), sub(keys, u32(1)))));
-  const each = (head: Expr): void =>
-    splitWalk(frame, 'query', first, end, (query, inside) => {
-      const start = rowStart(frame, 'q_start', queries, spec.heads, query, head);
-      const at = b.let('at', shifted(frame, query));
-      const { lse, delta, segment: segQ } = from.scalars(head, query);
-      const q = loadRow(frame, 'q', from.q, start);
-      const dout = loadRow(frame, 'dout', from.dout, start);
-      for (const row of rows) {
-        const sees = visible(frame, at, row.inside, row.segment === null || segQ === null ? null : { q: segQ, k: row.segment });
-        const { p, ds } = pairGradient(frame, { q, k: row.k, v: row.v, dout, lse, delta, sees: counts(frame, inside, sees) });
-        addScaled(row.dv, dout, p);
-        addScaled(row.dk, q, ds);
-      }
-    });
-  const firstHead = b.let('first_head', mul(kvHead, u32(group)));
-  if (group === 1) each(firstHead);
-  else b.for('head', firstHead, add(firstHead, u32(group)), u32(1), each);
+}
+
+/** A key row in registers. */
+interface KeyRow {
+  readonly index: Expr;
+  readonly inside: Expr;
+  /** Times the scale. */
+  readonly k: readonly Expr[];
+  readonly v: readonly Expr[];
+  readonly segment: Expr | null;
+  readonly dk: readonly Variable[];
+  readonly dv: readonly Variable[];
+}
+
+/** Reads q, k, v, dout, stats (and segK, angles); writes dk and dv: sums over the query heads of a key head. */
+export function rowsKeyGradient(spec: AttentionSpec, schedule: RowsSchedule): Kernel {
+  const frame = rowsFrame(spec, schedule);
+  const { b, keys } = frame;
+  const inputs = gradientInputs(frame);
+  const angles = angleBuffer(frame, pairsChunks(spec));
+  const results = { dk: output(frame, 'dk', rowType(spec)), dv: output(frame, 'dv', rowType(spec)) };
+  const keyHead = builtin('workgroupY');
+  const { rows, first, last } = ownRows(frame, 'key', keys, (place) => keyRow(frame, inputs, keyHead, place));
+  const range = queryRange(frame, first, last);
+  const headsPerKey = spec.heads / spec.kvHeads;
+  const firstHead = b.let('first_head', mul(keyHead, u32(headsPerKey)));
+  const walk = (head: Expr): void => walkQueries(frame, inputs, head, rows, range);
+  if (headsPerKey === 1) walk(firstHead);
+  else b.for('head', firstHead, add(firstHead, u32(headsPerKey)), u32(1), walk);
   mergeSplits(
     frame,
     rows.flatMap((row) => [partialSums(row.dk), partialSums(row.dv)]),
   );
   for (const row of rows) {
-    const whole = finished(frame, angles, shifted(frame, row.inside), row.dk);
+    const whole = turnedRow(frame, angles, shifted(frame, row.inside), scaled(valuesOf(row.dk), f32(spec.scale)));
     b.if(stores(frame, row.index, keys), () => {
-      const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, row.index, kvHead);
-      storeRow(frame, dk, start, whole);
-      storeRow(
-        frame,
-        dv,
-        start,
-        row.dv.map((sum) => sum.get),
-      );
+      const start = rowStart(frame, 'dk_start', keys, spec.kvHeads, row.index, keyHead);
+      storeRow(frame, results.dk, start, whole);
+      storeRow(frame, results.dv, start, valuesOf(row.dv));
     });
   }
-  return b.finish([
-    { of: spec.dims.keys.of, per: perGroup },
-    { of: [spec.kvHeads], per: 1 },
-    { of: spec.dims.batch.of, per: 1 },
-  ]);
+  return finishFrame(frame, 'keys', perGroup(frame));
+}
+
+function keyRow(frame: RowsFrame, inputs: GradientInputs, keyHead: Expr, { index, inside }: RowPlace): KeyRow {
+  const { b, spec, keys } = frame;
+  const start = rowStart(frame, 'k_start', keys, spec.kvHeads, inside, keyHead);
+  return {
+    index,
+    inside,
+    k: scaled(loadRow(frame, 'k', inputs.k, start), f32(spec.scale)).map((chunk) => b.let('k', chunk)),
+    v: loadRow(frame, 'v', inputs.v, start),
+    segment: inputs.segment(inside),
+    dk: rowSums(frame, 'dk'),
+    dv: rowSums(frame, 'dv'),
+  };
+}
+
+/** Adds to every row's dk and dv what the queries of a range and of one head give. */
+function walkQueries(frame: RowsFrame, inputs: GradientInputs, head: Expr, rows: readonly KeyRow[], range: Range): void {
+  const { b, spec, queries } = frame;
+  splitWalk(frame, 'query', range, (query, inside) => {
+    const start = rowStart(frame, 'q_start', queries, spec.heads, query, head);
+    const at = b.let('at', shifted(frame, query));
+    const { lse, delta, segment: segQ } = inputs.scalars(head, query);
+    const q = loadRow(frame, 'q', inputs.q, start);
+    const dout = loadRow(frame, 'dout', inputs.dout, start);
+    for (const row of rows) {
+      const sees = visible(frame, { at, key: row.inside, segQ, segK: row.segment });
+      const { p, ds } = pairGradient(frame, { q, k: row.k, v: row.v, dout, lse, delta, sees: counts(frame, inside, sees) });
+      addScaled(row.dv, dout, p);
+      addScaled(row.dk, q, ds);
+    }
+  });
 }
