@@ -41,12 +41,14 @@ interface Segment {
   readonly ops: readonly Op[];
 }
 
-/** Regions and the trunk between them, in order; a stretch of trunk without a name is called `trunk.<n>`. */
+/** Regions and the trunk between them, in order; a stretch of trunk without a name is called `trunk.<n>`, as no region of the model is. */
 function segmentsOf(ops: readonly Op[], regions: readonly Region[]): Segment[] {
   const segments: Segment[] = [];
+  const taken = new Set(regions.map((r) => r.site));
   let at = 0;
   let unnamed = 0;
   const trunk = (to: number): void => {
+    while (taken.has(`trunk.${unnamed}`)) unnamed++;
     if (to > at) segments.push({ site: `trunk.${unnamed++}`, unit: false, again: false, ops: ops.slice(at, to) });
   };
   for (const region of regions) {
@@ -119,6 +121,9 @@ function weightHint(name: string): string {
   const last = parts.at(-1) ?? 'w';
   return last === 'lora_A' || last === 'lora_B' ? `${parts.at(-2) ?? 'w'}.${last}` : last;
 }
+
+/** What calls the functions of a module; a unit or section that would be called so gets a number. */
+const MAIN = 'main';
 
 /** `layers.3.attn` → `attn`, `layers.3` → `layers`. */
 function functionName(site: string, scope: NameScope): string {
@@ -241,6 +246,7 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const outlined = prepared.map(({ segment, ops }, i) => outlineSegment(segment, ops, roles, trace, (v) => usedAfter(v, i)));
   const funcs = new Map<Family, Func>();
   const scope = nameScope();
+  scope.unique(MAIN);
   const calls = familiesOf(outlined.map((o) => o.func)).map((family, i): Op => {
     const { segment } = prepared[i] as (typeof prepared)[number];
     const { func: own, args, results } = outlined[i] as Outlined;
@@ -264,14 +270,14 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const params = main.params.filter((p) => p.role === 'input' || read.has(p.value));
   const module: Module = {
     dims: options.dims,
-    funcs: [...funcs.values(), bySite({ name: 'main', params, ops, results: main.results }, trace)],
+    funcs: [...funcs.values(), bySite({ name: MAIN, params, ops, results: main.results }, trace)],
   };
   return { module, params: [...trace.params.values()], units: trace.regions.filter((r) => r.unit).map((r) => r.site) };
 }
 
 function finishMain(b: FuncBuilder, results: readonly Value[]): Func {
   const func = b.finish(
-    'main',
+    MAIN,
     results.map((value) => ({ value, role: 'value' })),
   );
   if (func.ops.length === 0) throw new EbbError('the model records no operation; build must return a value computed from its inputs');
