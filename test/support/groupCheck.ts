@@ -13,9 +13,6 @@ import { type DimSizes, dimSize, type Func, isBlockType, type Op, type Value } f
 import { type Data, runKernel } from './runKernel.ts';
 import type { TestDevice } from './testDevice.ts';
 
-/** WGSL grants sin and cos an absolute error of 2^-11; a group may add a few up. */
-const TRIGONOMETRIC = 4 * 2 ** -11;
-
 export interface GroupCase {
   readonly func: Func;
   /** Names of the run-time dimensions in the order of the uniform block, with their bounds. */
@@ -143,12 +140,11 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
       const bound = pair >= 0 ? op.operands[inplace[pair + 1]!]! : r;
       const got = held.get(bound)!;
       const wanted = expected[i]!.data;
-      const allowed = (op.body?.ops ?? []).some((o) => o.name === 'sin' || o.name === 'cos') ? Math.max(tolerance, TRIGONOMETRIC) : tolerance;
       const scale = wanted.reduce((m, x) => Math.max(m, Math.abs(x)), 0.05);
       const added = accumulated.has(r) ? before : 0;
       wanted.forEach((w, k) => {
         const error = Math.abs(w + added - Number(got[k])) / scale;
-        if (!(error <= allowed))
+        if (!(error <= tolerance))
           throw new Error(
             `@${func.name} ${String(op.attrs['name'])} %${r.name}[${k}] is ${got[k]}, expected ${w + added} (largest ${scale})\n${printWgsl(kernel)}`,
           );

@@ -30,6 +30,7 @@ import {
 } from './expr.ts';
 import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './index.ts';
 import { type BinOp, type Expr, FIRST_SCALAR_WORD, type Fn, isVector, type KScalar } from './ir.ts';
+import { applied } from './numerics.ts';
 import { lastOf, type Width } from './width.ts';
 
 export interface GroupContext {
@@ -208,7 +209,7 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     if ('prefix' in spelling) return spelling.prefix === '!' ? not(x) : neg(x);
     if ('infix' in spelling) return bin(spelling.infix as BinOp, x, y ?? x);
     if (spelling.fn === 'identity') return x;
-    return y ? call(spelling.fn as Fn, x, y) : call(spelling.fn as Fn, spelling.fn === 'tanh' ? bounded(x) : x);
+    return applied(b.let, spelling.fn as Fn, x, y);
   };
 
   /** Of four elements each by its own condition, unless one holds for the whole row. */
@@ -271,12 +272,6 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
   };
 
   return { scope, emit, define: (value, expr) => void fixed.set(value, expr), inner: () => emitter(context, fixed) };
-}
-
-// beyond ±20 tanh is ±1 in f32, and some drivers overflow on larger arguments
-function bounded(x: Expr): Expr {
-  const limit = (v: number): Expr => (isVector(x.type) ? splat('vec4f', f32(v)) : f32(v));
-  return call('clamp', x, limit(-20), limit(20));
 }
 
 export function loadFrom(buffer: BufferRef, value: Value, flat: Expr, width: Width): Expr {

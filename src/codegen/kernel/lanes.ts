@@ -1,13 +1,14 @@
-/** @file Sums and maxima over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. */
+/** @file Sums and maxima over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. A NaN among them comes out. */
 
 import type { KernelBuilder } from './builder.ts';
 import { add, builtin, call, lt, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
+import { maxOf, nanFlag, nanWhere } from './numerics.ts';
 
 export type Combine = 'sum' | 'max';
 
 export function combine(kind: Combine, x: Expr, y: Expr): Expr {
-  return kind === 'sum' ? add(x, y) : call('max', x, y);
+  return kind === 'sum' ? add(x, y) : maxOf(x, y);
 }
 
 /**
@@ -16,7 +17,12 @@ export function combine(kind: Combine, x: Expr, y: Expr): Expr {
  */
 export function acrossLanes(b: KernelBuilder, kind: Combine, value: Expr, lanes: number, subgroup: boolean): Expr {
   if (lanes === 1) return value;
-  if (subgroup) return b.let('all', { kind: 'call', type: 'f32', fn: kind === 'sum' ? 'subgroupAdd' : 'subgroupMax', args: [value] });
+  if (subgroup && kind === 'sum') return b.let('all', call('subgroupAdd', value));
+  if (subgroup) {
+    const own = b.let('own', value);
+    const [largest, flag] = [b.let('largest', call('subgroupMax', own)), b.let('flag', call('subgroupMax', nanFlag(own)))];
+    return b.let('all', nanWhere(largest, flag));
+  }
   const shared = b.shared('partial', 'f32', lanes);
   const lane = builtin('localX');
   b.barrier();
