@@ -32,7 +32,7 @@ function sourceOf(file: SafetensorsFile, stored: string, name: string): WeightSo
   const dtype = SAFETENSORS_TYPES[info.dtype];
   if (!dtype) throw new EbbError(`${file.path}: tensor ${show(stored)} has dtype ${info.dtype}, expected F32, F16 or BF16`);
   const read = (offset?: number, length?: number): Uint8Array => readTensor(file, stored, offset, length);
-  return { name, shape: info.shape, dtype, byteLength: info.byteLength, unit: BLOCKS[dtype].bytesPerBlock, read };
+  return { name, file: file.path, shape: info.shape, dtype, byteLength: info.byteLength, unit: BLOCKS[dtype].bytesPerBlock, read };
 }
 
 /** Tensors by the names of the CausalLM class; of those whose file is not there, what `absent` makes of them. */

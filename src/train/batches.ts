@@ -3,7 +3,7 @@
 import { permutation } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import type { InputData } from '../runtime/execute.ts';
-import { idOutside, outsideText } from '../runtime/inputs.ts';
+import { elementText, idOutside, notFinite, outsideText } from '../runtime/inputs.ts';
 import type { IdRange, InputDecl, Sizes } from '../runtime/program.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
@@ -211,6 +211,11 @@ export function tensorBatches(
       throw new EbbError(`${where}: ${name} has shape [${shape.join(', ')}], expected [${[count || 'steps', ...extent.of].join(', ')}]${boundText(sizes)}`);
     const at = ids ? idOutside(data, ids) : -1;
     if (ids && at >= 0) throw new EbbError(`${where}: ${name} ${outsideText(data, at, shape, ids)}`);
+    const broken = dtype === 'f32' ? notFinite(data) : -1;
+    if (broken >= 0)
+      throw new EbbError(
+        `${where}: ${name} holds ${elementText(data, broken, shape)}, expected finite numbers; correct the data (a mask that is added to scores takes a large number such as -1e30 for -inf)`,
+      );
     return { name, data, size: own.reduce((a, b) => a * b, 1) };
   });
   const tokens = (sizes['B'] ?? 1) * (sizes['T'] ?? 1);

@@ -1,6 +1,7 @@
 /** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts, in pieces; without Node. */
 
 import { EbbError } from '../errors.ts';
+import { refuseNonFinite } from '../formats/finite.ts';
 import { BLOCKS, dequantise } from '../formats/ggmlBlocks.ts';
 import { piecesOf } from '../formats/pieces.ts';
 import type { TensorInfo } from '../formats/safetensorsHeader.ts';
@@ -11,6 +12,8 @@ import { isAdapterParam, type TrainableModel } from '../train/model.ts';
 
 /** A tensor that is read in pieces: at once from a disk, after a while from a file in a page. */
 export interface StoredTensor extends WeightHeader {
+  /** The file it lies in, where that is not the one path of all weights. */
+  readonly file?: string;
   /** Pieces start and end at whole multiples of so many bytes. */
   readonly unit: number;
   /** Bytes [offset, offset + length) of the tensor as it is stored. @throws EbbError where they cannot be read */
@@ -113,7 +116,7 @@ const PIECE = 16 * 2 ** 20;
 /**
  * The values a parameter starts with, from first to last, no more than a piece of them in memory.
  * @param most bytes of a piece, on the device; a unit of the tensor may be larger
- * @throws EbbError for a tensor that cannot be read
+ * @throws EbbError for a tensor that cannot be read, and for values that are NaN or infinite
  */
 export async function* startPieces(p: ParamInfo, start: Start, seed: number, most: number = PIECE): AsyncGenerator<StartPiece> {
   if (start.kind === 'values') {
@@ -130,6 +133,7 @@ export async function* startPieces(p: ParamInfo, start: Start, seed: number, mos
     for (const { offset, length } of piecesOf(tensor.byteLength, tensor.unit, most * Math.min(1, bytesPerBlock / onDevice))) {
       const bytes = await tensor.read(offset, length);
       if (bytes.length !== length) throw new EbbError(`${path}: tensor ${p.name}: ${bytes.length} bytes were read from byte ${offset} on, expected ${length}`);
+      refuseNonFinite(`${tensor.file ?? path}: tensor ${tensor.name}`, tensor.dtype, bytes, (offset / bytesPerBlock) * blockSize);
       yield { offset: (offset / bytesPerBlock) * onDevice, data: p.dtype === 'f32' ? dequantise(tensor.dtype, bytes) : bytes };
     }
   }

@@ -107,7 +107,7 @@ const lossy = (width: number): ModelDefinition<{ x: { dtype: 'f32'; shape: reado
 });
 
 it.each([5, 8, 260])('models keep NaN, rows of %i', async (width) => {
-  const model = traceModel(lossy(width) as ModelDefinition, {});
+  const model = traceModel(lossy(width) as ModelDefinition, { dims: {} });
   const { program } = compileModel(model, { target: { device: opened.traits, maxBuffers: 8 } });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
   for (const at of [0, 1, width - 1, 2 * width - 1, 2 * width]) {
@@ -134,7 +134,7 @@ it.each([undefined, 3])('attention and the loss keep NaN, scores capped at %s', 
         return [crossEntropy(reshape(seen, [1, T, H * D]), ids!), reshape(seen, [T * H * D])];
       },
     } satisfies ModelDefinition,
-    {},
+    { dims: {} },
   );
   const { program } = compileModel(model, { target: { device: opened.traits, maxBuffers: 8 } });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });

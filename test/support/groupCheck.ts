@@ -32,16 +32,15 @@ const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b
 
 /** Blocks of random bits whose scales are small numbers. */
 function randomBlocks(type: StoredType, values: number, seed: number): Uint8Array {
-  const { blockSize, bytesPerBlock } = BLOCKS[type];
+  const { blockSize, bytesPerBlock, scales } = BLOCKS[type];
   const bytes = new Uint8Array((values / blockSize) * bytesPerBlock);
   let state = seed * 977 + 13;
   for (let i = 0; i < bytes.length; i++) {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
     bytes[i] = state >>> 16;
   }
-  const scales: Partial<Record<StoredType, readonly number[]>> = { q8_0: [0], q4_0: [0], q4_1: [0, 2], q4_k: [0, 2], q6_k: [208] };
   for (let block = 0; block < bytes.length; block += bytesPerBlock)
-    for (const at of scales[type] ?? []) bytes.set(f32ToF16(Float32Array.of(((block + at) % 7) * 0.01 - 0.02)), block + at);
+    for (const at of scales) bytes.set(f32ToF16(Float32Array.of(((block + at) % 7) * 0.01 - 0.02)), block + at);
   return bytes;
 }
 

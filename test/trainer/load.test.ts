@@ -132,6 +132,24 @@ it('what is not drawn, and what is stored otherwise, is refused by name', async 
   );
 });
 
+it('a NaN is refused in whichever piece it lies, with its file, tensor and element', async () => {
+  const values = Float32Array.from({ length: 40 }, (_, i) => (i === 33 ? Number.NaN : i));
+  const bytes = new Uint8Array(values.buffer);
+  const tensor: StoredTensor = {
+    name: 'w',
+    shape: [40],
+    dtype: 'f32',
+    byteLength: 160,
+    unit: 4,
+    read: (offset, length) => bytes.slice(offset, offset + length),
+  };
+  const read = async (t: StoredTensor): Promise<void> => {
+    for await (const _ of startPieces(paramOf('w', [40], 'f32', true), { kind: 'stored', path: 'm', tensor: t }, 0, 16));
+  };
+  expect(await rejectionOf(read(tensor))).toContain('m: tensor w holds NaN at element 33, expected finite numbers');
+  expect(await rejectionOf(read({ ...tensor, file: 'm/model-2.safetensors' }))).toContain('m/model-2.safetensors: tensor w holds NaN at element 33');
+});
+
 /** A model of several hundred megabytes whose file takes no room: its numbers are zeros that the disk never stored. */
 function sparseCheckpoint(path: string): { readonly bytes: number; readonly largest: number } {
   const config = storedConfig({ hiddenSize: 1024, headDim: 64, numHeads: 16, numKvHeads: 4, vocabSize: 65_537, intermediateSize: 4096 }, { numLayers: 4 });
