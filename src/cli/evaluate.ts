@@ -1,5 +1,6 @@
 /** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
 
+import { EbbError } from '../errors.ts';
 import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { trainingMode } from '../models/inputs.ts';
@@ -70,5 +71,9 @@ async function evaluateOn(
   const loss = await evaluate(session.engine, batches, progress.at);
   progress.end();
   session.engine.destroy();
-  return { loss, perplexity: Math.exp(loss), examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };
+  const tokens = batches.reduce((sum, b) => sum + b.counted, 0);
+  if (tokens === 0) throw new EbbError(`${data}: holds no token that counts in a loss, all labels are ignored or masked; give data with something to learn`);
+  if (!Number.isFinite(loss))
+    throw new EbbError(`${path}: the loss on ${data} is ${loss}; the weights are finite, so look at how large they are, and at the data`);
+  return { loss, perplexity: Math.exp(loss), examples, tokens };
 }

@@ -39,7 +39,7 @@ export function checkInputs({ inputs, dims }: Pick<Program, 'inputs' | 'dims'>, 
       throw new EbbError(`dimension ${name} of the batch is ${size}, the model was compiled for 1 to ${bound}; make the batch smaller, or compile for more`);
   }
   for (const { name, extent, ids } of inputs) {
-    const data = given[name];
+    const data = Object.hasOwn(given, name) ? given[name] : undefined;
     if (!data) throw new EbbError(`input ${name} is missing from the batch`);
     const shape = extent.of.map((d) => (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)));
     const count = shape.reduce((a, b) => a * b, 1);

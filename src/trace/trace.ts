@@ -158,6 +158,7 @@ function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<
 
 /** Dimensions of the update functions, which follow the model's in the uniform block. */
 const TAKEN: readonly string[] = ['N', 'Q', 'G'];
+const DIM_NAME = /^[A-Za-z]\w*$/;
 /** Words of the uniform block that are left for the model's. */
 const MOST_DIMS = 4;
 
@@ -166,9 +167,12 @@ function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: Trac
   const dims = { ...defaults, ...given };
   for (const [name, { shape }] of Object.entries(inputs))
     for (const dim of shape)
-      if (typeof dim === 'string' && !(dim in dims))
+      if (typeof dim === 'string' && !Object.hasOwn(dims, dim))
         throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; the model's dims do: dims: { ${dim}: 16 }`);
   const names = Object.keys(dims);
+  const odd = names.find((name) => !DIM_NAME.test(name) || name in {});
+  if (odd !== undefined)
+    throw new EbbError(`dimension ${JSON.stringify(odd)}: expected a name of letters, digits and _ that begins with a letter, as in B; give it another name`);
   const taken = names.find((name) => TAKEN.includes(name));
   if (taken !== undefined) throw new EbbError(`dimension ${taken}: ${TAKEN.join(', ')} are dimensions of the optimizer; give it another name`);
   if (names.length > MOST_DIMS)

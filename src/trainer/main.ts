@@ -14,7 +14,7 @@ import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
 import { checkBounds } from './batchFiles.ts';
 import { commandRun } from './commandRun.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
-import { say } from './options.ts';
+import { eachOnce, say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
 import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from './run.ts';
 import { requireWeights } from './startingValue.ts';
@@ -40,7 +40,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
     .option('--weights <path>', `${WEIGHTS_KINDS}; without it all parameters are drawn anew, but for a low-rank adapter, which needs it`)
     .option('--config <file>', 'run.yaml with any key of a run; flags go over them');
-  addRunFlags(command).action(async (flags: Flags) => {
+  eachOnce(addRunFlags(command)).action(async (flags: Flags) => {
     const loaded = await loadPackage(trainer);
     const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
     checkCompiled(loaded, raw, file);
@@ -101,12 +101,14 @@ function checkCompiled({ about }: LoadedTrainer, { lora, matmulPrecision }: Part
 /** Adapter weights to start from. @throws EbbError when its layers, ranks or scales are others than the compiled ones */
 function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }: LoadedTrainer['program']): LoadedAdapter['weights'] {
   const { settings, weights, path: folder } = adapter;
+  const of = (layers: AdapterAbout['layers'], layer: string): AdapterAbout['layers'][string] | undefined =>
+    Object.hasOwn(layers, layer) ? layers[layer] : undefined;
   const text = (layers: AdapterAbout['layers'], layer: string): string => {
-    const own = layers[layer];
+    const own = of(layers, layer);
     return own ? `rank ${own.rank} and scale ${own.scale}` : 'no adapter';
   };
   for (const layer of new Set([...Object.keys(settings.layers), ...Object.keys(compiled.layers)])) {
-    const [found, expected] = [settings.layers[layer], compiled.layers[layer]];
+    const [found, expected] = [of(settings.layers, layer), of(compiled.layers, layer)];
     if (found?.rank !== expected?.rank || Math.abs((found?.scale ?? 0) - (expected?.scale ?? 0)) > 1e-9)
       throw new EbbError(
         `${folder}: layer ${layer} has ${text(settings.layers, layer)}, this trainer was compiled for ${text(compiled.layers, layer)}; compile with --lora-from ${folder}`,

@@ -8,7 +8,7 @@ import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import type { Pattern } from '../../runtime/forms.ts';
 import type { LoraOptions } from '../../session.ts';
-import { count, deviceOption, list, positive, print, rate } from '../../trainer/options.ts';
+import { count, deviceOption, list, listOption, positive, print, rate } from '../../trainer/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { dtypeOption } from '../options.ts';
 import { measureModel } from '../profile.ts';
@@ -68,9 +68,9 @@ export const inspectCommand = (): Command =>
     .description('the IR of a model at any stage, what lies between two stages or patterns, what a drop pattern costs; a dump.ebb is parsed and printed')
     .argument('[model]', 'checkpoint folder, GGUF file, hub id, model definition (.ts), or a .ebb dump')
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
-    .option('--drop <units>', 'units without backward', list)
-    .option('--remat <units>', 'units whose forward runs again in backward', list)
-    .option('--skip <units>', 'units left out of forward too', list)
+    .addOption(listOption('--drop <units>', 'units without backward', list))
+    .addOption(listOption('--remat <units>', 'units whose forward runs again in backward', list))
+    .addOption(listOption('--skip <units>', 'units left out of forward too', list))
     .addOption(new Option('--drop-rate <p>', 'draw a pattern with this rate').argParser(rate).conflicts('drop'))
     .option('--seed <n>', 'seed of the pattern', count, 0)
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
