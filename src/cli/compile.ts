@@ -15,6 +15,7 @@ import type { Linker } from '../runtime/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
 import { type LoraOptions, targetOf } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
+import { inputsOf } from '../trainer/outputs.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
 import { checkTrains, describeSource } from './source.ts';
@@ -125,7 +126,8 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
       device: device ? `${device.opened.kind} (${device.opened.name})` : 'any WebGPU device',
     },
   });
-  await writeFolder(flags.out, files, traced, flags.standalone);
+  const inputs = inputsOf({ 'the model': model, '--lora-from': flags.lora?.existing?.path });
+  await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });
   const writeMs = performance.now() - started - compileMs;
   return { out: flags.out, units: units.length, functions: program.functions.length, kernels: program.pipelines.length, compileMs, writeMs };
 }

@@ -9,9 +9,11 @@ import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from '../session.ts'
 import { evaluate } from '../train/loop.ts';
 import { type LoadedAdapter, loadAdapter } from '../trainer/adapter.ts';
 import { checkPositions } from '../trainer/batchFiles.ts';
-import { openData } from '../trainer/data.ts';
+import { openData, readySizes } from '../trainer/data.ts';
+import { say } from '../trainer/options.ts';
 import { type Preparation, prepare } from '../trainer/prepare.ts';
 import { piecePrinter } from '../trainer/progress.ts';
+import { USUAL_SIZES } from '../trainer/run.ts';
 import { modelPath } from './model.ts';
 
 export interface EvalOptions {
@@ -55,6 +57,8 @@ async function evaluateOn(
   const { data, batch, length, limit, fields = {} } = options;
   const inputs = inputDecls(trainingMode(1).inputs);
   const opened = openData(data, () => path, { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, limit }, preparation);
+  const note = opened.isReady ? readySizes(data, opened, options, USUAL_SIZES) : null;
+  if (note !== null) say(note);
   checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
   const [session, { source, examples }] = await Promise.all([
     openSession(path, device, {

@@ -18,6 +18,7 @@ import { adapterFileName } from '../train/model.ts';
 import { loadAdapter } from '../trainer/adapter.ts';
 import { checkPositions } from '../trainer/batchFiles.ts';
 import { say } from '../trainer/options.ts';
+import { checkOutFile, inputsOf } from '../trainer/outputs.ts';
 import { modelPath } from './model.ts';
 import { openOneBatch } from './oneBatch.ts';
 import { checkWeights, isDefinition } from './source.ts';
@@ -38,6 +39,11 @@ export interface ForwardOptions {
   readonly weights?: string | undefined;
 }
 
+/** @throws EbbError where the result cannot be written, or would be written over what the command reads */
+function checkOut(model: string, { out, batch, weights, adapter }: { readonly [K in keyof ForwardOptions]?: string | undefined }): void {
+  if (out !== undefined) checkOutFile(out, '--out', inputsOf({ 'the model': model, '--batch': batch, '--weights': weights, '--adapter': adapter }));
+}
+
 /** A tensor that was written. */
 export interface Written {
   readonly name: string;
@@ -50,6 +56,7 @@ export interface Written {
  * `loss` where that is f32[] and comes first, and `result.<i>` by its place in the list.
  */
 export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+  checkOut(model, options);
   return isDefinition(model) ? forwardDefinition(model, options, device) : forwardCheckpoint(model, options, device);
 }
 
@@ -162,6 +169,7 @@ async function trainedDefinition(model: string, { batch: path, weights, adapter 
  * @throws EbbError for a loss or a gradient that is NaN or infinite, and as the model and the batch are opened
  */
 export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
+  checkOut(model, options);
   const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device);
   checkUnits(options.drop, unitsOf(engine), '--drop');
   const result = engine.step([{ ...batch, pattern: patternOf(options.drop), scalar: neutralScalar }], null);

@@ -13,10 +13,12 @@ import { unitsOf } from '../train/loop.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
 import { checkBounds } from './batchFiles.ts';
 import { commandRun } from './commandRun.ts';
+import type { BatchSizes } from './data.ts';
 import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
 import { eachOnce, say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
 import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from './run.ts';
+import { checkRunFolder } from './runFolder.ts';
 import { requireWeights } from './startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from './weights.ts';
 
@@ -44,6 +46,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     const loaded = await loadPackage(trainer);
     const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
     checkCompiled(loaded, raw, file);
+    checkRunFolder(config.out, flags.resume ?? false, config, flags.config);
     await commandRun(config.adapter, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
   });
   try {
@@ -54,6 +57,9 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
   }
 }
 
+/** Sizes of a run where nothing is asked for: those that were compiled for. */
+const compiledSizes = ({ B = 1, T = 1 }: TrainerPackage['bounds']): BatchSizes => ({ batch: B, length: T });
+
 /** The config of a run; batch, length and precision are those it was compiled for, unless given. */
 function runConfig(
   flags: Flags,
@@ -62,13 +68,11 @@ function runConfig(
 ): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
   const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
-  const { B = 1, T = 1 } = bounds;
   const weights = flags.weights ?? fromFile.weights;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
   const input = {
     model: '',
-    batch: B,
-    length: T,
+    ...compiledSizes(bounds),
     matmulPrecision,
     ...drop,
     ...runInput(fromFile, flags),
@@ -140,8 +144,8 @@ export async function trainPackage(
       throw new EbbError(`${config.data}: text needs the model's tokenizer; give --weights a checkpoint folder or GGUF file, or ready batches as data`);
     return weights.checkpoint.path;
   };
-  const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer };
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
+  const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
   return withRunData(config, subject, async (data) => {

@@ -8,6 +8,8 @@ import { withDevice } from '../../node/device.ts';
 import { SAMPLINGS, SPREADS } from '../../train/analysis/settings.ts';
 import { parseConfig } from '../../train/config.ts';
 import { list, listOption, positive, print, say, share } from '../../trainer/options.ts';
+import { checkOutFile, inputsOf } from '../../trainer/outputs.ts';
+import { runInputs } from '../../trainer/runFolder.ts';
 import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
 import { writeHtml } from '../htmlFile.ts';
 import { addModelRunFlags, type ModelRunFlags, modelRunInput } from '../runInput.ts';
@@ -58,6 +60,7 @@ export const analyzeCommand = (): Command =>
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
     const { allocations = null, runs = [], html, json } = flags;
     const rates = [...flags.rates].sort((a, b) => a - b);
+    if (html !== undefined) checkOutFile(html, '--html', [...runInputs(config), ...inputsOf({ 'the run file': file })]);
     await withDevice(config.adapter, async (device) => {
       const report = await analyzeRun(config, device, { ...flags, rates, spreads: allocations, runs, say });
       if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);

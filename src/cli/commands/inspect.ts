@@ -9,6 +9,7 @@ import { withDevice } from '../../node/device.ts';
 import type { Pattern } from '../../runtime/forms.ts';
 import type { LoraOptions } from '../../session.ts';
 import { count, deviceOption, list, listOption, positive, print, rate } from '../../trainer/options.ts';
+import { checkOutFile, inputsOf } from '../../trainer/outputs.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { dtypeOption } from '../options.ts';
 import { measureModel } from '../profile.ts';
@@ -52,6 +53,7 @@ const loraOf = ({ lora, rank }: InspectFlags): LoraOptions | null =>
 
 async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
   if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
+  checkOutFile(file, '--html', inputsOf({ 'the model': model }));
   const bytes = await withModel(flags, (options) => writePage(model, file, options));
   return `${file}: ${amount(bytes, 'B')}`;
 }
