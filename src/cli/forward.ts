@@ -25,8 +25,10 @@ import { checkWeights, isDefinition } from './source.ts';
 
 /** One batch that the model takes. */
 function oneStep(path: string, model: string): ReadyBatches {
+  // what is no model is said before anything of the batch
+  const { maxPosition } = openCheckpoint(model).config;
   const ready = readBatches(path);
-  checkPositions(path, ready.length, openCheckpoint(model).config.maxPosition, 'give a shorter batch');
+  checkPositions(path, ready.length, maxPosition, 'give a shorter batch');
   if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
   return ready;
 }

@@ -1,7 +1,7 @@
 /** @file What commands over a run's config take: a run file, flags over it, and those of the model. */
 
 import type { Command } from 'commander';
-import { addRunFlags, type RunFlags, readRunFile, runInput } from '../trainer/flags.ts';
+import { addRunFlags, namedRunFile, type RunFlags, runInput } from '../trainer/flags.ts';
 import { positive, positiveNumber } from '../trainer/options.ts';
 
 /** Flags of a run over any model. */
@@ -27,7 +27,7 @@ export function addModelRunFlags(command: Command): Command {
 
 /** Flags over the file's keys. */
 export function modelRunInput(file: string | undefined, flags: ModelRunFlags): Record<string, unknown> {
-  const fromFile = file === undefined ? {} : readRunFile(file);
+  const fromFile = namedRunFile(file);
   const { model, weights, lora, rank, alpha } = flags;
   const adapted = lora === true || rank !== undefined || alpha !== undefined;
   return {

@@ -141,7 +141,5 @@ export function readySizes(where: string, own: BatchSizes, asked: BatchSizes, us
   const wrong = other.filter((key) => asked[key] !== usual[key]);
   const text = `${where}: its ready batches are ${own.batch}${own.length > 1 ? ` × ${own.length}` : ''}`;
   if (wrong.length > 0) throw new EbbError(`${text}, and ${wrong.map((key) => `${key} is ${asked[key]}`).join(' and ')}; leave it out, or make other batches`);
-  return other.length === 0
-    ? null
-    : `${text}, taken as they are; ${other.map((key) => `${key} (${asked[key]})`).join(' and ')} cuts data that is not in batches`;
+  return other.length === 0 ? null : `${text}, taken as they are; ${other.map((key) => `${key} (${asked[key]})`).join(' and ')} is for data that comes without`;
 }

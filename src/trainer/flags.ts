@@ -1,9 +1,10 @@
 /** @file The flags of a run, shared by `ebb train` and generated trainers; they go over the keys of a run file. */
 
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parseDocument } from 'yaml';
 import { EbbError } from '../errors.ts';
-import { readText } from '../formats/files.ts';
+import { pathKind, readText } from '../formats/files.ts';
 import type { RunInput } from '../train/config.ts';
 import { count, deviceOption, nonNegative, number, positive } from './options.ts';
 
@@ -59,6 +60,30 @@ export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<s
     ...(dropRate === undefined ? {} : { drop: dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate } }),
     ...(adapter === 'auto' ? {} : { adapter }),
   };
+}
+
+/** Paths that people give in the place of a run file, and mean as something else. */
+const OTHER_KINDS: readonly (readonly [ending: RegExp, what: string, hint: (path: string) => string])[] = [
+  [/\.[mc]?ts$/i, 'a model definition', (path) => `--model ${path}`],
+  [/\.gguf$/i, 'a model', (path) => `--model ${path}`],
+  [/\.(safetensors|bin)$/i, 'no text', (path) => `--data ${path} for ready batches, --weights ${path} for weights of a definition`],
+  [/\.(jsonl|ndjson|txt)$/i, 'data', (path) => `--data ${path}`],
+];
+
+/** @throws EbbError for what is plainly no run file, with the flag it is given by */
+function checkRunFile(file: string): void {
+  const wanted = 'expected a run file (YAML)';
+  const [, what, hint] = OTHER_KINDS.find(([ending]) => ending.test(file)) ?? [];
+  if (what !== undefined && hint) throw new EbbError(`${file}: is ${what}, ${wanted}; give ${hint(file)}`);
+  if (!existsSync(file)) throw new EbbError(`${file}: there is no such file, ${wanted}; a model is named by --model, data by --data`);
+  if (pathKind(file) === 'folder') throw new EbbError(`${file}: is a folder, ${wanted}; if it is a model, give --model ${file}`);
+}
+
+/** The keys of a run file that a person names, none where none is. @throws EbbError for what is plainly something else, and as `readRunFile` */
+export function namedRunFile(file: string | undefined): Partial<RunInput> {
+  if (file === undefined) return {};
+  checkRunFile(file);
+  return readRunFile(file);
 }
 
 /** The keys of a run file. @throws EbbError with the line of what is no YAML */

@@ -14,7 +14,7 @@ import { adapterToGoOn, checkAdapter, type LoadedAdapter } from './adapter.ts';
 import { checkBounds } from './batchFiles.ts';
 import { commandRun } from './commandRun.ts';
 import type { BatchSizes } from './data.ts';
-import { addRunFlags, type RunFlags, readRunFile, runInput } from './flags.ts';
+import { addRunFlags, namedRunFile, type RunFlags, runInput } from './flags.ts';
 import { eachOnce, say } from './options.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
 import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from './run.ts';
@@ -67,7 +67,7 @@ function runConfig(
   matmulPrecision: RunConfig['matmulPrecision'] = 'f32',
 ): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
-  const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
+  const fromFile = namedRunFile(flags.config);
   const weights = flags.weights ?? fromFile.weights;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
   const input = {

@@ -1,6 +1,6 @@
 /** @file What a command writes lies nowhere over what it reads: said before anything is computed. */
 
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync, type Stats, statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { pathKind } from '../formats/files.ts';
@@ -16,7 +16,14 @@ export interface InputPath {
 export const inputsOf = (given: Readonly<Record<string, string | undefined>>): InputPath[] =>
   Object.entries(given).flatMap(([what, path]) => (path === undefined ? [] : [{ what, path }]));
 
-const statOf = (path: string): ReturnType<typeof statSync> => statSync(path, { throwIfNoEntry: false });
+/** What is at a path; undefined where there is nothing, or nothing can be: below a file. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
 
 /** A path without links, as far as it is there. */
 function realPath(path: string): string {

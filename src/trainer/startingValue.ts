@@ -46,7 +46,7 @@ export function namedWeights(
   const sources = [...tensors].map(([name, info]): [string, StoredTensor] => {
     const { shape, byteLength } = info;
     const dtype = STORED[info.dtype];
-    if (!dtype) throw new EbbError(`${path}: tensor ${name} has dtype ${info.dtype}, expected F32, F16 or BF16`);
+    if (!dtype) throw new EbbError(`${path}: tensor ${name} has dtype ${info.dtype}, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)`);
     const unit = BLOCKS[dtype].bytesPerBlock;
     return [name, { name, shape, dtype, byteLength, unit, read: (offset, length) => read(info, offset, length) }];
   });
@@ -62,14 +62,41 @@ export function requireWeights(name: string, { path }: Pick<Weights, 'path'>, gi
   if (path === null) throw new EbbError(`${name}: a low-rank adapter is trained on a model's own weights, and there are none; ${give}`);
 }
 
-/** @throws EbbError for a tensor that no parameter is called like, where each is meant for one */
-export function checkNames({ path, tensors, exact = false }: Weights, params: readonly { readonly name: string }[]): void {
+/** How many letters have to be put in, taken out or changed to make one word of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** The most like of some names. */
+const nearest = (name: string, others: readonly string[]): string | undefined =>
+  others.map((other) => [distance(name, other), other] as const).sort(([a], [b]) => a - b)[0]?.[1];
+
+/** @throws EbbError for a tensor that no parameter is called like, where each is meant for one; with the parameter it seems to be meant for, where one has none */
+export function checkNames({ path, tensors, exact = false }: Weights, params: readonly Pick<ParamInfo, 'name' | 'shape' | 'table'>[]): void {
   const names = new Set(params.map((p) => p.name));
-  const other = exact ? [...tensors.keys()].find((name) => !names.has(name)) : undefined;
-  if (other !== undefined)
+  const others = exact ? [...tensors.keys()].filter((name) => !names.has(name)) : [];
+  const [other] = others;
+  if (other === undefined) return;
+  const [missing, ...more] = params.filter((p) => !p.table && !isAdapterParam(p.name) && !tensors.has(p.name));
+  if (missing)
     throw new EbbError(
-      `${path}: tensor ${other} is no parameter of the model, which has ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? `, … (${names.size})` : ''}; leave it out`,
+      `${path}: has no tensor ${missing.name} [${missing.shape.join(', ')}], which the model asks for${more.length > 0 ? ` (nor ${more.length} more)` : ''}; the most like of those that are no parameter is ${nearest(missing.name, others)}: rename it`,
     );
+  throw new EbbError(
+    `${path}: tensor ${other} is no parameter of the model, which has ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? `, … (${names.size})` : ''}; leave it out`,
+  );
+}
+
+/** The most like of the tensors that there are, for one that is missing. */
+function likeText(name: string, { tensors }: Weights): string {
+  const like = nearest(name, [...tensors.keys()]);
+  return like === undefined ? '; it holds none' : `; the most like of its ${tensors.size} tensors is ${like}`;
 }
 
 /** Where one parameter's start comes from: values as a whole, numbers drawn from a seed, or a tensor that is stored somewhere. */
@@ -90,7 +117,7 @@ export function startOf(p: ParamInfo, weights: Weights, table: TrainableModel['t
   const tensor = weights.tensors.get(p.name);
   if (!tensor) {
     if (weights.path !== null && !isAdapterParam(p.name))
-      throw new EbbError(`${path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for`);
+      throw new EbbError(`${path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for${likeText(p.name, weights)}`);
     if (p.dtype !== 'f32')
       throw new EbbError(`parameter ${p.name} is not trained and is stored as ${p.dtype}: it comes with a checkpoint, it is not drawn; give --weights`);
     return { kind: 'drawn' };

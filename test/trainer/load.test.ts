@@ -19,9 +19,9 @@ import type { ParamInfo, Program } from '../../src/runtime/program.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { loadParams, startsOf } from '../../src/trainer/engine.ts';
 import { writeResult } from '../../src/trainer/result.ts';
-import { type StoredTensor, startOf, startPieces, type Weights } from '../../src/trainer/startingValue.ts';
+import { namedWeights, type StoredTensor, startOf, startPieces, type Weights } from '../../src/trainer/startingValue.ts';
 import { checkpointWeights, NO_WEIGHTS } from '../../src/trainer/weights.ts';
-import { rejectionOf } from '../formats/fixtureFolder.ts';
+import { messageOf, rejectionOf } from '../formats/fixtureFolder.ts';
 import { fakeDevice } from '../support/fakeDevice.ts';
 import { type StoredSizes, storedConfig, writeStoredFolder, writeStoredGguf } from '../support/storedModels.ts';
 
@@ -129,6 +129,13 @@ it('what is not drawn, and what is stored otherwise, is refused by name', async 
   expect(await rejectionOf(only(paramOf('w', [3], 'bf16', false), of({})))).toContain('m: tensor w is stored as f16, the model was compiled for bf16');
   expect(await rejectionOf(only(paramOf('w', [3], 'f32', true), of({ read: () => new Uint8Array(4) })))).toBe(
     'm: tensor w: 4 bytes were read from byte 0 on, expected 6',
+  );
+});
+
+it('doubles are refused with what makes them fit', () => {
+  const info = { name: 'w', dtype: 'F64', shape: [3], byteOffset: 0, byteLength: 24 } as const;
+  expect(messageOf(() => namedWeights('m.safetensors', new Map([['w', info]]), () => new Uint8Array(24)))).toBe(
+    'm.safetensors: tensor w has dtype F64, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)',
   );
 });
 
