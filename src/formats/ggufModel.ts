@@ -192,10 +192,10 @@ const TOP: Readonly<Record<string, string>> = {
 /** The Hugging Face name of a GGUF tensor; none for tensors that hold no weights (rope_freqs). Throws for an unknown one. */
 export function hfName(file: string, name: string): string | undefined {
   if (name === 'rope_freqs.weight' || /^blk\.\d+\.attn_rot_embd$/.test(name)) return undefined;
-  const top = TOP[name];
+  const top = Object.hasOwn(TOP, name) ? TOP[name] : undefined;
   if (top) return top;
   const [, layer, part, suffix] = /^blk\.(\d+)\.(\w+)\.(weight|bias)$/.exec(name) ?? [];
-  const hf = part === undefined ? undefined : PARTS[part];
+  const hf = part !== undefined && Object.hasOwn(PARTS, part) ? PARTS[part] : undefined;
   if (hf === undefined) throw new EbbError(`${file}: tensor ${show(name)} is no part of a llama model Ebb supports`);
   return `model.layers.${layer}.${hf}.${suffix}`;
 }

@@ -104,7 +104,7 @@ export function refuseUnsupported(where: string, kind: ModelType, fields: JsonOb
       if (typeof value === 'number' && value !== 0) notes.push(`${name} is ${value}: not used, Ebb trains without the pretrained model's dropout`);
       continue;
     }
-    const only = ONLY[kind][name];
+    const only = Object.hasOwn(ONLY[kind], name) ? ONLY[kind][name] : undefined;
     if (only !== undefined) {
       if (value !== null && value !== only) refuse(where, name, value, `${show(only)} (other values are not supported)`);
     } else if (!HARMLESS.has(name) && !OTHER_HEADS.test(name) && !neutral(value) && SUSPICIOUS.test(name)) {

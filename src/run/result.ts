@@ -54,14 +54,10 @@ type AdapterSettings = Pick<PeftOutput, 'rank' | 'alpha' | 'useRslora' | 'dropou
 /** Layers keep their ranks and scales where they differ from the common ones. */
 function adapterSettings(lora: AdapterAbout): AdapterSettings {
   const { rank, alpha, rslora, dropout, layers } = lora;
-  const rankPattern: Record<string, number> = {};
-  const alphaPattern: Record<string, number> = {};
-  for (const [layer, own] of Object.entries(layers)) {
-    const ownAlpha = own.scale / loraScale({ alpha: 1, rank: own.rank, rslora });
-    if (own.rank !== rank) rankPattern[layer] = own.rank;
-    if (Math.abs(ownAlpha - alpha) > 1e-9 * alpha) alphaPattern[layer] = ownAlpha;
-  }
-  return { rank, alpha, useRslora: rslora, dropout, rankPattern, alphaPattern };
+  const own = Object.entries(layers).map(([layer, { rank, scale }]) => ({ layer, rank, alpha: scale / loraScale({ alpha: 1, rank, rslora }) }));
+  const ranks = own.filter((o) => o.rank !== rank).map((o) => [o.layer, o.rank] as const);
+  const alphas = own.filter((o) => Math.abs(o.alpha - alpha) > 1e-9 * alpha).map((o) => [o.layer, o.alpha] as const);
+  return { rank, alpha, useRslora: rslora, dropout, rankPattern: Object.fromEntries(ranks), alphaPattern: Object.fromEntries(alphas) };
 }
 
 /** Names of the linear layers: weights of two dimensions that are no embedding. */
