@@ -1,13 +1,13 @@
 /** @file GPT-2 as its config.json describes it: learned positions, LayerNorm, fused qkv as Conv1D ([in, out]), GELU MLP, tied head. */
 
-import type { Gpt2Config } from '../formats/hfConfig.ts';
-import { param, scalar, section, unit } from '../trace/context.ts';
-import { named } from '../trace/naming.ts';
-import { add, attention, embedding, gelu, geluTanh, layerNorm, linear, positionsOf, relu, reshape, slice, type Tensor } from '../trace/nn.ts';
-import type { ModelDefinition } from '../trace/trace.ts';
-import { languageHead } from './head.ts';
-import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
-import { sizesOf } from './sizes.ts';
+import type { Gpt2Config } from '../../formats/hfConfig.ts';
+import { param, scalar, section, unit } from '../../trace/context.ts';
+import { named } from '../../trace/naming.ts';
+import { add, attention, embedding, gelu, geluTanh, layerNorm, linear, positionsOf, relu, reshape, slice, type Tensor } from '../../trace/nn.ts';
+import type { ModelDefinition } from '../../trace/trace.ts';
+import { languageHead } from '../head.ts';
+import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from '../inputs.ts';
+import { sizesOf } from '../sizes.ts';
 
 const ACTIVATIONS = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu } satisfies Record<Gpt2Config['hiddenAct'], (x: Tensor) => Tensor>;
 

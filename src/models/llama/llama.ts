@@ -1,14 +1,14 @@
 /** @file The Llama family as its config.json describes it: RMSNorm, rotary grouped-query attention, gated MLP, optional tied head. */
 
-import type { LlamaConfig } from '../formats/hfConfig.ts';
-import { param, section, unit } from '../trace/context.ts';
-import { named } from '../trace/naming.ts';
-import { attention, embedding, gelu, geluTanh, linear, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../trace/nn.ts';
-import type { ModelDefinition } from '../trace/trace.ts';
-import { languageHead } from './head.ts';
-import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from './inputs.ts';
-import { rotaryAngles } from './rotary.ts';
-import { sizesOf } from './sizes.ts';
+import type { LlamaConfig } from '../../formats/hfConfig.ts';
+import { param, section, unit } from '../../trace/context.ts';
+import { named } from '../../trace/naming.ts';
+import { attention, embedding, gelu, geluTanh, linear, mul, relu, reshape, rmsNorm, rope, swiglu, type Tensor } from '../../trace/nn.ts';
+import type { ModelDefinition } from '../../trace/trace.ts';
+import { languageHead } from '../head.ts';
+import { keyValueCache, type ModelMode, type SequenceInputs, stepInputs, wantedRows } from '../inputs.ts';
+import { rotaryAngles } from '../rotary.ts';
+import { sizesOf } from '../sizes.ts';
 
 /** x [B, T, hiddenSize] → [B, T, hiddenSize]: the attention branch of layer `name`, before the residual add. */
 function attentionBranch(config: LlamaConfig, name: string, x: Tensor, { segments, keySegments, cache, positions }: SequenceInputs): Tensor {
