@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hash } from '../src/dropbp/random.ts';
-import { expectedTensors } from '../src/formats/checkpointTensors.ts';
+import { expectedTensors } from '../src/models/llama/tensors.ts';
 import { parseHfConfig } from '../src/formats/hfConfig.ts';
 import { writeSafetensors } from '../src/formats/safetensors.ts';
 import { initialValues } from '../src/train/init.ts';

@@ -7,7 +7,7 @@ export { type LoadedDefinition, loadDefinition, traceDefinition } from './defini
 export { createPlan, type Draw, type Moment, type Plan, type PlanConfig, type PlanModel } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { type Checkpoint, describeModel, type ModelDescription, openCheckpoint } from './formats/checkpoint.ts';
-export { expectedTensors } from './formats/checkpointTensors.ts';
+export { expectedTensors } from './models/llama/tensors.ts';
 export { f32ToF16 } from './formats/floats.ts';
 export { parseHfConfig } from './formats/hfConfig.ts';
 export { openSafetensors, readFloats, writeSafetensors } from './formats/safetensors.ts';

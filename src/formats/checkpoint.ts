@@ -7,7 +7,7 @@ import { cutOf, cutText } from './cut.ts';
 import { fileSource, pathKind } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
 import { type Gguf, readGgufHeader } from './gguf.ts';
-import { hfName, permutedHeads, readGgufConfig, unpermuteRows } from './ggufModel.ts';
+import { hfName, permutedHeads, readGgufConfig, unpermuteRows } from '../models/llama/gguf.ts';
 import type { LlamaConfig, ModelConfig } from './hfConfig.ts';
 import { type Assume, openHfFolder } from './hfFolder.ts';
 import { assumedType, type StoredType } from './storedType.ts';

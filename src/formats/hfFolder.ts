@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { canonicalName, expectedTensors, isComputed } from './checkpointTensors.ts';
+import { canonicalName, expectedTensors, isComputed } from '../models/llama/tensors.ts';
 import { type Cut, cutOf, cutText } from './cut.ts';
 import { fileExists, readText } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';

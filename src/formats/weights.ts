@@ -2,7 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { expectedTensors, isComputed } from './checkpointTensors.ts';
+import { expectedTensors, isComputed } from '../models/llama/tensors.ts';
 import { BLOCKS, type BlockType, dequantise } from './ggmlBlocks.ts';
 import type { ModelConfig } from './hfConfig.ts';
 import type { AssumedType } from './storedType.ts';

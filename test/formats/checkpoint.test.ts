@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
+import { expectedTensors } from '../../src/models/llama/tensors.ts';
 import { readHfConfig } from '../../src/formats/hfConfig.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { bytesSource } from '../../src/formats/bytes.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
-import { hfName, llama3Factors, readGgufConfig, unpermuteRows } from '../../src/formats/ggufModel.ts';
+import { hfName, llama3Factors, readGgufConfig, unpermuteRows } from '../../src/models/llama/gguf.ts';
 import { ggufTokenizer } from '../../src/formats/ggufTokenizer.ts';
 import { buildTokenizer } from '../../src/formats/tokenizer.ts';
 import { messageOf } from './fixtureFolder.ts';

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { fileSource } from '../../src/formats/files.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
-import { GGUF_ARCHITECTURES } from '../../src/formats/ggufModel.ts';
+import { GGUF_ARCHITECTURES } from '../../src/models/llama/gguf.ts';
 import { MODEL_TYPES } from '../../src/formats/hfConfig.ts';
 import { messageOf, readJson, subfolders } from '../formats/fixtureFolder.ts';
 

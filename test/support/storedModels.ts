@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
+import { expectedTensors } from '../../src/models/llama/tensors.ts';
 import { configJson } from '../../src/formats/configJson.ts';
 import { f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';
 import { BLOCKS, type BlockType, dequantise } from '../../src/formats/ggmlBlocks.ts';

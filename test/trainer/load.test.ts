@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
+import { expectedTensors } from '../../src/models/llama/tensors.ts';
 import { configJson } from '../../src/formats/configJson.ts';
 import type { BlockType } from '../../src/formats/ggmlBlocks.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';

@@ -1,6 +1,6 @@
 /** @file Which tensors a configuration needs, with Hugging Face's names and shapes, and which others may lie beside them. */
 
-import type { Gpt2Config, LlamaConfig, ModelConfig } from './hfConfig.ts';
+import type { Gpt2Config, LlamaConfig, ModelConfig } from '../../formats/hfConfig.ts';
 
 export interface ExpectedTensor {
   readonly name: string;

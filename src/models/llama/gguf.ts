@@ -1,10 +1,10 @@
 /** @file A llama-architecture GGUF file in Hugging Face's terms: configuration, tensor names, row order of q and k. */
 
-import { EbbError } from '../errors.ts';
-import { type ByteSource, show } from './bytes.ts';
-import { f32FromBytes } from './floats.ts';
-import type { Gguf, GgufValue } from './gguf.ts';
-import { type ConfigReading, checkLlama, type LlamaConfig, paddingIndex, type RopeScaling } from './hfConfig.ts';
+import { EbbError } from '../../errors.ts';
+import { type ByteSource, show } from '../../formats/bytes.ts';
+import { f32FromBytes } from '../../formats/floats.ts';
+import type { Gguf, GgufValue } from '../../formats/gguf.ts';
+import { type ConfigReading, checkLlama, type LlamaConfig, paddingIndex, type RopeScaling } from '../../formats/hfConfig.ts';
 
 function integer(gguf: Gguf, key: string, fallback?: number): number {
   const value = gguf.metadata.get(key) ?? fallback;
