@@ -8,7 +8,7 @@ import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts'
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { SINGLE } from '../../src/codegen/kernel/matmul/standard.ts';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
 import { deviceTraits } from '../../src/node/traits.ts';

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { openSafetensors, readFloats, readInts, type SafetensorsFile, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';

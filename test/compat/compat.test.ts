@@ -9,7 +9,7 @@ import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readCurve } from '../../src/analyze/runCurve.ts';
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { readPeft } from '../../src/formats/peft.ts';
 import { widen } from '../../src/formats/weights.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';

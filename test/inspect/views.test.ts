@@ -1,6 +1,6 @@
 /** @file Stages, functions, calls and diffs of the bundled model as text, plain and coloured. */
 
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { highlight, highlightDiff, wantsColour } from '../../src/inspect/colour.ts';
 import { unifiedDiff } from '../../src/inspect/diff.ts';
 import { patternOf } from '../../src/inspect/patterns.ts';
