@@ -2,3 +2,4 @@
 
 export { gpt2 } from './gpt2/gpt2.ts';
 export { llama } from './llama/llama.ts';
+export { mistral } from './mistral/mistral.ts';
