@@ -77,8 +77,9 @@ export function readRope(where: string, fields: FieldsOf<typeof ropeFields>): Ro
   if (isObject(merged['full_attention'] ?? null)) throw new EbbError(`${where}: ${block} differs by kind of layer, expected one setting for all layers`);
   const scaling = readScaling(where, block, merged);
   if (strange !== undefined) throw new EbbError(`${where}: ${block}.${strange} is ${show(merged[strange])}, a rope setting Ebb does not support`);
-  const partial = merged['partial_rotary_factor'] ?? 1;
-  if (partial !== 1) throw new EbbError(`${where}: ${block}.partial_rotary_factor is ${show(partial)}, expected 1 (partial rotation is not supported)`);
+  const { partial_rotary_factor: partial = null } = merged;
+  if (partial !== null && partial !== 1)
+    throw new EbbError(`${where}: ${block}.partial_rotary_factor is ${show(partial)}, expected 1 (partial rotation is not supported)`);
   const theta = merged['rope_theta'] ?? fields['rope_theta'] ?? 10000;
   if (typeof theta !== 'number' || !(theta > 0)) throw new EbbError(`${where}: rope_theta is ${show(theta)}, expected a positive number`);
   return { ropeTheta: theta, ropeScaling: scaling };
