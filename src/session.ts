@@ -27,7 +27,7 @@ import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './
 export interface SessionDevice {
   readonly device: GPUDevice;
   readonly traits: DeviceTraits;
-  /** What operands of products may be rounded to; default f32: nothing is. */
+  /** What the operands of matrix products may be rounded to. Default: f32, so they are not rounded. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses the schedules of kernels; default: what the device's kind starts with. */
   readonly choose?: ChooseSchedule | undefined;
@@ -45,7 +45,7 @@ export interface LoraOptions {
   readonly existing?: LoadedAdapter & { /** The flag or key that names it. */ readonly key: string };
 }
 
-/** An existing adapter, gone on with. @param key the flag or key that names it */
+/** The options for an adapter that exists and is trained further, or run. @param key the flag or key that names it, for errors */
 export function loraOf(adapter: LoadedAdapter, key = '--adapter'): LoraOptions {
   const { rank, alpha, rslora, dropout } = adapter.settings;
   return { rank, alpha, rslora, dropout, layers: ['*'], existing: { ...adapter, key } };
@@ -55,7 +55,7 @@ export interface ModelOptions {
   readonly mode: ModelMode;
   /** Bounds of the run-time dimensions. */
   readonly dims: Readonly<Record<string, number>>;
-  /** See `TraceOptions`. */
+  /** Bytes of logits that a loss may keep whole; default 64 MiB. */
   readonly logitsKept?: number | undefined;
   readonly lora: LoraOptions | null;
   /** Whether units' branches take a scale, which some drop plans give them. */
@@ -82,7 +82,7 @@ function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec 
 type StorageRule = NonNullable<TraceOptions['storage']>;
 
 /**
- * Traces with a low-rank adapter.
+ * Traces a model with a low-rank adapter on some of its layers, or without one.
  * @throws EbbError when a glob matches no layer, or an existing adapter does not fit
  */
 function traceAdapted(
@@ -228,9 +228,13 @@ export type SessionOptions = ModelOptions & StartOptions;
 /** How the engine of a session that updates nothing starts. */
 export const WITHOUT_UPDATES = { micros: 1, optimizer: 'none', decay: 'matrices', seed: 0 } as const satisfies StartOptions;
 
-/** Opens a checkpoint and makes it run on a device. */
-export async function openSession(path: string, device: SessionDevice, options: SessionOptions): Promise<Session> {
-  const checkpoint = openCheckpoint(path);
+/**
+ * Makes a checkpoint run on a device.
+ * @param from its path, or the checkpoint as it was opened, with a table of families of one's own
+ * @throws EbbError for a checkpoint that cannot be used, and where the device cannot hold it
+ */
+export async function openSession(from: string | Checkpoint, device: SessionDevice, options: SessionOptions): Promise<Session> {
+  const checkpoint = typeof from === 'string' ? openCheckpoint(from) : from;
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
     target: targetOf(device),

@@ -98,7 +98,8 @@ function missingText({ message, assumed }: MissingWeights): string {
 }
 
 function checkpointSource(model: string, checkpoint: ModelDescription): SourceDescription {
-  const { config } = checkpoint;
+  const { config, notes } = checkpoint;
+  for (const note of notes) say(`${model}: ${note}`);
   const { vocabSize, maxPosition } = config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
