@@ -15,7 +15,7 @@ import {
   trainingMode,
 } from '../src/index.ts';
 import { startEngine } from '../src/run/engine.ts';
-import { aboutModel, targetOf, trainableModel } from '../src/session.ts';
+import { aboutModel, compileDeviceOf, trainableModel } from '../src/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';
@@ -34,7 +34,10 @@ export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
 /** What is trained is trained by AdamW; parameters drawn, the schedules that the device's kind starts with. */
 export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
   const traced = tracedOf(spec, lora);
-  const compiled = compileModel(traced, { target: targetOf({ device: opened.device, traits: deviceTraits(opened), matmulPrecision }), optimizers: ['adamw'] });
+  const compiled = compileModel(traced, {
+    device: compileDeviceOf({ device: opened.device, traits: deviceTraits(opened), matmulPrecision }),
+    optimizers: ['adamw'],
+  });
   const about = aboutModel('bare', modelOf(spec), traced, null);
   const weights = { path: null, tensors: new Map(), adapter: null };
   return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });

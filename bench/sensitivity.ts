@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { compileModel, createEngine, deviceTraits, initialValues, openDevice, trainingMode } from '../src/index.ts';
 import { parseHfConfig } from '../src/models/checkpoint.ts';
 import type { MicroBatch } from '../src/runtime/execute.ts';
-import { targetOf, traceCheckpoint } from '../src/session.ts';
+import { compileDeviceOf, traceCheckpoint } from '../src/session.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '3' }, hidden: { type: 'string', default: '256' }, length: { type: 'string', default: '256' } },
@@ -46,7 +46,7 @@ for (const trains of ['lora', 'full'] as const) {
     { model, tensors: new Map() },
     { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
   );
-  const { program } = compileModel(traced, { target: targetOf(device) });
+  const { program } = compileModel(traced, { device: compileDeviceOf(device) });
   const engine = await createEngine(device.device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
   traced.params.forEach((p, i) => {
     const count = p.shape.reduce((a, b) => a * b, 1);

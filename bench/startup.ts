@@ -12,8 +12,8 @@ import { trainingMode } from '../src/models/inputs.ts';
 import { traceCheckpoint } from '../src/session.ts';
 
 const ROUNDS = 40;
-const target: CompileOptions['target'] = {
-  device: { kind: 'lavapipe', subgroups: true, subgroupSize: 8, maxInvocations: 1024, maxWorkgroupStorage: 32768 },
+const device: CompileOptions['device'] = {
+  traits: { kind: 'lavapipe', subgroups: true, subgroupSize: 8, maxInvocations: 1024, maxWorkgroupStorage: 32768 },
   maxBuffers: 8,
 };
 
@@ -34,7 +34,7 @@ function compile(layers: number): number {
   const start = performance.now();
   const dims = { B: 4, T: 1024 };
   const traced = traceCheckpoint({ model, tensors: new Map() }, { mode: trainingMode(dims.T), dims, lora: null, trains: 'full' });
-  compileModel(traced, { target });
+  compileModel(traced, { device });
   return performance.now() - start;
 }
 

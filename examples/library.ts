@@ -44,8 +44,8 @@ const model = traceModel(
 console.log(printModule(model.module));
 
 const opened = await openDevice();
-const target = { device: deviceTraits(opened), maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage };
-const { program } = compileModel(model, { target, optimizers: ['adamw'] });
+const device = { traits: deviceTraits(opened), maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage };
+const { program } = compileModel(model, { device, optimizers: ['adamw'] });
 const engine = await createEngine(opened.device, program, { micros: 1, optimizer: 'adamw', decays: () => false });
 model.params.forEach((p, i) => {
   engine.writeParam(

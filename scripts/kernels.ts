@@ -39,15 +39,15 @@ const CHOICES: Readonly<Record<string, (problem: number) => number>> = { standar
 
 const hash = (text: string): string => createHash('sha1').update(text).digest('hex').slice(0, 12);
 const lines: string[] = [];
-for (const [kind, device] of Object.entries(DEVICES))
+for (const [kind, traits] of Object.entries(DEVICES))
   for (const [model, options] of Object.entries(MODELS))
     for (const [choice, index] of Object.entries(CHOICES)) {
       let problem = 0;
       const { program } = compileModel(tinyModel(options), {
-        target: {
-          device,
+        device: {
+          traits,
           maxBuffers: 8,
-          ...(device.matrices?.shapes.some(({ input }) => input === 'f16') ? { matmulPrecision: 'f16' } : {}),
+          ...(traits.matrices?.shapes.some(({ input }) => input === 'f16') ? { matmulPrecision: 'f16' } : {}),
           choose: ({ name, key, standard, plain, candidates }) => {
             lines.push(`${kind} · ${model} · problem ${name} ${hash(JSON.stringify([key, standard, plain, candidates]))}`);
             const at = index(problem++);

@@ -1,6 +1,7 @@
 /** Bundles the pages of `ebb inspect --html` and `ebb analyze --html` into dist/, where they are inlined from, with the licences of what is bundled. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+import { licenceComment } from '../dist/cli/licences.js';
 
 for (const room of ['inspect', 'analyze']) {
   const { metafile } = await build({
@@ -19,19 +20,5 @@ for (const room of ['inspect', 'analyze']) {
     metafile: true,
   });
   const script = `dist/${room}/page.js`;
-  const notices = licences(Object.keys(metafile.inputs));
-  if (notices !== '') writeFileSync(script, `/*!\n${notices}*/\n${readFileSync(script, 'utf8')}`);
-}
-
-/** The licence of every package that a bundle holds files of, each text once; pages are copies of them, and carry what they ask for. */
-function licences(inputs) {
-  const packages = new Set(inputs.map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean));
-  const texts = new Map();
-  for (const folder of packages) {
-    const file = readdirSync(folder).find((name) => /^licen[cs]e(\.\w+)?$/i.test(name));
-    if (file === undefined) throw new Error(`${folder}: has no licence file, and a page holds a part of it`);
-    const text = readFileSync(`${folder}/${file}`, 'utf8').trim();
-    texts.set(text, [...(texts.get(text) ?? []), folder.replace(/^.*node_modules\//, '')]);
-  }
-  return [...texts].map(([text, names]) => `${names.join(', ')}:\n${text}\n\n`).join('');
+  writeFileSync(script, `${licenceComment(Object.keys(metafile.inputs), '.')}${readFileSync(script, 'utf8')}`);
 }

@@ -51,15 +51,15 @@ const CHUNK = 64;
  */
 export async function createGenerator(checkpoint: Checkpoint, { device, traits }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
   const { capacity, lora } = options;
-  const target = {
-    device: traits,
+  const generation = {
+    traits,
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
     maxBinding: device.limits.maxStorageBufferBindingSize,
   };
   const build = (tokens: number) => {
     const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
     const widenOnce = tokens > 1 ? widenOnceFor(traits) : 0;
-    return { traced, compiled: compileModel(traced, { target: { ...target, widenOnce } }) satisfies Compiled };
+    return { traced, compiled: compileModel(traced, { device: { ...generation, widenOnce } }) satisfies Compiled };
   };
   const [first, next] = [build(CHUNK), build(1)];
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };

@@ -1,5 +1,7 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
+/** Expressions of the kernel IR, which the elements of ops are made of. */
+export * as expr from './codegen/kernel/expr.ts';
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
@@ -16,10 +18,14 @@ export { openSafetensors, readFloats, writeSafetensors } from './formats/safeten
 export { openTokenizer, type Tokenizer } from './formats/tokenizer.ts';
 export { type MissingWeights, type WeightHeader, type WeightSource, widen } from './formats/weights.ts';
 export { createGenerator, type GenerateOptions, type Generator } from './generate.ts';
-export type { OpDef } from './ir/define.ts';
+export { constraint, OpError } from './ir/constraint.ts';
+export { type Combine, type FuncBuilder, makeOp, type OpDef, type OpSource, type Rejection, type Sample, shapeToAttr } from './ir/define.ts';
 export { type DecomposedOp, defineOp } from './ir/derive.ts';
+export type { ElementAt, FourWide } from './ir/element.ts';
 export { evaluate } from './ir/evaluate.ts';
 export { registerOp } from './ir/ops/index.ts';
+export { pointwiseOp } from './ir/ops/pointwise.ts';
+export { reductionOp } from './ir/ops/reduce.ts';
 export { parseModule } from './ir/parse.ts';
 export { printFunc, printModule } from './ir/print.ts';
 export type { Func, Module, Op, Type, Value } from './ir/types.ts';
@@ -28,12 +34,12 @@ export * from './models/activations.ts';
 export * from './models/attention.ts';
 export { type Checkpoint, describeModel, FAMILIES, type ModelDescription, type ModelReading, openCheckpoint, parseHfConfig } from './models/checkpoint.ts';
 export * from './models/decoder.ts';
-export * from './models/decoderConfig.ts';
+export { type DecoderConfig, type DecoderDefaults, decoderFields, readDecoder, readDecoderKeys, writeDecoder } from './models/decoderConfig.ts';
 export * from './models/decoderTensors.ts';
 export * from './models/families.ts';
 export { defineFamily, type Family, type FamilyGguf, type FamilyOf, type FamilySpec, type Model, type ModelConfig } from './models/family.ts';
 export { type HeadOptions, languageHead } from './models/head.ts';
-export { generationMode, logitsMode, keyValueCache, type ModelMode, type SequenceInputs, trainingMode, wantedRows } from './models/inputs.ts';
+export { generationMode, keyValueCache, logitsMode, type ModelMode, type SequenceInputs, trainingMode, wantedRows } from './models/inputs.ts';
 export * from './models/mlp.ts';
 export * from './models/norms.ts';
 export * from './models/rotary.ts';

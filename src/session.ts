@@ -5,7 +5,8 @@ import type { DeviceTraits } from './codegen/kernel/device.ts';
 import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
 import type { MatmulPrecision } from './codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
-import { extentOf, type Target, widenOnceFor } from './compile/functions.ts';
+import { type CompileDevice, widenOnceFor } from './compile/functions.ts';
+import { extentOf } from './compile/slots.ts';
 import { EbbError } from './errors.ts';
 import type { GgufPlace } from './formats/layout.ts';
 import { targetModulesFor } from './formats/peft.ts';
@@ -183,12 +184,12 @@ export function aboutModel(name: string, model: Model | null, traced: TracedMode
   };
 }
 
-/** The target of a device, for the compiler. */
-export function targetOf({ device, traits, choose, matmulPrecision }: SessionDevice): Target {
+/** A device as the compiler takes it. */
+export function compileDeviceOf({ device, traits, choose, matmulPrecision }: SessionDevice): CompileDevice {
   return {
     choose,
     matmulPrecision,
-    device: traits,
+    traits,
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),
     maxBinding: device.limits.maxStorageBufferBindingSize,
@@ -237,7 +238,7 @@ export async function openSession(from: string | Checkpoint, device: SessionDevi
   const checkpoint = typeof from === 'string' ? openCheckpoint(from) : from;
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
-    target: targetOf(device),
+    device: compileDeviceOf(device),
     ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
   });
   const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.model, traced, options.lora));

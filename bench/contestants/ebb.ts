@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
+import { kindTraits } from '../../src/codegen/kernel/device.ts';
 import type { Schedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
@@ -16,7 +17,7 @@ import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
 import type { Candidate } from '../../src/tune/trial.ts';
-import { race, warmMsOf } from '../../src/tune/tune.ts';
+import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
@@ -139,7 +140,7 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     create,
     performance.now() + TUNING_MS,
     () => performance.now(),
-    warmMsOf(traits.kind),
+    kindTraits(traits).warmMs,
   );
   for (const kernel of made) kernel.destroy();
   if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');

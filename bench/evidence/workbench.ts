@@ -8,7 +8,7 @@ import type { CommandDevice } from '../../src/node/device.ts';
 import { loadParams, startEngine, startsOf } from '../../src/run/engine.ts';
 import { withRunData } from '../../src/run/run.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
-import { targetOf, trainableModel } from '../../src/session.ts';
+import { compileDeviceOf, trainableModel } from '../../src/session.ts';
 import type { Batch, BatchSource } from '../../src/train/batches.ts';
 import { parseConfig, type RunConfig } from '../../src/train/config.ts';
 import type { Subject } from './subjects.ts';
@@ -57,7 +57,7 @@ async function openBench(subject: Subject, { device, traits }: CommandDevice, dr
   const config = configOf(subject, { drop, seed: 0, out: 'unused', steps: 1 });
   const { source, lora, trace } = await openRunModel(config);
   const traced = trace(config.batch, config.length);
-  const compiled = compileModel(traced, { target: targetOf({ device, traits }), optimizers: ['adamw'] });
+  const compiled = compileModel(traced, { device: compileDeviceOf({ device, traits }), optimizers: ['adamw'] });
   const model = trainableModel(traced, compiled, source.about(traced, lora));
   const weights = { ...source.weights, adapter: null };
   const { optimizer, decay } = config;

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
-import type { Target } from '../compile/functions.ts';
+import type { CompileDevice } from '../compile/functions.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
@@ -13,7 +13,7 @@ import { inspect } from '../inspect/stages.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
-import { type LoraOptions, targetOf } from '../session.ts';
+import { compileDeviceOf, type LoraOptions } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
@@ -44,8 +44,8 @@ export interface CompileReport {
 }
 
 /** WebGPU's default limits, and nothing that a device may lack. */
-const PORTABLE: Target = {
-  device: { kind: 'other', subgroups: false, subgroupSize: null, maxInvocations: 256, maxWorkgroupStorage: 16384 },
+const PORTABLE: CompileDevice = {
+  traits: { kind: 'other', subgroups: false, subgroupSize: null, maxInvocations: 256, maxWorkgroupStorage: 16384 },
   maxBuffers: 8,
   widenOnce: 0,
   maxBinding: 2 ** 27,
@@ -84,8 +84,8 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);
   const { matmulPrecision } = flags;
-  const target = device ? targetOf(withSchedules({ ...device, matmulPrecision }, knownSchedules(device))) : PORTABLE;
-  const inspected = inspect(traced, target);
+  const compiledFor = device ? compileDeviceOf(withSchedules({ ...device, matmulPrecision }, knownSchedules(device))) : PORTABLE;
+  const inspected = inspect(traced, compiledFor);
   const { compiled, joint, kernels } = inspected;
   const { program, stages } = compiled;
   const compileMs = performance.now() - started;
@@ -98,7 +98,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const files = packageFiles({
     program,
     about,
-    requires: requirementsOf(inspected, target, flags.portable),
+    requires: requirementsOf(inspected, compiledFor, flags.portable),
     stages: { ...stages, grad: { dims: stages.trace.dims, funcs: joint } },
     kernels: [...new Set(kernels.flat())],
     units: unitCosts(program, linker, units, sizes),

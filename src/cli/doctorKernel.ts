@@ -5,7 +5,8 @@ import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { add, mul, u32 } from '../codegen/kernel/expr.ts';
 import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul/matmul.ts';
 import { defaultMatmulSchedule } from '../codegen/kernel/matmul/standard.ts';
-import { printWgsl } from '../codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../codegen/targets/target.ts';
+import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
 
 /** Rows, columns and depth of the matmul that `ebb doctor` measures. */
@@ -40,7 +41,7 @@ export async function matmulKernel(device: GPUDevice, size: MatmulSize, schedule
   const { m, n, k } = size;
   const kernel = productKernel(size, schedule);
   const [pipeline] = await createPipelines(device, [
-    { name: kernel.name, wgsl: printWgsl(kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
+    { name: kernel.name, wgsl: moduleOf(WGSL, kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
   ]);
   if (!pipeline) throw new Error('internal: no pipeline');
   const uniform = device.createBuffer({ size: 256, usage: UNIFORM });

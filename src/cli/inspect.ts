@@ -90,7 +90,7 @@ async function openForInspection(path: string, options: InspectOptions): Promise
   captureLocations(options.locs ?? false);
   const model = await traceFor(path, options);
   let compiled: Inspected | undefined;
-  return { traced: model, compiled: () => (compiled ??= inspect(model, { device: options.traits, maxBuffers: options.maxBuffers })) };
+  return { traced: model, compiled: () => (compiled ??= inspect(model, { traits: options.traits, maxBuffers: options.maxBuffers })) };
 }
 
 interface NamedPattern {

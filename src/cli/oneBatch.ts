@@ -11,7 +11,7 @@ import { loadAdapter } from '../run/adapter.ts';
 import { startEngine } from '../run/engine.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { loraOf, targetOf, trainableModel, WITHOUT_UPDATES } from '../session.ts';
+import { compileDeviceOf, loraOf, trainableModel, WITHOUT_UPDATES } from '../session.ts';
 import { type Batch, type StepTensor, tensorBatches } from '../train/batches.ts';
 import { checkTrains, openSource } from './source.ts';
 
@@ -64,7 +64,7 @@ export async function openOneBatch(model: string, options: OneBatchOptions, devi
   const { B = null, T = null } = batch.sizes;
   const traced = source.trace({ batch: B, length: T, lora, frozen: !trains });
   if (trains) checkTrains(model, traced);
-  const compiled = compileModel(traced, { target: targetOf(device), optimizers: [] });
+  const compiled = compileModel(traced, { device: compileDeviceOf(device), optimizers: [] });
   const start = { ...source.weights, adapter: adapter?.weights ?? null };
   const engine = await startEngine(device.device, trainableModel(traced, compiled, source.about(traced, lora)), start, WITHOUT_UPDATES);
   return { engine, batch, results: mainOf(traced.module).results.map((r) => r.value.type), adapted: adapter !== null };

@@ -9,7 +9,7 @@ import type { CommandDevice } from '../node/device.ts';
 import { memoryText, planRunMemory } from '../run/memory.ts';
 import { stepsOf, withRunData } from '../run/run.ts';
 import type { Program } from '../runtime/program.ts';
-import { targetOf } from '../session.ts';
+import { compileDeviceOf } from '../session.ts';
 import { say } from '../terminal/options.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel } from '../train/loop.ts';
@@ -84,11 +84,11 @@ async function sizesOf(config: RunConfig, source: SourceDescription): Promise<Ru
 export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType): Promise<PlanReport> {
   const run = await describeRunModel(config, dtype);
   const { batch, length, steps } = await sizesOf(config, run.source);
-  const target = targetOf(withSchedules(device, knownSchedules(device)));
+  const compiledFor = compileDeviceOf(withSchedules(device, knownSchedules(device)));
   const { maxBufferSize } = device.device.limits;
   const programs = new Map<number, Program>();
   const programAt = (tokens: number): Program => {
-    const known = programs.get(tokens) ?? compileModel(run.trace(batch, tokens), { target, optimizers: [config.optimizer.name] }).program;
+    const known = programs.get(tokens) ?? compileModel(run.trace(batch, tokens), { device: compiledFor, optimizers: [config.optimizer.name] }).program;
     programs.set(tokens, known);
     return known;
   };

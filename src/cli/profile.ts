@@ -12,7 +12,7 @@ import type { Pattern } from '../runtime/link/forms.ts';
 import type { DispatchTime } from '../runtime/profile.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
-import { type LoraOptions, targetOf, trainableModel } from '../session.ts';
+import { compileDeviceOf, type LoraOptions, trainableModel } from '../session.ts';
 import { measureRoof } from './roof.ts';
 import { openSource } from './source.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
@@ -56,7 +56,7 @@ const ROUNDS = 4;
 export async function measureModel(path: string, device: CommandDevice, { pattern, ...bounds }: MeasureOptions): Promise<View & { readonly profile: Profile }> {
   const source = await openSource(path);
   const traced = source.trace(bounds);
-  const compiled = compileModel(traced, { target: targetOf(withSchedules(device, knownSchedules(device))), optimizers: ['adamw'] });
+  const compiled = compileModel(traced, { device: compileDeviceOf(withSchedules(device, knownSchedules(device))), optimizers: ['adamw'] });
   const model = trainableModel(traced, compiled, source.about(traced, bounds.lora));
   const engine = await startEngine(device.device, model, source.weights, { micros: 1, optimizer: 'adamw', decay: 'matrices', seed: 0 });
   const sizes = traced.module.dims;

@@ -1,6 +1,6 @@
 /** @file What a device must be like to run a compiled model: `requires` of plan.json. */
 
-import type { Target } from '../compile/functions.ts';
+import type { CompileDevice } from '../compile/functions.ts';
 import { boundsOf } from '../inspect/report.ts';
 import type { Inspected } from '../inspect/stages.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
@@ -19,12 +19,12 @@ function largestBinding(program: Program): number {
 }
 
 /** The least of everything, so that a trainer runs wherever its kernels are right. */
-export function requirementsOf({ compiled, workgroup }: Inspected, { device }: Target, portable: boolean): Requirements {
+export function requirementsOf({ compiled, workgroup }: Inspected, { traits }: CompileDevice, portable: boolean): Requirements {
   const { program } = compiled;
   const features = [...new Set(program.pipelines.flatMap((p) => p.features))].sort();
   return {
-    kind: portable ? 'portable' : device.kind,
-    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? device.subgroupSize : null,
+    kind: portable ? 'portable' : traits.kind,
+    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? traits.subgroupSize : null,
     features,
     limits: {
       maxStorageBuffersPerShaderStage: Math.max(...program.pipelines.map((p) => p.access.length)),

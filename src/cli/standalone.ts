@@ -1,8 +1,10 @@
-/** @file Bundles a generated trainer with the runtime, by esbuild: `trainer.js` runs in Node and in a page, `node.js` is its command line. */
+/** @file Bundles a generated trainer with the runtime, by esbuild: `trainer.js` runs in Node and in a page, `node.js` is its command line. Both carry the licences of what they hold. */
 
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { at } from '../errors.ts';
+import { licenceComment } from './licences.ts';
 
 /** This package's built files. */
 const DIST = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -24,7 +26,16 @@ const REQUIRE = "import { createRequire as ebbRequire } from 'node:module'; cons
 
 /** Files by name, of the text of `trainer.ts`. The same bytes wherever it is written and run from. */
 export async function bundleTrainer(source: string): Promise<Map<string, Uint8Array>> {
-  const common = { bundle: true, write: false, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'silent', absWorkingDir: DIST } as const;
+  const common = {
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    legalComments: 'none',
+    logLevel: 'silent',
+    absWorkingDir: DIST,
+    metafile: true,
+  } as const;
   const page = await build({
     ...common,
     stdin: { contents: source, loader: 'ts', sourcefile: 'trainer.ts', resolveDir: DIST },
@@ -38,9 +49,15 @@ export async function bundleTrainer(source: string): Promise<Map<string, Uint8Ar
     external: ['webgpu', 'koffi', '@sparticuz/chromium'],
     banner: { js: REQUIRE },
   });
-  const [own, commandLine] = [page, node].map(({ outputFiles }) => outputFiles[0]?.contents ?? new Uint8Array());
-  return new Map([
-    ['trainer.js', own as Uint8Array],
-    [COMMAND_LINE, commandLine as Uint8Array],
-  ]);
+  const files = [
+    ['trainer.js', page],
+    [COMMAND_LINE, node],
+  ] as const;
+  return new Map(
+    files.map(([name, { outputFiles, metafile }]) => {
+      const code = at(outputFiles, 0).text;
+      const notices = licenceComment(Object.keys(metafile.inputs), DIST, [dirname(DIST)]);
+      return [name, new TextEncoder().encode(`${code}${notices}`)];
+    }),
+  );
 }

@@ -11,7 +11,7 @@ import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunDa
 import { requireWeights } from '../run/startingValue.ts';
 import type { DiskWeights } from '../run/weights.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { type LoraOptions, loraOf, targetOf, trainableModel } from '../session.ts';
+import { compileDeviceOf, type LoraOptions, loraOf, trainableModel } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
@@ -98,7 +98,7 @@ export async function compileRun(
   const book = await schedules(config, traced, device, data, hooks);
   const used: Record<string, Entry> = {};
   const compiling = performance.now();
-  const compiled = compileModel(traced, { target: targetOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
+  const compiled = compileModel(traced, { device: compileDeviceOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
   return {
     model: trainableModel(traced, compiled, source.about(traced, lora)),
     weights: { ...source.weights, adapter: adapter?.weights ?? null },

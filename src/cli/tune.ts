@@ -1,14 +1,15 @@
 /** @file Schedules of a model's kernels on this device: what was measured before, and what there is time to measure now. */
 
+import { kindTraits } from '../codegen/kernel/device.ts';
 import { compileModel } from '../compile/compile.ts';
-import { extentOf } from '../compile/functions.ts';
+import { extentOf } from '../compile/slots.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { extentBytes } from '../runtime/program.ts';
-import { type SessionDevice, targetOf } from '../session.ts';
+import { compileDeviceOf, type SessionDevice } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
-import { collector, type OpenProblem, tune, warmMsOf } from '../tune/tune.ts';
+import { collector, type OpenProblem, tune } from '../tune/tune.ts';
 
 /** What is known on a device; nothing where tuning is off. @throws EbbError for a broken cache file */
 export function knownSchedules({ opened }: CommandDevice): ScheduleBook {
@@ -34,7 +35,7 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   const bounds = traced.module.dims;
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
-  compileModel(traced, { target: { ...targetOf(device), choose } });
+  compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
   const most = device.device.limits.maxStorageBufferBindingSize;
   // what is bound in parts is left as it is
   return open().filter(({ problem: { lower, standard } }) => lower(standard).values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
@@ -67,7 +68,7 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     book: known,
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
-    warmMs: warmMsOf(device.traits.kind),
+    warmMs: kindTraits(device.traits).warmMs,
     ...(onProblem ? { onProblem } : {}),
   });
   saveBook(book);

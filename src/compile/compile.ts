@@ -1,15 +1,20 @@
 /** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
 
+import { kindTraits } from '../codegen/kernel/device.ts';
+import type { Target } from '../codegen/targets/target.ts';
+import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
+import { EbbError } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Func, Module } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
-import { isSoftware } from '../runtime/adapterKind.ts';
 import { type FunctionDecl, type InputDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { formModel, learns } from './forms.ts';
-import { compileFunction, extentOf, type FunctionOptions, partBytesOf, pipelineTable, type Target } from './functions.ts';
+import { type CompileDevice, compileFunction, type FunctionOptions, partBytesOf } from './functions.ts';
+import { pipelineTable } from './pipelines.ts';
 import { idRanges } from './ranges.ts';
+import { extentOf } from './slots.ts';
 import { accumulate, adamw, assign, clip, sgd, sqnorm, subtract, zero } from './updates.ts';
 
 /** Every stage of a compilation, for inspection. */
@@ -23,14 +28,16 @@ export interface Compiled {
   };
 }
 
-/** What a model is compiled for, and who watches. */
+/** What a model is compiled for, and what is told of it. */
 export interface CompileOptions {
-  readonly target: Target;
+  readonly device: CompileDevice;
+  /** The language that kernels are printed in; default WGSL. */
+  readonly target?: Target;
   /** Optimizers to make update functions for; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
   /** Called after each pass, with what it made of one function. */
   readonly onPass?: OnPass;
-  /** Called with each kernel before it is printed as WGSL. */
+  /** Called with each kernel before it is printed. */
   readonly onKernel?: FunctionOptions['onKernel'];
 }
 
@@ -42,25 +49,29 @@ interface FunctionTable {
 /** Update functions' own dimensions, behind the model's: rows of four, columns of a norm part, groups. */
 const UPDATE_DIMS = { N: 65536, Q: 64, G: 64 };
 
-/** Compiles a traced model: all forms of all functions; training programs (`params` trainable) with their updates. */
+/**
+ * Compiles a traced model: all forms of all functions; training programs (`params` trainable) with their updates.
+ * @throws EbbError where no device is given
+ */
 export function compileModel(model: TracedModel, options: CompileOptions): Compiled {
+  if ((options.device as unknown) === undefined)
+    throw new EbbError('compileModel: expected options.device, { traits, maxBuffers, … }; Ebb 0.1 called it target, and its traits device');
   const { module } = model;
   const main = mainOf(module);
-  const { target, onPass, onKernel } = options;
+  const { device, target = WGSL, onPass, onKernel } = options;
   const trains = learns(model);
   const dims: Record<string, number> = { ...module.dims, ...(trains ? UPDATE_DIMS : {}) };
-  const pipelines = pipelineTable();
+  const pipelines = pipelineTable(target);
   const table: FunctionTable = { decls: [], fused: [] };
-  const addFunction = (func: Func, to: Target, how: Omit<FunctionOptions, 'onPass' | 'onKernel'>): number => {
+  const addFunction = (func: Func, to: CompileDevice, how: Omit<FunctionOptions, 'onPass' | 'onKernel'>): number => {
     const { decl, fused } = compileFunction(func, to, pipelines, dims, { ...how, onPass, onKernel });
     table.fused.push(fused);
     return table.decls.push(decl) - 1;
   };
 
-  // on CPUs turning dq and dk back where they are made costs LLVM more than it saves: the first step of 12 units 17 s against 20
-  const formed = formModel(model, { turnsBack: !isSoftware(target.device.kind), onPass });
+  const formed = formModel(model, { turnsBack: kindTraits(device.traits).turnsBack, onPass });
   for (const { func, flows, ...how } of formed.functions) {
-    const index = addFunction(func, target, how);
+    const index = addFunction(func, device, how);
     if (flows) table.decls[index] = { ...(table.decls[index] as FunctionDecl), flows };
   }
   const states = main.params.filter((p) => p.role === 'state').map((p) => p.value);
@@ -68,7 +79,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const plain = formed.functions.map((f) => f.func);
   if (trains) {
     // the runtime hands these no more than a binding at once
-    const { maxBinding: _whole, ...unbounded } = target;
+    const { maxBinding: _whole, ...unbounded } = device;
     const optimizers = options.optimizers ?? ['adamw', 'sgd'];
     const funcs = [
       accumulate(),
@@ -86,7 +97,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const program: Program = {
     version: PROGRAM_VERSION,
     dims: Object.entries(dims).map(([name, bound]) => ({ name, bound })),
-    partBytes: partBytesOf(target),
+    partBytes: partBytesOf(device),
     pipelines: pipelines.list,
     functions: table.decls,
     calls: formed.calls,

@@ -2,6 +2,7 @@
 
 import { invariant } from '../errors.ts';
 import { callsOf, mainOf, weightRows } from '../ir/module.ts';
+import { opDef } from '../ir/ops/index.ts';
 import type { Func, Module, Op, Value } from '../ir/types.ts';
 import { type Arrival, type BackwardKey, backwardKeyText } from '../passes/dropbp.ts';
 import { flowsOf } from '../passes/flows.ts';
@@ -33,7 +34,7 @@ export function calleeOf(module: Module, call: Op): Func {
 /** Of a unit: its residual's argument and the result that it is added to; null for trunk. */
 export function residualOf(call: Op, func: Func): ResidualDecl | null {
   if (call.attrs['unit'] !== true) return null;
-  const op = func.ops.find((o) => o.name === 'residual');
+  const op = func.ops.find((o) => opDef(o.name).endsUnit);
   const argument = func.params.findIndex((p) => p.value === op?.operands[0]);
   const result = func.results.findIndex((r) => r.value === op?.results[0]);
   invariant(argument >= 0 && result >= 0, `@${func.name} is a unit's: it adds one of its arguments to its branch and returns the sum`);

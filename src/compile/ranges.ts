@@ -1,16 +1,13 @@
 /** @file Which ids a model's inputs may hold: rows of the tables they look up, classes of the losses they are targets of. */
 
+import { at } from '../errors.ts';
 import { callsOf, mainOf } from '../ir/module.ts';
 import { opDef } from '../ir/ops/index.ts';
+import { constantOf } from '../ir/ops/structural.ts';
 import { type Func, liftedOf, type Module, type Op, type Value } from '../ir/types.ts';
 import { rewrite } from '../passes/rewrite.ts';
 import type { IdRange } from '../runtime/program.ts';
 import { calleeOf } from './keys.ts';
-
-/** Ops whose result holds the elements of their first operand, and no others. */
-const VIEWS: ReadonlySet<string> = new Set(['reshape', 'transpose', 'broadcast', 'slice', 'copy', 'dequantise']);
-/** Losses as they are read here; their own decompositions compare ids with positions. */
-const LOSSES: ReadonlySet<string> = new Set(['cross_entropy', 'pick']);
 
 /** A use of some tensor as ids. */
 interface Use {
@@ -20,11 +17,11 @@ interface Use {
   readonly isPart: boolean;
 }
 
-/** Composites in terms of ops that are known to look up ids. */
+/** Composites in terms of ops that say what their ids are. */
 const lookups = (func: Func): Func =>
   rewrite(func, (b, op, operands) => {
-    const { kind, decompose } = opDef(op.name);
-    return kind === 'composite' && !LOSSES.has(op.name) && decompose ? decompose(b, operands, op.attrs) : null;
+    const { kind, ids, decompose } = opDef(op.name);
+    return kind === 'composite' && ids === null && decompose ? decompose(b, operands, op.attrs) : null;
   });
 
 const makersOf = (func: Func): ReadonlyMap<Value, Op> => new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
@@ -32,26 +29,26 @@ const makersOf = (func: Func): ReadonlyMap<Value, Op> => new Map(func.ops.flatMa
 /** The value whose elements `v` holds. */
 function originOf(v: Value, maker: ReadonlyMap<Value, Op>): Value {
   const op = maker.get(v);
-  return op && VIEWS.has(op.name) && op.operands[0] ? originOf(op.operands[0], maker) : v;
+  return op && opDef(op.name).view && op.operands[0] ? originOf(op.operands[0], maker) : v;
 }
 
 function usesIn(func: Func, nameOf: (param: number) => string, scalarOf: (param: number) => number): Use[] {
   const maker = makersOf(func);
   const origin = (v: Value): Value => originOf(v, maker);
   const paramOf = (v: Value): number => func.params.findIndex((p) => p.value === v);
-  const numberOf = (v: Value): number => (maker.get(v)?.name === 'constant' ? Number(maker.get(v)?.attrs['value']) : scalarOf(paramOf(v)));
+  const numberOf = (v: Value): number => constantOf(maker.get(v)) ?? scalarOf(paramOf(v));
   return func.ops.flatMap((op): Use[] => {
-    const [x, ids, first] = op.operands;
-    if (!x || !ids) return [];
-    if (op.name === 'gather') {
-      const table = paramOf(origin(x));
-      const of = table >= 0 ? nameOf(table) : x.name;
-      return [{ ids: origin(ids), range: { least: 0, below: Number(x.type.shape[0]), of: `table ${of} has rows` }, isPart: false }];
-    }
-    if (!LOSSES.has(op.name)) return [];
-    const below = Number(x.type.shape.at(-1)) + (first ? numberOf(first) : 0);
-    // a negative target has no loss
-    return [{ ids: origin(ids), range: { least: null, below, of: 'the loss has classes' }, isPart: first !== undefined }];
+    const { ids } = opDef(op.name);
+    if (ids === null) return [];
+    const of = at(op.operands, ids.of);
+    const table = paramOf(origin(of));
+    const first = ids.first === undefined ? undefined : at(op.operands, ids.first);
+    const range: IdRange = {
+      least: ids.negative ? null : 0,
+      below: Number(at(of.type.shape, ids.axis)) + (first ? numberOf(first) : 0),
+      of: ids.what === 'rows' ? `table ${table >= 0 ? nameOf(table) : of.name} has rows` : 'the loss has classes',
+    };
+    return [{ ids: origin(at(op.operands, ids.ids)), range, isPart: first !== undefined }];
   });
 }
 

@@ -1,7 +1,8 @@
 /** @file The functions of the update phase, written in the IR like any other: squared norms, the clip scale, AdamW, SGD.
  * Parameters of a group lie side by side as `N` rows of four; those under weight decay come first. */
 
-import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
+import { funcBuilder } from '../ir/builder.ts';
+import type { FuncBuilder } from '../ir/define.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import type { Func, Type, Value } from '../ir/types.ts';
 

@@ -1,6 +1,8 @@
 /** @file The graph of a fused function: a box for each kernel, with what flows between them. */
 
 import { opFlops } from '../ir/cost.ts';
+import { isFused } from '../ir/ops/control.ts';
+import { aliasOf } from '../ir/ops/index.ts';
 import { printFunc, printOp } from '../ir/print.ts';
 import { byteSize, type DimSizes, type Func, type Op, type Param, typeText, type Value } from '../ir/types.ts';
 import type { GraphEdge, GraphNode, ValueRole, ValueView } from './pageData.ts';
@@ -25,7 +27,12 @@ interface Names {
 
 /** A reshape outside of the kernels is the same bytes under another shape. */
 function namesOf(func: Func, args: readonly Param[]): Names {
-  const alias = new Map(func.ops.flatMap((op) => (op.name === 'reshape' && op.results[0] && op.operands[0] ? [[op.results[0], op.operands[0]] as const] : [])));
+  const alias = new Map(
+    func.ops.flatMap((op) => {
+      const of = aliasOf(op);
+      return of && op.results[0] ? [[op.results[0], of] as const] : [];
+    }),
+  );
   const owner = (v: Value): Value => {
     const of = alias.get(v);
     return of ? owner(of) : v;
@@ -70,18 +77,16 @@ export function graphOf(func: Func, forward: Func, sizes: DimSizes): Graph {
     madeBy.set(value, nodes.length);
     nodes.push({ kind: 'argument', title: value.name, family: role, reads: [], writes: [view(value, role)], inner: [] });
   }
-  func.ops
-    .filter((op) => op.name === 'fused')
-    .forEach((op, dispatch) => {
-      const at = nodes.length;
-      const operands = [...new Set(op.operands.map(owner))];
-      nodes.push(kernelNode(op, dispatch, operands, { params, view, sizes }));
-      for (const v of operands) {
-        const from = madeBy.get(v);
-        if (from !== undefined) connect(from, at, v);
-      }
-      for (const v of op.results) madeBy.set(v, at);
-    });
+  func.ops.filter(isFused).forEach((op, dispatch) => {
+    const at = nodes.length;
+    const operands = [...new Set(op.operands.map(owner))];
+    nodes.push(kernelNode(op, dispatch, operands, { params, view, sizes }));
+    for (const v of operands) {
+      const from = madeBy.get(v);
+      if (from !== undefined) connect(from, at, v);
+    }
+    for (const v of op.results) madeBy.set(v, at);
+  });
   // gradients of weights end in their kernel; what flows on to another call gets a box
   for (const r of func.results) {
     const from = madeBy.get(owner(r.value));

@@ -53,12 +53,12 @@ function numbered(funcs: readonly Func[]): Func[] {
 }
 
 /** Compiles a traced model and keeps what each pass made of it. */
-export function inspect(traced: TracedModel, target: CompileOptions['target']): Inspected {
+export function inspect(traced: TracedModel, device: CompileOptions['device']): Inspected {
   const joint: Func[] = [];
   const texts: string[] = [];
   const workgroup = { invocations: 1, bytes: 0 };
   const compiled = compileModel(traced, {
-    target,
+    device,
     onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
     onKernel(kernel, adding) {
       if (!adding) texts.push(kernelText(kernel));

@@ -1,23 +1,9 @@
 /** @file Builds functions op by op: shapes are inferred, names made unique, operands broadcast as numpy does. */
 
-import { OpError } from './define.ts';
+import { OpError } from './constraint.ts';
+import type { FuncBuilder } from './define.ts';
 import { opDef } from './ops/index.ts';
-import type { Attrs, Body, DType, Func, Loc, Op, Param, Result, Role, Type, Value } from './types.ts';
-
-export interface FuncBuilder {
-  /** Adds an op and returns its results. `names` are hints, made unique. @throws OpError */
-  ops(name: string, operands: readonly Value[], attrs?: Attrs, names?: readonly string[]): readonly Value[];
-  /** The same for an op with one result. */
-  op(name: string, operands: readonly Value[], attrs?: Attrs, hint?: string): Value;
-  param(name: string, type: Type, role: Role): Value;
-  constant(value: number, dtype?: DType): Value;
-  /** Adds an op with given result types: calls and fused groups. */
-  raw(op: { name: string; operands: readonly Value[]; attrs: Attrs; types: readonly Type[]; names?: readonly string[]; body?: Body }): readonly Value[];
-  /** Marks the source line for the values made from here on. */
-  at(loc: Loc | undefined): void;
-  finish(name: string, results: readonly Result[]): Func;
-  readonly added: readonly Op[];
-}
+import type { Loc, Op, Param, Type, Value } from './types.ts';
 
 export interface NameScope {
   unique(hint: string): string;

@@ -2,7 +2,7 @@
 
 import { type Cost, costAt, sumOf } from '../cost.ts';
 import { funcBuilder } from './builder.ts';
-import { OpError } from './define.ts';
+import { OpError } from './constraint.ts';
 import { opDef } from './ops/index.ts';
 import type { DimSizes, Op } from './types.ts';
 

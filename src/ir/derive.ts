@@ -1,27 +1,26 @@
 /** @file A user's composite op: what an op needs besides its decomposition is found by running it. */
 
 import { EbbError } from '../errors.ts';
-import { type FuncBuilder, funcBuilder } from './builder.ts';
-import { constraint, type OpDef, OpError } from './define.ts';
+import { funcBuilder } from './builder.ts';
+import { OpError } from './constraint.ts';
+import type { FuncBuilder, OpDef } from './define.ts';
+import { checkOperands, type OperandSpecs } from './operands.ts';
 import { registerOp } from './ops/index.ts';
 import type { Attrs, Func, Type } from './types.ts';
 
 /** An op that is its decomposition. What is left out is derived: types and FLOPs from the ops it decomposes into, derivative through them. */
 export type DecomposedOp = Pick<OpDef, 'name'> &
   Required<Pick<OpDef, 'decompose'>> &
-  Partial<Omit<OpDef, 'name' | 'decompose' | 'kind' | 'evaluate'>> & {
+  Partial<Pick<OpDef, 'infer' | 'vjp' | 'flops' | 'samples' | 'rejects'>> & {
     /** Names of its operands: how many there are is checked where it is used. */
     readonly operands?: readonly string[];
   };
 
+const specsOf = (names: readonly string[]): OperandSpecs => Object.fromEntries(names.map((name) => [name, 'any']));
+
 /** The decomposition for operands of these types. @throws OpError naming the op and what inside it does not fit */
 function expansion({ name, decompose, operands: names }: DecomposedOp, types: readonly Type[], attrs: Attrs): Func {
-  constraint(
-    names === undefined || names.length === types.length,
-    name,
-    'C0',
-    () => `takes ${names?.length} operands (${names?.join(', ')}), found ${types.length}`,
-  );
+  if (names) checkOperands(name, specsOf(names), types, attrs);
   const b: FuncBuilder = funcBuilder();
   const operands = types.map((type, i) => b.param(`operand${i}`, type, 'value'));
   try {
@@ -41,11 +40,16 @@ function expansion({ name, decompose, operands: names }: DecomposedOp, types: re
  * the results. The same text may define it again. @throws EbbError when the name is taken by another op
  */
 export function defineOp(op: DecomposedOp, source: string = String(op.decompose)): OpDef {
-  const { operands: _names, ...own } = op;
+  const { operands: names, ...own } = op;
   const def: OpDef = {
     ...own,
     kind: 'composite',
+    operands: names ? specsOf(names) : null,
+    attrs: null,
+    effects: null,
+    ids: null,
     infer: op.infer ?? ((types, attrs) => expansion(op, types, attrs).results.map((r) => r.value.type)),
+    fourWide: () => null,
     samples: op.samples ?? [],
   };
   return registerOp(def, source);

@@ -1,7 +1,9 @@
 /** @file The reference evaluator: runs any function of a module in f64, slowly and plainly. Every kernel is tested against it. */
 
 import { EbbError } from '../errors.ts';
+import { shapeAttrs } from './attributes.ts';
 import { funcBuilder } from './builder.ts';
+import { isCall, isFused } from './ops/control.ts';
 import { opDef } from './ops/index.ts';
 import { type Tensor, tensor } from './tensor.ts';
 import { type DimSizes, dimSize, type Func, liftedOf, type Module, type Op, type Type, type Value } from './types.ts';
@@ -20,19 +22,20 @@ function read(env: Env, value: Value): Tensor {
 
 /** Shapes in attributes are resolved too, so that an op sees numbers only. */
 function resolveAttrs(op: Op, sizes: DimSizes): Op['attrs'] {
-  const shape = op.attrs['shape'];
-  if (!Array.isArray(shape)) return op.attrs;
-  return { ...op.attrs, shape: shape.map((d) => String(/^\d+$/.test(String(d)) ? d : dimSize(String(d), sizes))) };
+  const { attrs: specs } = opDef(op.name);
+  const names = specs ? shapeAttrs(specs) : Object.hasOwn(op.attrs, 'shape') ? ['shape'] : [];
+  const resolved = (name: string): readonly string[] => (op.attrs[name] as readonly string[]).map((d) => (/^\d+$/.test(d) ? d : String(dimSize(d, sizes))));
+  return { ...op.attrs, ...Object.fromEntries(names.map((name) => [name, resolved(name)])) };
 }
 
 function evaluateOp(op: Op, env: Env, sizes: DimSizes, module: Module): void {
   const inputs = op.operands.map((v) => read(env, v));
   let outputs: readonly Tensor[];
-  if (op.name === 'fused') {
+  if (isFused(op)) {
     for (const inner of op.body?.ops ?? []) evaluateOp(inner, env, sizes, module);
     return;
   }
-  if (op.name === 'call') {
+  if (isCall(op)) {
     const callee = module.funcs.find((f) => f.name === op.attrs['callee']);
     if (!callee) throw new EbbError(`evaluate: no function @${op.attrs['callee']}`);
     const lifted = liftedOf(op).map((value) => tensor('f32', [], [value]));

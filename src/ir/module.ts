@@ -1,6 +1,8 @@
 /** @file What `@main` of a module is made of: calls, and slices of weights that calls are handed. */
 
 import { EbbError } from '../errors.ts';
+import { isCall } from './ops/control.ts';
+import { sliceStart } from './ops/structural.ts';
 import type { Func, Module, Op, Value } from './types.ts';
 
 /** @throws EbbError for a module without one */
@@ -12,7 +14,7 @@ export function mainOf(module: Module): Func {
 
 /** The calls of main, in order. */
 export function callsOf(module: Module): readonly Op[] {
-  return mainOf(module).ops.filter((op) => op.name === 'call');
+  return mainOf(module).ops.filter(isCall);
 }
 
 /** A weight, or some of its rows, as a call is handed them. */
@@ -29,7 +31,8 @@ export function weightRows(main: Func): (operand: Value) => WeightRows | null {
     main.ops.flatMap((op): [Value, WeightRows][] => {
       const [weight] = op.operands;
       const [rows] = op.results;
-      return op.name === 'slice' && weight && rows ? [[rows, { weight, start: Number(op.attrs['start']) }]] : [];
+      const start = sliceStart(op);
+      return start !== null && weight && rows ? [[rows, { weight, start }]] : [];
     }),
   );
   return (v) => slices.get(v) ?? (weights.has(v) ? { weight: v } : null);

@@ -1,6 +1,8 @@
 /** @file Parses the text form back into a module; every error names line and column, what was found and what was expected. */
 
 import { EbbError } from '../errors.ts';
+import { call, fused } from './ops/control.ts';
+import { findOp } from './ops/index.ts';
 import { TEXT_VERSION } from './print.ts';
 import {
   type Attr,
@@ -162,6 +164,9 @@ function parseTypes(c: Cursor): Type[] {
   return types;
 }
 
+/** The attribute that `^T` behind an operand stands for. */
+const markOf = (name: string, operand: number): string | undefined => findOp(name)?.marks?.[operand];
+
 function parseOp(c: Cursor, names: Names): Op {
   const hints: string[] = [];
   if (c.peek().startsWith('%')) {
@@ -171,13 +176,13 @@ function parseOp(c: Cursor, names: Names): Op {
   }
   if (!/^[a-z]\w*$/.test(c.peek())) c.fail('the name of an op');
   const name = c.next();
-  if (name === 'call') return parseCall(c, names, hints);
-  if (name === 'fused') return parseFused(c, names, hints);
+  if (name === call.name) return parseCall(c, names, hints);
+  if (name === fused.name) return parseFused(c, names, hints);
   const operands: Value[] = [];
   const attrs: Record<string, Attr> = {};
   while (c.peek().startsWith('%')) {
     operands.push(lookup(c, names));
-    if (c.take('^T')) attrs[operands.length === 1 ? 'ta' : 'tb'] = true;
+    if (c.peek() === '^T') attrs[markOf(name, operands.length - 1) ?? c.fail(`no mark behind an operand of ${name}`)] = c.take('^T');
     if (!c.take(',')) break;
   }
   Object.assign(attrs, parseAttrs(c));
@@ -201,7 +206,7 @@ function parseCall(c: Cursor, names: Names, hints: readonly string[]): Op {
   const rest = parseAttrs(c);
   const types = parseTypes(c);
   const loc = parseLoc(c);
-  return { name: 'call', operands, attrs: { callee: callee.slice(1), site, ...rest }, results: declare(names, hints, types, loc, c) };
+  return { name: call.name, operands, attrs: { callee: callee.slice(1), site, ...rest }, results: declare(names, hints, types, loc, c) };
 }
 
 function parseFused(c: Cursor, names: Names, hints: readonly string[]): Op {
@@ -214,7 +219,7 @@ function parseFused(c: Cursor, names: Names, hints: readonly string[]): Op {
   const results = hints.map((hint) => inner.get(hint) ?? c.fail(`%${hint} to be defined inside the fused group`));
   for (const result of results) names.set(result.name, result);
   const operands = [...new Set(ops.flatMap((op) => op.operands))].filter((v) => outer.has(v));
-  return { name: 'fused', operands, attrs, results, body: { params: operands, ops, results } satisfies Body };
+  return { name: fused.name, operands, attrs, results, body: { params: operands, ops, results } satisfies Body };
 }
 
 function parseFunc(c: Cursor): Func {

@@ -1,6 +1,9 @@
 /** @file The text form of the IR, which parses back to the same thing (./parse.ts). docs/ir.md has the grammar. */
 
+import { isDefault } from './attributes.ts';
 import { opFlops } from './cost.ts';
+import { isCall, isFused } from './ops/control.ts';
+import { findOp } from './ops/index.ts';
 import { type Attr, type DimSizes, type Func, type Module, type Op, type Param, type Result, typeText, type Value } from './types.ts';
 
 /** Version of the text form; other versions are refused by name. */
@@ -29,7 +32,7 @@ const names = (values: readonly Value[]): string => values.map((v) => `%${v.name
 function suffix(op: Op, options: PrintOptions): string {
   const loc = op.results[0]?.loc;
   const where = options.locs && loc ? ` loc(${loc.file}:${loc.line}:${loc.column})` : '';
-  if (!options.costs || op.name === 'call' || op.name === 'fused') return where;
+  if (!options.costs || isCall(op) || isFused(op)) return where;
   const flops = opFlops(op, options.costs);
   return flops > 0 ? `${where} // ${flops} FLOP` : where;
 }
@@ -38,25 +41,19 @@ function opText(op: Op, indent: string, options: PrintOptions): string {
   const left = op.results.length > 0 ? `${names(op.results)} = ` : '';
   const typed = op.results.length > 0 ? ` : ${op.results.map((r) => typeText(r.type)).join(', ')}` : '';
   const end = suffix(op, options);
-  if (op.name === 'call') {
+  if (isCall(op)) {
     const { callee, site, ...rest } = op.attrs;
     const kept = Object.keys(rest).length > 0 ? attrsText(rest) : '';
     return `${indent}${left}call @${callee} [${site}](${names(op.operands)})${kept}${typed}${end}`;
   }
-  if (op.name === 'fused') {
+  if (isFused(op)) {
     const inner = (op.body?.ops ?? []).map((o) => opText(o, `${indent}  `, options)).join('\n');
     return `${indent}${left}fused${attrsText(op.attrs)} {\n${inner}\n${indent}}`;
   }
-  if (op.name === 'dot') {
-    const [a, b] = op.operands;
-    const operands = `%${a?.name}${op.attrs['ta'] === true ? '^T' : ''}, %${b?.name}${op.attrs['tb'] === true ? '^T' : ''}`;
-    const attrs = Object.fromEntries(
-      Object.entries(op.attrs).filter(([k, v]) => !(k === 'ta' || k === 'tb' || (k === 'batch' && v === 0) || (k === 'contract' && v === 1))),
-    );
-    return `${indent}${left}dot ${operands}${attrsText(attrs)}${typed}${end}`;
-  }
-  const operands = op.operands.length > 0 ? ` ${names(op.operands)}` : '';
-  return `${indent}${left}${op.name}${operands}${attrsText(op.attrs)}${typed}${end}`;
+  const { marks = [], attrs: specs = null } = findOp(op.name) ?? {};
+  const operands = op.operands.map((v, i) => `%${v.name}${op.attrs[marks[i] ?? ''] === true ? '^T' : ''}`).join(', ');
+  const hidden = Object.entries(op.attrs).flatMap(([name, value]) => (marks.includes(name) || (specs && isDefault(specs, name, value)) ? [name] : []));
+  return `${indent}${left}${op.name}${operands === '' ? '' : ` ${operands}`}${attrsText(op.attrs, hidden)}${typed}${end}`;
 }
 
 function paramText({ value, role }: Param): string {

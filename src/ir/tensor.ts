@@ -1,5 +1,6 @@
 /** @file Tensors of the reference evaluator: every dtype's numbers held exactly in f64. */
 
+import { at } from '../errors.ts';
 import type { DType } from './types.ts';
 
 export interface Tensor {
@@ -12,28 +13,29 @@ export function size(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
+/** Without values it holds zeros. @throws Error where there are fewer values than elements */
 export function tensor(dtype: DType, shape: readonly number[], values?: ArrayLike<number>): Tensor {
   const data = new Float64Array(size(shape));
-  if (values) for (let i = 0; i < data.length; i++) data[i] = values[i] ?? 0;
+  if (values) for (let i = 0; i < data.length; i++) data[i] = at(values, i);
   return { dtype, shape, data };
 }
 
 export function strides(shape: readonly number[]): number[] {
   const out = new Array<number>(shape.length).fill(1);
-  for (let i = shape.length - 2; i >= 0; i--) out[i] = (out[i + 1] ?? 1) * (shape[i + 1] ?? 1);
+  for (let i = shape.length - 2; i >= 0; i--) out[i] = at(out, i + 1) * at(shape, i + 1);
   return out;
 }
 
-/** A tensor whose element at a multi-index is `at(index)`; `index` is reused between calls. */
-export function generate(dtype: DType, shape: readonly number[], at: (index: readonly number[]) => number): Tensor {
+/** A tensor whose element at a multi-index is `valueAt(index)`; `index` is reused between calls. */
+export function generate(dtype: DType, shape: readonly number[], valueAt: (index: readonly number[]) => number): Tensor {
   const out = tensor(dtype, shape);
   const index = new Array<number>(shape.length).fill(0);
   for (let i = 0; i < out.data.length; i++) {
-    out.data[i] = at(index);
+    out.data[i] = valueAt(index);
     for (let d = shape.length - 1; d >= 0; d--) {
-      index[d] = (index[d] ?? 0) + 1;
-      if ((index[d] ?? 0) < (shape[d] ?? 0)) break;
-      index[d] = 0;
+      const next = at(index, d) + 1;
+      index[d] = next === shape[d] ? 0 : next;
+      if (next !== shape[d]) break;
     }
   }
   return out;
@@ -44,10 +46,10 @@ export function broadcastAt(t: Tensor, index: readonly number[]): number {
   const skip = index.length - t.shape.length;
   let offset = 0;
   for (let d = 0; d < t.shape.length; d++) {
-    const extent = t.shape[d] ?? 1;
-    offset = offset * extent + (extent === 1 ? 0 : (index[d + skip] ?? 0));
+    const extent = at(t.shape, d);
+    offset = offset * extent + (extent === 1 ? 0 : at(index, d + skip));
   }
-  return t.data[offset] ?? 0;
+  return at(t.data, offset);
 }
 
 /** Deterministic numbers for samples and tests: uniform in [-scale, scale). */

@@ -1,5 +1,7 @@
 /** @file What the IR is made of: types, values, ops, functions, modules. Plain data; every pass returns new objects. */
 
+import { at } from '../errors.ts';
+
 export const BLOCK_TYPES = ['q8_0', 'q4_0', 'q4_1', 'q4_k', 'q6_k'] as const;
 /** Block-quantised weights as llama.cpp stores them; only `dequantise` reads them. */
 export type BlockType = (typeof BLOCK_TYPES)[number];
@@ -87,6 +89,10 @@ export interface Module {
   readonly funcs: readonly Func[];
 }
 
+/** The last dimension of a shape, 1 of a scalar. */
+export function lastDim(shape: Shape): Dim {
+  return shape.length === 0 ? 1 : at(shape, -1);
+}
 export function typeText(type: Type): string {
   return `${type.dtype}[${type.shape.join(',')}]`;
 }

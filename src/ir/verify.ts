@@ -1,6 +1,7 @@
 /** @file Checks that a module is well formed: names unique, definitions before uses, inferred types as written, calls as declared. */
 
 import { EbbError } from '../errors.ts';
+import { isCall, isFused } from './ops/control.ts';
 import { opDef } from './ops/index.ts';
 import { type Func, liftedOf, type Module, type Op, sameType, typeText, type Value } from './types.ts';
 
@@ -11,7 +12,7 @@ function fail(func: Func, message: string): never {
 function verifyOps(func: Func, ops: readonly Op[], defined: Map<string, Value>, module: Module): void {
   for (const op of ops) {
     for (const v of op.operands) if (defined.get(v.name) !== v) fail(func, `${op.name} reads %${v.name}, which is not defined before it`);
-    if (op.name === 'fused') {
+    if (isFused(op)) {
       const inner = new Map(defined);
       verifyOps(func, op.body?.ops ?? [], inner, module);
       for (const r of op.results) {
@@ -20,7 +21,7 @@ function verifyOps(func: Func, ops: readonly Op[], defined: Map<string, Value>, 
       }
       continue;
     }
-    if (op.name === 'call') verifyCall(func, op, module);
+    if (isCall(op)) verifyCall(func, op, module);
     else {
       const types = opDef(op.name).infer(
         op.operands.map((v) => v.type),

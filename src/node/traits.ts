@@ -14,7 +14,7 @@ export interface OpenedTraits {
   readonly maxWorkgroupStorage: number;
 }
 
-/** What of an opened device the compiler asks for: a `target` is made of it. */
+/** What the compiler asks of an opened device: the `traits` of `compileModel`'s `device`. */
 export function deviceTraits({ kind, features, subgroupSize, matrices, device }: OpenedDevice): OpenedTraits {
   return {
     kind,

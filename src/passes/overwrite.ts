@@ -1,6 +1,7 @@
 /** @file `overwrite`: which outputs of a fused group take the place of its operands (`inplace`, pairs of output and operand). */
 
-import { opDef } from '../ir/ops/index.ts';
+import { isFused } from '../ir/ops/control.ts';
+import { aliasOf, kindOf, writtenBy } from '../ir/ops/index.ts';
 import { type Func, type Op, sameType, type Value } from '../ir/types.ts';
 import { elementwiseIn } from './fuse/drafts.ts';
 
@@ -14,17 +15,18 @@ export interface OverwriteOptions {
 /** The value whose bytes `v` is: reshapes outside of groups move nothing. */
 function bytesOf(func: Func, v: Value): Value {
   const maker = func.ops.find((op) => op.results.includes(v));
-  return maker?.name === 'reshape' && maker.operands[0] ? bytesOf(func, maker.operands[0]) : v;
+  const of = maker && aliasOf(maker);
+  return of ? bytesOf(func, of) : v;
 }
 
 /** Equal types, read only element for element, dead afterwards. */
 function inPlace(func: Func, group: Op, later: readonly Op[], { weights = () => false, overwriteSaved = false }: OverwriteOptions): readonly number[] {
   const ops = group.body?.ops ?? [];
   const kind = group.attrs['kind'];
-  const cacheWrite = ops.find((op) => op.name === 'cache_write');
-  if (cacheWrite) return [0, group.operands.indexOf(cacheWrite.operands[0] as Value)];
+  const written = ops.map(writtenBy).find((v) => v !== null);
+  if (written) return [0, group.operands.indexOf(written)];
   if (kind === 'kernel' || kind === 'column') return [];
-  const dotOperands = new Set(ops.filter((op) => opDef(op.name).kind === 'dot').flatMap((op) => op.operands));
+  const dotOperands = new Set(ops.filter((op) => kindOf(op) === 'dot').flatMap((op) => op.operands));
   const pairs: number[] = [];
   const taken = new Set<Value>();
   for (const [r, out] of group.results.entries()) {
@@ -52,7 +54,7 @@ function inPlace(func: Func, group: Op, later: readonly Op[], { weights = () => 
 
 export function overwrite(func: Func, options: OverwriteOptions): Func {
   const ops = func.ops.map((op, i) => {
-    const pairs = op.name === 'fused' ? inPlace(func, op, func.ops.slice(i + 1), options) : [];
+    const pairs = isFused(op) ? inPlace(func, op, func.ops.slice(i + 1), options) : [];
     return pairs.length === 0 ? op : { ...op, attrs: { ...op.attrs, inplace: pairs } };
   });
   return { ...func, ops };

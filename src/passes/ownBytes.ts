@@ -1,5 +1,6 @@
 /** @file Every result of a function has bytes of its own: none is a parameter, another result, or another shape of one. */
 
+import { aliasOf } from '../ir/ops/index.ts';
 import type { Func, Op, Result, Value } from '../ir/types.ts';
 
 /**
@@ -10,9 +11,10 @@ export function ownBytes(func: Func, addsUp: (result: Result) => boolean = () =>
   const producer = new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
   const owner = (v: Value): Value => {
     const op = producer.get(v);
-    return op?.name === 'reshape' && op.operands[0] ? owner(op.operands[0]) : v;
+    const of = op && aliasOf(op);
+    return of ? owner(of) : v;
   };
-  const read = new Set(func.ops.flatMap((op) => (op.name === 'reshape' ? [] : op.operands.map(owner))));
+  const read = new Set(func.ops.flatMap((op) => (aliasOf(op) ? [] : op.operands.map(owner))));
   const returned = func.results.map((r) => owner(r.value));
   const taken = new Set<Value>(func.params.map((p) => p.value));
   const copies: Op[] = [];

@@ -1,11 +1,11 @@
 /** @file The passes in order, as data. Between `JOINT` and `KERNELS`, ./dropbp.ts splits forward from backward. */
 
 import type { Func } from '../ir/types.ts';
+import { absorb } from './absorb.ts';
 import { type FuseOptions, fuse } from './fuse/index.ts';
 import { type GradRequest, grad } from './grad.ts';
 import { type OverwriteOptions, overwrite } from './overwrite.ts';
 import { type OnPass, type Pass, runPasses } from './pass.ts';
-import { rotate } from './rotate.ts';
 import { expand, expandForGrad, simplify } from './simplify.ts';
 
 const expandForGradPass: Pass<unknown> = {
@@ -20,15 +20,15 @@ const gradPass: Pass<GradRequest> = {
   summary: 'forward and backward in one, for the wanted gradients and the cotangents that arrive',
   run: grad,
 };
-const rotatePass: Pass<DeriveRequest> = {
-  name: 'rotate',
-  summary: 'dq and dk are turned back by the kernels that make them, where that is cheaper than kernels of their own',
-  run: (func, { turnsBack }) => (turnsBack ? rotate(func) : func),
+const absorbPass: Pass<DeriveRequest> = {
+  name: 'absorb',
+  summary: 'ops take in the op that reads them: dq and dk are turned back by the kernels that make them',
+  run: (func, { turnsBack }) => (turnsBack ? absorb(func) : func),
 };
 const fusePass: Pass<FuseOptions> = { name: 'fuse', summary: 'every op is in a group that becomes one kernel', run: fuse };
 const overwritePass: Pass<OverwriteOptions> = { name: 'overwrite', summary: 'outputs take the bytes of operands that are not read again', run: overwrite };
 
-/** What a derivative is asked for, and whether attention's gradients turn dq and dk back themselves (default; see ./rotate.ts). */
+/** What a derivative is asked for, and whether attention's gradients turn dq and dk back themselves (default; see ./absorb.ts). */
 export interface DeriveRequest extends GradRequest {
   readonly turnsBack: boolean;
 }
@@ -36,7 +36,7 @@ export interface DeriveRequest extends GradRequest {
 /** A forward as it is when nothing is differentiated. */
 export const FORWARD: readonly Pass<unknown>[] = [expandPass, simplifyPass];
 /** Forward and backward of one function as one. */
-export const JOINT: readonly Pass<DeriveRequest>[] = [expandForGradPass, gradPass, rotatePass, expandPass, simplifyPass];
+export const JOINT: readonly Pass<DeriveRequest>[] = [expandForGradPass, gradPass, absorbPass, expandPass, simplifyPass];
 /** From primitives to groups that are lowered one by one. */
 export const KERNELS: readonly Pass<FuseOptions & OverwriteOptions>[] = [fusePass, overwritePass];
 

@@ -1,6 +1,7 @@
 /** @file Rebuilding a function op by op: the one loop under every rewriting pass. */
 
-import { type FuncBuilder, funcBuilder, nameScope } from '../ir/builder.ts';
+import { funcBuilder, nameScope } from '../ir/builder.ts';
+import type { FuncBuilder } from '../ir/define.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { renameValues } from './rename.ts';
 

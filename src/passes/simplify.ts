@@ -1,9 +1,9 @@
 /** @file `expand`: composites into primitives. `simplify`: equal ops become one, unread ops go. */
 
-import type { FuncBuilder } from '../ir/builder.ts';
+import type { FuncBuilder } from '../ir/define.ts';
 import { opDef } from '../ir/ops/index.ts';
+import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
-import { sameShape } from '../ir/types.ts';
 import { rewrite } from './rewrite.ts';
 
 /** Replaces an op by its decomposition, and that by theirs, as far as `which` says. */
@@ -52,26 +52,12 @@ export function eliminateDead(func: Func): Func {
   return { ...func, ops: kept.reverse() };
 }
 
-/** Ops that do nothing to their operand. */
-function identity(op: Op, operands: readonly Value[]): readonly Value[] | null {
-  const [x, y] = operands;
-  const [out] = op.results;
-  if (!x || !out) return null;
-  if ((op.name === 'reshape' || op.name === 'broadcast') && sameShape(x.type.shape, out.type.shape)) return [x];
-  if (op.name === 'stop_gradient') return [x];
-  if (op.name === 'mul' && y && isConstant(y, 1) && sameShape(x.type.shape, out.type.shape)) return [x];
-  return null;
-}
-
-const constantValues = new WeakMap<Value, number>();
-function isConstant(value: Value, number: number): boolean {
-  return constantValues.get(value) === number;
-}
-
 /** Common subexpressions, no-ops and dead ops removed. */
 export function simplify(func: Func): Func {
   const seen = new Map<string, readonly Value[]>();
   const ids = new Map<Value, number>();
+  const numbers = new Map<Value, number>();
+  const numberOf = (v: Value): number | null => numbers.get(v) ?? null;
   const id = (v: Value): number => {
     const known = ids.get(v);
     if (known !== undefined) return known;
@@ -79,14 +65,17 @@ export function simplify(func: Func): Func {
     return ids.size - 1;
   };
   const merged = rewrite(func, (b, op, operands) => {
-    const same = identity(op, operands);
-    if (same) return same;
+    const { identity, effects } = opDef(op.name);
+    const [out] = op.results;
+    const same = out && identity?.(operands, out.type, op.attrs, numberOf);
+    if (same) return [same];
     const key = `${op.name}(${operands.map(id).join(',')})${JSON.stringify(op.attrs)}`;
     const known = seen.get(key);
     if (known) return known;
     const made = b.raw({ name: op.name, operands, attrs: op.attrs, types: op.results.map((r) => r.type), names: op.results.map((r) => r.name) });
-    if (op.name === 'constant' && made[0]) constantValues.set(made[0], Number(op.attrs['value']));
-    if (op.name !== 'cache_write') seen.set(key, made);
+    const number = constantOf(op);
+    if (number !== null && made[0]) numbers.set(made[0], number);
+    if (effects === null || effects === 'accumulates') seen.set(key, made);
     return made;
   });
   return eliminateDead(merged);

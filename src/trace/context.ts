@@ -1,7 +1,9 @@
 /** @file The trace in progress: model code calls plain functions, which record ops here. */
 
 import { EbbError } from '../errors.ts';
-import { type FuncBuilder, funcBuilder } from '../ir/builder.ts';
+import { funcBuilder } from '../ir/builder.ts';
+import type { FuncBuilder } from '../ir/define.ts';
+import { constantOf } from '../ir/ops/structural.ts';
 import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
 import type { Initialiser } from '../runtime/program.ts';
 import { misuse, TraceError } from './error.ts';
@@ -301,7 +303,7 @@ function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () =>
 function passable(x: Value): Value {
   const { b, given } = activeTrace();
   const kind = given.get(x)?.kind;
-  const isConstant = b.added.some((op) => op.name === 'constant' && op.results.includes(x));
+  const isConstant = b.added.some((op) => constantOf(op) !== null && op.results.includes(x));
   return isConstant || (kind !== undefined && kind !== 'input') ? recordOne('copy', [x], {}, 'x') : x;
 }
 

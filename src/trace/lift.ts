@@ -1,5 +1,6 @@
 /** @file Functions that differ in the values of their constants alone become one: what differs is a run-time scalar of the call. */
 
+import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { structureKey } from './structure.ts';
 
@@ -11,7 +12,7 @@ export interface Family {
   readonly lifted: readonly number[];
 }
 
-const liftable = (op: Op): boolean => op.name === 'constant' && ['f32', 'i32'].includes(String(op.attrs['dtype']));
+const liftable = (op: Op): boolean => constantOf(op) !== null && ['f32', 'i32'].includes(String(op.attrs['dtype']));
 const masked = (func: Func): string => structureKey(func, (op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op));
 
 /** For each function its family: those that are equal but for the values of constants. */

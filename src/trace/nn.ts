@@ -2,8 +2,9 @@
 
 import { EbbError } from '../errors.ts';
 import { shapeToAttr } from '../ir/define.ts';
-import type { Dim, Value } from '../ir/types.ts';
+import { type Dim, typeText, type Value } from '../ir/types.ts';
 import { type AdapterSpec, activeTrace, type Initialiser, type LinearLayout, param, record, recordOne, scalar } from './context.ts';
+import { misuse } from './error.ts';
 
 /** A tensor of the model being traced: a value of the IR, with its type. */
 export type Tensor = Value;
@@ -125,7 +126,9 @@ export function rope(x: Tensor, angles: Tensor): Tensor {
 
 /** i32 [T]: position, position + 1, … for tokens [B, T]. */
 export function positionsOf(tokens: Tensor, position: Tensor): Tensor {
-  const shape = shapeToAttr([tokens.type.shape[1] ?? 1]);
+  const [, length] = tokens.type.shape;
+  if (length === undefined) misuse(`positionsOf: tokens must be [batch, tokens], found ${typeText(tokens.type)}`);
+  const shape = shapeToAttr([length]);
   return recordOne('add', [recordOne('iota', [], { shape, axis: 0 }), position]);
 }
 

@@ -1,7 +1,10 @@
 /** @file Traces a model definition into a module: `@main` calls functions outlined by structure, one for all equal layers. */
 
 import { EbbError } from '../errors.ts';
-import { type FuncBuilder, type NameScope, nameScope } from '../ir/builder.ts';
+import { type NameScope, nameScope } from '../ir/builder.ts';
+import type { FuncBuilder } from '../ir/define.ts';
+import { isCall } from '../ir/ops/control.ts';
+import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
 import { checkTied, input, type ParamDecl, type Region, type Trace, type TraceOptions, withTrace } from './context.ts';
 import { misuse } from './error.ts';
@@ -72,7 +75,7 @@ const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'state', 's
 /** Each segment starts with the constants it reads, wherever they were first written: equal segments stay equal. */
 function withConstants(segment: Segment, constants: ReadonlyMap<Value, Op>): readonly Op[] {
   const read = new Set(segment.ops.flatMap((op) => op.operands).filter((v) => constants.has(v)));
-  return [...[...read].flatMap((v) => constants.get(v) ?? []), ...segment.ops.filter((op) => op.name !== 'constant')];
+  return [...[...read].flatMap((v) => constants.get(v) ?? []), ...segment.ops.filter((op) => constantOf(op) === null)];
 }
 
 function outlineSegment(
@@ -135,7 +138,7 @@ function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<
   const renamed = new Map(params.map(({ value }) => [value, { ...value, name: scope.unique(given.get(value)?.name ?? value.name) }]));
   const now = (v: Value): Value => renamed.get(v) ?? v;
   const calls = ops.map((op): Op => {
-    if (op.name !== 'call') {
+    if (!isCall(op)) {
       const results = op.results.map((v): Value => ({ ...v, name: scope.unique(v.name) }));
       op.results.forEach((v, i) => renamed.set(v, results[i] ?? v));
       return { ...op, operands: op.operands.map(now), results };
@@ -179,7 +182,7 @@ function returnable({ b, given, regions }: Trace, built: readonly Value[]): read
   const maker = new Map(b.added.flatMap((op, at) => op.results.map((r) => [r, at] as const)));
   const inUnit = (v: Value): boolean => regions.some((r) => r.unit && r.from <= (maker.get(v) ?? -1) && (maker.get(v) ?? -1) < r.to);
   return built.map((v, i) => {
-    const isConstant = b.added[maker.get(v) ?? -1]?.name === 'constant';
+    const isConstant = constantOf(b.added[maker.get(v) ?? -1]) !== null;
     return given.has(v) || isConstant || built.indexOf(v) < i || (i === 0 && inUnit(v)) ? b.op('copy', [v], {}, v.name) : v;
   });
 }
@@ -223,13 +226,13 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   });
   const main = finishMain(trace.b, result);
   const roles = new Map<Value, Role>(main.params.map((p) => [p.value, p.role]));
-  const constants = new Map(main.ops.filter((op) => op.name === 'constant').flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
+  const constants = new Map(main.ops.filter((op) => constantOf(op) !== null).flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
   const isPart = (op: Op): boolean => op.results.some((v) => trace.parts.has(v));
   const parts = main.ops.filter(isPart);
   for (const op of parts) for (const v of op.results) roles.set(v, 'weight');
   const segments = segmentsOf(main.ops, trace.regions)
     .map((s) => ({ ...s, ops: s.ops.filter((op) => !isPart(op)) }))
-    .filter((s) => s.ops.some((op) => op.name !== 'constant'));
+    .filter((s) => s.ops.some((op) => constantOf(op) === null));
   const prepared = segments.map((segment) => ({ segment, ops: withConstants(segment, constants) }));
   const returned = new Set(result);
   const lastRead = new Map<Value, number>();

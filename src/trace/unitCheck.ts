@@ -1,5 +1,6 @@
 /** @file What a unit's branch must be: of its input's type, made of its input, without the residual add, which the unit itself does. */
 
+import { opDef } from '../ir/ops/index.ts';
 import { type Op, sameType, typeText, type Value } from '../ir/types.ts';
 import { misuse } from './error.ts';
 import { locText } from './location.ts';
@@ -11,7 +12,7 @@ export function checkBranch(site: string, x: Value, out: Value, ops: readonly Op
     misuse(`unit ${site}: the branch must have the type of its input ${typeText(x.type)}, found ${typeText(out.type)}${made}; project it back in the branch`);
   if (out === x) misuse(`unit ${site}: the branch returns its input; return what is to be added to it`);
   const last = ops.find((op) => op.results.includes(out));
-  if ((last?.name === 'add' || last?.name === 'residual') && last.operands.slice(0, 2).includes(x))
+  if (last && opDef(last.name).adds && last.operands.slice(0, 2).includes(x))
     misuse(`unit ${site}: the branch adds its own input${made}, and the unit adds it again; return the branch alone, without x`);
   const dependent = new Set([x]);
   for (const op of ops) if (op.operands.some((v) => dependent.has(v))) for (const r of op.results) dependent.add(r);

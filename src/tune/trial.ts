@@ -1,7 +1,8 @@
 /** @file One way of cutting a kernel on a device: compiled, run on made-up operands, timed, read back. */
 
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
-import { printWgsl } from '../codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../codegen/targets/target.ts';
+import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
 import type { Value } from '../ir/types.ts';
 import { readFloats, USAGE } from '../runtime/buffers.ts';
 import { createPipelines, type Pipeline } from '../runtime/pipelines.ts';
@@ -116,7 +117,7 @@ interface Step {
 
 async function createStep(device: GPUDevice, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<Step> {
   const access = kernel.buffers.map((b) => b.access);
-  const decl = { name: kernel.name, wgsl: printWgsl(kernel), access, moves: access.map(() => false), features: [] };
+  const decl = { name: kernel.name, wgsl: moduleOf(WGSL, kernel), access, moves: access.map(() => false), features: [] };
   const [{ pipeline, layout }] = (await createPipelines(device, [decl])) as [Pipeline];
   const group = device.createBindGroup({
     layout,

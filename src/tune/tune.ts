@@ -2,7 +2,6 @@
 
 import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
 import type { Value } from '../ir/types.ts';
-import { type AdapterKind, isSoftware } from '../runtime/adapterKind.ts';
 import type { Extent, Sizes } from '../runtime/program.ts';
 import type { Entry, ScheduleBook, Trial } from './book.ts';
 import { type Candidate, createCandidate, createOperands } from './trial.ts';
@@ -75,9 +74,6 @@ interface Runner {
   readonly trial: Trial;
   readonly candidate: Candidate;
 }
-
-/** Milliseconds that bring a device to its full clock: an H200 that had been idle ran at a third of it, and rose in the middle of measurements. */
-export const warmMsOf = (kind: AdapterKind): number => (isSoftware(kind) ? 0 : 100);
 
 /** Runs in one turn, of a kernel that takes `once` milliseconds. */
 const repeatsOf = (once: number): number => Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3))));

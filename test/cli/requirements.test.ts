@@ -1,13 +1,13 @@
 /** @file What plan.json asks of a device: as much as the kernels' text and the buffers take, and no more. */
 
 import { requirementsOf } from '../../src/cli/requirements.ts';
-import type { Target } from '../../src/compile/functions.ts';
+import type { CompileDevice } from '../../src/compile/functions.ts';
 import { inspect } from '../../src/inspect/stages.ts';
 import { extentBytes } from '../../src/runtime/program.ts';
-import { TARGET, tinyModel } from '../support/tinyModels.ts';
+import { CPU_DEVICE, tinyModel } from '../support/tinyModels.ts';
 
 const BYTES: Readonly<Record<string, number>> = { f32: 4, i32: 4, u32: 4, f16: 2, vec2f: 8, vec4f: 16, vec4h: 8 };
-const NO_SUBGROUPS: Target = { ...TARGET, device: { ...TARGET.device, kind: 'other', subgroups: false, subgroupSize: null } };
+const NO_SUBGROUPS: CompileDevice = { ...CPU_DEVICE, traits: { ...CPU_DEVICE.traits, kind: 'other', subgroups: false, subgroupSize: null } };
 
 /** Workgroup memory of a kernel as WebGPU counts it. */
 function workgroupBytes(wgsl: string): number {
@@ -23,24 +23,24 @@ const invocations = (wgsl: string): number =>
     .reduce((n, size) => n * Number(size), 1);
 
 it.each([
-  ['with subgroups', TARGET],
+  ['with subgroups', CPU_DEVICE],
   ['without', NO_SUBGROUPS],
-])('the largest workgroup of any kernel, %s', (_, target) => {
-  const inspected = inspect(tinyModel(), target);
+])('the largest workgroup of any kernel, %s', (_, device) => {
+  const inspected = inspect(tinyModel(), device);
   const { pipelines } = inspected.compiled.program;
-  const { features, subgroupSize, limits } = requirementsOf(inspected, target, false);
+  const { features, subgroupSize, limits } = requirementsOf(inspected, device, false);
   expect(limits['maxComputeInvocationsPerWorkgroup']).toBe(Math.max(...pipelines.map((p) => invocations(p.wgsl))));
   const most = Math.max(...pipelines.map((p) => workgroupBytes(p.wgsl)));
   expect(limits['maxComputeWorkgroupStorageSize'] ?? 0).toBe(most);
   expect(limits['maxStorageBuffersPerShaderStage']).toBe(Math.max(...pipelines.map((p) => p.access.length)));
-  expect(features.includes('subgroups')).toBe(target.device.subgroups);
-  expect(subgroupSize).toBe(target.device.subgroupSize);
-  if (!target.device.subgroups) expect(most).toBeGreaterThan(0);
+  expect(features.includes('subgroups')).toBe(device.traits.subgroups);
+  expect(subgroupSize).toBe(device.traits.subgroupSize);
+  if (!device.traits.subgroups) expect(most).toBeGreaterThan(0);
 });
 
 it('the largest binding: a value, parameters that are updated together, or a part', () => {
   const binding = (model: Parameters<typeof tinyModel>[0], maxBinding: number): number | undefined =>
-    requirementsOf(inspect(tinyModel(model), { ...TARGET, maxBinding }), TARGET, false).limits['maxStorageBufferBindingSize'];
+    requirementsOf(inspect(tinyModel(model), { ...CPU_DEVICE, maxBinding }), CPU_DEVICE, false).limits['maxStorageBufferBindingSize'];
   // logits f32[2,9,4096]
   expect(binding({ vocabSize: 4096, hiddenSize: 4 }, 2 ** 27)).toBe(extentBytes({ of: [2, 9, 4096], bytes: 4 }, {}));
   // an embedding f32[4096,64] that is the head too is larger, whatever the batch

@@ -38,7 +38,7 @@ describe('what is wrong is said', () => {
         ],
       },
     ],
-    ['a reserved name', 'target is a name of WGSL', { ...kernel(() => undefined), body: [{ kind: 'let', name: 'target', value: f32(1) }] }],
+    ['a name that is none', '_x is no name', { ...kernel(() => undefined), body: [{ kind: 'let', name: '_x', value: f32(1) }] }],
     ['mixed types', 'f32 + u32 gives f32', kernel((k) => void k.let('a', add(f32(1), u32(2))))],
     ['vectors of other scalars', 'vec4f * u32', kernel((k) => void k.let('a', mul(splat('vec4f', f32(1)), local)))],
     [

@@ -47,7 +47,7 @@ it.each(Object.entries(MODELS))(
     const funcs: Func[] = [];
     for (const widenOnce of [0, 2 ** 20]) {
       compileModel(tinyModel({ ...options, dims: bounds }), {
-        target: { device: opened.traits, maxBuffers: 8, widenOnce },
+        device: { traits: opened.traits, maxBuffers: 8, widenOnce },
         onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
       });
     }
@@ -88,7 +88,7 @@ it.each<[string, TinyOptions, (op: Op) => boolean, (standard: MatmulSchedule) =>
     const bounds = { B: 3, T: 11 };
     const funcs: Func[] = [];
     compileModel(tinyModel({ ...options, dims: bounds }), {
-      target: { device: opened.traits, maxBuffers: 8 },
+      device: { traits: opened.traits, maxBuffers: 8 },
       onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
     });
     let recut = 0;

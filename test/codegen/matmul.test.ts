@@ -6,7 +6,8 @@ import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul
 import { matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { LAYOUTS, MATMUL_SHAPES, MORE_SCHEDULES, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';
@@ -125,7 +126,7 @@ it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] 
 it('prints a store of each result once where they leave in a loop', () => {
   const schedule: MatmulSchedule = { ...BASE, kind: 'register', lanes: [2, 1], rows: 16, cols: 4, depth: 4, inTurn: true };
   const stores = (storeLoop: boolean): number =>
-    [...printWgsl(matmul(severalSpec('joint', { m: 'M', n: 8, k: 8, k2: 8 }), { ...schedule, storeLoop })).matchAll(/^ *(out|other)\[.*\] =/gm)].length;
+    [...moduleOf(WGSL, matmul(severalSpec('joint', { m: 'M', n: 8, k: 8, k2: 8 }), { ...schedule, storeLoop })).matchAll(/^ *(out|other)\[.*\] =/gm)].length;
   expect([stores(true), stores(false)]).toEqual([2, 32]);
 });
 
@@ -133,6 +134,6 @@ it('prints the same readable WGSL', () => {
   const spec = matmulSpec('NT', { batch: 1, m: 'M', n: 8, k: 8 });
   const schedule: MatmulSchedule = { ...BASE, kind: 'register', lanes: [2, 1], rows: 2, cols: 4, depth: 4 };
   const kernel = matmul(spec, schedule);
-  expect(printWgsl(kernel)).toBe(printWgsl(matmul(spec, schedule)));
-  expect(printWgsl(kernel)).toMatchSnapshot();
+  expect(moduleOf(WGSL, kernel)).toBe(moduleOf(WGSL, matmul(spec, schedule)));
+  expect(moduleOf(WGSL, kernel)).toMatchSnapshot();
 });

@@ -6,7 +6,8 @@ import { kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
 import { add, builtin, convert, f32, lt, u32 } from '../../src/codegen/kernel/expr.ts';
 import { interpret } from '../../src/codegen/kernel/interpret/kernel.ts';
 import type { FragmentType, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { MATRIX_FEATURE } from '../../src/runtime/matrices.ts';
 import { LAYOUTS, matrixSchedules } from '../support/kernelCases.ts';
@@ -120,7 +121,7 @@ it('prints WGSL that Dawn takes without a word', async () => {
   ]);
   for (const checked of kernels) {
     expect(kernelProblems(checked)).toEqual([]);
-    await expectTaken(checked.name, printWgsl(checked));
+    await expectTaken(checked.name, moduleOf(WGSL, checked));
   }
 });
 
@@ -131,7 +132,7 @@ it.each<TinyOptions>([{ dtype: 'q4_0', lora: true }, { kind: 'gpt2' }])(
     const traits = { kind: 'nvidia', subgroups: false, subgroupSize: null, maxInvocations: 256, maxWorkgroupStorage: 16384 } as const;
     const model = tinyModel({ hiddenSize: 64, headDim: 16, intermediateSize: 96, vocabSize: 100, ...options, dims: { B: 2, T: 64 } });
     const compiled = (matmulPrecision: 'f32' | 'f16') =>
-      compileModel(model, { target: { device: { ...traits, matrices: { shapes, multiple: lanes } }, maxBuffers: 8, matmulPrecision } }).program.pipelines;
+      compileModel(model, { device: { traits: { ...traits, matrices: { shapes, multiple: lanes } }, maxBuffers: 8, matmulPrecision } }).program.pipelines;
     const using = compiled('f16').filter(({ features }) => features.includes(MATRIX_FEATURE));
     expect(using.length).toBeGreaterThan(8);
     for (const { name, wgsl, features } of using) {

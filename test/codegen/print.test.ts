@@ -23,9 +23,9 @@ import {
   u32,
 } from '../../src/codegen/kernel/expr.ts';
 import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
 import { printExpr } from '../../src/codegen/targets/wgsl/printExpr.ts';
-import { RESERVED_NAMES } from '../../src/codegen/targets/wgsl/reserved.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 
 const a: Expr = { kind: 'var', type: 'u32', name: 'a' };
 const b: Expr = { kind: 'var', type: 'u32', name: 'b' };
@@ -115,18 +115,14 @@ function everything(): Kernel {
 }
 
 it('prints every statement', () => {
-  expect(printWgsl(everything())).toMatchSnapshot();
+  expect(moduleOf(WGSL, everything())).toMatchSnapshot();
 });
 
 it('keeps names clear of WGSL and of each other', () => {
   const k = kernelBuilder('names', [1, 1, 1]);
-  const names = ['dot', 'var', 'target', 'params', 'local', 'f32', '_', '9 lives', 'x', 'x'].map((name) => {
-    const made = k.var(name, 'f32').get;
-    return made.kind === 'var' ? made.name : '';
-  });
-  expect(new Set(names).size).toBe(names.length);
-  for (const name of names) {
-    expect(name).toMatch(/^[A-Za-z][A-Za-z0-9_]*$/);
-    expect(RESERVED_NAMES).not.toContain(name);
-  }
+  const wanted = ['dot', 'dot_1', 'dot', 'var', 'target', 'params', 'local', 'f32', '_', '9 lives', 'x', 'x', 'x_1'];
+  for (const name of wanted) k.var(name, 'f32');
+  const printed = moduleOf(WGSL, k.finish([ONE_GROUP, ONE_GROUP, ONE_GROUP]));
+  const names = [...printed.matchAll(/^ {2}var (\S+): f32/gm)].map(([, name]) => name);
+  expect(names).toEqual(['dot_1', 'dot_1_1', 'dot_2', 'var_1', 'target_1', 'params_1', 'local_1', 'f32_1', 'v', 'v9_lives', 'x', 'x_1', 'x_1_1']);
 });

@@ -146,7 +146,7 @@ describe('while tracing', () => {
   it('a shape that does not fit, inside a helper', async () => {
     const helper = "function project(x: Tensor, width: number): Tensor {\n  const w = param('w' + width, [width, 4]);\n  return matmul(x, w);\n}";
     expect(await errorOf(model('const y = project(x, 8);\n    return mean(project(y, 5));', 'matmul, param', helper))).toMatchInlineSnapshot(`
-"m.ts:4:10: dot C3: contracted axes must agree, found [4] of f32[B,4] and [5] of f32[5,4]; is a transpose missing?
+"m.ts:4:10: dot C2: contracted axes must agree, found [4] of f32[B,4] and [5] of f32[5,4]; is a transpose missing?
     return matmul(x, w);
            ^"
 `);
@@ -305,7 +305,7 @@ describe('while tracing', () => {
                   ^"
 `);
     expect(await errorOf(model('return mean(op([x, x]));', 'compositeOp, matmul', op('second', 'matmul(x, y)')))).toMatchInlineSnapshot(`
-"m.ts:6:17: second: in its decomposition, dot C3: contracted axes must agree, found [8] of f32[B,8] and [B] of f32[B,8]; is a transpose missing?
+"m.ts:6:17: second: in its decomposition, dot C2: contracted axes must agree, found [8] of f32[B,8] and [B] of f32[B,8]; is a transpose missing?
       return mean(op([x, x]));
                   ^"
 `);

@@ -12,7 +12,7 @@ import { mean } from '../../src/trace/math.ts';
 import { named, qualifiedName } from '../../src/trace/naming.ts';
 import { mul, relu } from '../../src/trace/nn.ts';
 import { type TracedModel, traceModel } from '../../src/trace/trace.ts';
-import { TARGET } from '../support/tinyModels.ts';
+import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -213,7 +213,7 @@ export const model = defineModel({
     ['scalar', 'seed'],
     ['scalar', 'branch_weight'],
   ]);
-  const { program } = compileModel(model, { target: TARGET });
+  const { program } = compileModel(model, { device: CPU_DEVICE });
   const used = program.calls.flatMap((call) => call.arguments.flatMap((a) => (a.kind === 'param' ? program.params[a.param]!.name : [])));
   expect(used).toEqual(['mul', 'layers.0.branch_weight', 'layers.1.branch_weight', 'w']);
 });

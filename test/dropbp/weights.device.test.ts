@@ -46,7 +46,7 @@ it.each([
   '%s: with weights 1/(1−rate) the expected gradient is the full one to f32, without it is far from it',
   async (_name, options) => {
     const traced = tinyModel({ numLayers: 2, ...options });
-    const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+    const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
     const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
     traced.params.forEach((p, i) => {
       const size = p.shape.reduce((a, b) => a * b, 1);

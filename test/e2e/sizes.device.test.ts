@@ -32,7 +32,7 @@ const sizes = fc.record({
 async function check(options: TinyOptions, { B, T }: { B: number; T: number }): Promise<void> {
   // compiled for more than is run: bounds are not sizes
   const traced = tinyModel({ ...options, numLayers: 1, dims: { B: B + 1, T: T + 3 } });
-  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 } });
+  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 } });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
   const values = traced.params.map((p) => {
     const count = p.shape.reduce((a, b) => a * b, 1);

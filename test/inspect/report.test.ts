@@ -7,7 +7,7 @@ import { inspect } from '../../src/inspect/stages.ts';
 import { param, section, unit } from '../../src/trace/context.ts';
 import { add, crossEntropy, embedding, linear, relu } from '../../src/trace/nn.ts';
 import { traceModel } from '../../src/trace/trace.ts';
-import { TARGET } from '../support/tinyModels.ts';
+import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 const SIZES = { B: 2, T: 5 };
 const skipping = traceModel(
@@ -22,7 +22,7 @@ const skipping = traceModel(
   },
   { dims: SIZES },
 );
-const inspected = inspect(skipping, TARGET);
+const inspected = inspect(skipping, CPU_DEVICE);
 const { program } = inspected.compiled;
 
 it('counts sums of cotangents in dispatches and bytes, not in FLOPs, as a step does', () => {

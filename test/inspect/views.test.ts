@@ -12,7 +12,7 @@ import { trainingMode } from '../../src/models/inputs.ts';
 import { traceCheckpoint } from '../../src/session.ts';
 import { captureLocations } from '../../src/trace/location.ts';
 import { TINY_MODEL } from '../support/cli.ts';
-import { TARGET } from '../support/tinyModels.ts';
+import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 const SIZES = { B: 1, T: 256 };
 const PLAIN = { locs: false };
@@ -22,7 +22,7 @@ beforeAll(() => {
   captureLocations(true);
   const traced = traceCheckpoint(openCheckpoint(TINY_MODEL), { mode: trainingMode(256), dims: SIZES, lora: null, trains: 'full' });
   captureLocations(false);
-  tiny = inspect(traced, TARGET);
+  tiny = inspect(traced, CPU_DEVICE);
 });
 
 const functionsOf = (text: string): string[] => [...text.matchAll(/^func @([\w.]+)/gm)].map((m) => m[1]!);

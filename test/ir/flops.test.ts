@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { costAt } from '../../src/cost.ts';
 import { funcBuilder } from '../../src/ir/builder.ts';
 import { opCost, opFlops } from '../../src/ir/cost.ts';
-import type { OpDef, Sample } from '../../src/ir/define.ts';
+import { makeOp, type OpDef, type Sample } from '../../src/ir/define.ts';
 import { allOps, registerOp } from '../../src/ir/ops/index.ts';
 import type { Attrs, Dim, DimSizes, Op, Type } from '../../src/ir/types.ts';
 import { countFlops, evaluatedMask, visibleByRule } from '../support/countFlops.ts';
@@ -150,11 +150,11 @@ describe('attention', () => {
 
 it('a call has no FLOPs of its own, and a number for terms is refused by name', () => {
   expect(opCost({ name: 'call', operands: [], attrs: {}, results: [] })).toEqual([]);
-  const made = { name: 'counted_in_numbers', kind: 'pointwise', infer: ([x]: readonly Type[]) => [x!], samples: [] } as const;
-  registerOp({ ...made, flops: (() => 7) as unknown as NonNullable<OpDef['flops']> });
-  const call = opOf(made.name, [{ dtype: 'f32', shape: ['B'] }]);
+  const made = { kind: 'pointwise', operands: { x: 'f32' }, infer: ({ x }: { readonly x: Type }) => x, samples: [] } as const;
+  registerOp({ ...makeOp({ ...made, name: 'counted_in_numbers' }), flops: (() => 7) as unknown as NonNullable<OpDef['flops']> });
+  const call = opOf('counted_in_numbers', [{ dtype: 'f32', shape: ['B'] }]);
   expect(() => opCost(call)).toThrow('counted_in_numbers: flops must be a list of terms { times, of }, found 7');
-  registerOp({ ...made, name: 'counted_in_nothing' });
+  registerOp(makeOp({ ...made, name: 'counted_in_nothing' }));
   expect(() => opCost(opOf('counted_in_nothing', [{ dtype: 'f32', shape: ['B'] }]))).toThrow('counted_in_nothing: has neither flops nor a decomposition');
   const sizes: DimSizes = { B: 2 };
   expect(() => costAt([{ times: 1, of: ['B', 'S'] }], sizes)).toThrow('dimension S has no size');

@@ -1,7 +1,7 @@
-/** @file Every op of the registry: decomposition against evaluation, derivative against finite differences, a rejection per constraint. */
+/** @file Every op of the registry: decomposition and kernels against evaluation, derivative against finite differences, a rejection per constraint. */
 
 import { allOps } from '../../src/ir/ops/index.ts';
-import { checkDerivative, checkSample } from '../support/opChecks.ts';
+import { checkDerivative, checkKernels, checkSample, hasPlainKernels } from '../support/opChecks.ts';
 
 const tested = allOps().filter((def) => def.samples.length > 0);
 
@@ -19,6 +19,11 @@ describe('ops', () => {
       it(`${def.name} ${n}: types as inferred, decomposition as evaluated`, () => {
         checkSample(def, sample);
       });
+
+      if (hasPlainKernels(def, sample))
+        it(`${def.name} ${n}: kernels as evaluated`, () => {
+          checkKernels(def, sample);
+        });
 
       if (!def.vjp || !sample.types.some((t) => t.dtype === 'f32')) return;
       it(`${def.name} ${n}: derivative against central differences`, () => {

@@ -35,7 +35,7 @@ function expectClose(name: string, found: ArrayLike<number>, wanted: ArrayLike<n
 }
 
 async function check(model: TracedModel, forms: readonly number[], seed: number): Promise<void> {
-  const { program } = compileModel(model, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+  const { program } = compileModel(model, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
   // differences are not measured where units share a parameter
   const users = usersOf(program);
   const isShared = [...users.values()].some((calls) => calls.size > 1 && [...calls].some((i) => program.calls[i]!.unit));

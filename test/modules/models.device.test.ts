@@ -27,7 +27,7 @@ it.each([
   '%s with adapters of rank %p: gradients are those of the evaluator',
   async (kind, rank) => {
     const model = tinyModel({ kind, lora: { rank } });
-    const { program } = compileModel(model, { target: { device: opened.traits, maxBuffers: 8 } });
+    const { program } = compileModel(model, { device: { traits: opened.traits, maxBuffers: 8 } });
     const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
     const values = new Map<string, Tensor>(
       model.params.map((p, i) => [p.name, p.table ? tensor('f32', p.shape, p.table()) : randomTensor('f32', p.shape, i + 3, 0.3)]),

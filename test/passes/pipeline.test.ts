@@ -5,7 +5,7 @@ import { parseModule } from '../../src/ir/parse.ts';
 import { printModule } from '../../src/ir/print.ts';
 import type { Func } from '../../src/ir/types.ts';
 import { verify } from '../../src/ir/verify.ts';
-import { TARGET, type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+import { CPU_DEVICE, type TinyOptions, tinyModel } from '../support/tinyModels.ts';
 
 const MODELS: Record<string, TinyOptions> = {
   'llama, full': {},
@@ -21,7 +21,7 @@ const MODELS: Record<string, TinyOptions> = {
 describe.each(Object.entries(MODELS))('%s', (_name, options) => {
   const model = tinyModel(options);
   const seen: [string, Func][] = [];
-  const { stages, program } = compileModel(model, { target: TARGET, onPass: (pass, func) => seen.push([pass, func]) });
+  const { stages, program } = compileModel(model, { device: CPU_DEVICE, onPass: (pass, func) => seen.push([pass, func]) });
 
   it('is well formed and round-trips after every pass', () => {
     const training = (options.mode ?? 'training') === 'training';
@@ -45,7 +45,7 @@ describe.each(Object.entries(MODELS))('%s', (_name, options) => {
     expect(model.module.funcs.map((f) => f.name)).toEqual(['embed', 'attn', 'mlp', 'head', 'main']);
     const deeper = tinyModel({ ...options, numLayers: 5 });
     expect(deeper.module.funcs.length).toBe(model.module.funcs.length);
-    expect(compileModel(deeper, { target: TARGET }).program.pipelines.length).toBe(program.pipelines.length);
+    expect(compileModel(deeper, { device: CPU_DEVICE }).program.pipelines.length).toBe(program.pipelines.length);
   });
 
   it('no group binds more buffers than a device must offer', () => {
@@ -64,14 +64,14 @@ function errorOf(f: () => void): string | null {
 
 it('the IR of a small Llama at every stage', () => {
   const model = tinyModel({ numLayers: 1 });
-  const { stages } = compileModel(model, { target: TARGET, optimizers: ['adamw'] });
+  const { stages } = compileModel(model, { device: CPU_DEVICE, optimizers: ['adamw'] });
   expect(printModule(stages.trace)).toMatchSnapshot('trace');
   expect(printModule(stages.dropbp)).toMatchSnapshot('dropbp');
   expect(printModule(stages.fuse)).toMatchSnapshot('fuse');
 });
 
 it('the variant of a LoRA layer at the frontier computes no gradient for its input', () => {
-  const { stages } = compileModel(tinyModel({ lora: true, numLayers: 1 }), { target: TARGET });
+  const { stages } = compileModel(tinyModel({ lora: true, numLayers: 1 }), { device: CPU_DEVICE });
   const names = stages.dropbp.funcs.map((f) => f.name);
   expect(names.some((n) => n.endsWith('.bwd.nodx'))).toBe(true);
   for (const func of stages.dropbp.funcs.filter((f) => f.name.endsWith('.bwd.nodx')))

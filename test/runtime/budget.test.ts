@@ -8,19 +8,19 @@ import { createLinker } from '../../src/runtime/link/link.ts';
 import { type Extent, extentBytes, type FunctionDecl, groupDispatches } from '../../src/runtime/program.ts';
 import { planStorage } from '../../src/runtime/storage.ts';
 import { updatePhase } from '../../src/runtime/updatePhase.ts';
-import { TARGET } from '../support/tinyModels.ts';
+import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 const GPU = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 1024, maxWorkgroupStorage: 32768 } as const;
 
-function planned(spec: ModelSpec, device: (typeof TARGET)['device'] = TARGET.device) {
-  const { program } = compileModel(tracedOf(spec), { target: { ...TARGET, device }, optimizers: ['adamw'] });
+function planned(spec: ModelSpec, traits: (typeof CPU_DEVICE)['traits'] = CPU_DEVICE.traits) {
+  const { program } = compileModel(tracedOf(spec), { device: { ...CPU_DEVICE, traits }, optimizers: ['adamw'] });
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const storage = planStorage(program, bounds, { maxBufferSize: 2 ** 32, maxBinding: program.partBytes }, () => true);
   return { program, bounds, storage, linker: createLinker(program, storage.placement, bounds) };
 }
 
 /** On GPUs a product whose k is shared by workgroups takes two dispatches; it is one group. */
-it.each([TARGET.device, GPU])('a step of S that drops nothing takes at most 40 + 24 · layers dispatches, compiled for $kind', (device) => {
+it.each([CPU_DEVICE.traits, GPU])('a step of S that drops nothing takes at most 40 + 24 · layers dispatches, compiled for $kind', (device) => {
   const spec = modelSpec('S');
   const { program, storage, linker } = planned(spec, device);
   const update = { optimizer: 'adamw', maxNorm: 1, alsoUntouched: false, scalar: () => 0 } as const;

@@ -30,7 +30,7 @@ interface Counted {
 async function counted(options: TinyOptions): Promise<Counted> {
   const { device, counts } = countingDevice(opened.device);
   const traced = tinyModel(options);
-  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
   const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'sgd' });
   traced.params.forEach((p, i) => {
     const size = p.shape.reduce((a, b) => a * b, 1);

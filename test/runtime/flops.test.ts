@@ -9,7 +9,7 @@ import { add, attention, crossEntropy, embedding, linear, reshape, rmsNorm, type
 import { type TracedModel, traceModel } from '../../src/trace/trace.ts';
 import { unitCosts } from '../../src/train/costs.ts';
 import { countFlops } from '../support/countFlops.ts';
-import { TARGET, tinyModel } from '../support/tinyModels.ts';
+import { CPU_DEVICE, tinyModel } from '../support/tinyModels.ts';
 
 const WIDTH = 8;
 const HEADS = 2;
@@ -53,7 +53,7 @@ const remembering = traceModel(
 const size = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
 const SIZES = fc.record({ B: size(3), T: size(9), S: size(9), N: size(5), Q: size(5), G: size(3) });
 
-const target = (kind: 'lavapipe' | 'nvidia') => ({ ...TARGET, device: { ...TARGET.device, kind } });
+const deviceOf = (kind: 'lavapipe' | 'nvidia') => ({ ...CPU_DEVICE, traits: { ...CPU_DEVICE.traits, kind } });
 const MODELS: Readonly<Record<string, () => TracedModel>> = {
   'windows and a third dimension': () => remembering,
   'llama, adapters with dropout': () => tinyModel({ lora: { dropout: 0.1 } }),
@@ -63,7 +63,7 @@ const MODELS: Readonly<Record<string, () => TracedModel>> = {
 describe.each(Object.entries(MODELS))('%s', (_name, model) => {
   // a GPU's kernels turn gradients back themselves
   it.each(['lavapipe', 'nvidia'] as const)('%s: every function', (kind) => {
-    const { program, stages } = compileModel(model(), { target: target(kind) });
+    const { program, stages } = compileModel(model(), { device: deviceOf(kind) });
     fc.assert(
       fc.property(SIZES, (sizes) => {
         program.functions.forEach((fn, i) => {
@@ -77,7 +77,7 @@ describe.each(Object.entries(MODELS))('%s', (_name, model) => {
 });
 
 it('what units cost to drop follows each dimension that they have', () => {
-  const { program, stages } = compileModel(remembering, { target: TARGET });
+  const { program, stages } = compileModel(remembering, { device: CPU_DEVICE });
   const backwards = planCalls(program, new Map(), false).filter(({ call }) => call.unit);
   fc.assert(
     fc.property(SIZES, (sizes) => {
@@ -96,7 +96,7 @@ it('what units cost to drop follows each dimension that they have', () => {
 });
 
 it('a size that is not given is an error, not 1', () => {
-  const { program } = compileModel(remembering, { target: TARGET });
+  const { program } = compileModel(remembering, { device: CPU_DEVICE });
   const cross = program.functions.find((f) => f.name.startsWith('cross'))!;
   expect(() => functionFlops(cross, { B: 1, T: 1 })).toThrow('dimension S has no size');
 });

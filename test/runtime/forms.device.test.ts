@@ -17,7 +17,7 @@ afterAll(() => opened.device.destroy());
 
 async function engineOf(options: TinyOptions, optimizer: 'adamw' | 'none' = 'none'): Promise<{ engine: Engine; units: readonly string[] }> {
   const traced = tinyModel(options);
-  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer, forms: ['full', 'dropped', 'remat'] });
   traced.params.forEach((p, i) => {
     const count = p.shape.reduce((a, b) => a * b, 1);

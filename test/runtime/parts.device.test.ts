@@ -42,8 +42,8 @@ async function run(
   choose?: ChooseSchedule,
 ): Promise<Ran> {
   const traced = tinyModel(options);
-  const target = { device: opened.traits, maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage, maxBinding, choose };
-  const { program } = compileModel(traced, { target, optimizers: ['adamw'] });
+  const device = { traits: opened.traits, maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage, maxBinding, choose };
+  const { program } = compileModel(traced, { device, optimizers: ['adamw'] });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: (i) => traced.params[i]!.shape.length > 1, optimizer: 'adamw' });
   traced.params.forEach((p, i) => {
     if (p.table) return engine.writeParam(i, p.table());

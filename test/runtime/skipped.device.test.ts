@@ -17,7 +17,7 @@ afterAll(() => opened.device.destroy());
 /** Layer `n` of the smaller model is layer `layers[n]` of the whole one; parameters are drawn by the whole model's names. */
 async function engineOf(numLayers: number, lora: boolean, layers: readonly number[]): Promise<{ engine: Engine; own: (name: string) => string }> {
   const traced = tinyModel({ numLayers, lora });
-  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
   const engine = await createEngine(opened.device, program, {
     micros: 1,
     decays: () => true,
@@ -90,7 +90,7 @@ it.each([false, true])(
 
 it("a branch scaled by 2 is a branch whose last layer's weights are twice as large", async () => {
   const traced = tinyModel({ numLayers: 2, scaledBranches: true });
-  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
   const LAST = /layers\.0\.(self_attn\.o_proj|mlp\.down_proj)/;
   const run = async (scale: number, weights: number): Promise<Awaited<ReturnType<typeof gradients>>> => {

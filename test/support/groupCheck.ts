@@ -3,8 +3,9 @@
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../../src/codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
-import { canonicalText } from '../../src/compile/functions.ts';
+import { canonicalText } from '../../src/codegen/kernel/rewrite/canonical.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';
 import { BLOCKS, type BlockType as StoredType, dequantise as unpackBlocks } from '../../src/formats/ggmlBlocks.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
@@ -101,7 +102,7 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
     const lowered = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated, choose });
     const { kernel, values } = lowered;
     const steps = [...(lowered.before ? [lowered.before] : []), { kernel, values }];
-    const text = `${steps.map((step) => canonicalText(printWgsl(step.kernel))).join()} ${accumulated.size}`;
+    const text = `${steps.map((step) => canonicalText(step.kernel)).join()} ${accumulated.size}`;
     if (seen.has(text)) continue;
     seen.add(text);
     const inputs = op.operands.map((v, i) => contents(v, roles.get(v) ?? 'value', groupCase, 17 * g + i));
@@ -150,7 +151,7 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
         const error = Math.abs(w + added - Number(got[k])) / scale;
         if (!(error <= allowed))
           throw new Error(
-            `@${func.name} ${String(op.attrs['name'])} %${r.name}[${k}] is ${got[k]}, expected ${w + added} (largest ${scale})\n${printWgsl(kernel)}`,
+            `@${func.name} ${String(op.attrs['name'])} %${r.name}[${k}] is ${got[k]}, expected ${w + added} (largest ${scale})\n${moduleOf(WGSL, kernel)}`,
           );
       });
     });

@@ -4,7 +4,7 @@ import { compileModel } from '../../src/compile/compile.ts';
 import { createLinker, type Linker } from '../../src/runtime/link/link.ts';
 import type { Program, Sizes } from '../../src/runtime/program.ts';
 import { planStorage } from '../../src/runtime/storage.ts';
-import { TARGET, type TinyOptions, tinyModel } from './tinyModels.ts';
+import { CPU_DEVICE, type TinyOptions, tinyModel } from './tinyModels.ts';
 
 export interface LinkedModel {
   readonly program: Program;
@@ -24,7 +24,7 @@ export const boundsOf = (program: Program): Sizes => Object.fromEntries(program.
 
 export function linkedModel(options: TinyOptions): LinkedModel {
   const traced = tinyModel(options);
-  const { program } = compileModel(traced, { target: TARGET });
+  const { program } = compileModel(traced, { device: CPU_DEVICE });
   const sizes = boundsOf(program);
   return { program, linker: linkerOf(program, sizes), units: traced.units, sizes };
 }

@@ -1,7 +1,8 @@
 /** @file Random functions of primitives for property tests: any DAG of pointwise ops, views, reductions and dots that infers. */
 
 import * as fc from 'fast-check';
-import { type FuncBuilder, funcBuilder } from '../../src/ir/builder.ts';
+import { funcBuilder } from '../../src/ir/builder.ts';
+import type { FuncBuilder } from '../../src/ir/define.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import { randomTensor, type Tensor } from '../../src/ir/tensor.ts';
 import type { Func, Value } from '../../src/ir/types.ts';

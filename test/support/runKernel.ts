@@ -2,7 +2,8 @@
 
 import { type Kernel, PARAM_WORDS } from '../../src/codegen/kernel/ir.ts';
 import { sizeValue } from '../../src/codegen/kernel/size.ts';
-import { printWgsl } from '../../src/codegen/targets/wgsl/print.ts';
+import { moduleOf } from '../../src/codegen/targets/target.ts';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 
 /** WebGPU's flag values: the globals exist only once an adapter module was loaded. */
 const GPU = { COMPUTE: 4, READ: 1, MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 0x40, STORAGE: 0x80 };
@@ -35,7 +36,7 @@ export interface PreparedKernel {
 
 export async function prepareKernel(device: GPUDevice, kernel: Kernel, run: KernelRun): Promise<PreparedKernel> {
   const started = performance.now();
-  const module = device.createShaderModule({ code: printWgsl(kernel) });
+  const module = device.createShaderModule({ code: moduleOf(WGSL, kernel) });
   const layout = device.createBindGroupLayout({
     entries: [
       { binding: 0, visibility: GPU.COMPUTE, buffer: { type: 'uniform' } },
@@ -53,7 +54,7 @@ export async function prepareKernel(device: GPUDevice, kernel: Kernel, run: Kern
       compute: { module, entryPoint: 'main' },
     })
     .catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${printWgsl(kernel)}`);
+      throw new Error(`${String(error)}\n${moduleOf(WGSL, kernel)}`);
     });
   const compileMs = performance.now() - started;
   const params = device.createBuffer({ size: PARAM_WORDS * 4, usage: GPU.UNIFORM | GPU.COPY_DST });

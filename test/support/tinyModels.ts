@@ -80,4 +80,4 @@ function storedMatrices(options: TinyOptions): string[] {
 
 /** How the CPU adapters are compiled for, without opening one. */
 export const CPU_TRAITS: DeviceTraits = { kind: 'lavapipe', subgroups: true, subgroupSize: 8, maxInvocations: 1024, maxWorkgroupStorage: 32768 };
-export const TARGET = { device: CPU_TRAITS, maxBuffers: 8 };
+export const CPU_DEVICE = { traits: CPU_TRAITS, maxBuffers: 8 };

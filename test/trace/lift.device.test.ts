@@ -49,7 +49,7 @@ it('traces to one function, whose calls carry what differs, and round-trips', ()
 });
 
 it('runs with the values of each call', async () => {
-  const { program } = compileModel(model, { target: { device: opened.traits, maxBuffers: 8 } });
+  const { program } = compileModel(model, { device: { traits: opened.traits, maxBuffers: 8 } });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'none' });
   const values = model.params.map((p, i) => randomTensor('f32', p.shape, i + 1));
   values.forEach((v, i) => void engine.writeParam(i, Float32Array.from(v.data)));

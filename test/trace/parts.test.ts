@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { compileModel } from '../../src/compile/compile.ts';
 import { storedBytes } from '../../src/runtime/lasting.ts';
 import { ALIGNMENT } from '../../src/runtime/link/layout.ts';
-import { TARGET, tinyModel } from '../support/tinyModels.ts';
+import { CPU_DEVICE, tinyModel } from '../support/tinyModels.ts';
 
 const half = fc.record({ dtype: fc.constantFrom('f16' as const, 'bf16' as const), hiddenSize: fc.integer({ min: 4, max: 21 }) });
 const blocks = fc.record({
@@ -19,7 +19,7 @@ it('starts at multiples of 256 bytes inside the weight', () => {
   fc.assert(
     fc.property(fc.oneof(half, blocks), fc.integer({ min: 200, max: 600 }), fc.boolean(), (stored, vocabSize, tie) => {
       const options = { headDim: 2, ...stored, vocabSize, tie, numLayers: 1, lora: true, dims: { B: 1, T: 4 }, logitsKept: 4 * 4 * 90 };
-      const { program } = compileModel(tinyModel(options), { target: TARGET, optimizers: ['sgd'] });
+      const { program } = compileModel(tinyModel(options), { device: CPU_DEVICE, optimizers: ['sgd'] });
       for (const call of program.calls)
         for (const argument of call.arguments) {
           if (argument.kind !== 'param' || argument.offset === undefined) continue;

@@ -12,7 +12,7 @@ import { tokenBatch } from '../support/tokenBatch.ts';
 it('trains to the same losses, norms and weights with no step ahead and with two', async () => {
   const { device, traits } = await openTestDevice();
   const traced = tinyModel();
-  const compiled = compileModel(traced, { target: { device: traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const compiled = compileModel(traced, { device: { traits: traits, maxBuffers: 8 }, optimizers: ['adamw'] });
   const model = trainableModel(traced, compiled, aboutModel('tiny', tinyReading().model, traced, null));
   const config = { ...parseConfig({ model: 'm', data: 'd', seed: 4, drop: { kind: 'uniform', rate: 0.5 } }, 'x'), steps: 12 };
   const ran = async (ahead: number) => {

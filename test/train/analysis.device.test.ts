@@ -17,7 +17,7 @@ let engine: Engine;
 beforeAll(async () => {
   opened = await openTestDevice();
   const traced = tinyModel({ numLayers: 2, lora: true });
-  const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
   engine = await createEngine(opened.device, program, { micros: 2, decays: () => true, optimizer: 'adamw' });
   traced.params.forEach((p, i) => {
     const size = p.shape.reduce((a, b) => a * b, 1);

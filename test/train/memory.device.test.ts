@@ -36,7 +36,7 @@ it.each(DROPS.map((drop) => [drop.kind, drop] as const))(
   '%s: predicted is allocated, and a budget is kept without changing a loss',
   async (_kind, drop) => {
     const traced = tinyModel({ numLayers: 4, dims: { B: 2, T: 24 } });
-    const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+    const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
     const losses = async (memory: MemoryPlan): Promise<{ losses: number[]; again: number }> => {
       const { device, counts } = countingDevice(opened.device);
       const { forms, activations, fitted } = memory;
@@ -97,7 +97,7 @@ it.each(DROPS.map((drop) => [drop.kind, drop] as const))(
 
 it('sensitivities are measured within a budget that holds everything of a step, and no other', async () => {
   const drop = { kind: 'dropbp', rate: 0.5, after: 0.25, batches: 1, allocation: 'optimal' } as const;
-  const { program } = compileModel(tinyModel({ numLayers: 4 }), { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const { program } = compileModel(tinyModel({ numLayers: 4 }), { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
   const { total } = planned(program, drop, null);
   expect(() => planned(program, drop, total - 1)).toThrow(`memoryBudget: is ${total - 1} bytes, expected at least ${total}: sensitivities are to be measured`);
   const { forms, activations } = planned(program, drop, total);

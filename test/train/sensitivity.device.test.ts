@@ -61,7 +61,7 @@ it.each([false, true])(
   'tied weights, LoRA with dropout %p: measured is as if given, and a run goes on with what it measured',
   async (adapted) => {
     const traced = tinyModel({ numLayers: 3, ...(adapted ? { lora: { dropout: 0.3 } } : {}) });
-    const { program } = compileModel(traced, { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+    const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
     const engine = await createEngine(opened.device, program, { micros: 2, decays: () => true, optimizer: 'adamw', probes: 'norms' });
     const start = (): TrainState => {
       traced.params.forEach((p, i) => {

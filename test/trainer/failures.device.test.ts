@@ -82,7 +82,7 @@ it('a buffer larger than the device allows is refused by its use', async () => {
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
     },
   });
-  const { program } = compileModel(tinyModel({ dims: { B: 8, T: 64 } }), { target: { device: opened.traits, maxBuffers: 8 } });
+  const { program } = compileModel(tinyModel({ dims: { B: 8, T: 64 } }), { device: { traits: opened.traits, maxBuffers: 8 } });
   await expect(createEngine(small, program, { micros: 1, decays: () => true, optimizer: 'none' })).rejects.toThrow(
     /activations needs a buffer of \d+ bytes, this device allows 16384; choose a smaller batch or length$/,
   );
@@ -91,7 +91,7 @@ it('a buffer larger than the device allows is refused by its use', async () => {
 
 it('a parameter is written whole or not at all', async () => {
   const opened = await openTestDevice();
-  const { program } = compileModel(tinyModel({}), { target: { device: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
+  const { program } = compileModel(tinyModel({}), { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: () => true, optimizer: 'adamw' });
   const index = program.params.findIndex((p) => p.trainable);
   const { name, bytes } = program.params[index]!;

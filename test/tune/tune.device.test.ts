@@ -1,5 +1,6 @@
 import { type Compiled, compileModel } from '../../src/compile/compile.ts';
-import { extentOf, widenOnceFor } from '../../src/compile/functions.ts';
+import { extentOf } from '../../src/compile/slots.ts';
+import { widenOnceFor } from '../../src/compile/functions.ts';
 import { parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
 import { groupDispatches } from '../../src/runtime/program.ts';
 import { bookChooser, emptyBook } from '../../src/tune/book.ts';
@@ -28,10 +29,10 @@ it('measures the kernels of a model, checked against the standard ones, and a co
   );
   const dims = { B: 2, T: 32 };
   const traced = traceModel(model.build(trainingMode(32)), { dims });
-  const target = { device: test.traits, maxBuffers: 8, widenOnce: widenOnceFor(test.traits) };
+  const device = { traits: test.traits, maxBuffers: 8, widenOnce: widenOnceFor(test.traits) };
   const book = emptyBook({ adapter: 'test', features: [], dawn: '0', generator: 1 });
   const found = collector(book, ['B', 'T', 'N', 'Q', 'G'], dims);
-  const standard = compileModel(traced, { target: { ...target, choose: found.choose } });
+  const standard = compileModel(traced, { device: { ...device, choose: found.choose } });
   const problems = found.open();
   expect(problems.length).toBeGreaterThan(8);
 
@@ -59,12 +60,12 @@ it('measures the kernels of a model, checked against the standard ones, and a co
   }
   expect(entries.some(({ trials }) => trials.some(({ schedule }) => 'kGroups' in schedule && schedule.kGroups === 2))).toBe(true);
   const used = new Set<string>();
-  const tuned = compileModel(traced, { target: { ...target, choose: bookChooser(result.book, (key) => used.add(key)) } });
+  const tuned = compileModel(traced, { device: { ...device, choose: bookChooser(result.book, (key) => used.add(key)) } });
   expect(used.size).toBe(6);
   const groups = ({ program }: Compiled): number[] => program.functions.map((f) => groupDispatches(f).length);
   expect(groups(tuned)).toEqual(groups(standard));
   // what is known is not asked for again
   const again = collector(result.book, ['B', 'T'], dims);
-  compileModel(traced, { target: { ...target, choose: again.choose } });
+  compileModel(traced, { device: { ...device, choose: again.choose } });
   expect(again.open()).toHaveLength(problems.length - 6);
 });

@@ -1,6 +1,5 @@
 /** @file Builds a kernel statement by statement: names are made unique, loops and branches take closures. */
 
-import { RESERVED_NAMES } from '../targets/wgsl/reserved.ts';
 import { add, builtin, mul } from './expr.ts';
 import type { BufferDecl, Expr, FragmentType, GridAxis, Kernel, KType, SharedDecl, Stmt } from './ir.ts';
 
@@ -50,11 +49,11 @@ export interface KernelBuilder {
 
 export const ONE_GROUP: GridAxis = { of: [1], per: 1 };
 
-/** Starts a kernel; `finish` ends it. Names given to `buffer`, `let`, … are made unique by a number. */
+/** Starts a kernel; `finish` ends it. Names given to `buffer`, `let`, … are made unique by a number behind a dot: `x`, `x.1`, `x.2`. */
 export function kernelBuilder(name: string, workgroup: readonly [number, number, number], uses: Kernel['uses'] = {}): KernelBuilder {
   const buffers: BufferDecl[] = [];
   const shared: SharedDecl[] = [];
-  const taken = new Set<string>(RESERVED_NAMES);
+  const taken = new Set<string>();
   let body: Stmt[] = [];
 
   const unique = (wanted: string): string => {
@@ -64,7 +63,7 @@ export function kernelBuilder(name: string, workgroup: readonly [number, number,
         .replace(/^(?=[0-9])/, 'v')
         .replace(/^_+/, '') || 'v';
     let candidate = base;
-    for (let i = 1; taken.has(candidate); i++) candidate = `${base}_${i}`;
+    for (let i = 1; taken.has(candidate); i++) candidate = `${base}.${i}`;
     taken.add(candidate);
     return candidate;
   };

@@ -9,11 +9,23 @@
  */
 
 import { type Cost, leastOf, productOf, sumOf } from '../../cost.ts';
-import type { FuncBuilder } from '../builder.ts';
-import { constraint, numberAttr, type OpDef, operand, type Sample, shapeToAttr } from '../define.ts';
-import { type Attrs, type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
+import type { AttrsOf } from '../attributes.ts';
+import { constraint } from '../constraint.ts';
+import { type FuncBuilder, makeOp, type Sample, shapeToAttr } from '../define.ts';
+import type { Named } from '../operands.ts';
+import { type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
 
-export function checkHeads([q, k, v]: readonly [Type, Type, Type], name: string): void {
+/** What attention and its gradients are told of the scores. */
+export const SCORES = { scale: 'number', causal: 'boolean', window: 'number?', softCap: 'number?' } as const;
+type ScoreAttrs = AttrsOf<typeof SCORES>;
+
+const OPERANDS = { q: 'f32', k: 'f32', v: 'f32', segq: 'i32', segk: 'i32', position: 'i32' } as const;
+
+/** Sizes of a tensor of heads: [batch, tokens, heads, headDim]. */
+type Heads = readonly [batch: Dim, tokens: Dim, heads: Dim, headDim: Dim];
+const headsOf = ({ shape }: Type): Heads => shape as Heads;
+
+export function checkHeads({ q, k, v }: { readonly q: Type; readonly k: Type; readonly v: Type }, name: string): void {
   const [batch, , heads, width] = q.shape;
   const [kBatch, , kvHeads, kWidth] = k.shape;
   constraint(
@@ -31,38 +43,28 @@ export function checkHeads([q, k, v]: readonly [Type, Type, Type], name: string)
   );
 }
 
-function checkForward(types: readonly Type[]): Type {
+function checkForward({ q, k, v, segq, segk, position }: Named<typeof OPERANDS, Type>): void {
   const name = 'attention';
-  const [q, k, v, segq, segk, position] = [0, 1, 2, 3, 4, 5].map((i) => operand(types, i, name)) as [Type, Type, Type, Type, Type, Type];
-  checkHeads([q, k, v], name);
-  const [batch, tokens] = q.shape;
-  const keys = k.shape[1];
+  checkHeads({ q, k, v }, name);
+  const [batch, tokens] = headsOf(q);
+  const [, keys] = headsOf(k);
   constraint(
-    segq.dtype === 'i32' &&
-      sameShape(segq.shape, [batch as Dim, tokens as Dim]) &&
-      sameShape(segk.shape, [batch as Dim, keys as Dim]) &&
-      position.dtype === 'i32' &&
-      position.shape.length === 0,
+    sameShape(segq.shape, [batch, tokens]) && sameShape(segk.shape, [batch, keys]) && position.shape.length === 0,
     name,
     'C2',
     () => `segments must be i32[batch, tokens] and i32[batch, keys], position i32[], found ${typeText(segq)}, ${typeText(segk)}, ${typeText(position)}`,
   );
-  return q;
 }
 
 export function lseType(q: Type): Type {
-  const [batch = 1, tokens = 1, heads = 1] = q.shape;
+  const [batch, tokens, heads] = headsOf(q);
   return { dtype: 'f32', shape: [batch, heads, tokens] };
 }
 
-/** The window, or null where keys are seen however far back they are. */
-const windowOf = ({ window }: Attrs): number | null => (typeof window === 'number' ? window : null);
-
 /** Constraint `id` of the op `name`: a window is a whole number, 1 or more. */
-export function checkWindow(attrs: Attrs, name: string, id: string): void {
-  const { window = 1 } = attrs;
+export function checkWindow(window: number | undefined, name: string, id: string): void {
   constraint(
-    typeof window === 'number' && Number.isInteger(window) && window >= 1,
+    window === undefined || (Number.isInteger(window) && window >= 1),
     name,
     id,
     () => `the window must be a whole number, 1 or more, found ${JSON.stringify(window)}`,
@@ -78,12 +80,12 @@ const minus = (a: Cost | Dim, b: Cost | Dim): Cost => sumOf([a, productOf([-1, b
  * `position` too is known only when a step runs: the queries are counted as the last of the keys, at max(0, keys − tokens). In training there
  * are as many keys as queries, and that is 0; in generation it is where the cache is full.
  */
-function visiblePairs(tokens: Dim, keys: Dim, causal: boolean, window: number | null): Cost {
+function visiblePairs(tokens: Dim, keys: Dim, causal: boolean, window: number | undefined): Cost {
   const fewer = leastOf([[tokens], [keys]]);
   // a triangle is hidden of `fewer` queries and `fewer` keys; where there are more keys or queries, these see and are seen by all
   const later = causal ? triangle(minus(fewer, 1)) : [];
   const notLater = minus(productOf([tokens, keys]), later);
-  if (window === null) return notLater;
+  if (window === undefined) return notLater;
   // The last query does not see max(tokens, keys) − window keys, which are too early, and each query before it one less. What of this triangle
   // lies before the first query or behind the last key is a smaller one.
   const longer = minus(sumOf([tokens, keys]), fewer);
@@ -96,9 +98,10 @@ function visiblePairs(tokens: Dim, keys: Dim, causal: boolean, window: number | 
 }
 
 /** `perPair` FLOPs for each element of a head and each visible pair. */
-export function pairFlops([q, k]: readonly [q: Type, k: Type], attrs: Attrs, perPair: number): Cost {
-  const [batch = 1, tokens = 1, heads = 1, width = 1] = q.shape;
-  return productOf([perPair, batch, heads, width, visiblePairs(tokens, k.shape[1] ?? 1, attrs['causal'] === true, windowOf(attrs))]);
+export function pairFlops(q: Type, k: Type, { causal, window }: Pick<ScoreAttrs, 'causal' | 'window'>, perPair: number): Cost {
+  const [batch, tokens, heads, width] = headsOf(q);
+  const [, keys] = headsOf(k);
+  return productOf([perPair, batch, heads, width, visiblePairs(tokens, keys, causal, window)]);
 }
 
 export interface Scores {
@@ -113,7 +116,7 @@ export interface Scores {
 
 /** [B, S, Hkv, D] → [B, H, S, D], key heads repeated. */
 function repeatHeads(b: FuncBuilder, x: Value, heads: number): Value {
-  const [batch = 1, keys = 1, kvHeads = 1, width = 1] = x.type.shape;
+  const [batch, keys, kvHeads, width] = headsOf(x.type);
   const group = heads / Number(kvHeads);
   const moved = b.op('transpose', [x], { perm: [0, 2, 1, 3] });
   if (group === 1) return moved;
@@ -132,22 +135,21 @@ interface ScoreInputs {
   readonly columns: Value;
 }
 
-export function scoresOf(b: FuncBuilder, { q, k, v, position, rows, columns }: ScoreInputs, attrs: Attrs): Scores {
-  const [, tokens = 1, heads = 1] = q.type.shape;
-  const keys = k.type.shape[1] ?? 1;
+export function scoresOf(b: FuncBuilder, { q, k, v, position, rows, columns }: ScoreInputs, { scale, causal, window, softCap }: ScoreAttrs): Scores {
+  const [, tokens, heads] = headsOf(q.type);
+  const [, keys] = headsOf(k.type);
   const toHeads = (x: Value): Value => b.op('transpose', [x], { perm: [0, 2, 1, 3] });
   const qHeads = toHeads(q);
   const kHeads = repeatHeads(b, k, Number(heads));
-  const raw = b.op('mul', [b.op('dot', [qHeads, kHeads], { batch: 2, tb: true }), b.constant(numberAttr(attrs, 'scale', 'attention'))]);
-  const cap = attrs['softCap'];
-  const scores = typeof cap === 'number' ? b.op('mul', [b.op('tanh', [b.op('mul', [raw, b.constant(1 / cap)])]), b.constant(cap)]) : raw;
+  const raw = b.op('mul', [b.op('dot', [qHeads, kHeads], { batch: 2, tb: true }), b.constant(scale)]);
+  const scores = softCap === undefined ? raw : b.op('mul', [b.op('tanh', [b.op('mul', [raw, b.constant(1 / softCap)])]), b.constant(softCap)]);
   const square = shapeToAttr([1, 1, tokens, keys]);
   const i = b.op('add', [b.op('iota', [], { shape: square, axis: 2 }), position]);
   const j = b.op('iota', [], { shape: square, axis: 3 });
   const padding = b.op('eq', [rows, b.constant(0, rows.type.dtype)]);
   let visible = b.op('and', [b.op('eq', [rows, columns]), b.op('not', [padding])]);
-  if (attrs['causal'] === true) visible = b.op('and', [visible, b.op('le', [j, i])]);
-  if (typeof attrs['window'] === 'number') visible = b.op('and', [visible, b.op('lt', [b.op('sub', [i, j]), b.constant(attrs['window'], 'i32')])]);
+  if (causal) visible = b.op('and', [visible, b.op('le', [j, i])]);
+  if (window !== undefined) visible = b.op('and', [visible, b.op('lt', [b.op('sub', [i, j]), b.constant(window, 'i32')])]);
   return { scores, visible, toHeads, kHeads, vHeads: repeatHeads(b, v, Number(heads)), qHeads };
 }
 
@@ -161,21 +163,22 @@ const SAMPLES: readonly Sample[] = [
   { types: INPUTS, attrs: { scale: 0.7, causal: false }, values: { ...SEGMENTS, 3: [1, 1, 2, 1, 1, 2], 4: [1, 1, 2, 1, 2, 2] } },
 ];
 
-export const attention: OpDef = {
+export const attention = makeOp({
   name: 'attention',
   kind: 'kernel',
-  infer: (types, attrs) => {
-    const q = checkForward(types);
-    checkWindow(attrs, 'attention', 'C3');
-    return [q, lseType(q)];
+  operands: OPERANDS,
+  attrs: SCORES,
+  infer: (types, { window }) => {
+    checkForward(types);
+    checkWindow(window, 'attention', 'C3');
+    return [types.q, lseType(types.q)];
   },
-  decompose: (b, [q, k, v, segq, segk, position], attrs) => {
-    if (!q || !k || !v || !segq || !segk || !position) return [];
-    const [of = 1, queries = 1] = q.type.shape;
+  decompose: (b, { q, k, v, segq, segk, position }, attrs) => {
+    const [of, queries] = headsOf(q.type);
     const rows = b.op('reshape', [segq], { shape: shapeToAttr([of, 1, queries, 1]) });
-    const columns = b.op('reshape', [segk], { shape: shapeToAttr([of, 1, 1, k.type.shape[1] ?? 1]) });
+    const columns = b.op('reshape', [segk], { shape: shapeToAttr([of, 1, 1, headsOf(k.type)[1]]) });
     const { scores, visible, vHeads } = scoresOf(b, { q, k, v, position, rows, columns }, attrs);
-    const [batch = 1, heads = 1, tokens = 1] = scores.type.shape;
+    const [batch, heads, tokens] = scores.type.shape as Heads;
     const masked = b.op('select', [visible, scores, b.constant(-1e30)]);
     const top = b.op('stop_gradient', [b.op('reduce_max', [masked], { axes: [3] })]);
     const e = b.op('select', [visible, b.op('exp', [b.op('sub', [masked, top])]), b.constant(0)]);
@@ -187,22 +190,21 @@ export const attention: OpDef = {
     return [out, b.op('reshape', [lse], { shape: shapeToAttr([batch, heads, tokens]) })];
   },
   // lse is for the backward alone: a cotangent of it is not supported and none arises
-  vjp: ({ b, operands, results: [out, lse], cotangents: [d], attrs, needs }) => {
-    const [q, k, v, segq, segk, position] = operands;
-    if (!q || !k || !v || !segq || !segk || !position || !out || !lse || !d) return operands.map(() => null);
+  vjp: ({ b, d, results, raw, needs }, { q, k, v, segq, segk, position }) => {
+    const [out, lse] = results as readonly [Value, Value];
     const stats = b.op('attention_stats', [out, d, lse, segq], {}, 'stats');
     const inputs = [q, k, v, position, d, stats, ...(segk === segq ? [] : [segk])];
-    const how = segk === segq ? attrs : { ...attrs, key_segments: true };
-    const dq = needs[0] ? b.op('attention_dq', inputs, how, 'dq') : null;
-    const [dk = null, dv = null] = needs[1] || needs[2] ? b.ops('attention_dkv', inputs, how, ['dk', 'dv']) : [];
-    return [dq, dk, dv, null, null, null];
+    const how = segk === segq ? raw : { ...raw, key_segments: true };
+    const dq = needs.q ? b.op('attention_dq', inputs, how, 'dq') : null;
+    const [dk = null, dv = null] = needs.k || needs.v ? b.ops('attention_dkv', inputs, how, ['dk', 'dv']) : [];
+    return { q: dq, k: dk, v: dv };
   },
   // scores, and the weighted sum of the values
-  flops: (types, _results, attrs) => pairFlops([operand(types, 0, 'attention'), operand(types, 1, 'attention')], attrs, 4),
+  flops: ({ q, k }, _results, attrs) => pairFlops(q, k, attrs, 4),
   samples: SAMPLES,
   rejects: [
     { constraint: 'C1', types: [f(2, 3, 4, 2), f(2, 3, 3, 2), f(2, 3, 3, 2), seg(2, 3), seg(2, 3), seg()], attrs: { scale: 1 } },
     { constraint: 'C2', types: [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(2, 4), seg(2, 3), seg()], attrs: { scale: 1 } },
     { constraint: 'C3', types: INPUTS, attrs: { scale: 1, window: 0 } },
   ],
-};
+});

@@ -4,105 +4,101 @@
  * - (C3) key segments are i32 [B, S]; without them S = T. (C4) angles are [positions, D], D even. (C5) the window is a whole number, 1 or more.
  */
 
-import { productOf, sumOf } from '../../cost.ts';
-import type { FuncBuilder } from '../builder.ts';
-import { constraint, numberAttr, type OpDef, operand, type Rejection, type Sample, shapeToAttr } from '../define.ts';
-import { type Attrs, sameShape, type Type, typeText, type Value } from '../types.ts';
-import { checkHeads, checkWindow, lseType, pairFlops, type Scores, scoresOf } from './attention.ts';
+import { type Cost, productOf, sumOf } from '../../cost.ts';
+import { at } from '../../errors.ts';
+import type { AttrsOf } from '../attributes.ts';
+import { constraint } from '../constraint.ts';
+import { type FuncBuilder, makeOp, type Rejection, type Sample, shapeToAttr } from '../define.ts';
+import { bindOperands, type Named } from '../operands.ts';
+import { type Attrs, type Dim, type Op, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { checkHeads, checkWindow, lseType, pairFlops, SCORES, type Scores, scoresOf } from './attention.ts';
+import { rope } from './rope.ts';
 
 const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 const seg = (...shape: number[]): Type => ({ dtype: 'i32', shape });
 
 /** `attention_stats %out, %d, %lse, %segq`: of each query (lse, Σ over headDim of out·d, its segment: exact below 2²⁴), [B, H, T, 3]. */
-export const attentionStats: OpDef = {
+export const attentionStats = makeOp({
   name: 'attention_stats',
   kind: 'kernel',
-  infer: (types) => {
-    const { shape } = lseType(operand(types, 0, 'attention_stats'));
-    return [{ dtype: 'f32', shape: [...shape, 3] }];
-  },
-  decompose: (b, [out, d, lse, segq]) => {
-    if (!out || !d || !lse || !segq) return [];
-    const [batch = 1, tokens = 1, heads = 1] = out.type.shape;
+  operands: { out: 'f32', d: 'f32', lse: 'f32', segq: 'i32' },
+  infer: ({ out }) => ({ dtype: 'f32', shape: [...lseType(out).shape, 3] }),
+  decompose: (b, { out, d, lse, segq }) => {
+    const [batch, tokens, heads] = out.type.shape as readonly [Dim, Dim, Dim];
     const column = shapeToAttr([batch, heads, tokens, 1]);
     const sum = b.op('reduce_sum', [b.op('mul', [out, d])], { axes: [3] });
     const delta = b.op('transpose', [sum], { perm: [0, 2, 1, 3] });
     const segments = b.op('reshape', [b.op('convert', [segq], { to: 'f32' })], { shape: shapeToAttr([batch, 1, tokens, 1]) });
-    return [b.op('concat', [b.op('reshape', [lse], { shape: column }), delta, b.op('broadcast', [segments], { shape: column })], { axis: 3 })];
+    return b.op('concat', [b.op('reshape', [lse], { shape: column }), delta, b.op('broadcast', [segments], { shape: column })], { axis: 3 });
   },
-  flops: (types) => productOf([2, ...operand(types, 0, 'attention_stats').shape]),
+  flops: ({ out }) => productOf([2, ...out.shape]),
   samples: [{ types: [f(2, 3, 4, 2), f(2, 3, 4, 2), f(2, 4, 3), seg(2, 3)], values: { 3: [1, 1, 2, 0, 1, 1] } }],
-};
+});
 
-/** Operands of the gradients by name; those that `attrs` do not announce are null. */
-interface GradientOperands<T> {
-  readonly q: T;
-  readonly k: T;
-  readonly v: T;
-  readonly position: T;
-  readonly d: T;
-  readonly stats: T;
-  readonly segk: T | null;
-  readonly angles: T | null;
-}
+const ATTRS = { ...SCORES, key_segments: 'boolean', rotated: 'boolean' } as const;
+type GradientAttrs = AttrsOf<typeof ATTRS>;
 
 /**
  * `attention_dq|attention_dkv %q, %k, %v, %position, %d, %stats, %segk?, %angles? {…, key_segments?, rotated?}`. Without `key_segments` keys
  * have the segments of the queries (S = T). `rotated`: q and k are `rope`s by the angles, and dq and dk are turned back, to before it.
  */
-export function gradientOperands<T>(operands: readonly T[], attrs: Attrs, name: string): GradientOperands<T> {
-  const at = (i: number): T => {
-    const value = operands[i];
-    constraint(value !== undefined, name, 'C0', () => `operand ${i + 1} is missing`);
-    return value;
-  };
-  const other = attrs['key_segments'] === true;
-  return {
-    q: at(0),
-    k: at(1),
-    v: at(2),
-    position: at(3),
-    d: at(4),
-    stats: at(5),
-    segk: other ? at(6) : null,
-    angles: attrs['rotated'] === true ? at(other ? 7 : 6) : null,
-  };
-}
+const OPERANDS = {
+  q: 'f32',
+  k: 'f32',
+  v: 'f32',
+  position: 'i32',
+  d: 'f32',
+  stats: 'f32',
+  segk: { dtype: 'i32', when: 'key_segments' },
+  angles: { dtype: 'f32', when: 'rotated' },
+} as const;
+type GradientOperands<T> = Named<typeof OPERANDS, T>;
 
-function checkGradient(types: readonly Type[], attrs: Attrs, name: string): { q: Type; k: Type } {
-  const { q, k, v, position, stats, segk, angles } = gradientOperands(types, attrs, name);
-  checkHeads([q, k, v], name);
-  const [batch = 1, tokens = 1] = q.shape;
-  const keys = k.shape[1] ?? 1;
+/** Operands of `attention_dq` and `attention_dkv` by name; those that `attrs` do not announce are undefined. */
+export const gradientOperands = <T>(operands: readonly T[], attrs: Attrs): GradientOperands<T> => bindOperands(OPERANDS, operands, attrs);
+
+function checkGradient({ q, k, v, position, stats, segk, angles }: GradientOperands<Type>, { window }: GradientAttrs, name: string): void {
+  checkHeads({ q, k, v }, name);
+  const [batch, tokens] = q.shape as readonly [Dim, Dim];
+  const keys = at(k.shape, 1);
   constraint(
-    position.dtype === 'i32' && position.shape.length === 0 && sameShape(stats.shape, [...lseType(q).shape, 3]),
+    position.shape.length === 0 && sameShape(stats.shape, [...lseType(q).shape, 3]),
     name,
     'C2',
     () => `position must be i32[] and stats f32[batch, heads, tokens, 3], found ${typeText(position)}, ${typeText(stats)}`,
   );
   constraint(
-    segk === null ? tokens === keys : segk.dtype === 'i32' && sameShape(segk.shape, [batch, keys]),
+    segk === undefined ? tokens === keys : sameShape(segk.shape, [batch, keys]),
     name,
     'C3',
     () =>
       `without key_segments there are as many keys as queries, else they are i32[batch, keys]; found ${[q, k, ...(segk ? [segk] : [])].map(typeText).join(', ')}`,
   );
   constraint(
-    angles === null || (angles.shape.length === 2 && angles.shape[1] === q.shape[3] && Number(q.shape[3]) % 2 === 0),
+    angles === undefined || (angles.shape.length === 2 && angles.shape[1] === q.shape[3] && Number(q.shape[3]) % 2 === 0),
     name,
     'C4',
-    () => `angles must be [positions, even headDim], found ${angles === null ? 'none' : typeText(angles)} for q ${typeText(q)}`,
+    () => `angles must be [positions, even headDim], found ${angles === undefined ? 'none' : typeText(angles)} for q ${typeText(q)}`,
   );
-  checkWindow(attrs, name, 'C5');
-  return { q, k };
+  checkWindow(window, name, 'C5');
 }
 
 /** `perPair` FLOPs for each element of a head and each visible pair; where the first result is turned back, three for each of its elements. */
-function gradientFlops(name: string, perPair: number): NonNullable<OpDef['flops']> {
-  return (types, results, attrs) => {
-    const { q, k, angles } = gradientOperands(types, attrs, name);
-    return sumOf([pairFlops([q, k], attrs, perPair), angles ? productOf([3, ...operand(results, 0, name).shape]) : 0]);
-  };
+const gradientFlops =
+  (perPair: number) =>
+  ({ q, k, angles }: GradientOperands<Type>, results: readonly Type[], attrs: GradientAttrs): Cost =>
+    sumOf([pairFlops(q, k, attrs, perPair), angles ? productOf([3, ...at(results, 0).shape]) : 0]);
+
+/**
+ * The gradient with the `rope {inverse}` that reads its first result taken in: it turns dq or dk back as it stores it. With key segments of
+ * their own, dK and dV would bind more than eight buffers then.
+ */
+function absorbs(op: Op, reader: Op, known: ReadonlySet<Value>): Op | null {
+  if (reader.name !== rope.name || reader.attrs['inverse'] !== true) return null;
+  const [x, angles, position] = reader.operands;
+  const from = gradientOperands(op.operands, op.attrs);
+  if (op.results[0] !== x || from.position !== position || from.angles || from.segk || !angles || !known.has(angles)) return null;
+  return { ...op, operands: [...op.operands, angles], attrs: { ...op.attrs, rotated: true }, results: [at(reader.results, 0), ...op.results.slice(1)] };
 }
 
 interface ScoreGradients extends Scores {
@@ -114,29 +110,28 @@ interface ScoreGradients extends Scores {
 }
 
 /** dS = P∘(dP − delta), through the soft cap; [B, H, T, S] and the probabilities P. */
-function scoreCotangents(b: FuncBuilder, operands: readonly Value[], attrs: Attrs, name: string): ScoreGradients {
-  const { q, k, v, position, d, stats, segk, angles } = gradientOperands(operands, attrs, name);
+function scoreCotangents(b: FuncBuilder, operands: GradientOperands<Value>, attrs: GradientAttrs): ScoreGradients {
+  const { q, k, v, position, d, stats, segk, angles } = operands;
   const column = (start: number): Value => b.op('slice', [stats], { axis: 3, start, size: 1 });
-  const line = shapeToAttr([q.type.shape[0] ?? 1, 1, 1, k.type.shape[1] ?? 1]);
+  const line = shapeToAttr([at(q.type.shape, 0), 1, 1, at(k.type.shape, 1)]);
   const columns = segk ? b.op('convert', [segk], { to: 'f32' }) : b.op('slice', [column(2)], { axis: 1, start: 0, size: 1 });
   const s = scoresOf(b, { q, k, v, position, rows: column(2), columns: b.op('reshape', [columns], { shape: line }) }, attrs);
   const p = b.op('select', [s.visible, b.op('exp', [b.op('sub', [s.scores, column(0)])]), b.constant(0)]);
   const dHeads = s.toHeads(d);
   const dp = b.op('dot', [dHeads, s.vHeads], { batch: 2, tb: true });
   let ds = b.op('mul', [p, b.op('sub', [dp, column(1)])]);
-  const cap = attrs['softCap'];
-  if (typeof cap === 'number') {
-    const ratio = b.op('mul', [s.scores, b.constant(1 / cap)]);
+  if (attrs.softCap !== undefined) {
+    const ratio = b.op('mul', [s.scores, b.constant(1 / attrs.softCap)]);
     ds = b.op('mul', [ds, b.op('sub', [b.constant(1), b.op('mul', [ratio, ratio])])]);
   }
   const back = (gradient: Value): Value => (angles ? b.op('rope', [gradient, angles, position], { inverse: true }) : gradient);
-  return { ...s, p, ds: b.op('mul', [ds, b.constant(numberAttr(attrs, 'scale', name))]), dHeads, back };
+  return { ...s, p, ds: b.op('mul', [ds, b.constant(attrs.scale)]), dHeads, back };
 }
 
 const GRADIENT_INPUTS: readonly Type[] = [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(), f(2, 3, 4, 2), f(2, 4, 3, 3)];
 /** lse near 1, delta, and a segment that is one of `ids`. */
 const statsOf = (ids: readonly number[]): readonly number[] =>
-  Array.from({ length: 72 }, (_, i) => (i % 3 === 2 ? (ids[(Math.floor(i / 36) * 3 + (Math.floor(i / 3) % 3)) % ids.length] ?? 0) : 1 + Math.sin(i)));
+  Array.from({ length: 72 }, (_, i) => (i % 3 === 2 ? at(ids, (Math.floor(i / 36) * 3 + (Math.floor(i / 3) % 3)) % ids.length) : 1 + Math.sin(i)));
 const GRADIENT_SAMPLES: readonly Sample[] = [
   { types: GRADIENT_INPUTS, attrs: { scale: 0.7, causal: true }, values: { 3: [0], 5: statsOf([1, 1, 1, 0, 1, 1]) } },
   { types: GRADIENT_INPUTS, attrs: { scale: 0.7, causal: true, window: 2, softCap: 5 }, values: { 3: [0], 5: statsOf([1]) } },
@@ -154,32 +149,34 @@ const gradientRejects = (attrs: Attrs): readonly Rejection[] => [
   { constraint: 'C5', types: GRADIENT_INPUTS, attrs: { ...attrs, window: 1.5 } },
 ];
 
-export const attentionDq: OpDef = {
+/** What both gradients are made of. */
+const GRADIENT = { kind: 'kernel', operands: OPERANDS, attrs: ATTRS, absorbs, samples: GRADIENT_SAMPLES, rejects: gradientRejects({ scale: 1 }) } as const;
+
+export const attentionDq = makeOp({
+  ...GRADIENT,
   name: 'attention_dq',
-  kind: 'kernel',
-  infer: (types, attrs) => [checkGradient(types, attrs, 'attention_dq').q],
+  infer: (types, attrs) => {
+    checkGradient(types, attrs, 'attention_dq');
+    return types.q;
+  },
   decompose: (b, operands, attrs) => {
-    const { ds, kHeads, toHeads, back } = scoreCotangents(b, operands, attrs, 'attention_dq');
-    return [back(toHeads(b.op('dot', [ds, kHeads], { batch: 2 })))];
+    const { ds, kHeads, toHeads, back } = scoreCotangents(b, operands, attrs);
+    return back(toHeads(b.op('dot', [ds, kHeads], { batch: 2 })));
   },
   // scores again, their cotangents, and dQ
-  flops: gradientFlops('attention_dq', 6),
-  samples: GRADIENT_SAMPLES,
-  rejects: gradientRejects({ scale: 1 }),
-};
+  flops: gradientFlops(6),
+});
 
-export const attentionDkv: OpDef = {
+export const attentionDkv = makeOp({
+  ...GRADIENT,
   name: 'attention_dkv',
-  kind: 'kernel',
   infer: (types, attrs) => {
-    const { k } = checkGradient(types, attrs, 'attention_dkv');
-    return [k, k];
+    checkGradient(types, attrs, 'attention_dkv');
+    return [types.k, types.k];
   },
   decompose: (b, operands, attrs) => {
-    const { ds, p, dHeads, qHeads, back } = scoreCotangents(b, operands, attrs, 'attention_dkv');
-    const k = operands[1];
-    if (!k) return [];
-    const [batch = 1, keys = 1, kvHeads = 1, width = 1] = k.type.shape;
+    const { ds, p, dHeads, qHeads, back } = scoreCotangents(b, operands, attrs);
+    const [batch, keys, kvHeads, width] = operands.k.type.shape as readonly [Dim, Dim, Dim, Dim];
     const fold = (x: Value): Value => {
       const group = Number(x.type.shape[1]) / Number(kvHeads);
       const grouped = b.op('reshape', [x], { shape: shapeToAttr([batch, kvHeads, group, keys, width]) });
@@ -189,9 +186,7 @@ export const attentionDkv: OpDef = {
     return [back(fold(b.op('dot', [ds, qHeads], { batch: 2, ta: true }))), fold(b.op('dot', [p, dHeads], { batch: 2, ta: true }))];
   },
   // scores again, their cotangents, dK and dV
-  flops: gradientFlops('attention_dkv', 8),
-  samples: GRADIENT_SAMPLES,
-  rejects: gradientRejects({ scale: 1 }),
-};
+  flops: gradientFlops(8),
+});
 
-export const attentionGradientOps: readonly OpDef[] = [attentionStats, attentionDq, attentionDkv];
+export const attentionGradientOps = [attentionStats, attentionDq, attentionDkv] as const;

@@ -1,41 +1,39 @@
 /** @file `cache_write %cache, %x, %position`: the cache [B, capacity, …] with x [B, T, …] at rows position…; done in place on a `state`.
- * (C1) all axes but the second agree, dtypes are f32. (C2) position is i32[]. */
+ * (C1) all axes but the second agree. (C2) position is a scalar. */
 
-import { constraint, type OpDef, operand } from '../define.ts';
+import { at } from '../../errors.ts';
+import { constraint } from '../constraint.ts';
+import { makeOp } from '../define.ts';
 import { broadcastAt, generate } from '../tensor.ts';
 import { typeText } from '../types.ts';
 
-export const cacheWrite: OpDef = {
+export const cacheWrite = makeOp({
   name: 'cache_write',
   kind: 'kernel',
-  infer: (types) => {
-    const cache = operand(types, 0, 'cache_write');
-    const x = operand(types, 1, 'cache_write');
-    const position = operand(types, 2, 'cache_write');
+  operands: { cache: 'f32', x: 'f32', position: 'i32' },
+  effects: { writes: 'cache' },
+  infer: ({ cache, x, position }) => {
     constraint(
-      cache.dtype === 'f32' && x.dtype === 'f32' && cache.shape.length === x.shape.length && cache.shape.every((d, i) => i === 1 || d === x.shape[i]),
+      cache.shape.length === x.shape.length && cache.shape.every((d, i) => i === 1 || d === x.shape[i]),
       'cache_write',
       'C1',
       () => `cache and x must agree but for the second axis, found ${typeText(cache)} and ${typeText(x)}`,
     );
-    constraint(position.dtype === 'i32' && position.shape.length === 0, 'cache_write', 'C2', () => `position must be i32[], found ${typeText(position)}`);
-    return [cache];
+    constraint(position.shape.length === 0, 'cache_write', 'C2', () => `position must be i32[], found ${typeText(position)}`);
+    return cache;
   },
-  evaluate: ([cache, x, position]) => {
-    if (!cache || !x || !position) return [];
-    const from = position.data[0] ?? 0;
-    const tokens = x.shape[1] ?? 0;
-    return [
-      generate('f32', cache.shape, (index) => {
-        const t = (index[1] ?? 0) - from;
-        return t >= 0 && t < tokens
-          ? broadcastAt(
-              x,
-              index.map((v, i) => (i === 1 ? t : v)),
-            )
-          : broadcastAt(cache, index);
-      }),
-    ];
+  evaluate: ({ cache, x, position }) => {
+    const from = at(position.data, 0);
+    const tokens = at(x.shape, 1);
+    return generate('f32', cache.shape, (index) => {
+      const t = at(index, 1) - from;
+      return t >= 0 && t < tokens
+        ? broadcastAt(
+            x,
+            index.map((v, i) => (i === 1 ? t : v)),
+          )
+        : broadcastAt(cache, index);
+    });
   },
   flops: () => [],
   samples: [
@@ -62,8 +60,8 @@ export const cacheWrite: OpDef = {
       types: [
         { dtype: 'f32', shape: [2, 5, 3] },
         { dtype: 'f32', shape: [2, 2, 3] },
-        { dtype: 'f32', shape: [] },
+        { dtype: 'i32', shape: [2] },
       ],
     },
   ],
-};
+});

@@ -1,29 +1,20 @@
 /** @file What ops that are only their decomposition have in common. */
 
-import { type OpDef, operand, type Sample } from '../define.ts';
+import type { AttrSpecs } from '../attributes.ts';
+import { makeOp, type OpSource } from '../define.ts';
+import type { OperandSpecs } from '../operands.ts';
 import type { Type, Value } from '../types.ts';
 
 export const F = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 
-interface Composite {
-  readonly name: string;
-  readonly infer?: OpDef['infer'];
-  readonly decompose: NonNullable<OpDef['decompose']>;
-  readonly vjp?: OpDef['vjp'];
-  readonly samples: readonly Sample[];
-  readonly rejects?: OpDef['rejects'];
+type Source<N extends string, O extends OperandSpecs, A extends AttrSpecs> = OpSource<N, 'composite', O, A>;
+
+/** An op that decomposes. Without `infer` its result has the type of its first operand. */
+export function composite<const N extends string, const O extends OperandSpecs, const A extends AttrSpecs = Record<never, never>>({
+  infer = (types) => Object.values(types)[0] as Type,
+  ...op
+}: Omit<Source<N, O, A>, 'kind' | 'infer' | 'decompose'> & Pick<Partial<Source<N, O, A>>, 'infer'> & Required<Pick<Source<N, O, A>, 'decompose'>>) {
+  return makeOp<N, 'composite', O, A>({ ...op, infer, kind: 'composite' } as Source<N, O, A>);
 }
 
-export function composite({ name, infer, decompose, vjp, samples, rejects }: Composite): OpDef {
-  return {
-    name,
-    kind: 'composite',
-    infer: infer ?? ((types) => [operand(types, 0, name)]),
-    decompose,
-    ...(vjp ? { vjp } : {}),
-    samples,
-    ...(rejects ? { rejects } : {}),
-  };
-}
-
-export const lastAxis = (x: Value): number[] => [x.type.shape.length - 1];
+export const lastAxis = (x: Value): readonly [number] => [x.type.shape.length - 1];

@@ -1,12 +1,12 @@
 /** @file Composites that are only their decomposition: activations, norms, softmax, dropout, the residual add. */
 
-import type { FuncBuilder } from '../builder.ts';
-import { constraint, numberAttr, type OpDef, operand, shapeToAttr } from '../define.ts';
-import { sameShape, typeText, type Value } from '../types.ts';
+import { constraint } from '../constraint.ts';
+import { type FuncBuilder, shapeToAttr } from '../define.ts';
+import { sameShape, type Type, typeText, type Value } from '../types.ts';
 import { composite, F, lastAxis } from './composite.ts';
 
-function unary(name: string, build: (b: FuncBuilder, x: Value) => Value): OpDef {
-  return composite({ name, samples: [{ types: [F(2, 3)] }], decompose: (b, [x]) => (x ? [build(b, x)] : []) });
+function unary<const N extends string>(name: N, build: (b: FuncBuilder, x: Value) => Value) {
+  return composite({ name, operands: { x: 'f32' }, samples: [{ types: [F(2, 3)] }], decompose: (b, { x }) => build(b, x) });
 }
 
 /** 1/(1+e^-x). */
@@ -36,13 +36,12 @@ const gelu = unary('gelu', (b, x) => {
 /** `swiglu %gate, %up`: silu(gate)·up (Shazeer 2020). (C1) both have one type. */
 const swiglu = composite({
   name: 'swiglu',
-  infer: (types) => {
-    const gate = operand(types, 0, 'swiglu');
-    const up = operand(types, 1, 'swiglu');
+  operands: { gate: 'f32', up: 'f32' },
+  infer: ({ gate, up }) => {
     constraint(sameShape(gate.shape, up.shape), 'swiglu', 'C1', () => `gate and up must have one type, found ${typeText(gate)} and ${typeText(up)}`);
-    return [gate];
+    return gate;
   },
-  decompose: (b, [gate, up]) => (gate && up ? [b.op('mul', [b.op('silu', [gate]), up])] : []),
+  decompose: (b, { gate, up }) => b.op('mul', [b.op('silu', [gate]), up]),
   samples: [{ types: [F(2, 3), F(2, 3)] }],
   rejects: [{ constraint: 'C1', types: [F(2, 3), F(3, 2)] }],
 });
@@ -52,32 +51,24 @@ function meanOf(b: FuncBuilder, x: Value): Value {
   return b.op('mul', [b.op('reduce_sum', [x], { axes: lastAxis(x) }), b.constant(1 / width)]);
 }
 
-function checkNorm(name: string): OpDef['infer'] {
-  return (types) => {
-    const x = operand(types, 0, name);
-    const last = x.shape.at(-1);
-    constraint(typeof last === 'number', name, 'C2', () => `the last axis must be static, found ${typeText(x)}`);
-    types.slice(1).forEach((w, i) => {
-      constraint(
-        sameShape(w.shape, [last]),
-        name,
-        'C1',
-        () => `${i === 0 ? 'weight' : 'bias'} must be f32[${last}] (last axis of x ${typeText(x)}), found ${typeText(w)}`,
-      );
-    });
-    return [x];
-  };
+function checkNorm(name: string, x: Type, weights: Readonly<Record<string, Type>>): Type {
+  const last = x.shape.at(-1);
+  constraint(typeof last === 'number', name, 'C2', () => `the last axis must be static, found ${typeText(x)}`);
+  for (const [called, w] of Object.entries(weights))
+    constraint(sameShape(w.shape, [last]), name, 'C1', () => `${called} must be f32[${last}] (last axis of x ${typeText(x)}), found ${typeText(w)}`);
+  return x;
 }
 
 /** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight over the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) it is static. */
 const rmsNorm = composite({
   name: 'rms_norm',
-  infer: checkNorm('rms_norm'),
-  decompose: (b, [x, weight], attrs) => {
-    if (!x || !weight) return [];
+  operands: { x: 'f32', weight: 'f32' },
+  attrs: { eps: 'number' },
+  infer: ({ x, weight }) => checkNorm('rms_norm', x, { weight }),
+  decompose: (b, { x, weight }, { eps }) => {
     const meanSquare = meanOf(b, b.op('mul', [x, x]));
-    const rstd = b.op('rsqrt', [b.op('add', [meanSquare, b.constant(numberAttr(attrs, 'eps', 'rms_norm'))])], {}, 'rstd');
-    return [b.op('mul', [b.op('mul', [x, rstd]), weight])];
+    const rstd = b.op('rsqrt', [b.op('add', [meanSquare, b.constant(eps)])], {}, 'rstd');
+    return b.op('mul', [b.op('mul', [x, rstd]), weight]);
   },
   samples: [{ types: [F(2, 3, 4), F(4)], attrs: { eps: 1e-5 } }],
   rejects: [
@@ -89,13 +80,14 @@ const rmsNorm = composite({
 /** `layer_norm %x, %weight, %bias {eps}` over the last axis (Ba et al. 2016). (C1) weight and bias are [last axis]. (C2) it is static. */
 const layerNorm = composite({
   name: 'layer_norm',
-  infer: checkNorm('layer_norm'),
-  decompose: (b, [x, weight, bias], attrs) => {
-    if (!x || !weight || !bias) return [];
+  operands: { x: 'f32', weight: 'f32', bias: 'f32' },
+  attrs: { eps: 'number' },
+  infer: ({ x, weight, bias }) => checkNorm('layer_norm', x, { weight, bias }),
+  decompose: (b, { x, weight, bias }, { eps }) => {
     const centred = b.op('sub', [x, meanOf(b, x)], {}, 'centred');
     const variance = meanOf(b, b.op('mul', [centred, centred]));
-    const rstd = b.op('rsqrt', [b.op('add', [variance, b.constant(numberAttr(attrs, 'eps', 'layer_norm'))])], {}, 'rstd');
-    return [b.op('add', [b.op('mul', [b.op('mul', [centred, rstd]), weight]), bias])];
+    const rstd = b.op('rsqrt', [b.op('add', [variance, b.constant(eps)])], {}, 'rstd');
+    return b.op('add', [b.op('mul', [b.op('mul', [centred, rstd]), weight]), bias]);
   },
   samples: [{ types: [F(2, 3, 4), F(4), F(4)], attrs: { eps: 1e-5 } }],
   rejects: [{ constraint: 'C1', types: [F(2, 4), F(4), F(3)], attrs: { eps: 1e-5 } }],
@@ -104,62 +96,59 @@ const layerNorm = composite({
 /** Softmax over the last axis; the maximum is subtracted and has no derivative of its own. */
 const softmax = composite({
   name: 'softmax',
-  decompose: (b, [x]) => {
-    if (!x) return [];
+  operands: { x: 'f32' },
+  decompose: (b, { x }) => {
     const top = b.op('stop_gradient', [b.op('reduce_max', [x], { axes: lastAxis(x) })]);
     const e = b.op('exp', [b.op('sub', [x, top])]);
-    return [b.op('div', [e, b.op('reduce_sum', [e], { axes: lastAxis(e) })])];
+    return b.op('div', [e, b.op('reduce_sum', [e], { axes: lastAxis(e) })]);
   },
   samples: [{ types: [F(2, 3, 4)] }],
 });
 
 /**
  * `random %seed {shape, site}`: f32 uniform in [0, 1), 24 bits, a pure function of (seed, site, index): the 32-bit finaliser
- * "lowbias32" (C. Wellons, hash-prospector) chained over the axes, so a shorter batch draws the same numbers. (C1) seed is a u32 scalar.
+ * "lowbias32" (C. Wellons, hash-prospector) chained over the axes, so a shorter batch draws the same numbers. (C1) seed is a scalar.
  */
 const random = composite({
   name: 'random',
-  infer: (types, attrs) => {
-    const seed = operand(types, 0, 'random');
-    constraint(seed.dtype === 'u32' && seed.shape.length === 0, 'random', 'C1', () => `seed must be u32[], found ${typeText(seed)}`);
-    const shape = attrs['shape'];
-    return [{ dtype: 'f32', shape: Array.isArray(shape) ? shape.map((d) => (/^\d+$/.test(String(d)) ? Number(d) : String(d))) : [] }];
+  operands: { seed: 'u32' },
+  attrs: { shape: 'shape', site: 'number' },
+  infer: ({ seed }, { shape }) => {
+    constraint(seed.shape.length === 0, 'random', 'C1', () => `seed must be u32[], found ${typeText(seed)}`);
+    return { dtype: 'f32', shape };
   },
-  decompose: (b, [seed], attrs) => {
-    if (!seed) return [];
-    const shape = attrs['shape'] as readonly string[];
+  decompose: (b, { seed }, { shape, site }) => {
     const u = (v: number): Value => b.constant(v, 'u32');
     const mix = (h: Value): Value => {
       const a = b.op('mul', [b.op('bit_xor', [h, b.op('shift_right', [h, u(16)])]), u(0x7feb352d)]);
       const c = b.op('mul', [b.op('bit_xor', [a, b.op('shift_right', [a, u(15)])]), u(0x846ca68b)]);
       return b.op('bit_xor', [c, b.op('shift_right', [c, u(16)])]);
     };
-    let hash = mix(b.op('add', [seed, u((numberAttr(attrs, 'site', 'random') * 0x9e3779b9) >>> 0)]));
+    let hash = mix(b.op('add', [seed, u((site * 0x9e3779b9) >>> 0)]));
     for (let axis = 0; axis < shape.length; axis++) {
-      const index = b.op('convert', [b.op('iota', [], { shape, axis })], { to: 'u32' });
+      const index = b.op('convert', [b.op('iota', [], { shape: shapeToAttr(shape), axis })], { to: 'u32' });
       hash = mix(b.op('add', [hash, index]));
     }
     const bits = b.op('convert', [b.op('shift_right', [hash, u(8)])], { to: 'f32' });
-    return [b.op('mul', [bits, b.constant(2 ** -24)])];
+    return b.op('mul', [bits, b.constant(2 ** -24)]);
   },
-  vjp: () => [null],
+  vjp: () => ({}),
   samples: [{ types: [{ dtype: 'u32', shape: [] }], attrs: { shape: ['3', '4'], site: 1 }, values: { 0: [7] } }],
-  rejects: [{ constraint: 'C1', types: [F()], attrs: { shape: ['3'], site: 0 } }],
+  rejects: [{ constraint: 'C1', types: [{ dtype: 'u32', shape: [1] }], attrs: { shape: ['3'], site: 0 } }],
 });
 
 /** `dropout %x, %seed {rate, site}`: zero with probability rate, else x/(1−rate). (C1) 0 ≤ rate < 1. */
 const dropout = composite({
   name: 'dropout',
-  infer: (types, attrs) => {
-    const rate = numberAttr(attrs, 'rate', 'dropout');
+  operands: { x: 'f32', seed: 'u32' },
+  attrs: { rate: 'number', site: 'number' },
+  infer: ({ x }, { rate }) => {
     constraint(rate >= 0 && rate < 1, 'dropout', 'C1', () => `rate must be in [0, 1), found ${rate}`);
-    return [operand(types, 0, 'dropout')];
+    return x;
   },
-  decompose: (b, [x, seed], attrs) => {
-    if (!x || !seed) return [];
-    const rate = numberAttr(attrs, 'rate', 'dropout');
-    const draw = b.op('random', [seed], { shape: shapeToAttr(x.type.shape), site: numberAttr(attrs, 'site', 'dropout') });
-    return [b.op('select', [b.op('ge', [draw, b.constant(rate)]), b.op('mul', [x, b.constant(1 / (1 - rate))]), b.constant(0)])];
+  decompose: (b, { x, seed }, { rate, site }) => {
+    const draw = b.op('random', [seed], { shape: shapeToAttr(x.type.shape), site });
+    return b.op('select', [b.op('ge', [draw, b.constant(rate)]), b.op('mul', [x, b.constant(1 / (1 - rate))]), b.constant(0)]);
   },
   samples: [{ types: [F(2, 3), { dtype: 'u32', shape: [] }], attrs: { rate: 0.25, site: 0 }, values: { 1: [3] } }],
   rejects: [{ constraint: 'C1', types: [F(2), { dtype: 'u32', shape: [] }], attrs: { rate: 1, site: 0 } }],
@@ -172,25 +161,24 @@ const dropout = composite({
  */
 const residual = composite({
   name: 'residual',
-  infer: (types) => {
-    const x = operand(types, 0, 'residual');
-    const branch = operand(types, 1, 'residual');
+  operands: { x: 'f32', branch: 'f32', weight: 'f32', scale: { dtype: 'f32', optional: true } },
+  adds: true,
+  endsUnit: true,
+  infer: ({ x, branch, weight, scale }) => {
     constraint(
       sameShape(x.shape, branch.shape),
       'residual',
       'C1',
       () => `the branch must have the type of its input ${typeText(x)}, found ${typeText(branch)}`,
     );
-    const weight = operand(types, 2, 'residual');
     constraint(weight.shape.length === 0, 'residual', 'C2', () => `the branch weight must be f32[], found ${typeText(weight)}`);
-    const scale = types[3];
     constraint(!scale || scale.shape.length === 0, 'residual', 'C3', () => `the branch scale must be f32[], found ${scale ? typeText(scale) : 'none'}`);
-    return [x];
+    return x;
   },
-  decompose: (b, [x, branch, , scale]) => (x && branch ? [b.op('add', [x, scale ? b.op('mul', [branch, scale]) : branch])] : []),
-  vjp({ b, operands: [, , weight, scale], cotangents: [d], needs }) {
-    const scaled = needs[1] && d && scale ? b.op('mul', [d, scale]) : d;
-    return [d ?? null, needs[1] && scaled && weight ? b.op('mul', [scaled, weight]) : null, null, null];
+  decompose: (b, { x, branch, scale }) => b.op('add', [x, scale ? b.op('mul', [branch, scale]) : branch]),
+  vjp: ({ b, d, needs }, { weight, scale }) => {
+    const scaled = needs.branch && scale ? b.op('mul', [d, scale]) : d;
+    return { x: d, branch: needs.branch ? b.op('mul', [scaled, weight]) : null };
   },
   samples: [
     { types: [F(2, 3), F(2, 3), F()], values: { 2: [1] } },
@@ -203,4 +191,4 @@ const residual = composite({
   ],
 });
 
-export const compositeOps: readonly OpDef[] = [sigmoid, silu, relu, geluTanh, gelu, swiglu, rmsNorm, layerNorm, softmax, random, dropout, residual];
+export const compositeOps = [sigmoid, silu, relu, geluTanh, gelu, swiglu, rmsNorm, layerNorm, softmax, random, dropout, residual] as const;

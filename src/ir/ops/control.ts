@@ -1,21 +1,31 @@
 /** @file Ops with no arithmetic of their own: `call` of a function at a call site, and `fused` groups, which become kernels. */
 
-import { type OpDef, OpError } from '../define.ts';
+import { OpError } from '../constraint.ts';
+import type { OpDef } from '../define.ts';
+import type { Op } from '../types.ts';
 
-function given(name: string): OpDef {
+function given<const N extends string>(name: N): OpDef & { readonly name: N; readonly kind: 'control' } {
   return {
     name,
     kind: 'control',
+    operands: null,
+    attrs: null,
+    effects: null,
+    ids: null,
     infer: () => {
       throw new OpError(`${name} C1: result types are given, not inferred`);
     },
+    fourWide: () => null,
     samples: [],
   };
 }
 
 /** `call @callee [site](…)`: uses a function of the module; `site` names the use (`layers.3.attn`). */
-export const call: OpDef = { ...given('call'), flops: () => [] };
+export const call = { ...given('call'), flops: () => [] } as const;
 /** `fused %a, … {kind, name} { … }`: a group of ops that is one kernel. */
-export const fused: OpDef = given('fused');
+export const fused = given('fused');
 
-export const controlOps: readonly OpDef[] = [call, fused];
+export const isCall = (op: Op): boolean => op.name === call.name;
+export const isFused = (op: Op): boolean => op.name === fused.name;
+
+export const controlOps = [call, fused] as const;

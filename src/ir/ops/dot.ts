@@ -2,13 +2,16 @@
  * lhs is [batch…, M…, K…] (`ta`: [batch…, K…, M…]), rhs is [batch…, K…, N…] (`tb`: [batch…, N…, K…]), the result [batch…, M…, N…].
  * Printed with `^T` behind an operand whose flag is set: `dot %x, %w^T` is a linear layer with a weight [out, in].
  *
- * - (C1) both operands are f32. (C2) batch axes agree. (C3) contracted axes agree.
+ * - (C1) batch axes agree. (C2) contracted axes agree.
  */
 
 import { productOf } from '../../cost.ts';
-import { constraint, type OpDef, operand } from '../define.ts';
+import { at } from '../../errors.ts';
+import type { AttrsOf } from '../attributes.ts';
+import { constraint } from '../constraint.ts';
+import { makeOp } from '../define.ts';
 import { tensor } from '../tensor.ts';
-import { type Attrs, elements, type Shape, sameShape, type Type, typeText } from '../types.ts';
+import { elements, type Op, type Shape, sameShape, type Type, typeText, type Value } from '../types.ts';
 
 export interface DotShape {
   readonly batch: Shape;
@@ -19,17 +22,12 @@ export interface DotShape {
   readonly tb: boolean;
 }
 
-/** Splits the operands' axes into batch, M, N and K. @throws OpError C1–C3. */
-export function dotShape(types: readonly Type[], attrs: Attrs): DotShape {
-  const lhs = operand(types, 0, 'dot');
-  const rhs = operand(types, 1, 'dot');
-  const batchRank = Number(attrs['batch'] ?? 0);
-  const contract = Number(attrs['contract'] ?? 1);
-  const ta = attrs['ta'] === true;
-  const tb = attrs['tb'] === true;
-  constraint(lhs.dtype === 'f32' && rhs.dtype === 'f32', 'dot', 'C1', () => `operands must be f32, found ${typeText(lhs)} and ${typeText(rhs)}`);
+const ATTRS = { batch: { type: 'number', default: 0 }, contract: { type: 'number', default: 1 }, ta: 'boolean', tb: 'boolean' } as const;
+
+/** Splits the operands' axes into batch, M, N and K. @throws OpError C1, C2 */
+function splitAxes(lhs: Type, rhs: Type, { batch: batchRank, contract, ta, tb }: AttrsOf<typeof ATTRS>): DotShape {
   const batch = lhs.shape.slice(0, batchRank);
-  constraint(sameShape(batch, rhs.shape.slice(0, batchRank)), 'dot', 'C2', () => `batch axes must agree, found ${typeText(lhs)} and ${typeText(rhs)}`);
+  constraint(sameShape(batch, rhs.shape.slice(0, batchRank)), 'dot', 'C1', () => `batch axes must agree, found ${typeText(lhs)} and ${typeText(rhs)}`);
   const left = lhs.shape.slice(batchRank);
   const right = rhs.shape.slice(batchRank);
   const k = ta ? left.slice(0, contract) : left.slice(left.length - contract);
@@ -37,7 +35,7 @@ export function dotShape(types: readonly Type[], attrs: Attrs): DotShape {
   constraint(
     sameShape(k, kRight) && k.length === contract,
     'dot',
-    'C3',
+    'C2',
     () => `contracted axes must agree, found [${k.join(',')}] of ${typeText(lhs)} and [${kRight.join(',')}] of ${typeText(rhs)}; is a transpose missing?`,
   );
   return {
@@ -50,43 +48,49 @@ export function dotShape(types: readonly Type[], attrs: Attrs): DotShape {
   };
 }
 
-export const dot: OpDef = {
+/** The axes of a `dot`. */
+export function dotShape({ operands, attrs }: Pick<Op, 'operands' | 'attrs'>): DotShape {
+  const { batch, contract, ta, tb } = attrs;
+  const given = { batch: Number(batch ?? ATTRS.batch.default), contract: Number(contract ?? ATTRS.contract.default), ta: ta === true, tb: tb === true };
+  return splitAxes(at(operands, 0).type, at(operands, 1).type, given);
+}
+
+export const dot = makeOp({
   name: 'dot',
   kind: 'dot',
-  infer: (types, attrs) => {
-    const { batch, m, n } = dotShape(types, attrs);
-    return [{ dtype: 'f32', shape: [...batch, ...m, ...n] }];
+  operands: { lhs: 'f32', rhs: 'f32' },
+  attrs: ATTRS,
+  marks: ['ta', 'tb'],
+  infer: ({ lhs, rhs }, attrs) => {
+    const { batch, m, n } = splitAxes(lhs, rhs, attrs);
+    return { dtype: 'f32', shape: [...batch, ...m, ...n] };
   },
-  evaluate: ([lhs, rhs], attrs, sizes, types) => {
-    if (!lhs || !rhs) return [];
-    const s = dotShape([lhs, rhs], attrs);
+  evaluate: ({ lhs, rhs }, attrs, { sizes, shape }) => {
+    const s = splitAxes(lhs, rhs, attrs);
     const [batch, M, N, K] = [s.batch, s.m, s.n, s.k].map((part) => elements(part, sizes)) as [number, number, number, number];
-    const out = tensor('f32', types[0]?.shape as readonly number[]);
+    const out = tensor('f32', shape);
     for (let g = 0; g < batch; g++)
       for (let i = 0; i < M; i++)
         for (let j = 0; j < N; j++) {
           let sum = 0;
-          for (let k = 0; k < K; k++) {
-            const a = lhs.data[g * M * K + (s.ta ? k * M + i : i * K + k)] ?? 0;
-            sum += a * (rhs.data[g * N * K + (s.tb ? j * K + k : k * N + j)] ?? 0);
-          }
+          for (let k = 0; k < K; k++)
+            sum += at(lhs.data, g * M * K + (s.ta ? k * M + i : i * K + k)) * at(rhs.data, g * N * K + (s.tb ? j * K + k : k * N + j));
           out.data[(g * M + i) * N + j] = sum;
         }
-    return [out];
+    return out;
   },
   // dA = dC·Bᵀ and dB = Aᵀ·dC in the operands' own layouts: again dots, never an intermediate
-  vjp: ({ b, operands: [lhs, rhs], cotangents: [d], attrs, needs }) => {
-    if (!lhs || !rhs || !d) return [null, null];
-    const s = dotShape([lhs.type, rhs.type], attrs);
+  vjp: ({ b, d, attrs, needs }, { lhs, rhs }) => {
+    const s = splitAxes(lhs.type, rhs.type, attrs);
     const batch = s.batch.length;
-    const grad = (x: typeof d, y: typeof d, contract: number, ta: boolean, tb: boolean): typeof d => b.op('dot', [x, y], { batch, contract, ta, tb });
-    return [
-      needs[0] ? (s.ta ? grad(rhs, d, s.n.length, s.tb, true) : grad(d, rhs, s.n.length, false, !s.tb)) : null,
-      needs[1] ? (s.tb ? grad(d, lhs, s.m.length, true, s.ta) : grad(lhs, d, s.m.length, !s.ta, false)) : null,
-    ];
+    const grad = (x: Value, y: Value, contract: number, ta: boolean, tb: boolean): Value => b.op('dot', [x, y], { batch, contract, ta, tb });
+    return {
+      lhs: needs.lhs ? (s.ta ? grad(rhs, d, s.n.length, s.tb, true) : grad(d, rhs, s.n.length, false, !s.tb)) : null,
+      rhs: needs.rhs ? (s.tb ? grad(d, lhs, s.m.length, true, s.ta) : grad(lhs, d, s.m.length, !s.ta, false)) : null,
+    };
   },
-  flops: (inputs, _out, attrs) => {
-    const { batch, m, n, k } = dotShape(inputs, attrs);
+  flops: ({ lhs, rhs }, _results, attrs) => {
+    const { batch, m, n, k } = splitAxes(lhs, rhs, attrs);
     return productOf([2, ...batch, ...m, ...n, ...k]);
   },
   samples: [
@@ -127,14 +131,14 @@ export const dot: OpDef = {
   ],
   rejects: [
     {
-      constraint: 'C1',
+      constraint: 'C0',
       types: [
         { dtype: 'i32', shape: [2, 3] },
         { dtype: 'f32', shape: [3, 4] },
       ],
     },
     {
-      constraint: 'C2',
+      constraint: 'C1',
       types: [
         { dtype: 'f32', shape: [2, 3, 4] },
         { dtype: 'f32', shape: [3, 4, 5] },
@@ -142,11 +146,11 @@ export const dot: OpDef = {
       attrs: { batch: 1 },
     },
     {
-      constraint: 'C3',
+      constraint: 'C2',
       types: [
         { dtype: 'f32', shape: [2, 3] },
         { dtype: 'f32', shape: [4, 3] },
       ],
     },
   ],
-};
+});

@@ -1,6 +1,7 @@
 /** @file The loss of next-token prediction, and what it is made of when the vocabulary comes in parts. */
 
-import { constraint, type OpDef, operand, shapeToAttr } from '../define.ts';
+import { constraint } from '../constraint.ts';
+import { shapeToAttr } from '../define.ts';
 import { sameShape, type Type, typeText } from '../types.ts';
 import { composite, F, lastAxis } from './composite.ts';
 
@@ -9,13 +10,13 @@ const column = (x: Type): Type => ({ dtype: 'f32', shape: [...x.shape.slice(0, -
 /** `logsumexp %x`: log Σ eˣ over the last axis, which stays with size 1; the maximum is subtracted and has no derivative of its own. */
 const logsumexp = composite({
   name: 'logsumexp',
-  infer: (types) => [column(operand(types, 0, 'logsumexp'))],
-  decompose: (b, [x]) => {
-    if (!x) return [];
+  operands: { x: 'f32' },
+  infer: ({ x }) => column(x),
+  decompose: (b, { x }) => {
     const axes = lastAxis(x);
     const top = b.op('stop_gradient', [b.op('reduce_max', [x], { axes })], {}, 'top');
     const total = b.op('reduce_sum', [b.op('exp', [b.op('sub', [x, top])])], { axes }, 'total');
-    return [b.op('add', [b.op('log', [total]), top])];
+    return b.op('add', [b.op('log', [total]), top]);
   },
   samples: [{ types: [F(2, 3, 4)] }],
 });
@@ -23,17 +24,15 @@ const logsumexp = composite({
 /** `logaddexp %x, %y`: log(eˣ + eʸ). (C1) both have one type. */
 const logaddexp = composite({
   name: 'logaddexp',
-  infer: (types) => {
-    const x = operand(types, 0, 'logaddexp');
-    const y = operand(types, 1, 'logaddexp');
+  operands: { x: 'f32', y: 'f32' },
+  infer: ({ x, y }) => {
     constraint(sameShape(x.shape, y.shape), 'logaddexp', 'C1', () => `both must have one type, found ${typeText(x)} and ${typeText(y)}`);
-    return [x];
+    return x;
   },
-  decompose: (b, [x, y]) => {
-    if (!x || !y) return [];
+  decompose: (b, { x, y }) => {
     const top = b.op('stop_gradient', [b.op('max', [x, y])]);
     const total = b.op('add', [b.op('exp', [b.op('sub', [x, top])]), b.op('exp', [b.op('sub', [y, top])])]);
-    return [b.op('add', [b.op('log', [total]), top])];
+    return b.op('add', [b.op('log', [total]), top]);
   },
   samples: [{ types: [F(2, 3), F(2, 3)] }],
   rejects: [{ constraint: 'C1', types: [F(2, 3), F(3, 2)] }],
@@ -41,28 +40,26 @@ const logaddexp = composite({
 
 /**
  * `pick %x, %index, %first`: x[…, index − first] as a last axis of size 1, 0 where the row has no such element.
- * (C1) the index is i32 with x's axes but the last, `first` i32[].
+ * (C1) the index has x's axes but the last, `first` is a scalar.
  */
 const pick = composite({
   name: 'pick',
-  infer: (types) => {
-    const x = operand(types, 0, 'pick');
-    const index = operand(types, 1, 'pick');
-    const first = operand(types, 2, 'pick');
+  operands: { x: 'f32', index: 'i32', first: 'i32' },
+  ids: { ids: 'index', of: 'x', axis: -1, first: 'first', what: 'classes', negative: true },
+  infer: ({ x, index, first }) => {
     constraint(
-      index.dtype === 'i32' && sameShape(index.shape, x.shape.slice(0, -1)) && first.dtype === 'i32' && first.shape.length === 0,
+      sameShape(index.shape, x.shape.slice(0, -1)) && first.shape.length === 0,
       'pick',
       'C1',
-      () => `index must be i32 with the leading axes of x, and first i32[], found ${typeText(x)}, ${typeText(index)} and ${typeText(first)}`,
+      () => `index must have the leading axes of x, and first be i32[], found ${typeText(x)}, ${typeText(index)} and ${typeText(first)}`,
     );
-    return [column(x)];
+    return column(x);
   },
-  decompose: (b, [x, index, first]) => {
-    if (!x || !index || !first) return [];
+  decompose: (b, { x, index, first }) => {
     const wanted = b.op('sub', [b.op('reshape', [index], { shape: shapeToAttr(column(x.type).shape) }), first]);
-    const axes = lastAxis(x);
-    const chosen = b.op('eq', [b.op('iota', [], { shape: shapeToAttr(x.type.shape), axis: axes[0] ?? 0 }), wanted]);
-    return [b.op('reduce_sum', [b.op('select', [chosen, x, b.constant(0)])], { axes })];
+    const [axis] = lastAxis(x);
+    const chosen = b.op('eq', [b.op('iota', [], { shape: shapeToAttr(x.type.shape), axis }), wanted]);
+    return b.op('reduce_sum', [b.op('select', [chosen, x, b.constant(0)])], { axes: [axis] });
   },
   samples: [{ types: [F(2, 3, 5), { dtype: 'i32', shape: [2, 3] }, { dtype: 'i32', shape: [] }], values: { 1: [0, -100, 4, 2, 9, 3], 2: [1] } }],
   rejects: [{ constraint: 'C1', types: [F(2, 5), { dtype: 'i32', shape: [3] }, { dtype: 'i32', shape: [] }] }],
@@ -70,27 +67,24 @@ const pick = composite({
 
 /**
  * `cross_entropy_of %lse, %picked, %targets`: lse − picked for each row, 0 where the target is negative (ignored).
- * (C1) targets are i32, lse and picked [targets' axes, 1].
+ * (C1) lse and picked are [targets' axes, 1].
  */
 const crossEntropyOf = composite({
   name: 'cross_entropy_of',
-  infer: (types) => {
-    const lse = operand(types, 0, 'cross_entropy_of');
-    const picked = operand(types, 1, 'cross_entropy_of');
-    const targets = operand(types, 2, 'cross_entropy_of');
+  operands: { lse: 'f32', picked: 'f32', targets: 'i32' },
+  infer: ({ lse, picked, targets }) => {
     constraint(
-      targets.dtype === 'i32' && sameShape(lse.shape, [...targets.shape, 1]) && sameShape(picked.shape, lse.shape),
+      sameShape(lse.shape, [...targets.shape, 1]) && sameShape(picked.shape, lse.shape),
       'cross_entropy_of',
       'C1',
-      () => `lse and picked must have the axes of the i32 targets and one more of size 1, found ${[lse, picked, targets].map(typeText).join(', ')}`,
+      () => `lse and picked must have the axes of the targets and one more of size 1, found ${[lse, picked, targets].map(typeText).join(', ')}`,
     );
-    return [{ dtype: 'f32', shape: targets.shape }];
+    return { dtype: 'f32', shape: targets.shape };
   },
-  decompose: (b, [lse, picked, targets]) => {
-    if (!lse || !picked || !targets) return [];
+  decompose: (b, { lse, picked, targets }) => {
     const target = b.op('reshape', [targets], { shape: shapeToAttr(lse.type.shape) }, 'target');
     const counted = b.op('select', [b.op('ge', [target, b.constant(0, 'i32')]), b.op('sub', [lse, picked]), b.constant(0)]);
-    return [b.op('reshape', [counted], { shape: shapeToAttr(targets.type.shape) })];
+    return b.op('reshape', [counted], { shape: shapeToAttr(targets.type.shape) });
   },
   samples: [{ types: [F(2, 3, 1), F(2, 3, 1), { dtype: 'i32', shape: [2, 3] }], values: { 2: [0, -100, 4, 2, 1, 3] } }],
   rejects: [{ constraint: 'C1', types: [F(2, 1), F(2, 1), { dtype: 'i32', shape: [3] }] }],
@@ -98,29 +92,28 @@ const crossEntropyOf = composite({
 
 /**
  * `cross_entropy %logits, %targets`: −log softmax(logits)[target] for each row, 0 where the target is negative (ignored).
- * (C1) targets are i32 with logits' axes but the last.
+ * (C1) targets have logits' axes but the last.
  */
 const crossEntropy = composite({
   name: 'cross_entropy',
-  infer: (types) => {
-    const logits = operand(types, 0, 'cross_entropy');
-    const targets = operand(types, 1, 'cross_entropy');
+  operands: { logits: 'f32', targets: 'i32' },
+  ids: { ids: 'targets', of: 'logits', axis: -1, what: 'classes', negative: true },
+  infer: ({ logits, targets }) => {
     constraint(
-      targets.dtype === 'i32' && sameShape(targets.shape, logits.shape.slice(0, -1)),
+      sameShape(targets.shape, logits.shape.slice(0, -1)),
       'cross_entropy',
       'C1',
-      () => `targets must be i32 with the leading axes of the logits, found ${typeText(logits)} and ${typeText(targets)}`,
+      () => `targets must have the leading axes of the logits, found ${typeText(logits)} and ${typeText(targets)}`,
     );
-    return [{ dtype: 'f32', shape: targets.shape }];
+    return { dtype: 'f32', shape: targets.shape };
   },
-  decompose: (b, [logits, targets]) => {
-    if (!logits || !targets) return [];
+  decompose: (b, { logits, targets }) => {
     const lse = b.op('logsumexp', [logits]);
     const picked = b.op('pick', [logits, targets, b.constant(0, 'i32')], {}, 'picked');
-    return [b.op('cross_entropy_of', [lse, picked, targets])];
+    return b.op('cross_entropy_of', [lse, picked, targets]);
   },
   samples: [{ types: [F(2, 3, 5), { dtype: 'i32', shape: [2, 3] }], values: { 1: [0, -100, 4, 2, 1, 3] } }],
   rejects: [{ constraint: 'C1', types: [F(2, 5), { dtype: 'i32', shape: [3] }] }],
 });
 
-export const lossOps: readonly OpDef[] = [logsumexp, logaddexp, pick, crossEntropyOf, crossEntropy];
+export const lossOps = [logsumexp, logaddexp, pick, crossEntropyOf, crossEntropy] as const;

@@ -1,58 +1,93 @@
 /** @file Pointwise ops: one row each, since they share one shape rule.
  *
- * - (C1) operands broadcast against each other as in numpy.
- * - (C2) operands have equal dtypes, of the kind the row names: `number` f32, i32 or u32; `float` f32; `bits` u32 or i32; `bool`; `any` of them.
+ * - (C1) operands broadcast against each other as in numpy. (C2) operands have equal dtypes.
  */
 
+import { bin, call, f32, neg, not, splat } from '../../codegen/kernel/expr.ts';
+import { type BinOp, type Expr, type Fn, isVector } from '../../codegen/kernel/ir.ts';
 import { productOf } from '../../cost.ts';
-import { broadcastShapes, constraint, type OpDef, operand, type Sample, type VjpContext } from '../define.ts';
+import { at } from '../../errors.ts';
+import { constraint } from '../constraint.ts';
+import { broadcastShapes, type FuncBuilder, makeOp, type OpDef, type Sample } from '../define.ts';
+import { widened } from '../element.ts';
+import { type Domain, dtypesOf } from '../operands.ts';
 import { broadcastAt, generate } from '../tensor.ts';
-import { type DType, type Type, typeText, type Value } from '../types.ts';
+import { type DType, sameShape, type Type, typeText, type Value } from '../types.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
-type Domain = 'number' | 'float' | 'bits' | 'bool' | 'any';
-const DOMAINS: Record<Domain, readonly DType[]> = {
-  number: ['f32', 'i32', 'u32'],
-  float: ['f32'],
-  bits: ['u32', 'i32'],
-  bool: ['bool'],
-  any: ['f32', 'i32', 'u32', 'bool'],
-};
+type Derivative = (c: { readonly b: FuncBuilder; readonly x: Value; readonly y: Value; readonly out: Value; readonly d: Value }) => readonly (Value | null)[];
 
-/** How kernels spell an op: an infix or prefix operator, or a function they share with WGSL. */
-export type KernelSpelling = { readonly infix: string } | { readonly prefix: string } | { readonly fn: string };
-
-type Derivative = (c: { b: VjpContext['b']; x: Value; y: Value; out: Value; d: Value }) => readonly [Value | null, (Value | null)?];
-
-interface Row {
-  readonly arity: 1 | 2;
+interface Common {
+  /** Dtypes of the operands. */
   readonly domain: Domain;
   readonly result?: 'bool';
-  readonly js: (x: number, y: number) => number;
-  readonly kernel: KernelSpelling;
   /** Cotangents of the operands from the cotangent `d` of the result; before broadcasting is undone. */
   readonly vjp?: Derivative;
+  /** FLOPs of an element; default 1. */
   readonly flops?: number;
   /** Keeps samples inside the function's domain. */
   readonly positive?: true;
+  readonly traits?: Pick<OpDef, 'adds' | 'view' | 'inLoads'>;
+  /** Whether the result is the first operand, where both have one shape. `numberOf`: the number that a value is, where it is a constant. */
+  readonly isFirst?: (y: Value | undefined, numberOf: (v: Value) => number | null) => boolean;
+}
+/** A function of one or two numbers: for the reference evaluator, and as an expression of the kernel IR, whose operands may be vectors. */
+type Row = Common &
+  (
+    | { readonly js: (x: number) => number; readonly expr: (x: Expr) => Expr; readonly arity: 1 }
+    | {
+        readonly js: (x: number, y: number) => number;
+        /** The same for 32-bit integers, where numbers of JS are not exact. */
+        readonly integer?: (x: number, y: number) => number;
+        readonly expr: (x: Expr, y: Expr) => Expr;
+        readonly arity: 2;
+      }
+  );
+
+const infix =
+  (op: BinOp) =>
+  (x: Expr, y: Expr): Expr =>
+    bin(op, x, y);
+const fn1 =
+  (fn: Fn) =>
+  (x: Expr): Expr =>
+    call(fn, x);
+const fn2 =
+  (fn: Fn) =>
+  (x: Expr, y: Expr): Expr =>
+    call(fn, x, y);
+
+/** Beyond ±20 tanh is ±1 in f32, and some drivers overflow on larger arguments. */
+function tanh(x: Expr): Expr {
+  const limit = (v: number): Expr => (isVector(x.type) ? splat('vec4f', f32(v)) : f32(v));
+  return call('tanh', call('clamp', x, limit(-20), limit(20)));
 }
 
 /** Cotangents of the larger or smaller of two operands: `d` goes to the first where it wins, and half to each where they tie (as torch.maximum). */
-function shared(b: VjpContext['b'], d: Value, wins: Value, ties: Value): [Value, Value] {
+function shared(b: FuncBuilder, d: Value, wins: Value, ties: Value): [Value, Value] {
   const [zero, half] = [b.constant(0), b.op('mul', [d, b.constant(0.5)])];
   return [b.op('select', [wins, d, b.op('select', [ties, half, zero])]), b.op('select', [wins, zero, b.op('select', [ties, half, d])])];
 }
 
-const ROWS: Record<string, Row> = {
-  add: { arity: 2, domain: 'number', js: (x, y) => x + y, kernel: { infix: '+' }, vjp: ({ d }) => [d, d] },
-  sub: { arity: 2, domain: 'number', js: (x, y) => x - y, kernel: { infix: '-' }, vjp: ({ b, d }) => [d, b.op('neg', [d])] },
-  mul: { arity: 2, domain: 'number', js: (x, y) => x * y, kernel: { infix: '*' }, vjp: ({ b, x, y, d }) => [b.op('mul', [d, y]), b.op('mul', [d, x])] },
+const ROWS = {
+  add: { arity: 2, domain: 'number', js: (x, y) => x + y, expr: infix('+'), vjp: ({ d }) => [d, d], traits: { adds: true } },
+  sub: { arity: 2, domain: 'number', js: (x, y) => x - y, expr: infix('-'), vjp: ({ b, d }) => [d, b.op('neg', [d])] },
+  mul: {
+    arity: 2,
+    domain: 'number',
+    js: (x, y) => x * y,
+    integer: Math.imul,
+    expr: infix('*'),
+    vjp: ({ b, x, y, d }) => [b.op('mul', [d, y]), b.op('mul', [d, x])],
+    traits: { inLoads: 'with a scalar' },
+    isFirst: (y, numberOf) => y !== undefined && numberOf(y) === 1,
+  },
   div: {
     arity: 2,
     domain: 'number',
     positive: true,
     js: (x, y) => x / y,
-    kernel: { infix: '/' },
+    expr: infix('/'),
     vjp: ({ b, y, out, d }) => {
       const dx = b.op('div', [d, y]);
       return [dx, b.op('neg', [b.op('mul', [dx, out])])];
@@ -62,74 +97,72 @@ const ROWS: Record<string, Row> = {
     arity: 2,
     domain: 'number',
     js: Math.max,
-    kernel: { fn: 'max' },
+    expr: fn2('max'),
     vjp: ({ b, x, y, d }) => shared(b, d, b.op('lt', [y, x]), b.op('eq', [x, y])),
   },
   min: {
     arity: 2,
     domain: 'number',
     js: Math.min,
-    kernel: { fn: 'min' },
+    expr: fn2('min'),
     vjp: ({ b, x, y, d }) => shared(b, d, b.op('lt', [x, y]), b.op('eq', [x, y])),
   },
-  neg: { arity: 1, domain: 'number', js: (x) => -x, kernel: { prefix: '-' }, vjp: ({ b, d }) => [b.op('neg', [d])] },
-  abs: { arity: 1, domain: 'number', js: Math.abs, kernel: { fn: 'abs' }, vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('sign', [x])])] },
-  sign: { arity: 1, domain: 'float', js: Math.sign, kernel: { fn: 'sign' }, vjp: () => [null] },
-  floor: { arity: 1, domain: 'float', js: Math.floor, kernel: { fn: 'floor' }, vjp: () => [null] },
-  exp: { arity: 1, domain: 'float', flops: 4, js: Math.exp, kernel: { fn: 'exp' }, vjp: ({ b, out, d }) => [b.op('mul', [d, out])] },
-  log: { arity: 1, domain: 'float', flops: 4, positive: true, js: Math.log, kernel: { fn: 'log' }, vjp: ({ b, x, d }) => [b.op('div', [d, x])] },
+  neg: { arity: 1, domain: 'number', js: (x) => -x, expr: neg, vjp: ({ b, d }) => [b.op('neg', [d])] },
+  abs: { arity: 1, domain: 'number', js: Math.abs, expr: fn1('abs'), vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('sign', [x])])] },
+  sign: { arity: 1, domain: 'f32', js: Math.sign, expr: fn1('sign'), vjp: () => [null] },
+  floor: { arity: 1, domain: 'f32', js: Math.floor, expr: fn1('floor'), vjp: () => [null] },
+  exp: { arity: 1, domain: 'f32', flops: 4, js: Math.exp, expr: fn1('exp'), vjp: ({ b, out, d }) => [b.op('mul', [d, out])] },
+  log: { arity: 1, domain: 'f32', flops: 4, positive: true, js: Math.log, expr: fn1('log'), vjp: ({ b, x, d }) => [b.op('div', [d, x])] },
   sqrt: {
     arity: 1,
-    domain: 'float',
+    domain: 'f32',
     positive: true,
     js: Math.sqrt,
-    kernel: { fn: 'sqrt' },
+    expr: fn1('sqrt'),
     vjp: ({ b, out, d }) => [b.op('div', [b.op('mul', [d, b.constant(0.5)]), out])],
   },
   rsqrt: {
     arity: 1,
-    domain: 'float',
+    domain: 'f32',
     flops: 2,
     positive: true,
     js: (x) => 1 / Math.sqrt(x),
-    kernel: { fn: 'inverseSqrt' },
+    expr: fn1('inverseSqrt'),
     vjp: ({ b, out, d }) => [b.op('mul', [b.op('mul', [d, b.constant(-0.5)]), b.op('mul', [out, b.op('mul', [out, out])])])],
   },
   tanh: {
     arity: 1,
-    domain: 'float',
+    domain: 'f32',
     flops: 4,
     js: Math.tanh,
-    kernel: { fn: 'tanh' },
+    expr: tanh,
     vjp: ({ b, out, d }) => [b.op('mul', [d, b.op('sub', [b.constant(1), b.op('mul', [out, out])])])],
   },
-  sin: { arity: 1, domain: 'float', flops: 4, js: Math.sin, kernel: { fn: 'sin' }, vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('cos', [x])])] },
-  cos: { arity: 1, domain: 'float', flops: 4, js: Math.cos, kernel: { fn: 'cos' }, vjp: ({ b, x, d }) => [b.op('neg', [b.op('mul', [d, b.op('sin', [x])])])] },
-  eq: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x === y), kernel: { infix: '==' } },
-  lt: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x < y), kernel: { infix: '<' } },
-  le: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x <= y), kernel: { infix: '<=' } },
-  ge: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x >= y), kernel: { infix: '>=' } },
-  and: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 && y !== 0), kernel: { infix: '&&' } },
-  or: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 || y !== 0), kernel: { infix: '||' } },
-  not: { arity: 1, domain: 'bool', js: (x) => Number(x === 0), kernel: { prefix: '!' } },
-  bit_xor: { arity: 2, domain: 'bits', js: (x, y) => (x ^ y) >>> 0, kernel: { infix: '^' } },
-  bit_and: { arity: 2, domain: 'bits', js: (x, y) => (x & y) >>> 0, kernel: { infix: '&' } },
-  shift_right: { arity: 2, domain: 'bits', js: (x, y) => x >>> y, kernel: { infix: '>>' } },
-  shift_left: { arity: 2, domain: 'bits', js: (x, y) => (x << y) >>> 0, kernel: { infix: '<<' } },
+  sin: { arity: 1, domain: 'f32', flops: 4, js: Math.sin, expr: fn1('sin'), vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('cos', [x])])] },
+  cos: { arity: 1, domain: 'f32', flops: 4, js: Math.cos, expr: fn1('cos'), vjp: ({ b, x, d }) => [b.op('neg', [b.op('mul', [d, b.op('sin', [x])])])] },
+  eq: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x === y), expr: infix('==') },
+  lt: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x < y), expr: infix('<') },
+  le: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x <= y), expr: infix('<=') },
+  ge: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x >= y), expr: infix('>=') },
+  and: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 && y !== 0), expr: infix('&&') },
+  or: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 || y !== 0), expr: infix('||') },
+  not: { arity: 1, domain: 'bool', js: (x) => Number(x === 0), expr: not },
+  bit_xor: { arity: 2, domain: 'bits', js: (x, y) => (x ^ y) >>> 0, expr: infix('^') },
+  bit_and: { arity: 2, domain: 'bits', js: (x, y) => (x & y) >>> 0, expr: infix('&') },
+  shift_right: { arity: 2, domain: 'bits', js: (x, y) => x >>> y, expr: infix('>>') },
+  shift_left: { arity: 2, domain: 'bits', js: (x, y) => (x << y) >>> 0, expr: infix('<<') },
   // a second home for a value: two results that are one tensor each need bytes of their own
-  copy: { arity: 1, domain: 'any', flops: 0, js: (x) => x, kernel: { fn: 'identity' }, vjp: ({ d }) => [d] },
-  stop_gradient: { arity: 1, domain: 'float', flops: 0, js: (x) => x, kernel: { fn: 'identity' }, vjp: () => [null] },
-};
+  copy: { arity: 1, domain: 'plain', flops: 0, js: (x) => x, expr: (x) => x, vjp: ({ d }) => [d], traits: { view: true } },
+  stop_gradient: { arity: 1, domain: 'f32', flops: 0, js: (x) => x, expr: (x) => x, vjp: () => [null], isFirst: () => true },
+} as const satisfies Readonly<Record<string, Row>>;
 
-/** Wraps a result of JS arithmetic to what the device's 32-bit integers hold. */
-function wrap(dtype: DType, value: number, product?: readonly [number, number]): number {
-  if (dtype === 'u32') return (product ? Math.imul(product[0], product[1]) : value) >>> 0;
-  if (dtype === 'i32') return (product ? Math.imul(product[0], product[1]) : Math.trunc(value)) | 0;
-  return value;
+/** A result of JS arithmetic as the device's 32-bit integers hold it. */
+function wrapped(dtype: DType, value: number): number {
+  return dtype === 'u32' ? value >>> 0 : dtype === 'i32' ? Math.trunc(value) | 0 : value;
 }
 
 function samplesOf(row: Row): readonly Sample[] {
-  const dtype = DOMAINS[row.domain][0] ?? 'f32';
+  const dtype = at(dtypesOf(row.domain), 0);
   const x: Type = { dtype, shape: [2, 3, 4] };
   const values = (n: number): number[] =>
     Array.from({ length: n }, (_, i) => {
@@ -138,8 +171,7 @@ function samplesOf(row: Row): readonly Sample[] {
       if (row.domain === 'bits') return Math.abs(Math.round(v * 10)) % 20;
       return row.positive ? Math.abs(v) + 0.5 : v;
     });
-  const one = { types: [x], values: { 0: values(24) } };
-  if (row.arity === 1) return [one];
+  if (row.arity === 1) return [{ types: [x], values: { 0: values(24) } }];
   return [
     { types: [x, x], values: { 0: values(24), 1: values(25).slice(1) } },
     { types: [x, { dtype, shape: [4] }], values: { 0: values(24), 1: values(5).slice(1) } },
@@ -147,77 +179,85 @@ function samplesOf(row: Row): readonly Sample[] {
   ];
 }
 
-function define(name: string, row: Row): OpDef {
-  const infer: OpDef['infer'] = (types) => {
-    const first = operand(types, 0, name);
-    for (const type of types) {
-      constraint(
-        type.dtype === first.dtype && DOMAINS[row.domain].includes(type.dtype),
-        name,
-        'C2',
-        () => `operands must be equal in dtype and one of ${DOMAINS[row.domain].join(', ')}, found ${types.map(typeText).join(' and ')}`,
-      );
-    }
-    constraint(types.length === row.arity, name, 'C0', () => `takes ${row.arity} operands, found ${types.length}`);
-    return [{ dtype: row.result ?? first.dtype, shape: broadcastShapes(types, name, 'C1') }];
-  };
-  const { vjp } = row;
-  return {
+/** Cotangents of the operands that want one, summed over what they broadcast along. */
+function gradients(
+  row: Row,
+  c: { readonly b: FuncBuilder; readonly results: readonly Value[]; readonly d: Value },
+  operands: readonly Value[],
+  needs: readonly boolean[],
+) {
+  const x = at(operands, 0);
+  const found = row.vjp?.({ b: c.b, x, y: operands[1] ?? x, out: at(c.results, 0), d: c.d }) ?? [];
+  return operands.map((operand, i) => (needs[i] && found[i] ? unbroadcast(c.b, found[i], operand.type) : null));
+}
+
+/** A pointwise op of its row. */
+export function pointwiseOp<const N extends string>(name: N, row: Row): OpDef & { readonly name: N; readonly kind: 'pointwise' } {
+  const dtype = at(dtypesOf(row.domain), 0);
+  const common = {
     name,
     kind: 'pointwise',
-    infer,
-    evaluate: (inputs, _attrs, _sizes, types) => {
-      const [x, y] = inputs;
-      const shape = types[0]?.shape as readonly number[];
-      if (x === undefined) throw new Error(`${name}: no operand`);
-      const dtype = row.result ?? x.dtype;
-      return [
-        generate(dtype, shape, (index) => {
-          const a = broadcastAt(x, index);
-          const b = y ? broadcastAt(y, index) : 0;
-          return wrap(dtype, row.js(a, b), name === 'mul' ? [a, b] : undefined);
-        }),
-      ];
-    },
-    ...(vjp
-      ? {
-          vjp: ({ b, operands, results, cotangents, needs }) => {
-            const [x, y = operands[0]] = operands;
-            const [out] = results;
-            const d = cotangents[0];
-            if (!x || !y || !out || !d) return operands.map(() => null);
-            const grads = vjp({ b, x, y, out, d });
-            return operands.map((o, i) => (needs[i] && grads[i] ? unbroadcast(b, grads[i], o.type) : null));
-          },
-        }
-      : {}),
-    flops: (_in, results) => productOf([pointwiseFlops(name), ...operand(results, 0, name).shape]),
+    perElement: row.flops ?? 1,
+    ...row.traits,
+    flops: (_types: unknown, results: readonly Type[]) => productOf([row.flops ?? 1, ...at(results, 0).shape]),
     samples: samplesOf(row),
+  } as const;
+  if (row.arity === 1)
+    return makeOp({
+      ...common,
+      operands: { x: row.domain },
+      infer: ({ x }) => ({ dtype: row.result ?? x.dtype, shape: x.shape }),
+      evaluate: ({ x }) => ({ dtype: row.result ?? x.dtype, shape: x.shape, data: x.data.map((v) => wrapped(row.result ?? x.dtype, row.js(v))) }),
+      vjp: row.vjp ? (c, { x }) => ({ x: gradients(row, c, [x], [c.needs.x])[0] ?? null }) : undefined,
+      element: (place) => row.expr(widened(place.same('x'), place.width)),
+      identity: ({ x }, _result, _attrs, numberOf) => (row.isFirst?.(undefined, numberOf) ? x : null),
+      rejects: [{ constraint: 'C0', types: [{ dtype: 'bf16', shape: [2] }] }],
+    });
+  return makeOp({
+    ...common,
+    operands: { x: row.domain, y: row.domain },
+    infer: ({ x, y }) => {
+      constraint(x.dtype === y.dtype, name, 'C2', () => `operands must be equal in dtype, found ${typeText(x)} and ${typeText(y)}`);
+      return { dtype: row.result ?? x.dtype, shape: broadcastShapes([x, y], name, 'C1') };
+    },
+    evaluate: ({ x, y }, _attrs, { shape }) => {
+      const to = row.result ?? x.dtype;
+      const js = x.dtype === 'f32' ? row.js : (row.integer ?? row.js);
+      return generate(to, shape, (index) => wrapped(to, js(broadcastAt(x, index), broadcastAt(y, index))));
+    },
+    vjp: row.vjp
+      ? (c, { x, y }) => {
+          const [dx = null, dy = null] = gradients(row, c, [x, y], [c.needs.x, c.needs.y]);
+          return { x: dx, y: dy };
+        }
+      : undefined,
+    element: (place) => row.expr(widened(place.same('x'), place.width), widened(place.same('y'), place.width)),
+    identity: ({ x, y }, { shape }, _attrs, numberOf) => (sameShape(x.type.shape, shape) && row.isFirst?.(y, numberOf) ? x : null),
     rejects: [
-      ...(row.arity === 2
+      {
+        constraint: 'C1',
+        types: [
+          { dtype, shape: [2, 3] },
+          { dtype, shape: [2] },
+        ],
+      },
+      ...(dtypesOf(row.domain).length > 1
         ? [
             {
-              constraint: 'C1',
+              constraint: 'C2',
               types: [
-                { dtype: DOMAINS[row.domain][0] ?? 'f32', shape: [2, 3] },
-                { dtype: DOMAINS[row.domain][0] ?? 'f32', shape: [2] },
+                { dtype, shape: [2] },
+                { dtype: at(dtypesOf(row.domain), 1), shape: [2] },
               ],
             },
           ]
         : []),
-      { constraint: 'C2', types: Array.from({ length: row.arity }, () => ({ dtype: 'bf16', shape: [2] }) as const) },
+      { constraint: 'C0', types: [0, 1].map(() => ({ dtype: 'bf16', shape: [2] }) as const) },
     ],
-  };
+  });
 }
 
-export const pointwiseOps: readonly OpDef[] = Object.entries(ROWS).map(([name, row]) => define(name, row));
+type PointwiseName = keyof typeof ROWS;
+type PointwiseOp = { [N in PointwiseName]: OpDef & { readonly name: N; readonly kind: 'pointwise' } }[PointwiseName];
 
-/** FLOPs of one element of a pointwise op. */
-export function pointwiseFlops(name: string): number {
-  return ROWS[name]?.flops ?? 1;
-}
-
-/** How kernels spell a pointwise op, or undefined for other ops. */
-export function kernelSpelling(name: string): KernelSpelling | undefined {
-  return ROWS[name]?.kernel;
-}
+export const pointwiseOps = Object.entries(ROWS).map(([name, row]) => pointwiseOp(name as PointwiseName, row)) as readonly PointwiseOp[];

@@ -1,73 +1,79 @@
-/** @file Reductions. The reduced axes stay, with size 1.
- *
- * - (C1) axes are distinct and below the rank. (C2) the operand is f32.
- */
+/** @file Reductions. The reduced axes stay, with size 1. (C1) axes are distinct and below the rank. */
 
+import { add, max } from '../../codegen/kernel/expr.ts';
 import { productOf } from '../../cost.ts';
-import { constraint, numbersAttr, type OpDef, operand, shapeToAttr } from '../define.ts';
+import { at } from '../../errors.ts';
+import { constraint } from '../constraint.ts';
+import { type Combine, makeOp, type OpSource, shapeToAttr } from '../define.ts';
 import { strides, tensor } from '../tensor.ts';
 import { typeText } from '../types.ts';
 
-function define(name: string, init: number, step: (a: number, b: number) => number, vjp: NonNullable<OpDef['vjp']>): OpDef {
-  return {
+type Operands = { readonly x: 'f32' };
+type Attributes = { readonly axes: 'numbers' };
+type Derivative = NonNullable<OpSource<string, 'reduce', Operands, Attributes>['vjp']>;
+
+/** A reduction from how two elements are put together. */
+export function reductionOp<const N extends string>(name: N, combine: Combine, vjp: Derivative) {
+  return makeOp({
     name,
     kind: 'reduce',
-    infer: (types, attrs) => {
-      const x = operand(types, 0, name);
-      const axes = numbersAttr(attrs, 'axes', name);
+    operands: { x: 'f32' },
+    attrs: { axes: 'numbers' },
+    combine,
+    infer: ({ x }, { axes }) => {
       constraint(
         new Set(axes).size === axes.length && axes.every((a) => a >= 0 && a < x.shape.length),
         name,
         'C1',
         () => `axes must be distinct axes of ${typeText(x)}, found [${axes.join(',')}]`,
       );
-      constraint(x.dtype === 'f32', name, 'C2', () => `the operand must be f32, found ${typeText(x)}`);
-      return [{ dtype: x.dtype, shape: x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) }];
+      return { dtype: x.dtype, shape: x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) };
     },
-    evaluate: ([x], _attrs, _sizes, types) => {
-      if (!x) return [];
-      const shape = types[0]?.shape as readonly number[];
+    evaluate: ({ x }, _attrs, { shape }) => {
       const out = tensor(x.dtype, shape);
-      out.data.fill(init);
+      out.data.fill(combine.identity);
       const from = strides(x.shape);
       const to = strides(shape);
       for (let i = 0; i < x.data.length; i++) {
         let offset = 0;
         for (let d = 0; d < shape.length; d++) {
-          const index = Math.floor(i / (from[d] ?? 1)) % (x.shape[d] ?? 1);
-          if (shape[d] !== 1) offset += index * (to[d] ?? 1);
+          const index = Math.floor(i / at(from, d)) % at(x.shape, d);
+          if (shape[d] !== 1) offset += index * at(to, d);
         }
-        out.data[offset] = step(out.data[offset] ?? 0, x.data[i] ?? 0);
+        out.data[offset] = combine.js(at(out.data, offset), at(x.data, i));
       }
-      return [out];
+      return out;
     },
     vjp,
-    flops: (types) => productOf(operand(types, 0, name).shape),
+    flops: ({ x }) => productOf(x.shape),
     samples: [
       { types: [{ dtype: 'f32', shape: [2, 3, 4] }], attrs: { axes: [2] } },
       { types: [{ dtype: 'f32', shape: [2, 3, 4] }], attrs: { axes: [0, 1] } },
     ],
     rejects: [
       { constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 3] }], attrs: { axes: [2] } },
-      { constraint: 'C2', types: [{ dtype: 'i32', shape: [2, 3] }], attrs: { axes: [1] } },
+      { constraint: 'C0', types: [{ dtype: 'i32', shape: [2, 3] }], attrs: { axes: [1] } },
     ],
-  };
+  });
 }
 
 /** Σ over the axes. */
-const reduceSum = define(
-  'reduce_sum',
-  0,
-  (a, b) => a + b,
-  ({ b, operands: [x], cotangents: [d] }) => [x && d ? b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }) : null],
-);
+const reduceSum = reductionOp('reduce_sum', { identity: 0, js: (a, b) => a + b, expr: add, subgroup: 'subgroupAdd' }, ({ b, d }, { x }) => ({
+  x: b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }),
+}));
+
+/** The least f32: what a maximum starts with. */
+const LEAST = -3.4028234663852886e38;
 
 /** Maximum over the axes; maxima that tie share the cotangent evenly (as torch.amax). */
-const reduceMax = define('reduce_max', -3.4028234663852886e38, Math.max, ({ b, operands: [x], results: [out], attrs, cotangents: [d] }) => {
-  if (!x || !out || !d) return [null];
-  const largest = b.op('select', [b.op('eq', [x, out]), b.constant(1), b.constant(0)]);
-  const ties = b.op('reduce_sum', [largest], { axes: numbersAttr(attrs, 'axes', 'reduce_max') });
-  return [b.op('mul', [largest, b.op('div', [d, ties])])];
-});
+const reduceMax = reductionOp(
+  'reduce_max',
+  { identity: LEAST, js: Math.max, expr: max, subgroup: 'subgroupMax' },
+  ({ b, d, results, attrs: { axes } }, { x }) => {
+    const largest = b.op('select', [b.op('eq', [x, at(results, 0)]), b.constant(1), b.constant(0)]);
+    const ties = b.op('reduce_sum', [largest], { axes });
+    return { x: b.op('mul', [largest, b.op('div', [d, ties])]) };
+  },
+);
 
-export const reduceOps: readonly OpDef[] = [reduceSum, reduceMax];
+export const reduceOps = [reduceSum, reduceMax] as const;

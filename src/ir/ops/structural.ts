@@ -1,122 +1,139 @@
-/** @file Structural primitives: constants, index functions and views. Kernels turn each into index arithmetic. */
+/** @file Structural primitives: constants, functions of the index, and views. Kernels turn each into index arithmetic. */
 
+import { bin, bool, constant as constantExpr, convert as convertExpr, lt, min, select as selectExpr, sub, u32, vec } from '../../codegen/kernel/expr.ts';
+import { type Expr, isVector, type KScalar } from '../../codegen/kernel/ir.ts';
 import { type Cost, productOf } from '../../cost.ts';
-import { broadcastShapes, constraint, numberAttr, numbersAttr, type OpDef, operand, shapeAttr, shapeToAttr } from '../define.ts';
+import { at, invariant } from '../../errors.ts';
+import { constraint } from '../constraint.ts';
+import { broadcastShapes, makeOp, shapeToAttr } from '../define.ts';
+import { widened } from '../element.ts';
 import { broadcastAt, generate, tensor } from '../tensor.ts';
-import { type Dim, type DType, SCALAR_TYPES, type Shape, typeText } from '../types.ts';
+import { type Dim, type DType, lastDim, type Op, type Shape, sameShape, type Type, typeText, type Value } from '../types.ts';
 import { unbroadcast } from './unbroadcast.ts';
 
 const NO_FLOPS = (): Cost => [];
 /** One for each element of the result. */
-const ofResult: NonNullable<OpDef['flops']> = (_inputs, results) => productOf(operand(results, 0, 'flops').shape);
+const ofResult = (_types: unknown, results: readonly Type[]): Cost => productOf(at(results, 0).shape);
 
-function dtypeAttr(value: unknown, op: string): DType {
-  constraint(
-    typeof value === 'string' && (SCALAR_TYPES as readonly string[]).includes(value),
-    op,
-    'C1',
-    () => `dtype must be one of ${SCALAR_TYPES.join(', ')}, found ${JSON.stringify(value)}`,
-  );
-  return value as DType;
+/** Whether rows are known to be whole fours. */
+const inFours = ({ shape }: Type): boolean => typeof lastDim(shape) === 'number' && Number(lastDim(shape)) % 4 === 0;
+
+function literal(dtype: DType, number: number): Expr {
+  if (dtype === 'bool') return bool(number !== 0);
+  return constantExpr(dtype === 'i32' || dtype === 'u32' ? dtype : 'f32', number);
 }
 
-/** `constant {value, dtype}`: a scalar. (C1) dtype is known. */
-const constantOp: OpDef = {
+/** `constant {value, dtype}`: a scalar; without a dtype, f32. */
+const constant = makeOp({
   name: 'constant',
   kind: 'index',
-  infer: (_types, attrs) => [{ dtype: dtypeAttr(attrs['dtype'] ?? 'f32', 'constant'), shape: [] }],
-  evaluate: (_inputs, attrs) => [tensor(dtypeAttr(attrs['dtype'] ?? 'f32', 'constant'), [], [numberAttr(attrs, 'value', 'constant')])],
-  vjp: () => [],
+  operands: {},
+  attrs: { value: 'number', dtype: 'dtype?' },
+  inLoads: 'always',
+  infer: (_types, { dtype = 'f32' }) => ({ dtype, shape: [] }),
+  evaluate: (_inputs, { value, dtype = 'f32' }) => tensor(dtype, [], [value]),
+  vjp: () => ({}),
   flops: NO_FLOPS,
+  element: (_at, { value, dtype = 'f32' }) => literal(dtype, value),
   samples: [{ types: [], attrs: { value: 1.5, dtype: 'f32' } }],
-  rejects: [{ constraint: 'C1', types: [], attrs: { value: 1, dtype: 'f99' } }],
-};
+  rejects: [{ constraint: 'C0', types: [], attrs: { value: 1, dtype: 'f99' } }],
+});
+
+/** The number that an op is, or null for one that is none. */
+export const constantOf = (op: Op | undefined): number | null => (op?.name === constant.name ? Number(op.attrs['value']) : null);
 
 /** `iota {shape, axis}`: i32, the index along `axis`. (C1) axis is one of the shape's. */
-const iota: OpDef = {
+const iota = makeOp({
   name: 'iota',
   kind: 'index',
-  infer: (_types, attrs) => {
-    const shape = shapeAttr(attrs, 'shape', 'iota');
-    const axis = numberAttr(attrs, 'axis', 'iota');
+  operands: {},
+  attrs: { shape: 'shape', axis: 'number' },
+  infer: (_types, { shape, axis }) => {
     constraint(axis >= 0 && axis < shape.length, 'iota', 'C1', () => `axis must be below the rank ${shape.length}, found ${axis}`);
-    return [{ dtype: 'i32', shape }];
+    return { dtype: 'i32', shape };
   },
-  evaluate: (_inputs, attrs, _sizes, types) => {
-    const axis = numberAttr(attrs, 'axis', 'iota');
-    return [generate('i32', types[0]?.shape as readonly number[], (index) => index[axis] ?? 0)];
-  },
-  vjp: () => [],
+  evaluate: (_inputs, { axis }, { shape }) => generate('i32', shape, (index) => at(index, axis)),
+  vjp: () => ({}),
   flops: NO_FLOPS,
+  element: (place, { axis }) => convertExpr('i32', at(place.axes(), axis)),
   samples: [{ types: [], attrs: { shape: ['2', '3'], axis: 1 } }],
   rejects: [{ constraint: 'C1', types: [], attrs: { shape: ['2'], axis: 1 } }],
-};
+});
 
 /** Product of a shape as (constant, sorted symbols): equal products hold for every binding. */
 export function productKey(shape: Shape): string {
-  const constant = shape.reduce<number>((p, d) => (typeof d === 'number' ? p * d : p), 1);
-  return [constant, ...shape.filter((d) => typeof d === 'string').sort()].join('*');
+  const numbers = shape.reduce<number>((p, d) => (typeof d === 'number' ? p * d : p), 1);
+  return [numbers, ...shape.filter((d) => typeof d === 'string').sort()].join('*');
 }
 
 /** `reshape %x {shape}`: the same elements in the same order. (C1) the number of elements is equal for all run-time sizes. */
-const reshape: OpDef = {
+const reshape = makeOp({
   name: 'reshape',
   kind: 'index',
-  infer: (types, attrs) => {
-    const x = operand(types, 0, 'reshape');
-    const shape = shapeAttr(attrs, 'shape', 'reshape');
+  operands: { x: 'any' },
+  attrs: { shape: 'shape' },
+  aliases: true,
+  view: true,
+  inLoads: 'always',
+  infer: ({ x }, { shape }) => {
     constraint(productKey(shape) === productKey(x.shape), 'reshape', 'C1', () => `element counts must agree, found ${typeText(x)} and [${shape.join(',')}]`);
-    return [{ dtype: x.dtype, shape }];
+    return { dtype: x.dtype, shape };
   },
-  evaluate: ([x], _attrs, _sizes, types) => (x ? [{ ...x, shape: types[0]?.shape as readonly number[] }] : []),
-  vjp: ({ b, operands, cotangents: [d] }) => [d && operands[0] ? b.op('reshape', [d], { shape: shapeToAttr(operands[0].type.shape) }) : null],
+  evaluate: ({ x }, _attrs, { shape }) => ({ ...x, shape }),
+  vjp: ({ b, d }, { x }) => ({ x: b.op('reshape', [d], { shape: shapeToAttr(x.type.shape) }) }),
   flops: NO_FLOPS,
+  element: (place) => place.at('x', () => ({ flat: place.flat() }), lastDim(place.typeOf('x').shape) === 1 ? 1 : place.width),
+  // neighbours stay neighbours; four of them lie within a row of the operand too
+  fourWide: ({ x }) => (inFours(x) ? 'all' : 'none'),
+  identity: ({ x }, { shape }) => (sameShape(x.type.shape, shape) ? x : null),
   samples: [{ types: [{ dtype: 'f32', shape: [2, 6] }], attrs: { shape: ['3', '4'] } }],
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 6] }], attrs: { shape: ['5'] } }],
-};
+});
 
 /** `transpose %x {perm}`: result axis i is operand axis perm[i]. (C1) perm is a permutation of the axes. */
-const transpose: OpDef = {
+const transpose = makeOp({
   name: 'transpose',
   kind: 'index',
-  infer: (types, attrs) => {
-    const x = operand(types, 0, 'transpose');
-    const perm = numbersAttr(attrs, 'perm', 'transpose');
+  operands: { x: 'any' },
+  attrs: { perm: 'numbers' },
+  view: true,
+  inLoads: 'always',
+  infer: ({ x }, { perm }) => {
     constraint(
       perm.length === x.shape.length && [...perm].sort((a, c) => a - c).every((p, i) => p === i),
       'transpose',
       'C1',
       () => `perm must order the ${x.shape.length} axes of ${typeText(x)}, found [${perm.join(',')}]`,
     );
-    return [{ dtype: x.dtype, shape: perm.map((p) => x.shape[p] ?? 1) }];
+    return { dtype: x.dtype, shape: perm.map((p) => at(x.shape, p)) };
   },
-  evaluate: ([x], attrs, _sizes, types) => {
-    if (!x) return [];
-    const perm = numbersAttr(attrs, 'perm', 'transpose');
+  evaluate: ({ x }, { perm }, { shape }) => {
     const source = new Array<number>(perm.length).fill(0);
-    return [
-      generate(x.dtype, types[0]?.shape as readonly number[], (index) => {
-        for (let i = 0; i < perm.length; i++) source[perm[i] ?? 0] = index[i] ?? 0;
-        return broadcastAt(x, source);
-      }),
-    ];
+    return generate(x.dtype, shape, (index) => {
+      perm.forEach((axis, i) => (source[axis] = at(index, i)));
+      return broadcastAt(x, source);
+    });
   },
-  vjp: ({ b, cotangents: [d], attrs }) => {
-    const perm = numbersAttr(attrs, 'perm', 'transpose');
-    return [d ? b.op('transpose', [d], { perm: perm.map((_, i) => perm.indexOf(i)) }) : null];
-  },
+  vjp: ({ b, d, attrs: { perm } }) => ({ x: b.op('transpose', [d], { perm: perm.map((_, i) => perm.indexOf(i)) }) }),
   flops: NO_FLOPS,
+  element: (place, { perm }) => {
+    const axes = place.axes();
+    return place.at('x', () => ({ axes: perm.map((_, i) => at(axes, perm.indexOf(i))) }));
+  },
+  fourWide: (_types, { shape }, { perm }) => (perm.at(-1) === shape.length - 1 ? 'all' : 'none'),
   samples: [{ types: [{ dtype: 'f32', shape: [2, 3, 4] }], attrs: { perm: [1, 2, 0] } }],
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 3] }], attrs: { perm: [0, 0] } }],
-};
+});
 
 /** `broadcast %x {shape}`: repeats along axes of size 1 and new leading axes. (C1) the shapes fit as in numpy. */
-const broadcast: OpDef = {
+const broadcast = makeOp({
   name: 'broadcast',
   kind: 'index',
-  infer: (types, attrs) => {
-    const x = operand(types, 0, 'broadcast');
-    const shape = shapeAttr(attrs, 'shape', 'broadcast');
+  operands: { x: 'any' },
+  attrs: { shape: 'shape' },
+  view: true,
+  repeats: true,
+  infer: ({ x }, { shape }) => {
     const lead = shape.length - x.shape.length;
     constraint(
       lead >= 0 && x.shape.every((d, i) => d === 1 || d === shape[i + lead]),
@@ -124,32 +141,32 @@ const broadcast: OpDef = {
       'C1',
       () => `${typeText(x)} does not broadcast to [${shape.join(',')}]`,
     );
-    return [{ dtype: x.dtype, shape }];
+    return { dtype: x.dtype, shape };
   },
-  evaluate: ([x], _attrs, _sizes, types) => (x ? [generate(x.dtype, types[0]?.shape as readonly number[], (index) => broadcastAt(x, index))] : []),
-  vjp: ({ b, operands: [x], cotangents: [d] }) => {
-    if (!d || !x) return [null];
-    const lead = d.type.shape.length - x.type.shape.length;
-    const axes = d.type.shape.flatMap((dim, i) => (i < lead || (x.type.shape[i - lead] === 1 && dim !== 1) ? [i] : []));
-    const summed = axes.length ? b.op('reduce_sum', [d], { axes }) : d;
-    return [lead > 0 ? b.op('reshape', [summed], { shape: shapeToAttr(x.type.shape) }) : summed];
-  },
+  evaluate: ({ x }, _attrs, { shape }) => generate(x.dtype, shape, (index) => broadcastAt(x, index)),
+  vjp: ({ b, d }, { x }) => ({ x: unbroadcast(b, d, x.type) }),
   flops: NO_FLOPS,
+  element: (place) => widened(place.same('x'), place.width),
+  fourWide: 'all',
+  identity: ({ x }, { shape }) => (sameShape(x.type.shape, shape) ? x : null),
   samples: [{ types: [{ dtype: 'f32', shape: [3, 1] }], attrs: { shape: ['2', '3', '4'] } }],
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [3] }], attrs: { shape: ['2', '4'] } }],
-};
+});
 
-function sliceBounds(attrs: Parameters<OpDef['infer']>[1]): { axis: number; start: number; size: number } {
-  return { axis: numberAttr(attrs, 'axis', 'slice'), start: numberAttr(attrs, 'start', 'slice'), size: numberAttr(attrs, 'size', 'slice') };
-}
+/** The place of an element whose position along `axis` is moved. */
+const movedAlong = (axes: readonly Expr[], axis: number, moved: Expr): { readonly axes: readonly Expr[] } => ({
+  axes: axes.map((position, i) => (i === axis ? moved : position)),
+});
 
 /** `slice %x {axis, start, size}`. (C1) the axis has a static size and holds start + size elements. */
-const slice: OpDef = {
+const slice = makeOp({
   name: 'slice',
   kind: 'index',
-  infer: (types, attrs) => {
-    const x = operand(types, 0, 'slice');
-    const { axis, start, size } = sliceBounds(attrs);
+  operands: { x: 'any' },
+  attrs: { axis: 'number', start: 'number', size: 'number' },
+  view: true,
+  inLoads: 'always',
+  infer: ({ x }, { axis, start, size }) => {
     const extent = x.shape[axis];
     constraint(
       typeof extent === 'number' && start >= 0 && size > 0 && start + size <= extent,
@@ -157,45 +174,49 @@ const slice: OpDef = {
       'C1',
       () => `axis ${axis} of ${typeText(x)} must be static and hold ${start}..${start + size}`,
     );
-    return [{ dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? size : d)) }];
+    return { dtype: x.dtype, shape: x.shape.map((d, i) => (i === axis ? size : d)) };
   },
-  evaluate: ([x], attrs, _sizes, types) => {
-    if (!x) return [];
-    const { axis, start } = sliceBounds(attrs);
-    return [
-      generate(x.dtype, types[0]?.shape as readonly number[], (index) =>
-        broadcastAt(
-          x,
-          index.map((v, i) => (i === axis ? v + start : v)),
-        ),
+  evaluate: ({ x }, { axis, start }, { shape }) =>
+    generate(x.dtype, shape, (index) =>
+      broadcastAt(
+        x,
+        index.map((v, i) => (i === axis ? v + start : v)),
       ),
-    ];
-  },
-  vjp: ({ b, operands: [x], cotangents: [d], attrs }) => {
-    if (!d || !x) return [null];
-    const { axis, start, size } = sliceBounds(attrs);
+    ),
+  vjp: ({ b, d, attrs: { axis, start, size } }, { x }) => {
     const extent = Number(x.type.shape[axis]);
-    const zero = (n: number): readonly (typeof d)[] => {
+    const zero = (n: number): readonly Value[] => {
       const shape: readonly Dim[] = x.type.shape.map((dim, i) => (i === axis ? n : dim));
       return n > 0 ? [b.op('broadcast', [b.constant(0)], { shape: shapeToAttr(shape) })] : [];
     };
     const parts = [...zero(start), d, ...zero(extent - start - size)];
-    return [parts.length === 1 ? d : b.op('concat', parts, { axis })];
+    return { x: parts.length === 1 ? d : b.op('concat', parts, { axis }) };
   },
   flops: NO_FLOPS,
+  element: (place, { axis, start }) =>
+    place.at('x', () => {
+      const axes = place.axes();
+      return movedAlong(axes, axis, place.bind('m', bin('+', at(axes, axis), u32(start))));
+    }),
+  fourWide: ({ x }, { shape }, { axis, start }) => (axis !== shape.length - 1 || (start % 4 === 0 && inFours(x)) ? 'all' : 'none'),
   samples: [{ types: [{ dtype: 'f32', shape: [2, 5, 3] }], attrs: { axis: 1, start: 1, size: 3 } }],
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 5] }], attrs: { axis: 1, start: 3, size: 3 } }],
-};
+});
+
+/** First row of a slice, or null for an op that is none. */
+export const sliceStart = (op: Op): number | null => (op.name === slice.name ? Number(op.attrs['start']) : null);
 
 /** `concat %a, %b, … {axis}`. (C1) dtypes and all other axes agree; the axis is static. */
-const concat: OpDef = {
+const concat = makeOp({
   name: 'concat',
   kind: 'index',
-  infer: (types, attrs) => {
-    const first = operand(types, 0, 'concat');
-    const axis = numberAttr(attrs, 'axis', 'concat');
+  operands: { parts: { dtype: 'any', many: true } },
+  attrs: { axis: 'number' },
+  infer: ({ parts }, { axis }) => {
+    const [first] = parts;
+    constraint(first !== undefined, 'concat', 'C1', () => 'there must be something to put together, found no operand');
     let total = 0;
-    for (const type of types) {
+    for (const type of parts) {
       const extent = type.shape[axis];
       constraint(
         typeof extent === 'number' &&
@@ -204,42 +225,62 @@ const concat: OpDef = {
           type.shape.every((d, i) => i === axis || d === first.shape[i]),
         'concat',
         'C1',
-        () => `operands must agree but for axis ${axis}, found ${types.map(typeText).join(' and ')}`,
+        () => `operands must agree but for axis ${axis}, found ${parts.map(typeText).join(' and ')}`,
       );
       total += extent;
     }
-    return [{ dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? total : d)) }];
+    return { dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? total : d)) };
   },
-  evaluate: (inputs, attrs, _sizes, types) => {
-    const axis = numberAttr(attrs, 'axis', 'concat');
-    const dtype = inputs[0]?.dtype ?? 'f32';
-    return [
-      generate(dtype, types[0]?.shape as readonly number[], (index) => {
-        let at = index[axis] ?? 0;
-        for (const part of inputs) {
-          const extent = part.shape[axis] ?? 0;
-          if (at < extent)
-            return broadcastAt(
-              part,
-              index.map((v, i) => (i === axis ? at : v)),
-            );
-          at -= extent;
-        }
-        return 0;
-      }),
-    ];
-  },
-  vjp: ({ b, operands, cotangents: [d], attrs, needs }) => {
-    const axis = numberAttr(attrs, 'axis', 'concat');
+  evaluate: ({ parts }, { axis }, { shape }) =>
+    generate(at(parts, 0).dtype, shape, (index) => {
+      let from = at(index, axis);
+      for (const part of parts) {
+        const extent = at(part.shape, axis);
+        if (from < extent)
+          return broadcastAt(
+            part,
+            index.map((v, i) => (i === axis ? from : v)),
+          );
+        from -= extent;
+      }
+      throw new Error('concat: a position behind the last part');
+    }),
+  vjp: ({ b, d, attrs: { axis }, needs }, { parts }) => {
     let start = 0;
-    return operands.map((x, i) => {
-      const size = Number(x.type.shape[axis]);
-      const from = start;
-      start += size;
-      return d && needs[i] ? b.op('slice', [d], { axis, start: from, size }) : null;
-    });
+    return {
+      parts: parts.map((x, i) => {
+        const size = Number(x.type.shape[axis]);
+        const from = start;
+        start += size;
+        return needs.parts[i] ? b.op('slice', [d], { axis, start: from, size }) : null;
+      }),
+    };
   },
   flops: NO_FLOPS,
+  element: (place, { axis }) => {
+    const position = at(place.axes(), axis);
+    const isLast = axis === place.type.shape.length - 1;
+    let end = 0;
+    const parts = Array.from({ length: place.count }, (_, part) => {
+      const start = end;
+      const extent = Number(place.typeOf(part).shape[axis]);
+      end += extent;
+      return { part, start, extent };
+    });
+    let chosen: Expr | null = null;
+    // from behind, so that each part is chosen where the position lies before its end
+    for (const { part, start, extent } of parts.reverse()) {
+      const value = place.at(part, () => {
+        const axes = place.axes();
+        const inside = min(sub(at(axes, axis), u32(start)), u32(extent - 1 - (place.width === 4 && isLast ? 3 : 0)));
+        return movedAlong(axes, axis, place.bind('m', inside));
+      });
+      chosen = chosen === null ? value : selectExpr(chosen, value, lt(position, u32(start + extent)));
+    }
+    invariant(chosen, 'concat puts nothing together');
+    return chosen;
+  },
+  fourWide: ({ parts }, { shape }, { axis }) => (axis !== shape.length - 1 || parts.every(inFours) ? 'all' : 'none'),
   samples: [
     {
       types: [
@@ -259,57 +300,71 @@ const concat: OpDef = {
       attrs: { axis: 1 },
     },
   ],
-};
+});
 
-const NUMERIC: readonly DType[] = ['f32', 'i32', 'u32', 'bool'];
+/** The axis along which an op puts its operands together, or null for one that does not. */
+export const concatAxis = (op: Op): number | null => (op.name === concat.name ? Number(op.attrs['axis']) : null);
 
-/** `convert %x {to}`: f32, i32, u32, bool. (C1) both are one of these. */
-const convert: OpDef = {
+function converted(x: Expr, to: KScalar): Expr {
+  if (x.type === to) return x;
+  if (to === 'bool') return bin('!=', x, constantExpr(x.type, 0));
+  if (x.type === 'bool') return selectExpr(constantExpr(to, 0), constantExpr(to, 1), x);
+  return convertExpr(to, x);
+}
+
+/** `convert %x {to}`: f32, i32, u32, bool. (C1) `to` is one of these. */
+const convert = makeOp({
   name: 'convert',
   kind: 'pointwise',
-  infer: (types, attrs) => {
-    const x = operand(types, 0, 'convert');
-    const to = dtypeAttr(attrs['to'], 'convert');
-    constraint(NUMERIC.includes(to) && NUMERIC.includes(x.dtype), 'convert', 'C1', () => `converts between ${NUMERIC.join(', ')}, found ${x.dtype} to ${to}`);
-    return [{ dtype: to, shape: x.shape }];
+  operands: { x: 'plain' },
+  attrs: { to: 'dtype' },
+  infer: ({ x }, { to }) => {
+    constraint(to !== 'f16' && to !== 'bf16', 'convert', 'C1', () => `converts to f32, i32, u32 or bool, found ${to}`);
+    return { dtype: to, shape: x.shape };
   },
-  evaluate: ([x], attrs) => {
-    const to = dtypeAttr(attrs['to'], 'convert');
+  evaluate: ({ x }, { to }) => {
     const cast = (v: number): number => (to === 'bool' ? Number(v !== 0) : to === 'i32' ? Math.trunc(v) | 0 : to === 'u32' ? Math.trunc(v) >>> 0 : v);
-    return x ? [{ dtype: to, shape: x.shape, data: x.data.map(cast) }] : [];
+    return { dtype: to, shape: x.shape, data: x.data.map(cast) };
   },
-  vjp: ({ operands: [x], cotangents: [d] }) => [d && x?.type.dtype === 'f32' ? d : null],
+  vjp: ({ d }, { x }) => ({ x: x.type.dtype === 'f32' ? d : null }),
   flops: ofResult,
+  element: (place, { to }) => converted(place.same('x', 1), to as KScalar),
+  fourWide: 'none',
   samples: [{ types: [{ dtype: 'i32', shape: [4] }], attrs: { to: 'f32' }, values: { 0: [3, -2, 0, 7] } }],
   rejects: [{ constraint: 'C1', types: [{ dtype: 'i32', shape: [4] }], attrs: { to: 'bf16' } }],
-};
+});
 
-/** `select %cond, %yes, %no`. (C1) cond is bool. (C2) shapes broadcast, yes and no have one dtype. */
-const select: OpDef = {
+/** `select %cond, %yes, %no`. (C1) shapes broadcast, yes and no have one dtype. */
+const select = makeOp({
   name: 'select',
   kind: 'pointwise',
-  infer: (types) => {
-    const cond = operand(types, 0, 'select');
-    const yes = operand(types, 1, 'select');
-    const no = operand(types, 2, 'select');
-    constraint(cond.dtype === 'bool', 'select', 'C1', () => `the condition must be bool, found ${typeText(cond)}`);
-    constraint(yes.dtype === no.dtype, 'select', 'C2', () => `both values must have one dtype, found ${typeText(yes)} and ${typeText(no)}`);
-    return [{ dtype: yes.dtype, shape: broadcastShapes(types, 'select', 'C2') }];
+  operands: { cond: 'bool', yes: 'any', no: 'any' },
+  infer: ({ cond, yes, no }) => {
+    constraint(yes.dtype === no.dtype, 'select', 'C1', () => `both values must have one dtype, found ${typeText(yes)} and ${typeText(no)}`);
+    return { dtype: yes.dtype, shape: broadcastShapes([cond, yes, no], 'select', 'C1') };
   },
-  evaluate: ([cond, yes, no], _attrs, _sizes, types) =>
-    cond && yes && no
-      ? [generate(yes.dtype, types[0]?.shape as readonly number[], (i) => (broadcastAt(cond, i) !== 0 ? broadcastAt(yes, i) : broadcastAt(no, i)))]
-      : [],
-  vjp: ({ b, operands: [cond, yes, no], cotangents: [d], needs }) => {
-    if (!cond || !yes || !no || !d) return [null, null, null];
+  evaluate: ({ cond, yes, no }, _attrs, { shape }) =>
+    generate(yes.dtype, shape, (index) => (broadcastAt(cond, index) !== 0 ? broadcastAt(yes, index) : broadcastAt(no, index))),
+  vjp: ({ b, d, needs }, { cond, yes, no }) => {
     const zero = b.constant(0);
-    return [
-      null,
-      needs[1] ? unbroadcast(b, b.op('select', [cond, d, zero]), yes.type) : null,
-      needs[2] ? unbroadcast(b, b.op('select', [cond, zero, d]), no.type) : null,
-    ];
+    return {
+      yes: needs.yes ? unbroadcast(b, b.op('select', [cond, d, zero]), yes.type) : null,
+      no: needs.no ? unbroadcast(b, b.op('select', [cond, zero, d]), no.type) : null,
+    };
   },
   flops: ofResult,
+  element: (place) => {
+    const [no, yes] = [place.same('no'), place.same('yes')];
+    // one condition holds for the whole row
+    if (place.width === 1 || lastDim(place.typeOf('cond').shape) === 1)
+      return selectExpr(widened(no, place.width), widened(yes, place.width), place.same('cond', 1));
+    const part = (value: Expr, i: number): Expr => (isVector(value.type) ? { kind: 'component', type: 'f32', of: value, index: u32(i) } : value);
+    return vec(
+      'vec4f',
+      [0, 1, 2, 3].map((i) => selectExpr(part(no, i), part(yes, i), place.beside('cond', i))),
+    );
+  },
+  fourWide: (_types, { dtype }) => (dtype === 'f32' ? { along: ['yes', 'no'], positional: ['cond'] } : 'none'),
   samples: [
     {
       types: [
@@ -322,14 +377,22 @@ const select: OpDef = {
   ],
   rejects: [
     {
-      constraint: 'C1',
+      constraint: 'C0',
       types: [
         { dtype: 'f32', shape: [2] },
         { dtype: 'f32', shape: [2] },
         { dtype: 'f32', shape: [2] },
       ],
     },
+    {
+      constraint: 'C1',
+      types: [
+        { dtype: 'bool', shape: [2] },
+        { dtype: 'f32', shape: [2] },
+        { dtype: 'i32', shape: [2] },
+      ],
+    },
   ],
-};
+});
 
-export const structuralOps: readonly OpDef[] = [constantOp, iota, reshape, transpose, broadcast, slice, concat, convert, select];
+export const structuralOps = [constant, iota, reshape, transpose, broadcast, slice, concat, convert, select] as const;

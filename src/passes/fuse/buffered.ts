@@ -1,28 +1,29 @@
 /** @file Step 2 of `fuse`: which values outside of groups must lie in a buffer. */
 
-import { opDef } from '../../ir/ops/index.ts';
+import { aliasOf, isSource, opDef } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
-import { type Exclusions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
+import { type Clustering, type Exclusions, storageOf } from './types.ts';
+
+const isMadeOfNothing = (op: Op | undefined): boolean => op !== undefined && isSource(op);
+const isAlias = (op: Op | undefined): boolean => op !== undefined && aliasOf(op) !== null;
 
 /** Bare moves, widening and scaling by a scalar: cheap enough to repeat in a dot's loads. */
 function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, widenOnce: number): boolean {
   if (stop(v)) return true;
   const op = producer.get(v);
   if (!op) return true;
-  if (op.name === 'dequantise' && 4 * v.type.shape.reduce<number>((p, d) => p * Number(d), 1) <= widenOnce) return false;
-  if (['reshape', 'dequantise', 'constant', 'transpose', 'slice'].includes(op.name)) return op.operands.every((o) => cheapInDot(o, producer, stop, widenOnce));
-  const [x, y] = op.operands;
-  if (op.name !== 'mul' || !x || !y) return false;
-  if (y.type.shape.length === 0) return cheapInDot(x, producer, stop, widenOnce) && cheapInDot(y, producer, stop, widenOnce);
-  return x.type.shape.length === 0 && cheapInDot(y, producer, stop, widenOnce) && cheapInDot(x, producer, stop, widenOnce);
+  const { widens = false, inLoads } = opDef(op.name);
+  if (widens && 4 * v.type.shape.reduce<number>((p, d) => p * Number(d), 1) <= widenOnce) return false;
+  const isCheap = inLoads === 'always' || (inLoads === 'with a scalar' && op.operands.some((o) => o.type.shape.length === 0));
+  return isCheap && op.operands.every((o) => cheapInDot(o, producer, stop, widenOnce));
 }
 
 /** Step 2: which values outside of groups must lie in a buffer. */
-export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Plan, { buffered }: Exclusions, widenOnce: number): Set<Value> {
+export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Clustering, { buffered }: Exclusions, widenOnce: number): Set<Value> {
   const out = new Set<Value>(buffered);
   const isParam = new Set(func.params.map((p) => p.value));
-  const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !SCALAR_KINDS.has(producer.get(v)?.name ?? '');
+  const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !isMadeOfNothing(producer.get(v));
   for (const { value } of func.results) {
     const owner = storageOf(value, producer);
     if (!home.has(owner) && !isParam.has(owner)) out.add(owner);
@@ -52,7 +53,7 @@ export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { h
       if (reader) note(v, reader);
     }
   for (const [v, set] of readers) {
-    if (set.size > 1 && v.type.shape.length > 0 && producer.get(v)?.name !== 'reshape' && treeFlops(v, producer, (o) => o !== v && stop(o)) >= RECOMPUTE_LIMIT)
+    if (set.size > 1 && v.type.shape.length > 0 && !isAlias(producer.get(v)) && treeFlops(v, producer, (o) => o !== v && stop(o)) >= RECOMPUTE_LIMIT)
       out.add(v);
   }
   return out;

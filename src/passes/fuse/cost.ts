@@ -1,7 +1,6 @@
 /** @file What computing a value again would cost. */
 
 import { opDef } from '../../ir/ops/index.ts';
-import { pointwiseFlops } from '../../ir/ops/pointwise.ts';
 import type { Op, Value } from '../../ir/types.ts';
 
 /** FLOPs an element above which a value is computed once and stored rather than at each of its readers. */
@@ -13,6 +12,7 @@ export function treeFlops(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: 
   seen.add(v);
   const op = producer.get(v);
   if (!op) return 0;
-  const own = opDef(op.name).kind === 'pointwise' ? pointwiseFlops(op.name) : 0;
+  const { kind, perElement = 1 } = opDef(op.name);
+  const own = kind === 'pointwise' ? perElement : 0;
   return op.operands.reduce((sum, o) => sum + treeFlops(o, producer, stop, seen), own);
 }

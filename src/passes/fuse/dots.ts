@@ -1,47 +1,45 @@
 /** @file Dots that become one kernel: side by side over an operand they share, or one after the other into one sum. */
 
 import { dotShape } from '../../ir/ops/dot.ts';
+import { kindOf, opDef } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
 import type { Op, Value } from '../../ir/types.ts';
-import type { Group } from './types.ts';
+import type { Cluster } from './types.ts';
 
 /** Results of one kernel: more take too many registers. */
 const MOST_RESULTS = 3;
 /** Walks along k into one sum: each is code of its own. */
 const MOST_TERMS = 3;
 
-export const isDot = (op: Op): boolean => op.name === 'dot';
+export const isDot = (op: Op): boolean => kindOf(op) === 'dot';
 
-/** The dots of a group, in the order they joined. */
-export function dotsOf({ members }: Pick<Group, 'members'>): Op[] {
+/** Whether an op is the sum of its two operands. */
+export const isPlainSum = (op: Op): boolean => opDef(op.name).adds === true && op.operands.length === 2;
+
+/** The dots of a cluster, in the order they joined. */
+export function dotsOf({ members }: Pick<Cluster, 'members'>): Op[] {
   return [...members].filter(isDot);
 }
 
-const shapeOf = (op: Op): ReturnType<typeof dotShape> =>
-  dotShape(
-    op.operands.map((v) => v.type),
-    op.attrs,
-  );
-
 /** Equal for dots whose results lie side by side, tile for tile. */
 const resultKey = (op: Op): string => {
-  const { batch, m, n } = shapeOf(op);
+  const { batch, m, n } = dotShape(op);
   return [batch, m, n].map(productKey).join('|');
 };
-const depthKey = (op: Op): string => productKey(shapeOf(op).k);
+const depthKey = (op: Op): string => productKey(dotShape(op).k);
 
 /** Whether two dots read one value in the same way. */
 function share(a: Op, b: Op): boolean {
-  const [s, t] = [shapeOf(a), shapeOf(b)];
+  const [s, t] = [dotShape(a), dotShape(b)];
   return (a.operands[0] === b.operands[0] && s.ta === t.ta) || (a.operands[1] === b.operands[1] && s.tb === t.tb);
 }
 
 /** Whether dots lie side by side: each shares an operand with another. Others are terms of a sum, which no further dot joins. */
 const sideBySide = (dots: readonly Op[]): boolean => dots.length === 1 || dots.every((d) => dots.some((other) => other !== d && share(other, d)));
 
-/** The group whose kernel can compute `op` too: equally large results of equally deep dots that share an operand, none behind another. */
-export function jointHost(op: Op, groups: readonly Group[], latest: (v: Value) => Group | null): Group | null {
-  const fits = (g: Group): boolean => {
+/** The cluster whose kernel can compute `op` too: equally large results of equally deep dots that share an operand, none behind another. */
+export function jointHost(op: Op, clusters: readonly Cluster[], latest: (v: Value) => Cluster | null): Cluster | null {
+  const fits = (g: Cluster): boolean => {
     if (g.kind !== 'dot') return false;
     const dots = dotsOf(g);
     return (
@@ -52,26 +50,30 @@ export function jointHost(op: Op, groups: readonly Group[], latest: (v: Value) =
       op.operands.every((v) => (latest(v)?.order ?? -1) < g.order)
     );
   };
-  return groups.find(fits) ?? null;
+  return clusters.find(fits) ?? null;
 }
 
 /** Only dots and their sum, none of which anything else reads. */
-function pureSum(group: Group, value: Value, readers: ReadonlyMap<Value, number>): boolean {
-  const values = [...group.members].flatMap((op) => op.results);
+function pureSum(cluster: Cluster, value: Value, readers: ReadonlyMap<Value, number>): boolean {
+  const values = [...cluster.members].flatMap((op) => op.results);
   return (
-    group.kind === 'dot' &&
-    [...group.members].every((op) => isDot(op) || op.name === 'add') &&
+    cluster.kind === 'dot' &&
+    [...cluster.members].every((op) => isDot(op) || isPlainSum(op)) &&
     values.every((v) => readers.get(v) === 1) &&
-    group.members.size === 2 * dotsOf(group).length - 1 &&
+    cluster.members.size === 2 * dotsOf(cluster).length - 1 &&
     values.includes(value)
   );
 }
 
-/** For an `add` of what two groups of dots compute, and nothing else reads: the earlier one, to go into the later one. */
-export function sumOfDots(op: Op, home: ReadonlyMap<Value, Group>, readers: ReadonlyMap<Value, number>): { readonly from: Group; readonly into: Group } | null {
+/** For an `add` of what two clusters of dots compute, and nothing else reads: the earlier one, to go into the later one. */
+export function sumOfDots(
+  op: Op,
+  home: ReadonlyMap<Value, Cluster>,
+  readers: ReadonlyMap<Value, number>,
+): { readonly from: Cluster; readonly into: Cluster } | null {
   const [x, y] = op.operands;
   const [gx, gy] = [x && home.get(x), y && home.get(y)];
-  if (op.name !== 'add' || !x || !y || !gx || !gy || gx === gy || !pureSum(gx, x, readers) || !pureSum(gy, y, readers)) return null;
+  if (!isPlainSum(op) || !x || !y || !gx || !gy || gx === gy || !pureSum(gx, x, readers) || !pureSum(gy, y, readers)) return null;
   const dots = [...dotsOf(gx), ...dotsOf(gy)];
   if (dots.length > MOST_TERMS || new Set(dots.map(resultKey)).size > 1) return null;
   return gx.order < gy.order ? { from: gx, into: gy } : { from: gy, into: gx };

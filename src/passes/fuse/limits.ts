@@ -1,8 +1,9 @@
 /** @file Step 4 of `fuse`: what leaves a group that binds too many buffers, or writes more than it need. */
 
+import { aliasOf, isSource } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
-import { isDot } from './dots.ts';
-import { type Draft, type Exclusions, type FuseOptions, type Plan, SCALAR_KINDS, storageOf } from './types.ts';
+import { isDot, isPlainSum } from './dots.ts';
+import { type Clustering, type Draft, type Exclusions, type FuseOptions, storageOf } from './types.ts';
 
 /** The widest group over the limit loses its last joined op, or computes a prologue into a buffer of its own. */
 export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<Value, Op>, members: ReadonlySet<Op>): boolean {
@@ -15,7 +16,7 @@ export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<
     .flatMap((op) => op.operands)
     .find((v) => {
       const op = producer.get(v);
-      return op && g.ops.includes(op) && !SCALAR_KINDS.has(op.name) && op.name !== 'reshape' && v.type.shape.length > 0 && !exclusions.buffered.has(v);
+      return op && g.ops.includes(op) && !isSource(op) && !aliasOf(op) && v.type.shape.length > 0 && !exclusions.buffered.has(v);
     });
   if (!inner) return false;
   exclusions.buffered.add(inner);
@@ -26,7 +27,7 @@ export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<
  * Joined ops of a dot whose results only groups read that could compute them while loading: storing the dot's own result once is
  * less traffic than storing two or more of its consequences.
  */
-export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: planned }: Plan, producer: ReadonlyMap<Value, Op>): Op[] {
+export function needlessOutputs(func: Func, groups: readonly Draft[], { clusters }: Clustering, producer: ReadonlyMap<Value, Op>): Op[] {
   const results = new Set(func.results.map((r) => storageOf(r.value, producer)));
   return groups.flatMap((g) => {
     if (g.kind !== 'dot') return [];
@@ -36,7 +37,7 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: 
     );
     const anchorStored = g.outputs.some((v) => madeByDot(v, producer));
     if (idle.length + (anchorStored ? 1 : 0) < 2) return [];
-    const members = planned.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
+    const members = clusters.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
     const behind = new Set(idle);
     // what only feeds the idle ones goes with them
     const leaving = [...members].reverse().filter((op) => {
@@ -54,7 +55,7 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: 
 /** The result of a dot, or a sum of such: what its kernel accumulates. */
 function madeByDot(v: Value, producer: ReadonlyMap<Value, Op>): boolean {
   const op = producer.get(v);
-  return op !== undefined && (isDot(op) || (op.name === 'add' && op.operands.every((o) => madeByDot(o, producer))));
+  return op !== undefined && (isDot(op) || (isPlainSum(op) && op.operands.every((o) => madeByDot(o, producer))));
 }
 
 /** Whether a dot group reads `v` for its dot rather than in its epilogue. */

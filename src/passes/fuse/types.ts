@@ -1,5 +1,6 @@
 /** @file What the steps of `fuse` hand on: groups of ops around an anchor, then drafts with what they read and write. */
 
+import { aliasOf } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
 import type { Func, Op, Shape, Value } from '../../ir/types.ts';
 
@@ -14,7 +15,7 @@ export interface FuseOptions {
   readonly widenOnce?: number;
 }
 
-export interface Group {
+export interface Cluster {
   readonly kind: GroupKind;
   readonly anchor: Op;
   readonly order: number;
@@ -23,9 +24,9 @@ export interface Group {
   readonly members: Set<Op>;
 }
 
-export interface Plan {
-  readonly groups: readonly Group[];
-  readonly home: ReadonlyMap<Value, Group>;
+export interface Clustering {
+  readonly clusters: readonly Cluster[];
+  readonly home: ReadonlyMap<Value, Cluster>;
 }
 
 /** Ops that one round found to overflow the binding limit. */
@@ -43,8 +44,6 @@ export interface Draft {
   readonly outputs: readonly Value[];
 }
 
-export const SCALAR_KINDS = new Set(['constant', 'iota']);
-
 export const product = (shape: Shape): string => productKey(shape);
 
 export function producers(func: Func): Map<Value, Op> {
@@ -54,8 +53,8 @@ export function producers(func: Func): Map<Value, Op> {
 /** Through reshapes to the value that owns the bytes. */
 export function storageOf(v: Value, producer: ReadonlyMap<Value, Op>): Value {
   const op = producer.get(v);
-  const x = op?.operands[0];
-  return op?.name === 'reshape' && x ? storageOf(x, producer) : v;
+  const of = op && aliasOf(op);
+  return of ? storageOf(of, producer) : v;
 }
 
 export const isFull = (op: Op): boolean => {

@@ -1,7 +1,6 @@
 /** @file The attention schedules that are measured, and whether a device can run one. */
 
-import { isSoftware } from '../../../runtime/adapterKind.ts';
-import type { DeviceTraits } from '../device.ts';
+import { type DeviceTraits, kindTraits } from '../device.ts';
 import type { AttentionSchedule } from './spec.ts';
 import { mergeBytes } from './splits.ts';
 import { mostInvocations, NARROWEST } from './standard.ts';
@@ -25,9 +24,9 @@ const ATTENTION_SOFTWARE: typeof ATTENTION = [{ rows: 0.5 }, { rows: 2 }, { lane
 
 /** Variations of the standard attention schedule. Lanes of a subgroup schedule, and the one lane of a decoding one, stay as they are. */
 export function attentionCandidates(standard: AttentionSchedule, device: DeviceTraits, headDim: number): AttentionSchedule[] {
-  const software = isSoftware(device.kind);
-  const narrowest = software ? 8 : NARROWEST / standard.dimLanes;
-  return (software ? ATTENTION_SOFTWARE : ATTENTION)
+  const { lanesInTurn } = kindTraits(device);
+  const narrowest = lanesInTurn ? 8 : NARROWEST / standard.dimLanes;
+  return (lanesInTurn ? ATTENTION_SOFTWARE : ATTENTION)
     .filter(({ splits = 1, lanes = 1 }) => (standard.kind === 'rows' || splits * lanes === 1) && (standard.lanes > 1 || lanes === 1))
     .map(({ rows = 1, splits = 1, lanes = 1 }) => ({
       ...standard,

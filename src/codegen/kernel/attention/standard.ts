@@ -1,7 +1,6 @@
 /** @file Which attention schedule a device starts with. */
 
-import { isSoftware } from '../../../runtime/adapterKind.ts';
-import { busyGroups, busyLanes, type DeviceTraits } from '../device.ts';
+import { type DeviceTraits, type GpuTraits, kindTraits } from '../device.ts';
 import type { AttentionSchedule } from './spec.ts';
 import { mergeBytes } from './splits.ts';
 
@@ -34,19 +33,18 @@ export interface AttentionSizes {
  * rows itself), SwiftShader 2.6, 2.7, 2.7. `rows` took LLVM 13–45 s to compile.
  */
 export function attentionSchedule(kernel: AttentionKernel, device: DeviceTraits, sizes: AttentionSizes): AttentionSchedule {
-  const software = isSoftware(device.kind);
+  const traits = kindTraits(device);
   const chunks = Math.ceil(sizes.headDim / 4);
   const lanes = device.subgroupSize;
-  if (software && lanes !== null) {
+  if (traits.lanesInTurn && lanes !== null) {
     const perLane = Math.ceil((sizes.headDim % 4 === 0 ? chunks : sizes.headDim) / lanes);
-    // eight rows make gradients a quarter faster too, but LLVM takes three times as long for them
-    const [held, most] = device.kind === 'lavapipe' ? (kernel === 'forward' ? [16, 8] : [8, 4]) : [16, 4];
+    const { held, most } = traits.spreadRows[kernel === 'forward' ? 'forward' : 'gradient'];
     return { kind: 'subgroup', lanes, rows: power(Math.min(most, held / perLane, sizes.rows)), splits: 1, dimLanes: 1 };
   }
-  if (software) return { kind: 'rows', lanes: 8, rows: 1, splits: 1, dimLanes: 1 };
+  if (traits.lanesInTurn) return { kind: 'rows', lanes: 8, rows: 1, splits: 1, dimLanes: 1 };
   const dimLanes = !device.subgroups || sizes.headDim % 4 !== 0 ? 1 : ([4, 2, 1].find((count) => chunks % count === 0) ?? 1);
   if (kernel === 'forward' && sizes.rows * dimLanes * 4 <= WIDEST) return decode(device, sizes, dimLanes);
-  return filling(kernel, device, sizes, dimLanes);
+  return filling(kernel, device, traits, sizes, dimLanes);
 }
 
 /** The largest power of two not above `value` up to which all are allowed, at least 1. */
@@ -78,7 +76,7 @@ const SHORTEST_WALK = 8;
  * As many lanes in flight as the GPU wants. Rows a lane make loads cheap, so they come first, and give way only where splits alone do not fill it;
  * then splits; then workgroups get narrower until every core has some.
  */
-function filling(kernel: AttentionKernel, device: DeviceTraits, sizes: AttentionSizes, dimLanes: number): AttentionSchedule {
+function filling(kernel: AttentionKernel, device: DeviceTraits, { busy }: GpuTraits, sizes: AttentionSizes, dimLanes: number): AttentionSchedule {
   const invocations = mostInvocations(device) / dimLanes;
   const [widest, narrowest] = [WIDEST / dimLanes, NARROWEST / dimLanes];
   const fits = (lanes: number, splits: number): boolean => mergeBytes({ lanes, splits, dimLanes }, sizes.headDim) <= device.maxWorkgroupStorage;
@@ -86,10 +84,10 @@ function filling(kernel: AttentionKernel, device: DeviceTraits, sizes: Attention
   const inFlight = (rows: number): number => sizes.sets * Math.ceil(sizes.rows / rows) * dimLanes;
   const registers = (HELD[kernel].each * Math.ceil(sizes.headDim / 4)) / dimLanes;
   let rows = power(Math.min(4, HELD[kernel].most / registers, sizes.rows / narrowest));
-  while (rows > 1 && inFlight(rows) * mostSplits < busyLanes(device)) rows /= 2;
+  while (rows > 1 && inFlight(rows) * mostSplits < busy.lanes) rows /= 2;
   let splits = 1;
-  while (splits < mostSplits && inFlight(rows) * splits < 2 * busyLanes(device)) splits *= 2;
+  while (splits < mostSplits && inFlight(rows) * splits < 2 * busy.lanes) splits *= 2;
   let lanes = power(Math.min(widest, invocations / splits, sizes.rows / rows), (count) => fits(count, splits));
-  while (lanes > narrowest && sizes.sets * Math.ceil(sizes.rows / (rows * lanes)) < 2 * busyGroups(device)) lanes /= 2;
+  while (lanes > narrowest && sizes.sets * Math.ceil(sizes.rows / (rows * lanes)) < 2 * busy.groups) lanes /= 2;
   return { kind: 'rows', lanes, rows, splits, dimLanes };
 }

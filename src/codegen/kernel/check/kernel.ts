@@ -1,8 +1,7 @@
 /** @file Checks a kernel before it is printed: names, types, features, limits, and barriers as far as one can see. */
 
-import { RESERVED_NAMES } from '../../targets/wgsl/reserved.ts';
 import { bytesOf, type Expr, type FragmentType, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../ir.ts';
-import { exprsOf, operandsOf } from '../walk.ts';
+import { exprsOf, operandsOf } from '../visit.ts';
 import { fragmentProblems } from './fragments.ts';
 import { typeProblem } from './types.ts';
 
@@ -46,8 +45,7 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
   const find = (name: string): Name | undefined => scopes.findLast((scope) => scope.has(name))?.get(name);
   const declare = (name: string, entry: Name): void => {
     if (find(name) !== undefined) report(`${name} is declared twice`);
-    if (RESERVED_NAMES.includes(name)) report(`${name} is a name of WGSL's or of the printer's`);
-    if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) report(`${name} is no WGSL name`);
+    if (!/^[A-Za-z][A-Za-z0-9_]*(\.\d+)?$/.test(name)) report(`${name} is no name: expected a letter, then letters, digits and underscores, then perhaps a dot and a number`);
     scopes.at(-1)?.set(name, entry);
   };
   for (const { name, element, access } of kernel.buffers) {

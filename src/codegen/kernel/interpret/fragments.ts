@@ -2,7 +2,7 @@
 
 import { invariant } from '../../../errors.ts';
 import type { Expr, FragmentStmt, FragmentType, Kernel, Stmt } from '../ir.ts';
-import { everyStmt } from '../walk.ts';
+import { everyStmt } from '../visit.ts';
 import { convertTo, type Value } from './arithmetic.ts';
 import type { Lane } from './lane.ts';
 

@@ -4,7 +4,7 @@
 import { invariant } from '../../../errors.ts';
 import type { Expr, Kernel, Stmt } from '../ir.ts';
 import { sizeValue } from '../size.ts';
-import { exprsOf, operandsOf } from '../walk.ts';
+import { exprsOf, operandsOf } from '../visit.ts';
 import type { Value } from './arithmetic.ts';
 import { evaluator } from './expressions.ts';
 import type { Lane } from './lane.ts';

@@ -1,6 +1,7 @@
 /** @file Attention ops on the streaming attention kernels. */
 
 import { gradientOperands } from '../../../ir/ops/attentionGradients.ts';
+import { aliasOf } from '../../../ir/ops/index.ts';
 import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
 import { attentionCandidates, fitsAttention } from '../attention/candidates.ts';
 import {
@@ -25,15 +26,15 @@ import { problemKey } from './problem.ts';
 /** Through reshapes inside the group to the value that has the buffer. */
 export function bufferOf(v: Value, group: Group): Value {
   const op = group.producer.get(v);
-  const [x] = op?.operands ?? [];
-  return op?.name === 'reshape' && x ? bufferOf(x, group) : v;
+  const of = op && aliasOf(op);
+  return of ? bufferOf(of, group) : v;
 }
 
 interface SpecOperands {
   readonly q: Value;
   readonly k: Value;
   readonly position?: Value | undefined;
-  readonly angles?: Value | null;
+  readonly angles?: Value | undefined;
 }
 
 /** `shared`: keys have the segments of the queries. */
@@ -115,9 +116,9 @@ export function lowerAttentionStats(group: Group, op: Op, options: LowerOptions)
 
 function gradient(kernel: AttentionKernel, build: (spec: AttentionSpec, schedule: AttentionSchedule) => Kernel) {
   return (group: Group, op: Op, options: LowerOptions): Lowered => {
-    const from = gradientOperands(op.operands, op.attrs, op.name);
+    const from = gradientOperands(op.operands, op.attrs);
     const { q, k, v, d, stats, segk, angles } = from;
-    const spec = specOf(group.name, from, segk === null, op.attrs, options);
+    const spec = specOf(group.name, from, segk === undefined, op.attrs, options);
     const values = [q, k, v, d, stats, ...[segk, angles].flatMap((x) => x ?? []), ...op.results];
     return lowerCut(kernel, group, op, options, values, (schedule) => build(spec, schedule));
   };

@@ -31,6 +31,9 @@ export type ChooseSchedule = <S extends Schedule>(problem: ScheduleProblem<S>) =
 const standardSchedule: ChooseSchedule = ({ standard }) => standard;
 
 /** Lowers a problem as the options' chooser wants it. */
-export function lowerChosen<S extends Schedule>(problem: ScheduleProblem<S>, { choose = standardSchedule }: { readonly choose?: ChooseSchedule | undefined }): Lowered {
+export function lowerChosen<S extends Schedule>(
+  problem: ScheduleProblem<S>,
+  { choose = standardSchedule }: { readonly choose?: ChooseSchedule | undefined },
+): Lowered {
   return problem.lower(choose(problem));
 }

@@ -1,7 +1,7 @@
 /** @file Dots: operands come through load ports with their prologues, results leave through a store port with the epilogue. */
 
 import { dotShape } from '../../../ir/ops/dot.ts';
-import { opDef } from '../../../ir/ops/index.ts';
+import { kindOf, opDef } from '../../../ir/ops/index.ts';
 import { productKey } from '../../../ir/ops/structural.ts';
 import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { KernelBuilder } from '../builder.ts';
@@ -36,7 +36,7 @@ function epilogueOps({ ops, producer }: Group, dots: readonly Dot[]): number {
     op.operands.forEach(visit);
   };
   for (const { op } of dots) op.operands.forEach(visit);
-  return ops.filter((op) => op.name !== 'dot' && !prologue.has(op) && opDef(op.name).kind === 'pointwise').length;
+  return ops.filter((op) => !prologue.has(op) && kindOf(op) === 'pointwise').length;
 }
 
 export function lowerDot(group: Group, options: LowerOptions): Lowered {
@@ -85,14 +85,14 @@ function dotOf(op: Op, group: Group): Dot {
   const [lhs, rhs] = op.operands;
   const [result] = op.results;
   if (!lhs || !rhs || !result) throw new Error('a dot has two operands and a result');
-  const shape = dotShape([lhs.type, rhs.type], op.attrs);
+  const shape = dotShape(op);
   const axis = (value: Value, kLast: boolean, mn: Shape): MatmulPort['vectorAxis'] =>
     vectorisable(value, group.producer) && divides(kLast ? shape.k : mn) ? (kLast ? 'k' : 'mn') : null;
   return { op, lhs, rhs, result, shape, layout: { a: axis(lhs, !shape.ta, shape.m), b: axis(rhs, shape.tb, shape.n) } };
 }
 
 function planOf(group: Group): DotPlan {
-  const [first, ...more] = group.ops.filter((o) => o.name === 'dot').map((op) => dotOf(op, group));
+  const [first, ...more] = group.ops.filter((o) => kindOf(o) === 'dot').map((op) => dotOf(op, group));
   if (!first) throw new Error('dot group has no dot');
   const dots = [first, ...more] as const;
   const joint = more.every((dot) => productKey(dot.shape.k) === productKey(first.shape.k) && dots.some((d) => d !== dot && sharesOperand(d, dot)));
@@ -115,7 +115,7 @@ function sumOf(dots: readonly Dot[], { ops }: Group): Value {
   for (const op of ops) {
     const [x, y] = op.operands;
     const [result] = op.results;
-    if (op.name !== 'add' || !x || !y || !result || !terms.has(x) || !terms.has(y)) continue;
+    if (!opDef(op.name).adds || !x || !y || !result || !terms.has(x) || !terms.has(y)) continue;
     const count = (terms.get(x) ?? 0) + (terms.get(y) ?? 0);
     if (count === dots.length) return result;
     terms.set(result, count);

@@ -1,36 +1,14 @@
-/** @file Emits the value of a fused group's expression at an index: every op that moves or computes element by element. */
+/** @file Emits the value of a fused group's expression at an index: ops say what their elements are made of (`OpDef.element`). */
 
-import { kernelSpelling } from '../../../ir/ops/pointwise.ts';
-import { type Dim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
+import { invariant } from '../../../errors.ts';
+import { type ElementAt, type Place, type Width, widened } from '../../../ir/element.ts';
+import { opDef } from '../../../ir/ops/index.ts';
+import { type Dim, lastDim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
-import {
-  add,
-  bin,
-  bitcast,
-  bool,
-  call,
-  component,
-  constant,
-  convert,
-  div,
-  f32,
-  i32,
-  lt,
-  min,
-  neg,
-  not,
-  param,
-  rem,
-  select,
-  splat,
-  sub,
-  u32,
-  vec,
-} from '../expr.ts';
-import { type BinOp, type Expr, FIRST_SCALAR_WORD, type Fn, isVector, type KScalar } from '../ir.ts';
-import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './position.ts';
+import { add, bin, bitcast, component, div, param, rem, u32, vec } from '../expr.ts';
+import { type Expr, FIRST_SCALAR_WORD, isVector } from '../ir.ts';
+import { axesIndex, flatIndex, type Index, type IndexScope, type Quotients, shiftedIndex } from './position.ts';
 import { dequantised } from './stored.ts';
-import { lastOf, type Width } from './width.ts';
 
 export interface GroupContext {
   readonly b: KernelBuilder;
@@ -41,9 +19,13 @@ export interface GroupContext {
   /** Uniform word of a run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
   readonly dim: (dim: Dim) => Expr;
+  readonly quotients: Quotients;
 }
 
-/** Emits into one block: what it has emitted once it reads again, and positions are equal if they were made of the same values that never change. */
+/**
+ * Emits into one block. What it has emitted it knows when it reads it again; positions are equal when they were made of the same values,
+ * which never change.
+ */
 export interface Emitter {
   readonly scope: IndexScope;
   /** The value at an index; `width` 4: four consecutive elements of the last axis, starting at a multiple of 4. */
@@ -63,220 +45,147 @@ export function dimOf(dims: readonly string[]): (dim: Dim) => Expr {
   };
 }
 
+/** Positions of one block. */
+interface Places {
+  /** Equal for positions that are made of the same. */
+  idOf(index: Index): number;
+  /** The index that was made under the same key, or a new one: what is computed from it is computed once. */
+  derived(key: string, make: () => Index): Index;
+}
+
+function places(): Places {
+  const ids = new Map<string, number>();
+  const unnamed = new Map<Expr, number>();
+  const made = new Map<string, Index>();
+  const numberIn = <K>(known: Map<K, number>, key: K): number => {
+    const number = known.get(key) ?? known.size;
+    known.set(key, number);
+    return number;
+  };
+  const spelled = (expr: Expr): string => (expr.kind === 'var' ? expr.name : expr.kind === 'const' ? `${expr.value}` : `#${numberIn(unnamed, expr)}`);
+  return {
+    idOf: ({ shape, given }) => numberIn(ids, `${shape.join()}|${'flat' in given ? `@${spelled(given.flat)}` : given.axes.map(spelled).join()}`),
+    derived: (key, make) => {
+      const index = made.get(key) ?? make();
+      made.set(key, index);
+      return index;
+    },
+  };
+}
+
+/** What emitting into one block is done with. */
+interface Block {
+  readonly context: GroupContext;
+  readonly scope: IndexScope;
+  readonly places: Places;
+  readonly emit: Emitter['emit'];
+}
+
 /** Position in an operand that broadcasts into `index`'s shape. */
-function operandIndex(shape: Shape, index: Index, scope: IndexScope): Index {
+function broadcastIndex(shape: Shape, index: Index, scope: IndexScope): Index {
   if (sameShape(shape, index.shape)) return index;
   if (shape.length === 0) return flatIndex(shape, u32(0), scope);
-  const skip = index.shape.length - shape.length;
-  const axes = index.axes();
+  const axes = index.axes().slice(index.shape.length - shape.length);
   return axesIndex(
     shape,
-    shape.map((dim, i) => (dim === 1 ? u32(0) : (axes[i + skip] ?? u32(0)))),
+    axes.map((axis, i) => (shape[i] === 1 ? u32(0) : axis)),
     scope,
   );
 }
 
-export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr> = new Map()): Emitter {
-  const { b, producer } = context;
-  const scope: IndexScope = { dim: context.dim, bind: (name, value) => (value.kind === 'bin' || value.kind === 'call' ? b.let(name, value) : value) };
-  const fixed = new Map(defined);
-  const memo = new Map<Value, Map<string, Expr>>();
-  const ids = new Map<string, number>();
-  const others = new Map<Expr, number>();
-  const spelled = (expr: Expr): string => {
-    if (expr.kind === 'var') return expr.name;
-    if (expr.kind === 'const') return `${expr.value}`;
-    const known = others.get(expr) ?? others.size;
-    others.set(expr, known);
-    return `#${known}`;
-  };
-  /** Equal for positions made of the same: what was computed at one is known at the other. */
-  const idOf = ({ shape, given }: Index): number => {
-    const key = `${shape.join()}|${'flat' in given ? `@${spelled(given.flat)}` : given.axes.map(spelled).join()}`;
-    const known = ids.get(key) ?? ids.size;
-    ids.set(key, known);
-    return known;
-  };
-  const shared = new Map<string, Index>();
-  /** The same derived index again for the same source, so that memoised values are found. */
-  const derive = (key: string, make: () => Index): Index => {
-    const known = shared.get(key);
-    if (known) return known;
-    const made = make();
-    shared.set(key, made);
-    return made;
-  };
-  const wide = (value: Expr, width: Width): Expr => (width === 4 && !isVector(value.type) && value.type === 'f32' ? splat('vec4f', value) : value);
+/** Whether an operand has one element for all four of a vector. */
+const isNarrow = (shape: Shape): boolean => shape.length === 0 || lastDim(shape) === 1;
 
-  const emit = (value: Value, index: Index, width: Width): Expr => {
-    const known = fixed.get(value);
-    if (known) return wide(known, width);
-    const narrow = width === 4 && (value.type.shape.length === 0 || lastOf(value.type.shape) === 1);
-    if (narrow) return wide(emit(value, index, 1), 4);
-    const key = `${idOf(index)}:${width}`;
-    const cached = memo.get(value)?.get(key);
-    if (cached) return cached;
-    const op = producer.get(value);
-    const made = op ? emitOp(op, value, index, width) : leaf(value, index, width);
-    const bound = made.kind === 'const' || made.kind === 'param' ? made : b.let(value.name, made);
-    const perValue = memo.get(value) ?? new Map<string, Expr>();
-    perValue.set(key, bound);
-    memo.set(value, perValue);
-    return bound;
+/** The elements of an op's operands, as seen from a position of its result. */
+function elementAt({ context, scope, places, emit }: Block, op: Op, result: Value, index: Index, width: Width): ElementAt {
+  const operand = (at: number | string): Value => {
+    const value = op.operands[Number(at)];
+    invariant(value, `${op.name} has no operand ${at}`);
+    return value;
   };
-
-  const leaf = (value: Value, index: Index, width: Width): Expr => {
-    const word = context.scalarWord.get(value);
-    if (word !== undefined) {
-      const raw = param(word, value.name);
-      return value.type.dtype === 'u32' ? raw : bitcast(value.type.dtype === 'i32' ? 'i32' : 'f32', raw);
-    }
-    const buffer = context.leaves.get(value);
-    if (!buffer) throw new Error(`group reads %${value.name}, which has no buffer`);
-    return loadFrom(buffer, value, index.flat(), width);
+  const indexAt = ({ type: { shape } }: Value, place: Place): Index =>
+    'flat' in place ? flatIndex(shape, place.flat, scope) : axesIndex(shape, place.axes, scope);
+  const same = (x: Value, from: Index, wanted: Width): Expr => {
+    const { shape } = x.type;
+    const place = places.derived(`${places.idOf(from)}>${shape.join()}`, () => broadcastIndex(shape, from, scope));
+    return emit(x, place, isNarrow(shape) ? 1 : wanted);
   };
-
-  const operand = (op: Op, i: number, index: Index, width: Width): Expr => {
-    const o = op.operands[i];
-    if (!o) throw new Error(`${op.name} has no operand ${i}`);
-    const at = derive(`${idOf(index)}>${o.type.shape.join()}`, () => operandIndex(o.type.shape, index, scope));
-    return emit(o, at, lastOf(o.type.shape) === 1 || o.type.shape.length === 0 ? 1 : width);
+  /** Equal for ops that do the same to operands of the same shapes. */
+  const kind = (): string => `${op.name}${JSON.stringify(op.attrs)}${op.operands.map((o) => o.type.shape.join()).join(';')}`;
+  return {
+    width,
+    type: result.type,
+    count: op.operands.length,
+    typeOf: (at) => operand(at).type,
+    axes: () => index.axes(),
+    flat: () => index.flat(),
+    extent: scope.dim,
+    bind: scope.bind,
+    same: (at, wanted = width) => same(operand(at), index, wanted),
+    at: (at, place, wanted = width) => {
+      const x = operand(at);
+      return emit(
+        x,
+        places.derived(`${places.idOf(index)}:${width}:${at}:${kind()}`, () => indexAt(x, place())),
+        wanted,
+      );
+    },
+    lookUp: (at, place, wanted = width) => emit(operand(at), indexAt(operand(at), place), wanted),
+    beside: (at, by) => {
+      const from = by === 0 ? index : places.derived(`${places.idOf(index)}+${by}`, () => shiftedIndex(index, by, scope));
+      return same(operand(at), from, 1);
+    },
+    stored: (at) => {
+      const w = operand(at);
+      const buffer = context.leaves.get(w);
+      invariant(buffer, `${op.name} reads a weight that has no buffer`);
+      return dequantised(context.b, buffer, w.type.dtype, index.flat(), width);
+    },
   };
-
-  const emitOp = (op: Op, value: Value, index: Index, width: Width): Expr => {
-    const { shape } = value.type;
-    switch (op.name) {
-      case 'constant':
-        return literal(value, Number(op.attrs['value']));
-      case 'iota':
-        return convert('i32', index.axes()[Number(op.attrs['axis'])] ?? u32(0));
-      case 'reshape': {
-        const [x] = op.operands;
-        if (!x) throw new Error('reshape has no operand');
-        return emit(
-          x,
-          derive(`${idOf(index)}=${x.type.shape.join()}`, () => flatIndex(x.type.shape, index.flat(), scope)),
-          lastOf(x.type.shape) === 1 ? 1 : width,
-        );
-      }
-      case 'broadcast':
-        return wide(operand(op, 0, index, width), width);
-      case 'transpose': {
-        const [x] = op.operands;
-        const perm = op.attrs['perm'] as readonly number[];
-        const axes = index.axes();
-        if (!x) throw new Error('transpose has no operand');
-        return emit(
-          x,
-          derive(`${idOf(index)}t${perm.join()}`, () =>
-            axesIndex(
-              x.type.shape,
-              x.type.shape.map((_, i) => axes[perm.indexOf(i)] ?? u32(0)),
-              scope,
-            ),
-          ),
-          width,
-        );
-      }
-      case 'slice':
-        return moved(op, index, width, Number(op.attrs['axis']), (at) => add(at, u32(Number(op.attrs['start']))), 0);
-      case 'concat':
-        return emitConcat(op, index, width);
-      case 'gather':
-        return emitGather(op, index, width);
-      case 'dequantise': {
-        const [w] = op.operands;
-        const buffer = w && context.leaves.get(w);
-        if (!w || !buffer) throw new Error('dequantise reads a weight that has no buffer');
-        return dequantised(b, buffer, w.type.dtype, index.flat(), width);
-      }
-      case 'convert':
-        return convertTo(operand(op, 0, index, 1), value.type.dtype as KScalar);
-      case 'select':
-        return width === 4 ? selectFour(op, index) : select(operand(op, 2, index, 1), operand(op, 1, index, 1), operand(op, 0, index, 1));
-      default:
-        return pointwise(op, shape, index, width);
-    }
-  };
-
-  const pointwise = (op: Op, _shape: Shape, index: Index, width: Width): Expr => {
-    const spelling = kernelSpelling(op.name);
-    if (!spelling) throw new Error(`op ${op.name} cannot be computed element by element`);
-    const args = op.operands.map((_, i) => wide(operand(op, i, index, width), width));
-    const [x, y] = args;
-    if (!x) throw new Error(`${op.name} has no operand`);
-    if ('prefix' in spelling) return spelling.prefix === '!' ? not(x) : neg(x);
-    if ('infix' in spelling) return bin(spelling.infix as BinOp, x, y ?? x);
-    if (spelling.fn === 'identity') return x;
-    return y ? call(spelling.fn as Fn, x, y) : call(spelling.fn as Fn, spelling.fn === 'tanh' ? bounded(x) : x);
-  };
-
-  /** Of four elements each by its own condition, unless one holds for the whole row. */
-  const selectFour = (op: Op, index: Index): Expr => {
-    const [no, yes] = [operand(op, 2, index, 4), operand(op, 1, index, 4)];
-    const conditions = op.operands[0]?.type.shape ?? [];
-    if (lastOf(conditions) === 1) return select(wide(no, 4), wide(yes, 4), operand(op, 0, index, 1));
-    const at = (value: Expr, i: number): Expr => (isVector(value.type) ? component(value, i) : value);
-    const shifted = (i: number): Index => (i === 0 ? index : derive(`${idOf(index)}+${i}`, () => shiftedIndex(index, i, scope)));
-    const chosen = (i: number): Expr => select(at(no, i), at(yes, i), operand(op, 0, shifted(i), 1));
-    return vec('vec4f', [0, 1, 2, 3].map(chosen));
-  };
-
-  const moved = (op: Op, index: Index, width: Width, axis: number, move: (at: Expr) => Expr, operandAt: number): Expr => {
-    const x = op.operands[operandAt];
-    if (!x) throw new Error(`${op.name} has no operand`);
-    const key = `${idOf(index)}m${op.name}${operandAt}:${width}:${axis}:${JSON.stringify(op.attrs)}:${x.type.shape.join()}:${op.operands.map((o) => o.type.shape[axis]).join()}`;
-    const at = derive(key, () =>
-      axesIndex(
-        x.type.shape,
-        index.axes().map((a, i) => (i === axis ? scope.bind('m', move(a)) : a)),
-        scope,
-      ),
-    );
-    return emit(x, at, width);
-  };
-
-  const emitConcat = (op: Op, index: Index, width: Width): Expr => {
-    const axis = Number(op.attrs['axis']);
-    const at = index.axes()[axis] ?? u32(0);
-    let start = 0;
-    let result: Expr | null = null;
-    const parts = op.operands.map((o, i) => {
-      const from = start;
-      const extent = Number(o.type.shape[axis]);
-      start += extent;
-      return {
-        end: start,
-        value: (): Expr =>
-          moved(op, index, width, axis, (a) => min(sub(a, u32(from)), u32(extent - 1 - (width === 4 && axis === index.shape.length - 1 ? 3 : 0))), i),
-      };
-    });
-    for (const part of parts.reverse()) {
-      const value = part.value();
-      result = result === null ? value : select(result, value, lt(at, u32(part.end)));
-    }
-    return result ?? f32(0);
-  };
-
-  const emitGather = (op: Op, index: Index, width: Width): Expr => {
-    const [table, ids] = op.operands;
-    if (!table || !ids) throw new Error('gather has no operands');
-    const axes = index.axes();
-    const idAxes = axes.slice(0, ids.type.shape.length);
-    const idIndex = derive(`${idOf(index)}g${ids.type.shape.join()}:${table.type.shape.length}`, () => axesIndex(ids.type.shape, idAxes, scope));
-    const rows = scope.dim(table.type.shape[0] ?? 1);
-    const id = emit(ids, idIndex, 1);
-    const row = b.let('row', min(convert('u32', call('max', id, i32(0))), sub(rows, u32(1))));
-    return emit(table, axesIndex(table.type.shape, [row, ...axes.slice(ids.type.shape.length)], scope), width);
-  };
-
-  return { scope, emit, define: (value, expr) => void fixed.set(value, expr), inner: () => emitter(context, fixed) };
 }
 
-// beyond ±20 tanh is ±1 in f32, and some drivers overflow on larger arguments
-function bounded(x: Expr): Expr {
-  const limit = (v: number): Expr => (isVector(x.type) ? splat('vec4f', f32(v)) : f32(v));
-  return call('clamp', x, limit(-20), limit(20));
+/** A value that the group reads: a run-time scalar, or an element of a buffer. */
+function leaf({ scalarWord, leaves }: GroupContext, value: Value, index: Index, width: Width): Expr {
+  const word = scalarWord.get(value);
+  if (word !== undefined) {
+    const raw = param(word, value.name);
+    return value.type.dtype === 'u32' ? raw : bitcast(value.type.dtype === 'i32' ? 'i32' : 'f32', raw);
+  }
+  const buffer = leaves.get(value);
+  invariant(buffer, `a group reads %${value.name}, which has no buffer`);
+  return loadFrom(buffer, value, index.flat(), width);
+}
+
+export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr> = new Map()): Emitter {
+  const { b, producer } = context;
+  const fixed = new Map(defined);
+  const known = new Map<Value, Map<string, Expr>>();
+  const computed = (value: Value, index: Index, width: Width): Expr => {
+    const op = producer.get(value);
+    if (!op) return leaf(context, value, index, width);
+    const { element } = opDef(op.name);
+    invariant(element, `op ${op.name} cannot be computed element by element`);
+    return element(elementAt(block, op, value, index, width), op);
+  };
+  const emit = (value: Value, index: Index, width: Width): Expr => {
+    const fix = fixed.get(value);
+    if (fix) return widened(fix, width);
+    if (width === 4 && isNarrow(value.type.shape)) return widened(emit(value, index, 1), 4);
+    const key = `${block.places.idOf(index)}:${width}`;
+    const before = known.get(value)?.get(key);
+    if (before) return before;
+    const made = computed(value, index, width);
+    const bound = made.kind === 'const' || made.kind === 'param' ? made : b.let(value.name, made);
+    known.set(value, (known.get(value) ?? new Map<string, Expr>()).set(key, bound));
+    return bound;
+  };
+  const scope: IndexScope = {
+    dim: context.dim,
+    bind: (name, value) => (value.kind === 'bin' || value.kind === 'call' ? b.let(name, value) : value),
+    quotients: context.quotients,
+  };
+  const block: Block = { context, scope, places: places(), emit };
+  return { scope, emit, define: (value, expr) => void fixed.set(value, expr), inner: () => emitter(context, fixed) };
 }
 
 export function loadFrom(buffer: BufferRef, value: Value, flat: Expr, width: Width): Expr {
@@ -290,19 +199,6 @@ export function loadFrom(buffer: BufferRef, value: Value, flat: Expr, width: Wid
   }
   const raw = vector ? component(buffer.load(div(flat, u32(4))), rem(flat, u32(4))) : buffer.load(flat);
   return value.type.dtype === 'bool' ? bin('!=', raw, u32(0)) : raw;
-}
-
-function literal(value: Value, number: number): Expr {
-  const { dtype } = value.type;
-  if (dtype === 'bool') return bool(number !== 0);
-  return constant(dtype === 'i32' || dtype === 'u32' ? dtype : 'f32', number);
-}
-
-function convertTo(x: Expr, to: KScalar): Expr {
-  if (x.type === to) return x;
-  if (to === 'bool') return bin('!=', x, constant(x.type, 0));
-  if (x.type === 'bool') return select(constant(to, 0), constant(to, 1), x);
-  return convert(to, x);
 }
 
 /** Uniform words of a function's run-time scalars, in their order. */

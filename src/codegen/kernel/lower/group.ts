@@ -1,13 +1,15 @@
 /** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
 
-import type { Op, Shape, Value } from '../../../ir/types.ts';
+import { at } from '../../../errors.ts';
+import type { Width } from '../../../ir/element.ts';
+import { lastDim, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
 import { bin, select, u32 } from '../expr.ts';
 import type { Expr, GridAxis, KType } from '../ir.ts';
 import { dimOf, type Emitter, emitter, type GroupContext } from './emit.ts';
 import type { LowerOptions } from './options.ts';
 import { flatIndex, type Index } from './position.ts';
-import { lastOf, vectorisable, type Width } from './width.ts';
+import { vectorisable } from './width.ts';
 
 export interface Group {
   readonly op: Op;
@@ -39,9 +41,7 @@ function inplacePairs(op: Op): ReadonlyMap<Value, Value> {
   const flat = (op.attrs['inplace'] ?? []) as readonly number[];
   const pairs = new Map<Value, Value>();
   for (let i = 0; i + 1 < flat.length; i += 2) {
-    const output = op.results[flat[i] ?? 0];
-    const read = op.operands[flat[i + 1] ?? 0];
-    if (output && read) pairs.set(output, read);
+    pairs.set(at(op.results, at(flat, i)), at(op.operands, at(flat, i + 1)));
   }
   return pairs;
 }
@@ -69,7 +69,7 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
   const values: Value[] = [];
   const replaced = new Set(group.inplace.values());
   const vector = (v: Value): boolean =>
-    v.type.dtype === 'f32' && typeof lastOf(v.type.shape) === 'number' && Number(lastOf(v.type.shape)) % 4 === 0 && wantsVector(v);
+    v.type.dtype === 'f32' && typeof lastDim(v.type.shape) === 'number' && Number(lastDim(v.type.shape)) % 4 === 0 && wantsVector(v);
   for (const v of group.reads) {
     if (options.scalarWord.has(v)) continue;
     leaves.set(v, b.buffer(v.name, elementType(v, vector(v)), replaced.has(v) ? 'read_write' : 'read'));
@@ -82,20 +82,20 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
     if (!taken) values.push(v);
   }
   const dim = dimOf(options.dims);
-  const context: GroupContext = { b, producer: group.producer, leaves, scalarWord: options.scalarWord, dim };
+  const context: GroupContext = { b, producer: group.producer, leaves, scalarWord: options.scalarWord, dim, quotients: new Map() };
   const emit = emitter(context);
   const store: GroupBuffers['store'] = (output, index, value, width) => {
     const buffer = outputs.get(output);
     if (!buffer) throw new Error(`group does not write %${output.name}`);
     const wide = buffer.decl.element === 'vec4f';
     if (width === 1 && wide) throw new Error(`%${output.name} is bound as vec4 and stored as f32`);
-    const at = wide ? bin('/', index.flat(), u32(4)) : index.flat();
+    const position = wide ? bin('/', index.flat(), u32(4)) : index.flat();
     const put = (where: Expr, v: Expr): void => {
       const whole = v.type === 'bool' ? select(u32(0), u32(1), v) : v;
       buffer.store(where, options.adds.has(output) ? bin('+', whole, buffer.load(where)) : whole);
     };
     if (width === 4 && !wide) for (let i = 0; i < 4; i++) put(bin('+', index.flat(), u32(i)), { kind: 'component', type: 'f32', of: value, index: u32(i) });
-    else put(at, value);
+    else put(position, value);
   };
   return {
     context,
@@ -123,6 +123,6 @@ export function gridOf(shape: Shape, per: number): GridAxis {
 
 /** Four at a time where every output and everything behind it allows. */
 export function groupWidth(group: Group, outputs: readonly Value[]): Width {
-  const wide = (v: Value): boolean => v.type.dtype === 'f32' && typeof lastOf(v.type.shape) === 'number' && Number(lastOf(v.type.shape)) % 4 === 0;
+  const wide = (v: Value): boolean => v.type.dtype === 'f32' && typeof lastDim(v.type.shape) === 'number' && Number(lastDim(v.type.shape)) % 4 === 0;
   return outputs.every((v) => wide(v) && vectorisable(v, group.producer)) ? 4 : 1;
 }

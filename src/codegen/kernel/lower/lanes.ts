@@ -1,36 +1,30 @@
-/** @file Sums and maxima over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. */
+/** @file Elements put together over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. */
 
+import type { Combine } from '../../../ir/define.ts';
 import type { KernelBuilder } from '../builder.ts';
-import { add, builtin, call, lt, u32 } from '../expr.ts';
+import { add, builtin, component, lt, typedCall, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 
-export type Combine = 'sum' | 'max';
-
-export function combine(kind: Combine, x: Expr, y: Expr): Expr {
-  return kind === 'sum' ? add(x, y) : call('max', x, y);
-}
-
 /**
- * Combines `value` over the first `lanes` lanes along x (a power of two): by subgroup when the workgroup is one, else by a tree in
- * workgroup memory. Must be called in uniform control flow.
+ * Combines `value` over the first `lanes` lanes along x (a power of two): by subgroup where the workgroup is one and there is a function for
+ * it, else by a tree in workgroup memory. Must be called in uniform control flow.
  */
-export function acrossLanes(b: KernelBuilder, kind: Combine, value: Expr, lanes: number, subgroup: boolean): Expr {
+export function acrossLanes(b: KernelBuilder, { expr, subgroup }: Combine, value: Expr, lanes: number, isSubgroup: boolean): Expr {
   if (lanes === 1) return value;
-  if (subgroup) return b.let('all', { kind: 'call', type: 'f32', fn: kind === 'sum' ? 'subgroupAdd' : 'subgroupMax', args: [value] });
+  if (isSubgroup && subgroup) return b.let('all', typedCall('f32', subgroup, value));
   const shared = b.shared('partial', 'f32', lanes);
   const lane = builtin('localX');
   b.barrier();
   shared.setAt(lane, value);
   b.barrier();
   for (let half = lanes / 2; half >= 1; half /= 2) {
-    b.if(lt(lane, u32(half)), () => shared.setAt(lane, combine(kind, shared.at(lane), shared.at(add(lane, u32(half))))));
+    b.if(lt(lane, u32(half)), () => shared.setAt(lane, expr(shared.at(lane), shared.at(add(lane, u32(half))))));
     b.barrier();
   }
   return b.let('all', shared.at(u32(0)));
 }
 
-/** Sum of a vec4's components. */
-export function horizontal(kind: Combine, value: Expr): Expr {
-  const part = (i: number): Expr => ({ kind: 'component', type: 'f32', of: value, index: u32(i) });
-  return combine(kind, combine(kind, part(0), part(1)), combine(kind, part(2), part(3)));
+/** The four components of a vec4 put together. */
+export function horizontal({ expr }: Combine, value: Expr): Expr {
+  return expr(expr(component(value, 0), component(value, 1)), expr(component(value, 2), component(value, 3)));
 }

@@ -1,5 +1,7 @@
 /** @file Lowers a `fused` group to a kernel: pointwise and reduction groups by rule, dots and kernel ops through ./ops with ports. */
 
+import { invariant } from '../../../errors.ts';
+import { kindOf } from '../../../ir/ops/index.ts';
 import type { Op } from '../../../ir/types.ts';
 import { withoutIdleLets } from '../rewrite/tidy.ts';
 import { lowerColumn } from './column.ts';
@@ -7,7 +9,7 @@ import { lowerDot } from './dot.ts';
 import { groupOf } from './group.ts';
 import type { BoundKernel, Lowered } from './lowered.ts';
 import { lowerMap } from './map.ts';
-import { kernelOps } from './ops.ts';
+import { kernelOf } from './ops.ts';
 import type { LowerOptions } from './options.ts';
 import { lowerRow } from './row.ts';
 
@@ -31,10 +33,9 @@ function lowered(op: Op, options: LowerOptions): Lowered {
     case 'dot':
       return lowerDot(group, options);
     default: {
-      const anchor = group.ops.find((o) => o.name in kernelOps);
-      const lower = anchor && kernelOps[anchor.name];
-      if (!anchor || !lower) throw new Error(`no kernel for group ${group.name} (${group.ops.map((o) => o.name).join(', ')})`);
-      return lower(group, anchor, options);
+      const anchor = group.ops.find((o) => kindOf(o) === 'kernel');
+      invariant(anchor, `group ${group.name} has no op with a kernel of its own (${group.ops.map((o) => o.name).join(', ')})`);
+      return kernelOf(anchor)(group, anchor, options);
     }
   }
 }

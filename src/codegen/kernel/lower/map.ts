@@ -1,5 +1,9 @@
 /** @file `map` groups: an invocation computes one element, or four, of every output; of outputs put together of equal parts, one of each part. */
 
+import { at } from '../../../errors.ts';
+import type { Width } from '../../../ir/element.ts';
+import { aliasOf } from '../../../ir/ops/index.ts';
+import { concatAxis } from '../../../ir/ops/structural.ts';
 import { type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
 import { add, bin, builtin, lt, mul, u32 } from '../expr.ts';
@@ -9,7 +13,6 @@ import { bindGroup, type Group, type GroupBuffers, gridOf, groupWidth } from './
 import type { Lowered } from './lowered.ts';
 import type { LowerOptions } from './options.ts';
 import { axesIndex, flatIndex, productExpr } from './position.ts';
-import type { Width } from './width.ts';
 
 const LANES = 64;
 
@@ -44,12 +47,13 @@ interface Parts {
 function equalParts({ outputs, producer }: Group): Parts | null {
   const concatOf = (v: Value): Op | undefined => {
     const op = producer.get(v);
-    return op?.name === 'reshape' && op.operands[0] ? concatOf(op.operands[0]) : op?.name === 'concat' ? op : undefined;
+    const of = op && aliasOf(op);
+    return of ? concatOf(of) : op && concatAxis(op) !== null ? op : undefined;
   };
   const made = outputs.flatMap((output) => {
     const op = concatOf(output);
-    const [whole] = op?.results ?? [];
-    return op && whole ? [{ output, whole: whole.type.shape, axis: Number(op.attrs['axis']), parts: op.operands }] : [];
+    const axis = op ? concatAxis(op) : null;
+    return op && axis !== null ? [{ output, whole: at(op.results, 0).type.shape, axis, parts: op.operands }] : [];
   });
   const [first] = made;
   const shape = first?.parts[0]?.type.shape;

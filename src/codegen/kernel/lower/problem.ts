@@ -1,5 +1,6 @@
 /** @file What a kernel is to compute, as the text that schedules are kept under. */
 
+import { at } from '../../../errors.ts';
 import { dimSize, type Op, type Value } from '../../../ir/types.ts';
 import type { Group } from './group.ts';
 
@@ -17,7 +18,7 @@ export function problemKey(group: Group, sizes: Readonly<Record<string, number>>
   };
   const type = ({ type: { dtype, shape } }: Value): string => {
     const dims = shape.map((d) => dimSize(d, sizes));
-    return `${dtype}[${dims.map((d) => 2 ** Math.round(Math.log2(Math.max(1, d)))).join()}]${(dims.at(-1) ?? 4) % 4 === 0 ? '' : 'r'}`;
+    return `${dtype}[${dims.map((d) => 2 ** Math.round(Math.log2(Math.max(1, d)))).join()}]${dims.length === 0 || at(dims, -1) % 4 === 0 ? '' : 'r'}`;
   };
   const attrs = (op: Op): string =>
     Object.entries(op.attrs)

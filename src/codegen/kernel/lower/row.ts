@@ -1,21 +1,21 @@
 /** @file `row` groups: a workgroup reduces one row (the last axis, or everything) in as few passes as its reductions depend on each
  * other, then writes what is computed from it. */
 
-import { opDef } from '../../../ir/ops/index.ts';
+import type { Width } from '../../../ir/element.ts';
+import { combineOf, kindOf } from '../../../ir/ops/index.ts';
 import { productKey } from '../../../ir/ops/structural.ts';
 import type { Op, Shape, Value } from '../../../ir/types.ts';
-import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../builder.ts';
-import type { DeviceTraits } from '../device.ts';
+import { type DeviceTraits, kindTraits } from '../device.ts';
 import { add, builtin, eq, f32, lt, mul, splat, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import type { Emitter } from './emit.ts';
 import { bindGroup, type Group, gridOf, groupWidth } from './group.ts';
-import { acrossLanes, type Combine, combine, horizontal } from './lanes.ts';
+import { acrossLanes, horizontal } from './lanes.ts';
 import type { Lowered } from './lowered.ts';
 import type { LowerOptions } from './options.ts';
 import { flatIndex, productExpr } from './position.ts';
-import { vectorisable, type Width } from './width.ts';
+import { vectorisable } from './width.ts';
 
 interface RowSpace {
   readonly full: boolean;
@@ -33,10 +33,9 @@ function rowSpace(anchor: Op): RowSpace {
 /** What rows of a run-time size are taken for: gradients of whole groups of parameters, and losses of a batch. */
 const UNKNOWN_WIDTH = 1024;
 
-/** Lanes of a row: one subgroup on software adapters, as many as the row feeds on GPUs. */
+/** Lanes of a row: one subgroup on a CPU, as many as the row feeds on a GPU. */
 function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgroup: boolean } {
-  const software = isSoftware(device.kind);
-  if (software && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
+  if (kindTraits(device).lanesInTurn && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
   let lanes = 1;
   while (lanes < 256 && lanes * 4 < width && lanes * 2 <= device.maxInvocations) lanes *= 2;
   return { lanes: Math.max(lanes, 8), subgroup: false };
@@ -48,7 +47,7 @@ function levels(group: Group): Map<Op, number> {
   const level = new Map<Op, number>();
   for (const op of group.ops) {
     const below = Math.max(0, ...op.operands.map((v) => depth.get(v) ?? 0));
-    const reduction = opDef(op.name).kind === 'reduce';
+    const reduction = kindOf(op) === 'reduce';
     if (reduction) level.set(op, below);
     for (const r of op.results) depth.set(r, reduction ? below + 1 : below);
   }
@@ -56,7 +55,7 @@ function levels(group: Group): Map<Op, number> {
 }
 
 export function lowerRow(group: Group, options: LowerOptions): Lowered {
-  const reductions = group.ops.filter((op) => opDef(op.name).kind === 'reduce');
+  const reductions = group.ops.filter((op) => kindOf(op) === 'reduce');
   const [anchor] = reductions;
   if (!anchor) throw new Error('row group reduces nothing');
   const { full, rows, width: widthShape } = rowSpace(anchor);
@@ -90,25 +89,25 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
     for (let pass = 0; pass < passes; pass++) {
       const now = reductions.filter((op) => level.get(op) === pass);
       const sums = now.map((op) => {
-        const kind: Combine = op.name === 'reduce_max' ? 'max' : 'sum';
-        const start = f32(kind === 'max' ? -3.4028234663852886e38 : 0);
-        return { op, kind, variable: b.var('acc', vector === 4 ? 'vec4f' : 'f32', vector === 4 ? splat('vec4f', start) : start) };
+        const combine = combineOf(op);
+        const start = f32(combine.identity);
+        return { op, combine, variable: b.var('acc', vector === 4 ? 'vec4f' : 'f32', vector === 4 ? splat('vec4f', start) : start) };
       });
       overRow((inner, k) => {
         const shared = b.let('p', at(k));
         const indices = new Map<string, ReturnType<typeof flatIndex>>();
-        for (const { op, kind, variable } of sums) {
+        for (const { op, combine, variable } of sums) {
           const [x] = op.operands;
           if (!x) continue;
           const key = x.type.shape.join();
           const index = indices.get(key) ?? flatIndex(x.type.shape, shared, inner.scope);
           indices.set(key, index);
-          variable.set(combine(kind, variable.get, inner.emit(x, index, vector)));
+          variable.set(combine.expr(variable.get, inner.emit(x, index, vector)));
         }
       });
-      for (const { op, kind, variable } of sums) {
-        const own = vector === 4 ? horizontal(kind, variable.get) : variable.get;
-        const total = acrossLanes(b, kind, own, lanes, subgroup);
+      for (const { op, combine, variable } of sums) {
+        const own = vector === 4 ? horizontal(combine, variable.get) : variable.get;
+        const total = acrossLanes(b, combine, own, lanes, subgroup);
         if (op.results[0]) rowEmitter.define(op.results[0], total);
       }
       bindRowScalars(b, group, rowEmitter, isScalar, level, pass, row, full);
@@ -149,7 +148,7 @@ function bindRowScalars(
     for (const r of op.results) ready.set(r, known);
     const [out] = op.results;
     const fromReduction = op.operands.some((v) => group.producer.has(v));
-    if (!out || reduction !== undefined || !known || !isScalar(out) || !fromReduction || opDef(op.name).kind !== 'pointwise') continue;
+    if (!out || reduction !== undefined || !known || !isScalar(out) || !fromReduction || kindOf(op) !== 'pointwise') continue;
     emit.define(out, b.let(out.name, emit.emit(out, flatIndex(out.type.shape, full ? u32(0) : row, emit.scope), 1)));
   }
 }

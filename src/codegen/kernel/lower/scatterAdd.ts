@@ -1,8 +1,8 @@
 /** @file `scatter_add` without atomics: the first token of each id sums the rows of all tokens with that id, in their order. */
 
 import type { Op } from '../../../ir/types.ts';
-import { isSoftware } from '../../../runtime/adapterKind.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
+import { kindTraits } from '../device.ts';
 import { add, and, bin, builtin, call, convert, eq, i32, lt, min, mul, u32 } from '../expr.ts';
 import { type Expr, widthOf } from '../ir.ts';
 import { bufferOf } from './attention.ts';
@@ -10,19 +10,19 @@ import { dimOf } from './emit.ts';
 import { type Group, gridOf } from './group.ts';
 import type { Lowered } from './lowered.ts';
 import type { LowerOptions } from './options.ts';
-import { productExpr } from './position.ts';
+import { type IndexScope, productExpr } from './position.ts';
 
-/** A CPU runs the lanes of a workgroup one subgroup after the other, and each looks through all ids: few lanes, and more columns for each. */
-const cutOf = (software: boolean): { readonly lanes: number; readonly most: number } => (software ? { lanes: 8, most: 8 } : { lanes: 64, most: 1 });
+/** Each lane looks through all ids: a CPU, which runs them in turn, has few lanes, and more columns for each. */
+const cutOf = (lanesInTurn: boolean): { readonly lanes: number; readonly most: number } => (lanesInTurn ? { lanes: 8, most: 8 } : { lanes: 64, most: 1 });
 
 /** The result must hold zeros, or what is to be added to: only rows that occur are touched. */
 export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lowered {
   const [ids, rows] = op.operands;
   const [out] = op.results;
   if (!ids || !rows || !out) throw new Error('scatter_add has no operands');
-  const { lanes, most } = cutOf(isSoftware(options.device.kind));
+  const { lanes, most } = cutOf(kindTraits(options.device).lanesInTurn);
   const b = kernelBuilder(group.name, [lanes, 1, 1]);
-  const scope = { dim: dimOf(options.dims), bind: (name: string, v: Parameters<typeof b.let>[1]) => b.let(name, v) };
+  const scope: IndexScope = { dim: dimOf(options.dims), bind: (name, v) => b.let(name, v), quotients: new Map() };
   const idBuffer = b.buffer('ids', 'i32', 'read');
   const elements = rows.type.shape.slice(ids.type.shape.length).reduce<number>((p, d) => p * Number(d), 1);
   const type = elements % 4 === 0 ? 'vec4f' : 'f32';

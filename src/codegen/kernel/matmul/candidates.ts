@@ -1,7 +1,6 @@
 /** @file Schedules worth measuring on a device, all within its limits; the likeliest first, since time may run out. */
 
-import { isSoftware } from '../../../runtime/adapterKind.ts';
-import type { DeviceTraits } from '../device.ts';
+import { type CpuTraits, type DeviceTraits, type GpuTraits, kindTraits } from '../device.ts';
 import { fitsMatmul, type MatmulLoad, withinStorage } from './limits.ts';
 import { matrixSchedules } from './matrices.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
@@ -9,16 +8,16 @@ import { kGroupsToMeasure, lightened, type MatmulSizes, onCpu, type SharedCut, s
 
 type Tile = readonly [rows: number, cols: number];
 
-/** Cuts for software adapters: one subgroup a workgroup. [rows, cols, fold] */
-const SUBGROUP: Readonly<Record<'lavapipe' | 'swiftshader', readonly (readonly [rows: number, cols: number, fold: number])[]>> = {
-  lavapipe: [
+/** Cuts for software adapters: one subgroup a workgroup; taller and wider where `fma` is one instruction. [rows, cols, fold] */
+const SUBGROUP: Readonly<Record<'fma' | 'sums', readonly (readonly [rows: number, cols: number, fold: number])[]>> = {
+  sums: [
     [16, 4, 4],
     [32, 4, 4],
     [8, 4, 4],
     [16, 4, 2],
     [4, 4, 4],
   ],
-  swiftshader: [
+  fma: [
     [32, 16, 4],
     [32, 8, 4],
     [16, 16, 4],
@@ -71,7 +70,8 @@ const UNIFORM: readonly { readonly lanes: number; readonly tile: Tile; readonly 
 
 export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, precision: MatmulPrecision = 'f32'): MatmulSchedule[] {
   const matrix = device.matrices ? matrixSchedules(device.matrices, precision) : [];
-  const all = [...matrix, ...(isSoftware(device.kind) ? softwareCandidates(device) : gpuCandidates(device))];
+  const traits = kindTraits(device);
+  const all = [...matrix, ...(traits.lanesInTurn ? softwareCandidates(device, traits) : gpuCandidates(traits))];
   const kept = new Map<string, MatmulSchedule>();
   const cut = (s: MatmulSchedule): MatmulSchedule => withinStorage(lightened(s, load, device, true), load, device);
   const fitting = all.map(cut).filter((s) => fitsMatmul(s, device, load, precision) && suits(s, sizes));
@@ -82,16 +82,17 @@ export function matmulCandidates(device: DeviceTraits, sizes: MatmulSizes, load:
   return [...kept.values()];
 }
 
-function softwareCandidates(device: DeviceTraits): MatmulSchedule[] {
-  const { kind, subgroupSize } = device;
-  if ((kind !== 'lavapipe' && kind !== 'swiftshader') || subgroupSize === null || subgroupSize % 4 !== 0 || subgroupSize > 16) return [];
-  const base = onCpu(device);
-  return SUBGROUP[kind].map(([rows, cols, fold]): MatmulSchedule => ({ ...base, kind: 'subgroup', lanes: [subgroupSize, 1], rows, cols, depth: 4, fold }));
+function softwareCandidates({ subgroupSize }: DeviceTraits, traits: CpuTraits): MatmulSchedule[] {
+  if (subgroupSize === null || subgroupSize % 4 !== 0 || subgroupSize > 16) return [];
+  const base = onCpu(traits);
+  return SUBGROUP[traits.fma ? 'fma' : 'sums'].map(
+    ([rows, cols, fold]): MatmulSchedule => ({ ...base, kind: 'subgroup', lanes: [subgroupSize, 1], rows, cols, depth: 4, fold }),
+  );
 }
 
-function gpuCandidates({ kind }: DeviceTraits): MatmulSchedule[] {
+function gpuCandidates({ uniformLoads }: GpuTraits): MatmulSchedule[] {
   return [
-    ...(kind === 'amd' ? UNIFORM : []).map(
+    ...(uniformLoads ? UNIFORM : []).map(
       ({ lanes, tile: [rows, cols], fold }): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [lanes, 1], rows, cols, depth: 4, fold }),
     ),
     ...SHARED.map(sharedSchedule),

@@ -1,7 +1,6 @@
 /** @file What of a device a schedule takes, and whether it fits. */
 
-import { isSoftware } from '../../../runtime/adapterKind.ts';
-import type { DeviceTraits } from '../device.ts';
+import { type DeviceTraits, kindTraits } from '../device.ts';
 import { fitsMatrix, matrixBytes } from './matrices.ts';
 import type { MatmulPrecision, MatmulSchedule } from './schedule.ts';
 
@@ -49,7 +48,7 @@ export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load:
       fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
     );
   const invocations = lanes[0] * lanes[1] * kLanes;
-  if (invocations > device.maxInvocations || rows * cols > (isSoftware(device.kind) ? 512 : 128) || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
+  if (invocations > device.maxInvocations || rows * cols > kindTraits(device).mostSums || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
   if (kGroups > 1 && kFirst) return false;
   // results four wide go down the rows then
   if (swapped && (kind !== 'subgroup' || rows % 4 !== 0)) return false;

@@ -1,8 +1,7 @@
 /** @file Which matmul schedule a device starts with, before anything was tuned. */
 
 import { invariant } from '../../../errors.ts';
-import { isSoftware } from '../../../runtime/adapterKind.ts';
-import { busyGroups, busyLanes, type DeviceTraits } from '../device.ts';
+import { type CpuTraits, type DeviceTraits, type GpuTraits, kindTraits } from '../device.ts';
 import { type MatmulLoad, withinStorage, workgroupBytes } from './limits.ts';
 import { fitsMatrix, matrixSchedules } from './matrices.ts';
 import { BASE, type MatmulPrecision, type MatmulSchedule } from './schedule.ts';
@@ -22,30 +21,17 @@ export interface MatmulLayout {
   readonly b: MatmulPort['vectorAxis'];
 }
 
-/** What a lane's code may unroll to. */
-interface Unrolled {
-  /** Ops of its stores; beyond, drivers compile for seconds (SwiftShader 10 s for 128 elements of 60 ops). */
-  readonly ops: number;
-  /** Multiply-adds of its tile, over all products, in one unrolled step along k: beyond, drivers compile for long. */
-  readonly sums: number;
-}
-/** GPUs' own compilers take 0.1 s for what takes software drivers seconds; what is measured on those, or runs every step, may take longer. */
-const UNROLLED: Readonly<Record<'software' | 'patient' | 'gpu', Unrolled>> = {
-  software: { ops: 512, sums: 768 },
-  patient: { ops: 512, sums: 1536 },
-  gpu: { ops: 1024, sums: 1536 },
-};
 /** Steps along k that a driver unrolls of a tile in workgroup memory. */
 const SHARED_UNROLLED = 8;
 
 /** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
-export function lightened(schedule: MatmulSchedule, load: MatmulLoad, { kind }: DeviceTraits, patient = load.everyStep ?? false): MatmulSchedule {
+export function lightened(schedule: MatmulSchedule, load: MatmulLoad, device: DeviceTraits, patient = load.everyStep ?? false): MatmulSchedule {
   const { products, perElement } = load;
   let { rows } = schedule;
   // subgroups hold their matrices together, and store them in loops
   if (schedule.kind === 'matrix') return schedule;
   const steps = schedule.kind === 'shared' ? SHARED_UNROLLED : schedule.depth;
-  const { ops, sums } = isSoftware(kind) ? UNROLLED[patient ? 'patient' : 'software'] : UNROLLED.gpu;
+  const { ops, sums } = kindTraits(device).unrolled[patient ? 'patient' : 'usual'];
   const heavy = (): boolean =>
     (!schedule.storeLoop && rows * schedule.cols * perElement > ops) || (products > 1 && rows * schedule.cols * products * steps > sums);
   while (rows > 4 && rows % 2 === 0 && heavy()) rows /= 2;
@@ -60,15 +46,16 @@ const MOST_PARTIALS = 2 ** 21;
 /**
  * How many workgroups may share the k axis of each tile where tiles alone leave cores of a GPU idle: a power of two. 1 on a CPU, whose few
  * cores have tiles enough (8 × 64 × 4096 in two shares: lavapipe 0.32 → 0.38 ms, SwiftShader 2.9 ms either way).
- * @param enough lanes in flight beyond which k is not shared
+ * @param times factor of the lanes in flight beyond which k is not shared
  */
-export function mostKGroups(schedule: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, enough = busyLanes(device)): number {
+export function mostKGroups(schedule: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, times = 1): number {
   const { lanes, rows, cols, kLanes, kFirst, matrix } = schedule;
   const { m, n, k, batch = 1 } = sizes;
-  if (isSoftware(device.kind) || kFirst) return 1;
+  const traits = kindTraits(device);
+  if (traits.lanesInTurn || kFirst) return 1;
   const tiles = batch * Math.ceil(m / (lanes[1] * rows)) * Math.ceil(n / (lanes[0] * cols));
   const invocations = tiles * lanes[0] * lanes[1] * kLanes * (matrix?.lanes ?? 1);
-  const limit = Math.min(MOST_K_GROUPS, enough / invocations, k / (kLanes * LEAST_SHARE), MOST_PARTIALS / (batch * m * n * load.products));
+  const limit = Math.min(MOST_K_GROUPS, (times * traits.busy.lanes) / invocations, k / (kLanes * LEAST_SHARE), MOST_PARTIALS / (batch * m * n * load.products));
   let kGroups = 1;
   while (kGroups * 2 <= limit) kGroups *= 2;
   return kGroups;
@@ -77,7 +64,7 @@ export function mostKGroups(schedule: MatmulSchedule, device: DeviceTraits, size
 /** Shares of k worth measuring: those that make a GPU busy, half and twice as many, and none. */
 export function kGroupsToMeasure(schedule: MatmulSchedule, device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad): number[] {
   const chosen = mostKGroups(schedule, device, sizes, load);
-  const twice = mostKGroups(schedule, device, sizes, load, 2 * busyLanes(device));
+  const twice = mostKGroups(schedule, device, sizes, load, 2);
   return [...new Set([chosen, Math.max(1, chosen / 2), twice, 1])];
 }
 
@@ -89,7 +76,8 @@ export function suits({ lanes, rows, cols }: MatmulSchedule, { m, n }: MatmulSiz
 /** The likeliest cut by matrices of f16, on GPUs whose matrices are known to be many times faster than their lanes. */
 function standardMatrix(device: DeviceTraits, sizes: MatmulSizes, load: MatmulLoad, precision: MatmulPrecision): MatmulSchedule | undefined {
   const { matrices, maxInvocations, maxWorkgroupStorage } = device;
-  if (precision === 'f32' || !matrices || (device.kind !== 'nvidia' && device.kind !== 'apple')) return undefined;
+  const traits = kindTraits(device);
+  if (precision === 'f32' || !matrices || traits.lanesInTurn || !traits.fastMatrices) return undefined;
   return matrixSchedules(matrices, precision)
     .map((s) => withinStorage(s, load, device))
     .find((s) => fitsMatrix(s, matrices, precision, maxInvocations) && workgroupBytes(s, load) <= maxWorkgroupStorage && suits(s, sizes));
@@ -110,15 +98,16 @@ export function standardMatmulSchedule(
 
 /** A sensible schedule, always within the device's limits; columns a lane are a multiple of 4, as vec4 results need. */
 export function defaultMatmulSchedule(device: DeviceTraits, layout: MatmulLayout, sizes: MatmulSizes, load: MatmulLoad = SINGLE): MatmulSchedule {
-  return isSoftware(device.kind) ? softwareSchedule(device, sizes, load) : gpuSchedule(device, layout, sizes);
+  const traits = kindTraits(device);
+  return traits.lanesInTurn ? softwareSchedule(device, traits, sizes, load) : gpuSchedule(device, traits, layout, sizes);
 }
 
 /** What tiles on a software adapter have in common: compilers that take long, sums that are spilled anyway. SwiftShader has an instruction for `fma`, Mesa two. */
-export const onCpu = ({ kind }: DeviceTraits): Omit<MatmulSchedule, 'kind' | 'lanes' | 'rows' | 'cols' | 'depth'> => ({
+export const onCpu = ({ fma }: CpuTraits): Omit<MatmulSchedule, 'kind' | 'lanes' | 'rows' | 'cols' | 'depth'> => ({
   ...BASE,
   inTurn: true,
   storeLoop: true,
-  fma: kind === 'swiftshader',
+  fma,
 });
 
 /** Multiply-adds below which a product is small: some 5 ms on a software adapter. */
@@ -133,10 +122,10 @@ const SMALL_PRODUCT = 2 ** 23;
  *   1.05, by 16 × 4 20 and 2.2; in turn, stored in a loop, by 16 × 4 23 and 0.98. 512³ from registers half, through workgroup memory a fifth.
  * - SwiftShader: 16 × 8 3.4 and 0.16, by `fma` 3.9; 32 × 8 4.2 and 0.3, 32 × 16 4.8 and 0.8; from registers 3.2 to 3.6.
  */
-function softwareSchedule(device: DeviceTraits, { m, n, k }: MatmulSizes, { everyStep = false }: MatmulLoad): MatmulSchedule {
+function softwareSchedule(device: DeviceTraits, traits: CpuTraits, { m, n, k }: MatmulSizes, { everyStep = false }: MatmulLoad): MatmulSchedule {
   // a tall tile takes the driver a second to compile, which a small product does not earn back
   const small = m * n * k < SMALL_PRODUCT;
-  const base = onCpu(device);
+  const base = onCpu(traits);
   const size = device.subgroupSize;
   const width = size ?? 8;
   const subgroup = size !== null && size % 4 === 0 && size <= 16;
@@ -173,21 +162,21 @@ const NVIDIA_CUTS: readonly SharedCut[] = [
   { lanes: [16, 8], rows: 4, cols: 8, depth: 16, ahead: true },
   { lanes: [8, 8], rows: 4, cols: 4, depth: 16, ahead: true },
 ];
-const cutsOf = ({ kind }: DeviceTraits): readonly SharedCut[] => (kind === 'nvidia' ? NVIDIA_CUTS : kind === 'intel' ? GPU_CUTS.slice(1) : GPU_CUTS);
+const STARTING_TILES: Readonly<Record<GpuTraits['tiles'], readonly SharedCut[]>> = { large: GPU_CUTS, medium: GPU_CUTS.slice(1), ahead: NVIDIA_CUTS };
 
 /** One product and nothing else. */
 export const SINGLE: MatmulLoad = { products: 1, operands: { a: 1, b: 1 }, perElement: 0 };
 
 /** Tiles through workgroup memory; few rows or a tiny result: lanes share the k axis instead. */
-function gpuSchedule(device: DeviceTraits, layout: MatmulLayout, { m, n, k }: MatmulSizes): MatmulSchedule {
+function gpuSchedule(device: DeviceTraits, { tiles: starting, busy }: GpuTraits, layout: MatmulLayout, { m, n, k }: MatmulSizes): MatmulSchedule {
   const rows = powerAtLeast(m, 8);
   if (m <= 8 || n <= 8) return skinny(device, layout, { m, n, k }, rows);
   if (device.maxWorkgroupStorage < 16384 || device.maxInvocations < 64) {
     return { ...BASE, kind: 'register', lanes: [8, 4], rows: 4, cols: 4, depth: 4 };
   }
-  const suited = cutsOf(device).filter(({ lanes }) => lanes[0] * lanes[1] <= device.maxInvocations);
+  const suited = STARTING_TILES[starting].filter(({ lanes }) => lanes[0] * lanes[1] <= device.maxInvocations);
   const tiles = ({ lanes, rows, cols }: SharedCut): number => Math.ceil(m / (lanes[1] * rows)) * Math.ceil(n / (lanes[0] * cols));
-  const chosen = suited.find((cut) => tiles(cut) >= busyGroups(device)) ?? suited.at(-1);
+  const chosen = suited.find((cut) => tiles(cut) >= busy.groups) ?? suited.at(-1);
   invariant(chosen !== undefined, 'a GPU cut takes 64 lanes at most');
   return withinStorage(sharedSchedule(chosen), SINGLE, device);
 }

@@ -2,7 +2,7 @@
 
 import type { Expr, Stmt } from '../ir.ts';
 import type { BoundKernel } from '../lower/lowered.ts';
-import { blocksOf, everyExpr, everyStmt, exprsOf, operandsOf } from '../walk.ts';
+import { blocksOf, everyExpr, everyStmt, exprsOf, operandsOf } from '../visit.ts';
 
 /** The kernel without the buffers that its body never touches. */
 export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel {

@@ -28,8 +28,8 @@ function printFragmentType({ role, scalar, rows, cols }: FragmentType): string {
 }
 
 /**
- * The whole WGSL module of a kernel: entry point `main`, the uniform block at binding 0 and buffer i at binding i + 1,
- * all in group 0.
+ * The whole WGSL module of a kernel whose names are clear of WGSL's: entry point `main`, the uniform block at binding 0 and buffer i at
+ * binding i + 1, all in group 0.
  */
 export function printWgsl(kernel: Kernel): string {
   const lines: string[] = [`// ${kernel.name}`];

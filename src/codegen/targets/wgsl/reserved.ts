@@ -1,5 +1,5 @@
-/** @file Names a kernel's own names must keep clear of: what printing takes for itself, WGSL's keywords, reserved words, types
- * and the functions kernels call (https://www.w3.org/TR/WGSL/#keyword-summary, #reserved-words). */
+/** @file Names that a kernel's own must keep clear of in WGSL: those that the printer declares, WGSL's keywords, reserved words and types, and
+ * the functions that kernels call (https://www.w3.org/TR/WGSL/#keyword-summary, #reserved-words). */
 
 const OURS = 'params main local local_index workgroup num_workgroups subgroup_invocation subgroup_size';
 const KEYWORDS =
@@ -22,4 +22,4 @@ const FUNCTIONS =
   'pack2x16float extractBits insertBits dot4I8Packed unpack4xI8 subgroupAdd subgroupMax subgroupBroadcast subgroupShuffle subgroupShuffleXor ' +
   'workgroupBarrier';
 
-export const RESERVED_NAMES: readonly string[] = [OURS, KEYWORDS, RESERVED, TYPES, FUNCTIONS].flatMap((list) => list.split(' '));
+export const RESERVED_NAMES: ReadonlySet<string> = new Set([OURS, KEYWORDS, RESERVED, TYPES, FUNCTIONS].flatMap((list) => list.split(' ')));

@@ -1,10 +1,10 @@
-/** @file `rotate` keeps the meaning, and leaves a `rope` whose operand is read by something else. */
+/** @file `absorb` keeps the meaning, and leaves a `rope` whose operand is read by something else. */
 
 import { funcBuilder } from '../../src/ir/builder.ts';
 import { evaluate } from '../../src/ir/evaluate.ts';
 import { randomTensor, tensor } from '../../src/ir/tensor.ts';
 import type { Func, Type } from '../../src/ir/types.ts';
-import { rotate } from '../../src/passes/rotate.ts';
+import { absorb } from '../../src/passes/absorb.ts';
 
 const [TOKENS, WIDTH] = [3, 4];
 const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
@@ -42,7 +42,7 @@ const run = (func: Func): number[][] =>
 
 it.each([false, true])('numbers stay; a gradient read twice: %s', (also) => {
   const func = gradients(also);
-  const made = rotate(func);
+  const made = absorb(func);
   expect(made.ops.map((op) => op.name)).toEqual(['attention_dq', 'attention_dkv', ...(also ? ['rope'] : [])]);
   run(made).forEach((found, i) => {
     found.forEach((x, j) => expect(x).toBeCloseTo(run(func)[i]![j]!, 12));

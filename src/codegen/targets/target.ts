@@ -1,0 +1,21 @@
+/** @file What a target is: the language that kernels are printed in, and what the compiler has to know of it. */
+
+import type { Kernel } from '../kernel/ir.ts';
+import { withIdentifiers } from '../kernel/rewrite/names.ts';
+
+/** A language of kernels. docs/adding.md says what one takes. */
+export interface Target {
+  /** For people: `wgsl`. */
+  readonly name: string;
+  /** Names that its modules cannot give to what a kernel declares: keywords, functions, what `print` declares itself. */
+  readonly reserved: ReadonlySet<string>;
+  /** The module of a kernel whose names are clear of the reserved ones. The same kernel always gives the same text. */
+  readonly print: (kernel: Kernel) => string;
+  /** What a device must offer for a kernel that uses this, as the target's devices call it. */
+  readonly features: (uses: Kernel['uses']) => readonly string[];
+}
+
+/** A kernel's module: what a target's devices make a pipeline of. */
+export function moduleOf(target: Target, kernel: Kernel): string {
+  return target.print(withIdentifiers(kernel, target.reserved));
+}

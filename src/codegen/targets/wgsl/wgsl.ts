@@ -1,0 +1,13 @@
+/** @file WGSL as a target: https://www.w3.org/TR/WGSL/. */
+
+import { MATRIX_FEATURE } from '../../../runtime/matrices.ts';
+import type { Target } from '../target.ts';
+import { printWgsl } from './print.ts';
+import { RESERVED_NAMES } from './reserved.ts';
+
+export const WGSL: Target = {
+  name: 'wgsl',
+  reserved: RESERVED_NAMES,
+  print: printWgsl,
+  features: ({ subgroups, f16, matrices }) => [...(subgroups ? ['subgroups'] : []), ...(f16 ? ['shader-f16'] : []), ...(matrices ? [MATRIX_FEATURE] : [])],
+};

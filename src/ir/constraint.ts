@@ -1,0 +1,13 @@
+/** @file The error of an op that is given what it cannot take. */
+
+import { EbbError } from '../errors.ts';
+
+/** An op that is given operands or attributes which it cannot take. Its message names the op and the constraint. */
+export class OpError extends EbbError {
+  override readonly name = 'OpError';
+}
+
+/** @throws OpError `op C1: message` when `holds` is false. */
+export function constraint(holds: boolean, op: string, id: string, message: () => string): asserts holds {
+  if (!holds) throw new OpError(`${op} ${id}: ${message()}`);
+}

@@ -1,0 +1,53 @@
+/** @file A target that src/ does not know: what it takes, and that models compile for it. */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
+import { type Compiled, compileModel } from '../../src/compile/compile.ts';
+import { SEXPR } from '../support/sexprTarget.ts';
+import { CPU_DEVICE, type TinyOptions, tinyModel } from '../support/tinyModels.ts';
+
+const compiled = (options: TinyOptions, target = SEXPR): Compiled => compileModel(tinyModel(options), { device: CPU_DEVICE, target });
+
+describe.each<[string, TinyOptions]>([
+  ['llama', {}],
+  ['gpt2', { kind: 'gpt2' }],
+  ['an adapter on q4_0', { dtype: 'q4_0', lora: true, hiddenSize: 32, intermediateSize: 64, headDim: 8 }],
+])('a target from outside, %s', (_name, options) => {
+  const { program } = compiled(options);
+
+  it('prints every kernel, names clear of its own', () => {
+    expect(program.pipelines.length).toBeGreaterThan(20);
+    for (const { name, wgsl } of program.pipelines) {
+      expect(wgsl.startsWith(`(kernel ${name} (`)).toBe(true);
+      expect(wgsl.split('(')).toHaveLength(wgsl.split(')').length);
+      const declared = [...wgsl.matchAll(/\((?:buffer|shared|let|var|for|array) (\S+)/g)].map(([, name]) => String(name));
+      expect(declared.filter((name) => SEXPR.reserved.has(name))).toEqual([]);
+    }
+  });
+
+  it('has the pipelines, the plans and the features of any other', () => {
+    const wgsl = compiled(options, WGSL).program;
+    const shape = ({ name, access, moves }: (typeof program.pipelines)[number]): object => ({ name, access, moves });
+    expect(program.pipelines.map(shape)).toEqual(wgsl.pipelines.map(shape));
+    expect(program.functions).toEqual(wgsl.functions);
+    expect(program.pipelines.map(({ features }) => features.includes('lanes-that-talk'))).toEqual(
+      wgsl.pipelines.map(({ features }) => features.includes('subgroups')),
+    );
+  });
+});
+
+it('WGSL is named by what makes it the first target, and by nothing else', () => {
+  const root = join(__dirname, '../../src');
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.includes(join('targets', 'wgsl')));
+  const naming = files.filter((file) => /targets\/wgsl\//.test(readFileSync(join(root, file), 'utf8')));
+  expect(naming.sort()).toEqual([
+    // what `ebb doctor` and the tuner measure runs on WebGPU
+    'cli/doctorKernel.ts',
+    // the default
+    'compile/compile.ts',
+    // the text of the kernel IR, whose statements read like WGSL's
+    'inspect/stages.ts',
+    'tune/trial.ts',
+  ]);
+});
