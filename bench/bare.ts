@@ -20,15 +20,15 @@ import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';
 
-/** The checkpoint's configuration that a size stands for. */
-const configOf = (spec: ModelSpec) => parseHfConfig('config.json', configText(spec)).config;
+/** The model that a size stands for. */
+const modelOf = (spec: ModelSpec) => parseHfConfig('config.json', configText(spec)).model;
 
 /** At the bounds of its size: everything trained, or adapters of rank `lora` on all linear layers of the blocks. */
 export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
   const dims = { B: spec.batch, T: spec.seq };
   const adapted = lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 };
   const options = { mode: trainingMode(dims.T), dims, lora: adapted, trains: adapted ? 'adapter' : 'full' } as const;
-  return traceCheckpoint({ config: configOf(spec), tensors: new Map() }, options);
+  return traceCheckpoint({ model: modelOf(spec), tensors: new Map() }, options);
 }
 
 /** What is trained is trained by AdamW; parameters drawn, the schedules that the device's kind starts with. */
@@ -38,7 +38,7 @@ export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0
     device: compileDeviceOf({ device: opened.device, traits: deviceTraits(opened), matmulPrecision }),
     optimizers: ['adamw'],
   });
-  const about = aboutModel('bare', { kind: 'llama', vocabSize: spec.vocab, maxPosition: null }, traced, null);
+  const about = aboutModel('bare', modelOf(spec), traced, null);
   const weights = { path: null, tensors: new Map(), adapter: null };
   return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });
 }

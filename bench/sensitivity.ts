@@ -9,8 +9,8 @@
  */
 
 import { parseArgs } from 'node:util';
-import { parseHfConfig } from '../src/formats/hfConfig.ts';
 import { compileModel, createEngine, deviceTraits, initialValues, openDevice, trainingMode } from '../src/index.ts';
+import { parseHfConfig } from '../src/models/checkpoint.ts';
 import type { MicroBatch } from '../src/runtime/execute.ts';
 import { compileDeviceOf, traceCheckpoint } from '../src/session.ts';
 
@@ -23,7 +23,7 @@ const LIMIT = { lora: 0.3, full: 0.4 };
 /** Steps in a row that take about as long as a probe. */
 const IN_A_ROW = 8;
 
-const { config } = parseHfConfig(
+const { model } = parseHfConfig(
   'config.json',
   JSON.stringify({
     model_type: 'llama',
@@ -43,7 +43,7 @@ let failed = false;
 for (const trains of ['lora', 'full'] as const) {
   const lora = trains === 'lora' ? { layers: ['*'], rank: 8, alpha: 16, rslora: false, dropout: 0 } : null;
   const traced = traceCheckpoint(
-    { config, tensors: new Map() },
+    { model, tensors: new Map() },
     { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
   );
   const { program } = compileModel(traced, { device: compileDeviceOf(device) });

@@ -5,7 +5,7 @@ import { compileModel } from './compile/compile.ts';
 import { widenOnceFor } from './compile/functions.ts';
 import { uniform } from './dropbp/random.ts';
 import { EbbError } from './errors.ts';
-import type { Checkpoint } from './formats/checkpoint.ts';
+import type { Checkpoint } from './models/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
 import { loadParams, startsOf } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
@@ -65,7 +65,7 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
-  const model = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.config, first.traced, lora));
+  const model = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.model, first.traced, lora));
   await loadParams(prefill, startsOf(model, checkpointWeights(checkpoint, lora?.existing?.weights ?? null)), 0);
 
   const keySegments = new Int32Array(capacity).fill(1);

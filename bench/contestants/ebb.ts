@@ -7,7 +7,7 @@ import { kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
 import { deviceTraits } from '../../src/node/traits.ts';

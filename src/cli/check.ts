@@ -2,7 +2,7 @@
 
 import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
-import { describeModel, dtypesText, type ModelDescription } from '../formats/checkpoint.ts';
+import { dtypesText } from '../formats/checkpoint.ts';
 import { openDataset, readBatches } from '../formats/dataset.ts';
 import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
 import { type Gguf, parseGguf, readGgufHeader } from '../formats/gguf.ts';
@@ -13,6 +13,7 @@ import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
 import { openTokenizer } from '../formats/tokenizer.ts';
 import type { MissingWeights } from '../formats/weights.ts';
+import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
 
 export type CheckKind = 'checkpoint' | 'config' | 'header' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 

@@ -1,8 +1,8 @@
 /** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
 
 import { EbbError } from '../errors.ts';
-import { type Checkpoint, openCheckpoint } from '../formats/checkpoint.ts';
 import type { FieldNames } from '../formats/dataset.ts';
+import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';

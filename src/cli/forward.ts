@@ -1,11 +1,11 @@
 /** @file `ebb forward` and `ebb grad`: what a model makes of a given batch, and its gradients, for checking it against PyTorch. */
 
 import { EbbError } from '../errors.ts';
-import { openCheckpoint } from '../formats/checkpoint.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { dimSize } from '../ir/types.ts';
+import { openCheckpoint } from '../models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';

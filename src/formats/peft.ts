@@ -24,7 +24,7 @@ export type { PeftConfig } from './peftConfig.ts';
 export interface PeftTensor {
   /** A: [rank, in]; B: [out, rank]. */
   readonly shape: readonly number[];
-  /** Reads it, in f32. @throws EbbError for values that are NaN or infinite */
+  /** Reads its values, in f32. @throws EbbError for values that are NaN or infinite */
   readonly read: () => Float32Array;
 }
 
@@ -119,7 +119,7 @@ export interface PeftOutput {
   readonly layersToTransform?: readonly number[] | null;
   readonly rankPattern?: Readonly<Record<string, number>>;
   readonly alphaPattern?: Readonly<Record<string, number>>;
-  /** True for GPT-2, whose Conv1D weights are [in, out]. */
+  /** Whether the weights under the adapter are stored [in, out], as transformers' Conv1D does. */
   readonly fanInFanOut: boolean;
   readonly baseModel: string | null;
   /** Under PEFT's names. */

@@ -1,6 +1,7 @@
 /** @file `plan.json`: a compiled model as a file, kernels beside it. docs/plan.md describes every field. */
 
 import { EbbError } from '../errors.ts';
+import type { GgufPlace } from '../formats/layout.ts';
 import type { AdapterKind } from './adapterKind.ts';
 import { type PipelineDecl, PROGRAM_VERSION, type Program } from './program.ts';
 
@@ -8,8 +9,8 @@ import { type PipelineDecl, PROGRAM_VERSION, type Program } from './program.ts';
 export const PLAN_FORMAT = 'ebb-plan';
 export const PLAN_VERSION = 1;
 
-/** A low-rank adapter as it was compiled. */
-export interface AdapterAbout {
+/** A low-rank adapter: its settings, and which layers it lies on. */
+export interface AdapterSettings {
   readonly rank: number;
   readonly alpha: number;
   readonly rslora: boolean;
@@ -18,11 +19,34 @@ export interface AdapterAbout {
   readonly layers: Readonly<Record<string, { readonly rank: number; readonly scale: number }>>;
 }
 
+/** A low-rank adapter as it was compiled, and what Python's peft is told of it. */
+export interface AdapterAbout extends AdapterSettings {
+  /** The shortest list of names that means these layers: ends of their names where those suffice. */
+  readonly targetModules: readonly string[];
+  /** Whether the weights under it are stored [in, out], as transformers' Conv1D does. */
+  readonly fanInFanOut: boolean;
+}
+
+/** How checkpoints hold a compiled model, so that its trainer finds the tensors without knowing the model's family. */
+export interface CheckpointAbout {
+  /** The model's config.json. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** What names of tensors begin with, and lack in a checkpoint of the bare model. */
+  readonly prefix: string;
+  /** Names, or ends of names from a dot on, of tensors that may lie in a checkpoint and are not read. */
+  readonly computed: readonly string[];
+  /** Where a GGUF file holds each parameter, by the parameter's name; null where Ebb reads no such files of the model's family. */
+  readonly gguf: { readonly architecture: string; readonly places: Readonly<Record<string, GgufPlace>> } | null;
+}
+
 /** What a program was made of. */
 export interface ModelAbout {
   readonly name: string;
-  readonly kind: 'llama' | 'gpt2' | 'definition';
+  /** The family of a checkpoint's model, `definition` for a definition's. */
+  readonly kind: string;
   readonly lora: AdapterAbout | null;
+  /** How checkpoints hold it; null for a definition, whose weights lie under the parameters' names. */
+  readonly checkpoint: CheckpointAbout | null;
   /** Tokens and positions of a language model; null where there is no such bound. */
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;

@@ -9,6 +9,7 @@ import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
+import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
 import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from '../run/run.ts';
 import { namedRunFile } from '../run/runFile.ts';
@@ -123,8 +124,9 @@ function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }
   return weights;
 }
 
-function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): DiskWeights {
-  const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model);
+function startingWeights(config: RunConfig, model: LoadedTrainer): DiskWeights {
+  const { about, program } = model;
+  const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model, (path) => openForCompiled(path, model));
   if (about.lora) requireWeights(about.name, weights, GIVE_WEIGHTS);
   const adapter = adapterToGoOn(config.lora);
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };

@@ -11,7 +11,7 @@ import { readCurve } from '../../src/analyze/runCurve.ts';
 import type { Choice } from '../../src/codegen/kernel/lower/choice.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import type { Schedule } from '../../src/codegen/kernel/schedules.ts';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { readPeft } from '../../src/formats/peft.ts';
 import { widen } from '../../src/formats/weights.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';

@@ -4,13 +4,12 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
-import { configJson } from '../../src/formats/configJson.ts';
 import type { BlockType } from '../../src/formats/ggmlBlocks.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { headerBytes } from '../../src/formats/safetensorsData.ts';
 import { widen } from '../../src/formats/weights.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
+import { llama } from '../../src/models/llama/llama.ts';
 import { loadParams, startsOf } from '../../src/run/engine.ts';
 import { writeResult } from '../../src/run/result.ts';
 import { namedWeights, type StoredTensor, startOf, startPieces, type Weights } from '../../src/run/startingValue.ts';
@@ -161,11 +160,12 @@ it('a NaN is refused in whichever piece it lies, with its file, tensor and eleme
 /** A model of several hundred megabytes whose file takes no room: its numbers are zeros that the disk never stored. */
 function sparseCheckpoint(path: string): { readonly bytes: number; readonly largest: number } {
   const config = storedConfig({ hiddenSize: 1024, headDim: 64, numHeads: 16, numKvHeads: 4, vocabSize: 65_537, intermediateSize: 4096 }, { numLayers: 4 });
-  const entries = [...expectedTensors(config)].map(({ name, shape }) => ({ name, shape, dtype: 'BF16' as const }));
+  const model = llama.ofSettings(config);
+  const entries = [...model.tensors()].map(({ name, shape }) => ({ name, shape, dtype: 'BF16' as const }));
   const sizes = entries.map(({ shape }) => 2 * shape.reduce((a, b) => a * b, 1));
   const header = headerBytes(entries, {});
   const bytes = sizes.reduce((a, b) => a + b, 0);
-  writeFileSync(join(path, 'config.json'), JSON.stringify(configJson(config)));
+  writeFileSync(join(path, 'config.json'), JSON.stringify(model.configJson()));
   const handle = openSync(join(path, 'model.safetensors'), 'w');
   writeSync(handle, header);
   ftruncateSync(handle, header.length + bytes);
@@ -235,7 +235,7 @@ describe('a model of several hundred megabytes', () => {
       },
     };
     const out = join(folder, 'result');
-    await writeResult(out, engine as unknown as Engine, { lora: null, kind: 'llama' }, { path: null, checkpoint: null });
+    await writeResult(out, engine as unknown as Engine, { lora: null }, { path: null, checkpoint: null });
     expect({ live, most }).toEqual({ live: 0, most: 1 });
     const file = openSafetensors(join(out, 'model.safetensors'));
     expect([...file.tensors.keys()]).toEqual(['a', 'b', 'c']);
