@@ -17,7 +17,7 @@ import { checkAdapter, type LoadedAdapter } from './run/adapter.ts';
 import { type StartOptions, startEngine } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
 import type { Engine } from './runtime/execute.ts';
-import type { ModelAbout } from './runtime/plan.ts';
+import type { ModelAbout } from './runtime/planFile.ts';
 import type { InputDecl } from './runtime/program.ts';
 import type { AdapterSpec, TraceOptions } from './trace/context.ts';
 import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';

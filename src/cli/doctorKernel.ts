@@ -6,7 +6,7 @@ import { add, mul, u32 } from '../codegen/kernel/expr.ts';
 import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul/matmul.ts';
 import { defaultMatmulSchedule } from '../codegen/kernel/matmul/standard.ts';
 import { printWgsl } from '../codegen/targets/wgsl/print.ts';
-import { createPipelines } from '../runtime/pipelines.ts';
+import { createPipelines } from '../runtime/webgpu/pipelines.ts';
 
 /** Rows, columns and depth of the matmul that `ebb doctor` measures. */
 export const MEASURED_SIZE = 512;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { EbbError } from '../errors.ts';
 import { fileError } from '../formats/files.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
-import { isPlan } from '../runtime/plan.ts';
+import { isPlan } from '../runtime/planFile.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { PLAN_FILE, TABLES_FILE } from '../trainer/package.ts';
 import { bundleTrainer, COMMAND_LINE } from './standalone.ts';

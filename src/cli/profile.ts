@@ -7,9 +7,9 @@ import { fastest, type Profile, profileOf, profileText, traceFile } from '../ins
 import type { View } from '../inspect/views.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { InputData } from '../runtime/inputs.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { type LoraOptions, targetOf, trainableModel } from '../session.ts';

@@ -4,7 +4,7 @@ import type { Target } from '../compile/functions.ts';
 import { boundsOf } from '../inspect/report.ts';
 import type { Inspected } from '../inspect/stages.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
-import type { Requirements } from '../runtime/plan.ts';
+import type { Requirements } from '../runtime/planFile.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
 import { paramGroups } from '../runtime/storage.ts';
 

@@ -2,8 +2,8 @@
 
 import { EbbError } from '../errors.ts';
 import { type AdapterKind, adapterKind, adapterRank } from '../runtime/adapterKind.ts';
-import { adapterLimits, watchDevice } from '../runtime/device.ts';
 import { MATRIX_FEATURE, type MatrixInfo, type MatrixTraits, matrixTraits } from '../runtime/matrices.ts';
+import { adapterLimits, watchDevice } from '../runtime/webgpu/watch.ts';
 import { quietly } from './quiet.ts';
 import { prepareVulkan } from './vulkan.ts';
 

@@ -7,7 +7,7 @@ import { type PeftOutput, targetModulesFor, writePeft } from '../formats/peft.ts
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
+import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
 import { adaptedLayer, adapterFileName, isAdapterParam, loraScale } from '../train/model.ts';
 import type { DiskWeights } from './weights.ts';
 

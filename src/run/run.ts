@@ -1,8 +1,8 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createPlan } from '../dropbp/plans/index.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
@@ -10,10 +10,10 @@ import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type LoadedData, type OpenedData, openData } from './data.ts';
 import { startEngine } from './engine.ts';
-import { memoryText, planRunMemory } from './memory.ts';
 import { prepare } from './prepare.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
+import { memoryText, planRunMemory } from './runMemory.ts';
 import type { DiskWeights } from './weights.ts';
 
 export interface TrainReport {

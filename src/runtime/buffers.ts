@@ -1,8 +1,8 @@
 /** @file All device buffers of an engine, allocated once; nothing is created afterwards. */
 
 import { EbbError } from '../errors.ts';
+import { type ActivationBytes, type BufferKind, blocksOf, bufferBytes, NORM_BYTES, resultBytesOf } from './bufferBytes.ts';
 import { type Address, address, BUFFERS } from './link/address.ts';
-import { type ActivationBytes, type BufferKind, blocksOf, bufferBytes, NORM_BYTES, resultBytesOf } from './memory.ts';
 import type { Program } from './program.ts';
 import { PAGE_KINDS, type StoragePlan, trainableBuffer } from './storage.ts';
 

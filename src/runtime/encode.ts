@@ -1,12 +1,12 @@
 /** @file Encodes calls of functions: their uniform blocks, their dispatches. What it fills is filled anew: encoding makes no garbage to speak of. */
 
-import { type Binder, createBinder, type Prepared } from './bindGroups.ts';
+import { BLOCK } from './bufferBytes.ts';
 import type { DeviceBuffers } from './buffers.ts';
 import { type Address, offsetOf } from './link/address.ts';
-import { BLOCK } from './memory.ts';
-import type { Pipeline } from './pipelines.ts';
 import type { DispatchDecl, FunctionDecl, Program, Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';
+import { type Binder, createBinder, type Prepared } from './webgpu/bindGroups.ts';
+import type { Pipeline } from './webgpu/pipelines.ts';
 
 /** The pass for a dispatch of a call: one for all, or each its own when they are measured. */
 export type PassSource = (dispatch: DispatchDecl, call: PlannedCall) => GPUComputePassEncoder;

@@ -1,7 +1,9 @@
 /** @file Runs linked variants on a device: the forward submitted while the rest is encoded, losses read back through a ring. */
 
 import { EbbError } from '../errors.ts';
+import type { ActivationBytes } from './bufferBytes.ts';
 import { allocate, readFloats, USAGE } from './buffers.ts';
+import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './dispatchTimes.ts';
 import { createEncoder } from './encode.ts';
 import { checkInputs, type InputData } from './inputs.ts';
 import { type LastingValues, lastingValues } from './lasting.ts';
@@ -10,15 +12,13 @@ import type { Form, Pattern } from './link/forms.ts';
 import { createLinker, type Linker } from './link/link.ts';
 import type { LinkedCall, Variant } from './link/linked.ts';
 import type { ProbeKind } from './link/probe.ts';
-import type { ActivationBytes } from './memory.ts';
-import { createPatience } from './patience.ts';
-import { createPipelines, neededPipelines } from './pipelines.ts';
 import { probeBytes } from './probeNorms.ts';
-import { type DispatchTime, measuredPasses, type TimestampRecorder, timestampRecorder } from './profile.ts';
 import { extentBytes, type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import { type Probed, runProbes } from './runProbes.ts';
 import { planStorage, type StoragePlan } from './storage.ts';
 import { type PlannedCall, type Update, updatePhase } from './updatePhase.ts';
+import { createPatience } from './webgpu/patience.ts';
+import { createPipelines, neededPipelines } from './webgpu/pipelines.ts';
 
 export type { Update } from './updatePhase.ts';
 

@@ -5,10 +5,10 @@ import { type Address, bufferOf, offsetOf } from './link/address.ts';
 import { aligned } from './link/layout.ts';
 import type { LinkedCall } from './link/linked.ts';
 import type { ProbePlan } from './link/probe.ts';
-import type { Patience } from './patience.ts';
 import { addSquares, type NormRange, normRanges, sumBytes } from './probeNorms.ts';
 import { type FunctionDecl, functionFlops, type Program, type Sizes } from './program.ts';
 import type { PlannedCall } from './updatePhase.ts';
+import type { Patience } from './webgpu/patience.ts';
 
 /** Norms of gradients: each parameter's with nothing dropped, and with each unit dropped those of what lies below it. */
 export interface Probed {

@@ -1,9 +1,9 @@
 /** @file The calls that end a step: squared norms of the gradients, the clip scale, and one optimizer call for each group. */
 
+import { NORM_BYTES } from './bufferBytes.ts';
 import type { DeviceBuffers } from './buffers.ts';
 import { type Address, address, BUFFERS } from './link/address.ts';
 import type { LinkedCall } from './link/linked.ts';
-import { NORM_BYTES } from './memory.ts';
 import type { FunctionDecl, Program, Sizes } from './program.ts';
 import { type StoragePlan, trainableBuffer } from './storage.ts';
 

@@ -8,10 +8,10 @@ import { headerEnd, PREFIX, parseSafetensors } from '../formats/safetensorsHeade
 import { checkBounds, checkPositions, hubSteps, takesSequences, tokenRange, tokenSteps } from '../run/batchFiles.ts';
 import { startEngine } from '../run/engine.ts';
 import { namedWeights, requireWeights, type Weights } from '../run/startingValue.ts';
-import { adapterLimits, watchDevice } from '../runtime/device.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { checkRequirements, type Requirements } from '../runtime/plan.ts';
+import { checkRequirements, type Requirements } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
+import { adapterLimits, watchDevice } from '../runtime/webgpu/watch.ts';
 import { type BatchSource, tensorBatches } from '../train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';

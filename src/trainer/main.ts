@@ -13,7 +13,7 @@ import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withR
 import { readRunFile } from '../run/runFile.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
-import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
+import { type AdapterAbout, checkRequirements } from '../runtime/planFile.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
 import { say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';

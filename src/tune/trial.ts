@@ -4,8 +4,8 @@ import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import { printWgsl } from '../codegen/targets/wgsl/print.ts';
 import type { Value } from '../ir/types.ts';
 import { readFloats, USAGE } from '../runtime/buffers.ts';
-import { createPipelines, type Pipeline } from '../runtime/pipelines.ts';
 import { type Extent, extentBytes, type Sizes } from '../runtime/program.ts';
+import { createPipelines, type Pipeline } from '../runtime/webgpu/pipelines.ts';
 
 /** Buffers for the values of a problem, shared by all of its trials. */
 export interface Operands {

@@ -16,7 +16,7 @@ import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { parseModule } from '../../src/ir/parse.ts';
 import { printModule } from '../../src/ir/print.ts';
 import { verify } from '../../src/ir/verify.ts';
-import { PLAN_VERSION, type Plan } from '../../src/runtime/plan.ts';
+import { PLAN_VERSION, type Plan } from '../../src/runtime/planFile.ts';
 import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';

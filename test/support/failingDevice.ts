@@ -2,7 +2,7 @@
 
 import type { EbbError } from '../../src/errors.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
-import { watchDevice } from '../../src/runtime/device.ts';
+import { watchDevice } from '../../src/runtime/webgpu/watch.ts';
 
 export interface Failures {
   /** The device is lost: what is submitted fails, and `lost` resolves a little later. */

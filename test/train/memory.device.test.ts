@@ -6,7 +6,7 @@ import { createEngine } from '../../src/runtime/execute.ts';
 import type { Program } from '../../src/runtime/program.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { newState, planModel, train } from '../../src/train/loop.ts';
-import { type MemoryPlan, planMemory } from '../../src/train/memory.ts';
+import { type MemoryPlan, planMemory } from '../../src/train/memoryPlan.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
 import { countingDevice } from '../support/countingDevice.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { Command } from 'commander';
-import type { DispatchTime } from '../../runtime/profile.ts';
+import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
 import { positive } from '../../terminal/options.ts';
 import { parseConfig } from '../../train/config.ts';
 import { commandRun } from '../../trainer/commandRun.ts';

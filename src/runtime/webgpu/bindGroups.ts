@@ -1,11 +1,11 @@
 /** @file What dispatches bind, looked up once: pipelines, sizes of bindings, and bind groups, each made when it is first asked for. */
 
-import type { DeviceBuffers } from './buffers.ts';
-import { type Address, bufferOf, offsetOf } from './link/address.ts';
-import { slotBytes } from './link/layout.ts';
-import { BLOCK } from './memory.ts';
+import { BLOCK } from '../bufferBytes.ts';
+import type { DeviceBuffers } from '../buffers.ts';
+import { type Address, bufferOf, offsetOf } from '../link/address.ts';
+import { slotBytes } from '../link/layout.ts';
+import { type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from '../program.ts';
 import type { Pipeline } from './pipelines.ts';
-import { type DispatchDecl, extentBytes, type FunctionDecl, type Program, type Sizes } from './program.ts';
 
 /** Bind groups by the numbers that say what they bind. */
 interface GroupTree {

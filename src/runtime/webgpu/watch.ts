@@ -1,6 +1,6 @@
 /** @file A WebGPU device as Ebb asks for it: the adapter's own limits, and what goes wrong outside of any call. */
 
-import { EbbError } from '../errors.ts';
+import { EbbError } from '../../errors.ts';
 
 const LIMITS = [
   'maxStorageBufferBindingSize',

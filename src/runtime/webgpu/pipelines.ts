@@ -1,7 +1,7 @@
 /** @file Pipelines: created once, those that steps can ask for. */
 
-import { EbbError } from '../errors.ts';
-import type { PipelineDecl, Program } from './program.ts';
+import { EbbError } from '../../errors.ts';
+import type { PipelineDecl, Program } from '../program.ts';
 
 export interface Pipeline {
   readonly decl: PipelineDecl;
