@@ -118,7 +118,7 @@ const savedShare = (speedUp: number, ideal: number): number => (1 - 1 / speedUp)
 
 const opened = await openDevice({ adapter: flags.adapter });
 console.log(
-  `${opened.name}; ${MODEL.layers} layers of ${MODEL.dim}, batch ${MODEL.batch} × ${MODEL.seq}; ${PATTERNS} patterns a rate, least of ${PASSES} passes`,
+  `${opened.device.profile.name}; ${MODEL.layers} layers of ${MODEL.dim}, batch ${MODEL.batch} × ${MODEL.seq}; ${PATTERNS} patterns a rate, least of ${PASSES} passes`,
 );
 const rows: string[][] = [];
 for (const [kind, tuning] of Object.entries(TUNINGS)) {

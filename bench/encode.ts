@@ -84,7 +84,7 @@ const TURNS = 5;
 const TURN_STEPS = 20;
 
 const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
-console.log(`${opened.name}; ${process.version}; ${clock.name} time`);
+console.log(`${opened.device.profile.name}; ${process.version}; ${clock.name} time`);
 for (const one of CASES) if (!(await measure(opened, one))) process.exitCode = 1;
 for (const one of CASES.slice(-1)) await overlap(opened, one);
 opened.close();

@@ -14,7 +14,7 @@ const spec = { ...modelSpec('S'), layers: 4, seq: 4096 };
 const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
 const engine = await bareEngine(opened, spec);
 console.log(
-  `${opened.name}; ${Object.entries(engine.memory)
+  `${opened.device.profile.name}; ${Object.entries(engine.memory)
     .map(([kind, bytes]) => `${kind} ${(bytes / 2 ** 20).toFixed(1)} MiB`)
     .join(', ')}`,
 );

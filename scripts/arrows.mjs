@@ -12,7 +12,7 @@ const ARROWS = {
   definition: ['trace', 'ir', 'errors'],
   models: ['trace', 'ir', 'formats:types', 'errors'],
   passes: ['ir', 'errors'],
-  codegen: ['passes', 'ir', 'cost', 'runtime:types', 'runtime/program', 'runtime/planFile', 'runtime/adapterKind', 'definition/strict', 'errors'],
+  codegen: ['passes', 'ir', 'cost', 'runtime:types', 'runtime/program', 'runtime/planFile', 'runtime/adapterKind', 'runtime/deviceProfile', 'definition/strict', 'errors'],
   compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
   runtime: ['cost', 'formats/ggmlBlocks', 'formats/pieces', 'errors'],
   dropbp: ['errors'],

@@ -1,5 +1,6 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
+export { deviceTraits } from './codegen/kernel/device.ts';
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
@@ -26,7 +27,6 @@ export { gpt2 } from './models/gpt2.ts';
 export { generationMode, logitsMode, trainingMode } from './models/inputs.ts';
 export { llama } from './models/llama.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
-export { deviceTraits } from './node/traits.ts';
 export { differentiate } from './passes/pipeline.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';

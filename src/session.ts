@@ -1,7 +1,7 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
-import type { DeviceTraits } from './codegen/kernel/device.ts';
+import { deviceTraits } from './codegen/kernel/device.ts';
 import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
 import type { MatmulPrecision } from './codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
@@ -16,6 +16,7 @@ import { llama } from './models/llama.ts';
 import { checkAdapter, type LoadedAdapter } from './run/adapter.ts';
 import { type StartOptions, startEngine } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
+import type { Device } from './runtime/device.ts';
 import type { Engine } from './runtime/execute.ts';
 import type { ModelAbout } from './runtime/planFile.ts';
 import type { InputDecl } from './runtime/program.ts';
@@ -23,10 +24,9 @@ import type { AdapterSpec, TraceOptions } from './trace/context.ts';
 import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
 
-/** A device as the compiler and the runtime see it. */
+/** A device, and how kernels for it are made. */
 export interface SessionDevice {
-  readonly device: GPUDevice;
-  readonly traits: DeviceTraits;
+  readonly device: Device;
   /** What operands of products may be rounded to; default f32: nothing is. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses the schedules of kernels; default: what the device's kind starts with. */
@@ -164,14 +164,16 @@ export function aboutModel(
 }
 
 /** The target of a device, for the compiler. */
-export function targetOf({ device, traits, choose, matmulPrecision }: SessionDevice): Target {
+export function targetOf({ device, choose, matmulPrecision }: SessionDevice): Target {
+  const traits = deviceTraits(device);
+  const { limits } = device.profile;
   return {
     choose,
     matmulPrecision,
     device: traits,
-    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    maxBuffers: limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),
-    maxBinding: device.limits.maxStorageBufferBindingSize,
+    maxBinding: limits.maxStorageBufferBindingSize,
   };
 }
 

@@ -40,14 +40,14 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
     options.say(readyText(config, opened, compiled)(engine, performance.now() - starting));
     const whole = { ...config, steps: stepsOf(config, { train, held: null }) };
     const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, { say: options.say, progress: piecePrinter });
-    const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.limits.maxBufferSize, options), runs };
+    const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.profile.limits.maxBufferSize, options), runs };
     engine.destroy();
     return report;
   });
 }
 
 /** What a reader wants to know of a run. */
-function about(config: RunConfig, { opened }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
+function about(config: RunConfig, { device }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
   const { model, data, batch, length, accumulate, lora, optimizer, seed } = config;
   const run = {
     batch: `${batch}`,
@@ -57,7 +57,7 @@ function about(config: RunConfig, { opened }: CommandDevice): Pick<AnalyzeReport
     optimizer: optimizer.name,
     seed: `${seed}`,
   };
-  return { model, data, device: opened.name, run };
+  return { model, data, device: device.profile.name, run };
 }
 
 const MEASURED_KINDS: readonly string[] = ['none', 'uniform', 'dropbp'];

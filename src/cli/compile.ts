@@ -122,7 +122,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
         return { rate, flops: amount(flopsOf(report), 'FLOP'), saved: amount(report.savedBytes, 'B'), peak: amount(report.peakBytes, 'B') };
       }),
       inputs: program.inputs.map((i) => i.name),
-      device: device ? `${device.opened.kind} (${device.opened.name})` : 'any WebGPU device',
+      device: device ? `${device.device.profile.kind} (${device.device.profile.name})` : 'any WebGPU device',
     },
   });
   await writeFolder(flags.out, files, traced, flags.standalone);

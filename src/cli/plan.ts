@@ -85,7 +85,7 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
   const run = await describeRunModel(config, dtype);
   const { batch, length, steps } = await sizesOf(config, run.source);
   const target = targetOf(withSchedules(device, knownSchedules(device)));
-  const { maxBufferSize } = device.device.limits;
+  const { maxBufferSize } = device.device.profile.limits;
   const programs = new Map<number, Program>();
   const programAt = (tokens: number): Program => {
     const known = programs.get(tokens) ?? compileModel(run.trace(batch, tokens), { target, optimizers: [config.optimizer.name] }).program;

@@ -19,7 +19,7 @@ import { knownSchedules, withSchedules } from './tune.ts';
 
 /** Writes the profile of a run's steps into its folder, as text and as a trace. Returns the text. */
 export async function writeProfile(folder: string, steps: readonly (readonly DispatchTime[])[], device: CommandDevice): Promise<string> {
-  const roof = await measureRoof(device);
+  const roof = await measureRoof(device.device);
   // patterns differ from step to step, so steps are not merged
   const [first = []] = steps;
   const text = profileText(profileOf(first, roof));
@@ -69,7 +69,7 @@ export async function measureModel(path: string, device: CommandDevice, { patter
     if (round > 0 && result.times) steps.push(await result.times());
   }
   engine.destroy();
-  const profile = profileOf(fastest(steps), await measureRoof(device));
+  const profile = profileOf(fastest(steps), await measureRoof(device.device));
   return { text: profileText(profile), json: profile, language: 'ir', profile };
 }
 

@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import type { AdapterKind } from './adapterKind.ts';
+import { type DeviceProfile, subgroupSizeOf } from './deviceProfile.ts';
 import { type PipelineDecl, PROGRAM_VERSION, type Program } from './program.ts';
 
 /** Name and version of the format; other versions are refused by name. */
@@ -133,17 +134,18 @@ export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeli
 }
 
 /** Whether a device can run a plan. @throws EbbError naming what it lacks */
-export function checkRequirements(requires: Requirements, device: GPUDevice, subgroupSize: number | null): void {
+export function checkRequirements(requires: Requirements, device: DeviceProfile): void {
   const again = 'compile the model on this device, or with --target portable';
   for (const feature of requires.features)
-    if (!device.features.has(feature as GPUFeatureName))
-      throw new EbbError(`this device lacks the feature ${feature}, which the trainer's kernels use; ${again}`);
+    if (!device.features.includes(feature)) throw new EbbError(`this device lacks the feature ${feature}, which the trainer's kernels use; ${again}`);
+  const subgroupSize = subgroupSizeOf(device);
   if (requires.subgroupSize !== null && requires.subgroupSize !== subgroupSize)
     throw new EbbError(
       `the trainer's kernels count on subgroups of ${requires.subgroupSize} lanes, this device has ${subgroupSize ?? 'none of one size'}; ${again}`,
     );
+  const limits: Readonly<Record<string, number>> = device.limits;
   for (const [limit, least] of Object.entries(requires.limits)) {
-    const found = device.limits[limit as keyof GPUSupportedLimits] as number | undefined;
+    const found = limits[limit];
     if (found === undefined || found < least) throw new EbbError(`the trainer needs ${limit} ≥ ${least}, this device has ${found ?? 'none'}; ${again}`);
   }
 }

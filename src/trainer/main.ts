@@ -125,13 +125,8 @@ function startingWeights(config: RunConfig, { about, program }: LoadedTrainer): 
 }
 
 /** Trains a compiled model by a config. @throws EbbError */
-export async function trainPackage(
-  loaded: LoadedTrainer,
-  config: RunConfig,
-  { device, traits, opened }: CommandDevice,
-  hooks: TrainHooks,
-): Promise<TrainReport> {
-  checkRequirements(loaded.requires, device, traits.subgroupSize);
+export async function trainPackage(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<TrainReport> {
+  checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded);
   const tokenizer = (): string => {
@@ -142,7 +137,7 @@ export async function trainPackage(
   const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer };
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
-    `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
+    `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
   return withRunData(config, subject, async (data) => {
     checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
     return runTraining({ config, model: loaded, weights, data, device, ready }, hooks);

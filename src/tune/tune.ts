@@ -3,6 +3,7 @@
 import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
 import type { Value } from '../ir/types.ts';
 import { type AdapterKind, isSoftware } from '../runtime/adapterKind.ts';
+import type { Device } from '../runtime/device.ts';
 import type { Extent, Sizes } from '../runtime/program.ts';
 import type { Entry, ScheduleBook, Trial } from './book.ts';
 import { type Candidate, createCandidate, createOperands } from './trial.ts';
@@ -15,7 +16,7 @@ export interface OpenProblem {
 }
 
 export interface TuneOptions {
-  readonly device: GPUDevice;
+  readonly device: Device;
   readonly book: ScheduleBook;
   readonly extentOf: (value: Value) => Extent;
   /** Milliseconds for everything. */
@@ -61,7 +62,7 @@ export async function tune(problems: readonly OpenProblem[], options: TuneOption
   for (const { problem, dims, sizes } of problems) {
     if (now() >= deadline) break;
     onProblem?.(done, problems.length, problem.name);
-    const operands = createOperands(device, dims, sizes, options.extentOf);
+    const operands = await createOperands(device, dims, sizes, options.extentOf);
     const end = Math.min(deadline, now() + (options.perProblemMs ?? 5000));
     const trials = await race(problem, (schedule) => createCandidate(device, problem.lower(schedule), operands, sizes), end, now, options.warmMs);
     operands.destroy();

@@ -8,7 +8,8 @@ import { fitsMatmul, type MatmulLoad, withinStorage } from '../../src/codegen/ke
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { sharedSchedule, standardMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
-import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
+import { MATRIX_FEATURE, type MatrixTraits } from '../../src/runtime/matrices.ts';
+import { matrixTraits } from '../../src/runtime/webgpu/adapterProfile.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { Candidate } from '../../src/tune/trial.ts';

@@ -1,6 +1,7 @@
 /** @file `ebb inspect`: the IR at any stage, what lies between two, what a pattern costs. */
 
 import { Command, Option } from 'commander';
+import { deviceTraits } from '../../codegen/kernel/device.ts';
 import { EbbError } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
@@ -57,8 +58,8 @@ async function page(model: string | undefined, file: string, flags: InspectFlags
 }
 
 function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
-  return withDevice(flags.adapter, async ({ traits, device }) =>
-    work({ ...flags, lora: loraOf(flags), traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }),
+  return withDevice(flags.adapter, async ({ device }) =>
+    work({ ...flags, lora: loraOf(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
   );
 }
 

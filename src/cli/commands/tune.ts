@@ -54,7 +54,7 @@ export const tuneCommand = (): Command =>
           print(
             [
               ...(measured.length > 0 ? [entriesText(measured)] : []),
-              `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.opened.name}: ${file}`,
+              `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.device.profile.name}: ${file}`,
             ].join('\n'),
           );
       });

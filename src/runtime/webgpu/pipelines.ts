@@ -1,82 +1,47 @@
-/** @file Pipelines: created once, those that steps can ask for. */
+/** @file Compiles kernels of WGSL; offsets of ranges that move are given at dispatch, as far as the device has room for such offsets. */
 
 import { EbbError } from '../../errors.ts';
-import type { PipelineDecl, Program } from '../program.ts';
+import type { KernelModule, Pipeline } from '../device.ts';
 
-export interface Pipeline {
-  readonly decl: PipelineDecl;
-  readonly pipeline: GPUComputePipeline;
+export interface WebgpuPipeline extends Pipeline {
+  readonly gpu: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
-  /** For each storage binding: whether its offset is given at dispatch. */
+  /** For each range: whether its offset is given at dispatch. */
   readonly dynamic: readonly boolean[];
+  /** Offsets that are given at dispatch, the parameter block's included. */
+  readonly offsets: number;
 }
 
-/** Compiles the needed pipelines side by side. @throws EbbError with the shader's name and the driver's words. */
-export async function createPipelines(device: GPUDevice, decls: readonly PipelineDecl[], needed?: ReadonlySet<number>): Promise<(Pipeline | null)[]> {
-  return Promise.all(decls.map((decl, i) => (needed === undefined || needed.has(i) ? createPipeline(device, decl) : null)));
-}
+const COMPUTE_STAGE = 0x4;
 
-/**
- * Pipelines that steps of up to `micros` micro-batches can ask for. Those that add to gradients are asked for where a gradient was
- * written before: by another micro-batch, or by a later call that uses the same parameter.
- */
-export function neededPipelines(program: Program, micros: number, probes: boolean): Set<number> {
-  const uses = program.calls.flatMap((call, i) => call.arguments.flatMap((a) => (a.kind === 'param' ? [{ ...a, call: i }] : [])));
-  const byParam = new Map<number, typeof uses>();
-  for (const use of uses) byParam.set(use.param, [...(byParam.get(use.param) ?? []), use]);
-  const usedLater = (param: number, offset: number | undefined, call: number): boolean =>
-    (byParam.get(param) ?? []).some((u) => u.call > call && (offset === undefined || u.offset === undefined || u.offset === offset));
-  const adding = new Set<number>();
-  program.calls.forEach((call, i) => {
-    for (const { function: fn, gradientOf } of call.backwards)
-      if (
-        micros > 1 ||
-        gradientOf.some((k) => {
-          const a = call.arguments[k];
-          return a?.kind === 'param' && usedLater(a.param, a.offset, i);
-        })
-      )
-        adding.add(fn);
-  });
-  // probes alone copy and subtract; zeros stand in where a backward serves patterns that differ in what arrives
-  const grouped = program.calls.some((call) => call.grouped === true);
-  const { assign, subtract, zero } = program.updates;
-  const idle = new Set(probes ? [] : [assign, subtract, ...(grouped ? [] : [zero])]);
-  return new Set(
-    program.functions.flatMap((fn, f) =>
-      idle.has(f) ? [] : fn.dispatches.flatMap((d) => [d.pipeline, ...(adding.has(f) && d.adding !== undefined ? [d.adding] : [])]),
-    ),
-  );
-}
-
-async function createPipeline(device: GPUDevice, decl: PipelineDecl): Promise<Pipeline> {
-  let left = device.limits.maxDynamicStorageBuffersPerPipelineLayout;
-  const dynamic = decl.moves.map((moves) => moves && left-- > 0);
-  const storage = 0x4; // GPUShaderStage.COMPUTE
-  const layout = device.createBindGroupLayout({
+/** @throws EbbError with the kernel's name and the driver's words */
+export async function makePipeline(gpu: GPUDevice, { name, code, access, moves }: KernelModule): Promise<WebgpuPipeline> {
+  let left = gpu.limits.maxDynamicStorageBuffersPerPipelineLayout;
+  const dynamic = moves.map((moving) => moving && left-- > 0);
+  const layout = gpu.createBindGroupLayout({
     entries: [
-      { binding: 0, visibility: storage, buffer: { type: 'uniform', hasDynamicOffset: true } },
-      ...decl.access.map(
-        (access, i): GPUBindGroupLayoutEntry => ({
+      { binding: 0, visibility: COMPUTE_STAGE, buffer: { type: 'uniform', hasDynamicOffset: true } },
+      ...access.map(
+        (mode, i): GPUBindGroupLayoutEntry => ({
           binding: i + 1,
-          visibility: storage,
-          buffer: { type: access === 'read' ? 'read-only-storage' : 'storage', hasDynamicOffset: dynamic[i] ?? false },
+          visibility: COMPUTE_STAGE,
+          buffer: { type: mode === 'read' ? 'read-only-storage' : 'storage', hasDynamicOffset: dynamic[i] ?? false },
         }),
       ),
     ],
   });
-  const module = device.createShaderModule({ label: decl.name, code: decl.wgsl });
+  const module = gpu.createShaderModule({ label: name, code });
   try {
-    const pipeline = await device.createComputePipelineAsync({
-      label: decl.name,
-      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+    const pipeline = await gpu.createComputePipelineAsync({
+      label: name,
+      layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: 'main' },
     });
-    return { decl, pipeline, layout, dynamic };
+    return { name, gpu: pipeline, layout, dynamic, offsets: 1 + dynamic.filter(Boolean).length };
   } catch (error) {
     const info = await module.getCompilationInfo().catch(() => null);
-    const lines = decl.wgsl.split('\n');
+    const lines = code.split('\n');
     const detail = info?.messages.map((m) => `${m.lineNum}: ${m.message} | ${lines[m.lineNum - 1]?.trim() ?? ''}`).join('; ');
-    throw new EbbError(`kernel ${decl.name} does not compile on this device: ${detail || (error instanceof Error ? error.message : String(error))}`);
+    throw new EbbError(`kernel ${name} does not compile on this device: ${detail || (error instanceof Error ? error.message : String(error))}`);
   }
 }
