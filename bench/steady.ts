@@ -1,7 +1,7 @@
 /**
  * Whether a long run stays as it is: 1,000 steps of two narrow layers, half of the units dropped by patterns of their own each step.
  *
- *   npm run bench:steady [-- adapter]
+ *   npm run bench:steady [-- device]
  *
  * Prints the JavaScript heap after collection and the bytes of all device buffers every 100 steps. Fails when a byte of device memory comes
  * or goes, or the heap ends more than 256 KiB above where it was after 300 steps.
@@ -47,7 +47,7 @@ interface Sample {
   readonly gpu: number;
 }
 
-const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
+const opened = await openDevice({ device: process.argv[2] ?? 'auto' });
 const { device, bytes } = counted(opened.device);
 console.log(`${device.profile.name}; ${process.version}`);
 const engine = await bareEngine({ ...opened, device }, SPEC);

@@ -164,7 +164,7 @@ export function aboutModel(
 }
 
 /** The target of a device, for the compiler. */
-export function targetOf({ device, choose, matmulPrecision }: SessionDevice): Target {
+export function targetOf({ device, choose, matmulPrecision }: Omit<SessionDevice, 'device'> & { readonly device: Pick<Device, 'profile'> }): Target {
   const traits = deviceTraits(device);
   const { limits } = device.profile;
   return {

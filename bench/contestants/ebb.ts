@@ -168,8 +168,8 @@ const device = (): OpenedDevice => {
 };
 
 await serve({
-  async open({ adapter }) {
-    opened = await openDevice({ adapter });
+  async open({ device }) {
+    opened = await openDevice({ device });
     return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
   },
   async load(request) {

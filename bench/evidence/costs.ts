@@ -1,6 +1,6 @@
 /** @file What a step costs in FLOPs and what plans leave of it, so that plans can be compared at equal cost. */
 
-import { functionOf, formsOfCalls } from '../../src/runtime/link/forms.ts';
+import { formsOfCalls, functionOf } from '../../src/runtime/link/forms.ts';
 import { functionFlops, type Program, type Sizes } from '../../src/runtime/program.ts';
 
 /** FLOPs of one micro-batch at the program's bounds. */

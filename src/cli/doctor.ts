@@ -52,9 +52,8 @@ export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
 /** What would be faster than the adapter taken, seeing which others there are. */
 export function advice(kind: AdapterKind, found: readonly AdapterKind[]): string {
   if (adapterRank(kind) === 0) return 'a GPU is in use; keep its driver up to date';
-  if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --adapter and EBB_ADAPTER out to take it';
-  if (kind !== 'lavapipe' && found.includes('lavapipe'))
-    return 'no GPU was found; lavapipe is here and faster (--adapter lavapipe), a GPU is many times faster';
+  if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --device and EBB_DEVICE out to take it';
+  if (kind !== 'lavapipe' && found.includes('lavapipe')) return 'no GPU was found; lavapipe is here and faster (--device lavapipe), a GPU is many times faster';
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
   return 'no GPU was found; a GPU is many times faster, and Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
 }

@@ -1,8 +1,9 @@
 /** @file What a device must be like to run a compiled model: `requires` of plan.json. */
 
-import type { Target } from '../compile/functions.ts';
+import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { boundsOf } from '../inspect/report.ts';
 import type { Inspected } from '../inspect/stages.ts';
+import { type DeviceProfile, subgroupSizeOf } from '../runtime/deviceProfile.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
 import type { Requirements } from '../runtime/planFile.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
@@ -19,12 +20,14 @@ function largestBinding(program: Program): number {
 }
 
 /** The least of everything, so that a trainer runs wherever its kernels are right. */
-export function requirementsOf({ compiled, workgroup }: Inspected, { device }: Target, portable: boolean): Requirements {
+export function requirementsOf({ compiled, workgroup }: Inspected, profile: DeviceProfile): Requirements {
   const { program } = compiled;
   const features = [...new Set(program.pipelines.flatMap((p) => p.features))].sort();
   return {
-    kind: portable ? 'portable' : device.kind,
-    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? device.subgroupSize : null,
+    kind: profile === PORTABLE ? 'portable' : profile.kind,
+    device: profile.name,
+    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? subgroupSizeOf(profile) : null,
+    matrices: workgroup.matrices,
     features,
     limits: {
       maxStorageBuffersPerShaderStage: Math.max(...program.pipelines.map((p) => p.access.length)),

@@ -23,10 +23,14 @@ export interface OpenedDevice {
 }
 
 export interface OpenOptions {
-  /** `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of an adapter's name; default: the variable EBB_ADAPTER, else `auto`. */
+  /** `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of an adapter's name; default, and for `auto`: the variable EBB_DEVICE, else the best there is. */
+  readonly device?: string | undefined;
+  /** @deprecated What `device` was called in version 0.1.0. */
   readonly adapter?: string;
   /** Keeps Dawn's bounds checks; kernels are checked for bounds themselves. */
   readonly robust?: boolean;
+  /** Told of names that changed since an earlier version; default: it is printed on stderr. */
+  readonly onNote?: (text: string) => void;
   /** Told of errors that no call throws, and of the device's loss; default: they are printed on stderr. */
   readonly onError?: (error: EbbError) => void;
 }
@@ -94,10 +98,11 @@ async function byName(name: string, robust: boolean): Promise<AdapterChoice | nu
   return adapter && choiceOf(adapter);
 }
 
-/** Picks out of the adapters, best first. @throws EbbError that lists what there is */
+/** Picks out of the adapters, best first. @param asker what named it, for a message @throws EbbError that lists what there is */
 export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly name: string }>(
   choices: readonly T[],
   wanted: string,
+  asker = 'device',
 ): { choice: T; why: string } {
   const names = choices.map((c) => `${c.kind} (${c.name})`).join(', ');
   if (choices.length === 0)
@@ -108,14 +113,27 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
   if (wanted === 'auto' && best) return { choice: best, why: adapterRank(best.kind) === 0 ? 'a GPU' : `the fastest of ${names}; there is no GPU` };
   const matches = (c: T): boolean => (wanted === 'gpu' ? adapterRank(c.kind) === 0 : c.kind === wanted || c.name.toLowerCase().includes(wanted.toLowerCase()));
   const choice = choices.find(matches);
-  if (!choice) throw new EbbError(`--adapter ${wanted}: no such adapter; there are ${names}`);
+  if (!choice) throw new EbbError(`${asker} ${wanted}: this machine has no such device; there are ${names}`);
   return { choice, why: `asked for by ${wanted}` };
 }
 
-/** Opens a device on the best adapter, or the one asked for. @throws EbbError */
+/** Which device is wanted, and what says so. @throws EbbError where it is named twice */
+function wantedDevice({ device, adapter, onNote = console.warn }: OpenOptions): { readonly wanted: string; readonly asker: string } {
+  if (adapter !== undefined && device !== undefined)
+    throw new EbbError(`openDevice: adapter is what device was called, and both are given (${adapter}, ${device}); give device alone`);
+  const named = device ?? adapter ?? 'auto';
+  if (named !== 'auto') return { wanted: named, asker: 'device' };
+  const { EBB_DEVICE, EBB_ADAPTER } = process.env;
+  if (EBB_DEVICE !== undefined) return { wanted: EBB_DEVICE, asker: 'EBB_DEVICE' };
+  if (EBB_ADAPTER === undefined) return { wanted: 'auto', asker: 'device' };
+  onNote('the variable EBB_ADAPTER is called EBB_DEVICE now; the old name is still read');
+  return { wanted: EBB_ADAPTER, asker: 'EBB_ADAPTER' };
+}
+
+/** Opens the best device of this machine, or the one asked for. @throws EbbError */
 export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevice> {
-  const asked = options.adapter === undefined || options.adapter === 'auto' ? (process.env['EBB_ADAPTER'] ?? 'auto') : options.adapter;
-  const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), asked);
+  const { wanted, asker } = wantedDevice(options);
+  const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), wanted, asker);
   const device = await quietly(() => openAdapter(choice.adapter));
   device.onFailure(options.onError ?? ((error) => console.error(error.message)));
   return { device, why, close: () => device.destroy() };

@@ -2,12 +2,16 @@
 
 export const MATRIX_FEATURE = 'chromium-experimental-subgroup-matrix';
 
-/** A product of fragments that a device does at once: [m, k] × [k, n] in `input`, added up in f32. */
-export interface MatrixShape {
+/** A product of fragments: [m, k] × [k, n] in `input`, added up in f32. */
+export interface MatrixProduct {
   readonly m: number;
   readonly n: number;
   readonly k: number;
   readonly input: 'f16' | 'f32';
+}
+
+/** A product of fragments that a device does at once. */
+export interface MatrixShape extends MatrixProduct {
   /** Lanes of the subgroup that does it. */
   readonly lanes: number;
 }

@@ -1,6 +1,6 @@
-/** @file What command lines share: parsers of options, the device's flag, where text goes. */
+/** @file What command lines share: parsers of options, and where text goes. */
 
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError } from 'commander';
 
 /** To stderr: everything that is not the result. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -58,6 +58,3 @@ export const list = (text: string): string[] =>
     .split(',')
     .map((s) => s.trim())
     .filter((s) => s !== '');
-/** The WebGPU adapter of a command that takes no PEFT adapter. */
-export const deviceOption = (): Option =>
-  new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');

@@ -1,6 +1,6 @@
 /** @file What units' backwards cost, counted. */
 
-import { functionOf, formsOfCalls } from '../runtime/link/forms.ts';
+import { formsOfCalls, functionOf } from '../runtime/link/forms.ts';
 import { functionFlops, type Program, type Sizes } from '../runtime/program.ts';
 
 /** FLOPs of each unit's backward with nothing dropped, by unit in the order of the model; 0 below the frontier. */

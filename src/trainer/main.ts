@@ -45,7 +45,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     const loaded = await loadPackage(trainer);
     const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
     checkCompiled(loaded, raw, file);
-    await commandRun(config.adapter, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
+    await commandRun(config.device, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
   });
   try {
     await command.parseAsync();
@@ -62,7 +62,7 @@ function runConfig(
   matmulPrecision: RunConfig['matmulPrecision'] = 'f32',
 ): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
-  const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
+  const fromFile = flags.config === undefined ? {} : readRunFile(flags.config, say);
   const { B = 1, T = 1 } = bounds;
   const weights = flags.weights ?? fromFile.weights;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};

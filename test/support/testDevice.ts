@@ -1,4 +1,4 @@
-/** @file A device for tests: the best adapter, or the one EBB_ADAPTER names; bounds checks off as in production. An error of the device
+/** @file A device for tests: the best adapter, or the one EBB_DEVICE names; bounds checks off as in production. An error of the device
  * fails the test that runs. */
 
 import { type DeviceTraits, deviceTraits } from '../../src/codegen/kernel/device.ts';

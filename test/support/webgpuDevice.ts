@@ -7,7 +7,7 @@ import { requestGpu, webgpuDevice } from '../../src/runtime/webgpu/device.ts';
 
 /** Opens the device that `openTestDevice` opens. @param between what WebGPU's device becomes */
 export async function openBetween(between: (gpu: GPUDevice) => GPUDevice): Promise<Device> {
-  const { choice } = chooseAdapter(await listAdapters(), process.env['EBB_ADAPTER'] ?? 'auto');
+  const { choice } = chooseAdapter(await listAdapters(), process.env['EBB_DEVICE'] ?? 'auto');
   const profile = adapterProfile(choice.adapter);
   return webgpuDevice(between(await requestGpu(choice.adapter, profile)), profile);
 }

@@ -56,7 +56,7 @@ export const analyzeCommand = (): Command =>
   ).action(async (file: string | undefined, flags: AnalyzeFlags) => {
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
     const { allocations = null, runs = [], html, json } = flags;
-    await withDevice(config.adapter, async (device) => {
+    await withDevice(config.device, async (device) => {
       const report = await analyzeRun(config, device, { ...flags, spreads: allocations, runs, say });
       if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);
       print(json ? JSON.stringify(report, null, 2) : analyzeText(report));

@@ -22,7 +22,7 @@ export const trainCommand = (): Command =>
       .option('--profile [steps]', 'time every kernel of some steps (default 1); tables on stderr, traces for chrome://tracing in the run folder', positive),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
-    await commandRun(config.adapter, flags, async (device, hooks) => {
+    await commandRun(config.device, flags, async (device, hooks) => {
       if (flags.profile === undefined || flags.profile === false) return trainModel(config, device, hooks);
       const steps: (readonly DispatchTime[])[] = [];
       const timed = { steps: flags.profile === true ? 1 : flags.profile, report: (_step: number, times: readonly DispatchTime[]) => void steps.push(times) };

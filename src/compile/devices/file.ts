@@ -29,13 +29,17 @@ const schema = z
       .refine(({ least, most }) => least <= most, 'expected least to be no more than most')
       .nullable(),
     matrices: z
-      .strictObject({ shapes: z.array(z.strictObject({ m: count, n: count, k: count, input: z.enum(['f16', 'f32']), lanes: powerOfTwo })).min(1), multiple: count })
+      .strictObject({
+        shapes: z.array(z.strictObject({ m: count, n: count, k: count, input: z.enum(['f16', 'f32']), lanes: powerOfTwo })).min(1),
+        multiple: count,
+      })
       .nullable(),
   })
   .superRefine(({ features, subgroups, matrices }, context) => {
     const refuse = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message });
     if (features.includes('subgroups') && subgroups === null) refuse('subgroups', 'expected their sizes, as the features name subgroups');
-    if (features.includes(MATRIX_FEATURE) !== (matrices !== null)) refuse('matrices', `expected shapes where the features name ${MATRIX_FEATURE}, and null elsewhere`);
+    if (features.includes(MATRIX_FEATURE) !== (matrices !== null))
+      refuse('matrices', `expected shapes where the features name ${MATRIX_FEATURE}, and null elsewhere`);
   });
 
 /** The text of a profile. */
