@@ -2,18 +2,7 @@
 
 import type { MatmulPrecision } from '../src/codegen/kernel/matmul/work.ts';
 import { compileModel } from '../src/compile/compile.ts';
-import {
-  deviceTraits,
-  type Engine,
-  newState,
-  type OpenedDevice,
-  parseConfig,
-  parseHfConfig,
-  type TracedModel,
-  traceCheckpoint,
-  train,
-  trainingMode,
-} from '../src/index.ts';
+import { type Engine, newState, type OpenedDevice, parseConfig, parseHfConfig, type TracedModel, traceCheckpoint, train, trainingMode } from '../src/index.ts';
 import { startEngine } from '../src/run/engine.ts';
 import { aboutModel, compileDeviceOf, trainableModel } from '../src/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
@@ -34,10 +23,7 @@ export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
 /** What is trained is trained by AdamW; parameters drawn, the schedules that the device's kind starts with. */
 export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
   const traced = tracedOf(spec, lora);
-  const compiled = compileModel(traced, {
-    device: compileDeviceOf({ device: opened.device, traits: deviceTraits(opened), matmulPrecision }),
-    optimizers: ['adamw'],
-  });
+  const compiled = compileModel(traced, { device: compileDeviceOf({ device: opened.device, matmulPrecision }), optimizers: ['adamw'] });
   const about = aboutModel('bare', modelOf(spec), traced, null);
   const weights = { path: null, tensors: new Map(), adapter: null };
   return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });

@@ -2,7 +2,7 @@
  * What DropBP saves against the bound that the realised patterns set: speed-up ÷ (1 ÷ the FLOPs they leave, frontier included), and time
  * saved ÷ time savable. Ebb alone; 8 layers of hidden size 256, AdamW, LoRA and everything trained.
  *
- *   npm run bench:bound -- [--patterns 30] [--passes 2] [--only lora,full] [--adapter NAME]
+ *   npm run bench:bound -- [--patterns 30] [--passes 2] [--only lora,full] [--device NAME]
  *
  * A turn is a step that drops nothing and one of each rate. Every turn comes again in each pass, minutes apart, with the same patterns, and
  * of each of its steps the least time counts: a neighbour on the machine disturbs a step, seldom the same one twice. Speed-ups are of the
@@ -27,7 +27,7 @@ const { values: flags } = parseArgs({
     patterns: { type: 'string', default: '30' },
     passes: { type: 'string', default: '2' },
     only: { type: 'string', default: 'lora,full' },
-    adapter: { type: 'string', default: 'auto' },
+    device: { type: 'string', default: 'auto' },
   },
 });
 const [PATTERNS, PASSES] = [Number(flags.patterns), Number(flags.passes)];
@@ -116,9 +116,9 @@ function published(tuning: string, realised: number, of: (point: Point) => numbe
 /** Time saved ÷ time savable, of a step of time 1. */
 const savedShare = (speedUp: number, ideal: number): number => (1 - 1 / speedUp) / (1 - 1 / ideal);
 
-const opened = await openDevice({ adapter: flags.adapter });
+const opened = await openDevice({ device: flags.device });
 console.log(
-  `${opened.name}; ${MODEL.layers} layers of ${MODEL.dim}, batch ${MODEL.batch} × ${MODEL.seq}; ${PATTERNS} patterns a rate, least of ${PASSES} passes`,
+  `${opened.device.profile.name}; ${MODEL.layers} layers of ${MODEL.dim}, batch ${MODEL.batch} × ${MODEL.seq}; ${PATTERNS} patterns a rate, least of ${PASSES} passes`,
 );
 const rows: string[][] = [];
 for (const [kind, tuning] of Object.entries(TUNINGS)) {

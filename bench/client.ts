@@ -105,7 +105,7 @@ function startProcess({ name, command }: Entry, env: Readonly<Record<string, str
 }
 
 /** Starts a contestant and opens its device. @throws Error with what it said */
-export async function startClient(entry: Entry, adapter: string, env: Readonly<Record<string, string>> = {}): Promise<Client> {
+export async function startClient(entry: Entry, device: string, env: Readonly<Record<string, string>> = {}): Promise<Client> {
   const process = startProcess(entry, env);
   const ask = async <R extends Request>(request: R): Promise<ReplyTo<R>> => {
     process.send(JSON.stringify(request));
@@ -114,7 +114,7 @@ export async function startClient(entry: Entry, adapter: string, env: Readonly<R
     return reply;
   };
   try {
-    return { entry, ask, about: await ask({ do: 'open', adapter }), close: process.end };
+    return { entry, ask, about: await ask({ do: 'open', device }), close: process.end };
   } catch (error) {
     await process.end();
     throw error;

@@ -28,7 +28,7 @@ interface Measuring {
 
 /** A contest with processes of its own: first steps find nothing compiled. @param where the table, for those that fall out of it */
 async function contest<T>(entries: readonly Entry[], where: string, { options, results }: Measuring, work: (contest: Contest) => Promise<T[]>): Promise<T[]> {
-  const opened = await openContest(entries, options.adapter, (name, why) => {
+  const opened = await openContest(entries, options.device, (name, why) => {
     results.failed.push([`${name}, ${where}`, why]);
     console.error(`${name} is left out: ${why}`);
   });
@@ -42,7 +42,7 @@ async function contest<T>(entries: readonly Entry[], where: string, { options, r
 
 async function measure(measuring: Measuring): Promise<void> {
   const { options, entries, results, save } = measuring;
-  const { adapter, rounds, limit, patterns, models, sections } = options;
+  const { device, rounds, limit, patterns, models, sections } = options;
   const done = (text: string): void => {
     log(`\n${text}\n`);
     save();
@@ -52,7 +52,7 @@ async function measure(measuring: Measuring): Promise<void> {
     done(matmulTable(results.matmul));
   }
   for (const model of sections.includes('step') ? models : []) {
-    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, adapter, log))));
+    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, device, log))));
     done(stepTable(results.step));
   }
   const droppers = entries.filter((e) => e.drops);

@@ -14,7 +14,7 @@ export interface Options {
   readonly rounds: number;
   /** Patterns for each rate. */
   readonly patterns: number;
-  readonly adapter: string;
+  readonly device: string;
   /** Seconds that one contestant may take in one table, its first step apart. */
   readonly limit: number;
   /** Seconds that Ebb may take to tune a model; 0 leaves tuning out. */
@@ -33,7 +33,7 @@ export const USAGE = `npm run bench -- [flags]
   --sections matmul,step    of ${SECTIONS.join(', ')}
   --rounds N                rounds of matmuls and steps (8)
   --patterns N              sampled patterns for each rate of DropBP (30)
-  --adapter NAME            as ebb takes it: auto, gpu, lavapipe, swiftshader, part of a name
+  --device NAME             as ebb train takes it: auto, gpu, lavapipe, swiftshader, part of a name
   --limit SECONDS           what one contestant may take in one table, its first step apart (600)
   --tuning SECONDS          what Ebb may take to tune a model (120); 0: nothing is tuned
   --keep FILE               keeps all numbers, for a page written where there is no plotting library (on a GPU machine, say)
@@ -56,7 +56,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       sections: { type: 'string' },
       rounds: { type: 'string' },
       patterns: { type: 'string' },
-      adapter: { type: 'string', default: 'auto' },
+      device: { type: 'string', default: 'auto' },
       limit: { type: 'string', default: '600' },
       tuning: { type: 'string', default: '120' },
       keep: { type: 'string' },
@@ -79,7 +79,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     sections: list('--sections', values.sections ?? SECTIONS.join(), SECTIONS),
     rounds: count('--rounds', asked.rounds),
     patterns: count('--patterns', asked.patterns),
-    adapter: values.adapter,
+    device: values.device,
     limit: count('--limit', values.limit),
     tuning: count('--tuning', values.tuning, 0),
     keep: values.keep ?? null,

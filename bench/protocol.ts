@@ -19,8 +19,8 @@
 
 export interface OpenRequest {
   readonly do: 'open';
-  /** As `ebb --adapter` takes it. */
-  readonly adapter: string;
+  /** As `ebb train --device` takes it. */
+  readonly device: string;
 }
 
 export interface LoadRequest {

@@ -9,7 +9,7 @@
  */
 
 import { parseArgs } from 'node:util';
-import { compileModel, createEngine, deviceTraits, initialValues, openDevice, trainingMode } from '../src/index.ts';
+import { compileModel, createEngine, initialValues, openDevice, trainingMode } from '../src/index.ts';
 import { parseHfConfig } from '../src/models/checkpoint.ts';
 import type { MicroBatch } from '../src/runtime/execute.ts';
 import { compileDeviceOf, traceCheckpoint } from '../src/session.ts';
@@ -36,8 +36,8 @@ const { model } = parseHfConfig(
   }),
 );
 const opened = await openDevice();
-const device = { device: opened.device, traits: deviceTraits(opened) };
-console.log(`${opened.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
+const { device } = opened;
+console.log(`${device.profile.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
 
 let failed = false;
 for (const trains of ['lora', 'full'] as const) {
@@ -46,8 +46,8 @@ for (const trains of ['lora', 'full'] as const) {
     { model, tensors: new Map() },
     { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
   );
-  const { program } = compileModel(traced, { device: compileDeviceOf(device) });
-  const engine = await createEngine(device.device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
+  const { program } = compileModel(traced, { device: compileDeviceOf({ device }) });
+  const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
   traced.params.forEach((p, i) => {
     const count = p.shape.reduce((a, b) => a * b, 1);
     engine.writeParam(i, p.table ? p.table() : initialValues({ kind: 'normal', std: 0.05 }, count, p.name, 1));
@@ -89,5 +89,5 @@ for (const trains of ['lora', 'full'] as const) {
   failed ||= ratio > LIMIT[trains];
   engine.destroy();
 }
-opened.device.destroy();
+opened.close();
 if (failed) process.exitCode = 1;

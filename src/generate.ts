@@ -1,7 +1,7 @@
 /** @file Text generation: prompts go through a prefill program in chunks, each new token through a decode program, over one key-value cache. */
 
-import type { Compiled } from './compile/compile.ts';
-import { compileModel } from './compile/compile.ts';
+import { type Compiled, compileModel } from './compile/compile.ts';
+
 import { widenOnceFor } from './compile/functions.ts';
 import { uniform } from './dropbp/random.ts';
 import { EbbError } from './errors.ts';
@@ -11,7 +11,7 @@ import { loadParams, startsOf } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { neutralScalar } from './runtime/scalars.ts';
-import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
+import { aboutModel, compileDeviceOf, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
 
 /** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {
@@ -49,16 +49,12 @@ const CHUNK = 64;
  * Compiles a checkpoint for generation and loads it on a device.
  * @throws EbbError when an adapter does not fit the model, and where the device cannot hold it
  */
-export async function createGenerator(checkpoint: Checkpoint, { device, traits }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
+export async function createGenerator(checkpoint: Checkpoint, { device }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
   const { capacity, lora } = options;
-  const generation = {
-    traits,
-    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
-    maxBinding: device.limits.maxStorageBufferBindingSize,
-  };
+  const generation = compileDeviceOf({ device });
   const build = (tokens: number) => {
     const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
-    const widenOnce = tokens > 1 ? widenOnceFor(traits) : 0;
+    const widenOnce = tokens > 1 ? widenOnceFor(generation.traits) : 0;
     return { traced, compiled: compileModel(traced, { device: { ...generation, widenOnce } }) satisfies Compiled };
   };
   const [first, next] = [build(CHUNK), build(1)];

@@ -1,5 +1,6 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
+export { deviceTraits } from './codegen/kernel/device.ts';
 /** Expressions of the kernel IR, which the elements of ops are made of. */
 export * as expr from './codegen/kernel/expr.ts';
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
@@ -44,7 +45,6 @@ export * from './models/mlp.ts';
 export * from './models/norms.ts';
 export * from './models/rotary.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
-export { deviceTraits } from './node/traits.ts';
 export { differentiate } from './passes/pipeline.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';

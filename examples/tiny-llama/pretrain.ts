@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   chunkTokens,
-  deviceTraits,
   evaluateLoss,
   f32ToF16,
   initialValues,
@@ -92,7 +91,7 @@ writeSafetensors(
 const opened = await openDevice({ adapter: values.adapter });
 const session = await openSession(
   out,
-  { device: opened.device, traits: deviceTraits(opened) },
+  { device: opened.device },
   {
     mode: trainingMode(LENGTH),
     dims: { B: BATCH, T: LENGTH },

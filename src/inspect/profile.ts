@@ -1,6 +1,6 @@
 /** @file Measured dispatches for people: by kernel, by unit, against what the device can do; and as a trace for a viewer. */
 
-import type { DispatchTime } from '../runtime/profile.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import { amount } from './report.ts';
 
 /** What the device was measured to do at most. */

@@ -1,12 +1,14 @@
 /** @file A traced model at every stage of its compilation, as text; all of it, one function, or one call. */
 
 import { workgroupBytes } from '../codegen/kernel/check/kernel.ts';
+import { matrixProducts } from '../codegen/kernel/check/products.ts';
 import { kernelText } from '../codegen/targets/wgsl/text.ts';
 import { type Compiled, type CompileOptions, compileModel } from '../compile/compile.ts';
 import { EbbError } from '../errors.ts';
 import { callsOf } from '../ir/module.ts';
 import { type PrintOptions, printModule } from '../ir/print.ts';
 import type { DimSizes, Func, Module } from '../ir/types.ts';
+import type { MatrixProduct } from '../runtime/matrices.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { siteNames } from './site.ts';
 
@@ -25,8 +27,8 @@ export interface Inspected {
   readonly joint: readonly Func[];
   /** Text of each function's kernels, in the order of the program's functions and their dispatches. */
   readonly kernels: readonly (readonly string[])[];
-  /** The most that a workgroup of any kernel takes. */
-  readonly workgroup: { readonly invocations: number; readonly bytes: number };
+  /** The most that a workgroup of any kernel takes, and the matrices that kernels multiply. */
+  readonly workgroup: { readonly invocations: number; readonly bytes: number; readonly matrices: readonly MatrixProduct[] };
 }
 
 /** What of a stage is shown: functions of a name and its forms (`attn`: also `attn.fwd`, `attn.bwd`, …), or those of one call. */
@@ -57,6 +59,7 @@ export function inspect(traced: TracedModel, device: CompileOptions['device']): 
   const joint: Func[] = [];
   const texts: string[] = [];
   const workgroup = { invocations: 1, bytes: 0 };
+  const matrices = new Map<string, MatrixProduct>();
   const compiled = compileModel(traced, {
     device,
     onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
@@ -67,11 +70,12 @@ export function inspect(traced: TracedModel, device: CompileOptions['device']): 
         kernel.workgroup.reduce((n, size) => n * size, 1),
       );
       workgroup.bytes = Math.max(workgroup.bytes, workgroupBytes(kernel));
+      for (const product of matrixProducts(kernel)) matrices.set(JSON.stringify(product), product);
     },
   });
   let at = 0;
   const kernels = compiled.program.functions.map((fn) => texts.slice(at, (at += fn.dispatches.length)));
-  return { traced, compiled, joint: numbered(joint), kernels, workgroup };
+  return { traced, compiled, joint: numbered(joint), kernels, workgroup: { ...workgroup, matrices: [...matrices.values()] } };
 }
 
 /** `@attn` and `attn` name a function; its forms are `attn.<form>`. */

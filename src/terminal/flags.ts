@@ -2,9 +2,10 @@
 
 import type { Command } from 'commander';
 import type { RunInput } from '../train/config.ts';
-import { count, deviceOption, nonNegative, number, positive } from './options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from './deviceFlags.ts';
+import { count, nonNegative, number, positive } from './options.ts';
 
-export interface RunFlags {
+export interface RunFlags extends DeviceFlags {
   readonly data?: string;
   readonly evalData?: string;
   readonly out?: string;
@@ -21,7 +22,6 @@ export interface RunFlags {
   readonly evalLimit?: number;
   readonly resume?: boolean;
   readonly json?: boolean;
-  readonly adapter: string;
 }
 
 export function addRunFlags(command: Command): Command {
@@ -42,18 +42,20 @@ export function addRunFlags(command: Command): Command {
     .option('--eval-limit <n>', 'held-out examples', positive)
     .option('--resume', 'go on from the newest checkpoint in the run folder')
     .option('--json', 'print the result as JSON')
-    .addOption(deviceOption());
+    .addOption(deviceOption())
+    .addOption(oldDeviceOption());
 }
 
-/** A run file's keys with the flags over them. */
+/** A run file's keys with the flags over them. @throws EbbError as `deviceOf` */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
-  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, adapter, lr, dropRate } = flags;
+  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, lr, dropRate } = flags;
+  const device = deviceOf(flags);
   const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget };
   return {
     ...fromFile,
     ...Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined)),
     ...(lr === undefined ? {} : { optimizer: { name: 'adamw', ...(fromFile.optimizer as object | undefined), lr } }),
     ...(dropRate === undefined ? {} : { drop: dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate } }),
-    ...(adapter === 'auto' ? {} : { adapter }),
+    ...(device === undefined ? {} : { device }),
   };
 }

@@ -1,4 +1,4 @@
-/** @file What command lines share: parsers of options, the device's flag, where text goes. */
+/** @file What command lines share: parsers of options, and where text goes. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { EbbError } from '../errors.ts';
@@ -80,6 +80,3 @@ export function eachOnce(command: Command): Command {
   }
   return command;
 }
-/** The WebGPU adapter of a command that takes no PEFT adapter. */
-export const deviceOption = (): Option =>
-  new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');

@@ -3,10 +3,10 @@
 import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
 import { sensitivities } from '../dropbp/sensitivity.ts';
 import { EbbError } from '../errors.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { usersOf } from '../runtime/link/probe.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';

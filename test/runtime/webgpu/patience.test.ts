@@ -1,4 +1,4 @@
-import { createPatience } from '../../src/runtime/patience.ts';
+import { createPatience } from '../../../src/runtime/webgpu/patience.ts';
 
 /** A clock that sleeping moves on, and what was slept. */
 function clock() {

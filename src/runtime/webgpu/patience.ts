@@ -14,7 +14,10 @@ export interface Ticket {
 }
 
 export interface Patience {
-  /** Work was submitted behind all that was submitted before; `size` in any unit that time is about proportional to. */
+  /**
+   * Work was submitted behind all that was submitted before.
+   * @param size in any unit that time is about proportional to; 0 says nothing about the time
+   */
   submitted(size: number): Ticket;
 }
 
@@ -83,9 +86,11 @@ export function createPatience({ now = () => performance.now(), sleep = timer, n
         },
         finished() {
           const done = now();
-          seen++;
-          // the very first one says nothing
-          if (seen > 1 && size > 0) observe((done - Math.max(at, lastFinished)) / size, woken !== null && done - woken < LEAST_MS);
+          if (size > 0) {
+            seen++;
+            // the very first one says nothing
+            if (seen > 1) observe((done - Math.max(at, lastFinished)) / size, woken !== null && done - woken < LEAST_MS);
+          }
           lastFinished = done;
         },
       };

@@ -2,10 +2,10 @@
 
 import type { Plan } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
+import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/bufferBytes.ts';
 import { type Fitted, fitPattern } from '../runtime/link/fit.ts';
 import type { Form, Pattern } from '../runtime/link/forms.ts';
 import { createLinker, type Linker } from '../runtime/link/link.ts';
-import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/memory.ts';
 import { probeBytes } from '../runtime/probeNorms.ts';
 import { functionFlops, type Program, type Sizes } from '../runtime/program.ts';
 import { planStorage } from '../runtime/storage.ts';

@@ -1,10 +1,10 @@
 /** @file The memory of a run by its config, and as a person reads it. */
 
 import type { Plan } from '../dropbp/plans/index.ts';
-import { type BufferKind, bytesOfKinds } from '../runtime/memory.ts';
+import { type BufferKind, bytesOfKinds } from '../runtime/bufferBytes.ts';
 import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
-import { type MemoryPlan, type PatternMemory, planMemory } from '../train/memory.ts';
+import { type MemoryPlan, type PatternMemory, planMemory } from '../train/memoryPlan.ts';
 import { decaysOf } from './engine.ts';
 
 type MemoryConfig = Pick<RunConfig, 'seed' | 'accumulate' | 'optimizer' | 'decay' | 'memoryBudget'>;

@@ -1,6 +1,6 @@
 /** @file plan.json: other formats and versions are refused by name, and a kernel that is missing too. */
 
-import { isPlan, PLAN_FORMAT, PLAN_VERSION, type Plan, parsePlan, planProgram } from '../../src/runtime/plan.ts';
+import { isPlan, PLAN_FORMAT, PLAN_VERSION, type Plan, parsePlan, planProgram } from '../../src/runtime/planFile.ts';
 import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
 
 const LISTS = ['dims', 'pipelines', 'functions', 'calls', 'values', 'inputs', 'states', 'params', 'results'];

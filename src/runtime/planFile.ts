@@ -3,6 +3,8 @@
 import { EbbError } from '../errors.ts';
 import type { GgufPlace } from '../formats/layout.ts';
 import type { AdapterKind } from './adapterKind.ts';
+import { type DeviceProfile, subgroupSizeOf } from './deviceProfile.ts';
+import type { MatrixProduct } from './matrices.ts';
 import { type PipelineDecl, PROGRAM_VERSION, type Program } from './program.ts';
 
 /** Name and version of the format; other versions are refused by name. */
@@ -56,10 +58,14 @@ export interface ModelAbout {
 
 /** What a device must be like for the kernels to be right on it. */
 export interface Requirements {
-  /** Adapter the schedules were chosen for. */
+  /** Kind of device the schedules were chosen for. */
   readonly kind: AdapterKind | 'portable';
+  /** The name of the device or profile that the model was compiled for; plans of before version 0.2 do not say. */
+  readonly device?: string;
   /** Exact lanes of a subgroup, where kernels count on them. */
   readonly subgroupSize: number | null;
+  /** Products of matrices that kernels have subgroups do; plans of before version 0.2 do not say. */
+  readonly matrices?: readonly MatrixProduct[];
   readonly features: readonly string[];
   /** Least limits, by WebGPU's names. */
   readonly limits: Readonly<Record<string, number>>;
@@ -156,18 +162,28 @@ export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeli
   };
 }
 
-/** Whether a device can run a plan. @throws EbbError naming what it lacks */
-export function checkRequirements(requires: Requirements, device: GPUDevice, subgroupSize: number | null): void {
-  const again = 'compile the model on this device, or with --target portable';
-  for (const feature of requires.features)
-    if (!device.features.has(feature as GPUFeatureName))
-      throw new EbbError(`this device lacks the feature ${feature}, which the trainer's kernels use; ${again}`);
-  if (requires.subgroupSize !== null && requires.subgroupSize !== subgroupSize)
-    throw new EbbError(
-      `the trainer's kernels count on subgroups of ${requires.subgroupSize} lanes, this device has ${subgroupSize ?? 'none of one size'}; ${again}`,
-    );
-  for (const [limit, least] of Object.entries(requires.limits)) {
-    const found = device.limits[limit as keyof GPUSupportedLimits] as number | undefined;
-    if (found === undefined || found < least) throw new EbbError(`the trainer needs ${limit} ≥ ${least}, this device has ${found ?? 'none'}; ${again}`);
-  }
+const sameProduct = (a: MatrixProduct, b: MatrixProduct): boolean => a.m === b.m && a.n === b.n && a.k === b.k && a.input === b.input;
+
+/** What a device lacks of what a plan requires, as the end of a sentence; null where it lacks nothing. */
+function lackOf({ features, subgroupSize, matrices = [], limits }: Requirements, device: DeviceProfile): string | null {
+  const feature = features.find((name) => !device.features.includes(name));
+  if (feature !== undefined) return `lacks the feature ${feature}`;
+  const found = subgroupSizeOf(device);
+  if (subgroupSize !== null && subgroupSize !== found)
+    return `has ${found === null ? 'no one size of subgroups' : `subgroups of ${found} lanes`}, not of ${subgroupSize}`;
+  const product = matrices.find((wanted) => !device.matrices?.shapes.some((shape) => sameProduct(shape, wanted)));
+  if (product) return `multiplies no matrices of ${product.m} × ${product.k} and ${product.k} × ${product.n} in ${product.input}`;
+  const own: Readonly<Record<string, number>> = device.limits;
+  const limit = Object.entries(limits).find(([name, least]) => !((own[name] ?? 0) >= least));
+  return limit ? `has ${limit[0]} ${own[limit[0]] ?? 'unknown'}, less than ${limit[1]}` : null;
+}
+
+/** Whether a device can run a plan. @throws EbbError that names the device, and what it lacks of what the kernels require */
+export function checkRequirements(requires: Requirements, device: DeviceProfile): void {
+  const lack = lackOf(requires, device);
+  if (lack === null) return;
+  const made = requires.device === undefined ? requires.kind : `${requires.kind} (${requires.device})`;
+  throw new EbbError(
+    `the trainer was compiled for ${made}, and this device, ${device.name}, ${lack}; compile the model for this device (ebb compile --device auto), or for any (--target portable)`,
+  );
 }
