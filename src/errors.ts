@@ -16,3 +16,10 @@ export function at<T>(list: ArrayLike<T>, index: number): T {
   if (element === undefined) throw new Error(`internal: no element ${index} in a list of ${list.length} (this is a defect in Ebb; please report it)`);
   return element;
 }
+
+/** Returns the value of `map` under `key`. @throws Error where there is none, which is a defect of Ebb and not of its input */
+export function get<K, V>(map: ReadonlyMap<K, V>, key: K): V {
+  const value = map.get(key);
+  if (value === undefined) throw new Error(`internal: nothing is stored under ${String(key)} (this is a defect in Ebb; please report it)`);
+  return value;
+}
