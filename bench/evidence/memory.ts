@@ -1,7 +1,7 @@
 /** @file Activation bytes and longest sequences against the drop rate, as `ebb plan` says them: nothing is trained. */
 
 import { type PlanReport, planRun } from '../../src/cli/plan.ts';
-import type { PlanConfig } from '../../src/index.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
 import { shown, table } from '../table.ts';
 import { BASE, type Plot, type Spec } from '../vega.ts';
@@ -24,7 +24,7 @@ export interface MemoryResult {
 const RATES = [0, 0.25, 0.5, 0.75, 0.875];
 const STEPS = 300;
 
-const dropOf = (rate: number): PlanConfig => (rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: SAMPLING });
+const dropOf = (rate: number): DropPlanConfig => (rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: SAMPLING });
 
 export async function planSubject(subject: Subject, device: CommandDevice): Promise<MemoryResult> {
   const length = subject.memoryLength;

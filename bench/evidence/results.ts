@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { PlanConfig } from '../../src/index.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import type { RunConfig } from '../../src/train/config.ts';
 import type { Measured, StepMetrics } from '../../src/train/loop.ts';
 import { mean } from '../stats.ts';
@@ -13,7 +13,7 @@ import { TIMES, type Times } from './times.ts';
 export interface RunResult {
   readonly setting: string;
   readonly seed: number;
-  readonly drop: PlanConfig;
+  readonly drop: DropPlanConfig;
   readonly steps: number;
   /** Why it ended early. */
   readonly failed?: string;

@@ -1,12 +1,12 @@
 /** @file What is compared: settings by name, each a drop plan. */
 
 import { layersOf } from '../../src/dropbp/layers.ts';
-import type { PlanConfig } from '../../src/index.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import { keptOf, layerdropRate, type StepCosts, sameCostShare, stochasticDepthRate } from './costs.ts';
 
 export interface Setting {
   readonly name: string;
-  readonly drop: PlanConfig;
+  readonly drop: DropPlanConfig;
   /** Of the steps that the others do; default 1. */
   readonly share?: number;
   /** Default: the model's own. */

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createPlan, type PlanConfig } from '../../src/dropbp/plans/index.ts';
+import { createDropPlan, type DropPlanConfig } from '../../src/dropbp/plans/index.ts';
 import type { Engine, Update } from '../../src/runtime/execute.ts';
 import { neutralScalar } from '../../src/runtime/scalars.ts';
 import type { Batch } from '../../src/train/batches.ts';
@@ -43,9 +43,9 @@ function sensitivitiesOf(folder: string): readonly number[] | undefined {
 }
 
 /** Runs the step of one round and changes nothing: its learning rate is 0. */
-async function timed(engine: Engine, subject: Subject, drop: PlanConfig, batch: Batch, step: number, sensitivities: readonly number[] | undefined) {
+async function timed(engine: Engine, subject: Subject, drop: DropPlanConfig, batch: Batch, step: number, sensitivities: readonly number[] | undefined) {
   const { optimizer, clip } = configOf(subject, { drop, seed: SEED, out: 'unused', steps: subject.steps });
-  const draw = createPlan(drop, planModel(engine, subject.steps)).draw({ seed: SEED, step, micro: 0, microBatches: 1, sensitivities });
+  const draw = createDropPlan(drop, planModel(engine, subject.steps)).draw({ seed: SEED, step, micro: 0, microBatches: 1, sensitivities });
   const scalar = (name: string, site: string): number =>
     (name === 'branch_weight' ? draw.weights?.get(site) : name === 'branch_scale' ? draw.scales?.get(site) : undefined) ?? neutralScalar(name);
   const micro = { ...microBatch(batch, draw.dropped, scalar), pattern: drawPattern(draw) };

@@ -3,7 +3,7 @@
 import { openRunModel } from '../../src/cli/train.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { scalesBranches } from '../../src/dropbp/plans/index.ts';
-import type { PlanConfig } from '../../src/index.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
 import { loadParams, startEngine, startsOf } from '../../src/run/engine.ts';
 import { withRunData } from '../../src/run/run.ts';
@@ -31,7 +31,7 @@ export interface Workbench {
   readonly subject: Subject;
   readonly device: CommandDevice;
   /** The engine of a plan's program, with every parameter and moment as a run of `seed` starts. */
-  engineAt(drop: PlanConfig, seed: number): Promise<Engine>;
+  engineAt(drop: DropPlanConfig, seed: number): Promise<Engine>;
   /** In the order of `seed`. */
   dataAt(seed: number): Promise<EvidenceData>;
   /** What `measure` gives before the first step: the same for every setting of a seed, so measured once. */
@@ -41,7 +41,7 @@ export interface Workbench {
 /** A run's config: what the subject gives, and what a setting and a seed do. */
 export function configOf(
   subject: Subject,
-  given: { readonly drop: PlanConfig; readonly seed: number; readonly out: string; readonly lr?: number; readonly steps: number },
+  given: { readonly drop: DropPlanConfig; readonly seed: number; readonly out: string; readonly lr?: number; readonly steps: number },
 ): RunConfig {
   const { lr = subject.lr, ...rest } = given;
   const { evalEvery, saveEvery } = subject;
@@ -53,7 +53,7 @@ interface Bench {
   reset(seed: number): Promise<void>;
 }
 
-async function openBench(subject: Subject, { device, traits }: CommandDevice, drop: PlanConfig, probes: boolean): Promise<Bench> {
+async function openBench(subject: Subject, { device, traits }: CommandDevice, drop: DropPlanConfig, probes: boolean): Promise<Bench> {
   const config = configOf(subject, { drop, seed: 0, out: 'unused', steps: 1 });
   const { source, lora, trace } = await openRunModel(config);
   const traced = trace(config.batch, config.length);

@@ -1,6 +1,6 @@
 /** @file Section 3: what leaving out units' backward gains, against what their FLOPs promise. */
 
-import { createPlan } from '../../src/dropbp/plans/index.ts';
+import { createDropPlan } from '../../src/dropbp/plans/index.ts';
 import type { Client } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops, unitsOfModel } from '../flops.ts';
@@ -29,7 +29,7 @@ export const RANK = 8;
 
 /** The same units for everyone: a pure function of the rate and the round. */
 export function dropPattern(units: readonly string[], rate: number, round: number): readonly string[] {
-  const plan = createPlan({ kind: 'uniform', rate }, { units, costs: units.map(() => 1), steps: 1, scaled: false });
+  const plan = createDropPlan({ kind: 'uniform', rate }, { units, costs: units.map(() => 1), steps: 1, scaled: false });
   return plan.draw({ seed: Math.round(rate * 1000), step: round, micro: 0, microBatches: 1 }).dropped;
 }
 

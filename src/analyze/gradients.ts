@@ -1,7 +1,7 @@
 /** @file Gradients of steps on the device against those of patterns, parameter by parameter, so that few copies of them are held. */
 
 import { type BatchFidelity, dot, fidelitySums } from '../dropbp/fidelity/fidelity.ts';
-import { createPlan, type Plan, type PlanConfig } from '../dropbp/plans/index.ts';
+import { createDropPlan, type DropPlan, type DropPlanConfig } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
 import { usersOf } from '../runtime/link/probe.ts';
@@ -13,7 +13,7 @@ type Source = Pick<TrainerOptions, 'engine' | 'config' | 'batches'>;
 
 export interface GradientOptions extends Source {
   /** What is compared with dropping nothing. */
-  readonly plans: readonly PlanConfig[];
+  readonly plans: readonly DropPlanConfig[];
   /** Steps whose batches are taken. */
   readonly steps: number;
   /** Patterns of each plan on each of them, 2 or more. */
@@ -46,7 +46,7 @@ function parameterGroups(program: Program, units: readonly string[]): { readonly
 const RESEEDED = 6;
 
 /** The plan's draws of a step under its `pattern`-th seed. */
-function drawsOf(plan: Plan, { config }: Source, step: number, pattern: number) {
+function drawsOf(plan: DropPlan, { config }: Source, step: number, pattern: number) {
   const { accumulate, seed } = config;
   return Array.from({ length: accumulate }, (_, micro) => plan.draw({ seed: hash(seed, RESEEDED, pattern), step, micro, microBatches: accumulate }));
 }
@@ -62,12 +62,12 @@ export async function measureGradients(options: GradientOptions): Promise<Gradie
   const { params, groupOf } = parameterGroups(engine.program, units);
   const at = new Map(params.map((param, i) => [param, i]));
   // of patterns alone, whose plans do not change with the steps of a run
-  const made = [{ kind: 'none' } as const, ...plans].map((plan) => createPlan(plan, planModel(engine, config.steps)));
-  const [full, ...dropping] = made as [Plan, ...Plan[]];
+  const made = [{ kind: 'none' } as const, ...plans].map((plan) => createDropPlan(plan, planModel(engine, config.steps)));
+  const [full, ...dropping] = made as [DropPlan, ...DropPlan[]];
   const total = steps * ((steps > 1 ? 2 : 1) + plans.length * patterns);
   let done = 0;
   /** Runs a step and hands over each parameter's gradient, by its place among the trainable ones; null for none. */
-  const run = async (plan: Plan, step: number, pattern: number, take: (place: number, gradient: Float32Array | null) => void): Promise<void> => {
+  const run = async (plan: DropPlan, step: number, pattern: number, take: (place: number, gradient: Float32Array | null) => void): Promise<void> => {
     const { micros } = stepMicros(options, step, drawsOf(plan, options, step, pattern));
     const result = engine.step(micros, null);
     await result.read();

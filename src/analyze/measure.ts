@@ -1,8 +1,8 @@
 /** @file A run's settings measured on its engine, one thing after the other: sensitivities, times, gradients. Nothing is trained. */
 
 import type { BatchFidelity } from '../dropbp/fidelity/fidelity.ts';
-import { createPlan } from '../dropbp/plans/index.ts';
-import { perUnit } from '../dropbp/plans/plan.ts';
+import { createDropPlan } from '../dropbp/plans/index.ts';
+import { perUnit } from '../dropbp/plans/dropPlan.ts';
 import type { SamplerName } from '../dropbp/sampling/index.ts';
 import { EbbError } from '../errors.ts';
 import { type Measured, measureSensitivities, planModel, type TrainerOptions, unitsOf } from '../train/loop.ts';
@@ -84,7 +84,7 @@ export async function measureSettings(
   const sensed = await measureSensitivities(source, 0, own.batches);
   say(`sensitivities measured in ${(sensed.ms / 1000).toFixed(1)} s`);
   const sensing: Sensing = { ...own, sensitivities: Object.fromEntries(units.map((u, i) => [u, sensed.sensitivities[i] ?? 0])) };
-  const check = (setting: Setting): void => void createPlan(planOf(setting, sensing), model);
+  const check = (setting: Setting): void => void createDropPlan(planOf(setting, sensing), model);
   const plain = feasible(settingsOf(rates, spreads ?? [own.spread], samplings), check);
   const weighted = feasible(
     plain.kept.flatMap((setting): Weighted[] => [false, true].map((weights) => ({ ...setting, weights }))),

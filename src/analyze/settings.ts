@@ -2,7 +2,7 @@
 
 import { ALLOCATIONS, type AllocationName } from '../dropbp/allocation/index.ts';
 import type { HarmName } from '../dropbp/allocation/optimal.ts';
-import type { PlanConfig } from '../dropbp/plans/index.ts';
+import type { DropPlanConfig } from '../dropbp/plans/index.ts';
 import { SAMPLERS, type SamplerName } from '../dropbp/sampling/index.ts';
 
 export const SPREADS = ['uniform', ...ALLOCATIONS] as const;
@@ -36,14 +36,14 @@ export const settingName = ({ rate, spread, sampling, weights = false }: Setting
   `rate ${rate}, ${spread}, ${sampling}${weights ? ', with weights' : ''}`;
 
 /** How a run's own `drop` spreads a rate, makes rates from sensitivities, and over how many batches it measures those. */
-export function ownWay(drop: PlanConfig): { readonly spread: Spread; readonly batches: number } & Omit<Sensing, 'sensitivities'> {
+export function ownWay(drop: DropPlanConfig): { readonly spread: Spread; readonly batches: number } & Omit<Sensing, 'sensitivities'> {
   if (drop.kind !== 'dropbp') return { spread: 'uniform', batches: 1, costs: {}, harm: 'bias', minRate: 0 };
   const { allocation = 'official', batches = 1, costs = {}, harm = 'bias', minRate = 0 } = drop;
   return { spread: allocation, batches, costs, harm, minRate };
 }
 
 /** The plan of a setting; null, where nothing is dropped. */
-export function planOf(setting: (Setting & Partial<Weighted>) | null, { sensitivities, costs, harm, minRate }: Sensing): PlanConfig {
+export function planOf(setting: (Setting & Partial<Weighted>) | null, { sensitivities, costs, harm, minRate }: Sensing): DropPlanConfig {
   if (setting === null || setting.rate === 0) return { kind: 'none' };
   const { rate, spread, sampling, weights = false } = setting;
   if (spread === 'uniform') return { kind: 'uniform', rate, sampling, weights };

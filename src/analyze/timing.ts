@@ -1,7 +1,7 @@
 /** @file What steps take: real ones, forward, backward and update, in turns; the learning rate is 0, so that no parameter changes. */
 
 import { meanOf } from '../dropbp/fidelity/estimate.ts';
-import type { PlanConfig } from '../dropbp/plans/index.ts';
+import type { DropPlanConfig } from '../dropbp/plans/index.ts';
 import { newState, type TrainerOptions, train } from '../train/loop.ts';
 
 /** What a plan's steps took. */
@@ -19,7 +19,7 @@ export interface StepTime {
 }
 
 export interface TimingOptions extends Pick<TrainerOptions, 'engine' | 'config' | 'batches'> {
-  readonly plans: readonly PlanConfig[];
+  readonly plans: readonly DropPlanConfig[];
   /** Steps of each plan: its first patterns, on the first batches. */
   readonly patterns: number;
   /** How often each of them is timed; plans take turns. */

@@ -59,7 +59,7 @@ it('reports units, rates, settings, runs, and what it recommends', () => {
     [0.97, 'official', null],
     [0.97, 'optimal', null],
   ]);
-  expect(report.rates[3]!.refused).toMatch(/no drop rates leave out that share .* the highest that is reached here is 0\.9/);
+  expect(report.rates[3]!.refused).toMatch(/no drop rates leave out that share .* the highest share that is reached here is 0\.9/);
   // a rate that is out of reach is left out and said; weights do not change the time
   expect(report.settings.map((s) => s.name)).toEqual(['rate 0.5, optimal, fixed-budget', 'rate 0.5, optimal, fixed-budget, with weights']);
   expect(report.notes.at(-1)).toMatch(/rate 0\.97, optimal, fixed-budget is left out: drop\.rate: is 0\.97/);
