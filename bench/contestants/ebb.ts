@@ -1,4 +1,4 @@
-/** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
+/** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
@@ -9,6 +9,7 @@ import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts'
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { SINGLE } from '../../src/codegen/kernel/matmul/standard.ts';
+import { at, invariant } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
@@ -21,11 +22,13 @@ import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
+import { type UpdateCounter, updateCounter } from '../updates.ts';
 import { packageVersion } from '../versions.ts';
-import { serve } from './serve.ts';
+import { type Contestant, serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
+/** GPUBufferUsage.MAP_READ and GPUBufferUsage.COPY_DST. */
 const MAP_READ = 0x1;
 const COPY_TARGET = 0x8;
 
@@ -50,8 +53,9 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
   return openSession(path, withSchedules(device, book), options);
 }
 
-/** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
+/** Time for tuning the kernel of a product. */
 const TUNING_MS = 5000;
+/** Time for tuning the kernels of a model. EBB_TUNE=off turns that off. */
 const MODEL_TUNING_S = Number(process.env['EBB_BENCH_TUNING'] ?? 120);
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
@@ -65,16 +69,16 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   };
 }
 
-/** While a step is encoded the device is at work on its forward: where that is a CPU it takes the wall's time, not the thread's. */
+/** While a step is encoded the device works on its forward. Where the device is a CPU this takes wall time, but no time of this thread. */
 const clock = threadClock();
 
-/** A session, and how often each of its groups of parameters was updated. */
-interface Run {
+/** A session, and how often each of its parameter groups was updated. */
+interface ModelRun {
   readonly session: Session;
-  readonly updates: number[];
+  readonly updates: UpdateCounter;
 }
 
-async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep({ session, updates }: ModelRun, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -82,19 +86,19 @@ async function runStep({ session, updates }: Run, model: Model, drop: readonly s
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
+    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates.of(group), name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
+  updates.add(result.updated);
   return {
     ms,
     jsMs,
-    loss: losses[0] ?? Number.NaN,
+    loss: at(losses, 0),
     dispatches: result.dispatches,
     flops: result.forwardFlops + result.backwardFlops,
-    savedBytes: result.variants[0]?.savedBytes ?? 0,
+    savedBytes: at(result.variants, 0).savedBytes,
   };
 }
 
@@ -109,13 +113,10 @@ async function readBuffer(device: GPUDevice, buffer: GPUBuffer): Promise<Uint8Ar
   return bytes;
 }
 
-/** Kernels by size: operands stay where they are. */
-const kernels = new Map<string, Promise<MatmulKernel>>();
-
-/** The best schedule that 5 seconds find. */
+/** Finds the best schedule in TUNING_MS. */
 async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
   const traits = deviceTraits({ device, ...opened });
-  // one kernel is timed, so nothing that takes two
+  // a schedule whose product takes two kernels is left out, because one kernel is timed
   const candidates = matmulCandidates(traits, size, SINGLE).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
   const create = async (schedule: Schedule): Promise<Candidate> => {
@@ -143,7 +144,7 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     kindTraits(traits).warmMs,
   );
   for (const kernel of made) kernel.destroy();
-  if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');
+  invariant(best && 'cols' in best.schedule, 'no schedule was measured');
   return best.schedule;
 }
 
@@ -154,7 +155,7 @@ async function prepared(opened: OpenedDevice, { m, n, k, a, b }: MatmulRequest):
   return kernel;
 }
 
-/** Milliseconds of one of `times` products in one submission. */
+/** Computes `times` products in one submission. Returns the milliseconds of one of them. */
 async function submitted(device: GPUDevice, kernel: MatmulKernel, times: number): Promise<number> {
   const started = performance.now();
   const encoder = device.createCommandEncoder();
@@ -164,43 +165,54 @@ async function submitted(device: GPUDevice, kernel: MatmulKernel, times: number)
   return (performance.now() - started) / times;
 }
 
-async function multiply(opened: OpenedDevice, request: MatmulRequest): Promise<number> {
+/** Kernels by the size of their product. Their operands stay on the device. */
+type Kernels = Map<string, MatmulKernel>;
+
+async function multiply(opened: OpenedDevice, kernels: Kernels, request: MatmulRequest): Promise<number> {
   const { device } = opened;
   const key = [request.m, request.n, request.k].join('×');
-  const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(opened, request)).get(key));
-  if (!kernel) throw new Error('internal: no kernel');
+  const kernel = kernels.get(key) ?? (await prepared(opened, request));
+  kernels.set(key, kernel);
   const ms = await submitted(device, kernel, request.times);
   if (request.c !== null) writeFileSync(request.c, await readBuffer(device, kernel.c));
   return ms;
 }
 
-let opened: OpenedDevice | undefined;
-let model: Model | undefined;
-let run: Run | undefined;
+function createContestant(): Contestant {
+  const kernels: Kernels = new Map();
+  let opened: OpenedDevice | undefined;
+  let model: Model | undefined;
+  let run: ModelRun | undefined;
+  const device = (): OpenedDevice => {
+    if (!opened) throw new Error('the request `open` has to come first');
+    return opened;
+  };
+  return {
+    async open({ adapter }) {
+      opened = await openDevice({ adapter });
+      return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.name };
+    },
+    async load(request) {
+      run?.session.engine.destroy();
+      run = undefined;
+      model = request;
+    },
+    async step({ drop }) {
+      if (!model) throw new Error('the request `load` has to come first');
+      const started = performance.now();
+      const first = run === undefined;
+      run ??= await openRun(device(), model);
+      const reply = await runStep(run, model, drop);
+      return first ? { ...reply, ms: performance.now() - started } : reply;
+    },
+    matmul: async (request) => ({ ms: await multiply(device(), kernels, request) }),
+    close: () => opened?.close(),
+  };
+}
 
-const device = (): OpenedDevice => {
-  if (!opened) throw new Error('open comes first');
-  return opened;
-};
+async function openRun(opened: OpenedDevice, model: Model): Promise<ModelRun> {
+  const session = await openModel(opened, model);
+  return { session, updates: updateCounter(session.engine) };
+}
 
-await serve({
-  async open({ adapter }) {
-    opened = await openDevice({ adapter });
-    return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.name };
-  },
-  async load(request) {
-    run?.session.engine.destroy();
-    run = undefined;
-    model = request;
-  },
-  async step({ drop }) {
-    if (!model) throw new Error('load comes first');
-    const started = performance.now();
-    const first = run === undefined;
-    run ??= { session: await openModel(device(), model), updates: [] };
-    const reply = await runStep(run, model, drop);
-    return first ? { ...reply, ms: performance.now() - started } : reply;
-  },
-  matmul: async (request) => ({ ms: await multiply(device(), request) }),
-  close: () => opened?.close(),
-});
+await serve(createContestant());

@@ -1,4 +1,4 @@
-/** @file The evidence's settings are matched as they say, and its numbers are paired as they say. */
+/** @file The settings of the evidence cost what their names say, and its numbers are paired by seed. */
 
 import { stepCosts } from '../../bench/evidence/costs.ts';
 import { viewsWorthShowing } from '../../bench/evidence/page.ts';
