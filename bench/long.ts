@@ -1,9 +1,9 @@
 /**
- * A training step of four layers of model S at a length of 4096, really run: attention without length × length anywhere.
+ * Runs a training step of four layers of model S at a length of 4096. No buffer of attention has length × length elements.
  *
  *   npx tsx bench/long.ts [device]
  *
- * Prints the step's wall time and loss, and the bytes of each kind of buffer. Minutes on a CPU.
+ * It prints the step's wall time and loss, and the bytes of each kind of buffer. It takes minutes on a CPU.
  */
 
 import { openDevice } from '../src/index.ts';

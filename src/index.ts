@@ -7,7 +7,7 @@ export { type Compiled, type CompileOptions, compileModel } from './compile/comp
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
-export { createPlan, type Draw, type Moment, type Plan, type PlanConfig, type PlanModel } from './dropbp/plans/index.ts';
+export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { f32ToF16 } from './formats/floats.ts';
 export type { GgufKeys } from './formats/ggufKeys.ts';

@@ -1,4 +1,4 @@
-/** @file Writes docs/results: a page and plots for each model that there is something of, one about memory, and an index. */
+/** @file Writes docs/results: a page and plots for each model that has results, a page about memory, and an index. */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import type { CommandDevice } from '../../src/node/device.ts';
 import { describeMachine } from '../machine.ts';
 import { drawSpecs } from '../vega.ts';
 import { packageVersion } from '../versions.ts';
-import { type MemoryResult, memoryPage, memoryPlots, planSubject } from './memory.ts';
+import { type MemoryResult, memoryPage, memoryPlots, planSubject } from './memoryPage.ts';
 import { pageText } from './page.ts';
 import { evidencePlots } from './plots.ts';
 import { collect, type Results, type RunResult, readResults, writeResults } from './results.ts';
@@ -18,7 +18,7 @@ const FOLDER = 'docs/results';
 
 const isSweep = ({ setting }: RunResult): boolean => setting.startsWith(SWEEP);
 
-/** How the models are trained, from what the runs have in common. */
+/** Describes how a model is trained, by what its runs have in common. */
 function aboutRuns(subject: Subject, runs: readonly RunResult[]): string[] {
   const { batch, length, schedule, warmupSteps, evalLimit, lora } = subject.config;
   const compared = runs.filter((r) => !isSweep(r));
@@ -35,7 +35,7 @@ function aboutRuns(subject: Subject, runs: readonly RunResult[]): string[] {
   ];
 }
 
-/** Writes a model's page, where something of it is there. */
+/** Writes the page of a model, if it has results. */
 function writeModel(subject: Subject, out: string): void {
   const { name } = subject;
   const file = join(FOLDER, `${name}.json`);
@@ -56,7 +56,7 @@ const INDEX: readonly (readonly [string, string])[] = [
   ['memory', 'activation bytes and longest sequence against rate'],
 ];
 
-/** Writes the pages of the models that there is something of, and the index. @throws Error with what the plotting library said */
+/** Writes the pages of the models that have results, and the index. @throws Error with the message of the plotting library */
 export function writeReport(subjects: readonly Subject[], out: string, { device }: CommandDevice): void {
   mkdirSync(FOLDER, { recursive: true });
   for (const subject of subjects) writeModel(subject, out);
@@ -76,7 +76,7 @@ export function writeReport(subjects: readonly Subject[], out: string, { device 
   writeFileSync(join(FOLDER, 'README.md'), lines.join('\n'));
 }
 
-/** Plans every model whose checkpoint is here, and writes the page about memory. @throws Error with what the plotting library said */
+/** Plans every model whose checkpoint is here, and writes the page about memory. @throws Error with the message of the plotting library */
 export async function writeMemory(subjects: readonly Subject[], device: CommandDevice): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
   const plans: MemoryResult[] = [];

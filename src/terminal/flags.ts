@@ -1,10 +1,11 @@
-/** @file The flags of a run, shared by `ebb train` and generated trainers; they go over the keys of a run file. */
+/** @file The flags of a run, shared by `ebb train` and generated trainers. A flag overrides the key of the run file. */
 
 import type { Command } from 'commander';
 import type { RunInput } from '../train/config.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from './deviceFlags.ts';
 import { count, nonNegative, number, positive } from './options.ts';
 
+/** The flags as commander parses them. */
 export interface RunFlags extends DeviceFlags {
   readonly data?: string;
   readonly evalData?: string;
@@ -24,6 +25,7 @@ export interface RunFlags extends DeviceFlags {
   readonly json?: boolean;
 }
 
+/** Adds the flags of a run to a command. */
 export function addRunFlags(command: Command): Command {
   return command
     .option('--data <file>', 'text, JSONL, batches as safetensors, or int32 tokens (.bin)')
@@ -36,7 +38,7 @@ export function addRunFlags(command: Command): Command {
     .option('--lr <x>', 'learning rate', nonNegative)
     .option('--drop-rate <p>', 'share of the residual branches that get no backward in a step', number)
     .option('--seed <n>', 'seed of everything random', count)
-    .option('--memory-budget <bytes>', 'most device memory of the run, e.g. 2GiB: some branches run their forward again')
+    .option('--memory-budget <bytes>', 'most device memory of the run, e.g. 2GiB; to keep it, some branches run their forward again')
     .option('--save-every <n>', 'steps between checkpoints', count)
     .option('--eval-every <n>', 'steps between held-out evaluations', count)
     .option('--eval-limit <n>', 'held-out examples', positive)
@@ -46,7 +48,7 @@ export function addRunFlags(command: Command): Command {
     .addOption(oldDeviceOption());
 }
 
-/** A run file's keys with the flags over them. @throws EbbError as `deviceOf` */
+/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
   const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, lr, dropRate } = flags;
   const device = deviceOf(flags);

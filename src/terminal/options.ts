@@ -1,22 +1,24 @@
-/** @file What command lines share: parsers of options, and where text goes. */
+/** @file What command lines share: parsers of option values, the option of the device, and the two streams that text goes to. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { EbbError } from '../errors.ts';
 
-/** To stderr: everything that is not the result. */
+/** Writes a line to stderr, which takes everything that is not the result. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
-/** To stdout: the result. */
+/** Writes the result to stdout. */
 export const print = (text: string): void => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 
+/** Parses a finite number. @throws InvalidArgumentError, as the parsers below do */
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
   return value;
 }
+/** Parses a whole number, 0 or more. */
 export function count(text: string): number {
   return whole(text, 0);
 }
-/** A whole number of things, at least one. */
+/** Parses a whole number, 1 or more. */
 export function positive(text: string): number {
   return whole(text, 1);
 }
@@ -25,35 +27,37 @@ function whole(text: string, least: number): number {
   if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`expected a whole number, ${least} or more.`);
   return value;
 }
+/** Parses a number, 0 or more. */
 export function nonNegative(text: string): number {
   const value = number(text);
   if (value < 0) throw new InvalidArgumentError('expected a number, 0 or more.');
   return value;
 }
+/** Parses a number above 0. */
 export function positiveNumber(text: string): number {
   const value = number(text);
   if (value <= 0) throw new InvalidArgumentError('expected a number above 0.');
   return value;
 }
-/** A share of something: more than 0, at most 1. */
+/** Parses a share that is not nothing: above 0, at most 1. */
 export function share(text: string): number {
   const value = number(text);
   if (value <= 0 || value > 1) throw new InvalidArgumentError('expected a number above 0, at most 1.');
   return value;
 }
-/** A share that may be nothing, or everything. */
+/** Parses a rate from 0 to 1, both included. */
 export function rate(text: string): number {
   const value = number(text);
   if (value < 0 || value > 1) throw new InvalidArgumentError('expected a number from 0 to 1.');
   return value;
 }
-/** A share that is never everything. */
+/** Parses a dropout rate from 0 to 0.99. */
 export function dropoutRate(text: string): number {
   const value = number(text);
   if (value < 0 || value > 0.99) throw new InvalidArgumentError('expected a number from 0 to 0.99.');
   return value;
 }
-/** Names between commas. */
+/** Parses names that are separated by commas. */
 export function list(text: string): string[] {
   const names = text.split(',').map((s) => s.trim());
   if (names.includes('')) throw new InvalidArgumentError(`expected names between commas, found ${text.trim() === '' ? 'none' : 'an empty one'}.`);

@@ -1,4 +1,4 @@
-/** @file The packed benchmark runs from a folder of its own, with nothing of the repository: matmuls, steps and dropped units. */
+/** @file The packed benchmark runs from its own folder, without the repository: matmuls, steps and dropped units. */
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

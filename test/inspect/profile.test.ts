@@ -1,3 +1,5 @@
+/** @file Tables and traces of measured dispatches. */
+
 import { fastest, profileOf, profileText, traceFile } from '../../src/inspect/profile.ts';
 import type { DispatchTime } from '../../src/runtime/dispatchTimes.ts';
 

@@ -1,13 +1,14 @@
-/** @file Lays out the graph of a function with ELK's layered algorithm (Sugiyama); sizes of boxes are counted in characters. */
+/** @file Lays out the graph of a function with ELK's layered algorithm (Sugiyama et al. 1981). The sizes of boxes follow from their characters. */
 
 import type { ElkNode } from 'elkjs/lib/elk.bundled.js';
+import { at, invariant } from '../errors.ts';
 import type { Graph } from './graph.ts';
 import type { FunctionView, GraphEdge, GraphNode, ValueView } from './pageData.ts';
 
-/** Measures of a box on the page (page/page.css draws it with the same). */
+/** Lengths of a box in pixels. page/page.css draws boxes with the same lengths. */
 const BOX = { character: 6.65, padding: 26, head: 30, row: 19, foot: 7, least: 132, most: 340 };
 
-/** Characters of a line of a box: its name, then its type. */
+/** The number of characters in a line of a box, which holds a name, a type, and perhaps its uses. */
 const lineLength = ({ name, type, uses = [] }: ValueView): number => name.length + type.length + 5 + (uses.length > 0 ? 3 : 0);
 
 function boxSize({ kind, title, reads, writes }: Graph['nodes'][number]): { width: number; height: number } {
@@ -34,9 +35,9 @@ const OPTIONS = {
   'elk.padding': '[top=12,left=12,bottom=12,right=12]',
 };
 
-/** Places boxes and routes edges. */
+/** Places the boxes of a graph and routes its edges. */
 export async function layOut(graph: Graph): Promise<FunctionView> {
-  // as large as all of Ebb: loaded by who lays out
+  // ELK is as large as all of Ebb, so it is loaded only when a graph is laid out
   const { default: elkjs } = await import('elkjs/lib/elk.bundled.js');
   const elk = new elkjs.default();
   const children: ElkNode[] = graph.nodes.map((node, i) => ({ id: `n${i}`, ...boxSize(node) }));
@@ -44,13 +45,17 @@ export async function layOut(graph: Graph): Promise<FunctionView> {
   const root: ElkNode = { id: 'root', layoutOptions: OPTIONS, children, edges };
   const placed: ElkNode = await elk.layout(root);
   const nodes = graph.nodes.map((node, i): GraphNode => {
-    const { x = 0, y = 0, width = 0, height = 0 } = placed.children?.[i] ?? {};
+    const { x, y, width, height } = at(placed.children ?? [], i);
+    invariant(x !== undefined && y !== undefined && width !== undefined && height !== undefined, `the graph's box ${i} was not placed`);
     return { ...node, x, y, width, height };
   });
   const routed = graph.edges.map((edge, i): GraphEdge => {
-    const sections = placed.edges?.[i]?.sections ?? [];
+    const { sections } = at(placed.edges ?? [], i);
+    invariant(sections, `the graph's edge ${i} was not routed`);
     const points = sections.flatMap((s) => [s.startPoint, ...(s.bendPoints ?? []), s.endPoint]).map(({ x, y }): [number, number] => [x, y]);
     return { ...edge, points };
   });
-  return { width: placed.width ?? 0, height: placed.height ?? 0, nodes, edges: routed, text: graph.text };
+  const { width, height } = placed;
+  invariant(width !== undefined && height !== undefined, 'the graph was not laid out');
+  return { width, height, nodes, edges: routed, text: graph.text };
 }

@@ -1,7 +1,8 @@
-/** @file Activation bytes and longest sequences against the drop rate, as `ebb plan` says them: nothing is trained. */
+/** @file The page about memory: activation bytes and longest sequences by drop rate, as `ebb plan` gives them. Nothing is trained. */
 
 import { type PlanReport, planRun } from '../../src/cli/plan.ts';
-import type { PlanConfig } from '../../src/index.ts';
+import { at, invariant } from '../../src/errors.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
 import { shown, table } from '../table.ts';
 import { BASE, type Plot, type Spec } from '../vega.ts';
@@ -9,14 +10,14 @@ import { SAMPLING } from './settings.ts';
 import type { Subject } from './subjects.ts';
 import { configOf } from './workbench.ts';
 
-/** One model. */
+/** The plans of one model. */
 export interface MemoryResult {
   readonly name: string;
   readonly batch: number;
   readonly length: number;
-  /** Bytes that a step needs on its stack, and what of them is kept from forward to backward; mean and worst of a run's patterns. */
+  /** By rate: the bytes that are kept from forward to backward (mean and worst of a run's patterns), and the bytes of the whole stack (worst). */
   readonly rates: readonly { readonly rate: number; readonly savedMean: number; readonly savedWorst: number; readonly stackWorst: number }[];
-  /** All device memory of the run without dropping, which is the budget of the longest sequences. */
+  /** The bytes of all device memory of the run without dropping. They are the budget of the longest sequences. */
   readonly budget: number;
   readonly longest: NonNullable<PlanReport['longest']>;
 }
@@ -24,26 +25,27 @@ export interface MemoryResult {
 const RATES = [0, 0.25, 0.5, 0.75, 0.875];
 const STEPS = 300;
 
-const dropOf = (rate: number): PlanConfig => (rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: SAMPLING });
+const dropOf = (rate: number): DropPlanConfig => (rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: SAMPLING });
 
+/** Plans the runs of a model at all rates. */
 export async function planSubject(subject: Subject, device: CommandDevice): Promise<MemoryResult> {
   const length = subject.memoryLength;
-  const at = (rate: number) => ({ ...configOf(subject, { drop: dropOf(rate), seed: 1, out: 'unused', steps: STEPS }), length });
+  const configAt = (rate: number) => ({ ...configOf(subject, { drop: dropOf(rate), seed: 1, out: 'unused', steps: STEPS }), length });
   const rates: MemoryResult['rates'][number][] = [];
   for (const rate of RATES) {
-    const { worst, mean } = (await planRun(at(rate), device)).memory;
+    const { worst, mean } = (await planRun(configAt(rate), device)).memory;
     rates.push({ rate, savedMean: mean.savedBytes, savedWorst: worst.savedBytes, stackWorst: worst.stackBytes });
   }
-  const { total: budget } = (await planRun(at(0), device)).memory;
-  const { longest } = await planRun({ ...at(0), memoryBudget: budget }, device);
-  if (!longest) throw new Error('internal: a plan under a budget says nothing about sequences');
-  return { name: subject.name, batch: at(0).batch, length, rates, budget, longest };
+  const { total: budget } = (await planRun(configAt(0), device)).memory;
+  const { longest } = await planRun({ ...configAt(0), memoryBudget: budget }, device);
+  invariant(longest, 'a plan with a budget does not give the longest sequences');
+  return { name: subject.name, batch: configAt(0).batch, length, rates, budget, longest };
 }
 
 const MIB = 2 ** 20;
 
 function modelText({ name, batch, length, rates, budget, longest }: MemoryResult): string[] {
-  const whole = rates[0]?.savedMean ?? Number.NaN;
+  const whole = at(rates, 0).savedMean;
   return [
     `## ${name}`,
     '',
@@ -72,6 +74,7 @@ function modelText({ name, batch, length, rates, budget, longest }: MemoryResult
   ];
 }
 
+/** Writes the page. */
 export function memoryPage(results: readonly MemoryResult[], about: readonly string[]): string {
   return ['# Memory against drop rate', '', ...about.flatMap((line) => [line, '']), ...results.flatMap(modelText)].join('\n');
 }
