@@ -3,7 +3,7 @@
  * a fresh drop pattern each step.
  * Real Dawn; the thread's own processor time where the system tells it (Linux), minima over steps.
  *
- *   npm run bench:encode [-- adapter]
+ *   npm run bench:encode [-- device]
  *
  * Prints milliseconds and dispatches, then what running ahead of the device leaves of that in a step's wall time. Fails above 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units), and
  * for S above 1 % of the least time of a step.
@@ -83,8 +83,8 @@ async function overlap(opened: OpenedDevice, { name, spec }: Case): Promise<void
 const TURNS = 5;
 const TURN_STEPS = 20;
 
-const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
-console.log(`${opened.name}; ${process.version}; ${clock.name} time`);
+const opened = await openDevice({ device: process.argv[2] ?? 'auto' });
+console.log(`${opened.device.profile.name}; ${process.version}; ${clock.name} time`);
 for (const one of CASES) if (!(await measure(opened, one))) process.exitCode = 1;
 for (const one of CASES.slice(-1)) await overlap(opened, one);
 opened.close();

@@ -9,8 +9,8 @@
  */
 
 import { parseArgs } from 'node:util';
-import { parseHfConfig } from '../src/formats/hfConfig.ts';
-import { compileModel, createEngine, deviceTraits, initialValues, openDevice, trainingMode } from '../src/index.ts';
+import { compileModel, createEngine, initialValues, openDevice, trainingMode } from '../src/index.ts';
+import { parseHfConfig } from '../src/models/checkpoint.ts';
 import type { MicroBatch } from '../src/runtime/execute.ts';
 import { compileDeviceOf, traceCheckpoint } from '../src/session.ts';
 
@@ -23,7 +23,7 @@ const LIMIT = { lora: 0.3, full: 0.4 };
 /** Steps in a row that take about as long as a probe. */
 const IN_A_ROW = 8;
 
-const { config } = parseHfConfig(
+const { model } = parseHfConfig(
   'config.json',
   JSON.stringify({
     model_type: 'llama',
@@ -36,18 +36,18 @@ const { config } = parseHfConfig(
   }),
 );
 const opened = await openDevice();
-const device = { device: opened.device, traits: deviceTraits(opened) };
-console.log(`${opened.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
+const { device } = opened;
+console.log(`${device.profile.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
 
 let failed = false;
 for (const trains of ['lora', 'full'] as const) {
   const lora = trains === 'lora' ? { layers: ['*'], rank: 8, alpha: 16, rslora: false, dropout: 0 } : null;
   const traced = traceCheckpoint(
-    { config, tensors: new Map() },
+    { model, tensors: new Map() },
     { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
   );
-  const { program } = compileModel(traced, { device: compileDeviceOf(device) });
-  const engine = await createEngine(device.device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
+  const { program } = compileModel(traced, { device: compileDeviceOf({ device }) });
+  const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
   traced.params.forEach((p, i) => {
     const count = p.shape.reduce((a, b) => a * b, 1);
     engine.writeParam(i, p.table ? p.table() : initialValues({ kind: 'normal', std: 0.05 }, count, p.name, 1));
@@ -89,5 +89,5 @@ for (const trains of ['lora', 'full'] as const) {
   failed ||= ratio > LIMIT[trains];
   engine.destroy();
 }
-opened.device.destroy();
+opened.close();
 if (failed) process.exitCode = 1;

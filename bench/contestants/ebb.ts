@@ -3,14 +3,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
-import { kindTraits } from '../../src/codegen/kernel/device.ts';
+import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
-import { deviceTraits } from '../../src/node/traits.ts';
+import type { Device } from '../../src/runtime/device.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
@@ -24,16 +24,12 @@ import { serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
-const MAP_READ = 0x1;
-const COPY_TARGET = 0x8;
 
 type Model = Pick<LoadRequest, 'model' | 'lora'>;
 
 async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
   const { batch, seq } = modelSpec(model);
   const path = `${DATA}/${model}`;
-  const traits = deviceTraits(opened);
-  const device = { opened, device: opened.device, traits };
   const options: SessionOptions = {
     mode: trainingMode(seq),
     dims: { B: batch, T: seq },
@@ -44,8 +40,8 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
     decay: 'all',
     seed: 1,
   };
-  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), device, MODEL_TUNING_S);
-  return openSession(path, withSchedules(device, book), options);
+  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), opened, MODEL_TUNING_S);
+  return openSession(path, withSchedules(opened, book), options);
 }
 
 /** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
@@ -96,23 +92,12 @@ async function runStep({ session, updates }: Run, model: Model, drop: readonly s
   };
 }
 
-async function readBuffer(device: GPUDevice, buffer: GPUBuffer): Promise<Uint8Array> {
-  const staging = device.createBuffer({ size: buffer.size, usage: MAP_READ | COPY_TARGET });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(MAP_READ);
-  const bytes = new Uint8Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return bytes;
-}
-
 /** Kernels by size: operands stay where they are. */
 const kernels = new Map<string, Promise<MatmulKernel>>();
 
 /** The best schedule that 5 seconds find. */
-async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
-  const traits = deviceTraits({ device, ...opened });
+async function tunedSchedule(device: Device, size: MatmulSize): Promise<MatmulSchedule> {
+  const traits = deviceTraits(device);
   // one kernel is timed, so nothing that takes two
   const candidates = matmulCandidates(traits, matmulWork(size)).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
@@ -121,16 +106,16 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     const kernel = await matmulKernel(device, size, schedule);
     made.push(kernel);
     for (const operand of [kernel.a, kernel.b])
-      device.queue.writeBuffer(
+      device.write(
         operand,
         0,
-        Float32Array.from({ length: operand.size / 4 }, (_, i) => Math.sin(i)),
+        Float32Array.from({ length: operand.bytes / 4 }, (_, i) => Math.sin(i)),
       );
     await submitted(device, kernel, 1);
     return {
       compileMs: performance.now() - started,
       time: (repeats) => submitted(device, kernel, repeats),
-      results: async () => [new Float32Array((await readBuffer(device, kernel.c)).buffer)],
+      results: async () => [new Float32Array(await device.read(kernel.c, 0, kernel.c.bytes))],
     };
   };
   const [best] = await race(
@@ -145,30 +130,29 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
   return best.schedule;
 }
 
-async function prepared(opened: OpenedDevice, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
-  const kernel = await matmulKernel(opened.device, { m, n, k }, await tunedSchedule(opened, { m, n, k }));
-  opened.device.queue.writeBuffer(kernel.a, 0, readFileSync(a));
-  opened.device.queue.writeBuffer(kernel.b, 0, readFileSync(b));
+async function prepared(device: Device, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
+  const kernel = await matmulKernel(device, { m, n, k }, await tunedSchedule(device, { m, n, k }));
+  device.write(kernel.a, 0, readFileSync(a));
+  device.write(kernel.b, 0, readFileSync(b));
   return kernel;
 }
 
 /** Milliseconds of one of `times` products in one submission. */
-async function submitted(device: GPUDevice, kernel: MatmulKernel, times: number): Promise<number> {
+async function submitted(device: Device, kernel: MatmulKernel, times: number): Promise<number> {
   const started = performance.now();
-  const encoder = device.createCommandEncoder();
-  for (let i = 0; i < times; i++) kernel.run(encoder);
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
+  const recording = device.record();
+  for (let i = 0; i < times; i++) kernel.record(recording);
+  device.submit(recording);
+  await device.done();
   return (performance.now() - started) / times;
 }
 
-async function multiply(opened: OpenedDevice, request: MatmulRequest): Promise<number> {
-  const { device } = opened;
+async function multiply({ device }: OpenedDevice, request: MatmulRequest): Promise<number> {
   const key = [request.m, request.n, request.k].join('×');
-  const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(opened, request)).get(key));
+  const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(device, request)).get(key));
   if (!kernel) throw new Error('internal: no kernel');
   const ms = await submitted(device, kernel, request.times);
-  if (request.c !== null) writeFileSync(request.c, await readBuffer(device, kernel.c));
+  if (request.c !== null) writeFileSync(request.c, new Uint8Array(await device.read(kernel.c, 0, kernel.c.bytes)));
   return ms;
 }
 
@@ -182,9 +166,9 @@ const device = (): OpenedDevice => {
 };
 
 await serve({
-  async open({ adapter }) {
-    opened = await openDevice({ adapter });
-    return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.name };
+  async open({ device }) {
+    opened = await openDevice({ device });
+    return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
   },
   async load(request) {
     run?.session.engine.destroy();

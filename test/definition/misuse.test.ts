@@ -1,10 +1,10 @@
-/** @file What a person is told about a definition that is wrong: file, line and column, the reason, the code, a caret. */
+/** @file Messages about wrong definitions: each gives file, line and column, the reason, the line of code, and a caret below it. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefinitionError } from '../../src/definition/diagnostic.ts';
-import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { definitionLoader, traceDefinition } from '../../src/definition/load.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -12,8 +12,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const loadDefinition = definitionLoader();
 let count = 0;
-/** Writes files, loads and traces the first, and returns the error's text with the folder left out. */
+/** Writes files, loads and traces the first of them, and returns the text of the error without the folder. */
 async function errorOf(files: Readonly<Record<string, string>> | string): Promise<string> {
   const all = typeof files === 'string' ? { [`m${count++}.ts`]: files } : files;
   for (const [name, text] of Object.entries(all)) writeFileSync(join(folder, name), text);

@@ -1,10 +1,10 @@
-/** @file Values carry the names of the definition and its lines, through helpers and loops, and names alone make no other function. */
+/** @file Values carry the names and the lines of the definition, through helpers and loops. A difference in names alone makes no separate function. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileModel } from '../../src/compile/compile.ts';
-import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { definitionLoader, traceDefinition } from '../../src/definition/load.ts';
 import { stageText } from '../../src/inspect/stages.ts';
 import { printFunc, printModule } from '../../src/ir/print.ts';
 import { param, unit } from '../../src/trace/context.ts';
@@ -19,6 +19,8 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ebb-names-'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const loadDefinition = definitionLoader();
 
 async function traced(files: Readonly<Record<string, string>>): Promise<TracedModel> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
@@ -247,4 +249,22 @@ it('layers that differ in names alone are one function, which has the first name
 it('names do not outlive a trace, and mean nothing outside of one', () => {
   const value = { name: 'v', type: { dtype: 'f32', shape: [] } } as const;
   expect(named('other', value)).toBe(value);
+});
+
+it('units and sections may be called like what the compiler makes: main, and unnamed pieces of trunk', () => {
+  const model = traceModel(
+    {
+      inputs: { x: { dtype: 'f32', shape: ['B', 4] } },
+      build: ({ x }) => {
+        let y = mul(x!, param('scale', [4]));
+        for (const site of ['main', 'layers.main', 'main.0', 'trunk.0']) y = unit(site, y, (h) => relu(mul(h, param(`${site}.w`, [4]))));
+        return mean(mul(y, y));
+      },
+    },
+    { dims: { B: 2 } },
+  );
+  const { funcs } = model.module;
+  expect(funcs.map((f) => f.name)).toEqual(['trunk', 'main_1', 'trunk_1', 'main']);
+  const sites = compileModel(model, { device: CPU_DEVICE }).program.calls.map((c) => c.site);
+  expect(sites).toEqual(['trunk.1', 'main', 'layers.main', 'main.0', 'trunk.0', 'trunk.2']);
 });

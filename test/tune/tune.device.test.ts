@@ -2,7 +2,7 @@ import { isMatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from '../../src/compile/compile.ts';
 import { widenOnceFor } from '../../src/compile/functions.ts';
 import { extentOf } from '../../src/compile/slots.ts';
-import { llama, parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
+import { parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
 import { groupDispatches } from '../../src/runtime/program.ts';
 import { bookChooser, emptyBook } from '../../src/tune/book.ts';
 import { collector, tune } from '../../src/tune/tune.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => test.device.destroy());
 
 it('measures the kernels of a model, checked against the standard ones, and a compilation takes what won', async () => {
-  const { config } = parseHfConfig(
+  const { model } = parseHfConfig(
     'config.json',
     JSON.stringify({
       model_type: 'llama',
@@ -28,9 +28,8 @@ it('measures the kernels of a model, checked against the standard ones, and a co
       max_position_embeddings: 64,
     }),
   );
-  if (config.kind !== 'llama') throw new Error('no llama');
   const dims = { B: 2, T: 32 };
-  const traced = traceModel(llama(config, trainingMode(32)), { dims });
+  const traced = traceModel(model.build(trainingMode(32)), { dims });
   const device = { traits: test.traits, maxBuffers: 8, widenOnce: widenOnceFor(test.traits) };
   const book = emptyBook({ adapter: 'test', features: [], dawn: '0', generator: 1 });
   const found = collector(book, ['B', 'T', 'N', 'Q', 'G'], dims);

@@ -11,7 +11,8 @@ import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts
 import { shared } from '../../src/codegen/kernel/matmul/shared/schedule.ts';
 import { standardMatmul } from '../../src/codegen/kernel/matmul/standard.ts';
 import type { MatmulLoad, MatmulPrecision, MatmulSizes, MatmulWork } from '../../src/codegen/kernel/matmul/work.ts';
-import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
+import { MATRIX_FEATURE, type MatrixTraits } from '../../src/runtime/matrices.ts';
+import { matrixTraits } from '../../src/runtime/webgpu/adapterProfile.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';

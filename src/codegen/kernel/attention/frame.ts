@@ -4,6 +4,7 @@ import { invariant } from '../../../errors.ts';
 import { type BufferRef, type KernelBuilder, kernelBuilder } from '../builder.ts';
 import { add, and, bin, builtin, call, constant, convert, div, eq, f32, le, lt, max, min, mul, sub, u32 } from '../expr.ts';
 import type { Expr, Kernel, KType } from '../ir.ts';
+import { within } from '../numerics.ts';
 import { sizeExpr } from '../size.ts';
 import type { AttentionSpec } from './spec.ts';
 
@@ -110,8 +111,8 @@ export function keyHeadOf({ b, spec }: Frame, head: Expr): Expr {
 export function capped(frame: Frame, score: Expr): Expr {
   const { softCap } = frame.spec;
   if (softCap === null) return score;
-  const inner = call('clamp', mul(score, f32(1 / softCap)), f32(-15), f32(15));
-  return frame.b.let('capped', mul(f32(softCap), call('tanh', inner)));
+  const inner = frame.b.let('inner', mul(score, f32(1 / softCap)));
+  return frame.b.let('capped', mul(f32(softCap), call('tanh', within(inner, 15))));
 }
 
 /** `ds` times d capped / d score = 1 − (capped / softCap)². */
