@@ -1,5 +1,6 @@
 /** @file A compiled model as a package: file names and contents, the same bytes for the same input. */
 
+import { at } from '../../errors.ts';
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
 import { type ModelAbout, makePlan, type Requirements } from '../../runtime/planFile.ts';
@@ -29,7 +30,7 @@ export const FUSE_FILE = 'ir/4-fuse.ebb';
 export function packageFiles(input: PackageInput): Map<string, string> {
   const { program, about, requires, stages, ebb, standalone } = input;
   const kernels = kernelFiles(program, stages.fuse, FUSE_FILE);
-  const plan = makePlan({ program, about, requires }, (_, i) => kernels[i]?.file ?? '');
+  const plan = makePlan({ program, about, requires }, (_, i) => at(kernels, i).file);
   const head = [
     `Trains ${about.name}: ${input.units.length} units that may lose their backward in a step (DropBP, arXiv 2402.17812).`,
     `Compiled by Ebb ${ebb} for ${input.readme.device}.`,

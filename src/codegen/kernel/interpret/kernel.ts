@@ -6,8 +6,8 @@ import type { Kernel } from '../ir.ts';
 import { sizeValue } from '../size.ts';
 import { compileBlock } from './blocks.ts';
 import { type Context, type Data, interpreterContext } from './context.ts';
-import { runGroup } from './group.ts';
 import type { Lane } from './lane.ts';
+import { runWorkgroup } from './workgroup.ts';
 
 export interface InterpretInput {
   /** The uniform block; missing words are 0. */
@@ -36,10 +36,10 @@ export function interpret(kernel: Kernel, input: InterpretInput): void {
   invariant(Number.isFinite(x * y * z), `${name}: a dimension of the grid has no value`);
   for (let gz = 0; gz < z; gz++)
     for (let gy = 0; gy < y; gy++)
-      for (let gx = 0; gx < x; gx++) runGroup(lanesOf(kernel, context, { group: [gx, gy, gz], grid, subgroupSize }), body, { name, subgroupSize, reverse });
+      for (let gx = 0; gx < x; gx++) runWorkgroup(lanesOf(kernel, context, { group: [gx, gy, gz], grid, subgroupSize }), body, { name, subgroupSize, reverse });
 }
 
-interface GroupPlace {
+interface WorkgroupPlace {
   /** Which workgroup it is, of how many. */
   readonly group: readonly [number, number, number];
   readonly grid: readonly [number, number, number];
@@ -47,7 +47,7 @@ interface GroupPlace {
 }
 
 /** The invocations of a workgroup before they start. */
-function lanesOf({ workgroup }: Kernel, { newShared }: Context, { group, grid, subgroupSize }: GroupPlace): readonly Lane[] {
+function lanesOf({ workgroup }: Kernel, { newShared }: Context, { group, grid, subgroupSize }: WorkgroupPlace): readonly Lane[] {
   const [wx, wy, wz] = workgroup;
   const shared = newShared();
   return Array.from({ length: wx * wy * wz }, (_, index) => ({

@@ -11,7 +11,7 @@ interface Thread {
   next: IteratorResult<Wait, boolean>;
 }
 
-export interface GroupOptions {
+export interface WorkgroupOptions {
   /** The kernel's name, for errors. */
   readonly name: string;
   readonly subgroupSize: number;
@@ -19,7 +19,7 @@ export interface GroupOptions {
   readonly reverse: boolean;
 }
 
-export function runGroup(lanes: readonly Lane[], body: Step, options: GroupOptions): void {
+export function runWorkgroup(lanes: readonly Lane[], body: Step, options: WorkgroupOptions): void {
   if ('plain' in body) {
     for (const lane of lanes) body.plain(lane);
     return;
@@ -36,13 +36,13 @@ export function runGroup(lanes: readonly Lane[], body: Step, options: GroupOptio
 const waitOf = ({ next }: Thread): Wait | null => (next.done === true ? null : next.value);
 
 /** Lets every subgroup go on whose invocations wait for an operation of it; false where none does. */
-function passSubgroups(threads: readonly Thread[], options: GroupOptions): boolean {
+function passSubgroups(threads: readonly Thread[], options: WorkgroupOptions): boolean {
   const { subgroupSize } = options;
   const subgroups = Array.from({ length: Math.ceil(threads.length / subgroupSize) }, (_, i) => threads.slice(i * subgroupSize, (i + 1) * subgroupSize));
   return subgroups.map((subgroup) => passSubgroup(subgroup, options)).includes(true);
 }
 
-function passSubgroup(subgroup: readonly Thread[], { name }: GroupOptions): boolean {
+function passSubgroup(subgroup: readonly Thread[], { name }: WorkgroupOptions): boolean {
   const active = subgroup.flatMap((thread, lane) => {
     const wait = waitOf(thread);
     return wait === null ? [] : [{ thread, lane, wait }];
@@ -63,7 +63,7 @@ function passSubgroup(subgroup: readonly Thread[], { name }: GroupOptions): bool
 }
 
 /** Lets all invocations go on, which wait at one barrier. */
-function passBarrier(threads: readonly Thread[], { name }: GroupOptions): void {
+function passBarrier(threads: readonly Thread[], { name }: WorkgroupOptions): void {
   const waits = threads.flatMap((thread) => waitOf(thread) ?? []);
   invariant(waits.length === threads.length, `${name}: some invocations ended before a barrier that others wait at`);
   const [barrier] = waits;
