@@ -1,5 +1,6 @@
 /** @file Sizes that are products of numbers and of dimension symbols known only at run time. */
 
+import { invariant } from '../../errors.ts';
 import { mul, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
 
@@ -35,7 +36,11 @@ export function dividesBy(size: Size, of: number): boolean {
   return constant % of === 0;
 }
 
-/** The size at run time, given the symbols' values. */
+/** The size at run time, given the symbols' values. Throws where a symbol has none. */
 export function sizeValue(size: Size, dims: Readonly<Record<string, number>>): number {
-  return size.of.reduce<number>((product, factor) => product * (typeof factor === 'number' ? factor : (dims[factor] ?? Number.NaN)), 1);
+  return size.of.reduce<number>((product, factor) => {
+    const value = typeof factor === 'number' ? factor : dims[factor];
+    invariant(value !== undefined, `dimension ${factor} has no value`);
+    return product * value;
+  }, 1);
 }

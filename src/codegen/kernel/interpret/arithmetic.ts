@@ -115,7 +115,7 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
     const op = several as (...x: number[]) => number;
     return (args) => lift(args, (...x) => convertTo(scalar, op(...x)));
   }
-  const argument = scalarOf(from[0] ?? type);
+  const argument = scalarOf(at(from, 0));
   switch (fn) {
     case 'dot':
       return ([a, b]) => (a as number[]).reduce((sum, x, i) => Math.fround(sum + Math.fround(x * ((b as number[])[i] as number))), 0);

@@ -33,7 +33,6 @@ export function interpret(kernel: Kernel, input: InterpretInput): void {
   const body = compileBlock(kernel.body, context);
   const grid = kernel.grid.map((axis) => Math.ceil(sizeValue(axis, dims) / axis.per)) as [number, number, number];
   const [x, y, z] = grid;
-  invariant(Number.isFinite(x * y * z), `${name}: a dimension of the grid has no value`);
   for (let gz = 0; gz < z; gz++)
     for (let gy = 0; gy < y; gy++)
       for (let gx = 0; gx < x; gx++) runWorkgroup(lanesOf(kernel, context, { group: [gx, gy, gz], grid, subgroupSize }), body, { name, subgroupSize, reverse });

@@ -2,7 +2,7 @@
 
 import type { Expr, Stmt } from '../ir.ts';
 import type { BoundKernel } from '../lower/lowered.ts';
-import { blocksOf, everyExpr, everyStmt, exprsOf, operandsOf } from '../visit.ts';
+import { everyExpr, everyStmt, exprsOf, operandsOf } from '../visit.ts';
 
 /** The kernel without the buffers that its body never touches. */
 export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel {
@@ -11,6 +11,12 @@ export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel
   everyExpr(kernel.body, (expr) => void (expr.kind === 'load' && touched.add(expr.buffer)));
   const kept = kernel.buffers.map(({ name }) => touched.has(name));
   return { kernel: { ...kernel, buffers: kernel.buffers.filter((_, i) => kept[i]) }, values: values.filter((_, i) => kept[i]) };
+}
+
+/** The statement with each of its blocks replaced. */
+function withBlocks(stmt: Stmt, f: (block: readonly Stmt[]) => Stmt[]): Stmt {
+  if (stmt.kind === 'for') return { ...stmt, body: f(stmt.body) };
+  return stmt.kind === 'if' ? { ...stmt, then: f(stmt.then), else: f(stmt.else) } : stmt;
 }
 
 /** The body without values that nothing reads. */
@@ -26,10 +32,9 @@ export function withoutIdleLets(body: readonly Stmt[]): Stmt[] {
       .toReversed()
       .flatMap((stmt): Stmt[] => {
         if (stmt.kind === 'let' && !read.has(stmt.name)) return [];
-        const [then, otherwise] = blocksOf(stmt).map(kept);
+        const own = withBlocks(stmt, kept);
         for (const expr of exprsOf(stmt)) note(expr);
-        if (stmt.kind === 'for') return [{ ...stmt, body: then ?? [] }];
-        return stmt.kind === 'if' ? [{ ...stmt, then: then ?? [], else: otherwise ?? [] }] : [stmt];
+        return [own];
       })
       .reverse();
   return kept(body);

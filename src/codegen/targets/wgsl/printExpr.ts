@@ -1,5 +1,6 @@
 /** @file Prints kernel expressions as WGSL, with the parentheses WGSL's grammar asks for and few others. */
 
+import { at } from '../../../errors.ts';
 import { type BinOp, type Builtin, type Expr, isVector, type KType, scalarOf } from '../../kernel/ir.ts';
 
 /** Groups of operators in WGSL's grammar, from the loosest; it orders only some of them, the rest needs parentheses. */
@@ -92,7 +93,7 @@ function print(expr: Expr): string {
       return `${expr.type}(${expr.parts.map(argument).join(', ')})`;
     case 'component': {
       const of = operand(expr.of, []);
-      return expr.index.kind === 'const' ? `${of}.${'xyzw'[expr.index.value] ?? '?'}` : `${of}[${print(expr.index)}]`;
+      return expr.index.kind === 'const' ? `${of}.${at('xyzw', expr.index.value)}` : `${of}[${print(expr.index)}]`;
     }
     case 'load':
       return `${expr.buffer}[${print(expr.index)}]`;

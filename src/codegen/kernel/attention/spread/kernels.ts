@@ -213,7 +213,7 @@ function walkQueries(frame: SpreadFrame, inputs: GradientInputs, { rows, sums, s
     const scalars = inputs.scalars(head, query);
     const place = { at: b.let('at', shifted(frame, query)), segQ: scalars.segment };
     return rows.inside.map((key, r) => {
-      const seen = counts(frame, { ...place, key, segK: segK[r] ?? null }, inside);
+      const seen = counts(frame, { ...place, key, segK: at(segK, r) }, inside);
       const { p, ds } = pairGradient(frame, at(dots, r), { ...scalars, seen });
       return { dk: ds, dv: p };
     });
