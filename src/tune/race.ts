@@ -9,10 +9,10 @@ import type { PreparedKernel } from './prepared.ts';
 const ROUNDS = 6;
 /** A candidate this much slower than the best is given up. */
 const LOST = 1.3;
-/** A turn lasts at least this long, so that coarse timers do: browsers round to 0.1 ms and more. */
+/** A turn lasts at least this long, so that coarse timers are good enough: browsers round to 0.1 ms and more. */
 const TURN_MS = 4;
 const MOST_REPEATS = 64;
-/** Largest difference to the plain kernel's results, of their largest. */
+/** The largest difference to the plain kernel's results that is taken for one of rounding, as a share of the largest of them. */
 const TOLERANCE = 1e-3;
 
 /** What is raced: schedules, each with whatever its kernel is made of. */
@@ -48,13 +48,13 @@ export async function race<C extends { readonly schedule: Schedule }>(contest: C
   const runners = await prepared(contest, reference.compileMs, options);
   await warmUp(at(runners, 0).kernel, options);
   const byTime = (await measured(runners, options)).sort((a, b) => a.ms - b.ms);
-  // results of large tensors take longer to compare than kernels to run: only who would win is held to them
+  // Results of large tensors take longer to compare than kernels take to run, so only who would win is held to them.
   const wrong: Trial[] = [];
   for (const [i, runner] of byTime.entries()) {
     if (agrees(expected, await runner.kernel.results())) return [...byTime.slice(i).map(trialOf), ...wrong];
     wrong.push({ ...trialOf(runner), ms: null });
   }
-  // a device on which even the standard kernel is wrong has the plain one
+  // A device on which even the standard kernel is wrong has the plain one.
   return [trialOf({ schedule: contest.plain.schedule, kernel: reference, ms: await reference.time(1), rounds: 1 }), ...wrong];
 }
 
@@ -68,7 +68,7 @@ async function prepared<C extends { readonly schedule: Schedule }>(
   const runners: Runner[] = [];
   let slowest = compileMs;
   for (const choice of [standard, ...others]) {
-    // what is left must do for compiling it and for the rounds
+    // The time that is left has to do for compiling it and for the rounds.
     if (runners.length > 0 && now() + 1.5 * slowest >= end) break;
     const kernel = await prepare(choice);
     slowest = Math.max(slowest, kernel.compileMs);
@@ -80,7 +80,7 @@ async function prepared<C extends { readonly schedule: Schedule }>(
 /** Runs in one turn, of a kernel that takes `once` milliseconds. */
 const repeatsOf = (once: number): number => Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3))));
 
-/** Keeps a device at work for some time: what is measured at another clock than the rest is not compared with it. */
+/** Keeps a device at work for some time, since what was measured at different clocks cannot be compared. */
 async function warmUp(kernel: PreparedKernel, { now, warmMs = 0 }: Pick<RaceOptions<never>, 'now' | 'warmMs'>): Promise<void> {
   const start = now();
   let once = 1;

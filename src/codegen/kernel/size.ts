@@ -19,7 +19,7 @@ export function staticSize(size: Size): number | null {
   return product;
 }
 
-/** The size as an expression, `dim` giving the run-time value of a symbol. Numbers fold into one factor. */
+/** The size as an expression, in which numbers fold into one factor. @param dim gives the run-time value of a symbol */
 export function sizeExpr(size: Size, dim: (symbol: string) => Expr): Expr {
   let constant = 1;
   let product: Expr | null = null;

@@ -1,4 +1,4 @@
-/** @file A compiled model as a package: file names and contents, the same bytes for the same input. */
+/** @file A compiled model as a package: names of files and what they hold. The same input gives the same bytes. */
 
 import { at } from '../../errors.ts';
 import { printModule } from '../../ir/print.ts';
@@ -14,7 +14,7 @@ export interface PackageInput {
   readonly about: ModelAbout;
   readonly requires: Requirements;
   readonly stages: { readonly trace: Module; readonly grad: Module; readonly dropbp: Module; readonly fuse: Module };
-  /** The kernel IR, one kernel after the other. */
+  /** The kernel IR of each kernel. */
   readonly kernels: readonly string[];
   readonly units: readonly UnitCost[];
   readonly readme: Omit<ReadmeFacts, 'about' | 'ebb' | 'standalone'>;

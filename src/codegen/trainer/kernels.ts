@@ -1,4 +1,4 @@
-/** @file Kernels as files: named after what they do, each headed by where its ops stand in the fused IR, and what it costs. */
+/** @file Kernels as files. They are named after what they do, and each begins with where its ops stand in the fused IR and what it costs. */
 
 import { type Cost, costText } from '../../cost.ts';
 import { at, invariant } from '../../errors.ts';
@@ -15,7 +15,7 @@ export interface KernelFile {
 interface Use {
   readonly fn: FunctionDecl;
   readonly dispatch: DispatchDecl;
-  /** Of the group that its kernel was made of. */
+  /** The lines of the group that its kernel was made of. */
   readonly lines: Lines;
 }
 
@@ -62,7 +62,7 @@ function flopText(cost: Cost): string {
   return cost.length === 0 ? 'no FLOP' : `${costText(cost)} FLOP`;
 }
 
-/** Bytes bound as a formula: each buffer once, an upper bound of what is moved from and to memory. */
+/** The bytes that are bound, as a formula. Each buffer counts once, so that it is an upper bound of what is moved from and to memory. */
 export function byteText(extents: readonly Extent[]): string {
   const sums = new Map<string, number>();
   for (const { of, bytes } of extents) {

@@ -5,7 +5,7 @@ import type { Program } from '../../runtime/program.ts';
 
 export interface UnitCost {
   readonly site: string;
-  /** A comment's worth of what it costs. */
+  /** What it costs, in a few words for a comment. */
   readonly note: string;
 }
 
@@ -29,7 +29,7 @@ function bounds(program: Program): readonly { readonly name: string; readonly bo
   return program.dims.filter((d) => named.has(d.name));
 }
 
-/** `trainer.ts`: typed and commented; strictest settings hold. */
+/** The text of `trainer.ts`, which has types and comments, and compiles at the strictest settings. */
 export function trainerSource(facts: TrainerFacts): string {
   const project = new Project({ useInMemoryFileSystem: true, manipulationSettings: { quoteKind: QuoteKind.Single } });
   const file = project.createSourceFile('trainer.ts');

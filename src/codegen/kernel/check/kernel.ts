@@ -41,7 +41,7 @@ function declare({ scopes, report }: Reading, name: string, entry: Name): void {
   scopes.declare(name, entry);
 }
 
-/** The name in scope, if it is of one of those kinds. */
+/** The name in scope, which has to be of one of those kinds. */
 function known({ scopes, report }: Reading, name: string, kinds: readonly Name['kind'][]): Name | null {
   const entry = scopes.find(name);
   if (entry !== undefined && kinds.includes(entry.kind)) return entry;
@@ -85,7 +85,7 @@ function readExpr(reading: Reading, expr: Expr): boolean {
   }
 }
 
-/** @param divergent whether only some invocations of the workgroup may come here */
+/** Reads a block of statements. @param divergent whether only some invocations of the workgroup may come here */
 function readBlock(reading: Reading, body: readonly Stmt[], divergent: boolean): void {
   reading.scopes.within(() => {
     for (const stmt of body) readStmt(reading, stmt, divergent);
@@ -135,13 +135,13 @@ function readStmt(reading: Reading, stmt: Stmt, divergent: boolean): void {
   }
 }
 
-/** The name is given a value of `type` (null: checked elsewhere). */
+/** Gives a name a value of `type`; null where the type is checked elsewhere. */
 function assign(reading: Reading, name: string, kinds: readonly Name['kind'][], type: KType | null, varies: boolean): void {
   const entry = known(reading, name, kinds);
   if (entry === null) return;
   if (!entry.writable) reading.report(`${name} is read-only`);
   if (type !== null && entry.type !== type) reading.report(`${name} is ${entry.type}, assigned ${type}`);
-  // workgroup memory and buffers may be read back uniformly; registers that got different values may not
+  // Invocations may read the same back from workgroup memory and buffers, but not from registers that got different values.
   if (varies && (entry.kind === 'var' || entry.kind === 'array')) entry.varies = true;
 }
 

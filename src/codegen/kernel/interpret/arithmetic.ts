@@ -52,7 +52,7 @@ export function applyBin(op: BinOp, type: KScalar): (a: number, b: number) => nu
     case '*':
       return integer ? (a, b) => out(Math.imul(a, b)) : (a, b) => out(a * b);
     case '/':
-      // WGSL: x / 0 is x for integers
+      // In WGSL, x / 0 is x for integers.
       return integer ? (a, b) => (b === 0 ? a : out(Math.trunc(a / b))) : (a, b) => out(a / b);
     case '%':
       return integer ? (a, b) => (b === 0 ? 0 : out(a % b)) : (a, b) => out(a % b);

@@ -10,7 +10,7 @@ export type Data = Float32Array | Uint32Array | Int32Array;
 export type Evaluate = (lane: Lane) => Value;
 
 export interface Context {
-  /** The kernel's. */
+  /** The kernel's name, for errors. */
   readonly name: string;
   readonly params: Uint32Array;
   /** Where a lane keeps a variable. */

@@ -18,7 +18,7 @@ export function compileExpr(expr: Expr, context: Context): Evaluate {
       return (lane) => lane.builtins[expr.name];
     case 'param': {
       const word = context.params[expr.index];
-      // words that are not given are 0
+      // Words that are not given are 0.
       return () => (word === undefined ? 0 : word);
     }
     case 'bin':

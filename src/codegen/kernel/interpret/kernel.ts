@@ -1,5 +1,5 @@
-/** @file Runs a kernel on typed arrays, without a GPU: for tests. Invocations run one by one up to their next barrier or subgroup
- * operation, so a missing barrier shows; every index is checked. */
+/** @file Runs a kernel on typed arrays, without a GPU, for tests. Invocations run one by one up to their next barrier or subgroup
+ * operation, so that a missing barrier shows, and every index is checked. */
 
 import { invariant } from '../../../errors.ts';
 import type { Kernel } from '../ir.ts';
@@ -17,7 +17,7 @@ export interface InterpretInput {
   /** Values of the grid's dimension symbols. */
   readonly dims?: Readonly<Record<string, number>>;
   readonly subgroupSize?: number;
-  /** The last invocation runs first: shows a missing barrier where a later invocation overwrites what an earlier one has yet to read. */
+  /** Whether the last invocation runs first. That shows a missing barrier where a later invocation overwrites what an earlier one has yet to read. */
   readonly reverse?: boolean;
 }
 

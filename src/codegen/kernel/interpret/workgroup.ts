@@ -15,7 +15,7 @@ export interface WorkgroupOptions {
   /** The kernel's name, for errors. */
   readonly name: string;
   readonly subgroupSize: number;
-  /** The last invocation runs first. */
+  /** Whether the last invocation runs first. */
   readonly reverse: boolean;
 }
 
@@ -74,7 +74,7 @@ function passBarrier(threads: readonly Thread[], { name }: WorkgroupOptions): vo
   for (const thread of threads) thread.next = thread.run.next(0);
 }
 
-/** What an operation of a subgroup gives a lane. @param args of each lane that takes part */
+/** What an operation of a subgroup gives a lane. @param args the arguments of each lane that takes part */
 function subgroupResult(name: string, fn: Call['fn'], args: ReadonlyMap<number, readonly Value[]>, lane: number): Value {
   const argument = (from: number, index: number): Value => {
     const own = args.get(from);

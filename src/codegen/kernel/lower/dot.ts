@@ -27,7 +27,7 @@ import { vectorisable } from './width.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
-/** Ops of a group at each element of the results: all but its dots and what those read. */
+/** How many ops a group does at each element of its results: all but its dots and what those read. */
 function epilogueOps({ ops, producer }: Group, dots: readonly Dot[]): number {
   const prologue = new Set<Op>();
   const visit = (v: Value): void => {
@@ -79,7 +79,7 @@ interface Dot {
   readonly layout: MatmulLayout;
 }
 
-/** The dots of a group: side by side, or all of them terms of `sum`. */
+/** The dots of a group. They stand side by side, or are all terms of `sum`. */
 interface DotSet {
   readonly dots: readonly [Dot, ...Dot[]];
   readonly sum: Value | null;
@@ -103,7 +103,7 @@ function dotSetOf(group: Group): DotSet {
   return { dots, sum: joint ? null : sumOf(dots, group) };
 }
 
-/** Different operands of each side that one walk along k reads. */
+/** How many different operands one walk along k reads on each side. */
 function operandCounts({ dots, sum }: DotSet): MatmulLoad['operands'] {
   if (sum) return { a: 1, b: 1 };
   const different = (of: (dot: Dot) => string): number => new Set(dots.map(of)).size;
@@ -202,7 +202,7 @@ interface Read {
   readonly vectorAxis: MatmulPort['vectorAxis'];
 }
 
-/** Makes ports: one for equal reads, so that they are loaded once. */
+/** What makes ports. Equal reads have one port, so that they are loaded once. */
 function portsOf(group: Group, buffers: GroupBuffers, batch: Shape): (read: Read) => MatmulPort {
   const made = new Map<string, MatmulPort>();
   return (read) => {

@@ -14,7 +14,7 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** Uniform word of each run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
-  /** Whether every training step runs the function, whatever is dropped; default false. */
+  /** Whether every training step runs the function, whatever is dropped. Default false. */
   readonly everyStep?: boolean;
   /** What operands of products may be rounded to; default f32: nothing is. */
   readonly matmulPrecision?: MatmulPrecision | undefined;

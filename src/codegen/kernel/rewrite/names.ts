@@ -1,4 +1,4 @@
-/** @file Other names in a kernel: what a target has to do where its language has taken some for itself. */
+/** @file Gives the names in a kernel other spellings, as a target needs them whose language has taken some for itself. */
 
 import { invariant } from '../../../errors.ts';
 import type { Expr, Kernel, Stmt } from '../ir.ts';

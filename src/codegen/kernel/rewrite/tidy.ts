@@ -26,7 +26,7 @@ export function withoutIdleLets(body: readonly Stmt[]): Stmt[] {
     if (expr.kind === 'var') read.add(expr.name);
     for (const operand of operandsOf(expr)) note(operand);
   };
-  // from the end: what reads a value stands behind it
+  // Blocks are read from their end, since what reads a value stands behind it.
   const kept = (block: readonly Stmt[]): Stmt[] =>
     block
       .toReversed()

@@ -42,7 +42,7 @@ function counts(frame: SpreadFrame, place: PairPlace, inside: Expr): Expr {
 
 const scaledScore = (frame: SpreadFrame, dot: Expr): Expr => capped(frame, frame.b.let('scaled', mul(dot, f32(frame.spec.scale))));
 
-/** A walk's own side: which tensor's rows it is, and the walked side for queries that walk keys. */
+/** The sides of a walk in which queries walk over keys. */
 function overKeys(frame: SpreadFrame, head: Expr): Pick<SpreadWalk<never, never>, 'heads' | 'length' | 'head'> {
   const { spec, queries, keys } = frame;
   return {
