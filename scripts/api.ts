@@ -66,7 +66,7 @@ function docText(doc: JSDoc): string {
 function classText(node: ClassDeclaration): string {
   const heritage = node.getExtends();
   const members = [...node.getConstructors(), ...node.getProperties(), ...node.getMethods()].flatMap((member) => {
-    const text = Node.isPropertyDeclaration(member) ? member.getText() : member.getText().slice(0, (member.getBody()?.getStart() ?? 0) - member.getStart());
+    const text = Node.isPropertyDeclaration(member) ? member.getText() : member.getText().slice(0, (member.getBody()?.getStart() ?? member.getEnd()) - member.getStart());
     return /^(?:private|#)/.test(text)
       ? []
       : [
