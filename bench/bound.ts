@@ -3,7 +3,7 @@
  * leave, frontier included), and the time saved divided by the time that could be saved. It measures Ebb alone, on 8 layers of hidden size
  * 256 with AdamW, once with LoRA and once with everything trained.
  *
- *   npm run bench:bound -- [--patterns 30] [--passes 2] [--only lora,full] [--adapter NAME]
+ *   npm run bench:bound -- [--patterns 30] [--passes 2] [--only lora,full] [--device NAME]
  *
  * A turn is a step that drops nothing and one step of each rate. Each pass repeats all turns, minutes later and with the same patterns, and
  * the least time of each step counts: other programs on the machine disturb a step, but seldom the same step twice. Speed-ups are ratios of
@@ -30,7 +30,7 @@ const { values: flags } = parseArgs({
     patterns: { type: 'string', default: '30' },
     passes: { type: 'string', default: '2' },
     only: { type: 'string', default: 'lora,full' },
-    adapter: { type: 'string', default: 'auto' },
+    device: { type: 'string', default: 'auto' },
   },
 });
 const [PATTERNS, PASSES] = [Number(flags.patterns), Number(flags.passes)];
@@ -123,9 +123,9 @@ function published(tuning: string, realised: number, of: (point: PublishedPoint)
 /** The time saved divided by the time that could be saved. */
 const savedShare = (speedUp: number, ideal: number): number => (1 - 1 / speedUp) / (1 - 1 / ideal);
 
-const opened = await openDevice({ adapter: flags.adapter });
+const opened = await openDevice({ device: flags.device });
 console.log(
-  `${opened.name}; ${MODEL.layers} layers of ${MODEL.dim}, batch ${MODEL.batch} × ${MODEL.seq}; ${PATTERNS} patterns a rate, least of ${PASSES} passes`,
+  `${opened.device.profile.name}; ${MODEL.layers} layers of ${MODEL.dim}, batch ${MODEL.batch} × ${MODEL.seq}; ${PATTERNS} patterns a rate, least of ${PASSES} passes`,
 );
 const rows: string[][] = [];
 for (const [kind, tuning] of Object.entries(TUNINGS)) {

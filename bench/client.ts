@@ -133,7 +133,7 @@ function startProcess(entry: Entry, env: Readonly<Record<string, string>>): Cont
 }
 
 /** Starts a contestant and opens its device. @throws Error with the contestant's own error */
-export async function startClient(entry: Entry, adapter: string, env: Readonly<Record<string, string>> = {}): Promise<Client> {
+export async function startClient(entry: Entry, device: string, env: Readonly<Record<string, string>> = {}): Promise<Client> {
   const contestant = startProcess(entry, env);
   const ask = async <R extends Request>(request: R): Promise<ReplyTo<R>> => {
     contestant.send(JSON.stringify(request));
@@ -142,7 +142,7 @@ export async function startClient(entry: Entry, adapter: string, env: Readonly<R
     return reply;
   };
   try {
-    return { entry, ask, about: await ask({ do: 'open', adapter }), close: contestant.end };
+    return { entry, ask, about: await ask({ do: 'open', device }), close: contestant.end };
   } catch (error) {
     await contestant.end();
     throw error;

@@ -15,11 +15,11 @@ export interface Contest {
 export type Log = (text: string) => void;
 
 /** Starts the contestants. @param failed called for each contestant that fails, now or later */
-export async function openContest(entries: readonly Entry[], adapter: string, failed: (name: string, why: string) => void): Promise<Contest> {
+export async function openContest(entries: readonly Entry[], device: string, failed: (name: string, why: string) => void): Promise<Contest> {
   const clients: Client[] = [];
   for (const entry of entries) {
     try {
-      clients.push(await startClient(entry, adapter));
+      clients.push(await startClient(entry, device));
     } catch (error) {
       failed(entry.name, reason(error));
     }

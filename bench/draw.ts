@@ -2,9 +2,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hash } from '../src/dropbp/random.ts';
-import { expectedTensors } from '../src/formats/checkpointTensors.ts';
-import { parseHfConfig } from '../src/formats/hfConfig.ts';
 import { writeSafetensors } from '../src/formats/safetensors.ts';
+import { parseHfConfig } from '../src/models/checkpoint.ts';
 import { initialValues } from '../src/train/init.ts';
 import { configText, DATA, modelSpec, SPEC } from './spec.ts';
 
@@ -16,7 +15,7 @@ export function drawData(names: readonly string[]): void {
     const text = configText(modelSpec(name));
     mkdirSync(`${DATA}/${name}`, { recursive: true });
     writeFileSync(`${DATA}/${name}/config.json`, text);
-    const tensors = [...expectedTensors(parseHfConfig(`${name}/config.json`, text).config)].map(({ name: tensor, shape }) => {
+    const tensors = [...parseHfConfig(`${name}/config.json`, text).model.tensors()].map(({ name: tensor, shape }) => {
       const init = shape.length === 1 ? ({ kind: 'constant', value: 1 } as const) : ({ kind: 'normal', std: SPEC.initStd } as const);
       const count = shape.reduce((a, b) => a * b, 1);
       return { name: tensor, dtype: 'F32' as const, shape, data: initialValues(init, count, tensor, SPEC.seed) };

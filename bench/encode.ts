@@ -3,7 +3,7 @@
  * returns, with a new drop pattern in each step. It runs on Dawn and takes the minimum over steps of the thread's own processor time, or
  * of wall time where the system does not tell that (other than Linux).
  *
- *   npm run bench:encode [-- adapter]
+ *   npm run bench:encode [-- device]
  *
  * It prints milliseconds and dispatches, and then how much of that running ahead of the device leaves in a step's wall time. It fails above
  * 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units), and for S above 1 % of the least time of a step.
@@ -84,8 +84,9 @@ async function overlap(opened: OpenedDevice, { name, spec }: Case): Promise<void
   engine.destroy();
   console.log(`${name}, wall time of a step: ${[...best].map(([ahead, ms]) => `${ms.toFixed(1)} ms with ${ahead} ahead`).join(', ')}`);
 }
-const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
-console.log(`${opened.name}; ${process.version}; ${clock.name} time`);
+
+const opened = await openDevice({ device: process.argv[2] ?? 'auto' });
+console.log(`${opened.device.profile.name}; ${process.version}; ${clock.name} time`);
 for (const one of CASES) if (!(await measure(opened, one))) process.exitCode = 1;
 for (const one of CASES.slice(-1)) await overlap(opened, one);
 opened.close();

@@ -55,4 +55,4 @@ async function act(options: EvidenceOptions, device: CommandDevice): Promise<voi
 
 const options = parseOptions(process.argv.slice(2));
 if (options === 'help') console.log(USAGE);
-else await withDevice(options.adapter, (device) => act(options, device));
+else await withDevice(options.device, (device) => act(options, device));

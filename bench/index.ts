@@ -30,7 +30,7 @@ interface Measuring {
 
 /** Opens a contest with new processes, in which nothing is compiled yet. @param where names the table, for the message when a contestant fails */
 async function contest<T>(entries: readonly Entry[], where: string, { options, results }: Measuring, work: (contest: Contest) => Promise<T[]>): Promise<T[]> {
-  const opened = await openContest(entries, options.adapter, (name, why) => {
+  const opened = await openContest(entries, options.device, (name, why) => {
     results.failed.push([`${name}, ${where}`, why]);
     console.error(`${name} is left out: ${why}`);
   });
@@ -44,7 +44,7 @@ async function contest<T>(entries: readonly Entry[], where: string, { options, r
 
 async function measure(measuring: Measuring): Promise<void> {
   const { options, entries, results, save } = measuring;
-  const { adapter, rounds, limit, patterns, models, sections } = options;
+  const { device, rounds, limit, patterns, models, sections } = options;
   const done = (text: string): void => {
     log(`\n${text}\n`);
     save();
@@ -54,7 +54,7 @@ async function measure(measuring: Measuring): Promise<void> {
     done(matmulTable(results.matmul));
   }
   for (const model of sections.includes('step') ? models : []) {
-    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, adapter, log))));
+    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, device, log))));
     done(stepTable(results.step));
   }
   const droppers = entries.filter((e) => e.drops);

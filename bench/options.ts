@@ -14,7 +14,7 @@ export interface Options {
   readonly rounds: number;
   /** Number of patterns for each rate. */
   readonly patterns: number;
-  readonly adapter: string;
+  readonly device: string;
   /** Seconds that one contestant may take in one table, without its first step. */
   readonly limit: number;
   /** Seconds that Ebb may take to tune a model. 0 turns tuning off. */
@@ -33,7 +33,7 @@ export const USAGE = `npm run bench -- [flags]
   --sections matmul,step    some of ${SECTIONS.join(', ')}
   --rounds N                rounds of matmuls and steps (8)
   --patterns N              sampled patterns for each rate of DropBP (30)
-  --adapter NAME            WebGPU adapter as ebb takes it: auto, gpu, lavapipe, swiftshader, or part of its name
+  --device NAME             device as ebb train takes it: auto, gpu, lavapipe, swiftshader, or part of its name
   --limit SECONDS           time that one contestant may take in one table, without its first step (600)
   --tuning SECONDS          time that Ebb may take to tune a model (120); 0 tunes nothing
   --keep FILE               keeps all numbers, so that the page can be written on a machine that has the plotting library
@@ -56,7 +56,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       sections: { type: 'string' },
       rounds: { type: 'string' },
       patterns: { type: 'string' },
-      adapter: { type: 'string', default: 'auto' },
+      device: { type: 'string', default: 'auto' },
       limit: { type: 'string', default: '600' },
       tuning: { type: 'string', default: '120' },
       keep: { type: 'string' },
@@ -79,7 +79,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     sections: list('--sections', values.sections ?? SECTIONS.join(), SECTIONS),
     rounds: count('--rounds', asked.rounds),
     patterns: count('--patterns', asked.patterns),
-    adapter: values.adapter,
+    device: values.device,
     limit: count('--limit', values.limit),
     tuning: count('--tuning', values.tuning, 0),
     keep: values.keep ?? null,

@@ -19,8 +19,8 @@
 
 export interface OpenRequest {
   readonly do: 'open';
-  /** The adapter, as `ebb --adapter` takes it. */
-  readonly adapter: string;
+  /** The device, as `ebb train --device` takes it. */
+  readonly device: string;
 }
 
 export interface LoadRequest {

@@ -9,8 +9,9 @@
  */
 
 import { parseArgs } from 'node:util';
-import { parseHfConfig } from '../src/formats/hfConfig.ts';
-import { compileModel, createEngine, deviceTraits, type Engine, initialValues, openDevice, trainingMode } from '../src/index.ts';
+import { compileModel, createEngine, type Engine, initialValues, openDevice, trainingMode } from '../src/index.ts';
+import { parseHfConfig } from '../src/models/checkpoint.ts';
+import type { Device } from '../src/runtime/device.ts';
 import type { MicroBatch } from '../src/runtime/execute.ts';
 import { compileDeviceOf, traceCheckpoint } from '../src/session.ts';
 
@@ -24,7 +25,7 @@ const LIMIT = { lora: 0.3, full: 0.4 };
 /** This many steps take about as long as a probe. */
 const IN_A_ROW = 8;
 
-const { config } = parseHfConfig(
+const { model } = parseHfConfig(
   'config.json',
   JSON.stringify({
     model_type: 'llama',
@@ -40,14 +41,14 @@ const { config } = parseHfConfig(
 type Trains = keyof typeof LIMIT;
 
 /** An engine that can probe, with drawn parameters. */
-async function probeEngine(device: Parameters<typeof compileDeviceOf>[0], trains: Trains): Promise<Engine> {
+async function probeEngine(device: Device, trains: Trains): Promise<Engine> {
   const lora = trains === 'lora' ? { layers: ['*'], rank: 8, alpha: 16, rslora: false, dropout: 0 } : null;
   const traced = traceCheckpoint(
-    { config, tensors: new Map() },
+    { model, tensors: new Map() },
     { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
   );
-  const { program } = compileModel(traced, { device: compileDeviceOf(device) });
-  const engine = await createEngine(device.device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
+  const { program } = compileModel(traced, { device: compileDeviceOf({ device }) });
+  const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
   traced.params.forEach((p, i) => {
     const count = p.shape.reduce((a, b) => a * b, 1);
     engine.writeParam(i, p.table ? p.table() : initialValues({ kind: 'normal', std: 0.05 }, count, p.name, 1));
@@ -106,10 +107,9 @@ async function measure(engine: Engine): Promise<{ readonly step: Cost; readonly 
 }
 
 const opened = await openDevice();
-const device = { device: opened.device, traits: deviceTraits(opened) };
-console.log(`${opened.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
+console.log(`${opened.device.profile.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
 for (const trains of ['lora', 'full'] as const) {
-  const engine = await probeEngine(device, trains);
+  const engine = await probeEngine(opened.device, trains);
   const { step, probe } = await measure(engine);
   engine.destroy();
   const official = 2 * LAYERS + 1;
@@ -120,4 +120,4 @@ for (const trains of ['lora', 'full'] as const) {
   );
   if (ratio('ms') > LIMIT[trains]) process.exitCode = 1;
 }
-opened.device.destroy();
+opened.close();

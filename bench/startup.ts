@@ -9,7 +9,7 @@
  */
 
 import { type CompileOptions, compileModel } from '../src/compile/compile.ts';
-import { parseHfConfig } from '../src/formats/hfConfig.ts';
+import { parseHfConfig } from '../src/models/checkpoint.ts';
 import { trainingMode } from '../src/models/inputs.ts';
 import { traceCheckpoint } from '../src/session.ts';
 
@@ -21,7 +21,7 @@ const device: CompileOptions['device'] = {
 
 /** Traces and compiles a model of that many layers. Returns the milliseconds it took. */
 function compile(layers: number): number {
-  const { config } = parseHfConfig(
+  const { model } = parseHfConfig(
     'config.json',
     JSON.stringify({
       model_type: 'llama',
@@ -36,7 +36,7 @@ function compile(layers: number): number {
   );
   const start = performance.now();
   const dims = { B: 4, T: 1024 };
-  const traced = traceCheckpoint({ config, tensors: new Map() }, { mode: trainingMode(dims.T), dims, lora: null, trains: 'full' });
+  const traced = traceCheckpoint({ model, tensors: new Map() }, { mode: trainingMode(dims.T), dims, lora: null, trains: 'full' });
   compileModel(traced, { device });
   return performance.now() - start;
 }

@@ -44,7 +44,7 @@ const model = traceModel(
 console.log(printModule(model.module));
 
 const opened = await openDevice();
-const device = { traits: deviceTraits(opened), maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage };
+const device = { traits: deviceTraits(opened.device), maxBuffers: opened.device.profile.limits.maxStorageBuffersPerShaderStage };
 const { program } = compileModel(model, { device, optimizers: ['adamw'] });
 const engine = await createEngine(opened.device, program, { micros: 1, optimizer: 'adamw', decays: () => false });
 model.params.forEach((p, i) => {

@@ -20,10 +20,10 @@ const GROUPS: readonly { readonly title: string; readonly rooms: readonly string
   { title: 'Write and trace a model', rooms: ['trace'] },
   { title: 'Model definitions', rooms: ['definition'] },
   { title: 'Models of the library', rooms: ['models'] },
-  { title: 'The IR', rooms: ['ir', 'passes', 'cost'] },
+  { title: 'The IR', rooms: ['ir', 'passes', 'cost', 'codegen'] },
   { title: 'Compile', rooms: ['compile'] },
   { title: 'Sessions and generation', rooms: ['session', 'generate'] },
-  { title: 'Generated trainers', rooms: ['trainer'] },
+  { title: 'Generated trainers', rooms: ['trainer', 'run', 'terminal'] },
   { title: 'Train', rooms: ['train', 'dropbp'] },
   { title: 'Run', rooms: ['runtime', 'node'] },
   { title: 'Files', rooms: ['formats'] },
@@ -66,7 +66,9 @@ function docText(doc: JSDoc): string {
 function classText(node: ClassDeclaration): string {
   const heritage = node.getExtends();
   const members = [...node.getConstructors(), ...node.getProperties(), ...node.getMethods()].flatMap((member) => {
-    const text = Node.isPropertyDeclaration(member) ? member.getText() : member.getText().slice(0, (member.getBody()?.getStart() ?? member.getEnd()) - member.getStart());
+    const text = Node.isPropertyDeclaration(member)
+      ? member.getText()
+      : member.getText().slice(0, (member.getBody()?.getStart() ?? member.getEnd()) - member.getStart());
     return /^(?:private|#)/.test(text)
       ? []
       : [
@@ -92,6 +94,7 @@ function declaration(node: ExportedDeclarations): { kind: string; text: string }
     const callable = node.getType().getCallSignatures().length > 0;
     return { kind: callable ? 'function' : 'constant', text: `const ${node.getName()}: ${type};` };
   }
+  if (Node.isSourceFile(node)) return { kind: 'namespace', text: `namespace { ${[...node.getExportedDeclarations().keys()].sort().join(', ')} }` };
   if (Node.isInterfaceDeclaration(node)) return { kind: 'interface', text: bare(node) };
   if (Node.isTypeAliasDeclaration(node)) return { kind: 'type', text: bare(node) };
   return Node.isClassDeclaration(node) ? { kind: 'class', text: classText(node) } : null;
@@ -110,11 +113,13 @@ function entryOf(name: string, nodes: readonly ExportedDeclarations[]): Entry {
     kind: [...new Set(known.map((k) => k.kind))].join(' and '),
     file: pathOf(first.node.getSourceFile()),
     signature: known.map((k) => (own === name ? k.text : k.text.replace(new RegExp(`\\b${own}\\b`), name))).join('\n\n'),
-    doc: nodes
-      .flatMap(docsOf)
-      .map(docText)
-      .filter((text) => text !== '')
-      .join('\n\n'),
+    doc: Node.isSourceFile(first.node)
+      ? headOf(first.node)
+      : nodes
+          .flatMap(docsOf)
+          .map(docText)
+          .filter((text) => text !== '')
+          .join('\n\n'),
   };
 }
 

@@ -1,33 +1,35 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
-import type { DeviceTraits } from './codegen/kernel/device.ts';
+import { deviceTraits } from './codegen/kernel/device.ts';
 import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
-import type { MatmulPrecision } from './codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from './codegen/kernel/matmul/work.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
-import { type CompileDevice, extentOf, widenOnceFor } from './compile/functions.ts';
+import { type CompileDevice, widenOnceFor } from './compile/functions.ts';
+import { extentOf } from './compile/slots.ts';
 import { EbbError } from './errors.ts';
-import { type Checkpoint, type ModelDescription, openCheckpoint } from './formats/checkpoint.ts';
-import type { ModelConfig } from './formats/hfConfig.ts';
+import type { GgufPlace } from './formats/layout.ts';
+import { targetModulesFor } from './formats/peft.ts';
 import type { DType, Type } from './ir/types.ts';
-import { gpt2 } from './models/gpt2.ts';
+import { type Checkpoint, type ModelDescription, openCheckpoint } from './models/checkpoint.ts';
+import type { Model } from './models/family.ts';
 import type { ModelMode } from './models/inputs.ts';
-import { llama } from './models/llama.ts';
 import { checkAdapter, type LoadedAdapter } from './run/adapter.ts';
 import { type StartOptions, startEngine } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
+import type { Device } from './runtime/device.ts';
 import type { Engine } from './runtime/execute.ts';
-import type { ModelAbout } from './runtime/plan.ts';
+import type { AdapterAbout, CheckpointAbout, ModelAbout } from './runtime/planFile.ts';
+
 import type { InputDecl } from './runtime/program.ts';
 import type { AdapterSpec, TraceOptions } from './trace/context.ts';
-import { type ModelDefinition, type TracedModel, traceModel } from './trace/trace.ts';
+import { type TracedModel, traceModel } from './trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
 
-/** A device as the compiler and the runtime see it. */
+/** A device, and how kernels for it are made. */
 export interface SessionDevice {
-  readonly device: GPUDevice;
-  readonly traits: DeviceTraits;
-  /** What operands of products may be rounded to; default f32: nothing is. */
+  readonly device: Device;
+  /** What the operands of matrix products may be rounded to. Default: f32, so they are not rounded. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses the schedules of kernels; default: what the device's kind starts with. */
   readonly choose?: ChooseSchedule | undefined;
@@ -45,7 +47,7 @@ export interface LoraOptions {
   readonly existing?: LoadedAdapter & { /** The flag or key that names it. */ readonly key: string };
 }
 
-/** An existing adapter, gone on with. @param key the flag or key that names it */
+/** The options for an adapter that exists and is trained further, or run. @param key the flag or key that names it, for errors */
 export function loraOf(adapter: LoadedAdapter, key = '--adapter'): LoraOptions {
   const { rank, alpha, rslora, dropout } = adapter.settings;
   return { rank, alpha, rslora, dropout, layers: ['*'], existing: { ...adapter, key } };
@@ -55,7 +57,7 @@ export interface ModelOptions {
   readonly mode: ModelMode;
   /** Bounds of the run-time dimensions. */
   readonly dims: Readonly<Record<string, number>>;
-  /** See `TraceOptions`. */
+  /** Bytes of logits that a loss may keep whole; default 64 MiB. */
   readonly logitsKept?: number | undefined;
   readonly lora: LoraOptions | null;
   /** Whether units' branches take a scale, which some drop plans give them. */
@@ -66,16 +68,12 @@ export interface ModelOptions {
 
 type TrainingTrace = Pick<ModelOptions, 'dims' | 'lora' | 'scaledBranches'>;
 
-export function modelDefinition(config: ModelConfig, mode: ModelMode): ModelDefinition {
-  return config.kind === 'llama' ? llama(config, mode) : gpt2(config, mode);
-}
-
 function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec | undefined) | undefined {
   if (!lora) return undefined;
   const existing = lora.existing?.settings.layers;
   if (existing) {
     return (layer) => {
-      const found = existing[layer];
+      const found = Object.hasOwn(existing, layer) ? existing[layer] : undefined;
       return found && { ...found, dropout: lora.dropout };
     };
   }
@@ -86,33 +84,32 @@ function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec 
 type StorageRule = NonNullable<TraceOptions['storage']>;
 
 /**
- * Traces with a low-rank adapter.
+ * Traces a model with a low-rank adapter on some of its layers, or without one.
  * @throws EbbError when a glob matches no layer, or an existing adapter does not fit
  */
 function traceAdapted(
   trace: (options: TraceOptions) => TracedModel,
   { lora, ...options }: TrainingTrace & Pick<TraceOptions, 'storage' | 'logitsKept'>,
-  sample: string,
 ): TracedModel {
   const adapter = adapterRule(lora);
   const model = trace({ ...options, ...(adapter ? { adapter } : {}) });
   if (lora?.existing) checkAdapter(lora.existing, model.params, lora.existing.key);
-  else if (lora) checkGlobs(lora.layers, model, sample);
+  else if (lora) checkGlobs(lora.layers, model);
   return model;
 }
 
 /** Traces a checkpoint's model, whose weights may be missing. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
-export function traceCheckpoint(checkpoint: Pick<ModelDescription, 'config' | 'tensors'>, options: ModelOptions): TracedModel {
+export function traceCheckpoint(checkpoint: Pick<ModelDescription, 'model' | 'tensors'>, options: ModelOptions): TracedModel {
   const { trains } = options;
   const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
   const storage: StorageRule = (name) => {
     const trainable = trains === 'full' ? !isAdapterParam(name) : trains === 'adapter' && isAdapterParam(name);
     return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };
   };
-  const definition = modelDefinition(checkpoint.config, options.mode);
+  const definition = checkpoint.model.build(options.mode);
   const { dims, logitsKept, lora, scaledBranches = false } = options;
   const asked = { dims, lora, storage, scaledBranches, ...(logitsKept === undefined ? {} : { logitsKept }) };
-  return traceAdapted((o) => traceModel(definition, o), asked, sampleLayer(checkpoint.config));
+  return traceAdapted((o) => traceModel(definition, o), asked);
 }
 
 /** Traces a definition: all of it is trained, the adapter alone, or nothing (`frozen`). @throws EbbError when a glob matches no layer */
@@ -121,31 +118,40 @@ export function traceForTraining(
   { frozen = false, ...options }: TrainingTrace & { readonly frozen?: boolean },
 ): TracedModel {
   const storage: StorageRule = (name) => ({ dtype: 'f32', trainable: !frozen && (options.lora === null || isAdapterParam(name)) });
-  return traceAdapted(trace, { ...options, storage }, 'the names given to linear()');
+  return traceAdapted(trace, { ...options, storage });
 }
 
-function checkGlobs(globs: readonly string[], { params }: TracedModel, sample: string): void {
+/** Names of the model's linear layers, in the order in which it declares them. */
+const linearLayers = ({ params }: TracedModel): string[] => params.filter((p) => p.linear).map((p) => p.name.replace(/\.weight$/, ''));
+
+/** @throws EbbError for a glob that matches no linear layer, and where there is no glob */
+function checkGlobs(globs: readonly string[], traced: TracedModel): void {
+  const { params } = traced;
   const adapted = params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name));
   const idle = globs.find((glob) => !adapted.some((layer) => picomatch(glob, { dot: true })(layer)));
   if (idle === undefined && adapted.length > 0) return;
   throw new EbbError(
     idle === undefined
       ? 'lora.layers: expected at least one glob over the names of layers, found none'
-      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sample}`,
+      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sampleLayer(traced)}`,
   );
 }
 
-function sampleLayer(config: ModelConfig): string {
-  return config.kind === 'llama' ? 'model.layers.0.self_attn.q_proj' : 'transformer.h.0.attn.c_attn';
+/** A linear layer's name, as an example of all: the first inside of a numbered layer, if there is one. */
+function sampleLayer(traced: TracedModel): string {
+  const names = linearLayers(traced);
+  return names.find((name) => /\.\d+\./.test(name)) ?? names[0] ?? 'the names given to linear()';
 }
 
-/** What a traced model was made of. */
-export function aboutModel(
-  name: string,
-  model: Pick<ModelAbout, 'kind' | 'vocabSize' | 'maxPosition'>,
-  traced: TracedModel,
-  lora: LoraOptions | null,
-): ModelAbout {
+/** How checkpoints hold a model, as plain data. */
+function aboutCheckpoint({ configJson, prefix, computed, ggufArchitecture: architecture, tensors }: Model): CheckpointAbout {
+  const places = (): [string, GgufPlace][] => [...tensors()].flatMap(({ name, gguf }) => (gguf ? [[name, gguf]] : []));
+  return { config: configJson(), prefix, computed, gguf: architecture === null ? null : { architecture, places: Object.fromEntries(places()) } };
+}
+
+/** An adapter as it was traced. */
+function aboutAdapter(traced: TracedModel, lora: LoraOptions): AdapterAbout {
+  const { rank, alpha, rslora, dropout } = lora;
   const rule = adapterRule(lora);
   const adapted = [...new Set(traced.params.filter((p) => isAdapterParam(p.name)).map((p) => adaptedLayer(p.name)))];
   const layers = Object.fromEntries(
@@ -154,24 +160,46 @@ export function aboutModel(
       return spec ? [[layer, { rank: spec.rank, scale: spec.scale }]] : [];
     }),
   );
+  const under = new Set(adapted.map((layer) => `${layer}.weight`));
+  const weights = traced.params.filter((p) => under.has(p.name));
+  return {
+    rank,
+    alpha,
+    rslora,
+    dropout,
+    layers,
+    targetModules: targetModulesFor(adapted, linearLayers(traced)),
+    fanInFanOut: weights.length > 0 && weights.every((p) => p.linear === 'in,out'),
+  };
+}
+
+/** What a traced model was made of. @param model the checkpoint's; null for a definition */
+export function aboutModel(name: string, model: Model | null, traced: TracedModel, lora: LoraOptions | null): ModelAbout {
   return {
     name,
-    kind: model.kind,
-    lora: lora && { rank: lora.rank, alpha: lora.alpha, rslora: lora.rslora, dropout: lora.dropout, layers },
-    vocabSize: model.vocabSize,
-    maxPosition: model.maxPosition,
+    kind: model?.config.kind ?? 'definition',
+    lora: lora && aboutAdapter(traced, lora),
+    checkpoint: model && aboutCheckpoint(model),
+    vocabSize: model?.config.vocabSize ?? null,
+    maxPosition: model?.config.maxPosition ?? null,
   };
 }
 
 /** A device as the compiler takes it. */
-export function compileDeviceOf({ device, traits, choose, matmulPrecision }: SessionDevice): CompileDevice {
+export function compileDeviceOf({
+  device,
+  choose,
+  matmulPrecision,
+}: Omit<SessionDevice, 'device'> & { readonly device: Pick<Device, 'profile'> }): CompileDevice {
+  const traits = deviceTraits(device);
+  const { limits } = device.profile;
   return {
     choose,
     matmulPrecision,
     traits,
-    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    maxBuffers: limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),
-    maxBinding: device.limits.maxStorageBufferBindingSize,
+    maxBinding: limits.maxStorageBufferBindingSize,
   };
 }
 
@@ -208,15 +236,19 @@ export type SessionOptions = ModelOptions & StartOptions;
 /** How the engine of a session that updates nothing starts. */
 export const WITHOUT_UPDATES = { micros: 1, optimizer: 'none', decay: 'matrices', seed: 0 } as const satisfies StartOptions;
 
-/** Opens a checkpoint and makes it run on a device. */
-export async function openSession(path: string, device: SessionDevice, options: SessionOptions): Promise<Session> {
-  const checkpoint = openCheckpoint(path);
+/**
+ * Makes a checkpoint run on a device.
+ * @param from its path, or the checkpoint as it was opened, with a table of families of one's own
+ * @throws EbbError for a checkpoint that cannot be used, and where the device cannot hold it
+ */
+export async function openSession(from: string | Checkpoint, device: SessionDevice, options: SessionOptions): Promise<Session> {
+  const checkpoint = typeof from === 'string' ? openCheckpoint(from) : from;
   const traced = traceCheckpoint(checkpoint, options);
   const compiled = compileModel(traced, {
     device: compileDeviceOf(device),
     ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
   });
-  const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.config, traced, options.lora));
+  const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.model, traced, options.lora));
   const engine = await startEngine(device.device, model, checkpointWeights(checkpoint, options.lora?.existing?.weights ?? null), options);
   return { checkpoint, traced, compiled, engine };
 }

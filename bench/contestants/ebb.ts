@@ -1,23 +1,21 @@
 /** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
+import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
-import { kindTraits } from '../../src/codegen/kernel/device.ts';
-import type { Schedule } from '../../src/codegen/kernel/lower/choice.ts';
+import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { PLAIN } from '../../src/codegen/kernel/matmul/schedule.ts';
-import { SINGLE } from '../../src/codegen/kernel/matmul/standard.ts';
+import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
+import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { at, invariant } from '../../src/errors.ts';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
-import { deviceTraits } from '../../src/node/traits.ts';
+import type { Device } from '../../src/runtime/device.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
-import type { Candidate } from '../../src/tune/trial.ts';
+import type { PreparedKernel } from '../../src/tune/prepared.ts';
 import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
@@ -28,17 +26,12 @@ import { type Contestant, serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
-/** GPUBufferUsage.MAP_READ and GPUBufferUsage.COPY_DST. */
-const MAP_READ = 0x1;
-const COPY_TARGET = 0x8;
 
 type Model = Pick<LoadRequest, 'model' | 'lora'>;
 
 async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
   const { batch, seq } = modelSpec(model);
   const path = `${DATA}/${model}`;
-  const traits = deviceTraits(opened);
-  const device = { opened, device: opened.device, traits };
   const options: SessionOptions = {
     mode: trainingMode(seq),
     dims: { B: batch, T: seq },
@@ -49,8 +42,8 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
     decay: 'all',
     seed: 1,
   };
-  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), device, MODEL_TUNING_S);
-  return openSession(path, withSchedules(device, book), options);
+  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), opened, MODEL_TUNING_S);
+  return openSession(path, withSchedules(opened, book), options);
 }
 
 /** Time for tuning the kernel of a product. */
@@ -102,79 +95,67 @@ async function runStep({ session, updates }: ModelRun, model: Model, drop: reado
   };
 }
 
-async function readBuffer(device: GPUDevice, buffer: GPUBuffer): Promise<Uint8Array> {
-  const staging = device.createBuffer({ size: buffer.size, usage: MAP_READ | COPY_TARGET });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(MAP_READ);
-  const bytes = new Uint8Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return bytes;
-}
-
 /** Finds the best schedule in TUNING_MS. */
-async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
-  const traits = deviceTraits({ device, ...opened });
+async function tunedSchedule(device: Device, size: MatmulSize): Promise<MatmulSchedule> {
+  const traits = deviceTraits(device);
   // a schedule whose product takes two kernels is left out, because one kernel is timed
-  const candidates = matmulCandidates(traits, size, SINGLE).filter(({ kGroups }) => kGroups === 1);
+  const candidates = matmulCandidates(traits, matmulWork(size)).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
-  const create = async (schedule: Schedule): Promise<Candidate> => {
+  const prepare = async ({ schedule }: { readonly schedule: MatmulSchedule }): Promise<PreparedKernel> => {
     const started = performance.now();
-    const kernel = await matmulKernel(device, size, schedule as MatmulSchedule);
+    const kernel = await matmulKernel(device, size, schedule);
     made.push(kernel);
     for (const operand of [kernel.a, kernel.b])
-      device.queue.writeBuffer(
+      device.write(
         operand,
         0,
-        Float32Array.from({ length: operand.size / 4 }, (_, i) => Math.sin(i)),
+        Float32Array.from({ length: operand.bytes / 4 }, (_, i) => Math.sin(i)),
       );
     await submitted(device, kernel, 1);
     return {
       compileMs: performance.now() - started,
       time: (repeats) => submitted(device, kernel, repeats),
-      results: async () => [new Float32Array((await readBuffer(device, kernel.c)).buffer)],
+      results: async () => [new Float32Array(await device.read(kernel.c, 0, kernel.c.bytes))],
     };
   };
   const [best] = await race(
-    { standard: matmulStandard(traits, size), plain: PLAIN, candidates },
-    create,
+    { standard: { schedule: matmulStandard(traits, size) }, plain: { schedule: PLAIN }, candidates: candidates.map((schedule) => ({ schedule })) },
+    prepare,
     performance.now() + TUNING_MS,
     () => performance.now(),
     kindTraits(traits).warmMs,
   );
   for (const kernel of made) kernel.destroy();
-  invariant(best && 'cols' in best.schedule, 'no schedule was measured');
+  invariant(best && isMatmulSchedule(best.schedule), 'no schedule was measured');
   return best.schedule;
 }
 
-async function prepared(opened: OpenedDevice, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
-  const kernel = await matmulKernel(opened.device, { m, n, k }, await tunedSchedule(opened, { m, n, k }));
-  opened.device.queue.writeBuffer(kernel.a, 0, readFileSync(a));
-  opened.device.queue.writeBuffer(kernel.b, 0, readFileSync(b));
+async function prepared(device: Device, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
+  const kernel = await matmulKernel(device, { m, n, k }, await tunedSchedule(device, { m, n, k }));
+  device.write(kernel.a, 0, readFileSync(a));
+  device.write(kernel.b, 0, readFileSync(b));
   return kernel;
 }
 
 /** Computes `times` products in one submission. Returns the milliseconds of one of them. */
-async function submitted(device: GPUDevice, kernel: MatmulKernel, times: number): Promise<number> {
+async function submitted(device: Device, kernel: MatmulKernel, times: number): Promise<number> {
   const started = performance.now();
-  const encoder = device.createCommandEncoder();
-  for (let i = 0; i < times; i++) kernel.run(encoder);
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
+  const recording = device.record();
+  for (let i = 0; i < times; i++) kernel.record(recording);
+  device.submit(recording);
+  await device.done();
   return (performance.now() - started) / times;
 }
 
 /** Kernels by the size of their product. Their operands stay on the device. */
 type Kernels = Map<string, MatmulKernel>;
 
-async function multiply(opened: OpenedDevice, kernels: Kernels, request: MatmulRequest): Promise<number> {
-  const { device } = opened;
+async function multiply({ device }: OpenedDevice, kernels: Kernels, request: MatmulRequest): Promise<number> {
   const key = [request.m, request.n, request.k].join('×');
-  const kernel = kernels.get(key) ?? (await prepared(opened, request));
+  const kernel = kernels.get(key) ?? (await prepared(device, request));
   kernels.set(key, kernel);
   const ms = await submitted(device, kernel, request.times);
-  if (request.c !== null) writeFileSync(request.c, await readBuffer(device, kernel.c));
+  if (request.c !== null) writeFileSync(request.c, new Uint8Array(await device.read(kernel.c, 0, kernel.c.bytes)));
   return ms;
 }
 
@@ -183,14 +164,14 @@ function createContestant(): Contestant {
   let opened: OpenedDevice | undefined;
   let model: Model | undefined;
   let run: ModelRun | undefined;
-  const device = (): OpenedDevice => {
+  const openedDevice = (): OpenedDevice => {
     if (!opened) throw new Error('the request `open` has to come first');
     return opened;
   };
   return {
-    async open({ adapter }) {
-      opened = await openDevice({ adapter });
-      return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.name };
+    async open({ device }) {
+      opened = await openDevice({ device });
+      return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
     },
     async load(request) {
       run?.session.engine.destroy();
@@ -201,11 +182,11 @@ function createContestant(): Contestant {
       if (!model) throw new Error('the request `load` has to come first');
       const started = performance.now();
       const first = run === undefined;
-      run ??= await openRun(device(), model);
+      run ??= await openRun(openedDevice(), model);
       const reply = await runStep(run, model, drop);
       return first ? { ...reply, ms: performance.now() - started } : reply;
     },
-    matmul: async (request) => ({ ms: await multiply(device(), kernels, request) }),
+    matmul: async (request) => ({ ms: await multiply(openedDevice(), kernels, request) }),
     close: () => opened?.close(),
   };
 }

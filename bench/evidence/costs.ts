@@ -1,7 +1,7 @@
 /** @file The FLOPs of a step, and the share of them that a drop plan leaves, so that plans can be compared at equal cost. */
 
 import { at } from '../../src/errors.ts';
-import { functionOf, planCalls } from '../../src/runtime/link/forms.ts';
+import { formsOfCalls, functionOf } from '../../src/runtime/link/forms.ts';
 import { functionFlops, type Program, type Sizes } from '../../src/runtime/program.ts';
 
 /** The FLOPs of one micro-batch, at the bounds of the program's dimensions. */
@@ -21,7 +21,7 @@ const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b
 export function stepCosts(program: Program): StepCosts {
   const sizes: Sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const flops = (fn: number): number => functionFlops(functionOf(program, fn), sizes);
-  const calls = planCalls(program, new Map(), false).map(({ call, backward }) => ({
+  const calls = formsOfCalls(program, new Map(), false).map(({ call, backward }) => ({
     call,
     forward: flops(call.forward),
     backward: backward ? flops(backward.function) : 0,

@@ -14,7 +14,7 @@ export interface EvidenceOptions {
   readonly rounds: number;
   /** The folder of the runs. */
   readonly out: string;
-  readonly adapter: string;
+  readonly device: string;
 }
 
 export const USAGE = `npm run bench:evidence -- [flags]
@@ -23,7 +23,7 @@ export const USAGE = `npm run bench:evidence -- [flags]
   --steps N                 steps of a setting (300; smollm2: 100)
   --only GLOB               settings by name (all; smollm2: a few)
   --out FOLDER              folder of the runs, each of which has a folder in it; finished runs are left, others go on (runs/evidence)
-  --adapter NAME            WebGPU adapter, as ebb takes it
+  --device NAME             device, as ebb train takes it
   --sweep                   instead runs several learning rates with nothing dropped, at seed 0
   --times, --rounds N       instead times N steps (20) of each setting of --only in turns; their runs of seed 1 have to be there
   --memory                  instead plans both models and writes docs/results/memory.md; trains nothing
@@ -42,7 +42,7 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
       steps: { type: 'string' },
       only: { type: 'string' },
       out: { type: 'string', default: 'runs/evidence' },
-      adapter: { type: 'string', default: 'auto' },
+      device: { type: 'string', default: 'auto' },
       sweep: { type: 'boolean', default: false },
       times: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '20' },
@@ -58,14 +58,14 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
   if (values.model !== 'bundled' && values.model !== 'smollm2') throw new Error(`--model: unknown ${values.model}; there are bundled, smollm2`);
   const larger = smollm2(values.checkpoint, values.data, values['eval-data']);
   const subject = values.model === 'bundled' ? BUNDLED : larger;
-  const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
+  const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, device } = values;
   return {
     subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
     subjects: [BUNDLED, larger],
     what: (['report', 'memory', 'times', 'sweep'] as const).find((w) => values[w]) ?? 'runs',
     rounds: count('--rounds', values.rounds),
     out,
-    adapter,
+    device,
   };
 }
 

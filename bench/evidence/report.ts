@@ -57,7 +57,7 @@ const INDEX: readonly (readonly [string, string])[] = [
 ];
 
 /** Writes the pages of the models that have results, and the index. @throws Error with the message of the plotting library */
-export function writeReport(subjects: readonly Subject[], out: string, { opened }: CommandDevice): void {
+export function writeReport(subjects: readonly Subject[], out: string, { device }: CommandDevice): void {
   mkdirSync(FOLDER, { recursive: true });
   for (const subject of subjects) writeModel(subject, out);
   const lines = [
@@ -69,7 +69,7 @@ export function writeReport(subjects: readonly Subject[], out: string, { opened 
     '',
     '```',
     ...describeMachine(),
-    `${opened.name} through Dawn (webgpu ${packageVersion('webgpu', import.meta.url)}), Ebb’s schedules as they are without tuning`,
+    `${device.profile.name} through Dawn (webgpu ${packageVersion('webgpu', import.meta.url)}), Ebb’s schedules as they are without tuning`,
     '```',
     '',
   ];
@@ -82,6 +82,6 @@ export async function writeMemory(subjects: readonly Subject[], device: CommandD
   const plans: MemoryResult[] = [];
   for (const subject of subjects) if (existsSync(subject.config.model)) plans.push(await planSubject(subject, device));
   drawSpecs(memoryPlots(plans), FOLDER);
-  const about = [`Computed by \`ebb plan\`, for ${device.opened.name}: the sizes of the buffers that a run makes, to the byte.`];
+  const about = [`Computed by \`ebb plan\`, for ${device.device.profile.name}: the sizes of the buffers that a run makes, to the byte.`];
   writeFileSync(join(FOLDER, 'memory.md'), memoryPage(plans, about));
 }

@@ -57,11 +57,11 @@ interface ResettableEngine {
   reset(seed: number): Promise<void>;
 }
 
-async function startResettable(subject: Subject, { device, traits }: CommandDevice, drop: DropPlanConfig, probes: boolean): Promise<ResettableEngine> {
+async function startResettable(subject: Subject, { device }: CommandDevice, drop: DropPlanConfig, probes: boolean): Promise<ResettableEngine> {
   const config = configOf(subject, { drop, seed: 0, out: 'unused', steps: 1 });
   const { source, lora, trace } = await openRunModel(config);
   const traced = trace(config.batch, config.length);
-  const compiled = compileModel(traced, { device: compileDeviceOf({ device, traits }), optimizers: ['adamw'] });
+  const compiled = compileModel(traced, { device: compileDeviceOf({ device }), optimizers: ['adamw'] });
   const model = trainableModel(traced, compiled, source.about(traced, lora));
   const weights = { ...source.weights, adapter: null };
   const { optimizer, decay } = config;

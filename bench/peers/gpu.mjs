@@ -12,7 +12,7 @@ export async function installGpu(wanted) {
   prepareVulkan();
   const { globals } = await import('webgpu');
   Object.assign(globalThis, globals);
-  const asked = wanted === 'auto' ? (process.env.EBB_ADAPTER ?? 'auto') : wanted;
+  const asked = wanted === 'auto' ? (process.env.EBB_DEVICE ?? 'auto') : wanted;
   const { choice } = chooseAdapter(await listAdapters(), asked);
   installNavigator({ requestAdapter: async () => choice.adapter, getPreferredCanvasFormat: () => 'bgra8unorm' });
   return choice.name;

@@ -173,9 +173,9 @@ async function multiply({ m, n, k, a, b, c, times }) {
 }
 
 await serve({
-  async open({ adapter }) {
+  async open({ device: wanted }) {
     let name = 'CPU';
-    if (device === 'webgpu') name = await installGpu(adapter);
+    if (device === 'webgpu') name = await installGpu(wanted);
     else installNavigator(undefined);
     jax = await import('@jax-js/jax');
     np = jax.numpy;

@@ -120,8 +120,8 @@ async function multiply({ m, n, k, a, b, c, times }) {
 }
 
 await serve({
-  async open({ adapter }) {
-    const device = await installGpu(adapter);
+  async open({ device: wanted }) {
+    const device = await installGpu(wanted);
     // the ES modules of tfjs are made for bundlers, so Node loads the CommonJS builds
     const require = createRequire(import.meta.url);
     tf = require('@tensorflow/tfjs');

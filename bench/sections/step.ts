@@ -28,11 +28,11 @@ const TOLERANCE = 1e-4;
 const REFERENCE = 'pytorch';
 
 /** Times the steps of a model. */
-export async function steps(contest: Contest, model: string, rounds: number, limit: number, adapter: string, log: Log): Promise<StepResult[]> {
+export async function steps(contest: Contest, model: string, rounds: number, limit: number, device: string, log: Log): Promise<StepResult[]> {
   const firsts = new Map<string, number>();
   for (let turn = 0; turn < FIRST_TURNS; turn++)
     await contest.each(async ({ entry }) => {
-      const ms = await firstStep(entry, model, adapter);
+      const ms = await firstStep(entry, model, device);
       firsts.set(entry.name, Math.min(firsts.get(entry.name) ?? ms, ms));
       log(`${model}: first step of ${entry.name} ${shown(ms)} ms`);
     });
@@ -75,8 +75,8 @@ export async function quickest(step: () => Promise<StepReply>, least = 1): Promi
 }
 
 /** Does a first step in a new process. Returns its milliseconds. */
-async function firstStep(entry: Parameters<typeof startClient>[0], model: string, adapter: string): Promise<number> {
-  const client = await startClient(entry, adapter, entry.firstEnv);
+async function firstStep(entry: Parameters<typeof startClient>[0], model: string, device: string): Promise<number> {
+  const client = await startClient(entry, device, entry.firstEnv);
   try {
     await client.ask({ do: 'load', model, lora: 0 });
     return (await client.ask(FIRST)).ms;

@@ -11,9 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   chunkTokens,
-  deviceTraits,
   evaluateLoss,
-  expectedTensors,
   f32ToF16,
   initialValues,
   newState,
@@ -77,10 +75,10 @@ const [learn, held] = [whole.slice(0, cut), whole.slice(cut)].map((part) => chun
   ReturnType<typeof chunkTokens>,
 ];
 
-const { config } = parseHfConfig('config.json', JSON.stringify(CONFIG));
+const { model } = parseHfConfig('config.json', JSON.stringify(CONFIG));
 writeSafetensors(
   join(out, 'model.safetensors'),
-  [...expectedTensors(config)].map(({ name, shape }) => {
+  [...model.tensors()].map(({ name, shape }) => {
     const count = shape.reduce((a, b) => a * b, 1);
     const init =
       shape.length === 1
@@ -93,7 +91,7 @@ writeSafetensors(
 const opened = await openDevice({ adapter: values.adapter });
 const session = await openSession(
   out,
-  { device: opened.device, traits: deviceTraits(opened) },
+  { device: opened.device },
   {
     mode: trainingMode(LENGTH),
     dims: { B: BATCH, T: LENGTH },

@@ -2,7 +2,7 @@
 
 import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
-import { describeModel, dtypesText, type ModelDescription } from '../formats/checkpoint.ts';
+import { dtypesText } from '../formats/checkpoint.ts';
 import { openDataset, readBatches } from '../formats/dataset.ts';
 import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
 import { type Gguf, parseGguf, readGgufHeader } from '../formats/gguf.ts';
@@ -13,6 +13,7 @@ import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
 import { openTokenizer } from '../formats/tokenizer.ts';
 import type { MissingWeights } from '../formats/weights.ts';
+import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
 
 export type CheckKind = 'checkpoint' | 'config' | 'header' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 
@@ -179,6 +180,10 @@ function checkFile(path: string): Finding {
   if (name.endsWith('.gguf')) return checkGguf(path);
   if (/\.(jsonl|ndjson)$/.test(name)) return checkRecords(path);
   if (name.endsWith('.json')) return checkJson(path);
+  if (/\.[mc]?ts$/.test(name))
+    throw new EbbError(
+      `${path}: is TypeScript, which check does not run; if it is a model definition, ebb inspect ${path} reads it and says what is wrong at its line`,
+    );
   if (/\.(txt|text|md|csv|html?)$/.test(name)) return checkText(path);
   throw new EbbError(`${path}: is of a kind Ebb does not know, expected .safetensors, .gguf, .json, .jsonl, .txt or a checkpoint folder`);
 }

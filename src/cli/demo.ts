@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
-import { openCheckpoint } from '../formats/checkpoint.ts';
 import { amount } from '../inspect/report.ts';
+import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { TrainHooks } from '../run/run.ts';
 import { parseConfig } from '../train/config.ts';
@@ -36,7 +36,7 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
   const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
   const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.3, topK: 20, topP: 1, seed: 3 };
   const write = (): void => {};
-  hooks.say(`device: ${device.opened.name} (${device.opened.why})`);
+  hooks.say(`device: ${device.device.profile.name} (${device.why})`);
   const before = await runGenerate(model, text, device, write);
   hooks.say(`\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
   const config = parseConfig(

@@ -1,7 +1,7 @@
 /** @file `ebb generate`: text from a prompt, streamed as it comes. */
 
-import { openCheckpoint } from '../formats/checkpoint.ts';
 import { createGenerator } from '../generate.ts';
+import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
 import { loraOf } from '../session.ts';

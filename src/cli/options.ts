@@ -1,23 +1,9 @@
-/** @file Options of commands that take a PEFT adapter as well as a WebGPU one. */
+/** @file Parsers of options that several commands take. */
 
 import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
-import { DEVICE_NAMES } from '../node/device.ts';
 import { list } from '../terminal/options.ts';
-
-export interface Adapters {
-  /** PEFT adapter folder. */
-  readonly adapter?: string;
-  /** WebGPU adapter. */
-  readonly device: string;
-}
-
-/** Commands that take a PEFT adapter take both kinds under one flag: a WebGPU adapter's name says which it is. */
-export const adapterOption = (): Option =>
-  new Option('--adapter <dir|name>', `PEFT adapter folder; or one of ${DEVICE_NAMES.join(', ')}: the WebGPU adapter (give the flag twice for both)`)
-    .default({ device: 'auto' } satisfies Adapters, 'none, auto')
-    .argParser((text: string, sofar: Adapters): Adapters => (DEVICE_NAMES.includes(text) ? { ...sofar, device: text } : { ...sofar, adapter: text }));
 
 /** How tensors are stored where nothing but the configuration describes them. */
 export const dtypeOption = (): Option =>

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { programInputs } from '../compile/compile.ts';
 import { loadDefinition, traceDefinition } from '../definition/load.ts';
 import { EbbError } from '../errors.ts';
-import { describeModel, type ModelDescription, openCheckpoint } from '../formats/checkpoint.ts';
 import { fileExists } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { MissingWeights } from '../formats/weights.ts';
 import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
+import { describeModel, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
-import type { ModelAbout } from '../runtime/plan.ts';
+import type { ModelAbout } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import { say } from '../terminal/options.ts';
@@ -63,7 +63,7 @@ export function checkWeights(model: string, weights: string | undefined): void {
  */
 export async function openSource(model: string, weights?: string): Promise<ModelSource> {
   checkWeights(model, weights);
-  if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights));
+  if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint));
   const checkpoint = openCheckpoint(await modelPath(model));
   return { ...checkpointSource(model, checkpoint), weights: checkpointWeights(checkpoint) };
 }
@@ -98,7 +98,8 @@ function missingText({ message, assumed }: MissingWeights): string {
 }
 
 function checkpointSource(model: string, checkpoint: ModelDescription): SourceDescription {
-  const { config } = checkpoint;
+  const { config, notes } = checkpoint;
+  for (const note of notes) say(`${model}: ${note}`);
   const { vocabSize, maxPosition } = config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
@@ -111,7 +112,7 @@ function checkpointSource(model: string, checkpoint: ModelDescription): SourceDe
       const dims = { B: batch ?? DEFAULT_BATCH, T };
       return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: frozen ? 'nothing' : lora ? 'adapter' : 'full' });
     },
-    about: (traced, lora) => aboutModel(nameOf(model), { kind: config.kind, vocabSize, maxPosition }, traced, lora),
+    about: (traced, lora) => aboutModel(nameOf(model), checkpoint.model, traced, lora),
   };
 }
 
@@ -138,7 +139,7 @@ async function definitionSource(model: string, weights: DiskWeights): Promise<Mo
     weights,
     tokenizer: noTokenizer,
     trace,
-    about: (traced, lora) => aboutModel(loaded.name, { kind: 'definition', vocabSize: null, maxPosition: null }, traced, lora),
+    about: (traced, lora) => aboutModel(loaded.name, null, traced, lora),
   };
 }
 

@@ -1,8 +1,9 @@
 /** @file Schedules of a model's kernels on this device: what was measured before, and what there is time to measure now. */
 
 import { kindTraits } from '../codegen/kernel/device.ts';
+import { scheduleText } from '../codegen/kernel/schedules.ts';
 import { compileModel } from '../compile/compile.ts';
-import { extentOf } from '../compile/functions.ts';
+import { extentOf } from '../compile/slots.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { extentBytes } from '../runtime/program.ts';
 import { compileDeviceOf, type SessionDevice } from '../session.ts';
@@ -12,8 +13,8 @@ import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.
 import { collector, type OpenProblem, tune } from '../tune/tune.ts';
 
 /** What is known on a device; nothing where tuning is off. @throws EbbError for a broken cache file */
-export function knownSchedules({ opened }: CommandDevice): ScheduleBook {
-  const where = surroundingsOf(opened);
+export function knownSchedules({ device }: Pick<CommandDevice, 'device'>): ScheduleBook {
+  const where = surroundingsOf(device.profile);
   return tuningAllowed() ? openBook(where) : emptyBook(where);
 }
 
@@ -36,9 +37,9 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
   compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
-  const most = device.device.limits.maxStorageBufferBindingSize;
+  const most = device.device.profile.limits.maxStorageBufferBindingSize;
   // what is bound in parts is left as it is
-  return open().filter(({ problem: { lower, standard } }) => lower(standard).values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
+  return open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
 }
 
 export interface Tuned {
@@ -68,22 +69,12 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     book: known,
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
-    warmMs: kindTraits(device.traits).warmMs,
+    warmMs: kindTraits(device.device.profile).warmMs,
     ...(onProblem ? { onProblem } : {}),
   });
   saveBook(book);
-  const measured = Object.entries(book.entries).flatMap(([key, entry]) => (key in known.entries ? [] : [entry]));
+  const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));
   return { book, measured, left, ms: performance.now() - started };
-}
-
-/** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
-export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
-  if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
-  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups, ahead, buffers, matrix } = schedule;
-  const along = [...(kLanes > 1 ? [`${kLanes} lanes`] : []), ...(kGroups > 1 ? [`${kGroups} workgroups`] : [])];
-  const of = matrix ? ` of ${matrix.input} ${matrix.m}×${matrix.n}×${matrix.k}` : '';
-  const way = `${ahead ? ', loads a tile ahead' : ''}${buffers > 1 ? ', two buffers' : ''}`;
-  return `${kind}${of} ${rows}×${cols}, ${matrix ? 'subgroups' : 'lanes'} ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${way}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
 }
 
 /** A table of problems: what won, how fast, and by how much over the next. */

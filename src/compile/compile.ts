@@ -11,8 +11,10 @@ import { FORWARD } from '../passes/pipeline.ts';
 import { type FunctionDecl, type InputDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { formModel, learns } from './forms.ts';
-import { type CompileDevice, compileFunction, extentOf, type FunctionOptions, partBytesOf, pipelineTable } from './functions.ts';
+import { type CompileDevice, compileFunction, type FunctionOptions, partBytesOf } from './functions.ts';
+import { pipelineTable } from './pipelines.ts';
 import { idRanges } from './ranges.ts';
+import { extentOf } from './slots.ts';
 import { accumulate, adamw, assign, clip, sgd, sqnorm, subtract, zero } from './updates.ts';
 
 /** Every stage of a compilation, for inspection. */

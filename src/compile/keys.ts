@@ -47,7 +47,7 @@ const isGrouped = (chances: readonly Chance[]): boolean => chances.filter((c) =>
 
 /**
  * Every way these chances can fall. Many open ones fall together: a pattern between takes the form of all of them, where what does not
- * arrive is zero and what is not wanted is not kept (see `planCalls`).
+ * arrive is zero and what is not wanted is not kept (see `formsOfCalls`).
  */
 function combinations(chances: readonly Chance[]): boolean[][] {
   const open = chances.flatMap((c, i) => (c === 'sometimes' ? [i] : []));

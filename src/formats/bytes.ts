@@ -16,7 +16,7 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Text of UTF-8 bytes; a byte order mark stays. Throws naming `where` if they are not UTF-8. */
+/** Text of UTF-8 bytes; a byte order mark stays. @throws EbbError for other bytes, which begins with `where` */
 export function decodeUtf8(where: string, bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);

@@ -13,14 +13,14 @@ interface Placed {
 /** What of a file's data is not there. */
 export interface Cut {
   readonly file: string;
-  /** Bytes the file has, and would have if it were whole. */
+  /** How many bytes the file has, and how many it would have if it were whole. */
   readonly size: number;
   readonly end: number;
-  /** Tensors in the header, and those whose data is not all there; the first of these. */
+  /** How many tensors the header names, how many of them are not all there, and the name of the first of these. */
   readonly tensors: number;
   readonly missing: number;
   readonly first: string;
-  /** Bytes of tensors that are there, and of all of them. */
+  /** How many bytes of the tensors are there, and how many there should be. */
   readonly dataThere: number;
   readonly data: number;
 }

@@ -16,7 +16,7 @@ export type Dataset =
   | { readonly kind: 'records'; readonly path: string; readonly records: () => Generator<DataRecord> }
   | { readonly kind: 'batches'; readonly path: string; readonly batches: ReadyBatches };
 
-/** A nested list of integers, rectangular, as a tensor. */
+/** The tensor that nested lists of integers stand for; lists of one depth are of one length. */
 function listTensor(path: string, name: string, value: Json): IntTensor {
   const shape: number[] = [];
   for (let level: Json | undefined = value; Array.isArray(level); level = level[0]) shape.push(level.length);

@@ -1,6 +1,6 @@
 /** @file IEEE half, bfloat16 and integer bytes widened to the arrays Ebb computes with; all little endian. */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 
 let halves: Float32Array | undefined;
 
@@ -34,23 +34,26 @@ export function f32FromBytes(bytes: Uint8Array): Float32Array {
   return new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4);
 }
 
+/** Values of binary16 bit patterns. */
 export function f16ToF32(bytes: Uint8Array): Float32Array {
   const table = halfTable();
   const b = aligned(bytes, 2);
   const source = new Uint16Array(b.buffer, b.byteOffset, b.byteLength / 2);
   const result = new Float32Array(source.length);
-  for (let i = 0; i < source.length; i++) result[i] = table[source[i] ?? 0] ?? 0;
+  for (let i = 0; i < source.length; i++) result[i] = at(table, at(source, i));
   return result;
 }
 
+/** Values of bfloat16 bit patterns, which are the upper halves of f32's. */
 export function bf16ToF32(bytes: Uint8Array): Float32Array {
   const b = aligned(bytes, 2);
   const source = new Uint16Array(b.buffer, b.byteOffset, b.byteLength / 2);
   const result = new Uint32Array(source.length);
-  for (let i = 0; i < source.length; i++) result[i] = (source[i] ?? 0) << 16;
+  for (let i = 0; i < source.length; i++) result[i] = at(source, i) << 16;
   return new Float32Array(result.buffer);
 }
 
+/** f64 values, each rounded to f32. */
 export function f64ToF32(bytes: Uint8Array): Float32Array {
   const from = view(bytes);
   return Float32Array.from({ length: bytes.byteLength / 8 }, (_, i) => from.getFloat64(8 * i, true));
@@ -62,8 +65,8 @@ export function f32ToF16(values: Float32Array): Uint8Array<ArrayBuffer> {
   const value = new Float32Array(bits.buffer);
   const result = new Uint16Array(values.length);
   for (let i = 0; i < values.length; i++) {
-    value[0] = values[i] ?? 0;
-    const x = bits[0] ?? 0;
+    value[0] = at(values, i);
+    const x = at(bits, 0);
     const sign = (x >>> 16) & 0x8000;
     const magnitude = x & 0x7fffffff;
     if (magnitude >= 0x7f800000) result[i] = sign | 0x7c00 | (magnitude > 0x7f800000 ? 0x200 : 0);
@@ -85,18 +88,19 @@ export function f32ToBf16(values: Float32Array): Uint8Array<ArrayBuffer> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const result = new Uint16Array(values.length);
   for (let i = 0; i < values.length; i++) {
-    const x = bits[i] ?? 0;
+    const x = at(bits, i);
     result[i] = (x & 0x7fffffff) > 0x7f800000 ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
   }
   return new Uint8Array(result.buffer);
 }
 
+/** i32 bytes as integers, without a copy where they are aligned. */
 export function i32FromBytes(bytes: Uint8Array): Int32Array {
   const b = aligned(bytes, 4);
   return new Int32Array(b.buffer, b.byteOffset, b.byteLength / 4);
 }
 
-/** 64-bit integers as 32-bit ones; `where` begins the error for a value that does not fit. */
+/** 64-bit integers as 32-bit ones. @throws EbbError for a value that does not fit, which begins with `where` */
 export function i64ToI32(where: string, bytes: Uint8Array): Int32Array {
   const from = view(bytes);
   return Int32Array.from({ length: bytes.byteLength / 8 }, (_, i) => {

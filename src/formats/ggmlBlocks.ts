@@ -1,6 +1,6 @@
 /** @file ggml's tensor types: block layouts as data, and reference dequantisation bit-equal to gguf-py (ggml-quants.c). */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { bf16ToF32, f16ToF32, f32FromBytes, halfToFloat } from './floats.ts';
 
 export type BlockType = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1' | 'q4_k' | 'q6_k';
@@ -9,82 +9,85 @@ export interface BlockLayout {
   /** Values in one block, along a row. */
   readonly blockSize: number;
   readonly bytesPerBlock: number;
+  /** Where in a block its scales of f16 lie, in bytes. */
+  readonly scales: readonly number[];
 }
 
 export const BLOCKS: Readonly<Record<BlockType, BlockLayout>> = {
-  f32: { blockSize: 1, bytesPerBlock: 4 },
-  f16: { blockSize: 1, bytesPerBlock: 2 },
-  bf16: { blockSize: 1, bytesPerBlock: 2 },
-  q8_0: { blockSize: 32, bytesPerBlock: 34 },
-  q4_0: { blockSize: 32, bytesPerBlock: 18 },
-  q4_1: { blockSize: 32, bytesPerBlock: 20 },
-  q4_k: { blockSize: 256, bytesPerBlock: 144 },
-  q6_k: { blockSize: 256, bytesPerBlock: 210 },
+  f32: { blockSize: 1, bytesPerBlock: 4, scales: [] },
+  f16: { blockSize: 1, bytesPerBlock: 2, scales: [] },
+  bf16: { blockSize: 1, bytesPerBlock: 2, scales: [] },
+  q8_0: { blockSize: 32, bytesPerBlock: 34, scales: [0] },
+  q4_0: { blockSize: 32, bytesPerBlock: 18, scales: [0] },
+  q4_1: { blockSize: 32, bytesPerBlock: 20, scales: [0, 2] },
+  q4_k: { blockSize: 256, bytesPerBlock: 144, scales: [0, 2] },
+  q6_k: { blockSize: 256, bytesPerBlock: 210, scales: [208] },
 };
 
 const f = Math.fround;
 
-function half(b: Uint8Array, at: number): number {
-  return halfToFloat((b[at] ?? 0) | ((b[at + 1] ?? 0) << 8));
+/** The f16 at byte `from`. */
+function half(b: Uint8Array, from: number): number {
+  return halfToFloat(at(b, from) | (at(b, from + 1) << 8));
 }
 
-/** Writes the values of the block at byte `at` of `b` from `to` on in `out`. */
-type Unpack = (b: Uint8Array, at: number, out: Float32Array, to: number) => void;
+/** Writes the values of the block at byte `from` of `b` from `to` on in `out`. */
+type Unpack = (b: Uint8Array, from: number, out: Float32Array, to: number) => void;
 
 /** d: f16; 32 × i8. */
-const q8_0: Unpack = (b, at, out, to) => {
-  const d = half(b, at);
-  for (let i = 0; i < 32; i++) out[to + i] = d * (((b[at + 2 + i] ?? 0) << 24) >> 24);
+const q8_0: Unpack = (b, from, out, to) => {
+  const d = half(b, from);
+  for (let i = 0; i < 32; i++) out[to + i] = d * ((at(b, from + 2 + i) << 24) >> 24);
 };
 
 /** d: f16; 16 bytes, low nibbles first, each minus 8. */
-const q4_0: Unpack = (b, at, out, to) => {
-  const d = half(b, at);
+const q4_0: Unpack = (b, from, out, to) => {
+  const d = half(b, from);
   for (let i = 0; i < 16; i++) {
-    const q = b[at + 2 + i] ?? 0;
+    const q = at(b, from + 2 + i);
     out[to + i] = d * ((q & 15) - 8);
     out[to + 16 + i] = d * ((q >> 4) - 8);
   }
 };
 
 /** d, m: f16; 16 bytes, low nibbles first: d·q + m. */
-const q4_1: Unpack = (b, at, out, to) => {
-  const d = half(b, at);
-  const m = half(b, at + 2);
+const q4_1: Unpack = (b, from, out, to) => {
+  const d = half(b, from);
+  const m = half(b, from + 2);
   for (let i = 0; i < 16; i++) {
-    const q = b[at + 4 + i] ?? 0;
+    const q = at(b, from + 4 + i);
     out[to + i] = f(d * (q & 15)) + m;
     out[to + 16 + i] = f(d * (q >> 4)) + m;
   }
 };
 
 /** d, dmin: f16; 8 scales and 8 mins of 6 bits in 12 bytes; 128 bytes: d·scale·q − dmin·min over 8 groups of 32. */
-const q4_k: Unpack = (b, at, out, to) => {
-  const d = half(b, at);
-  const dmin = half(b, at + 2);
-  const s = (i: number): number => b[at + 4 + i] ?? 0;
+const q4_k: Unpack = (b, from, out, to) => {
+  const d = half(b, from);
+  const dmin = half(b, from + 2);
+  const s = (i: number): number => at(b, from + 4 + i);
   for (let group = 0; group < 8; group++) {
     const low = group < 4;
     const scale = low ? s(group) & 63 : (s(group + 4) & 15) | ((s(group - 4) >> 6) << 4);
     const min = low ? s(group + 4) & 63 : (s(group + 4) >> 4) | ((s(group) >> 6) << 4);
     const ds = f(d * scale);
     const dm = f(dmin * min);
-    const bytes = at + 16 + 32 * (group >> 1);
+    const bytes = from + 16 + 32 * (group >> 1);
     const shift = 4 * (group & 1);
-    for (let i = 0; i < 32; i++) out[to + 32 * group + i] = f(ds * (((b[bytes + i] ?? 0) >> shift) & 15)) - dm;
+    for (let i = 0; i < 32; i++) out[to + 32 * group + i] = f(ds * ((at(b, bytes + i) >> shift) & 15)) - dm;
   }
 };
 
 /** 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 × i8 scales, d: f16: d·scale·(q − 32). */
-const q6_k: Unpack = (b, at, out, to) => {
-  const d = half(b, at + 208);
+const q6_k: Unpack = (b, from, out, to) => {
+  const d = half(b, from + 208);
   for (let i = 0; i < 256; i++) {
     const [part, within] = [i >> 7, i & 127];
     const lane = within & 31;
     const quarter = within >> 5;
-    const low = ((b[at + 64 * part + 32 * (quarter & 1) + lane] ?? 0) >> (4 * (quarter >> 1))) & 15;
-    const high = ((b[at + 128 + 32 * part + lane] ?? 0) >> (2 * quarter)) & 3;
-    const scale = ((b[at + 192 + (i >> 4)] ?? 0) << 24) >> 24;
+    const low = (at(b, from + 64 * part + 32 * (quarter & 1) + lane) >> (4 * (quarter >> 1))) & 15;
+    const high = (at(b, from + 128 + 32 * part + lane) >> (2 * quarter)) & 3;
+    const scale = (at(b, from + 192 + (i >> 4)) << 24) >> 24;
     out[to + i] = f(d * scale) * ((low | (high << 4)) - 32);
   }
 };

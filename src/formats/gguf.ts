@@ -166,7 +166,8 @@ function readTensorInfo(file: string, from: Cursor, index: number, alignment: nu
   const type = TENSOR_TYPES.get(code);
   if (!type) throw new EbbError(`${where} has type ${code}, which is no ggml type Ebb knows`);
   const [typeName, blockSize, bytesPerBlock] = type;
-  const row = dims[0] ?? 1;
+  // a tensor without dimensions is one value
+  const [row = 1] = dims;
   if (row % blockSize !== 0) throw new EbbError(`${where} is ${typeName} with rows of ${row} values, expected a multiple of ${blockSize}`);
   const byteLength = dims.slice(1).reduce((bytes, dim) => bytes * dim, (row / blockSize) * bytesPerBlock);
   if (byteLength > Number.MAX_SAFE_INTEGER) throw new EbbError(`${where} has dimensions ${dims.join(' × ')}, more than a file can hold`);

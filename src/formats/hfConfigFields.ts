@@ -1,115 +1,137 @@
-/** @file Which config.json fields change the mathematics without Ebb supporting it: refused by name; which are left unused: noted. */
+/** @file What becomes of the fields of a config.json that a family does not read: refused by name, or listed as not used. */
 
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import type { ModelType } from './hfConfig.ts';
 import type { Json, JsonObject } from './json.ts';
 
-/** Fields that Ebb supports only at one value (or absent, or null). */
-const ONLY: Readonly<Record<ModelType, Readonly<Record<string, Json>>>> = {
-  llama: {
-    pretraining_tp: 1,
-    partial_rotary_factor: 1,
-    rope_interleaved: false,
-    use_sliding_window: false,
-    scale_embeddings: false,
-    is_encoder_decoder: false,
-    add_cross_attention: false,
-    tie_encoder_decoder: false,
-    is_causal: true,
-  },
-  gpt2: {
-    add_cross_attention: false,
-    is_encoder_decoder: false,
-    reorder_and_upcast_attn: false,
-    scale_attn_by_inverse_layer_idx: false,
-    tie_encoder_decoder: false,
-    is_causal: true,
-  },
-};
+/** Pretrained configurations name dropout for some layers. Ebb trains without it (an adapter has its own), and a note says so. */
+const DROPOUT = new Set([
+  'attention_dropout',
+  'attn_pdrop',
+  'embd_pdrop',
+  'embedding_dropout',
+  'hidden_dropout',
+  'mlp_dropout',
+  'resid_dropout',
+  'resid_pdrop',
+  'residual_dropout',
+]);
 
-/** Dropout is part of some pretrained configurations; Ebb trains without it (LoRA has its own). */
-const DROPOUT = new Set(['attention_dropout', 'attn_pdrop', 'embd_pdrop', 'resid_pdrop', 'hidden_dropout', 'mlp_dropout', 'resid_dropout']);
-
-/** Fields that are read, or that say nothing about the mathematics although their name sounds so. */
-const HARMLESS = new Set([
-  'num_attention_heads',
-  'num_hidden_layers',
-  'num_key_value_heads',
-  'rms_norm_eps',
-  'attention_bias',
-  'mlp_bias',
-  'max_position_embeddings',
-  'rope_theta',
-  'rope_scaling',
-  'rope_parameters',
-  'head_dim',
-  'layer_norm_epsilon',
-  'layer_norm_eps',
-  'scale_attn_weights',
-  'n_layer',
-  'n_positions',
+/** Fields that no family reads, since they say nothing about what the model computes. */
+const BOOKKEEPING = new Set([
+  // who wrote the file, and with what
+  '_commit_hash',
+  '_name_or_path',
+  'architectures',
+  'auto_map',
+  'model_type',
+  'tokenizer_class',
+  'transformers.js_config',
+  'transformers_version',
+  // how the reference runs the model
   '_attn_implementation',
   '_attn_implementation_autoset',
   'attn_implementation',
   'attn_implementation_autoset',
-  'use_flash_attn',
+  'chunk_size_feed_forward',
+  'gradient_checkpointing',
+  'is_decoder',
   'output_attentions',
-  'quantization_config',
-  'layer_types',
-  'max_window_layers',
-  'sliding_window',
-  'is_llama_config',
+  'output_hidden_states',
+  'return_dict',
+  'torchscript',
+  'use_bfloat16',
+  'use_cache',
+  'use_flash_attn',
+  // how weights are stored, which the tensors say themselves, and how they were drawn
+  'dtype',
   'initializer_range',
+  'torch_dtype',
+  // older names of what another field says
+  'is_llama_config',
   'n_ctx',
-  'n_head',
-  'tie_word_embeddings',
+  // how text is generated where nobody says otherwise: commands have flags for it
+  'begin_suppress_tokens',
+  'diversity_penalty',
+  'do_sample',
+  'early_stopping',
+  'encoder_no_repeat_ngram_size',
+  'length_penalty',
+  'max_length',
+  'min_length',
+  'no_repeat_ngram_size',
+  'num_beam_groups',
+  'num_beams',
+  'num_return_sequences',
+  'output_scores',
+  'prefix',
+  'remove_invalid_values',
+  'repetition_penalty',
+  'return_dict_in_generate',
+  'temperature',
+  'top_k',
+  'top_p',
+  'typical_p',
+  // tokens that a causal language model has no use for; a family that has one reads it
+  'cls_token_id',
+  'decoder_start_token_id',
+  'pad_token_id',
+  'sep_token_id',
 ]);
 
+/** Fields that every causal language model supports at one value alone. */
+const CAUSAL: Readonly<Record<string, Json>> = { add_cross_attention: false, is_causal: true, is_encoder_decoder: false, tie_encoder_decoder: false };
+
+/** Fields of heads that are no part of a language model: summaries of classification heads, labels. */
+const OTHER_HEADS = /^(summary_|id2label$|label2id$|num_labels$|task_specific_params$|problem_type$|classifier_dropout$)/;
+
+/** A field of such a name may change what the model computes. */
 const SUSPICIOUS =
   /rope|rotary|attn|attention|norm|scal|softcap|bias|window|expert|moe|quant|multiplier|mask|alibi|residual|position|parallel|layer|sparse|clip|logit|mup|head|embedding/;
 
-/** Names a head that is no part of a language model (summaries of GPT-2's classification heads, labels). */
-const OTHER_HEADS = /^(summary_|id2label$|label2id$|num_labels$|task_specific_params$|problem_type$|classifier_dropout$)/;
-
+/** Whether a value switches nothing on. */
 function neutral(value: Json | undefined): boolean {
   if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
   return value === undefined || value === null || value === false || value === 0;
 }
 
-function refuse(where: string, name: string, found: Json | undefined, expected: string): never {
-  throw new EbbError(`${where}: ${name} is ${show(found)}, expected ${expected}`);
+/** Throws the error that a field does not hold what was expected. @throws EbbError */
+export function refuseField(where: string, name: string, found: Json | undefined, expected: string): never {
+  throw new EbbError(`${where}: ${name} is ${found === undefined ? 'missing' : show(found)}, expected ${expected}`);
+}
+
+/** What a family says of the fields of its config.json. */
+export interface KnownFields {
+  /** What errors call the family. */
+  readonly kind: string;
+  /** The fields that the family reads. */
+  readonly read: ReadonlySet<string>;
+  /** Fields that are supported at one value alone; they may also be absent or null. */
+  readonly only: Readonly<Record<string, Json>>;
 }
 
 /**
- * Throws for a field that changes the mathematics and is not supported, also for an unknown one whose name suggests that it might;
- * returns notes on fields that are left unused.
+ * Goes over the fields that a family does not read. Returns notes on those that are not used, for a person to know.
+ * @throws EbbError for a field that may change what the model computes, by its name, and for one at another value than the supported one
  */
-export function refuseUnsupported(where: string, kind: ModelType, fields: JsonObject): string[] {
-  const notes: string[] = [];
-  if (!neutral(fields['quantization_config']))
-    refuse(where, 'quantization_config', fields['quantization_config'], 'none (weights in f32, f16 or bf16, or a GGUF file)');
-  if (!neutral(fields['sliding_window']) && !neutral(fields['use_sliding_window'] ?? true))
-    refuse(where, 'sliding_window', fields['sliding_window'], 'null (attention windows are not supported)');
-  const kinds = fields['layer_types'];
-  if (Array.isArray(kinds) && kinds.some((k) => k !== 'full_attention'))
-    refuse(
-      where,
-      'layer_types',
-      kinds.find((k) => k !== 'full_attention'),
-      'full_attention in every layer',
-    );
+export function unusedFields(where: string, { kind, read, only }: KnownFields, fields: JsonObject): string[] {
+  const oneValue: Readonly<Record<string, Json | undefined>> = { ...CAUSAL, ...only };
+  const dropout: string[] = [];
+  const others: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
-    if (DROPOUT.has(name)) {
-      if (typeof value === 'number' && value !== 0) notes.push(`${name} is ${value}: not used, Ebb trains without the pretrained model's dropout`);
-      continue;
-    }
-    const only = ONLY[kind][name];
-    if (only !== undefined) {
-      if (value !== null && value !== only) refuse(where, name, value, `${show(only)} (other values are not supported)`);
-    } else if (!HARMLESS.has(name) && !OTHER_HEADS.test(name) && !neutral(value) && SUSPICIOUS.test(name)) {
-      refuse(where, name, value, `no such field in a ${kind} configuration (it may change the mathematics, and Ebb does not support it)`);
-    }
+    if (read.has(name)) continue;
+    const supported = Object.hasOwn(oneValue, name) ? oneValue[name] : undefined;
+    if (name === 'quantization_config') {
+      if (!neutral(value)) refuseField(where, name, value, 'none (weights in f32, f16 or bf16, or a GGUF file)');
+    } else if (DROPOUT.has(name)) {
+      if (!neutral(value)) dropout.push(`${name} is ${show(value)}: not used, Ebb trains without the pretrained model's dropout`);
+    } else if (supported !== undefined) {
+      if (value !== null && value !== supported) refuseField(where, name, value, `${show(supported)} (other values are not supported)`);
+    } else if (BOOKKEEPING.has(name) || OTHER_HEADS.test(name) || neutral(value)) {
+      // says nothing about what the model computes
+    } else if (SUSPICIOUS.test(name)) {
+      refuseField(where, name, value, `no such field in a ${kind} configuration (it may change what the model computes, and Ebb does not support it)`);
+    } else others.push(name);
   }
-  return notes;
+  return others.length === 0 ? dropout : [...dropout, `not used: ${others.join(', ')}`];
 }

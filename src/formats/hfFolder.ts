@@ -3,56 +3,63 @@
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { canonicalName, expectedTensors, isComputed } from './checkpointTensors.ts';
 import { type Cut, cutOf, cutText } from './cut.ts';
 import { fileExists, readText } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
-import { type ConfigReading, type ModelConfig, readHfConfig } from './hfConfig.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
+import type { Described, Layout } from './layout.ts';
 import { readTensor, type SafetensorsFile } from './safetensors.ts';
 import { openIndex, openSingle, type Shards, shardsText } from './safetensorsIndex.ts';
 import { type AssumedType, unusedDtype } from './storedType.ts';
-import { kindOfCut, type MissingWeights, matchTensors, type Undescribed, unreadable, type WeightSource } from './weights.ts';
+import { type Found, kindOfCut, type MissingWeights, matchTensors, unreadable, type WeightSource } from './weights.ts';
 
 const SAFETENSORS_TYPES: Readonly<Record<string, BlockType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
 const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
 const OTHER_WEIGHTS = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'consolidated.00.pth', 'tf_model.h5', 'flax_model.msgpack'];
 
+/** What a folder without a config.json is by what it holds instead, and what to do with it; most telling first. */
+const OTHER_FOLDERS: readonly (readonly [held: string, (folder: string) => string])[] = [
+  ['adapter_config.json', (folder) => `it holds a PEFT adapter: give the model it was made for, and --adapter ${folder}`],
+  ['plan.json', (folder) => `it holds a trainer that ebb compile wrote: run ${join(folder, 'trainer.js')}`],
+  ['training.safetensors', () => 'it holds a checkpoint that a run goes on from: give the run folder as --out, with --resume'],
+  ['metrics.jsonl', (folder) => `it holds a run, whose result is in ${join(folder, 'model')} or ${join(folder, 'adapter')}`],
+  [SINGLE, (folder) => `it holds ${SINGLE} alone: where those are weights of a definition, give the definition (.ts) as model, and --weights ${folder}`],
+];
+
 /** The fields of a Hugging Face folder's config.json. @throws EbbError */
 function configFields(folder: string): JsonObject {
   const path = join(folder, 'config.json');
-  if (!fileExists(path)) throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder`);
+  if (!fileExists(path)) {
+    const [, hint] = OTHER_FOLDERS.find(([held]) => fileExists(join(folder, held))) ?? [];
+    throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder${hint ? `; ${hint(folder)}` : ''}`);
+  }
   return parseJsonObject(path, readText(path, 2 ** 24));
 }
 
-function sourceOf(file: SafetensorsFile, stored: string, name: string): WeightSource | null {
-  const info = file.tensors.get(stored);
-  if (!info) return null;
-  const dtype = SAFETENSORS_TYPES[info.dtype];
-  if (!dtype) throw new EbbError(`${file.path}: tensor ${show(stored)} has dtype ${info.dtype}, expected F32, F16 or BF16`);
-  const read = (offset?: number, length?: number): Uint8Array => readTensor(file, stored, offset, length);
-  return { name, shape: info.shape, dtype, byteLength: info.byteLength, unit: BLOCKS[dtype].bytesPerBlock, read };
+/** A tensor of a file as a weight of the model. */
+function foundIn(file: SafetensorsFile, stored: string): Found {
+  return ({ name }) => {
+    const info = file.tensors.get(stored);
+    if (!info) throw new Error(`internal: ${file.path} has no tensor ${stored}`);
+    const dtype = SAFETENSORS_TYPES[info.dtype];
+    if (!dtype)
+      throw new EbbError(
+        `${file.path}: tensor ${show(stored)} has dtype ${info.dtype}, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)`,
+      );
+    const read = (offset?: number, length?: number): Uint8Array => readTensor(file, stored, offset, length);
+    return { name, file: file.path, shape: info.shape, dtype, byteLength: info.byteLength, unit: BLOCKS[dtype].bytesPerBlock, read };
+  };
 }
 
-/** Tensors by the names of the CausalLM class; of those whose file is not there, what `absent` makes of them. */
-function sources(config: ModelConfig, { files, absent }: Shards, path: string, undescribed: Undescribed): Map<string, WeightSource | Undescribed> {
-  const result = new Map<string, WeightSource | Undescribed>();
-  const add = (stored: string, make: (name: string) => WeightSource | Undescribed | null, where: string): void => {
-    const name = canonicalName(config, stored);
-    if (isComputed(config, name)) return;
-    const made = make(name);
-    if (!made) return;
-    if (result.has(name)) throw new EbbError(`${where}: tensor ${show(name)} is there twice, with and without its prefix`);
-    result.set(name, made);
-  };
-  for (const [stored, file] of files) add(stored, (name) => sourceOf(file, stored, name), file.path);
-  for (const stored of absent.keys()) add(stored, () => undescribed, path);
-  return result;
+/** All tensors by the files' names. @param undescribed what stands for those whose file is not there */
+function foundTensors({ files, absent }: Shards, undescribed: Found): Map<string, Found> {
+  const there = [...files].map(([stored, file]) => [stored, foundIn(file, stored)] as const);
+  return new Map([...there, ...[...absent.keys()].map((stored) => [stored, undescribed] as const)]);
 }
 
 /** A Hugging Face folder, opened. */
-export interface HfFolder extends Pick<ConfigReading, 'config' | 'notes'> {
+export interface HfFolder<Model> extends Described<Model> {
   readonly tensors: ReadonlyMap<string, WeightSource>;
   readonly missing: MissingWeights | null;
 }
@@ -68,29 +75,37 @@ export type Assume = (where: string, fields: JsonObject, lacks: string) => Assum
 
 /**
  * Opens a folder whose weights may be missing: all of them, some shards, or the data behind their headers.
- * @throws EbbError for a broken configuration or header, for tensors that are not those of the configuration, and what `assume` throws
+ * @param describe gives the model that the fields of config.json describe
+ * @throws EbbError for a broken configuration or header, for tensors that are not those of the model, and what `describe` and `assume` throw
  */
-export function openHfFolder(folder: string, assume: Assume): HfFolder {
+export function openHfFolder<Model extends Layout>(
+  folder: string,
+  describe: (where: string, fields: JsonObject) => Described<Model>,
+  assume: Assume,
+): HfFolder<Model> {
   const fields = configFields(folder);
   const configPath = join(folder, 'config.json');
-  const reading = readHfConfig(configPath, fields);
-  const { config } = reading;
-  const notes = [...reading.notes, ...unusedDtype(fields)];
+  const { model, notes: own } = describe(configPath, fields);
+  const notes = [...own, ...unusedDtype(fields)];
   const path = [INDEX, SINGLE].map((name) => join(folder, name)).find(fileExists);
   if (path === undefined) {
     const other = OTHER_WEIGHTS.find((name) => fileExists(join(folder, name)));
     const message = `${folder}: holds no weights Ebb reads${other ? ` (found ${other})` : ''}, expected ${SINGLE} or ${INDEX}`;
     const assumed = assume(configPath, fields, message);
-    const tensors = [...expectedTensors(config)].map(({ name, shape }) => [name, unreadable(name, shape, assumed.dtype, message)] as const);
-    return { config, notes, tensors: new Map(tensors), missing: { kind: 'configuration', message, assumed } };
+    const tensors = [...model.tensors()].map(({ name, shape }) => [name, unreadable(name, shape, assumed.dtype, message)] as const);
+    return { model, notes, tensors: new Map(tensors), missing: { kind: 'configuration', message, assumed } };
   }
   const shards = path.endsWith('.json') ? openIndex(path) : openSingle(path);
   const absentText = `${path}: names ${shardsText(shards.absent.values())}, expected in the same folder but not there`;
   const assumed = shards.absent.size > 0 ? assume(configPath, fields, absentText) : null;
-  const undescribed: Undescribed = (name, shape) => unreadable(name, shape, assumed?.dtype ?? 'f32', absentText);
-  const found = sources(config, shards, path, undescribed);
-  const tensors = matchTensors(config, found, { weights: path, config: configPath });
-  return { config, notes, tensors, missing: missingOf(shards, tensors, absentText, assumed) };
+  const undescribed: Found = ({ name, shape }) => unreadable(name, shape, assumed?.dtype ?? 'f32', absentText);
+  const tensors = matchTensors(model, {
+    tensors: foundTensors(shards, undescribed),
+    // a checkpoint of the bare model leaves the prefix out
+    namesOf: ({ name }) => (model.prefix !== '' && name.startsWith(model.prefix) ? [name, name.slice(model.prefix.length)] : [name]),
+    places: { weights: path, config: configPath },
+  });
+  return { model, notes, tensors, missing: missingOf(shards, tensors, absentText, assumed) };
 }
 
 function missingOf(shards: Shards, tensors: ReadonlyMap<string, WeightSource>, absentText: string, assumed: AssumedType | null): MissingWeights | null {

@@ -3,8 +3,10 @@
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
+import { type FieldsOf, field } from './hfConfig.ts';
 import { isObject, type JsonObject } from './json.ts';
 
+/** How the frequencies of rotary embeddings are scaled for texts longer than those of pretraining. */
 export type RopeScaling =
   | { readonly type: 'linear'; readonly factor: number }
   | {
@@ -15,10 +17,14 @@ export type RopeScaling =
       readonly originalMaxPosition: number;
     };
 
+/** Rotary settings: the base of the frequencies, and how they are scaled. */
 export interface Rope {
   readonly ropeTheta: number;
   readonly ropeScaling: RopeScaling | null;
 }
+
+/** The fields that hold rotary settings, in the old style and in that of transformers 5. */
+export const ropeFields = { rope_theta: field.any.optional(), rope_scaling: field.any.optional(), rope_parameters: field.any.optional() };
 
 const KNOWN = new Set([
   'rope_theta',
@@ -53,11 +59,14 @@ function readScaling(where: string, block: string, fields: JsonObject): RopeScal
   throw new EbbError(`${where}: ${block}.rope_type is ${show(type)}, expected default, linear or llama3 (others are not supported)`);
 }
 
-/** Base frequency and scaling of a config.json's fields; both styles, also mixed, rope_scaling winning as in transformers. */
-export function readRope(where: string, fields: JsonObject): Rope {
+/**
+ * The rotary settings of a config.json. Where a file mixes both styles, rope_scaling counts, as in transformers.
+ * @throws EbbError for a kind of scaling or a setting that Ebb does not support
+ */
+export function readRope(where: string, fields: FieldsOf<typeof ropeFields>): Rope {
   const merged: JsonObject = {};
-  let block = 'rope_parameters';
-  for (const name of ['rope_parameters', 'rope_scaling']) {
+  let block: keyof typeof ropeFields = 'rope_parameters';
+  for (const name of ['rope_parameters', 'rope_scaling'] as const) {
     const value = fields[name];
     if (value === undefined || value === null) continue;
     if (!isObject(value)) throw new EbbError(`${where}: ${name} is ${show(value)}, expected an object or null`);
@@ -68,9 +77,26 @@ export function readRope(where: string, fields: JsonObject): Rope {
   if (isObject(merged['full_attention'] ?? null)) throw new EbbError(`${where}: ${block} differs by kind of layer, expected one setting for all layers`);
   const scaling = readScaling(where, block, merged);
   if (strange !== undefined) throw new EbbError(`${where}: ${block}.${strange} is ${show(merged[strange])}, a rope setting Ebb does not support`);
-  const partial = merged['partial_rotary_factor'] ?? 1;
-  if (partial !== 1) throw new EbbError(`${where}: ${block}.partial_rotary_factor is ${show(partial)}, expected 1 (partial rotation is not supported)`);
+  const { partial_rotary_factor: partial = null } = merged;
+  if (partial !== null && partial !== 1)
+    throw new EbbError(`${where}: ${block}.partial_rotary_factor is ${show(partial)}, expected 1 (partial rotation is not supported)`);
   const theta = merged['rope_theta'] ?? fields['rope_theta'] ?? 10000;
   if (typeof theta !== 'number' || !(theta > 0)) throw new EbbError(`${where}: rope_theta is ${show(theta)}, expected a positive number`);
   return { ropeTheta: theta, ropeScaling: scaling };
+}
+
+/** The fields that `readRope` reads back, in the old style, which all versions of transformers read. */
+export function writeRope({ ropeTheta, ropeScaling }: Rope): JsonObject {
+  return { rope_theta: ropeTheta, rope_scaling: ropeScaling && writeScaling(ropeScaling) };
+}
+
+function writeScaling(scaling: RopeScaling): JsonObject {
+  if (scaling.type === 'linear') return { rope_type: 'linear', factor: scaling.factor };
+  return {
+    rope_type: 'llama3',
+    factor: scaling.factor,
+    low_freq_factor: scaling.lowFreqFactor,
+    high_freq_factor: scaling.highFreqFactor,
+    original_max_position_embeddings: scaling.originalMaxPosition,
+  };
 }

@@ -1,4 +1,4 @@
-/** @file A hub id ("org/name") to a local folder: the hub library lists and downloads, into its own cache layout, resumable by byte. */
+/** @file Downloads a model by its hub id ("org/name") into a local folder, laid out as the hub library lays out its cache. A download that broke off goes on. */
 
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';

@@ -2,16 +2,15 @@
 
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { expectedTensors, isComputed } from './checkpointTensors.ts';
 import { BLOCKS, type BlockType, dequantise } from './ggmlBlocks.ts';
-import type { ModelConfig } from './hfConfig.ts';
+import { type ExpectedTensor, isComputed, type Layout } from './layout.ts';
 import type { AssumedType } from './storedType.ts';
 
 /** What is known of a weight before it is read. */
 export interface WeightHeader {
   /** Hugging Face's name. */
   readonly name: string;
-  /** Row-major, as in Hugging Face's checkpoints: [out, in] for linear layers, [in, out] for GPT-2's Conv1D. */
+  /** Row-major, as in Hugging Face's checkpoints. */
   readonly shape: readonly number[];
   readonly dtype: BlockType;
   /** Bytes of its elements as they are stored. */
@@ -20,6 +19,8 @@ export interface WeightHeader {
 
 /** A weight that is read when asked for. */
 export interface WeightSource extends WeightHeader {
+  /** The file it lies in, where the weights are a folder. */
+  readonly file?: string;
   /** Bytes that are read together: a block, or the rows of a head whose rows are stored in another order. */
   readonly unit: number;
   /**
@@ -75,35 +76,51 @@ export interface Places {
   readonly config: string;
 }
 
-/** Stands for a weight that is somewhere, of which only the configuration speaks: made of its name and the shape it must have. */
-export type Undescribed = (name: string, shape: readonly number[]) => WeightSource;
+/** A tensor of the files, made into the weight that the model needs. @throws EbbError for a type that holds no weights */
+export type Found = (expected: ExpectedTensor) => WeightSource;
 
-/**
- * The tensors `config` needs out of those found, in the model's order.
- * @throws EbbError for missing ones, other shapes, and ones the model has no place for
- */
-export function matchTensors(config: ModelConfig, found: ReadonlyMap<string, WeightSource | Undescribed>, places: Places): Map<string, WeightSource> {
-  const result = new Map<string, WeightSource>();
-  const layers = config.kind === 'llama' ? 'num_hidden_layers' : 'n_layer';
-  for (const { name, shape, from } of expectedTensors(config)) {
-    const known = found.get(name);
-    if (!known) {
-      const why = /\.\d+\./.test(name) ? `${layers} is ${config.numLayers}` : `tie_word_embeddings is ${config.tieWordEmbeddings}`;
-      throw new EbbError(`${places.weights}: tensor ${show(name)} is missing, but expected by ${places.config}, where ${why}`);
-    }
-    const source = typeof known === 'function' ? known(name, shape) : known;
-    if (source.shape.length !== shape.length || source.shape.some((size, i) => size !== shape[i])) {
-      throw new EbbError(
-        `${places.weights}: tensor ${show(name)} has shape [${source.shape.join(', ')}], expected [${shape.join(', ')}] (${from} in ${places.config})`,
-      );
-    }
-    result.set(name, source);
-  }
-  const extra = [...found.keys()].find((name) => !result.has(name) && !isComputed(config, name));
-  if (extra !== undefined) {
+/** What was found in a checkpoint. */
+export interface FoundTensors {
+  /** By the names in the files. */
+  readonly tensors: ReadonlyMap<string, Found>;
+  /** The names that the files may give a tensor of the model. */
+  readonly namesOf: (expected: ExpectedTensor) => readonly string[];
+  readonly places: Places;
+}
+
+/** What a found tensor becomes. @throws EbbError for another shape than the model needs */
+function checkedSource(expected: ExpectedTensor, found: Found, stored: string, places: Places): WeightSource {
+  const source = found(expected);
+  const { shape, from } = expected;
+  if (source.shape.length !== shape.length || source.shape.some((size, i) => size !== shape[i])) {
     throw new EbbError(
-      `${places.weights}: tensor ${show(extra)} has no place in the model that ${places.config} describes (${config.kind}, ${layers} ${config.numLayers})`,
+      `${places.weights}: tensor ${show(stored)} has shape [${source.shape.join(', ')}], expected [${shape.join(', ')}] (${from} in ${places.config})`,
     );
   }
+  return source;
+}
+
+/**
+ * The tensors that a model needs, out of those found, in the model's order.
+ * @throws EbbError for missing ones, other shapes, and ones the model has no place for
+ */
+export function matchTensors(model: Layout, { tensors, namesOf, places }: FoundTensors): Map<string, WeightSource> {
+  const result = new Map<string, WeightSource>();
+  const used = new Set<string>();
+  for (const expected of model.tensors()) {
+    const names = namesOf(expected);
+    const [stored, second] = names.filter((name) => tensors.has(name));
+    const found = stored === undefined ? undefined : tensors.get(stored);
+    if (stored === undefined || !found) {
+      throw new EbbError(
+        `${places.weights}: tensor ${show(names[0] ?? expected.name)} is missing, but expected by ${places.config}, where ${model.reason(expected)}`,
+      );
+    }
+    if (second !== undefined) throw new EbbError(`${places.weights}: tensor ${show(stored)} is there twice, with and without its prefix (${show(second)})`);
+    used.add(stored);
+    result.set(expected.name, checkedSource(expected, found, stored, places));
+  }
+  const extra = [...tensors.keys()].find((name) => !used.has(name) && !isComputed(model, name));
+  if (extra !== undefined) throw new EbbError(`${places.weights}: tensor ${show(extra)} has no place in the model that ${places.config} describes`);
   return result;
 }

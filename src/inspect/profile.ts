@@ -1,7 +1,7 @@
 /** @file Measured dispatches as tables by kernel and by unit, compared with what the device can do, and as a trace file for a viewer. */
 
 import { at } from '../errors.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import { amount } from './report.ts';
 
 /** The highest speeds that were measured on the device. */

@@ -1,12 +1,14 @@
 /** @file A traced model at every stage of its compilation as text: the whole model, one function, or one call. */
 
 import { workgroupBytes } from '../codegen/kernel/check/kernel.ts';
+import { matrixProducts } from '../codegen/kernel/check/products.ts';
 import { kernelText } from '../codegen/targets/wgsl/text.ts';
 import { type Compiled, type CompileOptions, compileModel } from '../compile/compile.ts';
 import { at, EbbError, invariant } from '../errors.ts';
 import { callsOf } from '../ir/module.ts';
 import { type PrintOptions, printModule } from '../ir/print.ts';
 import type { DimSizes, Func, Module } from '../ir/types.ts';
+import type { MatrixProduct } from '../runtime/matrices.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { calleeOf, siteNames, siteOf } from './site.ts';
 
@@ -26,8 +28,8 @@ export interface Inspected {
   readonly joint: readonly Func[];
   /** By function of the program, then by dispatch: the text of its kernel. */
   readonly kernels: readonly (readonly string[])[];
-  /** The largest workgroup among all kernels, and the most bytes of shared memory that one takes. */
-  readonly workgroup: { readonly invocations: number; readonly bytes: number };
+  /** The largest workgroup among all kernels, the most bytes of shared memory that one takes, and the matrices that kernels multiply. */
+  readonly workgroup: { readonly invocations: number; readonly bytes: number; readonly matrices: readonly MatrixProduct[] };
 }
 
 /** Which functions of a stage are shown: one by its name with its forms (`attn` with `attn.fwd`, `attn.bwd`, …), or those of one call. */
@@ -59,6 +61,7 @@ export function inspect(traced: TracedModel, device: CompileOptions['device']): 
   const joint: Func[] = [];
   const texts: string[] = [];
   const workgroup = { invocations: 1, bytes: 0 };
+  const matrices = new Map<string, MatrixProduct>();
   const compiled = compileModel(traced, {
     device,
     onPass: (pass, func) => void (pass === 'grad' && joint.push(func)),
@@ -69,11 +72,12 @@ export function inspect(traced: TracedModel, device: CompileOptions['device']): 
         kernel.workgroup.reduce((n, size) => n * size, 1),
       );
       workgroup.bytes = Math.max(workgroup.bytes, workgroupBytes(kernel));
+      for (const product of matrixProducts(kernel)) matrices.set(JSON.stringify(product), product);
     },
   });
   let next = 0;
   const kernels = compiled.program.functions.map((fn) => texts.slice(next, (next += fn.dispatches.length)));
-  return { traced, compiled, joint: numbered(joint), kernels, workgroup };
+  return { traced, compiled, joint: numbered(joint), kernels, workgroup: { ...workgroup, matrices: [...matrices.values()] } };
 }
 
 /** Whether a function belongs to a scope. `@attn` and `attn` name a function and its forms, `attn.<form>`. */

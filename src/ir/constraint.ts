@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 
+/** An op that is given operands or attributes which it cannot take. Its message names the op and the constraint. */
 export class OpError extends EbbError {
   override readonly name = 'OpError';
 }

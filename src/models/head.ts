@@ -5,18 +5,20 @@ import { activeTrace, param, recordOne, section } from '../trace/context.ts';
 import { crossEntropy, matmul, meanLoss, type Tensor } from '../trace/nn.ts';
 import { type ParamPart, paramParts } from '../trace/parts.ts';
 
+/** The weight of a head. */
 export interface HeadOptions {
-  /** The head's weight [vocabSize, hiddenSize], and whether it is the embedding's. */
+  /** The parameter [vocabSize, hiddenSize]. */
   readonly name: string;
+  /** Whether it is declared before, as the embedding. */
   readonly tied: boolean;
   readonly vocabSize: number;
   readonly hiddenSize: number;
 }
 
-/** Bytes of logits up to which they are kept for backward rather than computed again part by part, which costs a fourth product. */
+/** Logits of up to so many bytes are kept for backward. Larger ones are computed again there, part by part, which costs a fourth product over the head. */
 const LOGITS_KEPT = 64 * 2 ** 20;
 
-/** Columns of logits that fit into `LOGITS_KEPT` at the largest batch. */
+/** How many columns of logits may be kept at the largest batch. */
 function columns(targets: Tensor): number {
   const { dims, logitsKept = LOGITS_KEPT } = activeTrace().options;
   return Math.max(1, Math.floor(logitsKept / (4 * elements(targets.type.shape, dims))));
@@ -39,7 +41,7 @@ export function languageHead({ name, tied, vocabSize, hiddenSize }: HeadOptions,
   const h = section('head', normalised);
   const parts = paramParts(name, [vocabSize, hiddenSize], most, { tied });
   const sums = parts.reduce<Sums | null>((before, part, i) => section(`head.${i}`, () => addPart(before, h, part, targets), { again: true }), null);
-  if (!sums) throw new Error('a vocabulary has a part');
+  if (!sums) throw new Error('internal: a vocabulary has no part');
   return section('loss', () => meanLoss(recordOne('cross_entropy_of', [...sums, targets], {}, 'losses'), targets));
 }
 

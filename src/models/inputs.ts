@@ -5,23 +5,25 @@ import { state } from '../trace/context.ts';
 import { cacheWrite, embedding, reshape, type Tensor } from '../trace/nn.ts';
 import { sizesOf } from './sizes.ts';
 
+/** What the layers of a language model are told of the step's tokens. */
 export interface SequenceInputs {
   /** Token ids, i32 [B, T]. */
   readonly tokens: Tensor;
-  /** Next tokens, i32 [B, T], negative where there is no loss. */
+  /** The next token of each, i32 [B, T], negative where there is no loss; undefined where logits are wanted. */
   readonly targets?: Tensor;
-  /** 0 is padding; tokens of equal segment see each other; i32 [B, T]. */
+  /** Segment of each token, i32 [B, T]. Tokens of one segment see each other, 0 is padding. */
   readonly segments: Tensor;
-  /** Of the keys: the same, or [B, capacity] with a cache. */
+  /** Segment of each key: those of the tokens, or [B, capacity] with a cache. */
   readonly keySegments: Tensor;
-  /** Tokens the key-value cache holds; none without one. */
+  /** How many tokens the key-value cache holds; undefined where there is none. */
   readonly cache?: number | undefined;
-  /** Which token's logits are wanted, i32 [1]; all without it. */
+  /** The token whose logits are wanted, i32 [1]; undefined: all of them. */
   readonly last?: Tensor;
-  /** How many positions there can be. */
+  /** How many positions a sequence can have. */
   readonly positions: number;
 }
 
+/** What a model is asked for: the inputs of its step, and what its layers are told of them. */
 export interface ModelMode {
   readonly inputs: Readonly<Record<string, Type>>;
   readonly sequence: (inputs: Readonly<Record<string, Value>>) => SequenceInputs;
@@ -36,7 +38,7 @@ function take(inputs: Readonly<Record<string, Value>>, name: string): Value {
   return value;
 }
 
-/** Loss of next-token prediction; at most `positions` tokens a sequence. */
+/** The model gives the loss of next-token prediction, f32[], for sequences of at most `positions` tokens. */
 export function trainingMode(positions: number): ModelMode {
   return {
     inputs: { tokens: IDS, targets: IDS, segments: IDS },
@@ -47,7 +49,7 @@ export function trainingMode(positions: number): ModelMode {
   };
 }
 
-/** Logits [B, T, vocabSize] of whole sequences. */
+/** The model gives logits [B, T, vocabSize] of whole sequences of at most `positions` tokens. */
 export function logitsMode(positions: number): ModelMode {
   return {
     inputs: { tokens: IDS, segments: IDS },
@@ -58,7 +60,10 @@ export function logitsMode(positions: number): ModelMode {
   };
 }
 
-/** Logits [1, 1, vocabSize] of token `last` of some new ones after `position` cached ones; the cache holds `capacity` tokens. */
+/**
+ * The model is given some tokens that follow `position` earlier ones, whose keys and values lie in a cache of `capacity` tokens, and gives the
+ * logits [1, 1, vocabSize] of one of them, `last`.
+ */
 export function generationMode(capacity: number): ModelMode {
   return {
     inputs: { tokens: ONE, segments: ONE, key_segments: { dtype: 'i32', shape: [1, capacity] }, last: { dtype: 'i32', shape: [1] } },
@@ -73,11 +78,7 @@ export function generationMode(capacity: number): ModelMode {
   };
 }
 
-export function stepInputs(mode: ModelMode): Readonly<Record<string, Type>> {
-  return mode.inputs;
-}
-
-/** x [B, T, heads, headDim] itself without a cache; else the cache [B, capacity, heads, headDim] with x written at the position. */
+/** Keys or values x [B, T, heads, headDim], or, with a cache, all of it [B, capacity, heads, headDim], x written into it at the call's position. */
 export function keyValueCache(capacity: number | undefined, name: string, x: Tensor): Tensor {
   if (capacity === undefined) return x;
   const [batch, , heads, width] = sizesOf(x, 4);

@@ -1,15 +1,18 @@
 /** @file Rotary angles: cos and sin of position × frequency, computed in f32 steps as transformers' modeling_rope_utils does. */
 
-import type { LlamaConfig } from '../formats/hfConfig.ts';
+import type { Rope, RopeScaling } from '../formats/hfRope.ts';
 import { param } from '../trace/context.ts';
 import type { Tensor } from '../trace/nn.ts';
 
-/** Frequencies, `headDim / 2` of them, after the scaling config.json names (linear; llama3: Llama 3.1 §3.4 as in `_compute_llama3_parameters`). */
-export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: Pick<LlamaConfig, 'headDim' | 'ropeTheta' | 'ropeScaling'>): Float32Array {
-  const base = Float32Array.from({ length: headDim / 2 }, (_, i) => 1 / Math.fround(ropeTheta ** Math.fround((2 * i) / headDim)));
-  if (!ropeScaling) return base;
-  if (ropeScaling.type === 'linear') return base.map((f) => f / ropeScaling.factor);
-  const { factor, lowFreqFactor, highFreqFactor, originalMaxPosition } = ropeScaling;
+/** Rotary settings of heads whose first `width` elements are turned. */
+export interface Rotary extends Rope {
+  /** An even number; headDim where whole heads are turned. */
+  readonly width: number;
+}
+
+/** Scales `base` as Llama 3.1 does (§3.4 of its paper): long wavelengths by the factor, short ones not, those between in part. */
+function llama3(base: Float32Array, scaling: Extract<RopeScaling, { type: 'llama3' }>): Float32Array {
+  const { factor, lowFreqFactor, highFreqFactor, originalMaxPosition } = scaling;
   return base.map((f) => {
     const wavelength = (2 * Math.PI) / f;
     if (wavelength < originalMaxPosition / highFreqFactor) return f;
@@ -19,20 +22,31 @@ export function inverseFrequencies({ headDim, ropeTheta, ropeScaling }: Pick<Lla
   });
 }
 
-/** The fixed parameter [positions, headDim] that `rope` reads: cos of a position's headDim / 2 angles, then sin of them. */
-export function rotaryAngles(config: LlamaConfig, positions: number): Tensor {
-  const { headDim } = config;
-  const half = headDim / 2;
-  const frequencies = inverseFrequencies(config);
+/** The width / 2 frequencies, in radians a position: theta^(−2i/width), scaled as the settings say. */
+function frequenciesOf({ width, ropeTheta, ropeScaling }: Rotary): Float32Array {
+  const base = Float32Array.from({ length: width / 2 }, (_, i) => 1 / Math.fround(ropeTheta ** Math.fround((2 * i) / width)));
+  if (!ropeScaling) return base;
+  return ropeScaling.type === 'linear' ? base.map((f) => f / ropeScaling.factor) : llama3(base, ropeScaling);
+}
+
+/**
+ * The table [positions, width] that `rope` reads: of each position cos of its width / 2 angles, then sin of them. It is a parameter that is computed,
+ * never loaded, saved or trained, and each use may declare it.
+ * @param name tells tables of different settings apart, where layers differ
+ */
+export function rotaryAngles(rotary: Rotary, positions: number, name = 'rope.angles'): Tensor {
+  const { width } = rotary;
+  const half = width / 2;
+  const frequencies = frequenciesOf(rotary);
   const table = (): Float32Array => {
-    const rows = new Float32Array(positions * headDim);
+    const rows = new Float32Array(positions * width);
     for (let position = 0; position < positions; position++)
       frequencies.forEach((frequency, i) => {
         const angle = Math.fround(position * frequency);
-        rows[position * headDim + i] = Math.cos(angle);
-        rows[position * headDim + half + i] = Math.sin(angle);
+        rows[position * width + i] = Math.cos(angle);
+        rows[position * width + half + i] = Math.sin(angle);
       });
     return rows;
   };
-  return param('rope.angles', [positions, headDim], { table });
+  return param(name, [positions, width], { table });
 }

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { readPeft } from '../formats/peft.ts';
-import type { AdapterAbout } from '../runtime/plan.ts';
+import type { AdapterSettings } from '../runtime/planFile.ts';
+
 import type { RunConfig } from '../train/config.ts';
 import { adaptedLayer, adapterParamName, isAdapterParam } from '../train/model.ts';
 
@@ -11,7 +12,7 @@ export interface LoadedAdapter {
   /** The folder, and the file of its matrices. */
   readonly path: string;
   readonly file: string;
-  readonly settings: AdapterAbout;
+  readonly settings: AdapterSettings;
   /** What reads them, in f32, by parameter name. */
   readonly weights: ReadonlyMap<string, () => Float32Array>;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
@@ -62,7 +63,7 @@ export function checkAdapter(
     const expected = made.get(name);
     const layer = adaptedLayer(name);
     if (!expected) {
-      const like = params.find((p) => !isAdapterParam(p.name) && /\.\d+\..*proj\.weight$|c_attn\.weight$/.test(p.name))?.name.replace(/\.weight$/, '');
+      const like = params.find((p) => !isAdapterParam(p.name) && p.shape.length === 2 && /\.\d+\..*\.weight$/.test(p.name))?.name.replace(/\.weight$/, '');
       throw new EbbError(
         `${key}: ${file} adapts layer ${layer}, which the model does not have${like === undefined ? '' : ` (its layers have names like ${like})`}; ${hint}`,
       );

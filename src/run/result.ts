@@ -2,13 +2,13 @@
 
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { configJson } from '../formats/configJson.ts';
-import { type PeftOutput, targetModulesFor, writePeft } from '../formats/peft.ts';
+import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
-import { adaptedLayer, adapterFileName, isAdapterParam, loraScale } from '../train/model.ts';
+import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
+import { adapterFileName, loraScale } from '../train/model.ts';
+
 import type { DiskWeights } from './weights.ts';
 
 const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
@@ -17,7 +17,7 @@ const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_
 export async function writeResult(
   folder: string,
   engine: Pick<Engine, 'program' | 'readPieces'>,
-  about: Pick<ModelAbout, 'lora' | 'kind'>,
+  about: Pick<ModelAbout, 'lora'>,
   weights: Pick<DiskWeights, 'path' | 'checkpoint'>,
 ): Promise<void> {
   const { params } = engine.program;
@@ -26,12 +26,8 @@ export async function writeResult(
     return [{ name: about.lora ? adapterFileName(p.name) : p.name, dtype: 'F32', shape: p.shape, pieces: () => engine.readPieces(i) }];
   });
   if (about.lora) {
-    const names = params.map((p) => p.name);
-    const layers = [...new Set(names.filter(isAdapterParam).map(adaptedLayer))];
     await writePeft(folder, {
       ...adapterSettings(about.lora),
-      targetModules: targetModulesFor(layers, linearLayers(names)),
-      fanInFanOut: about.kind === 'gpt2',
       baseModel: weights.path,
       tensors: entries,
     });
@@ -44,16 +40,14 @@ export async function writeResult(
     for (const name of BESIDE) if (existsSync(join(checkpoint.path, name))) copyFileSync(join(checkpoint.path, name), join(folder, name));
   if (checkpoint?.kind === 'gguf') {
     const { json, config } = ggufTokenizerFields(checkpoint.path);
-    const files = { 'config.json': configJson(checkpoint.config), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
+    const files = { 'config.json': checkpoint.model.configJson(), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
     for (const [name, content] of Object.entries(files)) writeTextAside(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
   }
 }
 
-type AdapterSettings = Pick<PeftOutput, 'rank' | 'alpha' | 'useRslora' | 'dropout' | 'rankPattern' | 'alphaPattern'>;
-
-/** Layers keep their ranks and scales where they differ from the common ones. */
-function adapterSettings(lora: AdapterAbout): AdapterSettings {
-  const { rank, alpha, rslora, dropout, layers } = lora;
+/** What adapter_config.json says of an adapter. Layers keep their ranks and scales where they differ from the common ones. */
+function adapterSettings(lora: AdapterAbout): Omit<PeftOutput, 'baseModel' | 'tensors'> {
+  const { rank, alpha, rslora, dropout, layers, targetModules, fanInFanOut } = lora;
   const rankPattern: Record<string, number> = {};
   const alphaPattern: Record<string, number> = {};
   for (const [layer, own] of Object.entries(layers)) {
@@ -61,12 +55,5 @@ function adapterSettings(lora: AdapterAbout): AdapterSettings {
     if (own.rank !== rank) rankPattern[layer] = own.rank;
     if (Math.abs(ownAlpha - alpha) > 1e-9 * alpha) alphaPattern[layer] = ownAlpha;
   }
-  return { rank, alpha, useRslora: rslora, dropout, rankPattern, alphaPattern };
-}
-
-/** Names of the linear layers: weights of two dimensions that are no embedding. */
-function linearLayers(params: readonly string[]): string[] {
-  return [
-    ...new Set(params.filter((n) => /\.weight$/.test(n) && !isAdapterParam(n) && !/norm|embed|wte|wpe|ln_/.test(n)).map((n) => n.replace(/\.weight$/, ''))),
-  ];
+  return { rank, alpha, useRslora: rslora, dropout, rankPattern, alphaPattern, targetModules, fanInFanOut };
 }

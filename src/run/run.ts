@@ -1,19 +1,20 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createPlan } from '../dropbp/plans/index.ts';
+import type { Device } from '../runtime/device.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
-import { type LoadedData, type OpenedData, openData } from './data.ts';
+import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
-import { memoryText, planRunMemory } from './memory.ts';
 import { prepare } from './prepare.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
+import { memoryText, planRunMemory } from './runMemory.ts';
 import type { DiskWeights } from './weights.ts';
 
 export interface TrainReport {
@@ -46,6 +47,8 @@ export interface RunData {
   /** Most sequences and tokens of a batch. */
   readonly batch: number;
   readonly length: number;
+  /** What is to be said of it before the run. */
+  readonly notes: readonly string[];
   /** @throws EbbError naming the file and what is wrong with it */
   readonly loaded: Promise<LoadedRunData>;
   /** Ends what is still being prepared. */
@@ -58,11 +61,16 @@ export interface DataSubject {
   readonly maxPosition: number | null;
   /** Where the tokenizer is. @throws EbbError where there is none */
   readonly tokenizer: () => string;
+  /** Sizes of a run where nothing is asked for; default those of `run.yaml`. */
+  readonly usual?: BatchSizes;
 }
+
+/** Sizes of a micro-batch where `run.yaml` says nothing. */
+export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export function openRunData(config: RunConfig, subject: DataSubject): RunData {
-  const { inputs, vocabSize, maxPosition, tokenizer } = subject;
+  const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
   const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields };
   const preparation = prepare();
   const open = (path: string, options: { readonly shuffle: boolean; readonly limit?: number }): OpenedData => {
@@ -73,9 +81,12 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   try {
     const train = open(config.data, { shuffle: config.shuffle });
     const held = config.evalData === undefined ? null : open(config.evalData, { shuffle: false, limit: config.evalLimit });
+    // sizes that were asked for may be meant for the one of both that comes without
+    const note = train.isReady && (held === null || held.isReady) ? readySizes(config.data, train, config, usual) : null;
     const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
     loaded.then(preparation.end, preparation.end);
-    return { batch: Math.max(train.batch, held?.batch ?? 0), length: Math.max(train.length, held?.length ?? 0), loaded, end: preparation.end };
+    const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
+    return { batch, length, notes: note === null ? [] : [note], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;
@@ -102,7 +113,7 @@ export interface TrainingRun {
   readonly model: TrainableModel;
   readonly weights: DiskWeights;
   readonly data: RunData;
-  readonly device: GPUDevice;
+  readonly device: Device;
   /** Further files of the run folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
   /** Said when the engine is ready: units, kernels, milliseconds of the driver. */
@@ -112,11 +123,12 @@ export interface TrainingRun {
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
+  for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
   const steps = config.steps ?? stepsOf(config, await data.loaded);
   const plan = createPlan(config.drop, planModel(model, steps));
   for (const note of plan.notes ?? []) say(note);
-  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
+  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.profile.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));
   const probes = plan.measure ? 'norms' : undefined;
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);

@@ -2,10 +2,11 @@
 
 import type { Command } from 'commander';
 import type { RunInput } from '../train/config.ts';
-import { count, deviceOption, nonNegative, number, positive } from './options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from './deviceFlags.ts';
+import { count, nonNegative, number, positive } from './options.ts';
 
 /** The flags as commander parses them. */
-export interface RunFlags {
+export interface RunFlags extends DeviceFlags {
   readonly data?: string;
   readonly evalData?: string;
   readonly out?: string;
@@ -22,7 +23,6 @@ export interface RunFlags {
   readonly evalLimit?: number;
   readonly resume?: boolean;
   readonly json?: boolean;
-  readonly adapter: string;
 }
 
 /** Adds the flags of a run to a command. */
@@ -44,18 +44,20 @@ export function addRunFlags(command: Command): Command {
     .option('--eval-limit <n>', 'held-out examples', positive)
     .option('--resume', 'go on from the newest checkpoint in the run folder')
     .option('--json', 'print the result as JSON')
-    .addOption(deviceOption());
+    .addOption(deviceOption())
+    .addOption(oldDeviceOption());
 }
 
-/** Returns the keys of a run file, overridden by the flags that were given. */
+/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` does */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
-  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, adapter, lr, dropRate } = flags;
+  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, lr, dropRate } = flags;
+  const device = deviceOf(flags);
   const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget };
   return {
     ...fromFile,
     ...Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined)),
     ...(lr === undefined ? {} : { optimizer: { name: 'adamw', ...(fromFile.optimizer as object | undefined), lr } }),
     ...(dropRate === undefined ? {} : { drop: dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate } }),
-    ...(adapter === 'auto' ? {} : { adapter }),
+    ...(device === undefined ? {} : { device }),
   };
 }

@@ -1,6 +1,7 @@
-/** @file What command lines share: parsers of option values, the option of the device, and the two streams that text goes to. */
+/** @file What command lines share: parsers of option values, and the two streams that text goes to. */
 
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { EbbError } from '../errors.ts';
 
 /** Writes a line to stderr, which takes everything that is not the result. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -56,12 +57,30 @@ export function dropoutRate(text: string): number {
   if (value < 0 || value > 0.99) throw new InvalidArgumentError('expected a number from 0 to 0.99.');
   return value;
 }
-/** Parses names that are separated by commas. */
-export const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map((s) => s.trim())
-    .filter((s) => s !== '');
-/** The option that chooses the WebGPU adapter. Commands that also take a PEFT adapter do not use it. */
-export const deviceOption = (): Option =>
-  new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');
+/** Parses names that are separated by commas. @throws InvalidArgumentError for an empty name */
+export function list(text: string): string[] {
+  const names = text.split(',').map((s) => s.trim());
+  if (names.includes('')) throw new InvalidArgumentError(`expected names between commas, found ${text.trim() === '' ? 'none' : 'an empty one'}.`);
+  return names;
+}
+/** An option that may be given several times. Its parser is given the value so far. */
+export class RepeatableOption extends Option {}
+/** Makes an option that takes a list separated by commas. Where it is given again, it adds to the list. */
+export function listOption<T>(flags: string, description: string, parse: (text: string) => readonly T[], fallback?: readonly T[]): Option {
+  const option = new RepeatableOption(flags, description).argParser((text: string, sofar: readonly T[] | undefined): readonly T[] => [
+    ...new Set([...(sofar === undefined || sofar === fallback ? [] : sofar), ...parse(text)]),
+  ]);
+  return fallback === undefined ? option : option.default(fallback);
+}
+/** Makes a command refuse options that are given twice, where the first value would be ignored in silence. */
+export function eachOnce(command: Command): Command {
+  for (const option of command.options) {
+    if (option instanceof RepeatableOption || option.variadic || option.isBoolean()) continue;
+    let first: string | null | undefined;
+    command.on(`option:${option.name()}`, (value: string | null) => {
+      if (first !== undefined) throw new EbbError(`--${option.name()} is given twice, as ${first ?? 'a flag'} and as ${value ?? 'a flag'}; give it once`);
+      first = value;
+    });
+  }
+  return command;
+}

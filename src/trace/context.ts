@@ -21,7 +21,12 @@ export interface ParamDecl {
   readonly init: Initialiser;
   /** A fixed table (rotary cosines) rather than a weight: computed, never loaded, saved or trained. */
   readonly table?: () => Float32Array;
+  /** Of a linear layer's weight: how it is stored. */
+  readonly linear?: LinearLayout;
 }
+
+/** How the weight of a linear layer is stored: `out,in` as torch's Linear has it, or `in,out` as transformers' Conv1D does. */
+export type LinearLayout = 'out,in' | 'in,out';
 
 /** A low-rank adapter on a linear layer: y += (scale · dropout(x) Aᵀ) Bᵀ (Hu et al. 2021). */
 export interface AdapterSpec {
@@ -203,6 +208,8 @@ export interface ParamOptions {
   readonly table?: () => Float32Array;
   /** One parameter used in several places (an embedding that is the head too): every declaration but the first has to say so. */
   readonly tied?: boolean;
+  /** Says that the parameter is the weight of a linear layer, which a low-rank adapter may go onto, and how it is stored. */
+  readonly linear?: LinearLayout;
 }
 
 const STANDARD_INIT: Initialiser = { kind: 'normal', std: 0.02 };
@@ -267,7 +274,8 @@ export function storedParam(name: string, shape: readonly number[], options: Par
   if (!stored) {
     stored = give('parameter', name, { dtype: storage.dtype, shape });
     trace.weights.set(name, stored);
-    trace.params.set(name, { name, shape, ...storage, init: options.init ?? STANDARD_INIT, ...(options.table ? { table: options.table } : {}) });
+    const { init = STANDARD_INIT, table, linear } = options;
+    trace.params.set(name, { name, shape, ...storage, init, ...(table ? { table } : {}), ...(linear ? { linear } : {}) });
   }
   return stored;
 }

@@ -10,6 +10,11 @@ const ROOT = plainPath(new URL('../../', import.meta.url).href);
 const ROOMS = /^(?:src|dist)\/(?:trace|ir|definition)\//;
 const FRAME = /^\s*at (?:.* \()?(?:async )?(.+?):(\d+):(\d+)\)?$/;
 
+/** The parts that models are made of. An op in one of them is shown where the part is used, as far as that is a line of some model. */
+const PARTS = /^(?:src|dist)\/models\/[^/]+$/;
+/** What calls a model's build function: frames behind it are none of the model's. */
+const TRACER = /^(?:src|dist)\/trace\/trace\.[jt]s$/;
+
 const FRAMES = 14;
 
 /** Where a position of running code was written. */
@@ -30,8 +35,20 @@ export function mapSource(path: string, mapper: SourceMapper): void {
   mappers.set(plainPath(path), mapper);
 }
 
+const isOf = (files: RegExp, path: string): boolean => path.startsWith(ROOT) && files.test(path.slice(ROOT.length));
+
 function internal(path: string): boolean {
-  return path.startsWith('node:') || path === '<anonymous>' || (path.startsWith(ROOT) && ROOMS.test(path.slice(ROOT.length)));
+  return path.startsWith('node:') || path === '<anonymous>' || isOf(ROOMS, path);
+}
+
+const pathOfFrame = (text: string): string => plainPath(FRAME.exec(text)?.[1] ?? '');
+
+/** The line of a model that a stack goes through: where it uses a part of the library's, else the part's own line. */
+function modelFrame(stack: string | undefined): Loc | undefined {
+  const frames = stack?.split('\n') ?? [];
+  const end = frames.findIndex((text) => isOf(TRACER, pathOfFrame(text)));
+  const build = end < 0 ? frames : frames.slice(0, end);
+  return userFrame(build.join('\n'), (path) => !internal(path) && !isOf(PARTS, path)) ?? userFrame(stack);
 }
 
 /** The innermost frame of a stack that is a person's. */
@@ -50,13 +67,13 @@ export function userFrame(stack: string | undefined, accept: (path: string) => b
 /** The line that is being traced, found when it is asked for: keeping it costs little. */
 export function callSite(): () => Loc | undefined {
   const { stackTraceLimit } = Error;
-  // deeper than any function of ./nn.ts, ./math.ts and ./image.ts, and no more: every frame of every parameter costs
+  // deeper than any function of ./nn.ts, ./math.ts, ./image.ts and of the parts in ../models, and no more: every frame of every parameter costs
   Error.stackTraceLimit = FRAMES;
   const error = new Error();
   Error.stackTraceLimit = stackTraceLimit;
   let found: Loc | undefined | null = null;
   return () => {
-    if (found === null) found = userFrame(error.stack);
+    if (found === null) found = modelFrame(error.stack);
     return found;
   };
 }

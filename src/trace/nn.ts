@@ -3,7 +3,7 @@
 import { EbbError } from '../errors.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { type Dim, typeText, type Value } from '../ir/types.ts';
-import { type AdapterSpec, activeTrace, type Initialiser, param, record, recordOne, scalar } from './context.ts';
+import { type AdapterSpec, activeTrace, type Initialiser, type LinearLayout, param, record, recordOne, scalar } from './context.ts';
 import { misuse } from './error.ts';
 
 /** A tensor of the model being traced: a value of the IR, with its type. */
@@ -45,7 +45,7 @@ export const silu = unary('silu');
 export const relu = unary('relu');
 /** ½x(1 + erf(x/√2)), elementwise; erf to 1.5·10⁻⁷. */
 export const gelu = unary('gelu');
-/** ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as GPT-2 has it; elementwise. */
+/** ½x(1 + tanh(√(2/π)(x + 0.044715x³))), elementwise: `gelu_new` of transformers. */
 export const geluTanh = unary('gelu_tanh');
 /** Softmax over the last axis. */
 export const softmax = unary('softmax');
@@ -162,8 +162,8 @@ export interface LinearOptions {
   readonly inputs: number;
   readonly outputs: number;
   readonly bias?: boolean;
-  /** `out,in` as torch's Linear stores it, or `in,out` as GPT-2's Conv1D does. */
-  readonly layout?: 'out,in' | 'in,out';
+  /** How the weight is stored; default `out,in`. */
+  readonly layout?: LinearLayout;
   /** How the weight starts; default normal with standard deviation 0.02. */
   readonly init?: Initialiser;
 }
@@ -171,7 +171,7 @@ export interface LinearOptions {
 /** A linear layer with parameters `<name>.weight` and `<name>.bias`, and the adapter that the compile options put on it. */
 export function linear(name: string, x: Tensor, options: LinearOptions): Tensor {
   const { inputs, outputs, bias = false, layout = 'out,in', init } = options;
-  const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs], init ? { init } : {});
+  const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs], { linear: layout, ...(init ? { init } : {}) });
   const short = name.split('.').at(-1) ?? 'y';
   let y = recordOne('dot', [x, weight], layout === 'out,in' ? { tb: true } : {}, short);
   if (bias) y = add(y, param(`${name}.bias`, [outputs], { init: { kind: 'constant', value: 0 } }));

@@ -2,15 +2,14 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { MODEL_TYPES } from '../../src/formats/hfConfig.ts';
 import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, SHARED_FIXTURES, withFixtures } from '../formats/fixtureFolder.ts';
-import { checkpointsIn, refuseOthers, supportedOf } from '../support/fixtureModels.ts';
+import { checkpointsIn, FAMILY_KINDS, refuseOthers, supportedOf } from '../support/fixtureModels.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { modelTolerances } from '../support/tolerance.ts';
 
@@ -34,7 +33,7 @@ withFixtures('models', (root) => {
   it('every family that is supported has a checkpoint here, or in the set beside the checkout', () => {
     const sets = [...new Set([root, join(SHARED_FIXTURES, 'models')])].filter(existsSync);
     const found = new Set(sets.flatMap(checkpointsIn).map((model) => model.type));
-    expect(MODEL_TYPES.filter((type) => !found.has(type))).toEqual([]);
+    expect(FAMILY_KINDS.filter((type) => !found.has(type))).toEqual([]);
   });
 
   const models = checkpointsIn(root);

@@ -3,8 +3,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { createGenerator } from '../../src/generate.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { openSession } from '../../src/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';

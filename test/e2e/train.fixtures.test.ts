@@ -3,10 +3,10 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { readBatches } from '../../src/formats/dataset.ts';
 import { openSafetensors, readFloats, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { widen } from '../../src/formats/weights.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
 import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session.ts';

@@ -1,9 +1,10 @@
 /** @file Every checkpoint found is opened with the tensors the golden file lists, or refused by name. */
 
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { widen } from '../../src/formats/weights.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
+import type { DecoderConfig } from '../../src/models/decoderConfig.ts';
 import { checkpointsIn, ggufsIn, goldenOf, refuseOthers, supportedOf } from '../support/fixtureModels.ts';
 import { readJson, withFixtures } from './fixtureFolder.ts';
 
@@ -35,7 +36,7 @@ withFixtures('quant', (folder) => {
     it(`reads ${model.name}: configuration, and weights in Hugging Face's row order`, () => {
       const checkpoint = openCheckpoint(model.path);
       const golden = readJson(goldenOf(model).json);
-      const { config } = checkpoint;
+      const config = checkpoint.config as DecoderConfig;
       expect({
         vocab_size: config.vocabSize,
         hidden_size: config.hiddenSize,

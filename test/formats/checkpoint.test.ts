@@ -3,12 +3,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
-import { readHfConfig } from '../../src/formats/hfConfig.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { widen } from '../../src/formats/weights.ts';
+import { openCheckpoint, readHfConfig } from '../../src/models/checkpoint.ts';
 import { messageOf } from './fixtureFolder.ts';
 import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 
@@ -31,7 +29,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function entries(config: JsonObject): SafetensorsEntry[] {
-  return [...expectedTensors(readHfConfig('c', config).config)].map(({ name, shape }, i) => ({
+  return [...readHfConfig('c', config).model.tensors()].map(({ name, shape }, i) => ({
     name,
     shape,
     dtype: 'F32',
@@ -120,4 +118,11 @@ it('opens a GGUF file, and refuses types it cannot read', () => {
   const wrong = input.tensors.map((t) => (t.name === 'output_norm.weight' ? { ...t, type: 28, data: new Uint8Array(64) } : t));
   writeFileSync(path, ggufBytes({ ...input, tensors: wrong }));
   expect(messageOf(() => openCheckpoint(path))).toContain('"output_norm.weight" has type F64');
+  const other = { name: 'blk.0.ffn_gate_exps.weight', type: 0, dims: [8], data: new Uint8Array(32) };
+  writeFileSync(path, ggufBytes({ ...input, tensors: [...input.tensors, other] }));
+  expect(messageOf(() => openCheckpoint(path))).toContain(`tensor "blk.0.ffn_gate_exps.weight" has no place in the model that m.gguf's metadata describes`);
+  writeFileSync(path, ggufBytes({ ...input, tensors: input.tensors.filter(({ name }) => name !== 'blk.0.attn_q.weight') }));
+  expect(messageOf(() => openCheckpoint(path))).toMatch(
+    /tensor "blk.0.attn_q.weight" is missing, but expected by m.gguf's metadata, where num_hidden_layers is 1/,
+  );
 });

@@ -3,9 +3,11 @@
 import fc from 'fast-check';
 import { bytesSource } from '../../src/formats/bytes.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
-import { hfName, llama3Factors, readGgufConfig, unpermuteRows } from '../../src/formats/ggufModel.ts';
+import { unpermuteRows } from '../../src/formats/ggufRows.ts';
 import { ggufTokenizer } from '../../src/formats/ggufTokenizer.ts';
 import { buildTokenizer } from '../../src/formats/tokenizer.ts';
+import { readGgufModel } from '../../src/models/checkpoint.ts';
+import { llama3Factors } from '../../src/models/ggufRope.ts';
 import { messageOf } from './fixtureFolder.ts';
 import { type GgufInput, ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 
@@ -37,7 +39,7 @@ describe('parsing', () => {
       try {
         const source = bytesSource('f', bytes);
         const gguf = parseGguf(source);
-        readGgufConfig(gguf, source);
+        readGgufModel(gguf, source);
         buildTokenizer('f', ggufTokenizer(gguf));
       } catch (error) {
         expect(error).toHaveProperty('name', 'EbbError');
@@ -91,7 +93,7 @@ describe('a llama in GGUF', () => {
     const input = tinyLlamaGguf();
     const bytes = ggufBytes({ ...input, metadata: { ...(input.metadata as Record<string, unknown>), ...change }, tensors: tensors ?? input.tensors });
     const source = bytesSource('t.gguf', bytes);
-    return readGgufConfig(parseGguf(source), source).config;
+    return readGgufModel(parseGguf(source), source).config;
   };
 
   it('has the configuration of its keys', () => {
@@ -155,12 +157,6 @@ describe('a llama in GGUF', () => {
         expect(unpermuteRows(permuted, rows, heads)).toEqual(original);
       }),
     );
-  });
-
-  it('names its tensors as Hugging Face does, unknown ones refused', () => {
-    expect(hfName('f', 'blk.12.ffn_down.weight')).toBe('model.layers.12.mlp.down_proj.weight');
-    expect(hfName('f', 'rope_freqs.weight')).toBeUndefined();
-    expect(messageOf(() => hfName('f', 'blk.0.ffn_gate_exps.weight'))).toContain('blk.0.ffn_gate_exps.weight');
   });
 
   it('refuses tokenizers it does not know, by name', () => {

@@ -5,14 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { bytesSource } from '../../src/formats/bytes.ts';
-import { describeModel, openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
 import { parseGguf, readGgufHeader } from '../../src/formats/gguf.ts';
-import { llama3Factors } from '../../src/formats/ggufModel.ts';
-import { readHfConfig } from '../../src/formats/hfConfig.ts';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { headerEnd, PREFIX, parseSafetensors, readSafetensorsHeader } from '../../src/formats/safetensorsHeader.ts';
+import { describeModel, openCheckpoint, readHfConfig } from '../../src/models/checkpoint.ts';
+import { llama3Factors } from '../../src/models/ggufRope.ts';
 import { messageOf } from './fixtureFolder.ts';
 import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 
@@ -39,7 +37,7 @@ const NEEDED = 'compile, inspect, plan, check and tune need no weights, everythi
 const at = (name: string): string => join(folder, name);
 const configure = (more: JsonObject = {}): void => writeFileSync(at('config.json'), JSON.stringify({ ...CONFIG, ...more }));
 const entries = (): SafetensorsEntry[] =>
-  [...expectedTensors(readHfConfig('c', CONFIG).config)].map(({ name, shape }, i) => ({
+  [...readHfConfig('c', CONFIG).model.tensors()].map(({ name, shape }, i) => ({
     name,
     shape,
     dtype: i % 2 === 0 ? 'BF16' : 'F32',
@@ -99,7 +97,7 @@ describe('a configuration alone', () => {
     });
     expect([...new Set([...tensors.values()].map((t) => t.dtype))]).toEqual([dtype]);
     expect([...tensors].map(([name, { shape, byteLength }]) => ({ name, shape, byteLength }))).toEqual(
-      [...expectedTensors(readHfConfig('c', CONFIG).config)].map(({ name, shape }) => ({
+      [...readHfConfig('c', CONFIG).model.tensors()].map(({ name, shape }) => ({
         name,
         shape,
         byteLength: shape.reduce((a, b) => a * b, 1) * (dtype === 'f32' ? 4 : 2),

@@ -1,6 +1,6 @@
 /** @file config.json in both styles, and what is refused by name. */
 
-import { parseHfConfig } from '../../src/formats/hfConfig.ts';
+import { parseHfConfig } from '../../src/models/checkpoint.ts';
 import { messageOf } from './fixtureFolder.ts';
 
 const llama = {
@@ -13,7 +13,10 @@ const llama = {
   num_attention_heads: 4,
 };
 const gpt2 = { model_type: 'gpt2', architectures: ['GPT2LMHeadModel'], vocab_size: 100, n_embd: 32, n_layer: 2, n_head: 4, n_positions: 64 };
-const read = (fields: object) => parseHfConfig('config.json', JSON.stringify(fields));
+const read = (fields: object) => {
+  const { config, notes } = parseHfConfig('config.json', JSON.stringify(fields));
+  return { config, notes };
+};
 const refusal = (fields: object): string => messageOf(() => read(fields));
 
 describe('a Llama config.json', () => {

@@ -1,12 +1,10 @@
-/** @file The models of a fixture set: those Ebb is compared with, and those it must refuse by name. What it supports, the product says. */
+/** @file The models of a fixture set: those Ebb is compared with, and those it must refuse by name. What it supports, the table of families says. */
 
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { fileSource } from '../../src/formats/files.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
-import { GGUF_ARCHITECTURES } from '../../src/formats/ggufModel.ts';
-import { MODEL_TYPES } from '../../src/formats/hfConfig.ts';
+import { FAMILIES, ggufArchitectures, openCheckpoint } from '../../src/models/checkpoint.ts';
 import { messageOf, readJson, subfolders } from '../formats/fixtureFolder.ts';
 
 export interface FixtureModel {
@@ -19,6 +17,9 @@ export interface FixtureModel {
   readonly refusal: readonly string[];
 }
 
+/** Every `model_type` that is supported. */
+export const FAMILY_KINDS: readonly string[] = FAMILIES.map(({ kind }) => kind);
+
 function fixtureModel(path: string, field: string, type: unknown, known: readonly string[]): FixtureModel {
   if (typeof type !== 'string') throw new Error(`${path}: ${field} is ${JSON.stringify(type)}, expected the name of a family`);
   return { name: basename(path), path, type, supported: known.includes(type), refusal: [`${field} is "${type}"`, ...known] };
@@ -26,7 +27,7 @@ function fixtureModel(path: string, field: string, type: unknown, known: readonl
 
 /** A Hugging Face checkpoint folder. */
 export function fixtureCheckpoint(path: string): FixtureModel {
-  return fixtureModel(path, 'model_type', readJson(join(path, 'config.json')).model_type, MODEL_TYPES);
+  return fixtureModel(path, 'model_type', readJson(join(path, 'config.json')).model_type, FAMILY_KINDS);
 }
 
 /** Every folder under `root`: a folder that is no checkpoint fails here, since nothing says what it is for. */
@@ -41,7 +42,7 @@ export function ggufsIn(root: string): FixtureModel[] {
     .map((name) => {
       const path = join(root, name);
       const type = parseGguf(fileSource(path)).metadata.get('general.architecture');
-      return fixtureModel(path, 'general.architecture', type, GGUF_ARCHITECTURES);
+      return fixtureModel(path, 'general.architecture', type, ggufArchitectures());
     });
 }
 

@@ -2,12 +2,11 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
-import { configJson } from '../../src/formats/configJson.ts';
 import { f32ToBf16, f32ToF16 } from '../../src/formats/floats.ts';
 import { BLOCKS, type BlockType, dequantise } from '../../src/formats/ggmlBlocks.ts';
-import type { LlamaConfig } from '../../src/formats/hfConfig.ts';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import type { LlamaConfig } from '../../src/models/llama/config.ts';
+import { llama } from '../../src/models/llama/llama.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { ggufBytes, tinyLlamaGguf } from '../formats/ggufWriter.ts';
 
@@ -73,7 +72,7 @@ function encode(dtype: BlockType, shape: readonly number[], name: string): Uint8
 
 /** Tensors of a model, each in the first of its types that its rows allow. */
 function storedTensors(config: LlamaConfig, typesOf: (name: string) => readonly BlockType[]): StoredTensor[] {
-  return [...expectedTensors(config)].map(({ name, shape }) => {
+  return [...llama.ofSettings(config).tensors()].map(({ name, shape }) => {
     const dtype = typesOf(name).find((type) => fits(type, shape)) ?? 'f32';
     return { name, shape, dtype, bytes: encode(dtype, shape, name) };
   });
@@ -100,7 +99,7 @@ export function writeStoredFolder(
     return values ? { ...t, dtype: 'f32', bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) } : t;
   });
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(configJson(config)));
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(llama.ofSettings(config).configJson()));
   const entries = tensors.map(({ name, shape, dtype, bytes }) => ({ name, shape, dtype: SAFETENSORS[dtype as 'f32'], data: bytes }));
   writeSafetensors(join(folder, 'model.safetensors'), entries);
   return numbers(tensors);

@@ -1,8 +1,8 @@
 /** @file Small models for tests, traced without a checkpoint file. Sizes are odd on purpose: nothing may lean on multiples of four. */
 
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
-import { parseHfConfig } from '../../src/formats/hfConfig.ts';
 import type { DType } from '../../src/ir/types.ts';
+import { type ModelReading, parseHfConfig } from '../../src/models/checkpoint.ts';
 import { generationMode, logitsMode, type ModelMode, trainingMode } from '../../src/models/inputs.ts';
 import { type LoraOptions, traceCheckpoint } from '../../src/session.ts';
 import type { TracedModel } from '../../src/trace/trace.ts';
@@ -26,7 +26,8 @@ export interface TinyOptions {
 
 export const LORA: LoraOptions = { layers: ['*'], rank: 3, alpha: 6, rslora: false, dropout: 0 };
 
-export function tinyConfig({
+/** A small model, as its config.json describes it. */
+export function tinyReading({
   kind = 'llama',
   numLayers = 2,
   hiddenSize = 12,
@@ -34,7 +35,7 @@ export function tinyConfig({
   vocabSize = 37,
   tie = true,
   intermediateSize = 2 * hiddenSize + 1,
-}: TinyOptions = {}) {
+}: TinyOptions = {}): ModelReading {
   const json =
     kind === 'llama'
       ? {
@@ -50,14 +51,17 @@ export function tinyConfig({
           tie_word_embeddings: tie,
         }
       : { model_type: 'gpt2', vocab_size: vocabSize, n_embd: hiddenSize, n_layer: numLayers, n_head: 2, n_positions: 64 };
-  return parseHfConfig('config.json', JSON.stringify(json)).config;
+  return parseHfConfig('config.json', JSON.stringify(json));
 }
+
+/** The configuration of a small model. */
+export const tinyConfig = (options: TinyOptions = {}): ModelReading['config'] => tinyReading(options).config;
 
 export function tinyModel(options: TinyOptions = {}): TracedModel {
   const { mode = 'training', lora = false, dims = { B: 2, T: 9 }, dtype, scaledBranches = false } = options;
   const modes: Record<string, ModelMode> = { training: trainingMode(dims.T), logits: logitsMode(dims.T), generation: generationMode(dims.T) };
   const tensors = dtype === undefined ? new Map() : new Map(storedMatrices(options).map((name) => [name, { dtype }]));
-  return traceCheckpoint({ config: tinyConfig(options), tensors } as unknown as Parameters<typeof traceCheckpoint>[0], {
+  return traceCheckpoint({ model: tinyReading(options).model, tensors } as unknown as Parameters<typeof traceCheckpoint>[0], {
     mode: modes[mode] as ModelMode,
     dims,
     logitsKept: options.logitsKept,

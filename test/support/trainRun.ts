@@ -2,9 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
 import { ONLY_OFF, PEFT_TYPES } from '../../src/formats/peftConfig.ts';
 import { openSafetensors, readInts } from '../../src/formats/safetensors.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
 import { parseConfig, runSchema } from '../../src/train/config.ts';
 import type { TrainConfig } from '../../src/train/loop.ts';

@@ -6,14 +6,14 @@ import { aboutModel, trainableModel } from '../../src/session.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import { newState, type StepMetrics, train } from '../../src/train/loop.ts';
 import { openTestDevice } from '../support/testDevice.ts';
-import { tinyModel } from '../support/tinyModels.ts';
+import { tinyModel, tinyReading } from '../support/tinyModels.ts';
 import { tokenBatch } from '../support/tokenBatch.ts';
 
 it('trains to the same losses, norms and weights with no step ahead and with two', async () => {
   const { device, traits } = await openTestDevice();
   const traced = tinyModel();
   const compiled = compileModel(traced, { device: { traits: traits, maxBuffers: 8 }, optimizers: ['adamw'] });
-  const model = trainableModel(traced, compiled, aboutModel('tiny', { kind: 'llama', vocabSize: 37, maxPosition: 64 }, traced, null));
+  const model = trainableModel(traced, compiled, aboutModel('tiny', tinyReading().model, traced, null));
   const config = { ...parseConfig({ model: 'm', data: 'd', seed: 4, drop: { kind: 'uniform', rate: 0.5 } }, 'x'), steps: 12 };
   const ran = async (ahead: number) => {
     const engine = await startEngine(

@@ -4,24 +4,25 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { openCheckpoint } from '../../src/formats/checkpoint.ts';
-import { expectedTensors } from '../../src/formats/checkpointTensors.ts';
-import { configJson } from '../../src/formats/configJson.ts';
 import type { BlockType } from '../../src/formats/ggmlBlocks.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { headerBytes } from '../../src/formats/safetensorsData.ts';
 import { widen } from '../../src/formats/weights.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
+import { llama } from '../../src/models/llama/llama.ts';
 import { loadParams, startsOf } from '../../src/run/engine.ts';
 import { writeResult } from '../../src/run/result.ts';
-import { type StoredTensor, startOf, startPieces, type Weights } from '../../src/run/startingValue.ts';
+import { namedWeights, type StoredTensor, startOf, startPieces, type Weights } from '../../src/run/startingValue.ts';
 import { checkpointWeights, NO_WEIGHTS } from '../../src/run/weights.ts';
+import type { DeviceBuffer } from '../../src/runtime/device.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { lastingValues } from '../../src/runtime/lasting.ts';
 import { address, FIRST_OTHER } from '../../src/runtime/link/address.ts';
 import { aligned } from '../../src/runtime/link/layout.ts';
 import type { ParamInfo, Program } from '../../src/runtime/program.ts';
 import { initialValues } from '../../src/train/init.ts';
-import { rejectionOf } from '../formats/fixtureFolder.ts';
+import { messageOf, rejectionOf } from '../formats/fixtureFolder.ts';
+
 import { fakeDevice } from '../support/fakeDevice.ts';
 import { type StoredSizes, storedConfig, writeStoredFolder, writeStoredGguf } from '../support/storedModels.ts';
 
@@ -47,10 +48,10 @@ function parametersOnly(params: readonly ParamInfo[]) {
     places.push(at);
     return at + aligned(4 * p.shape.reduce((a, b) => a * b, 1));
   }, 0);
-  const table: (GPUBuffer | undefined)[] = [];
+  const table: (DeviceBuffer | undefined)[] = [];
   table[FIRST_OTHER] = fake.buffer(end);
   const placement = { params: places.map((at) => address(FIRST_OTHER, at)), gradients: params.map(() => null), states: [], inputs: [] };
-  return lastingValues(fake.device, { params }, { placement }, table);
+  return lastingValues({ device: fake.device, params, placement, buffers: table });
 }
 
 const HALVES: readonly BlockType[] = ['f16', 'bf16', 'f32'];
@@ -132,14 +133,40 @@ it('what is not drawn, and what is stored otherwise, is refused by name', async 
   );
 });
 
+it('doubles are refused with what makes them fit', () => {
+  const info = { name: 'w', dtype: 'F64', shape: [3], byteOffset: 0, byteLength: 24 } as const;
+  expect(messageOf(() => namedWeights('m.safetensors', new Map([['w', info]]), () => new Uint8Array(24)))).toBe(
+    'm.safetensors: tensor w has dtype F64, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)',
+  );
+});
+
+it('a NaN is refused in whichever piece it lies, with its file, tensor and element', async () => {
+  const values = Float32Array.from({ length: 40 }, (_, i) => (i === 33 ? Number.NaN : i));
+  const bytes = new Uint8Array(values.buffer);
+  const tensor: StoredTensor = {
+    name: 'w',
+    shape: [40],
+    dtype: 'f32',
+    byteLength: 160,
+    unit: 4,
+    read: (offset, length) => bytes.slice(offset, offset + length),
+  };
+  const read = async (t: StoredTensor): Promise<void> => {
+    for await (const _ of startPieces(paramOf('w', [40], 'f32', true), { kind: 'stored', path: 'm', tensor: t }, 0, 16));
+  };
+  expect(await rejectionOf(read(tensor))).toContain('m: tensor w holds NaN at element 33, expected finite numbers');
+  expect(await rejectionOf(read({ ...tensor, file: 'm/model-2.safetensors' }))).toContain('m/model-2.safetensors: tensor w holds NaN at element 33');
+});
+
 /** A model of several hundred megabytes whose file takes no room: its numbers are zeros that the disk never stored. */
 function sparseCheckpoint(path: string): { readonly bytes: number; readonly largest: number } {
   const config = storedConfig({ hiddenSize: 1024, headDim: 64, numHeads: 16, numKvHeads: 4, vocabSize: 65_537, intermediateSize: 4096 }, { numLayers: 4 });
-  const entries = [...expectedTensors(config)].map(({ name, shape }) => ({ name, shape, dtype: 'BF16' as const }));
+  const model = llama.ofSettings(config);
+  const entries = [...model.tensors()].map(({ name, shape }) => ({ name, shape, dtype: 'BF16' as const }));
   const sizes = entries.map(({ shape }) => 2 * shape.reduce((a, b) => a * b, 1));
   const header = headerBytes(entries, {});
   const bytes = sizes.reduce((a, b) => a + b, 0);
-  writeFileSync(join(path, 'config.json'), JSON.stringify(configJson(config)));
+  writeFileSync(join(path, 'config.json'), JSON.stringify(model.configJson()));
   const handle = openSync(join(path, 'model.safetensors'), 'w');
   writeSync(handle, header);
   ftruncateSync(handle, header.length + bytes);
@@ -209,7 +236,7 @@ describe('a model of several hundred megabytes', () => {
       },
     };
     const out = join(folder, 'result');
-    await writeResult(out, engine as unknown as Engine, { lora: null, kind: 'llama' }, { path: null, checkpoint: null });
+    await writeResult(out, engine as unknown as Engine, { lora: null }, { path: null, checkpoint: null });
     expect({ live, most }).toEqual({ live: 0, most: 1 });
     const file = openSafetensors(join(out, 'model.safetensors'));
     expect([...file.tensors.keys()]).toEqual(['a', 'b', 'c']);

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { readPeft } from '../../src/formats/peft.ts';
 import { writeResult } from '../../src/run/result.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
-import type { AdapterAbout } from '../../src/runtime/plan.ts';
+import type { AdapterAbout } from '../../src/runtime/planFile.ts';
 
 it('writes ranks and alphas by layer where they differ', async () => {
   const layers = { 'model.layers.0.self_attn.q_proj': { rank: 4, scale: 2 }, 'model.layers.1.self_attn.q_proj': { rank: 2, scale: 8 } };
-  const lora: AdapterAbout = { rank: 4, alpha: 8, rslora: false, dropout: 0, layers };
+  const lora: AdapterAbout = { rank: 4, alpha: 8, rslora: false, dropout: 0, layers, targetModules: ['q_proj'], fanInFanOut: false };
   const params = Object.entries(layers).flatMap(([layer, { rank }]) => [
     { name: `${layer}.weight`, shape: [6, 6], trainable: false },
     { name: `${layer}.lora_A.weight`, shape: [rank, 6], trainable: true },
@@ -23,7 +23,7 @@ it('writes ranks and alphas by layer where they differ', async () => {
     },
   };
   const folder = mkdtempSync(join(tmpdir(), 'ebb-adapter-'));
-  await writeResult(folder, engine as unknown as Engine, { lora, kind: 'llama' }, { path: '/model', checkpoint: null });
+  await writeResult(folder, engine as unknown as Engine, { lora }, { path: '/model', checkpoint: null });
   expect(Object.fromEntries(readPeft(folder).layers)).toEqual(layers);
   rmSync(folder, { recursive: true });
 });

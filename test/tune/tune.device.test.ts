@@ -1,6 +1,8 @@
+import { isMatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from '../../src/compile/compile.ts';
-import { extentOf, widenOnceFor } from '../../src/compile/functions.ts';
-import { llama, parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
+import { widenOnceFor } from '../../src/compile/functions.ts';
+import { extentOf } from '../../src/compile/slots.ts';
+import { parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
 import { groupDispatches } from '../../src/runtime/program.ts';
 import { bookChooser, emptyBook } from '../../src/tune/book.ts';
 import { collector, tune } from '../../src/tune/tune.ts';
@@ -13,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => test.device.destroy());
 
 it('measures the kernels of a model, checked against the standard ones, and a compilation takes what won', async () => {
-  const { config } = parseHfConfig(
+  const { model } = parseHfConfig(
     'config.json',
     JSON.stringify({
       model_type: 'llama',
@@ -26,9 +28,8 @@ it('measures the kernels of a model, checked against the standard ones, and a co
       max_position_embeddings: 64,
     }),
   );
-  if (config.kind !== 'llama') throw new Error('no llama');
   const dims = { B: 2, T: 32 };
-  const traced = traceModel(llama(config, trainingMode(32)), { dims });
+  const traced = traceModel(model.build(trainingMode(32)), { dims });
   const device = { traits: test.traits, maxBuffers: 8, widenOnce: widenOnceFor(test.traits) };
   const book = emptyBook({ adapter: 'test', features: [], dawn: '0', generator: 1 });
   const found = collector(book, ['B', 'T', 'N', 'Q', 'G'], dims);
@@ -40,7 +41,8 @@ it('measures the kernels of a model, checked against the standard ones, and a co
   // products in two kernels too, which are candidates on GPUs alone
   const some = problems.slice(0, 6).map(({ problem, ...rest }) => {
     const { standard, candidates } = problem;
-    return { ...rest, problem: 'kGroups' in standard ? { ...problem, candidates: [{ ...standard, kFirst: false, kGroups: 2 }, ...candidates] } : problem };
+    const shared = isMatmulSchedule(standard.schedule) ? problem.choice({ ...standard.schedule, kGroups: 2 }) : null;
+    return { ...rest, problem: { ...problem, candidates: [...(shared ? [shared] : []), ...candidates] } };
   });
   const result = await tune(some, {
     device: test.device,

@@ -3,7 +3,7 @@
 import { aliasOf, isSource, opDef } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
-import { type Exclusions, type Plan, storageOf } from './types.ts';
+import { type Clustering, type Exclusions, storageOf } from './types.ts';
 
 const isMadeOfNothing = (op: Op | undefined): boolean => op !== undefined && isSource(op);
 const isAlias = (op: Op | undefined): boolean => op !== undefined && aliasOf(op) !== null;
@@ -20,7 +20,7 @@ function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value)
 }
 
 /** Step 2: which values outside of groups must lie in a buffer. */
-export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Plan, { buffered }: Exclusions, widenOnce: number): Set<Value> {
+export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Clustering, { buffered }: Exclusions, widenOnce: number): Set<Value> {
   const out = new Set<Value>(buffered);
   const isParam = new Set(func.params.map((p) => p.value));
   const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !isMadeOfNothing(producer.get(v));

@@ -4,7 +4,7 @@ import { dotShape } from '../../ir/ops/dot.ts';
 import { kindOf, opDef } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
 import type { Op, Value } from '../../ir/types.ts';
-import type { Group } from './types.ts';
+import type { Cluster } from './types.ts';
 
 /** Results of one kernel: more take too many registers. */
 const MOST_RESULTS = 3;
@@ -16,8 +16,8 @@ export const isDot = (op: Op): boolean => kindOf(op) === 'dot';
 /** Whether an op is the sum of its two operands. */
 export const isPlainSum = (op: Op): boolean => opDef(op.name).adds === true && op.operands.length === 2;
 
-/** The dots of a group, in the order they joined. */
-export function dotsOf({ members }: Pick<Group, 'members'>): Op[] {
+/** The dots of a cluster, in the order they joined. */
+export function dotsOf({ members }: Pick<Cluster, 'members'>): Op[] {
   return [...members].filter(isDot);
 }
 
@@ -37,9 +37,9 @@ function share(a: Op, b: Op): boolean {
 /** Whether dots lie side by side: each shares an operand with another. Others are terms of a sum, which no further dot joins. */
 const sideBySide = (dots: readonly Op[]): boolean => dots.length === 1 || dots.every((d) => dots.some((other) => other !== d && share(other, d)));
 
-/** The group whose kernel can compute `op` too: equally large results of equally deep dots that share an operand, none behind another. */
-export function jointHost(op: Op, groups: readonly Group[], latest: (v: Value) => Group | null): Group | null {
-  const fits = (g: Group): boolean => {
+/** The cluster whose kernel can compute `op` too: equally large results of equally deep dots that share an operand, none behind another. */
+export function jointHost(op: Op, clusters: readonly Cluster[], latest: (v: Value) => Cluster | null): Cluster | null {
+  const fits = (g: Cluster): boolean => {
     if (g.kind !== 'dot') return false;
     const dots = dotsOf(g);
     return (
@@ -50,23 +50,27 @@ export function jointHost(op: Op, groups: readonly Group[], latest: (v: Value) =
       op.operands.every((v) => (latest(v)?.order ?? -1) < g.order)
     );
   };
-  return groups.find(fits) ?? null;
+  return clusters.find(fits) ?? null;
 }
 
 /** Only dots and their sum, none of which anything else reads. */
-function pureSum(group: Group, value: Value, readers: ReadonlyMap<Value, number>): boolean {
-  const values = [...group.members].flatMap((op) => op.results);
+function pureSum(cluster: Cluster, value: Value, readers: ReadonlyMap<Value, number>): boolean {
+  const values = [...cluster.members].flatMap((op) => op.results);
   return (
-    group.kind === 'dot' &&
-    [...group.members].every((op) => isDot(op) || isPlainSum(op)) &&
+    cluster.kind === 'dot' &&
+    [...cluster.members].every((op) => isDot(op) || isPlainSum(op)) &&
     values.every((v) => readers.get(v) === 1) &&
-    group.members.size === 2 * dotsOf(group).length - 1 &&
+    cluster.members.size === 2 * dotsOf(cluster).length - 1 &&
     values.includes(value)
   );
 }
 
-/** For an `add` of what two groups of dots compute, and nothing else reads: the earlier one, to go into the later one. */
-export function sumOfDots(op: Op, home: ReadonlyMap<Value, Group>, readers: ReadonlyMap<Value, number>): { readonly from: Group; readonly into: Group } | null {
+/** For an `add` of what two clusters of dots compute, and nothing else reads: the earlier one, to go into the later one. */
+export function sumOfDots(
+  op: Op,
+  home: ReadonlyMap<Value, Cluster>,
+  readers: ReadonlyMap<Value, number>,
+): { readonly from: Cluster; readonly into: Cluster } | null {
   const [x, y] = op.operands;
   const [gx, gy] = [x && home.get(x), y && home.get(y)];
   if (!isPlainSum(op) || !x || !y || !gx || !gy || gx === gy || !pureSum(gx, x, readers) || !pureSum(gy, y, readers)) return null;

@@ -3,14 +3,14 @@
 import { opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { bindings } from './limits.ts';
-import { type Draft, type FuseOptions, type GroupKind, type Plan, product, storageOf } from './types.ts';
+import { type Clustering, type Draft, type FuseOptions, type GroupKind, product, storageOf } from './types.ts';
 
 /** Step 3: groups with what they read, compute inline and write, in an order that respects their dependencies. */
-export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { groups, home }: Plan, buffered: ReadonlySet<Value>): Draft[] {
+export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { clusters, home }: Clustering, buffered: ReadonlySet<Value>): Draft[] {
   const position = new Map(func.ops.map((op, i) => [op, i]));
   const isParam = new Set(func.params.map((p) => p.value));
   const all: { kind: GroupKind; space: Shape; anchor: Op; members: ReadonlySet<Op> }[] = [
-    ...groups,
+    ...clusters,
     ...[...buffered].flatMap((v) => {
       const op = producer.get(v);
       return op ? [{ kind: 'map' as const, space: v.type.shape, anchor: op, members: new Set([op]) }] : [];

@@ -11,9 +11,9 @@ import { fused } from '../../ir/ops/control.ts';
 import { opDef } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { bufferedValues } from './buffered.ts';
+import { clusterOps } from './cluster.ts';
 import { drafts, mergeMaps } from './drafts.ts';
 import { bindings, exclude, needlessOutputs } from './limits.ts';
-import { plan } from './plan.ts';
 import { type Draft, type Exclusions, type FuseOptions, producers } from './types.ts';
 
 /** Fuses `func` (primitives and kernel ops) into `fused` ops. @throws EbbError when a single op binds more buffers than `maxBuffers`. */
@@ -24,17 +24,17 @@ export function fuse(func: Func, options: FuseOptions): Func {
   const exclusions: Exclusions = { unjoined: new Set(), buffered: new Set() };
   let groups: Draft[] = [];
   for (let round = 0; ; round++) {
-    const planned = plan(func, producer, exclusions);
-    const buffered = bufferedValues(func, producer, planned, exclusions, options.widenOnce ?? 0);
-    groups = mergeMaps(drafts(func, producer, planned, buffered), { ...options, position, scalars });
+    const clustering = clusterOps(func, producer, exclusions);
+    const buffered = bufferedValues(func, producer, clustering, exclusions, options.widenOnce ?? 0);
+    groups = mergeMaps(drafts(func, producer, clustering, buffered), { ...options, position, scalars });
     const over = groups.find((g) => bindings(g, scalars, options.parts) > options.maxBuffers);
     if (!over) {
-      const idle = needlessOutputs(func, groups, planned, producer).filter((op) => !exclusions.unjoined.has(op));
+      const idle = needlessOutputs(func, groups, clustering, producer).filter((op) => !exclusions.unjoined.has(op));
       if (idle.length === 0) break;
       for (const op of idle) exclusions.unjoined.add(op);
       continue;
     }
-    const members = planned.groups.find((g) => g.anchor === over.anchor)?.members ?? new Set<Op>();
+    const members = clustering.clusters.find((g) => g.anchor === over.anchor)?.members ?? new Set<Op>();
     if (!exclude(over, exclusions, producer, members) || round > 200) {
       throw new EbbError(
         `@${func.name}: ${over.anchor.name} binds ${bindings(over, scalars, options.parts)} buffers, the device allows ${options.maxBuffers}; choose an adapter with higher limits, or a smaller batch or length`,

@@ -3,7 +3,7 @@
 import { aliasOf, isSource } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { isDot, isPlainSum } from './dots.ts';
-import { type Draft, type Exclusions, type FuseOptions, type Plan, storageOf } from './types.ts';
+import { type Clustering, type Draft, type Exclusions, type FuseOptions, storageOf } from './types.ts';
 
 /** The widest group over the limit loses its last joined op, or computes a prologue into a buffer of its own. */
 export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<Value, Op>, members: ReadonlySet<Op>): boolean {
@@ -27,7 +27,7 @@ export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<
  * Joined ops of a dot whose results only groups read that could compute them while loading: storing the dot's own result once is
  * less traffic than storing two or more of its consequences.
  */
-export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: planned }: Plan, producer: ReadonlyMap<Value, Op>): Op[] {
+export function needlessOutputs(func: Func, groups: readonly Draft[], { clusters }: Clustering, producer: ReadonlyMap<Value, Op>): Op[] {
   const results = new Set(func.results.map((r) => storageOf(r.value, producer)));
   return groups.flatMap((g) => {
     if (g.kind !== 'dot') return [];
@@ -37,7 +37,7 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { groups: 
     );
     const anchorStored = g.outputs.some((v) => madeByDot(v, producer));
     if (idle.length + (anchorStored ? 1 : 0) < 2) return [];
-    const members = planned.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
+    const members = clusters.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
     const behind = new Set(idle);
     // what only feeds the idle ones goes with them
     const leaving = [...members].reverse().filter((op) => {

@@ -15,7 +15,7 @@ export interface FuseOptions {
   readonly widenOnce?: number;
 }
 
-export interface Group {
+export interface Cluster {
   readonly kind: GroupKind;
   readonly anchor: Op;
   readonly order: number;
@@ -24,9 +24,9 @@ export interface Group {
   readonly members: Set<Op>;
 }
 
-export interface Plan {
-  readonly groups: readonly Group[];
-  readonly home: ReadonlyMap<Value, Group>;
+export interface Clustering {
+  readonly clusters: readonly Cluster[];
+  readonly home: ReadonlyMap<Value, Cluster>;
 }
 
 /** Ops that one round found to overflow the binding limit. */

@@ -8,7 +8,7 @@ import { dimOf } from './emit.ts';
 import { type Group, gridOf } from './group.ts';
 import type { Lowered } from './lowered.ts';
 import type { LowerOptions } from './options.ts';
-import { axesIndex, flatIndex, productExpr } from './position.ts';
+import { axesIndex, flatIndex, type IndexScope, productExpr } from './position.ts';
 
 const LANES = 64;
 
@@ -17,7 +17,7 @@ export function lowerCacheWrite(group: Group, op: Op, options: LowerOptions): Lo
   const word = position && options.scalarWord.get(position);
   if (!cache || !x || word === undefined) throw new Error('cache_write has no operands');
   const b = kernelBuilder(group.name, [LANES, 1, 1]);
-  const scope = { dim: dimOf(options.dims), bind: (name: string, v: Parameters<typeof b.let>[1]) => b.let(name, v) };
+  const scope: IndexScope = { dim: dimOf(options.dims), bind: (name, v) => b.let(name, v), quotients: new Map() };
   const cacheBuffer = b.buffer('cache', 'f32', 'read_write');
   const xBuffer = b.buffer('x', 'f32', 'read');
   const at = b.let('at', add(mul(b.linearWorkgroup(), u32(LANES)), builtin('localX')));

@@ -7,7 +7,7 @@ import { type Dim, lastDim, type Op, type Shape, sameShape, type Value } from '.
 import type { BufferRef, KernelBuilder } from '../builder.ts';
 import { add, bin, bitcast, component, div, param, rem, u32, vec } from '../expr.ts';
 import { type Expr, FIRST_SCALAR_WORD, isVector } from '../ir.ts';
-import { axesIndex, flatIndex, type Index, type IndexScope, shiftedIndex } from './position.ts';
+import { axesIndex, flatIndex, type Index, type IndexScope, type Quotients, shiftedIndex } from './position.ts';
 import { dequantised } from './stored.ts';
 
 export interface GroupContext {
@@ -19,6 +19,7 @@ export interface GroupContext {
   /** Uniform word of a run-time scalar. */
   readonly scalarWord: ReadonlyMap<Value, number>;
   readonly dim: (dim: Dim) => Expr;
+  readonly quotients: Quotients;
 }
 
 /**
@@ -178,7 +179,11 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     known.set(value, (known.get(value) ?? new Map<string, Expr>()).set(key, bound));
     return bound;
   };
-  const scope: IndexScope = { dim: context.dim, bind: (name, value) => (value.kind === 'bin' || value.kind === 'call' ? b.let(name, value) : value) };
+  const scope: IndexScope = {
+    dim: context.dim,
+    bind: (name, value) => (value.kind === 'bin' || value.kind === 'call' ? b.let(name, value) : value),
+    quotients: context.quotients,
+  };
   const block: Block = { context, scope, places: places(), emit };
   return { scope, emit, define: (value, expr) => void fixed.set(value, expr), inner: () => emitter(context, fixed) };
 }

@@ -82,7 +82,7 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
     if (!taken) values.push(v);
   }
   const dim = dimOf(options.dims);
-  const context: GroupContext = { b, producer: group.producer, leaves, scalarWord: options.scalarWord, dim };
+  const context: GroupContext = { b, producer: group.producer, leaves, scalarWord: options.scalarWord, dim, quotients: new Map() };
   const emit = emitter(context);
   const store: GroupBuffers['store'] = (output, index, value, width) => {
     const buffer = outputs.get(output);

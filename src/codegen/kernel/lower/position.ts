@@ -13,23 +13,24 @@ export interface Index {
   axes(): readonly Expr[];
 }
 
+/**
+ * What quotients of one kernel were made of, so that (x / d) · d + x % d becomes x again (d is not 0 where any lane gets): a division by a size
+ * known only at run time costs a CPU 20 cycles.
+ */
+export type Quotients = Map<Expr, { readonly whole: Expr; readonly by: Dim; readonly remainder: Expr }>;
+
 export interface IndexScope {
   /** The run-time value of a dimension. */
   readonly dim: (dim: Dim) => Expr;
   /** Binds an intermediate so that it is computed once. */
   readonly bind: (name: string, value: Expr) => Expr;
+  readonly quotients: Quotients;
 }
 
 export function productExpr(shape: Shape, scope: IndexScope): Expr {
   const constant = shape.reduce<number>((p, d) => (typeof d === 'number' ? p * d : p), 1);
   return shape.filter((d) => typeof d === 'string').reduce<Expr>((p, d) => mul(p, scope.dim(d)), u32(constant));
 }
-
-/**
- * What a quotient was made of, so that (x / d) · d + x % d becomes x again (d is not 0 where any lane gets): a division by a size known only at run
- * time costs a CPU 20 cycles. Expressions belong to one kernel, so one map serves all.
- */
-const divided = new WeakMap<Expr, { readonly whole: Expr; readonly by: Dim; readonly remainder: Expr }>();
 
 /** Row-major position `flat` of `shape`. */
 export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
@@ -52,7 +53,7 @@ export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
         const remainder = leading ? rest : scope.bind('i', rem(rest, scope.dim(dim)));
         out.unshift(remainder);
         const quotient = leading ? u32(0) : scope.bind('q', div(rest, scope.dim(dim)));
-        if (!leading) divided.set(quotient, { whole: rest, by: dim, remainder });
+        if (!leading) scope.quotients.set(quotient, { whole: rest, by: dim, remainder });
         rest = quotient;
       }
       if (shape.length > 0) out.unshift(shape[0] === 1 ? u32(0) : rest);
@@ -75,7 +76,7 @@ export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope
       shape.forEach((dim, i) => {
         if (dim === 1) return;
         const axis = at(axes, i);
-        const known = divided.get(sum);
+        const known = scope.quotients.get(sum);
         sum = known?.by === dim && known.remainder === axis ? known.whole : add(mul(sum, scope.dim(dim)), axis);
       });
       flat = scope.bind('at', sum);

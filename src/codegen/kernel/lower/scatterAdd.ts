@@ -10,7 +10,7 @@ import { dimOf } from './emit.ts';
 import { type Group, gridOf } from './group.ts';
 import type { Lowered } from './lowered.ts';
 import type { LowerOptions } from './options.ts';
-import { productExpr } from './position.ts';
+import { type IndexScope, productExpr } from './position.ts';
 
 /** Each lane looks through all ids: a CPU, which runs them in turn, has few lanes, and more columns for each. */
 const cutOf = (lanesInTurn: boolean): { readonly lanes: number; readonly most: number } => (lanesInTurn ? { lanes: 8, most: 8 } : { lanes: 64, most: 1 });
@@ -22,7 +22,7 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
   if (!ids || !rows || !out) throw new Error('scatter_add has no operands');
   const { lanes, most } = cutOf(kindTraits(options.device).lanesInTurn);
   const b = kernelBuilder(group.name, [lanes, 1, 1]);
-  const scope = { dim: dimOf(options.dims), bind: (name: string, v: Parameters<typeof b.let>[1]) => b.let(name, v) };
+  const scope: IndexScope = { dim: dimOf(options.dims), bind: (name, v) => b.let(name, v), quotients: new Map() };
   const idBuffer = b.buffer('ids', 'i32', 'read');
   const elements = rows.type.shape.slice(ids.type.shape.length).reduce<number>((p, d) => p * Number(d), 1);
   const type = elements % 4 === 0 ? 'vec4f' : 'f32';

@@ -1,0 +1,81 @@
+/** @file Opens a checkpoint for a model that was compiled: the plan says how checkpoints hold it, so that no family is asked. */
+
+import { EbbError } from '../errors.ts';
+import { show } from '../formats/bytes.ts';
+import { type Describe, openStored, type StoredCheckpoint } from '../formats/checkpoint.ts';
+import { refuseField } from '../formats/hfConfigFields.ts';
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import type { ExpectedTensor, Layout } from '../formats/layout.ts';
+import type { CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
+import type { ParamInfo } from '../runtime/program.ts';
+import { isAdapterParam } from '../train/model.ts';
+
+/** A compiled model, as far as its checkpoints are concerned. */
+export interface CompiledModel {
+  readonly about: Pick<ModelAbout, 'checkpoint'>;
+  readonly program: { readonly params: readonly Pick<ParamInfo, 'name' | 'shape' | 'table'>[] };
+}
+
+/** The tensors that a compiled model needs: all its parameters but computed tables and adapters. */
+function* expectedTensors({ about: { checkpoint }, program }: CompiledModel): Generator<ExpectedTensor> {
+  const places = checkpoint?.gguf?.places ?? {};
+  for (const { name, shape, table } of program.params) {
+    if (table || isAdapterParam(name)) continue;
+    const gguf = places[name];
+    yield { name, shape, from: 'as the model was compiled', ...(gguf ? { gguf } : {}) };
+  }
+}
+
+function layoutOf(model: CompiledModel): Layout {
+  const { checkpoint } = model.about;
+  return {
+    tensors: () => expectedTensors(model),
+    prefix: checkpoint?.prefix ?? '',
+    computed: checkpoint?.computed ?? [],
+    ggufArchitecture: checkpoint?.gguf?.architecture ?? null,
+    reason: () => 'the model was compiled with it',
+    configJson: () => ({ ...checkpoint?.config }) as JsonObject,
+  };
+}
+
+/** Fields in which a checkpoint may differ from the one that was compiled: they change nothing that the model computes. */
+const FREE = new Set(['architectures', 'bos_token_id', 'dtype', 'eos_token_id', 'torch_dtype', 'transformers_version']);
+
+/** @throws EbbError for a config.json that sets a field to something else than the model was compiled with */
+function checkConfig(where: string, fields: JsonObject, { config }: CheckpointAbout): void {
+  // transformers 5 keeps rotary settings in an object of their own
+  const { rope_parameters: rope } = fields;
+  const given: JsonObject = { ...(isObject(rope) ? rope : {}), ...fields };
+  for (const [name, compiled] of Object.entries(config)) {
+    const found: Json | undefined = given[name];
+    const isPlain = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean';
+    if (isPlain && !FREE.has(name) && found !== compiled)
+      refuseField(where, name, found, `${show(compiled)}, which the model was compiled with; compile it again for this checkpoint`);
+  }
+}
+
+/** What a compiled model says of checkpoints. */
+function describeCompiled(model: CompiledModel): Describe<Layout> {
+  const { checkpoint } = model.about;
+  const described = { model: layoutOf(model), notes: [] };
+  return {
+    config: (where, fields) => {
+      if (checkpoint) checkConfig(where, fields, checkpoint);
+      return described;
+    },
+    gguf: ({ file, metadata }) => {
+      if (!checkpoint?.gguf)
+        throw new EbbError(`${file}: the names of its tensors are not those of the compiled model; give a checkpoint folder or safetensors`);
+      const { architecture } = checkpoint.gguf;
+      const found = metadata.get('general.architecture');
+      if (found !== architecture)
+        throw new EbbError(`${file}: general.architecture is ${found === undefined ? 'missing' : show(found)}, the model was compiled for ${architecture}`);
+      return described;
+    },
+  };
+}
+
+/** Opens a checkpoint whose tensors are a compiled model's parameters. @throws EbbError where they are not, and for a config.json of another model */
+export function openForCompiled(path: string, model: CompiledModel): StoredCheckpoint<Layout> {
+  return openStored(path, describeCompiled(model));
+}
