@@ -1,4 +1,4 @@
-/** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
+/** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
@@ -20,9 +20,8 @@ import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
-import { type UpdateCounter, updateCounter } from '../updates.ts';
 import { packageVersion } from '../versions.ts';
-import { type Contestant, serve } from './serve.ts';
+import { serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
@@ -46,9 +45,8 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
   return openSession(path, withSchedules(opened, book), options);
 }
 
-/** Time for tuning the kernel of a product. */
+/** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
 const TUNING_MS = 5000;
-/** Time for tuning the kernels of a model. EBB_TUNE=off turns that off. */
 const MODEL_TUNING_S = Number(process.env['EBB_BENCH_TUNING'] ?? 120);
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
@@ -62,16 +60,16 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   };
 }
 
-/** While a step is encoded the device works on its forward. Where the device is a CPU this takes wall time, but no time of this thread. */
+/** While a step is encoded the device is at work on its forward: where that is a CPU it takes the wall's time, not the thread's. */
 const clock = threadClock();
 
-/** A session, and how often each of its parameter groups was updated. */
-interface ModelRun {
+/** A session, and how often each of its groups of parameters was updated. */
+interface Run {
   readonly session: Session;
-  readonly updates: UpdateCounter;
+  readonly updates: number[];
 }
 
-async function runStep({ session, updates }: ModelRun, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -79,19 +77,19 @@ async function runStep({ session, updates }: ModelRun, model: Model, drop: reado
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates.of(group), name),
+    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  updates.add(result.updated);
+  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
   return {
     ms,
     jsMs,
-    loss: at(losses, 0),
+    loss: losses[0] ?? Number.NaN,
     dispatches: result.dispatches,
     flops: result.forwardFlops + result.backwardFlops,
-    savedBytes: at(result.variants, 0).savedBytes,
+    savedBytes: result.variants[0]?.savedBytes ?? 0,
   };
 }
 
@@ -191,9 +189,9 @@ function createContestant(): Contestant {
   };
 }
 
-async function openRun(opened: OpenedDevice, model: Model): Promise<ModelRun> {
-  const session = await openModel(opened, model);
-  return { session, updates: updateCounter(session.engine) };
-}
+const device = (): OpenedDevice => {
+  if (!opened) throw new Error('open comes first');
+  return opened;
+};
 
 await serve(createContestant());
