@@ -14,7 +14,6 @@ import type { Device } from './runtime/device.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { neutralScalar } from './runtime/scalars.ts';
 import { aboutModel, compileDeviceOf, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
-import type { TracedModel } from './trace/trace.ts';
 
 /** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {

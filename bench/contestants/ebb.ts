@@ -1,4 +1,4 @@
-/** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
+/** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
@@ -20,8 +20,9 @@ import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
+import { type UpdateCounter, updateCounter } from '../updates.ts';
 import { packageVersion } from '../versions.ts';
-import { serve } from './serve.ts';
+import { type Contestant, serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
@@ -45,8 +46,9 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
   return openSession(path, withSchedules(opened, book), options);
 }
 
-/** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
+/** Time for tuning the kernel of a product. */
 const TUNING_MS = 5000;
+/** Time for tuning the kernels of a model. EBB_TUNE=off turns that off. */
 const MODEL_TUNING_S = Number(process.env['EBB_BENCH_TUNING'] ?? 120);
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
@@ -60,16 +62,16 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   };
 }
 
-/** While a step is encoded the device is at work on its forward: where that is a CPU it takes the wall's time, not the thread's. */
+/** While a step is encoded the device works on its forward. Where the device is a CPU this takes wall time, but no time of this thread. */
 const clock = threadClock();
 
-/** A session, and how often each of its groups of parameters was updated. */
-interface Run {
+/** A session, and how often each of its parameter groups was updated. */
+interface ModelRun {
   readonly session: Session;
-  readonly updates: number[];
+  readonly updates: UpdateCounter;
 }
 
-async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep({ session, updates }: ModelRun, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -77,19 +79,19 @@ async function runStep({ session, updates }: Run, model: Model, drop: readonly s
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
+    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates.of(group), name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
+  updates.add(result.updated);
   return {
     ms,
     jsMs,
-    loss: losses[0] ?? Number.NaN,
+    loss: at(losses, 0),
     dispatches: result.dispatches,
     flops: result.forwardFlops + result.backwardFlops,
-    savedBytes: result.variants[0]?.savedBytes ?? 0,
+    savedBytes: at(result.variants, 0).savedBytes,
   };
 }
 
@@ -189,9 +191,9 @@ function createContestant(): Contestant {
   };
 }
 
-const device = (): OpenedDevice => {
-  if (!opened) throw new Error('open comes first');
-  return opened;
-};
+async function openRun(opened: OpenedDevice, model: Model): Promise<ModelRun> {
+  const session = await openModel(opened, model);
+  return { session, updates: updateCounter(session.engine) };
+}
 
 await serve(createContestant());
