@@ -1,4 +1,4 @@
-/** @file Reductions. The reduced axes stay, with size 1. (C1) axes are distinct and below the rank. */
+/** @file Reductions. The reduced axes stay with size 1. (C1) axes are distinct and below the rank. */
 
 import { add, max } from '../../codegen/kernel/expr.ts';
 import { productOf } from '../../cost.ts';
@@ -12,7 +12,7 @@ type Operands = { readonly x: 'f32' };
 type Attributes = { readonly axes: 'numbers' };
 type Derivative = NonNullable<OpSource<string, 'reduce', Operands, Attributes>['vjp']>;
 
-/** A reduction from how two elements are put together. */
+/** Makes a reduction from the function that combines two elements. */
 export function reductionOp<const N extends string>(name: N, combine: Combine, vjp: Derivative) {
   return makeOp({
     name,
@@ -62,10 +62,10 @@ const reduceSum = reductionOp('reduce_sum', { identity: 0, js: (a, b) => a + b, 
   x: b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }),
 }));
 
-/** The least f32: what a maximum starts with. */
+/** The least finite f32, with which a maximum starts. */
 const LEAST = -3.4028234663852886e38;
 
-/** Maximum over the axes; maxima that tie share the cotangent evenly (as torch.amax). */
+/** Maximum over the axes; maxima that tie share the cotangent evenly (as in torch.amax). */
 const reduceMax = reductionOp(
   'reduce_max',
   { identity: LEAST, js: Math.max, expr: max, subgroup: 'subgroupMax' },
