@@ -65,7 +65,7 @@ export interface FunctionOptions {
   readonly onKernel?: ((kernel: Kernel, adding: boolean) => void) | undefined;
 }
 
-/** What the groups of one function are lowered with. */
+/** What is needed to lower the groups of one function. */
 interface FunctionContext {
   readonly facts: ValueFacts;
   readonly slots: SlotTable;

@@ -25,7 +25,7 @@ export interface ValueFacts {
   readonly isGradient: (v: Value) => boolean;
 }
 
-/** @param isWeight whether the argument of that index is a weight */
+/** Finds what is known about the values of a fused function. @param isWeight whether the argument of that index is a weight */
 export function valueFacts(fused: Func, isWeight: (argument: number) => boolean): ValueFacts {
   const alias = new Map(
     fused.ops.flatMap((op): [Value, Value][] => {

@@ -128,7 +128,7 @@ export interface OpDef extends Traits {
 interface Traits {
   /** FLOPs of one element of a pointwise op; default 1. */
   readonly perElement?: number;
-  /** The result is the first operand's bytes under another shape. */
+  /** The result shares the first operand's bytes under another shape. */
   readonly aliases?: boolean;
   /** Every element of the result is an element of the first operand. */
   readonly view?: boolean;

@@ -12,7 +12,7 @@ export interface Pass<Options> {
 /** Called after each pass with the function that it made. */
 export type OnPass = (pass: string, func: Func) => void;
 
-/** Runs `passes` in order. */
+/** Runs `func` through `passes` in order. */
 export function runPasses<Options>(passes: readonly Pass<Options>[], func: Func, options: Options, onPass?: OnPass): Func {
   return passes.reduce((current, pass) => {
     const made = pass.run(current, options);

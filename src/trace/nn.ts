@@ -90,7 +90,7 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number):
 }
 /** How a table is looked up. */
 export interface EmbeddingOptions {
-  /** A row that look-ups give no gradient, as torch's `nn.Embedding(padding_idx)`; default: none. */
+  /** A row to which look-ups give no gradient, as in torch's `nn.Embedding(padding_idx)`; default: none. */
   readonly padding?: number | undefined;
 }
 
@@ -103,7 +103,7 @@ export function embedding(table: Tensor, ids: Tensor, { padding }: EmbeddingOpti
 export interface AttentionOptions {
   readonly scale: number;
   readonly causal: boolean;
-  /** How many keys a query sees at most up to its own position, a whole number of 1 or more; default all. */
+  /** Most keys that a query sees up to its own position, a whole number of 1 or more; default all. */
   readonly window?: number;
   /** Scores s become softCap·tanh(s/softCap). */
   readonly softCap?: number;

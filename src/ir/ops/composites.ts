@@ -59,7 +59,7 @@ function checkNorm(name: string, x: Type, weights: Readonly<Record<string, Type>
   return x;
 }
 
-/** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight over the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) that is static. */
+/** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight on the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) this is static. */
 const rmsNorm = composite({
   name: 'rms_norm',
   operands: { x: 'f32', weight: 'f32' },

@@ -67,7 +67,7 @@ const pick = composite({
 
 /**
  * `cross_entropy_of %lse, %picked, %targets`: lse − picked for each row; 0 if the row is ignored, which a negative target says.
- * (C1) lse and picked are [targets' axes, 1].
+ * (C1) lse and picked have the axes of targets, and one more of size 1.
  */
 const crossEntropyOf = composite({
   name: 'cross_entropy_of',

@@ -158,7 +158,7 @@ const movedAlong = (axes: readonly Expr[], axis: number, moved: Expr): { readonl
   axes: axes.map((position, i) => (i === axis ? moved : position)),
 });
 
-/** `slice %x {axis, start, size}`. (C1) the axis has a static size and holds start + size elements. */
+/** `slice %x {axis, start, size}`: `size` elements of x along `axis`, from `start` on. (C1) the axis is static and has start + size elements or more. */
 const slice = makeOp({
   name: 'slice',
   kind: 'index',
@@ -206,7 +206,7 @@ const slice = makeOp({
 /** Where a `slice` starts along its axis, or null for any other op. */
 export const sliceStart = (op: Op): number | null => (op.name === slice.name ? Number(op.attrs['start']) : null);
 
-/** `concat %a, %b, … {axis}`. (C1) dtypes and all other axes agree; the axis is static. */
+/** `concat %a, %b, … {axis}`: the operands joined along `axis`. (C1) dtypes and all other axes agree; the axis is static. */
 const concat = makeOp({
   name: 'concat',
   kind: 'index',
@@ -312,7 +312,7 @@ function converted(x: Expr, to: KScalar): Expr {
   return convertExpr(to, x);
 }
 
-/** `convert %x {to}`: x in the dtype `to`. (C1) that is f32, i32, u32 or bool. */
+/** `convert %x {to}`: x in the dtype `to`. (C1) `to` is f32, i32, u32 or bool. */
 const convert = makeOp({
   name: 'convert',
   kind: 'pointwise',

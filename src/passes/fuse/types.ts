@@ -19,7 +19,7 @@ export interface Cluster {
   readonly kind: GroupKind;
   readonly anchor: Op;
   readonly order: number;
-  /** Shape of one row-major pass over the group's elements; a row group's last axis is the reduced one. */
+  /** Shape of one row-major pass over the cluster's elements; the last axis of a row cluster is the reduced one. */
   readonly space: Shape;
   readonly members: Set<Op>;
 }

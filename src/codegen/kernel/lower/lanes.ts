@@ -7,7 +7,7 @@ import type { Expr } from '../ir.ts';
 
 /**
  * Combines `value` over the first `lanes` lanes along x (a power of two). If the workgroup is one subgroup and there is a function for that, a
- * subgroup function does it, otherwise a tree in workgroup memory. Control flow must be uniform here.
+ * subgroup function does it, otherwise a tree in workgroup memory. Call it in uniform control flow only.
  */
 export function acrossLanes(b: KernelBuilder, { expr, subgroup }: Combine, value: Expr, lanes: number, isSubgroup: boolean): Expr {
   if (lanes === 1) return value;
