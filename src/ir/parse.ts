@@ -140,7 +140,7 @@ function valueName(c: Cursor): string {
 function lookup(c: Cursor, names: Names): Value {
   const text = c.peek();
   const found = names.get(text.slice(1));
-  if (!text.startsWith('%') || !found) return c.fail(`one of the ${names.size} values that are defined before`);
+  if (!text.startsWith('%') || !found) return c.fail(`one of the ${names.size} values defined so far`);
   c.next();
   return found;
 }
