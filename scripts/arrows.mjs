@@ -7,7 +7,7 @@ const ARROWS = {
   errors: [],
   cost: [],
   page: ['errors'],
-  ir: ['cost', 'codegen/kernel/expr', 'codegen/kernel/ir', 'errors'],
+  ir: ['cost', 'codegen/kernel/expr', 'codegen/kernel/ir', 'codegen/kernel/numerics', 'errors'],
   trace: ['ir', 'runtime:types', 'errors'],
   definition: ['trace', 'ir', 'errors'],
   models: ['trace', 'ir', 'formats', 'errors'],

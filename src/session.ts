@@ -72,7 +72,7 @@ function adapterRule(lora: LoraOptions | null): ((layer: string) => AdapterSpec 
   const existing = lora.existing?.settings.layers;
   if (existing) {
     return (layer) => {
-      const found = existing[layer];
+      const found = Object.hasOwn(existing, layer) ? existing[layer] : undefined;
       return found && { ...found, dropout: lora.dropout };
     };
   }

@@ -32,6 +32,7 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
   const runs = options.runs.map(readCurve);
   const run = await openRunModel(config);
   return withRunData(config, run.source, async (data) => {
+    for (const note of data.notes) options.say(note);
     const compiled = await compileRun(config, run, opened, data, { say: options.say });
     const { train } = await data.loaded;
     const { accumulate: micros, optimizer, decay, seed } = config;

@@ -180,6 +180,10 @@ function checkFile(path: string): Finding {
   if (name.endsWith('.gguf')) return checkGguf(path);
   if (/\.(jsonl|ndjson)$/.test(name)) return checkRecords(path);
   if (name.endsWith('.json')) return checkJson(path);
+  if (/\.[mc]?ts$/.test(name))
+    throw new EbbError(
+      `${path}: is TypeScript, which check does not run; if it is a model definition, ebb inspect ${path} reads it and says what is wrong at its line`,
+    );
   if (/\.(txt|text|md|csv|html?)$/.test(name)) return checkText(path);
   throw new EbbError(`${path}: is of a kind Ebb does not know, expected .safetensors, .gguf, .json, .jsonl, .txt or a checkpoint folder`);
 }

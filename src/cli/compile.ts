@@ -11,6 +11,7 @@ import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { inputsOf } from '../run/outputs.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
 import { compileDeviceOf, type LoraOptions } from '../session.ts';
@@ -125,7 +126,8 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
       device: device ? `${device.opened.kind} (${device.opened.name})` : 'any WebGPU device',
     },
   });
-  await writeFolder(flags.out, files, traced, flags.standalone);
+  const inputs = inputsOf({ 'the model': model, '--lora-from': flags.lora?.existing?.path });
+  await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });
   const writeMs = performance.now() - started - compileMs;
   return { out: flags.out, units: units.length, functions: program.functions.length, kernels: program.pipelines.length, compileMs, writeMs };
 }

@@ -1,14 +1,17 @@
 /** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
 
+import { EbbError } from '../errors.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
-import { openData } from '../run/data.ts';
+import { openData, readySizes } from '../run/data.ts';
 import { type Preparation, prepare } from '../run/prepare.ts';
+import { USUAL_SIZES } from '../run/run.ts';
 import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
+import { say } from '../terminal/options.ts';
 import { piecePrinter } from '../terminal/progress.ts';
 import { evaluate } from '../train/loop.ts';
 import { modelPath } from './model.ts';
@@ -54,6 +57,8 @@ async function evaluateOn(
   const { data, batch, length, limit, fields = {} } = options;
   const inputs = inputDecls(trainingMode(1).inputs);
   const opened = openData(data, () => path, { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, limit }, preparation);
+  const note = opened.isReady ? readySizes(data, opened, options, USUAL_SIZES) : null;
+  if (note !== null) say(note);
   checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
   const [session, { source, examples }] = await Promise.all([
     openSession(path, device, {
@@ -70,5 +75,9 @@ async function evaluateOn(
   const loss = await evaluate(session.engine, batches, progress.at);
   progress.end();
   session.engine.destroy();
-  return { loss, perplexity: Math.exp(loss), examples, tokens: batches.reduce((sum, b) => sum + b.counted, 0) };
+  const tokens = batches.reduce((sum, b) => sum + b.counted, 0);
+  if (tokens === 0) throw new EbbError(`${data}: holds no token that counts in a loss, all labels are ignored or masked; give data with something to learn`);
+  if (!Number.isFinite(loss))
+    throw new EbbError(`${path}: the loss on ${data} is ${loss}; the weights are finite, so look at how large they are, and at the data`);
+  return { loss, perplexity: Math.exp(loss), examples, tokens };
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { EbbError } from '../errors.ts';
 import { fileError } from '../formats/files.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { checkOutFolder, type InputPath } from '../run/outputs.ts';
 import { isPlan } from '../runtime/plan.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { PLAN_FILE, TABLES_FILE } from '../trainer/package.ts';
@@ -29,10 +30,16 @@ export function checkFolder(out: string): void {
     throw new EbbError(`${out}: is a folder with other files (${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}); give a new folder (-o)`);
 }
 
-/** Writes a package, in place of one that is there. @throws EbbError */
-export async function writeFolder(out: string, files: ReadonlyMap<string, string>, traced: TracedModel, standalone: boolean): Promise<void> {
+/** Writes a package, in place of one that is there. @param inputs what it was made of @throws EbbError, also where an input would be written over */
+export async function writeFolder(
+  out: string,
+  files: ReadonlyMap<string, string>,
+  traced: TracedModel,
+  { standalone, inputs }: { readonly standalone: boolean; readonly inputs: readonly InputPath[] },
+): Promise<void> {
   const bundles = standalone ? await bundleTrainer(files.get('trainer.ts') ?? '') : new Map<string, Uint8Array>();
   const tables = traced.params.flatMap((p) => (p.table ? [{ name: p.name, dtype: 'F32' as const, shape: p.shape, data: p.table }] : []));
+  checkOutFolder(out, '--out', [...OWN, ...files.keys(), ...bundles.keys()], inputs);
   try {
     for (const name of OWN) rmSync(join(out, name), { recursive: true, force: true });
     for (const [path, text] of files) {

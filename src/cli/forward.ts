@@ -10,9 +10,12 @@ import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
+import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import type { Engine } from '../runtime/execute.ts';
+import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
+import { say } from '../terminal/options.ts';
 import { type Batch, makeBatch } from '../train/batches.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
@@ -22,8 +25,10 @@ import { checkWeights, isDefinition } from './source.ts';
 
 /** One batch that the model takes. */
 function oneStep(path: string, model: string): ReadyBatches {
+  // what is no model is said before anything of the batch
+  const { maxPosition } = openCheckpoint(model).config;
   const ready = readBatches(path);
-  checkPositions(path, ready.length, openCheckpoint(model).config.maxPosition, 'give a shorter batch');
+  checkPositions(path, ready.length, maxPosition, 'give a shorter batch');
   if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
   return ready;
 }
@@ -34,6 +39,11 @@ export interface ForwardOptions {
   readonly adapter?: string | undefined;
   /** Of a definition: what its parameters hold. */
   readonly weights?: string | undefined;
+}
+
+/** @throws EbbError where the result cannot be written, or would be written over what the command reads */
+function checkOut(model: string, { out, batch, weights, adapter }: { readonly [K in keyof ForwardOptions]?: string | undefined }): void {
+  if (out !== undefined) checkOutFile(out, '--out', inputsOf({ 'the model': model, '--batch': batch, '--weights': weights, '--adapter': adapter }));
 }
 
 /** A tensor that was written. */
@@ -48,6 +58,7 @@ export interface Written {
  * `loss` where that is f32[] and comes first, and `result.<i>` by its place in the list.
  */
 export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+  checkOut(model, options);
   return isDefinition(model) ? forwardDefinition(model, options, device) : forwardCheckpoint(model, options, device);
 }
 
@@ -66,6 +77,7 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
       ? { name, dtype: 'F32' as const, shape: sizes, data }
       : { name, dtype: 'I32' as const, shape: sizes, data: new Int32Array(data.buffer, data.byteOffset, data.length) };
   });
+  sayNonFinite(options.out, entries);
   writeSafetensors(options.out, entries);
   return entries.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
 }
@@ -95,8 +107,17 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   session.engine.destroy();
   if (!logits) throw new Error('internal: the model returned nothing');
   const written = { name: 'logits', dtype: 'F32', shape: [ready.batch, ready.length, vocabSize] } as const;
+  sayNonFinite(options.out, [{ ...written, data: logits }]);
   writeSafetensors(options.out, [{ ...written, data: logits }]);
   return [written];
+}
+
+/** Says which results hold what is NaN or infinite: they may be meant to, and are written. */
+function sayNonFinite(out: string, entries: readonly (Written & { readonly data: Float32Array | Int32Array })[]): void {
+  for (const { name, dtype, shape, data } of entries) {
+    const at = dtype === 'F32' ? notFinite(data) : -1;
+    if (at >= 0) say(`${out}: ${name} holds ${elementText(data, at, shape)}`);
+  }
 }
 
 export interface GradOptions {
@@ -145,15 +166,20 @@ async function trainedDefinition(model: string, { batch: path, weights, adapter 
   return { engine, batch, nameOf: adapted ? adapterFileName : (name) => name };
 }
 
-/** Loss and gradients of one batch; the gradients are written under the parameters' (the checkpoint's, the adapter file's) names. */
+/**
+ * Loss and gradients of one batch; the gradients are written under the parameters' (the checkpoint's, the adapter file's) names.
+ * @throws EbbError for a loss or a gradient that is NaN or infinite, and as the model and the batch are opened
+ */
 export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
+  checkOut(model, options);
   const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device);
   checkUnits(options.drop, unitsOf(engine), '--drop');
   const result = engine.step([{ ...batch, pattern: patternOf(options.drop), scalar: neutralScalar }], null);
   const { losses } = await result.read();
+  const loss = losses[0] ?? Number.NaN;
   const entries: { name: string; dtype: 'F32'; shape: readonly number[]; data: Float32Array }[] = [];
   const absent: string[] = [];
-  const norms: Record<string, number> = {};
+  const norms = new Map<string, number>();
   for (const [i, p] of engine.program.params.entries()) {
     if (!p.trainable) continue;
     const name = nameOf(p.name);
@@ -162,10 +188,23 @@ export async function grad(model: string, options: GradOptions, device: CommandD
       continue;
     }
     const data = await engine.readParam(i, 'gradients');
-    norms[name] = Math.sqrt(data.reduce((sum, g) => sum + g * g, 0));
+    norms.set(name, Math.sqrt(data.reduce((sum, g) => sum + g * g, 0)));
     if (options.out !== undefined) entries.push({ name, dtype: 'F32', shape: p.shape, data });
   }
   engine.destroy();
+  refuseNonFinite(model, options.batch, loss, norms);
   if (options.out !== undefined) writeSafetensors(options.out, entries);
-  return { loss: losses[0] ?? Number.NaN, absent, norms };
+  return { loss, absent, norms: Object.fromEntries(norms) };
+}
+
+/** @throws EbbError for a loss or a gradient that is NaN or infinite: there is nothing in it to compare */
+function refuseNonFinite(model: string, batch: string, loss: number, norms: ReadonlyMap<string, number>): void {
+  const broken = [...norms].filter(([, norm]) => !Number.isFinite(norm));
+  const [first] = broken;
+  if (Number.isFinite(loss) && !first) return;
+  const others = broken.length > 1 ? ` (and those of ${broken.length - 1} more parameters)` : '';
+  const gradient = first ? `, the norm of the gradient of ${first[0]} is ${first[1]}${others}` : '';
+  throw new EbbError(
+    `${model}: with ${batch} the loss is ${loss}${gradient}; nothing is written; look at what in the model has no value for some numbers (log and sqrt of 0 and less, a division by 0), and at how large weights and inputs are`,
+  );
 }

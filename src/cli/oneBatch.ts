@@ -2,17 +2,16 @@
 
 import { compileModel } from '../compile/compile.ts';
 import { EbbError } from '../errors.ts';
-import type { IntTensor } from '../formats/readyBatches.ts';
-import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Type } from '../ir/types.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
+import { inputReader } from '../run/data.ts';
 import { startEngine } from '../run/engine.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { InputDecl } from '../runtime/program.ts';
 import { compileDeviceOf, loraOf, trainableModel, WITHOUT_UPDATES } from '../session.ts';
-import { type Batch, type StepTensor, tensorBatches } from '../train/batches.ts';
+import { type Batch, singleBatch } from '../train/batches.ts';
+
 import { checkTrains, openSource } from './source.ts';
 
 /** What of a definition is run. */
@@ -32,33 +31,13 @@ export interface OneBatch {
   readonly adapted: boolean;
 }
 
-/** The only step of a file with a tensor for each input: of the input's own shape, or with a first axis of size 1. */
-function onlyStep(path: string, inputs: readonly InputDecl[]): Batch {
-  if (!path.toLowerCase().endsWith('.safetensors'))
-    throw new EbbError(`${path}: expected a safetensors file with a tensor for each input of the model (${inputs.map((i) => i.name).join(', ')})`);
-  const file = openSafetensors(path);
-  const other = [...file.tensors.keys()].find((name) => !inputs.some((i) => i.name === name));
-  if (other !== undefined)
-    throw new EbbError(`${path}: tensor ${other} is no input of the model, which takes ${inputs.map((i) => i.name).join(', ')}; leave it out`);
-  const read = (name: string, dtype: InputDecl['dtype']): StepTensor | undefined => {
-    const shape = file.tensors.get(name)?.shape;
-    const rank = inputs.find((i) => i.name === name)?.extent.of.length;
-    if (!shape) return undefined;
-    const data: Float32Array | IntTensor['data'] = dtype === 'f32' ? readFloats(file, name) : readInts(file, name);
-    return { shape: shape.length === rank ? [1, ...shape] : shape, data };
-  };
-  const source = tensorBatches(path, inputs, read);
-  if (source.count !== 1) throw new EbbError(`${path}: holds ${source.count} steps of batches, expected one`);
-  return source.at(0);
-}
-
 /** Opens a definition for one batch, compiled for its sizes. @throws EbbError for weights, an adapter or a batch that do not fit */
 export async function openOneBatch(model: string, options: OneBatchOptions, device: CommandDevice): Promise<OneBatch> {
   const { weights, trains } = options;
   if (weights === undefined)
     throw new EbbError(`${model}: a definition has no weights of its own; give --weights a safetensors file with the parameters' names, or a checkpoint`);
   const source = await openSource(model, weights);
-  const batch = onlyStep(options.batch, source.inputs);
+  const batch = singleBatch(options.batch, source.inputs, inputReader(options.batch, source.inputs));
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   const lora = adapter ? loraOf(adapter) : null;
   const { B = null, T = null } = batch.sizes;

@@ -68,7 +68,8 @@ async function sizesOf(config: RunConfig, source: SourceDescription): Promise<Ru
       throw error;
     }
   };
-  return withRunData(config, { ...source, tokenizer }, async ({ batch, length, loaded }) => {
+  return withRunData(config, { ...source, tokenizer }, async ({ batch, length, notes, loaded }) => {
+    for (const note of notes) say(note);
     const given = config.steps;
     const counted = loaded.then((data) => stepsOf(config, data));
     const steps = await counted.catch((error: unknown) => {

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
-import { say } from '../terminal/options.ts';
+import { eachOnce, say } from '../terminal/options.ts';
 import { analyzeCommand } from './commands/analyze.ts';
 import { checkCommand } from './commands/check.ts';
 import { compileCommand } from './commands/compile.ts';
@@ -51,7 +51,7 @@ for (const command of [
   tuneCommand(),
   demoCommand(),
 ])
-  program.addCommand(command.configureOutput({ outputError }));
+  program.addCommand(eachOnce(command).configureOutput({ outputError }));
 
 try {
   await program.parseAsync();

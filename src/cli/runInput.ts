@@ -1,7 +1,7 @@
 /** @file What commands over a run's config take: a run file, flags over it, and those of the model. */
 
 import type { Command } from 'commander';
-import { readRunFile } from '../run/runFile.ts';
+import { namedRunFile } from '../run/runFile.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
 import { positive, positiveNumber } from '../terminal/options.ts';
 
@@ -28,7 +28,7 @@ export function addModelRunFlags(command: Command): Command {
 
 /** Flags over the file's keys. */
 export function modelRunInput(file: string | undefined, flags: ModelRunFlags): Record<string, unknown> {
-  const fromFile = file === undefined ? {} : readRunFile(file);
+  const fromFile = namedRunFile(file);
   const { model, weights, lora, rank, alpha } = flags;
   const adapted = lora === true || rank !== undefined || alpha !== undefined;
   return {

@@ -72,7 +72,7 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     ...(onProblem ? { onProblem } : {}),
   });
   saveBook(book);
-  const measured = Object.entries(book.entries).flatMap(([key, entry]) => (key in known.entries ? [] : [entry]));
+  const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));
   return { book, measured, left, ms: performance.now() - started };
 }
 

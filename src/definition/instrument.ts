@@ -25,15 +25,14 @@ function makesValues(ts: Ts, expression: TS.Expression): boolean {
 
 /** `[q, , k]` and `{ q, key: k }` as the names of parts by index or key. */
 function partNames(ts: Ts, pattern: TS.BindingPattern): Record<string, string> {
-  const names: Record<string, string> = {};
-  pattern.elements.forEach((element, i) => {
-    if (!ts.isBindingElement(element) || element.dotDotDotToken || !ts.isIdentifier(element.name)) return;
+  const names = pattern.elements.flatMap((element, i): [string, string][] => {
+    if (!ts.isBindingElement(element) || element.dotDotDotToken || !ts.isIdentifier(element.name)) return [];
     const { propertyName, name } = element;
-    if (ts.isArrayBindingPattern(pattern)) names[String(i)] = name.text;
-    else if (!propertyName) names[name.text] = name.text;
-    else if (ts.isIdentifier(propertyName)) names[propertyName.text] = name.text;
+    if (ts.isArrayBindingPattern(pattern)) return [[String(i), name.text]];
+    if (!propertyName) return [[name.text, name.text]];
+    return ts.isIdentifier(propertyName) ? [[propertyName.text, name.text]] : [];
   });
-  return names;
+  return Object.fromEntries(names);
 }
 
 /** `q` of `q = …`, of `this.q = …` and of `cache.q = …`. */

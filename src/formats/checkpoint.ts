@@ -92,7 +92,10 @@ function openModel<Model extends Layout>(path: string, describe: Describe<Model>
   if (pathKind(path) === 'file' && path.toLowerCase().endsWith('.gguf')) return openGgufModel(path, describe);
   const name = basename(path);
   const inFolder = name === 'config.json' || name === 'model.safetensors.index.json' || name === 'model.safetensors';
-  if (pathKind(path) === 'file' && !inFolder) throw new EbbError(`${path}: is no model, expected a Hugging Face checkpoint folder or a .gguf file`);
+  const expected = 'expected a Hugging Face checkpoint folder or a .gguf file';
+  if (pathKind(path) === 'file' && /\.[mc]?ts$/i.test(name))
+    throw new EbbError(`${path}: is TypeScript, ${expected}; a model definition can be trained, compiled, inspected, planned, and run by forward and grad`);
+  if (pathKind(path) === 'file' && !inFolder) throw new EbbError(`${path}: is no model, ${expected}`);
   const folder = pathKind(path) === 'folder' ? path : dirname(path);
   return { ...openHfFolder(folder, describe.config, assume), path: folder, kind: 'hf', tokenizer: () => openTokenizer(folder) };
 }

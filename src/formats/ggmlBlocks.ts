@@ -9,17 +9,19 @@ export interface BlockLayout {
   /** Values in one block, along a row. */
   readonly blockSize: number;
   readonly bytesPerBlock: number;
+  /** Where in a block its scales of f16 lie, in bytes. */
+  readonly scales: readonly number[];
 }
 
 export const BLOCKS: Readonly<Record<BlockType, BlockLayout>> = {
-  f32: { blockSize: 1, bytesPerBlock: 4 },
-  f16: { blockSize: 1, bytesPerBlock: 2 },
-  bf16: { blockSize: 1, bytesPerBlock: 2 },
-  q8_0: { blockSize: 32, bytesPerBlock: 34 },
-  q4_0: { blockSize: 32, bytesPerBlock: 18 },
-  q4_1: { blockSize: 32, bytesPerBlock: 20 },
-  q4_k: { blockSize: 256, bytesPerBlock: 144 },
-  q6_k: { blockSize: 256, bytesPerBlock: 210 },
+  f32: { blockSize: 1, bytesPerBlock: 4, scales: [] },
+  f16: { blockSize: 1, bytesPerBlock: 2, scales: [] },
+  bf16: { blockSize: 1, bytesPerBlock: 2, scales: [] },
+  q8_0: { blockSize: 32, bytesPerBlock: 34, scales: [0] },
+  q4_0: { blockSize: 32, bytesPerBlock: 18, scales: [0] },
+  q4_1: { blockSize: 32, bytesPerBlock: 20, scales: [0, 2] },
+  q4_k: { blockSize: 256, bytesPerBlock: 144, scales: [0, 2] },
+  q6_k: { blockSize: 256, bytesPerBlock: 210, scales: [208] },
 };
 
 const f = Math.fround;

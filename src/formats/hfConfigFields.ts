@@ -120,7 +120,7 @@ export function unusedFields(where: string, { kind, read, only }: KnownFields, f
   const others: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (read.has(name)) continue;
-    const supported = oneValue[name];
+    const supported = Object.hasOwn(oneValue, name) ? oneValue[name] : undefined;
     if (name === 'quantization_config') {
       if (!neutral(value)) refuseField(where, name, value, 'none (weights in f32, f16 or bf16, or a GGUF file)');
     } else if (DROPOUT.has(name)) {

@@ -18,10 +18,22 @@ const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
 const OTHER_WEIGHTS = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'consolidated.00.pth', 'tf_model.h5', 'flax_model.msgpack'];
 
+/** What a folder without a config.json is by what it holds instead, and what to do with it; most telling first. */
+const OTHER_FOLDERS: readonly (readonly [held: string, (folder: string) => string])[] = [
+  ['adapter_config.json', (folder) => `it holds a PEFT adapter: give the model it was made for, and --adapter ${folder}`],
+  ['plan.json', (folder) => `it holds a trainer that ebb compile wrote: run ${join(folder, 'trainer.js')}`],
+  ['training.safetensors', () => 'it holds a checkpoint that a run goes on from: give the run folder as --out, with --resume'],
+  ['metrics.jsonl', (folder) => `it holds a run, whose result is in ${join(folder, 'model')} or ${join(folder, 'adapter')}`],
+  [SINGLE, (folder) => `it holds ${SINGLE} alone: where those are weights of a definition, give the definition (.ts) as model, and --weights ${folder}`],
+];
+
 /** The fields of a Hugging Face folder's config.json. @throws EbbError */
 function configFields(folder: string): JsonObject {
   const path = join(folder, 'config.json');
-  if (!fileExists(path)) throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder`);
+  if (!fileExists(path)) {
+    const [, hint] = OTHER_FOLDERS.find(([held]) => fileExists(join(folder, held))) ?? [];
+    throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder${hint ? `; ${hint(folder)}` : ''}`);
+  }
   return parseJsonObject(path, readText(path, 2 ** 24));
 }
 
@@ -31,9 +43,12 @@ function foundIn(file: SafetensorsFile, stored: string): Found {
     const info = file.tensors.get(stored);
     if (!info) throw new Error(`internal: ${file.path} has no tensor ${stored}`);
     const dtype = SAFETENSORS_TYPES[info.dtype];
-    if (!dtype) throw new EbbError(`${file.path}: tensor ${show(stored)} has dtype ${info.dtype}, expected F32, F16 or BF16`);
+    if (!dtype)
+      throw new EbbError(
+        `${file.path}: tensor ${show(stored)} has dtype ${info.dtype}, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)`,
+      );
     const read = (offset?: number, length?: number): Uint8Array => readTensor(file, stored, offset, length);
-    return { name, shape: info.shape, dtype, byteLength: info.byteLength, unit: BLOCKS[dtype].bytesPerBlock, read };
+    return { name, file: file.path, shape: info.shape, dtype, byteLength: info.byteLength, unit: BLOCKS[dtype].bytesPerBlock, read };
   };
 }
 

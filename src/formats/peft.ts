@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { fileError, fileExists, pathKind, readText } from './files.ts';
+import { refuseNonFinite } from './finite.ts';
 import { parseJsonObject } from './json.ts';
 import { layerAdapter, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
 import {
@@ -23,7 +24,7 @@ export type { PeftConfig } from './peftConfig.ts';
 export interface PeftTensor {
   /** A: [rank, in]; B: [out, rank]. */
   readonly shape: readonly number[];
-  /** Reads its values, in f32. */
+  /** Reads its values, in f32. @throws EbbError for values that are NaN or infinite */
   readonly read: () => Float32Array;
 }
 
@@ -64,8 +65,14 @@ function readMatrix(file: SafetensorsFile, name: string | undefined, layer: stri
     );
   }
   // a dtype that holds no weights is refused before anything is read
-  floatReader(`${file.path}: tensor ${show(name)}`, info.dtype);
-  return { shape: info.shape, read: () => readFloats(file, name) };
+  const where = `${file.path}: tensor ${show(name)}`;
+  floatReader(where, info.dtype);
+  const read = (): Float32Array => {
+    const values = readFloats(file, name);
+    refuseNonFinite(where, 'f32', new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return values;
+  };
+  return { shape: info.shape, read };
 }
 
 /**

@@ -27,7 +27,11 @@ const FORMS: readonly Form[] = ['full', 'remat', 'dropped', 'skipped'];
 export function parsePattern(text: string, units: readonly string[], option: string): Pattern {
   const pattern = new Map<string, Form>();
   for (const item of text.split(',').map((s) => s.trim())) {
-    if (item === '' || item === 'none') continue;
+    if (item === 'none') continue;
+    if (item === '')
+      throw new EbbError(
+        `${option}: ${text.trim() === '' ? 'names no unit' : 'has an empty name between commas'}; units are written between commas, and none for no unit`,
+      );
     const [unit = '', name = 'dropped'] = item.split('=');
     checkUnits([unit], units, option);
     const form = FORMS.find((f) => f === name);

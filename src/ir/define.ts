@@ -1,6 +1,7 @@
 /** @file What an op is: everything about it in one literal. Ops live in ./ops; ./ops/index.ts lists them. docs/adding.md goes through one. */
 
-import type { Expr, Fn } from '../codegen/kernel/ir.ts';
+import type { Expr } from '../codegen/kernel/ir.ts';
+import type { Bind } from '../codegen/kernel/numerics.ts';
 import type { Cost } from '../cost.ts';
 import { at, invariant } from '../errors.ts';
 import { type AttrSpecs, type AttrsOf, checkAttrs, viewAttrs } from './attributes.ts';
@@ -76,8 +77,8 @@ export interface Combine {
   readonly identity: number;
   readonly js: (x: number, y: number) => number;
   readonly expr: (x: Expr, y: Expr) => Expr;
-  /** The function that does it over a subgroup, where there is one. */
-  readonly subgroup?: Fn;
+  /** It over the lanes of a subgroup, where there is a function for that. */
+  readonly subgroup?: (value: Expr, bind: Bind) => Expr;
 }
 
 /** An operand that holds ids: elements of `of` along an axis, counted from the scalar `first`, or from 0. */

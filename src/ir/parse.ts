@@ -113,15 +113,15 @@ function parseAttr(c: Cursor): Attr {
 }
 
 function parseAttrs(c: Cursor): Record<string, Attr> {
-  const attrs: Record<string, Attr> = {};
-  if (!c.take('{')) return attrs;
+  const attrs: [string, Attr][] = [];
+  if (!c.take('{')) return {};
   while (!c.take('}')) {
     const key = c.next();
     c.expect('=');
-    attrs[key] = parseAttr(c);
+    attrs.push([key, parseAttr(c)]);
     if (c.peek() !== '}') c.expect(',');
   }
-  return attrs;
+  return Object.fromEntries(attrs);
 }
 
 function parseLoc(c: Cursor): Loc | undefined {
@@ -179,13 +179,13 @@ function parseOp(c: Cursor, names: Names): Op {
   if (name === call.name) return parseCall(c, names, hints);
   if (name === fused.name) return parseFused(c, names, hints);
   const operands: Value[] = [];
-  const attrs: Record<string, Attr> = {};
+  const turned: Record<string, Attr> = {};
   while (c.peek().startsWith('%')) {
     operands.push(lookup(c, names));
-    if (c.peek() === '^T') attrs[markOf(name, operands.length - 1) ?? c.fail(`no mark behind an operand of ${name}`)] = c.take('^T');
+    if (c.peek() === '^T') turned[markOf(name, operands.length - 1) ?? c.fail(`no mark behind an operand of ${name}`)] = c.take('^T');
     if (!c.take(',')) break;
   }
-  Object.assign(attrs, parseAttrs(c));
+  const attrs = { ...turned, ...parseAttrs(c) };
   const types = parseTypes(c);
   const loc = parseLoc(c);
   return { name, operands, attrs, results: declare(names, hints, types, loc, c) };
@@ -275,14 +275,14 @@ export function parseModule(text: string, file = 'dump.ebb'): Module {
   const version = c.peek();
   if (version !== String(TEXT_VERSION)) c.fail(`version ${TEXT_VERSION} of the text form`, 'print the module again with this Ebb');
   c.next();
-  const dims: Record<string, number> = {};
+  const dims: [string, number][] = [];
   if (c.take('dims'))
     do {
       const name = c.next();
       c.expect('<=');
-      dims[name] = Number(c.next());
+      dims.push([name, Number(c.next())]);
     } while (c.take(','));
   const funcs: Func[] = [];
   while (c.peek() !== '') funcs.push(parseFunc(c));
-  return { dims, funcs };
+  return { dims: Object.fromEntries(dims), funcs };
 }

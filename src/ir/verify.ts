@@ -65,6 +65,6 @@ export function verify(module: Module): void {
     verifyOps(func, func.ops, defined, module);
     for (const { value } of func.results) if (defined.get(value.name) !== value) fail(func, `returns %${value.name}, which is not defined`);
     for (const dim of func.params.flatMap((p) => p.value.type.shape))
-      if (typeof dim === 'string' && !(dim in module.dims)) fail(func, `dimension ${dim} has no bound in the module's dims`);
+      if (typeof dim === 'string' && !Object.hasOwn(module.dims, dim)) fail(func, `dimension ${dim} has no bound in the module's dims`);
   }
 }

@@ -49,7 +49,7 @@ export function checkBounds(
   hints: { readonly batch: string; readonly length: string },
 ): void {
   for (const [name, size] of Object.entries(sizes)) {
-    const bound = bounds[name] ?? size;
+    const bound = Object.hasOwn(bounds, name) ? (bounds[name] ?? size) : size;
     if (size <= bound) continue;
     const what = name === 'B' ? `a batch has ${size} sequences` : name === 'T' ? `a sequence has ${size} tokens` : `dimension ${name} is ${size}`;
     const hint = name === 'B' ? hints.batch : name === 'T' ? hints.length : 'give smaller inputs';

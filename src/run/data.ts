@@ -5,7 +5,7 @@ import { type FieldNames, readBatches } from '../formats/dataset.ts';
 import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { type BatchSource, limitExamples, sequenceBatches, tensorBatches } from '../train/batches.ts';
+import { type BatchSource, limitExamples, type StepTensor, sequenceBatches, tensorBatches } from '../train/batches.ts';
 import { hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
 import type { Preparation } from './prepare.ts';
 
@@ -40,15 +40,28 @@ function namesInputs(path: string, inputs: readonly InputDecl[]): boolean {
   return !tensors.has('input_ids') && inputs.every((i) => tensors.has(i.name));
 }
 
-/** A safetensors file with a tensor for each input. */
-function inputTensors(path: string, { inputs, limit }: DataOptions): LoadedData {
+/**
+ * What reads the tensors of a model's inputs out of a file that holds these and no others.
+ * @throws EbbError for a file of another name or kind, and for a tensor that is no input
+ */
+export function inputReader(path: string, inputs: readonly InputDecl[]): (name: string, dtype: InputDecl['dtype']) => StepTensor | undefined {
+  const names = inputs.map((i) => i.name).join(', ');
   if (!isSafetensors(path))
-    throw new EbbError(`${path}: expected a safetensors file with a tensor for each input of the model (${inputs.map((i) => i.name).join(', ')}), [steps, …]`);
+    throw new EbbError(
+      `${path}: its name does not end in .safetensors, expected a safetensors file with a tensor for each input of the model (${names}); if it is one, rename it`,
+    );
   const file = openSafetensors(path);
-  const source = tensorBatches(path, inputs, (name, dtype) => {
+  const other = [...file.tensors.keys()].find((name) => !inputs.some((i) => i.name === name));
+  if (other !== undefined) throw new EbbError(`${path}: tensor ${other} is no input of the model, which takes ${names}; leave it out`);
+  return (name, dtype) => {
     const shape = file.tensors.get(name)?.shape;
     return shape && { shape, data: dtype === 'f32' ? readFloats(file, name) : readInts(file, name) };
-  });
+  };
+}
+
+/** A safetensors file with a tensor for each input. */
+function inputTensors(path: string, { inputs, limit }: DataOptions): LoadedData {
+  const source = tensorBatches(path, inputs, inputReader(path, inputs));
   const { sizes } = source.at(0);
   const batch = sizes['B'] ?? 1;
   // which axis of an input is the batch's is the model's affair: whole batches
@@ -74,6 +87,8 @@ export interface OpenedData {
   /** Largest batch and longest sequence. */
   readonly batch: number;
   readonly length: number;
+  /** Whether both are those of the data itself, which comes in ready batches, and not as they were asked for. */
+  readonly isReady: boolean;
   /** @throws EbbError naming the file when nothing in it can be learnt */
   readonly loaded: Promise<LoadedData>;
 }
@@ -95,7 +110,7 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
  */
 export function openData(path: string, tokenizer: () => string, options: DataOptions, preparation: Preparation): OpenedData {
   const ready = readyData(path, options);
-  if (ready) return { batch: ready.batch, length: ready.length, loaded: Promise.resolve(ready) };
+  if (ready) return { batch: ready.batch, length: ready.length, isReady: !path.toLowerCase().endsWith('.bin'), loaded: Promise.resolve(ready) };
   const { batch, length, seed, shuffle, fields, limit } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
@@ -105,5 +120,26 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
   const loaded = load();
   // whoever waits for it is told; nobody may be waiting yet
   loaded.catch(() => undefined);
-  return { batch, length, loaded };
+  return { batch, length, isReady: false, loaded };
+}
+
+/** Sizes of a micro-batch, by the names of keys and flags. */
+export interface BatchSizes {
+  readonly batch: number;
+  readonly length: number;
+}
+
+/**
+ * What is to be said where data in ready batches decides on sizes that may have been asked for otherwise; null where it agrees.
+ * @param asked the sizes that were asked for, or stand for what was not
+ * @param usual those that stand where nothing was asked for
+ * @throws EbbError for sizes that were asked for and are not those of the data
+ */
+export function readySizes(where: string, own: BatchSizes, asked: BatchSizes, usual: BatchSizes): string | null {
+  // a longest length that is not reached contradicts nothing
+  const other = (['batch', 'length'] as const).filter((key) => (key === 'batch' ? asked.batch !== own.batch : asked.length < own.length));
+  const wrong = other.filter((key) => asked[key] !== usual[key]);
+  const text = `${where}: its ready batches are ${own.batch}${own.length > 1 ? ` × ${own.length}` : ''}`;
+  if (wrong.length > 0) throw new EbbError(`${text}, and ${wrong.map((key) => `${key} is ${asked[key]}`).join(' and ')}; leave it out, or make other batches`);
+  return other.length === 0 ? null : `${text}, taken as they are; ${other.map((key) => `${key} (${asked[key]})`).join(' and ')} is for data that comes without`;
 }

@@ -8,7 +8,7 @@ import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
-import { type LoadedData, type OpenedData, openData } from './data.ts';
+import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
 import { memoryText, planRunMemory } from './memory.ts';
 import { prepare } from './prepare.ts';
@@ -46,6 +46,8 @@ export interface RunData {
   /** Most sequences and tokens of a batch. */
   readonly batch: number;
   readonly length: number;
+  /** What is to be said of it before the run. */
+  readonly notes: readonly string[];
   /** @throws EbbError naming the file and what is wrong with it */
   readonly loaded: Promise<LoadedRunData>;
   /** Ends what is still being prepared. */
@@ -58,11 +60,16 @@ export interface DataSubject {
   readonly maxPosition: number | null;
   /** Where the tokenizer is. @throws EbbError where there is none */
   readonly tokenizer: () => string;
+  /** Sizes of a run where nothing is asked for; default those of `run.yaml`. */
+  readonly usual?: BatchSizes;
 }
+
+/** Sizes of a micro-batch where `run.yaml` says nothing. */
+export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export function openRunData(config: RunConfig, subject: DataSubject): RunData {
-  const { inputs, vocabSize, maxPosition, tokenizer } = subject;
+  const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
   const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields };
   const preparation = prepare();
   const open = (path: string, options: { readonly shuffle: boolean; readonly limit?: number }): OpenedData => {
@@ -73,9 +80,12 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   try {
     const train = open(config.data, { shuffle: config.shuffle });
     const held = config.evalData === undefined ? null : open(config.evalData, { shuffle: false, limit: config.evalLimit });
+    // sizes that were asked for may be meant for the one of both that comes without
+    const note = train.isReady && (held === null || held.isReady) ? readySizes(config.data, train, config, usual) : null;
     const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
     loaded.then(preparation.end, preparation.end);
-    return { batch: Math.max(train.batch, held?.batch ?? 0), length: Math.max(train.length, held?.length ?? 0), loaded, end: preparation.end };
+    const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
+    return { batch, length, notes: note === null ? [] : [note], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;
@@ -112,6 +122,7 @@ export interface TrainingRun {
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
   const say = hooks.say ?? ((): void => {});
+  for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
   const steps = config.steps ?? stepsOf(config, await data.loaded);
   const plan = createPlan(config.drop, planModel(model, steps));

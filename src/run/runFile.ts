@@ -1,8 +1,9 @@
 /** @file Reads a run file. */
 
+import { existsSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { EbbError } from '../errors.ts';
-import { readText } from '../formats/files.ts';
+import { pathKind, readText } from '../formats/files.ts';
 import type { RunInput } from '../train/config.ts';
 
 /** The keys of a run file. @throws EbbError with the line of what is no YAML */
@@ -13,4 +14,28 @@ export function readRunFile(file: string): Partial<RunInput> {
   const run: unknown = document.toJS();
   if (run === null || typeof run !== 'object' || Array.isArray(run)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
   return run;
+}
+
+/** Paths that people give in the place of a run file, and mean as something else. */
+const OTHER_KINDS: readonly (readonly [ending: RegExp, what: string, hint: (path: string) => string])[] = [
+  [/\.[mc]?ts$/i, 'a model definition', (path) => `--model ${path}`],
+  [/\.gguf$/i, 'a model', (path) => `--model ${path}`],
+  [/\.(safetensors|bin)$/i, 'no text', (path) => `--data ${path} for ready batches, --weights ${path} for weights of a definition`],
+  [/\.(jsonl|ndjson|txt)$/i, 'data', (path) => `--data ${path}`],
+];
+
+/** @throws EbbError for what is plainly no run file, with the flag it is given by */
+function checkRunFile(file: string): void {
+  const wanted = 'expected a run file (YAML)';
+  const [, what, hint] = OTHER_KINDS.find(([ending]) => ending.test(file)) ?? [];
+  if (what !== undefined && hint) throw new EbbError(`${file}: is ${what}, ${wanted}; give ${hint(file)}`);
+  if (!existsSync(file)) throw new EbbError(`${file}: there is no such file, ${wanted}; a model is named by --model, data by --data`);
+  if (pathKind(file) === 'folder') throw new EbbError(`${file}: is a folder, ${wanted}; if it is a model, give --model ${file}`);
+}
+
+/** The keys of a run file that a person names, none where none is. @throws EbbError for what is plainly something else, and as `readRunFile` */
+export function namedRunFile(file: string | undefined): Partial<RunInput> {
+  if (file === undefined) return {};
+  checkRunFile(file);
+  return readRunFile(file);
 }

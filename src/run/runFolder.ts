@@ -14,6 +14,7 @@ import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
 import { startUpload } from './engine.ts';
+import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
 import { readRunFile } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
@@ -35,14 +36,37 @@ const KEPT = 2;
 /** What may change when a run goes on; everything else would make it another run. */
 const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'tune', 'memoryBudget'];
 
+const METRICS = 'metrics.jsonl';
+const CONFIG = 'config.yaml';
+/** What a run writes in its folder. */
+const PARTS: readonly string[] = [CONFIG, METRICS, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
+
+/** What a run reads. */
+export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConfig, 'model' | 'weights' | 'data' | 'evalData' | 'lora'>): InputPath[] {
+  const from = lora === false ? undefined : lora.from;
+  // a trainer without weights has no model to read
+  return inputsOf({ model: model === '' ? undefined : model, weights, data, evalData, 'lora.from': from });
+}
+
+/**
+ * Checks that a run may write its folder; nothing is written.
+ * @param runFile the file its config was read from, which a run that goes on may have in its folder
+ * @throws EbbError when it holds a run already and that one is not resumed, and where an input of the run would be written over
+ */
+export function checkRunFolder(path: string, resumes: boolean, config: RunConfig, runFile?: string): void {
+  if (!resumes && existsSync(join(path, METRICS)))
+    throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`);
+  checkOutFolder(path, '--out', PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resumes ? undefined : runFile })]);
+}
+
 /**
  * Opens a run's folder; nothing is written before `begin`.
- * @throws EbbError when it holds a run already and that one is not resumed, or was started with another config
+ * @throws EbbError as `checkRunFolder`, and when it holds a run that was started with another config
  */
 export function openRunFolder(path: string, resumes: boolean, config: RunConfig): RunFolder {
-  const metrics = join(path, 'metrics.jsonl');
-  const configFile = join(path, 'config.yaml');
-  if (!resumes && existsSync(metrics)) throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`);
+  const metrics = join(path, METRICS);
+  const configFile = join(path, CONFIG);
+  checkRunFolder(path, resumes, config);
   const checkpoints = (): string[] =>
     existsSync(join(path, 'checkpoints'))
       ? readdirSync(join(path, 'checkpoints'))

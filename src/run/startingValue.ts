@@ -1,6 +1,7 @@
 /** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts, in pieces; without Node. */
 
 import { EbbError } from '../errors.ts';
+import { refuseNonFinite } from '../formats/finite.ts';
 import { BLOCKS, dequantise } from '../formats/ggmlBlocks.ts';
 import { piecesOf } from '../formats/pieces.ts';
 import type { TensorInfo } from '../formats/safetensorsHeader.ts';
@@ -11,6 +12,8 @@ import { isAdapterParam, type TrainableModel } from '../train/model.ts';
 
 /** A tensor that is read in pieces: at once from a disk, after a while from a file in a page. */
 export interface StoredTensor extends WeightHeader {
+  /** The file it lies in, where that is not the one path of all weights. */
+  readonly file?: string;
   /** Pieces start and end at whole multiples of so many bytes. */
   readonly unit: number;
   /** Bytes [offset, offset + length) of the tensor as it is stored. @throws EbbError where they cannot be read */
@@ -43,7 +46,7 @@ export function namedWeights(
   const sources = [...tensors].map(([name, info]): [string, StoredTensor] => {
     const { shape, byteLength } = info;
     const dtype = STORED[info.dtype];
-    if (!dtype) throw new EbbError(`${path}: tensor ${name} has dtype ${info.dtype}, expected F32, F16 or BF16`);
+    if (!dtype) throw new EbbError(`${path}: tensor ${name} has dtype ${info.dtype}, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)`);
     const unit = BLOCKS[dtype].bytesPerBlock;
     return [name, { name, shape, dtype, byteLength, unit, read: (offset, length) => read(info, offset, length) }];
   });
@@ -59,14 +62,41 @@ export function requireWeights(name: string, { path }: Pick<Weights, 'path'>, gi
   if (path === null) throw new EbbError(`${name}: a low-rank adapter is trained on a model's own weights, and there are none; ${give}`);
 }
 
-/** @throws EbbError for a tensor that no parameter is called like, where each is meant for one */
-export function checkNames({ path, tensors, exact = false }: Weights, params: readonly { readonly name: string }[]): void {
+/** How many letters have to be put in, taken out or changed to make one word of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** The most like of some names. */
+const nearest = (name: string, others: readonly string[]): string | undefined =>
+  others.map((other) => [distance(name, other), other] as const).sort(([a], [b]) => a - b)[0]?.[1];
+
+/** @throws EbbError for a tensor that no parameter is called like, where each is meant for one; with the parameter it seems to be meant for, where one has none */
+export function checkNames({ path, tensors, exact = false }: Weights, params: readonly Pick<ParamInfo, 'name' | 'shape' | 'table'>[]): void {
   const names = new Set(params.map((p) => p.name));
-  const other = exact ? [...tensors.keys()].find((name) => !names.has(name)) : undefined;
-  if (other !== undefined)
+  const others = exact ? [...tensors.keys()].filter((name) => !names.has(name)) : [];
+  const [other] = others;
+  if (other === undefined) return;
+  const [missing, ...more] = params.filter((p) => !p.table && !isAdapterParam(p.name) && !tensors.has(p.name));
+  if (missing)
     throw new EbbError(
-      `${path}: tensor ${other} is no parameter of the model, which has ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? `, … (${names.size})` : ''}; leave it out`,
+      `${path}: has no tensor ${missing.name} [${missing.shape.join(', ')}], which the model asks for${more.length > 0 ? ` (nor ${more.length} more)` : ''}; the most like of those that are no parameter is ${nearest(missing.name, others)}: rename it`,
     );
+  throw new EbbError(
+    `${path}: tensor ${other} is no parameter of the model, which has ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? `, … (${names.size})` : ''}; leave it out`,
+  );
+}
+
+/** The most like of the tensors that there are, for one that is missing. */
+function likeText(name: string, { tensors }: Weights): string {
+  const like = nearest(name, [...tensors.keys()]);
+  return like === undefined ? '; it holds none' : `; the most like of its ${tensors.size} tensors is ${like}`;
 }
 
 /** Where one parameter's start comes from: values as a whole, numbers drawn from a seed, or a tensor that is stored somewhere. */
@@ -87,7 +117,7 @@ export function startOf(p: ParamInfo, weights: Weights, table: TrainableModel['t
   const tensor = weights.tensors.get(p.name);
   if (!tensor) {
     if (weights.path !== null && !isAdapterParam(p.name))
-      throw new EbbError(`${path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for`);
+      throw new EbbError(`${path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for${likeText(p.name, weights)}`);
     if (p.dtype !== 'f32')
       throw new EbbError(`parameter ${p.name} is not trained and is stored as ${p.dtype}: it comes with a checkpoint, it is not drawn; give --weights`);
     return { kind: 'drawn' };
@@ -113,7 +143,7 @@ const PIECE = 16 * 2 ** 20;
 /**
  * The values a parameter starts with, from first to last, no more than a piece of them in memory.
  * @param most bytes of a piece, on the device; a unit of the tensor may be larger
- * @throws EbbError for a tensor that cannot be read
+ * @throws EbbError for a tensor that cannot be read, and for values that are NaN or infinite
  */
 export async function* startPieces(p: ParamInfo, start: Start, seed: number, most: number = PIECE): AsyncGenerator<StartPiece> {
   if (start.kind === 'values') {
@@ -130,6 +160,7 @@ export async function* startPieces(p: ParamInfo, start: Start, seed: number, mos
     for (const { offset, length } of piecesOf(tensor.byteLength, tensor.unit, most * Math.min(1, bytesPerBlock / onDevice))) {
       const bytes = await tensor.read(offset, length);
       if (bytes.length !== length) throw new EbbError(`${path}: tensor ${p.name}: ${bytes.length} bytes were read from byte ${offset} on, expected ${length}`);
+      refuseNonFinite(`${tensor.file ?? path}: tensor ${tensor.name}`, tensor.dtype, bytes, (offset / bytesPerBlock) * blockSize);
       yield { offset: (offset / bytesPerBlock) * onDevice, data: p.dtype === 'f32' ? dequantise(tensor.dtype, bytes) : bytes };
     }
   }

@@ -1,5 +1,6 @@
 /** @file Weights on disk: a checkpoint folder, a GGUF file, or safetensors under the parameters' names. */
 
+import { basename, dirname, join } from 'node:path';
 import type { StoredCheckpoint } from '../formats/checkpoint.ts';
 import { fileExists, pathKind } from '../formats/files.ts';
 import type { Layout } from '../formats/layout.ts';
@@ -18,14 +19,25 @@ export function checkpointWeights(checkpoint: StoredCheckpoint<Layout>, adapter:
   return { path: checkpoint.path, checkpoint, tensors: checkpoint.tensors, adapter };
 }
 
+const SINGLE = 'model.safetensors';
+const IN_CHECKPOINT: readonly string[] = ['config.json', SINGLE, `${SINGLE}.index.json`];
+
+/** Whether weights come with the configuration of a language model. */
+function isCheckpoint(path: string): boolean {
+  // a folder that holds neither is no checkpoint either, and what it is will be said
+  if (pathKind(path) === 'folder') return fileExists(join(path, 'config.json')) || !fileExists(join(path, SINGLE));
+  return path.toLowerCase().endsWith('.gguf') || (IN_CHECKPOINT.includes(basename(path)) && fileExists(join(dirname(path), 'config.json')));
+}
+
 /**
- * Opens a checkpoint folder, a GGUF file, or a safetensors file whose tensors have the parameters' names.
+ * Opens a checkpoint folder, a GGUF file, or a safetensors file whose tensors have the parameters' names: by itself, or as the
+ * model.safetensors of a folder, as a trained definition leaves it.
  * @param openCheckpoint opens what is no bare file of tensors, by what is known of the model
  * @throws EbbError
  */
-export function openWeights(path: string, openCheckpoint: (path: string) => StoredCheckpoint<Layout>): DiskWeights {
-  const inCheckpoint = pathKind(path) === 'folder' || path.toLowerCase().endsWith('.gguf') || fileExists(path.replace(/[^\\/]*$/, 'config.json'));
-  if (inCheckpoint) return checkpointWeights(openCheckpoint(path));
+export function openWeights(given: string, openCheckpoint: (path: string) => StoredCheckpoint<Layout>): DiskWeights {
+  if (isCheckpoint(given)) return checkpointWeights(openCheckpoint(given));
+  const path = pathKind(given) === 'folder' ? join(given, SINGLE) : given;
   const file = openSafetensors(path);
   return { ...namedWeights(path, file.tensors, ({ name }, offset, length) => readTensor(file, name, offset, length)), checkpoint: null };
 }

@@ -13,10 +13,21 @@ export function idOutside(data: ArrayLike<number>, { least, below }: IdRange): n
   return -1;
 }
 
+/** Index of the first element that is NaN or infinite, or -1. */
+export function notFinite(data: ArrayLike<number>): number {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
+}
+
+/** `25 at [0, 3]`: an element by its place. @param at index into `data`, an array of `shape` */
+export function elementText(data: ArrayLike<number>, at: number, shape: readonly number[]): string {
+  const index = shape.map((_, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % (shape[axis] ?? 1));
+  return `${data[at]} at [${index.join(', ')}]`;
+}
+
 /** `holds 25 at [0, 3], and table embed has rows 0 to 19`. @param at index into `data`, an array of `shape` */
 export function outsideText(data: ArrayLike<number>, at: number, shape: readonly number[], { least, below, of }: IdRange): string {
-  const index = shape.map((_, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % (shape[axis] ?? 1));
-  return `holds ${data[at]} at [${index.join(', ')}], and ${of} 0 to ${below - 1}${least === null ? ' (a negative target has no loss)' : ''}`;
+  return `holds ${elementText(data, at, shape)}, and ${of} 0 to ${below - 1}${least === null ? ' (a negative target has no loss)' : ''}`;
 }
 
 /** @throws EbbError for an input that is missing, has another size than it is read with, or holds an id that there is not */
@@ -27,7 +38,7 @@ export function checkInputs({ inputs, dims }: Pick<Program, 'inputs' | 'dims'>, 
       throw new EbbError(`dimension ${name} of the batch is ${size}, the model was compiled for 1 to ${bound}; make the batch smaller, or compile for more`);
   }
   for (const { name, extent, ids } of inputs) {
-    const data = given[name];
+    const data = Object.hasOwn(given, name) ? given[name] : undefined;
     if (!data) throw new EbbError(`input ${name} is missing from the batch`);
     const shape = extent.of.map((d) => (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)));
     const count = shape.reduce((a, b) => a * b, 1);

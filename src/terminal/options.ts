@@ -1,6 +1,7 @@
 /** @file What command lines share: parsers of options, the device's flag, where text goes. */
 
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { EbbError } from '../errors.ts';
 
 /** To stderr: everything that is not the result. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -53,11 +54,32 @@ export function dropoutRate(text: string): number {
   return value;
 }
 /** Names between commas. */
-export const list = (text: string): string[] =>
-  text
-    .split(',')
-    .map((s) => s.trim())
-    .filter((s) => s !== '');
+export function list(text: string): string[] {
+  const names = text.split(',').map((s) => s.trim());
+  if (names.includes('')) throw new InvalidArgumentError(`expected names between commas, found ${text.trim() === '' ? 'none' : 'an empty one'}.`);
+  return names;
+}
+/** An option that may be given again; its parser is handed what came before. */
+export class RepeatableOption extends Option {}
+/** A list between commas; given again, the option adds to it. */
+export function listOption<T>(flags: string, description: string, parse: (text: string) => readonly T[], fallback?: readonly T[]): Option {
+  const option = new RepeatableOption(flags, description).argParser((text: string, sofar: readonly T[] | undefined): readonly T[] => [
+    ...new Set([...(sofar === undefined || sofar === fallback ? [] : sofar), ...parse(text)]),
+  ]);
+  return fallback === undefined ? option : option.default(fallback);
+}
+/** Has a command refuse options with a value that are given twice, where the first would be ignored in silence. */
+export function eachOnce(command: Command): Command {
+  for (const option of command.options) {
+    if (option instanceof RepeatableOption || option.variadic || option.isBoolean()) continue;
+    let first: string | null | undefined;
+    command.on(`option:${option.name()}`, (value: string | null) => {
+      if (first !== undefined) throw new EbbError(`--${option.name()} is given twice, as ${first ?? 'a flag'} and as ${value ?? 'a flag'}; give it once`);
+      first = value;
+    });
+  }
+  return command;
+}
 /** The WebGPU adapter of a command that takes no PEFT adapter. */
 export const deviceOption = (): Option =>
   new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');

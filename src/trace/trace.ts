@@ -44,12 +44,14 @@ interface Segment {
   readonly ops: readonly Op[];
 }
 
-/** Regions and the trunk between them, in order; a stretch of trunk without a name is called `trunk.<n>`. */
+/** Regions and the trunk between them, in order; a stretch of trunk without a name is called `trunk.<n>`, as no region of the model is. */
 function segmentsOf(ops: readonly Op[], regions: readonly Region[]): Segment[] {
   const segments: Segment[] = [];
+  const taken = new Set(regions.map((r) => r.site));
   let at = 0;
   let unnamed = 0;
   const trunk = (to: number): void => {
+    while (taken.has(`trunk.${unnamed}`)) unnamed++;
     if (to > at) segments.push({ site: `trunk.${unnamed++}`, unit: false, again: false, ops: ops.slice(at, to) });
   };
   for (const region of regions) {
@@ -123,6 +125,9 @@ function weightHint(name: string): string {
   return last === 'lora_A' || last === 'lora_B' ? `${parts.at(-2) ?? 'w'}.${last}` : last;
 }
 
+/** What calls the functions of a module; a unit or section that would be called so gets a number. */
+const MAIN = 'main';
+
 /** `layers.3.attn` → `attn`, `layers.3` → `layers`. */
 function functionName(site: string, scope: NameScope): string {
   const words = site.split('.').filter((part) => !/^\d+$/.test(part));
@@ -156,6 +161,7 @@ function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<
 
 /** Dimensions of the update functions, which follow the model's in the uniform block. */
 const TAKEN: readonly string[] = ['N', 'Q', 'G'];
+const DIM_NAME = /^[A-Za-z]\w*$/;
 /** Words of the uniform block that are left for the model's. */
 const MOST_DIMS = 4;
 
@@ -164,9 +170,12 @@ function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: Trac
   const dims = { ...defaults, ...given };
   for (const [name, { shape }] of Object.entries(inputs))
     for (const dim of shape)
-      if (typeof dim === 'string' && !(dim in dims))
+      if (typeof dim === 'string' && !Object.hasOwn(dims, dim))
         throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; the model's dims do: dims: { ${dim}: 16 }`);
   const names = Object.keys(dims);
+  const odd = names.find((name) => !DIM_NAME.test(name) || name in {});
+  if (odd !== undefined)
+    throw new EbbError(`dimension ${JSON.stringify(odd)}: expected a name of letters, digits and _ that begins with a letter, as in B; give it another name`);
   const taken = names.find((name) => TAKEN.includes(name));
   if (taken !== undefined) throw new EbbError(`dimension ${taken}: ${TAKEN.join(', ')} are dimensions of the optimizer; give it another name`);
   if (names.length > MOST_DIMS)
@@ -244,6 +253,7 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const outlined = prepared.map(({ segment, ops }, i) => outlineSegment(segment, ops, roles, trace, (v) => usedAfter(v, i)));
   const funcs = new Map<Family, Func>();
   const scope = nameScope();
+  scope.unique(MAIN);
   const calls = familiesOf(outlined.map((o) => o.func)).map((family, i): Op => {
     const { segment } = prepared[i] as (typeof prepared)[number];
     const { func: own, args, results } = outlined[i] as Outlined;
@@ -267,14 +277,14 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const params = main.params.filter((p) => p.role === 'input' || read.has(p.value));
   const module: Module = {
     dims: options.dims,
-    funcs: [...funcs.values(), bySite({ name: 'main', params, ops, results: main.results }, trace)],
+    funcs: [...funcs.values(), bySite({ name: MAIN, params, ops, results: main.results }, trace)],
   };
   return { module, params: [...trace.params.values()], units: trace.regions.filter((r) => r.unit).map((r) => r.site) };
 }
 
 function finishMain(b: FuncBuilder, results: readonly Value[]): Func {
   const func = b.finish(
-    'main',
+    MAIN,
     results.map((value) => ({ value, role: 'value' })),
   );
   if (func.ops.length === 0) throw new EbbError('the model records no operation; build must return a value computed from its inputs');

@@ -2,8 +2,7 @@
 
 import { permutation } from '../dropbp/random.ts';
 import { EbbError } from '../errors.ts';
-import type { InputData } from '../runtime/inputs.ts';
-import { idOutside, outsideText } from '../runtime/inputs.ts';
+import { elementText, type InputData, idOutside, notFinite, outsideText } from '../runtime/inputs.ts';
 import type { IdRange, InputDecl, Sizes } from '../runtime/program.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
@@ -191,51 +190,115 @@ export interface StepTensor {
   readonly data: Int32Array | Uint32Array | Float32Array;
 }
 
+/** What reads the tensor of an input. */
+type ReadInput = (name: string, dtype: InputDecl['dtype']) => StepTensor | undefined;
+
 /**
  * Batches of any model: for each of its inputs a tensor `[steps, …shape]`; run-time dimensions are read from the shapes.
- * @throws EbbError naming the input that is missing or does not fit
+ * @throws EbbError naming the input that is missing or does not fit, or the two that do not fit each other
  */
-export function tensorBatches(
-  where: string,
-  inputs: readonly InputDecl[],
-  tensor: (name: string, dtype: InputDecl['dtype']) => StepTensor | undefined,
-): BatchSource {
-  const sizes: Record<string, number> = {};
-  let count: number | undefined;
-  const found = inputs.map(({ name, dtype, extent, ids }) => {
-    const { shape, data } = tensor(name, dtype) ?? missingInput(where, name, inputs);
-    const [steps = 0, ...own] = shape;
-    const wrong = own.length !== extent.of.length || own.some((n, i) => n !== bind(sizes, extent.of[i] ?? 0, n));
-    count ??= steps;
-    if (wrong || steps !== count || steps === 0)
-      throw new EbbError(`${where}: ${name} has shape [${shape.join(', ')}], expected [${[count || 'steps', ...extent.of].join(', ')}]${boundText(sizes)}`);
+export function tensorBatches(where: string, inputs: readonly InputDecl[], read: ReadInput): BatchSource {
+  const given = givenInputs(where, inputs, read, 'steps');
+  for (const { decl, shape } of given)
+    if (shape.length !== decl.extent.of.length + 1) {
+      const hint = shape.length === decl.extent.of.length ? `; the first axis counts steps: one step of this is [${[1, ...shape].join(', ')}]` : '';
+      throw new EbbError(`${where}: ${decl.name} has shape [${shape.join(', ')}], expected ${shapeText(decl, 'steps')}${hint}`);
+    }
+  const steps = given.map(({ decl, shape }) => ({ decl, shape, steps: shape[0] ?? 0 }));
+  const [first] = steps;
+  const other = steps.find((g) => g.steps !== first?.steps);
+  if (first && other)
+    throw new EbbError(
+      `${where}: ${first.decl.name} has ${first.steps} steps (its shape is [${first.shape.join(', ')}]) and ${other.decl.name} has ${other.steps} ([${other.shape.join(', ')}]); expected as many of each input`,
+    );
+  return stepsOf(where, given, 'steps');
+}
+
+/**
+ * One batch of any model: for each of its inputs a tensor of the input's own shape, or with a first axis of size 1.
+ * @throws EbbError as `tensorBatches`, and for more than one step
+ */
+export function singleBatch(where: string, inputs: readonly InputDecl[], read: ReadInput): Batch {
+  const given = givenInputs(where, inputs, read, 'one');
+  for (const { decl, shape } of given) {
+    const more = shape.length - decl.extent.of.length;
+    const expected = `${decl.name} has shape [${shape.join(', ')}], expected ${shapeText(decl, 'one')}`;
+    if (more !== 0 && more !== 1) throw new EbbError(`${where}: ${expected}`);
+    if (more === 1 && shape[0] !== 1) throw new EbbError(`${where}: holds ${shape[0]} steps of batches, expected one: ${expected}`);
+  }
+  return stepsOf(where, given, 'one').at(0);
+}
+
+/** Whether tensors have a first axis that counts steps. */
+type Leading = 'steps' | 'one';
+
+interface GivenInput extends StepTensor {
+  readonly decl: InputDecl;
+}
+
+const shapeText = ({ extent }: InputDecl, leading: Leading): string => `[${[...(leading === 'steps' ? ['steps'] : []), ...extent.of].join(', ')}]`;
+
+/** A tensor for each input. @throws EbbError for one that is missing */
+function givenInputs(where: string, inputs: readonly InputDecl[], read: ReadInput, leading: Leading): GivenInput[] {
+  return inputs.map((decl) => {
+    const tensor = read(decl.name, decl.dtype);
+    if (tensor) return { ...tensor, decl };
+    throw new EbbError(
+      `${where}: has no tensor ${decl.name}, expected one for each input of the model: ${inputs.map((i) => `${i.name} ${i.dtype}${shapeText(i, leading)}`).join('; ')}`,
+    );
+  });
+}
+
+/** The size of each run-time dimension. @throws EbbError for an axis of another size, of none, and for inputs that differ in a dimension */
+function boundSizes(where: string, given: readonly GivenInput[], leading: Leading): Sizes {
+  const bound = new Map<string, { readonly size: number; readonly by: GivenInput }>();
+  for (const input of given) {
+    const { decl, shape } = input;
+    const own = shape.slice(shape.length - decl.extent.of.length);
+    const text = `${where}: ${decl.name} has shape [${shape.join(', ')}]`;
+    if (shape.includes(0)) throw new EbbError(`${text}, an axis of it is empty; expected ${shapeText(decl, leading)}, none of them 0`);
+    for (const [axis, dim] of decl.extent.of.entries()) {
+      const size = own[axis] ?? 0;
+      if (typeof dim === 'number' && size !== dim) throw new EbbError(`${text}, expected ${shapeText(decl, leading)}`);
+      if (typeof dim === 'number') continue;
+      const known = bound.get(dim) ?? { size, by: input };
+      bound.set(dim, known);
+      const { by } = known;
+      if (by === input && known.size !== size) throw new EbbError(`${text}, expected ${shapeText(decl, leading)} with one ${dim}`);
+      if (known.size !== size)
+        throw new EbbError(
+          `${where}: ${dim} is ${known.size} in ${by.decl.name}, whose shape is [${by.shape.join(', ')}] for ${shapeText(by.decl, leading)}, and ${size} in ${decl.name}, [${shape.join(', ')}] for ${shapeText(decl, leading)}; expected one size in all inputs`,
+        );
+    }
+  }
+  return Object.fromEntries([...bound].map(([dim, { size }]) => [dim, size]));
+}
+
+/** The steps of inputs whose ranks fit. @throws EbbError for sizes, ids and numbers that do not */
+function stepsOf(where: string, given: readonly GivenInput[], leading: Leading): BatchSource {
+  const sizes = boundSizes(where, given, leading);
+  for (const { decl, shape, data } of given) {
+    const { name, dtype, ids } = decl;
     const at = ids ? idOutside(data, ids) : -1;
     if (ids && at >= 0) throw new EbbError(`${where}: ${name} ${outsideText(data, at, shape, ids)}`);
-    return { name, data, size: own.reduce((a, b) => a * b, 1) };
-  });
+    const broken = dtype === 'f32' ? notFinite(data) : -1;
+    if (broken >= 0)
+      throw new EbbError(
+        `${where}: ${name} holds ${elementText(data, broken, shape)}, expected finite numbers; correct the data (a mask that is added to scores takes a large number such as -1e30 for -inf)`,
+      );
+  }
+  const parts = given.map(({ decl: { name, extent }, shape, data }) => ({
+    name,
+    data,
+    size: shape.slice(shape.length - extent.of.length).reduce((a, b) => a * b, 1),
+  }));
+  const [first] = given;
+  const count = leading === 'steps' ? (first?.shape[0] ?? 0) : 1;
   const tokens = (sizes['B'] ?? 1) * (sizes['T'] ?? 1);
-  return readyBatches(count ?? 0, (step) => ({
+  return readyBatches(count, (step) => ({
     sizes,
-    inputs: Object.fromEntries(found.map(({ name, data, size }) => [name, data.slice(step * size, (step + 1) * size)])),
+    inputs: Object.fromEntries(parts.map(({ name, data, size }) => [name, data.slice(step * size, (step + 1) * size)])),
     tokens,
     counted: 1,
   }));
-}
-
-/** The size a dimension must have; the first size seen of a named one binds it. */
-function bind(sizes: Record<string, number>, dim: number | string, found: number): number {
-  if (typeof dim === 'number') return dim;
-  sizes[dim] ??= found;
-  return sizes[dim];
-}
-
-function boundText(sizes: Readonly<Record<string, number>>): string {
-  const bound = Object.entries(sizes).map(([name, size]) => `${name} = ${size}`);
-  return bound.length > 0 ? ` with ${bound.join(', ')}` : '';
-}
-
-function missingInput(where: string, name: string, inputs: readonly InputDecl[]): never {
-  throw new EbbError(
-    `${where}: has no tensor ${name}, expected one for each input of the model: ${inputs.map((i) => `${i.name} ${i.dtype}[steps, ${i.extent.of.join(', ')}]`).join('; ')}`,
-  );
 }

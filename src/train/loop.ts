@@ -115,11 +115,16 @@ export function microBatch({ sizes, inputs }: Batch, dropped: readonly string[],
   return { sizes, inputs, pattern: drawPattern({ dropped }), scalar };
 }
 
+/** What to do about the first step of a run: no update of this run has had a part in its loss. */
+const NOTHING_LEARNT =
+  'this is the first step of the run, so the learning rate has no part in it: look at the data of this step, at the weights, and at what in the model has no value for some numbers (log and sqrt of 0 and less, a division by 0)';
+
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
   const { engine, config, state, onStep, stop, between, timed, ahead = RUN_AHEAD } = options;
   const plan = createPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
+  const first = state.step;
   let last = performance.now();
 
   const finish = async (): Promise<void> => {
@@ -128,10 +133,10 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
     const { losses, gradNorm } = await oldest.result.read();
     if (oldest.result.times) timed?.report(oldest.step, await oldest.result.times());
     const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
-    if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY)
-      throw new EbbError(
-        `step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate (optimizer.lr), or look at the data of this step`,
-      );
+    if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY) {
+      const advice = oldest.step === first ? NOTHING_LEARNT : 'lower the learning rate (optimizer.lr), or look at the data of this step';
+      throw new EbbError(`step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`);
+    }
     const now = performance.now();
     const { variants, forwardFlops, backwardFlops } = oldest.result;
     await onStep({

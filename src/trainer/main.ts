@@ -10,13 +10,15 @@ import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
 import { openForCompiled } from '../run/compiledCheckpoint.ts';
+import type { BatchSizes } from '../run/data.ts';
 import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from '../run/run.ts';
-import { readRunFile } from '../run/runFile.ts';
+import { namedRunFile } from '../run/runFile.ts';
+import { checkRunFolder } from '../run/runFolder.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
-import { say } from '../terminal/options.ts';
+import { eachOnce, say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { commandRun } from './commandRun.ts';
@@ -42,10 +44,11 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
     .option('--weights <path>', `${WEIGHTS_KINDS}; without it all parameters are drawn anew, but for a low-rank adapter, which needs it`)
     .option('--config <file>', 'run.yaml with any key of a run; flags go over them');
-  addRunFlags(command).action(async (flags: Flags) => {
+  eachOnce(addRunFlags(command)).action(async (flags: Flags) => {
     const loaded = await loadPackage(trainer);
     const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
     checkCompiled(loaded, raw, file);
+    checkRunFolder(config.out, flags.resume ?? false, config, flags.config);
     await commandRun(config.adapter, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
   });
   try {
@@ -56,6 +59,9 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
   }
 }
 
+/** Sizes of a run where nothing is asked for: those that were compiled for. */
+const compiledSizes = ({ B = 1, T = 1 }: TrainerPackage['bounds']): BatchSizes => ({ batch: B, length: T });
+
 /** The config of a run; batch, length and precision are those it was compiled for, unless given. */
 function runConfig(
   flags: Flags,
@@ -63,14 +69,12 @@ function runConfig(
   matmulPrecision: RunConfig['matmulPrecision'] = 'f32',
 ): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
-  const fromFile = flags.config === undefined ? {} : readRunFile(flags.config);
-  const { B = 1, T = 1 } = bounds;
+  const fromFile = namedRunFile(flags.config);
   const weights = flags.weights ?? fromFile.weights;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
   const input = {
     model: '',
-    batch: B,
-    length: T,
+    ...compiledSizes(bounds),
     matmulPrecision,
     ...drop,
     ...runInput(fromFile, flags),
@@ -103,12 +107,14 @@ function checkCompiled({ about }: LoadedTrainer, { lora, matmulPrecision }: Part
 /** Adapter weights to start from. @throws EbbError when its layers, ranks or scales are others than the compiled ones */
 function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }: LoadedTrainer['program']): LoadedAdapter['weights'] {
   const { settings, weights, path: folder } = adapter;
+  const of = (layers: AdapterAbout['layers'], layer: string): AdapterAbout['layers'][string] | undefined =>
+    Object.hasOwn(layers, layer) ? layers[layer] : undefined;
   const text = (layers: AdapterAbout['layers'], layer: string): string => {
-    const own = layers[layer];
+    const own = of(layers, layer);
     return own ? `rank ${own.rank} and scale ${own.scale}` : 'no adapter';
   };
   for (const layer of new Set([...Object.keys(settings.layers), ...Object.keys(compiled.layers)])) {
-    const [found, expected] = [settings.layers[layer], compiled.layers[layer]];
+    const [found, expected] = [of(settings.layers, layer), of(compiled.layers, layer)];
     if (found?.rank !== expected?.rank || Math.abs((found?.scale ?? 0) - (expected?.scale ?? 0)) > 1e-9)
       throw new EbbError(
         `${folder}: layer ${layer} has ${text(settings.layers, layer)}, this trainer was compiled for ${text(compiled.layers, layer)}; compile with --lora-from ${folder}`,
@@ -141,8 +147,8 @@ export async function trainPackage(
       throw new EbbError(`${config.data}: text needs the model's tokenizer; give --weights a checkpoint folder or GGUF file, or ready batches as data`);
     return weights.checkpoint.path;
   };
-  const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer };
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
+  const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
   return withRunData(config, subject, async (data) => {

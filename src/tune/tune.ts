@@ -34,7 +34,7 @@ export function collector(book: ScheduleBook, dims: readonly string[], sizes: Si
   return {
     choose: <S extends Schedule>(problem: ScheduleProblem<S>): S => {
       const wider = problem as unknown as ScheduleProblem;
-      if (!(problem.key in book.entries) && !found.has(problem.key)) found.set(problem.key, { problem: wider, dims, sizes });
+      if (!Object.hasOwn(book.entries, problem.key) && !found.has(problem.key)) found.set(problem.key, { problem: wider, dims, sizes });
       return problem.standard;
     },
     open: () => [...found.values()],

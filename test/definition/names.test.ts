@@ -248,3 +248,21 @@ it('names do not outlive a trace, and mean nothing outside of one', () => {
   const value = { name: 'v', type: { dtype: 'f32', shape: [] } } as const;
   expect(named('other', value)).toBe(value);
 });
+
+it('units and sections may be called like what the compiler makes: main, and unnamed pieces of trunk', () => {
+  const model = traceModel(
+    {
+      inputs: { x: { dtype: 'f32', shape: ['B', 4] } },
+      build: ({ x }) => {
+        let y = mul(x!, param('scale', [4]));
+        for (const site of ['main', 'layers.main', 'main.0', 'trunk.0']) y = unit(site, y, (h) => relu(mul(h, param(`${site}.w`, [4]))));
+        return mean(mul(y, y));
+      },
+    },
+    { dims: { B: 2 } },
+  );
+  const { funcs } = model.module;
+  expect(funcs.map((f) => f.name)).toEqual(['trunk', 'main_1', 'trunk_1', 'main']);
+  const sites = compileModel(model, { device: CPU_DEVICE }).program.calls.map((c) => c.site);
+  expect(sites).toEqual(['trunk.1', 'main', 'layers.main', 'main.0', 'trunk.0', 'trunk.2']);
+});

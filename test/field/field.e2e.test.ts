@@ -3,22 +3,22 @@
  * `situation`, optional `tensors` (safetensors files to write, by name), and `commands`; other files of the folder are there as they are.
  */
 
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, TINY_MODEL } from '../support/cli.ts';
 import { runNode } from '../support/node.ts';
 
 interface TensorData {
   readonly dtype: 'F32' | 'I32' | 'BF16';
   readonly shape: readonly number[];
-  /** Its elements (bits of BF16), over and over. */
-  readonly data: readonly number[];
+  /** Its elements (bits of BF16), over and over; what JSON has no number for, such as NaN, as text. */
+  readonly data: readonly (number | string)[];
 }
 
 interface Command {
-  /** `ebb …`, or `node …`. */
+  /** `ebb …`, or `node …`, with spaces between the words: `""` is an empty one, TINY_MODEL the bundled model. */
   readonly run: string;
   readonly exit: number;
   /** Patterns that the streams must match. */
@@ -32,11 +32,13 @@ interface Case {
   readonly commands: readonly Command[];
 }
 
+const WORDS: Readonly<Record<string, string>> = { '""': '', TINY_MODEL };
+
 const CASES = join(__dirname, 'cases');
 
 function entry(name: string, { dtype, shape, data }: TensorData): SafetensorsEntry {
   const length = shape.reduce((a, b) => a * b, 1);
-  const at = (_: unknown, i: number): number => data[i % data.length]!;
+  const at = (_: unknown, i: number): number => Number(data[i % data.length]);
   const made = dtype === 'F32' ? Float32Array.from({ length }, at) : dtype === 'I32' ? Int32Array.from({ length }, at) : Uint16Array.from({ length }, at);
   return { name, dtype, shape, data: made };
 }
@@ -52,13 +54,15 @@ describe.each(readdirSync(CASES))('%s', (name) => {
   it(situation, async () => {
     const folder = join(scratch, name);
     cpSync(join(CASES, name), folder, { recursive: true });
-    for (const [file, held] of Object.entries(tensors))
+    for (const [file, held] of Object.entries(tensors)) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
       writeSafetensors(
         join(folder, file),
         Object.entries(held).map(([tensor, data]) => entry(tensor, data)),
       );
+    }
     for (const { run, exit, stderr = '', stdout = '' } of commands) {
-      const [program, ...args] = run.split(' ');
+      const [program, ...args] = run.split(' ').map((word) => WORDS[word] ?? word);
       const answer = program === 'ebb' ? await runCli(args, undefined, {}, folder) : await runNode(join(folder, args[0]!), args.slice(1), folder);
       const told = { run, exit: answer.code, stderr: answer.stderr, stdout: answer.stdout };
       expect(told).toEqual({ run, exit, stderr: expect.stringMatching(stderr), stdout: expect.stringMatching(stdout) });

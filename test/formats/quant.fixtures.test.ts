@@ -15,7 +15,7 @@ withFixtures('quant', (folder) => {
   for (const name of names) {
     it(`dequantises ${name} bit for bit`, () => {
       const type = name.toLowerCase() as BlockType;
-      expect(BLOCKS[type]).toEqual({ blockSize: types[name].values_per_block, bytesPerBlock: types[name].bytes_per_block });
+      expect(BLOCKS[type]).toMatchObject({ blockSize: types[name].values_per_block, bytesPerBlock: types[name].bytes_per_block });
       const found = dequantise(type, readTensor(file, `${name}.raw`));
       const expected = readFloats(file, `${name}.f32`);
       const wrong = found.findIndex((x, i) => !Object.is(x, expected[i]));

@@ -74,7 +74,7 @@ it.each([
   [['nowhere.ebb'], /nowhere\.ebb: no such file/],
   [['nowhere.ebb', '--drop', 'layers.3.mlp'], /--drop: nowhere\.ebb is a dump/],
   [[TINY_MODEL, '--diff', 'trace', 'nowhere.ebb'], /nowhere\.ebb: no such file/],
-  [[TINY_MODEL, '--html', 'nowhere/x.html'], /nowhere\/x\.html: no such file or folder/],
+  [[TINY_MODEL, '--html', 'nowhere/x.html'], /--html nowhere\/x\.html: there is no folder \S+nowhere to write it into/],
   [[TINY_MODEL, '--batch', '0'], /--batch .*expected a whole number, 1 or more/],
   [[TINY_MODEL, '--length', '0'], /--length .*expected a whole number, 1 or more/],
   [[TINY_MODEL, '--rank', '0'], /--rank .*expected a whole number, 1 or more/],

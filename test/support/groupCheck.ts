@@ -14,9 +14,6 @@ import { type DimSizes, dimSize, type Func, isBlockType, type Op, type Value } f
 import { type Data, runKernel } from './runKernel.ts';
 import type { TestDevice } from './testDevice.ts';
 
-/** WGSL grants sin and cos an absolute error of 2^-11; a group may add a few up. */
-const TRIGONOMETRIC = 4 * 2 ** -11;
-
 export interface GroupCase {
   readonly func: Func;
   /** Names of the run-time dimensions in the order of the uniform block, with their bounds. */
@@ -36,16 +33,15 @@ const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b
 
 /** Blocks of random bits whose scales are small numbers. */
 function randomBlocks(type: StoredType, values: number, seed: number): Uint8Array {
-  const { blockSize, bytesPerBlock } = BLOCKS[type];
+  const { blockSize, bytesPerBlock, scales } = BLOCKS[type];
   const bytes = new Uint8Array((values / blockSize) * bytesPerBlock);
   let state = seed * 977 + 13;
   for (let i = 0; i < bytes.length; i++) {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
     bytes[i] = state >>> 16;
   }
-  const scales: Partial<Record<StoredType, readonly number[]>> = { q8_0: [0], q4_0: [0], q4_1: [0, 2], q4_k: [0, 2], q6_k: [208] };
   for (let block = 0; block < bytes.length; block += bytesPerBlock)
-    for (const at of scales[type] ?? []) bytes.set(f32ToF16(Float32Array.of(((block + at) % 7) * 0.01 - 0.02)), block + at);
+    for (const at of scales) bytes.set(f32ToF16(Float32Array.of(((block + at) % 7) * 0.01 - 0.02)), block + at);
   return bytes;
 }
 
@@ -144,12 +140,11 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
       const bound = pair >= 0 ? op.operands[inplace[pair + 1]!]! : r;
       const got = held.get(bound)!;
       const wanted = expected[i]!.data;
-      const allowed = (op.body?.ops ?? []).some((o) => o.name === 'sin' || o.name === 'cos') ? Math.max(tolerance, TRIGONOMETRIC) : tolerance;
       const scale = wanted.reduce((m, x) => Math.max(m, Math.abs(x)), 0.05);
       const added = accumulated.has(r) ? before : 0;
       wanted.forEach((w, k) => {
         const error = Math.abs(w + added - Number(got[k])) / scale;
-        if (!(error <= allowed))
+        if (!(error <= tolerance))
           throw new Error(
             `@${func.name} ${String(op.attrs['name'])} %${r.name}[${k}] is ${got[k]}, expected ${w + added} (largest ${scale})\n${moduleOf(WGSL, kernel)}`,
           );

@@ -77,3 +77,13 @@ it('names the file whose sequences are longer than the model has positions for',
   expect(messageOf(open(long, fits))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
   expect(messageOf(open(fits, long))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
 });
+
+it('an f32 input that is NaN or infinite is refused, with its place', async () => {
+  const path = join(folder, 'broken.safetensors');
+  const data = Float32Array.from({ length: 12 }, (_, i) => (i === 7 ? Number.NEGATIVE_INFINITY : i));
+  writeSafetensors(path, [{ name: 'x', dtype: 'F32', shape: [2, 2, 3], data }]);
+  const x: InputDecl = { name: 'x', dtype: 'f32', extent: { of: ['B', 3], bytes: 4 } };
+  expect(messageOf(() => openData(path, noTokenizer, { ...options, inputs: [x] }, prepare()))).toContain(
+    `${path}: x holds -Infinity at [1, 0, 1], expected finite numbers; correct the data`,
+  );
+});

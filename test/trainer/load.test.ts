@@ -12,7 +12,7 @@ import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { llama } from '../../src/models/llama/llama.ts';
 import { loadParams, startsOf } from '../../src/run/engine.ts';
 import { writeResult } from '../../src/run/result.ts';
-import { type StoredTensor, startOf, startPieces, type Weights } from '../../src/run/startingValue.ts';
+import { namedWeights, type StoredTensor, startOf, startPieces, type Weights } from '../../src/run/startingValue.ts';
 import { checkpointWeights, NO_WEIGHTS } from '../../src/run/weights.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { lastingValues } from '../../src/runtime/lasting.ts';
@@ -20,7 +20,8 @@ import { address, FIRST_OTHER } from '../../src/runtime/link/address.ts';
 import { aligned } from '../../src/runtime/link/layout.ts';
 import type { ParamInfo, Program } from '../../src/runtime/program.ts';
 import { initialValues } from '../../src/train/init.ts';
-import { rejectionOf } from '../formats/fixtureFolder.ts';
+import { messageOf, rejectionOf } from '../formats/fixtureFolder.ts';
+
 import { fakeDevice } from '../support/fakeDevice.ts';
 import { type StoredSizes, storedConfig, writeStoredFolder, writeStoredGguf } from '../support/storedModels.ts';
 
@@ -129,6 +130,31 @@ it('what is not drawn, and what is stored otherwise, is refused by name', async 
   expect(await rejectionOf(only(paramOf('w', [3], 'f32', true), of({ read: () => new Uint8Array(4) })))).toBe(
     'm: tensor w: 4 bytes were read from byte 0 on, expected 6',
   );
+});
+
+it('doubles are refused with what makes them fit', () => {
+  const info = { name: 'w', dtype: 'F64', shape: [3], byteOffset: 0, byteLength: 24 } as const;
+  expect(messageOf(() => namedWeights('m.safetensors', new Map([['w', info]]), () => new Uint8Array(24)))).toBe(
+    'm.safetensors: tensor w has dtype F64, expected F32, F16 or BF16; convert it to F32 (tensor.float() in PyTorch)',
+  );
+});
+
+it('a NaN is refused in whichever piece it lies, with its file, tensor and element', async () => {
+  const values = Float32Array.from({ length: 40 }, (_, i) => (i === 33 ? Number.NaN : i));
+  const bytes = new Uint8Array(values.buffer);
+  const tensor: StoredTensor = {
+    name: 'w',
+    shape: [40],
+    dtype: 'f32',
+    byteLength: 160,
+    unit: 4,
+    read: (offset, length) => bytes.slice(offset, offset + length),
+  };
+  const read = async (t: StoredTensor): Promise<void> => {
+    for await (const _ of startPieces(paramOf('w', [40], 'f32', true), { kind: 'stored', path: 'm', tensor: t }, 0, 16));
+  };
+  expect(await rejectionOf(read(tensor))).toContain('m: tensor w holds NaN at element 33, expected finite numbers');
+  expect(await rejectionOf(read({ ...tensor, file: 'm/model-2.safetensors' }))).toContain('m/model-2.safetensors: tensor w holds NaN at element 33');
 });
 
 /** A model of several hundred megabytes whose file takes no room: its numbers are zeros that the disk never stored. */

@@ -6,7 +6,9 @@ import { SAMPLINGS, SPREADS } from '../../analyze/settings.ts';
 import { analyzeText } from '../../analyze/text.ts';
 import { amount } from '../../inspect/report.ts';
 import { withDevice } from '../../node/device.ts';
-import { list, positive, print, say, share } from '../../terminal/options.ts';
+import { checkOutFile, inputsOf } from '../../run/outputs.ts';
+import { runInputs } from '../../run/runFolder.ts';
+import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
 import { parseConfig } from '../../train/config.ts';
 import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
 import { writeHtml } from '../htmlFile.ts';
@@ -18,8 +20,7 @@ interface AnalyzeFlags extends ModelRunFlags, Pick<AnalyzeOptions, 'rates' | 'sa
   readonly html?: string;
 }
 
-/** Shares between commas, each once, in order. */
-const shares = (text: string): number[] => [...new Set(list(text).map(share))].sort((a, b) => a - b);
+const shares = (text: string): number[] => list(text).map(share);
 
 /** Words between commas, each one of `known`. */
 const words =
@@ -45,9 +46,11 @@ export const analyzeCommand = (): Command =>
       .description(
         "measure on a run's own model and data what dropping saves and what it does to the gradient, and say which rate to train with; trains nothing",
       )
-      .option('--rates <p,…>', 'target rates', shares, [0.25, 0.5, 0.75, 0.875])
-      .option('--allocations <a,…>', `how a rate is spread over the units, some of ${SPREADS.join(', ')}; default as the run's plan does`, words(SPREADS))
-      .option('--samplings <s,…>', 'how units are drawn', words(SAMPLINGS), SAMPLINGS)
+      .addOption(listOption('--rates <p,…>', 'target rates', shares, [0.25, 0.5, 0.75, 0.875]))
+      .addOption(
+        listOption('--allocations <a,…>', `how a rate is spread over the units, some of ${SPREADS.join(', ')}; default as the run's plan does`, words(SPREADS)),
+      )
+      .addOption(listOption('--samplings <s,…>', 'how units are drawn', words(SAMPLINGS), SAMPLINGS))
       .option('--batches <n>', 'steps whose batches are taken', positive, 4)
       .option('--patterns <n>', 'patterns of each setting on each of them', patterns, 8)
       .option('--rounds <n>', 'how often each pattern is timed', positive, 3)
@@ -56,8 +59,10 @@ export const analyzeCommand = (): Command =>
   ).action(async (file: string | undefined, flags: AnalyzeFlags) => {
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
     const { allocations = null, runs = [], html, json } = flags;
+    const rates = [...flags.rates].sort((a, b) => a - b);
+    if (html !== undefined) checkOutFile(html, '--html', [...runInputs(config), ...inputsOf({ 'the run file': file })]);
     await withDevice(config.adapter, async (device) => {
-      const report = await analyzeRun(config, device, { ...flags, spreads: allocations, runs, say });
+      const report = await analyzeRun(config, device, { ...flags, rates, spreads: allocations, runs, say });
       if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);
       print(json ? JSON.stringify(report, null, 2) : analyzeText(report));
     });

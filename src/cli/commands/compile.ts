@@ -7,7 +7,8 @@ import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import { loadAdapter } from '../../run/adapter.ts';
 import { loraOf } from '../../session.ts';
-import { deviceOption, dropoutRate, list, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
+import { deviceOption, dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
+
 import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
 import { dtypeOption } from '../options.ts';
 import { nameOf } from '../source.ts';
@@ -52,7 +53,7 @@ export const compileCommand = (): Command =>
     .option('--rank <n>', 'rank of the adapter', positive)
     .option('--alpha <x>', 'alpha of the adapter', positiveNumber)
     .option('--rslora', 'scale by alpha/√rank')
-    .option('--lora-layers <globs>', 'layers of the adapter, between commas', list)
+    .addOption(listOption('--lora-layers <globs>', 'layers of the adapter, between commas', list))
     .option('--lora-dropout <p>', 'dropout before the adapter', dropoutRate)
     .addOption(
       // it brings its own

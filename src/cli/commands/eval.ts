@@ -19,7 +19,7 @@ export const evalCommand = (): Command =>
     .option('--json', 'print JSON')
     .addOption(adapterOption())
     .action(async (model: string, flags: Omit<EvalOptions, 'adapter'> & { json?: boolean; adapter: Adapters }) => {
-      const report = await withDevice(flags.adapter.device, (device) => runEval(model, { ...flags, adapter: flags.adapter.adapter }, device));
+      const report = await withDevice(flags.adapter.device ?? 'auto', (device) => runEval(model, { ...flags, adapter: flags.adapter.adapter }, device));
       print(
         flags.json
           ? JSON.stringify(report)

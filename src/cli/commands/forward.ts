@@ -16,6 +16,6 @@ export const forwardCommand = (): Command =>
     .requiredOption('--out <file>', 'safetensors to write: logits; of a definition loss, result.1, …')
     .addOption(adapterOption())
     .action(async (model: string, flags: { batch: string; out: string; weights?: string; adapter: Adapters }) => {
-      const written = await withDevice(flags.adapter.device, (device) => forward(model, { ...flags, adapter: flags.adapter.adapter }, device));
+      const written = await withDevice(flags.adapter.device ?? 'auto', (device) => forward(model, { ...flags, adapter: flags.adapter.adapter }, device));
       print(`${flags.out}: ${written.map(({ name, dtype, shape }) => `${name} ${dtype.toLowerCase()} [${shape.join(', ')}]`).join(', ')}`);
     });

@@ -20,7 +20,7 @@ export const generateCommand = (): Command =>
     .option('--seed <n>', 'seed of sampling', count, 0)
     .addOption(adapterOption())
     .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & { adapter: Adapters }) => {
-      await withDevice(flags.adapter.device, (device) =>
+      await withDevice(flags.adapter.device ?? 'auto', (device) =>
         runGenerate(model, { ...flags, adapter: flags.adapter.adapter }, device, (piece) => void process.stdout.write(piece)),
       );
       print('');

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { list, print } from '../../terminal/options.ts';
+import { list, listOption, print } from '../../terminal/options.ts';
 import { grad } from '../forward.ts';
 import { type Adapters, adapterOption } from '../options.ts';
 
@@ -18,12 +18,12 @@ export const gradCommand = (): Command =>
       'safetensors or JSON with input_ids, labels, optional attention_mask; of a definition: safetensors with a tensor for each input',
     )
     .option('--weights <path>', "of a definition: safetensors with the parameters' names")
-    .option('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, [])
+    .addOption(listOption('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, []))
     .option('--out <file>', 'safetensors to write')
     .option('--json', 'print JSON')
     .addOption(adapterOption())
     .action(async (model: string, flags: { batch: string; out?: string; weights?: string; drop: string[]; json?: boolean; adapter: Adapters }) => {
-      const report = await withDevice(flags.adapter.device, (device) => grad(model, { ...flags, adapter: flags.adapter.adapter }, device));
+      const report = await withDevice(flags.adapter.device ?? 'auto', (device) => grad(model, { ...flags, adapter: flags.adapter.adapter }, device));
       print(
         flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
       );

@@ -6,9 +6,10 @@ import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
 import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
+import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import type { Pattern } from '../../runtime/link/forms.ts';
 import type { LoraOptions } from '../../session.ts';
-import { count, deviceOption, list, positive, print, rate } from '../../terminal/options.ts';
+import { count, deviceOption, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { dtypeOption } from '../options.ts';
 import { measureModel } from '../profile.ts';
@@ -52,6 +53,7 @@ const loraOf = ({ lora, rank }: InspectFlags): LoraOptions | null =>
 
 async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
   if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
+  checkOutFile(file, '--html', inputsOf({ 'the model': model }));
   const bytes = await withModel(flags, (options) => writePage(model, file, options));
   return `${file}: ${amount(bytes, 'B')}`;
 }
@@ -68,9 +70,9 @@ export const inspectCommand = (): Command =>
     .description('the IR of a model at any stage, what lies between two stages or patterns, what a drop pattern costs; a dump.ebb is parsed and printed')
     .argument('[model]', 'checkpoint folder, GGUF file, hub id, model definition (.ts), or a .ebb dump')
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
-    .option('--drop <units>', 'units without backward', list)
-    .option('--remat <units>', 'units whose forward runs again in backward', list)
-    .option('--skip <units>', 'units left out of forward too', list)
+    .addOption(listOption('--drop <units>', 'units without backward', list))
+    .addOption(listOption('--remat <units>', 'units whose forward runs again in backward', list))
+    .addOption(listOption('--skip <units>', 'units left out of forward too', list))
     .addOption(new Option('--drop-rate <p>', 'draw a pattern with this rate').argParser(rate).conflicts('drop'))
     .option('--seed <n>', 'seed of the pattern', count, 0)
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { checkRunFolder } from '../../run/runFolder.ts';
 import type { DispatchTime } from '../../runtime/profile.ts';
 import { positive } from '../../terminal/options.ts';
 import { parseConfig } from '../../train/config.ts';
@@ -22,6 +23,7 @@ export const trainCommand = (): Command =>
       .option('--profile [steps]', 'time every kernel of some steps (default 1); tables on stderr, traces for chrome://tracing in the run folder', positive),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
+    checkRunFolder(config.out, flags.resume ?? false, config, file);
     await commandRun(config.adapter, flags, async (device, hooks) => {
       if (flags.profile === undefined || flags.profile === false) return trainModel(config, device, hooks);
       const steps: (readonly DispatchTime[])[] = [];

@@ -81,7 +81,7 @@ export function valuesOf(fields: Fields, given: Readonly<Record<string, unknown>
 export function perUnit(field: string, given: Readonly<Record<string, number>>, units: readonly string[]): number[] {
   checkUnits(field, Object.keys(given), units);
   return units.map((unit) => {
-    const value = given[unit];
+    const value = Object.hasOwn(given, unit) ? given[unit] : undefined;
     if (value === undefined) throw new EbbError(`${field}: ${unit} is missing, expected a number for each of the model's ${units.length} units`);
     return value;
   });

@@ -3,8 +3,9 @@
  * - (C1) operands broadcast against each other as in numpy. (C2) operands have equal dtypes.
  */
 
-import { bin, call, f32, neg, not, splat } from '../../codegen/kernel/expr.ts';
-import { type BinOp, type Expr, type Fn, isVector } from '../../codegen/kernel/ir.ts';
+import { bin, call, neg, not } from '../../codegen/kernel/expr.ts';
+import type { BinOp, Expr, Fn } from '../../codegen/kernel/ir.ts';
+import { type Bind, cosOf, expOf, logOf, maxOf, minOf, signOf, sinOf, tanhOf } from '../../codegen/kernel/numerics.ts';
 import { productOf } from '../../cost.ts';
 import { at } from '../../errors.ts';
 import { constraint } from '../constraint.ts';
@@ -31,15 +32,18 @@ interface Common {
   /** Whether the result is the first operand, where both have one shape. `numberOf`: the number that a value is, where it is a constant. */
   readonly isFirst?: (y: Value | undefined, numberOf: (v: Value) => number | null) => boolean;
 }
-/** A function of one or two numbers: for the reference evaluator, and as an expression of the kernel IR, whose operands may be vectors. */
+/**
+ * A function of one or two numbers: for the reference evaluator, and as an expression of the kernel IR, whose operands may be vectors. `bind` names
+ * what the expression reads several times.
+ */
 type Row = Common &
   (
-    | { readonly js: (x: number) => number; readonly expr: (x: Expr) => Expr; readonly arity: 1 }
+    | { readonly js: (x: number) => number; readonly expr: (x: Expr, bind: Bind) => Expr; readonly arity: 1 }
     | {
         readonly js: (x: number, y: number) => number;
         /** The same for 32-bit integers, where numbers of JS are not exact. */
         readonly integer?: (x: number, y: number) => number;
-        readonly expr: (x: Expr, y: Expr) => Expr;
+        readonly expr: (x: Expr, y: Expr, bind: Bind) => Expr;
         readonly arity: 2;
       }
   );
@@ -52,17 +56,6 @@ const fn1 =
   (fn: Fn) =>
   (x: Expr): Expr =>
     call(fn, x);
-const fn2 =
-  (fn: Fn) =>
-  (x: Expr, y: Expr): Expr =>
-    call(fn, x, y);
-
-/** Beyond ±20 tanh is ±1 in f32, and some drivers overflow on larger arguments. */
-function tanh(x: Expr): Expr {
-  const limit = (v: number): Expr => (isVector(x.type) ? splat('vec4f', f32(v)) : f32(v));
-  return call('tanh', call('clamp', x, limit(-20), limit(20)));
-}
-
 /** Cotangents of the larger or smaller of two operands: `d` goes to the first where it wins, and half to each where they tie (as torch.maximum). */
 function shared(b: FuncBuilder, d: Value, wins: Value, ties: Value): [Value, Value] {
   const [zero, half] = [b.constant(0), b.op('mul', [d, b.constant(0.5)])];
@@ -97,22 +90,22 @@ const ROWS = {
     arity: 2,
     domain: 'number',
     js: Math.max,
-    expr: fn2('max'),
+    expr: maxOf,
     vjp: ({ b, x, y, d }) => shared(b, d, b.op('lt', [y, x]), b.op('eq', [x, y])),
   },
   min: {
     arity: 2,
     domain: 'number',
     js: Math.min,
-    expr: fn2('min'),
+    expr: minOf,
     vjp: ({ b, x, y, d }) => shared(b, d, b.op('lt', [x, y]), b.op('eq', [x, y])),
   },
   neg: { arity: 1, domain: 'number', js: (x) => -x, expr: neg, vjp: ({ b, d }) => [b.op('neg', [d])] },
   abs: { arity: 1, domain: 'number', js: Math.abs, expr: fn1('abs'), vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('sign', [x])])] },
-  sign: { arity: 1, domain: 'f32', js: Math.sign, expr: fn1('sign'), vjp: () => [null] },
+  sign: { arity: 1, domain: 'f32', js: Math.sign, expr: signOf, vjp: () => [null] },
   floor: { arity: 1, domain: 'f32', js: Math.floor, expr: fn1('floor'), vjp: () => [null] },
-  exp: { arity: 1, domain: 'f32', flops: 4, js: Math.exp, expr: fn1('exp'), vjp: ({ b, out, d }) => [b.op('mul', [d, out])] },
-  log: { arity: 1, domain: 'f32', flops: 4, positive: true, js: Math.log, expr: fn1('log'), vjp: ({ b, x, d }) => [b.op('div', [d, x])] },
+  exp: { arity: 1, domain: 'f32', flops: 4, js: Math.exp, expr: expOf, vjp: ({ b, out, d }) => [b.op('mul', [d, out])] },
+  log: { arity: 1, domain: 'f32', flops: 4, positive: true, js: Math.log, expr: logOf, vjp: ({ b, x, d }) => [b.op('div', [d, x])] },
   sqrt: {
     arity: 1,
     domain: 'f32',
@@ -135,11 +128,11 @@ const ROWS = {
     domain: 'f32',
     flops: 4,
     js: Math.tanh,
-    expr: tanh,
+    expr: tanhOf,
     vjp: ({ b, out, d }) => [b.op('mul', [d, b.op('sub', [b.constant(1), b.op('mul', [out, out])])])],
   },
-  sin: { arity: 1, domain: 'f32', flops: 4, js: Math.sin, expr: fn1('sin'), vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('cos', [x])])] },
-  cos: { arity: 1, domain: 'f32', flops: 4, js: Math.cos, expr: fn1('cos'), vjp: ({ b, x, d }) => [b.op('neg', [b.op('mul', [d, b.op('sin', [x])])])] },
+  sin: { arity: 1, domain: 'f32', flops: 4, js: Math.sin, expr: sinOf, vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('cos', [x])])] },
+  cos: { arity: 1, domain: 'f32', flops: 4, js: Math.cos, expr: cosOf, vjp: ({ b, x, d }) => [b.op('neg', [b.op('mul', [d, b.op('sin', [x])])])] },
   eq: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x === y), expr: infix('==') },
   lt: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x < y), expr: infix('<') },
   le: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x <= y), expr: infix('<=') },
@@ -209,7 +202,7 @@ export function pointwiseOp<const N extends string>(name: N, row: Row): OpDef & 
       infer: ({ x }) => ({ dtype: row.result ?? x.dtype, shape: x.shape }),
       evaluate: ({ x }) => ({ dtype: row.result ?? x.dtype, shape: x.shape, data: x.data.map((v) => wrapped(row.result ?? x.dtype, row.js(v))) }),
       vjp: row.vjp ? (c, { x }) => ({ x: gradients(row, c, [x], [c.needs.x])[0] ?? null }) : undefined,
-      element: (place) => row.expr(widened(place.same('x'), place.width)),
+      element: (place) => row.expr(widened(place.same('x'), place.width), place.bind),
       identity: ({ x }, _result, _attrs, numberOf) => (row.isFirst?.(undefined, numberOf) ? x : null),
       rejects: [{ constraint: 'C0', types: [{ dtype: 'bf16', shape: [2] }] }],
     });
@@ -231,7 +224,7 @@ export function pointwiseOp<const N extends string>(name: N, row: Row): OpDef & 
           return { x: dx, y: dy };
         }
       : undefined,
-    element: (place) => row.expr(widened(place.same('x'), place.width), widened(place.same('y'), place.width)),
+    element: (place) => row.expr(widened(place.same('x'), place.width), widened(place.same('y'), place.width), place.bind),
     identity: ({ x, y }, { shape }, _attrs, numberOf) => (sameShape(x.type.shape, shape) && row.isFirst?.(y, numberOf) ? x : null),
     rejects: [
       {

@@ -1,6 +1,7 @@
 /** @file Reductions. The reduced axes stay, with size 1. (C1) axes are distinct and below the rank. */
 
-import { add, max } from '../../codegen/kernel/expr.ts';
+import { add, call } from '../../codegen/kernel/expr.ts';
+import { largestOf, maxOf } from '../../codegen/kernel/numerics.ts';
 import { productOf } from '../../cost.ts';
 import { at } from '../../errors.ts';
 import { constraint } from '../constraint.ts';
@@ -58,9 +59,13 @@ export function reductionOp<const N extends string>(name: N, combine: Combine, v
 }
 
 /** Σ over the axes. */
-const reduceSum = reductionOp('reduce_sum', { identity: 0, js: (a, b) => a + b, expr: add, subgroup: 'subgroupAdd' }, ({ b, d }, { x }) => ({
-  x: b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }),
-}));
+const reduceSum = reductionOp(
+  'reduce_sum',
+  { identity: 0, js: (a, b) => a + b, expr: add, subgroup: (value) => call('subgroupAdd', value) },
+  ({ b, d }, { x }) => ({
+    x: b.op('broadcast', [d], { shape: shapeToAttr(x.type.shape) }),
+  }),
+);
 
 /** The least f32: what a maximum starts with. */
 const LEAST = -3.4028234663852886e38;
@@ -68,7 +73,7 @@ const LEAST = -3.4028234663852886e38;
 /** Maximum over the axes; maxima that tie share the cotangent evenly (as torch.amax). */
 const reduceMax = reductionOp(
   'reduce_max',
-  { identity: LEAST, js: Math.max, expr: max, subgroup: 'subgroupMax' },
+  { identity: LEAST, js: Math.max, expr: maxOf, subgroup: largestOf },
   ({ b, d, results, attrs: { axes } }, { x }) => {
     const largest = b.op('select', [b.op('eq', [x, at(results, 0)]), b.constant(1), b.constant(0)]);
     const ties = b.op('reduce_sum', [largest], { axes });

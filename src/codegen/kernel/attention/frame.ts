@@ -4,6 +4,7 @@ import { invariant } from '../../../errors.ts';
 import { type BufferRef, type KernelBuilder, kernelBuilder, type Variable } from '../builder.ts';
 import { add, and, bin, builtin, call, component, constant, convert, div, eq, f32, le, lt, max, min, mul, rem, splat, sub, u32, vec } from '../expr.ts';
 import type { Expr, KType } from '../ir.ts';
+import { within } from '../numerics.ts';
 import { sizeExpr } from '../size.ts';
 import type { AttentionSchedule, AttentionSpec } from './spec.ts';
 
@@ -125,8 +126,8 @@ export function addScaled(sums: readonly Variable[], row: readonly Expr[], by: E
 export function capped(frame: Frame, score: Expr): Expr {
   const { softCap } = frame.spec;
   if (softCap === null) return score;
-  const inner = call('clamp', mul(score, f32(1 / softCap)), f32(-15), f32(15));
-  return frame.b.let('capped', mul(f32(softCap), call('tanh', inner)));
+  const inner = frame.b.let('inner', mul(score, f32(1 / softCap)));
+  return frame.b.let('capped', mul(f32(softCap), call('tanh', within(inner, 15))));
 }
 
 /** d capped / d score = 1 − (capped / softCap)². */

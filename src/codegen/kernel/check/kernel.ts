@@ -45,7 +45,8 @@ export function kernelProblems(kernel: Kernel, limits: KernelLimits = DEFAULT_LI
   const find = (name: string): Name | undefined => scopes.findLast((scope) => scope.has(name))?.get(name);
   const declare = (name: string, entry: Name): void => {
     if (find(name) !== undefined) report(`${name} is declared twice`);
-    if (!/^[A-Za-z][A-Za-z0-9_]*(\.\d+)?$/.test(name)) report(`${name} is no name: expected a letter, then letters, digits and underscores, then perhaps a dot and a number`);
+    if (!/^[A-Za-z][A-Za-z0-9_]*(\.\d+)?$/.test(name))
+      report(`${name} is no name: expected a letter, then letters, digits and underscores, then perhaps a dot and a number`);
     scopes.at(-1)?.set(name, entry);
   };
   for (const { name, element, access } of kernel.buffers) {

@@ -1,8 +1,8 @@
-/** @file Elements put together over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. */
+/** @file Elements put together over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. A NaN among them comes out. */
 
 import type { Combine } from '../../../ir/define.ts';
 import type { KernelBuilder } from '../builder.ts';
-import { add, builtin, component, lt, typedCall, u32 } from '../expr.ts';
+import { add, builtin, component, lt, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { Expr } from '../ir.ts';
  */
 export function acrossLanes(b: KernelBuilder, { expr, subgroup }: Combine, value: Expr, lanes: number, isSubgroup: boolean): Expr {
   if (lanes === 1) return value;
-  if (isSubgroup && subgroup) return b.let('all', typedCall('f32', subgroup, value));
+  if (isSubgroup && subgroup) return b.let('all', subgroup(value, b.let));
   const shared = b.shared('partial', 'f32', lanes);
   const lane = builtin('localX');
   b.barrier();

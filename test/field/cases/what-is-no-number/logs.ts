@@ -1,0 +1,7 @@
+import { defineModel, log, mean, mul, param } from 'ebb';
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', 3] } },
+  dims: { B: 2 },
+  build: ({ x }) => mean(log(mul(x, param('scale', [3])))),
+});
