@@ -1,6 +1,6 @@
 /** @file A Llama of a size and nothing else, trained on counted tokens: for what is measured without a checkpoint. */
 
-import type { MatmulPrecision } from '../src/codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from '../src/codegen/kernel/matmul/work.ts';
 import { compileModel } from '../src/compile/compile.ts';
 import {
   deviceTraits,

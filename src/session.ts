@@ -3,7 +3,7 @@
 import picomatch from 'picomatch';
 import type { DeviceTraits } from './codegen/kernel/device.ts';
 import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
-import type { MatmulPrecision } from './codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from './codegen/kernel/matmul/work.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
 import { type CompileDevice, widenOnceFor } from './compile/functions.ts';
 import { extentOf } from './compile/slots.ts';

@@ -1,14 +1,12 @@
 /** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard } from '../../src/cli/doctorKernel.ts';
+import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
 import { kindTraits } from '../../src/codegen/kernel/device.ts';
-import type { Schedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { PLAIN } from '../../src/codegen/kernel/matmul/schedule.ts';
-import { SINGLE } from '../../src/codegen/kernel/matmul/standard.ts';
+import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
+import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
@@ -16,7 +14,7 @@ import { deviceTraits } from '../../src/node/traits.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
-import type { Candidate } from '../../src/tune/trial.ts';
+import type { PreparedKernel } from '../../src/tune/prepared.ts';
 import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
@@ -116,11 +114,11 @@ const kernels = new Map<string, Promise<MatmulKernel>>();
 async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
   const traits = deviceTraits({ device, ...opened });
   // one kernel is timed, so nothing that takes two
-  const candidates = matmulCandidates(traits, size, SINGLE).filter(({ kGroups }) => kGroups === 1);
+  const candidates = matmulCandidates(traits, matmulWork(size)).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
-  const create = async (schedule: Schedule): Promise<Candidate> => {
+  const prepare = async ({ schedule }: { readonly schedule: MatmulSchedule }): Promise<PreparedKernel> => {
     const started = performance.now();
-    const kernel = await matmulKernel(device, size, schedule as MatmulSchedule);
+    const kernel = await matmulKernel(device, size, schedule);
     made.push(kernel);
     for (const operand of [kernel.a, kernel.b])
       device.queue.writeBuffer(
@@ -136,14 +134,14 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     };
   };
   const [best] = await race(
-    { standard: matmulStandard(traits, size), plain: PLAIN, candidates },
-    create,
+    { standard: { schedule: matmulStandard(traits, size) }, plain: { schedule: PLAIN }, candidates: candidates.map((schedule) => ({ schedule })) },
+    prepare,
     performance.now() + TUNING_MS,
     () => performance.now(),
     kindTraits(traits).warmMs,
   );
   for (const kernel of made) kernel.destroy();
-  if (!best || !('cols' in best.schedule)) throw new Error('internal: nothing was measured');
+  if (!best || !isMatmulSchedule(best.schedule)) throw new Error('internal: nothing was measured');
   return best.schedule;
 }
 

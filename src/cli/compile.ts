@@ -1,7 +1,7 @@
 /** @file `ebb compile`: a model as a folder that trains it without a compiler. */
 
 import { createRequire } from 'node:module';
-import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import type { CompileDevice } from '../compile/functions.ts';

@@ -1,10 +1,14 @@
 /** @file The matmul that `ebb doctor` and bench/ time: Ebb's own kernel, cut by a schedule. */
 
-import type { KernelBuilder } from '../codegen/kernel/builder.ts';
+import type { BufferRef } from '../codegen/kernel/builder.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
-import { add, mul, u32 } from '../codegen/kernel/expr.ts';
-import { type MatmulSchedule, matmul } from '../codegen/kernel/matmul/matmul.ts';
-import { defaultMatmulSchedule } from '../codegen/kernel/matmul/standard.ts';
+import { add, component, div, mul, rem, u32 } from '../codegen/kernel/expr.ts';
+import type { Expr, Kernel } from '../codegen/kernel/ir.ts';
+import { matmul, matmulBuilder } from '../codegen/kernel/matmul/matmul.ts';
+import type { MatmulSchedule } from '../codegen/kernel/matmul/schedule.ts';
+import type { MatmulProduct } from '../codegen/kernel/matmul/spec.ts';
+import { standardMatmul } from '../codegen/kernel/matmul/standard.ts';
+import { type MatmulWork, SINGLE } from '../codegen/kernel/matmul/work.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
 import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
 import { createPipelines } from '../runtime/pipelines.ts';
@@ -32,9 +36,12 @@ const UNIFORM = 0x40;
 const STORAGE = 0x80;
 const COPIES = 0x4 | 0x8;
 
-/** The schedule that a device starts with for such a matmul. */
+/** Such a matmul as schedules are chosen for it. */
+export const matmulWork = (sizes: MatmulSize): MatmulWork => ({ sizes, layout: { a: 'k', b: 'mn' }, load: SINGLE, precision: 'f32' });
+
+/** The schedule that a device starts with for such a matmul, in one kernel. */
 export function matmulStandard(traits: DeviceTraits, size: MatmulSize): MatmulSchedule {
-  return defaultMatmulSchedule(traits, { a: 'k', b: 'mn' }, size);
+  return { ...standardMatmul(traits, matmulWork(size)), kGroups: 1 };
 }
 
 export async function matmulKernel(device: GPUDevice, size: MatmulSize, schedule: MatmulSchedule): Promise<MatmulKernel> {
@@ -69,39 +76,23 @@ export async function matmulKernel(device: GPUDevice, size: MatmulSize, schedule
   };
 }
 
-function productKernel({ m, n, k }: MatmulSize, schedule: MatmulSchedule): ReturnType<typeof matmul> {
+function productKernel({ m, n, k }: MatmulSize, schedule: MatmulSchedule): Kernel {
+  const b = matmulBuilder('measured_matmul', schedule);
+  const [left, right, out] = [b.buffer('a', 'vec4f', 'read'), b.buffer('b', 'vec4f', 'read'), b.buffer('c', 'vec4f', 'read_write')];
+  const product: MatmulProduct = {
+    a: { vectorAxis: 'k', load: (at, width) => element(left, add(mul(at.mn, u32(k)), at.k), width) },
+    b: { vectorAxis: 'mn', load: (at, width) => element(right, add(mul(at.k, u32(n)), at.mn), width) },
+    into: 0,
+  };
   return matmul(
+    b,
     {
-      name: 'measured_matmul',
       batch: { of: [1] },
       m: { of: [m] },
       n: { of: [n] },
       results: 1,
-      loops: [
-        {
-          k: { of: [k] },
-          products: [
-            {
-              a: (b) => {
-                const buffer = b.buffer('a', 'vec4f', 'read');
-                return { vectorAxis: 'k', load: (_b, at, width) => element(buffer, add(mul(at.mn, u32(k)), at.k), width) };
-              },
-              b: (b) => {
-                const buffer = b.buffer('b', 'vec4f', 'read');
-                return { vectorAxis: 'mn', load: (_b, at, width) => element(buffer, add(mul(at.k, u32(n)), at.mn), width) };
-              },
-              into: 0,
-            },
-          ],
-        },
-      ],
-      store: (b) => {
-        const buffer = b.buffer('c', 'vec4f', 'read_write');
-        return {
-          vectorAxis: 'n',
-          store: (_b, at, [value = u32(0)]) => buffer.store({ kind: 'bin', type: 'u32', op: '/', a: add(mul(at.m, u32(n)), at.n), b: u32(4) }, value),
-        };
-      },
+      loops: [{ k: { of: [k] }, products: [product] }],
+      store: { vectorAxis: 'n', store: (at, [value = u32(0)]) => out.store(div(add(mul(at.m, u32(n)), at.n), u32(4)), value) },
       dim: (symbol) => {
         throw new Error(`internal: ${symbol} in a matmul of constant sizes`);
       },
@@ -110,8 +101,7 @@ function productKernel({ m, n, k }: MatmulSize, schedule: MatmulSchedule): Retur
   );
 }
 
-type Buffer = ReturnType<KernelBuilder['buffer']>;
-function element(buffer: Buffer, at: ReturnType<typeof u32>, width: 1 | 4): ReturnType<typeof u32> {
-  const four = buffer.load({ kind: 'bin', type: 'u32', op: '/', a: at, b: u32(4) });
-  return width === 4 ? four : { kind: 'component', type: 'f32', of: four, index: { kind: 'bin', type: 'u32', op: '%', a: at, b: u32(4) } };
+function element(buffer: BufferRef, at: Expr, width: 1 | 4): Expr {
+  const four = buffer.load(div(at, u32(4)));
+  return width === 4 ? four : component(four, rem(at, u32(4)));
 }

@@ -1,6 +1,7 @@
 /** @file Schedules of a model's kernels on this device: what was measured before, and what there is time to measure now. */
 
 import { kindTraits } from '../codegen/kernel/device.ts';
+import { scheduleText } from '../codegen/kernel/schedules.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -38,7 +39,7 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
   const most = device.device.limits.maxStorageBufferBindingSize;
   // what is bound in parts is left as it is
-  return open().filter(({ problem: { lower, standard } }) => lower(standard).values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
+  return open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
 }
 
 export interface Tuned {
@@ -74,16 +75,6 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
   saveBook(book);
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));
   return { book, measured, left, ms: performance.now() - started };
-}
-
-/** A schedule in a few words: `subgroup 16×4, lanes 8×1, depth 8, fold 8`. */
-export function scheduleText(schedule: Entry['trials'][number]['schedule']): string {
-  if (!('cols' in schedule)) return `${schedule.kind} ${schedule.rows} rows, ${schedule.lanes}×${schedule.splits}×${schedule.dimLanes} lanes`;
-  const { kind, lanes, rows, cols, depth, fold, kLanes, kGroups, ahead, buffers, matrix } = schedule;
-  const along = [...(kLanes > 1 ? [`${kLanes} lanes`] : []), ...(kGroups > 1 ? [`${kGroups} workgroups`] : [])];
-  const of = matrix ? ` of ${matrix.input} ${matrix.m}×${matrix.n}×${matrix.k}` : '';
-  const way = `${ahead ? ', loads a tile ahead' : ''}${buffers > 1 ? ', two buffers' : ''}`;
-  return `${kind}${of} ${rows}×${cols}, ${matrix ? 'subgroups' : 'lanes'} ${lanes.join('×')}, depth ${depth}${fold > 1 ? `, fold ${fold}` : ''}${way}${along.length > 0 ? `, ${along.join(' and ')} along k` : ''}`;
 }
 
 /** A table of problems: what won, how fast, and by how much over the next. */

@@ -8,7 +8,7 @@ import { groupOf } from '../codegen/kernel/lower/group.ts';
 import { lowerGroup } from '../codegen/kernel/lower/lower.ts';
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { LowerOptions } from '../codegen/kernel/lower/options.ts';
-import type { MatmulPrecision } from '../codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
 import { at, invariant } from '../errors.ts';
 import { opCost } from '../ir/cost.ts';
@@ -92,7 +92,8 @@ export function compileFunction(
   const slots = slotTable(fused, facts);
   const scalarWord = scalarWords(fused.params.filter((p) => p.role === 'scalar').map((p) => p.value));
   const { traits, choose, matmulPrecision } = device;
-  const lowering = { device: traits, dims: Object.keys(dims), sizes: dims, scalarWord, choose, matmulPrecision, everyStep };
+  const { schedules } = table.target;
+  const lowering = { device: traits, schedules, dims: Object.keys(dims), sizes: dims, scalarWord, choose, matmulPrecision, everyStep };
   const context: FunctionContext = { facts, slots, table, lowering, parts, partBytes, onKernel };
   const dispatches: DispatchDecl[] = [];
   for (const op of fused.ops.filter(isFused)) dispatches.push(...dispatchesOf(op, dispatches.length, context));

@@ -1,74 +1,64 @@
 /** @file What was measured on a device, by problem: the schedules that won, with all their timings. */
 
 import { z } from 'zod';
-import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
+import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
+import type { Schedule } from '../codegen/kernel/schedules.ts';
+import { earlierSchedule } from './earlier.ts';
+import { scheduleSchema } from './schema.ts';
 
 /** Version of the kernel generator: what was measured with another one says nothing about this one's kernels. */
 export const GENERATOR = 6;
 
-const lanes = z.tuple([z.int().positive(), z.int().positive()]).readonly();
-const matmulSchedule = z.strictObject({
-  kind: z.enum(['register', 'subgroup', 'shared', 'matrix']),
-  lanes,
-  rows: z.int().positive(),
-  cols: z.int().positive(),
-  depth: z.int().positive(),
-  kLanes: z.int().positive(),
-  kFirst: z.boolean(),
-  fold: z.int().positive(),
-  // what was kept before there were these has none
-  inTurn: z.boolean().default(false),
-  storeLoop: z.boolean().default(false),
-  fma: z.boolean().default(false),
-  swapped: z.boolean().default(false),
-  kGroups: z.int().positive().default(1),
-  ahead: z.boolean().default(false),
-  buffers: z.literal([1, 2]).default(1),
-  vectorA: z.boolean(),
-  vectorB: z.boolean(),
-  matrix: z
-    .strictObject({ m: z.int().positive(), n: z.int().positive(), k: z.int().positive(), input: z.enum(['f16', 'f32']), lanes: z.int().positive() })
-    .optional(),
-});
-const attentionSchedule = z.strictObject({
-  kind: z.enum(['rows', 'subgroup']),
-  lanes: z.int().positive(),
-  rows: z.int().positive(),
-  splits: z.int().positive(),
-  dimLanes: z.int().positive(),
-});
+/** Version of the form of a book. Books of version 1 do not say their version. */
+export const BOOK_VERSION = 2;
 
 /** One schedule tried on a problem. */
-const trial = z.strictObject({
-  schedule: z.union([matmulSchedule, attentionSchedule]),
-  /** Milliseconds of a run, the least of several; null where the result was wrong. */
-  ms: z.number().nullable(),
-  /** Rounds it was measured in before it was given up. */
-  rounds: z.int(),
-  compileMs: z.number(),
-});
+const trialOf = (schedule: z.ZodType<Schedule>) =>
+  z.strictObject({
+    schedule,
+    /** Milliseconds of a run, the least of several; null where the result was wrong. */
+    ms: z.number().nullable(),
+    /** Rounds it was measured in before it was given up. */
+    rounds: z.int(),
+    compileMs: z.number(),
+  });
 
-const entry = z.strictObject({
-  name: z.string(),
-  kind: z.enum(['matmul', 'attention']),
-  /** The winner first. */
-  trials: z.array(trial).min(1),
-});
-
-export type Trial = z.infer<typeof trial>;
-export type Entry = z.infer<typeof entry>;
+const entriesOf = (schedule: z.ZodType<Schedule>) =>
+  z.record(
+    z.string(),
+    z.strictObject({
+      name: z.string(),
+      kind: z.enum(['matmul', 'attention']),
+      /** The winner first. */
+      trials: z.array(trialOf(schedule)).min(1),
+    }),
+  );
 
 /** Everything a timing depends on besides the problem. */
 const surroundings = z.strictObject({ adapter: z.string(), features: z.array(z.string()), dawn: z.string(), generator: z.int() });
 export type Surroundings = z.infer<typeof surroundings>;
 
-export const bookSchema = z.strictObject({ format: z.literal('ebb-schedules'), surroundings, entries: z.record(z.string(), entry) });
+const format = z.literal('ebb-schedules');
+const current = z.strictObject({ format, version: z.literal(BOOK_VERSION), surroundings, entries: entriesOf(scheduleSchema) });
 
 /** Measured schedules of one device, by the keys of problems. */
-export type ScheduleBook = z.infer<typeof bookSchema>;
+export type ScheduleBook = z.infer<typeof current>;
+export type Entry = ScheduleBook['entries'][string];
+export type Trial = Entry['trials'][number];
+
+/** A book of any version that is read, by its version; those of version 1 as they would be now. */
+export const BOOK_SCHEMAS: ReadonlyMap<unknown, z.ZodType<ScheduleBook>> = new Map<unknown, z.ZodType<ScheduleBook>>([
+  [
+    undefined,
+    z
+      .strictObject({ format, surroundings, entries: entriesOf(earlierSchedule) })
+      .transform((book): ScheduleBook => ({ ...emptyBook(book.surroundings), entries: book.entries })),
+  ],
+  [BOOK_VERSION, current],
+]);
 
 export function emptyBook(where: Surroundings): ScheduleBook {
-  return { format: 'ebb-schedules', surroundings: where, entries: {} };
+  return { format: 'ebb-schedules', version: BOOK_VERSION, surroundings: where, entries: {} };
 }
 
 /** Whether what was measured in `a` says something about `b`. */
@@ -81,11 +71,12 @@ export function sameSurroundings(a: Surroundings, b: Surroundings): boolean {
  * @param used is told of every entry that was used
  */
 export function bookChooser(book: ScheduleBook, used: (key: string, entry: Entry) => void = () => {}): ChooseSchedule {
-  return <S extends Schedule>(problem: Pick<ScheduleProblem<S>, 'key' | 'kind' | 'standard' | 'fits'>): S => {
+  return (problem) => {
     const known = book.entries[problem.key];
     const [winner] = known?.trials ?? [];
-    if (!known || !winner || known.kind !== problem.kind || winner.ms === null || !problem.fits(winner.schedule)) return problem.standard;
+    const choice = winner === undefined || winner.ms === null ? null : problem.choice(winner.schedule);
+    if (!known || !choice) return problem.standard;
     used(problem.key, known);
-    return winner.schedule as unknown as S;
+    return choice;
   };
 }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
-import { bookSchema, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
+import { BOOK_SCHEMAS, BOOK_VERSION, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
 
 /** Whether measured schedules are used at all: EBB_TUNE=off leaves every kernel as its device's kind starts. */
 export function tuningAllowed(env: NodeJS.ProcessEnv = process.env): boolean {
@@ -36,7 +36,13 @@ const origin = z.object({
 });
 
 function checked(file: string, book: unknown): ScheduleBook {
-  const found = bookSchema.safeParse(book);
+  const version = z.object({ version: z.unknown() }).safeParse(book).data?.version;
+  const schema = BOOK_SCHEMAS.get(version);
+  if (!schema)
+    throw new EbbError(
+      `${file}: version: is ${JSON.stringify(version)}, this Ebb reads ${BOOK_VERSION} and books that say none; remove it, and schedules are measured again`,
+    );
+  const found = schema.safeParse(book);
   if (found.success) return found.data;
   const [issue] = found.error.issues;
   const generator = origin.safeParse(book).data?.surroundings.generator ?? GENERATOR;

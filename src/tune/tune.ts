@@ -1,10 +1,12 @@
 /** @file Measures the schedules of problems: candidates in turns, slow ones given up early, wrong ones never taken. */
 
-import type { ChooseSchedule, Schedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
+import type { ChooseSchedule, ScheduleProblem } from '../codegen/kernel/lower/choice.ts';
+import { type Schedule, scheduleText } from '../codegen/kernel/schedules.ts';
+import { at } from '../errors.ts';
 import type { Value } from '../ir/types.ts';
 import type { Extent, Sizes } from '../runtime/program.ts';
 import type { Entry, ScheduleBook, Trial } from './book.ts';
-import { type Candidate, createCandidate, createOperands } from './trial.ts';
+import { createOperands, type PreparedKernel, prepareKernel } from './prepared.ts';
 
 /** A problem with what its kernels are run at. */
 export interface OpenProblem {
@@ -32,9 +34,8 @@ export interface TuneOptions {
 export function collector(book: ScheduleBook, dims: readonly string[], sizes: Sizes): { readonly choose: ChooseSchedule; readonly open: () => OpenProblem[] } {
   const found = new Map<string, OpenProblem>();
   return {
-    choose: <S extends Schedule>(problem: ScheduleProblem<S>): S => {
-      const wider = problem as unknown as ScheduleProblem;
-      if (!Object.hasOwn(book.entries, problem.key) && !found.has(problem.key)) found.set(problem.key, { problem: wider, dims, sizes });
+    choose: (problem) => {
+      if (!Object.hasOwn(book.entries, problem.key) && !found.has(problem.key)) found.set(problem.key, { problem, dims, sizes });
       return problem.standard;
     },
     open: () => [...found.values()],
@@ -62,7 +63,7 @@ export async function tune(problems: readonly OpenProblem[], options: TuneOption
     onProblem?.(done, problems.length, problem.name);
     const operands = createOperands(device, dims, sizes, options.extentOf);
     const end = Math.min(deadline, now() + (options.perProblemMs ?? 5000));
-    const trials = await race(problem, (schedule) => createCandidate(device, problem.lower(schedule), operands, sizes), end, now, options.warmMs);
+    const trials = await race(problem, ({ lower }) => prepareKernel(device, lower(), operands, sizes), end, now, options.warmMs);
     operands.destroy();
     if (trials.length > 0) entries[problem.key] = { name: problem.name, kind: problem.kind, trials };
     done++;
@@ -70,54 +71,60 @@ export async function tune(problems: readonly OpenProblem[], options: TuneOption
   return { book: { ...options.book, entries }, left: problems.length - done };
 }
 
+/** A schedule in the race: its kernel, and what was measured of it so far. */
 interface Runner {
   readonly trial: Trial;
-  readonly candidate: Candidate;
+  readonly kernel: PreparedKernel;
 }
 
 /** Runs in one turn, of a kernel that takes `once` milliseconds. */
 const repeatsOf = (once: number): number => Math.max(1, Math.min(MOST_REPEATS, Math.ceil(TURN_MS / Math.max(once, 1e-3))));
 
 /** Keeps a device at work for some time: what is measured at another clock than the rest is not compared with it. */
-async function warmUp(candidate: Candidate, ms: number, now: () => number): Promise<void> {
+async function warmUp(kernel: PreparedKernel, ms: number, now: () => number): Promise<void> {
   const start = now();
   let once = 1;
-  while (now() - start < ms) once = await candidate.time(repeatsOf(once));
+  while (now() - start < ms) once = await kernel.time(repeatsOf(once));
+}
+
+/** What is raced: schedules, and with them whatever `prepare` makes kernels of. */
+export interface Contest<C extends { readonly schedule: Schedule }> {
+  readonly standard: C;
+  readonly plain: C;
+  readonly candidates: readonly C[];
 }
 
 /** The standard schedule against the candidates; the winner first, whose results are those of the plain schedule. */
-export async function race(
-  { standard, plain, candidates }: Pick<ScheduleProblem, 'standard' | 'plain' | 'candidates'>,
-  create: (schedule: Schedule) => Promise<Candidate>,
+export async function race<C extends { readonly schedule: Schedule }>(
+  { standard, plain, candidates }: Contest<C>,
+  prepare: (choice: C) => Promise<PreparedKernel>,
   end: number,
   now: () => number,
   warmMs = 0,
 ): Promise<Trial[]> {
-  const same = (a: Schedule, b: Schedule): boolean => JSON.stringify(a, Object.keys(a).sort()) === JSON.stringify(b, Object.keys(b).sort());
-  const runners: Runner[] = [];
-  const reference = await create(plain);
+  const reference = await prepare(plain);
   const expected = await reference.results();
+  const others = candidates.filter(({ schedule }) => scheduleText(schedule) !== scheduleText(standard.schedule));
+  const runners: Runner[] = [];
   let slowest = reference.compileMs;
-  for (const [i, schedule] of [standard, ...candidates].entries()) {
-    if (i > 0 && same(schedule, standard)) continue;
+  for (const choice of [standard, ...others]) {
     // what is left must do for compiling it and for the rounds
-    if (i > 0 && now() + 1.5 * slowest >= end) break;
-    const candidate = await create(schedule);
-    slowest = Math.max(slowest, candidate.compileMs);
-    const trial: Trial = { schedule: schedule as Trial['schedule'], ms: Number.POSITIVE_INFINITY, rounds: 0, compileMs: candidate.compileMs };
-    runners.push({ trial, candidate });
+    if (runners.length > 0 && now() + 1.5 * slowest >= end) break;
+    const kernel = await prepare(choice);
+    slowest = Math.max(slowest, kernel.compileMs);
+    runners.push({ trial: { schedule: choice.schedule, ms: Number.POSITIVE_INFINITY, rounds: 0, compileMs: kernel.compileMs }, kernel });
   }
-  if (runners[0]) await warmUp(runners[0].candidate, warmMs, now);
+  await warmUp(at(runners, 0).kernel, warmMs, now);
   const byTime = (await rounds(runners, end, now)).sort((a, b) => (a.trial.ms ?? 0) - (b.trial.ms ?? 0));
   // results of large tensors take longer to compare than kernels to run: only who would win is held to them
   const wrong: Trial[] = [];
-  for (const [i, { trial, candidate }] of byTime.entries()) {
-    if (agrees(expected, await candidate.results())) return [...byTime.slice(i).map((r) => r.trial), ...wrong];
+  for (const [i, { trial, kernel }] of byTime.entries()) {
+    if (agrees(expected, await kernel.results())) return [...byTime.slice(i).map((runner) => runner.trial), ...wrong];
     wrong.push({ ...trial, ms: null });
   }
   // a device on which even the standard kernel is wrong has the plain one
   const ms = await reference.time(1);
-  return [{ schedule: plain as Trial['schedule'], ms, rounds: 1, compileMs: reference.compileMs }, ...wrong];
+  return [{ schedule: plain.schedule, ms, rounds: 1, compileMs: reference.compileMs }, ...wrong];
 }
 
 async function rounds(runners: readonly Runner[], end: number, now: () => number): Promise<Runner[]> {
@@ -125,10 +132,10 @@ async function rounds(runners: readonly Runner[], end: number, now: () => number
   const given: Runner[] = [];
   for (let round = 0; round < ROUNDS && left.length > 0; round++) {
     const next: Runner[] = [];
-    for (const { trial, candidate } of left) {
-      const once = trial.rounds === 0 ? await candidate.time(1) : (trial.ms ?? 1);
-      const ms = Math.min(trial.ms ?? once, await candidate.time(repeatsOf(once)));
-      next.push({ trial: { ...trial, ms, rounds: round + 1 }, candidate });
+    for (const { trial, kernel } of left) {
+      const once = trial.rounds === 0 ? await kernel.time(1) : (trial.ms ?? 1);
+      const ms = Math.min(trial.ms ?? once, await kernel.time(repeatsOf(once)));
+      next.push({ trial: { ...trial, ms, rounds: round + 1 }, kernel });
     }
     const best = Math.min(...next.map(({ trial }) => trial.ms ?? Number.POSITIVE_INFINITY));
     const lost = ({ trial }: Runner): boolean => (trial.ms ?? 0) > LOST * best;

@@ -3,8 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { openSafetensors, readFloats, readInts, type SafetensorsFile, writeSafetensors } from '../../src/formats/safetensors.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';
 import { checkpointsIn, ggufsIn, goldenOf, supportedOf } from '../support/fixtureModels.ts';

@@ -1,25 +1,30 @@
 /** @file Attention kernels on the interpreter against plain loops. */
 
 import fc from 'fast-check';
-import { attentionCandidates, fitsAttention } from '../../src/codegen/kernel/attention/candidates.ts';
-import { type AttentionKernel, attentionSchedule } from '../../src/codegen/kernel/attention/kernels.ts';
+import { type RowsSchedule, rows } from '../../src/codegen/kernel/attention/rows.ts';
+import { type AttentionSchedule, attentionCandidates, fitsAttention, standardAttention } from '../../src/codegen/kernel/attention/schedule.ts';
+import type { AttentionKernel, AttentionWork } from '../../src/codegen/kernel/attention/work.ts';
+import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
 import { expectAttention } from '../support/attentionRun.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
 
 const SUBGROUP = 4;
+const splitsOf = (schedule: AttentionSchedule): number => (schedule.kind === 'rows' ? schedule.splits : 1);
+const invocationsOf = (schedule: AttentionSchedule): number =>
+  schedule.kind === 'rows' ? schedule.lanes * schedule.splits * schedule.dimLanes : schedule.lanes;
 const run = async (...args: Parameters<typeof interpretRun>): Promise<ReturnType<typeof interpretRun>> => interpretRun(args[0], args[1], SUBGROUP);
 
 describe.each(Object.entries(ATTENTION_CASES))('attention, %s', (_name, c) => {
   it.each(Object.entries(attentionSchedules(c.headDim, SUBGROUP)))('%s', async (_schedule, schedule) => {
     await expectAttention(c, schedule, run);
   });
-  it('with fixed sizes', () => expectAttention(c, { kind: 'rows', lanes: 2, rows: 1, splits: 1, dimLanes: 1 }, run, true));
+  it('with fixed sizes', () => expectAttention(c, rows({ lanes: 2, rows: 1 }), run, true));
 });
 
 it('merges split walks whichever lane comes first', async () => {
   const c = ATTENTION_CASES['rotated, pairs in two of four lanes'] as (typeof ATTENTION_CASES)[string];
-  const split = Object.values(attentionSchedules(c.headDim, SUBGROUP)).filter(({ splits }) => splits > 1);
+  const split = Object.values(attentionSchedules(c.headDim, SUBGROUP)).filter((schedule) => splitsOf(schedule) > 1);
   for (const schedule of split) await expectAttention(c, schedule, async (kernel, input) => interpretRun(kernel, input, SUBGROUP, true));
 });
 
@@ -69,7 +74,7 @@ it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
       maxWorkgroupStorage: 16384,
     };
     for (const kernel of ['forward', 'queryGradient', 'keyGradient'] satisfies AttentionKernel[]) {
-      for (const [rows, others, headDim] of [
+      for (const [own, others, headDim] of [
         [1, 512, 64],
         [256, 256, 64],
         [100, 100, 20],
@@ -77,8 +82,8 @@ it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
         [8, 8, 10],
         [512, 512, 256],
       ] as const) {
-        const schedule = attentionSchedule(kernel, device, { rows, others, headDim, sets: 8 });
-        expect(schedule.lanes * schedule.splits * schedule.dimLanes).toBeLessThanOrEqual(256);
+        const schedule = standardAttention(device, { kernel, rows: own, others, headDim, sets: 8 });
+        expect(invocationsOf(schedule)).toBeLessThanOrEqual(256);
         expect(fitsAttention(schedule, device, headDim)).toBe(true);
         if (headDim < 100) await expectAttention({ batch: 1, queries: 3, keys: 5, heads: 2, kvHeads: 1, headDim, causal: true, position: 2 }, schedule, run);
       }
@@ -88,35 +93,38 @@ it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
 );
 
 describe('on a GPU', () => {
-  const device = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 256, maxWorkgroupStorage: 16384 } as const;
+  const device: DeviceTraits = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 256, maxWorkgroupStorage: 16384 };
   const KERNELS = ['forward', 'queryGradient', 'keyGradient'] satisfies AttentionKernel[];
-  const inFlight = (rows: number, sets: number, s: { rows: number; splits: number; dimLanes: number }): number =>
-    sets * Math.ceil(rows / s.rows) * s.splits * s.dimLanes;
+  const standardRows = (work: AttentionWork): RowsSchedule => {
+    const schedule = standardAttention(device, work);
+    if (schedule.kind !== 'rows') throw new Error(`a GPU starts with ${schedule.kind}`);
+    return schedule;
+  };
+  const inFlight = (own: number, sets: number, s: RowsSchedule): number => sets * Math.ceil(own / s.rows) * s.splits * s.dimLanes;
 
   it.each(KERNELS)('%s has tens of thousands of lanes in flight, split no further than it takes', (kernel) => {
-    for (const [rows, sets] of [
+    for (const [own, sets] of [
       [256, 8],
       [512, 64],
       [2048, 128],
     ] as const) {
-      const schedule = attentionSchedule(kernel, device, { rows, others: rows, headDim: 64, sets });
-      expect(inFlight(rows, sets, schedule)).toBeGreaterThanOrEqual(32768);
-      if (schedule.splits > 1) expect(inFlight(rows, sets, schedule)).toBeLessThanOrEqual(65536);
+      const schedule = standardRows({ kernel, rows: own, others: own, headDim: 64, sets });
+      expect(inFlight(own, sets, schedule)).toBeGreaterThanOrEqual(32768);
+      if (schedule.splits > 1) expect(inFlight(own, sets, schedule)).toBeLessThanOrEqual(65536);
     }
-    const short = attentionSchedule(kernel, device, { rows: 64, others: 32, headDim: 64, sets: 1 });
+    const short = standardRows({ kernel, rows: 64, others: 32, headDim: 64, sets: 1 });
     expect(short.splits).toBeLessThanOrEqual(4);
   });
 
   it.each(KERNELS)('%s is measured split more and less, within what the device has', (kernel) => {
     for (const headDim of [64, 128, 256]) {
-      const standard = attentionSchedule(kernel, device, { rows: 256, others: 256, headDim, sets: 8 });
-      const candidates = attentionCandidates(standard, device, headDim);
-      const splits = candidates.map((s) => s.splits);
-      expect(Math.min(...splits)).toBeLessThan(standard.splits);
+      const work: AttentionWork = { kernel, rows: 256, others: 256, headDim, sets: 8 };
+      const candidates = attentionCandidates(device, work);
+      expect(Math.min(...candidates.map(splitsOf))).toBeLessThan(standardRows(work).splits);
       if (headDim === 64) expect(candidates.length).toBeGreaterThan(4);
       for (const s of candidates) expect(fitsAttention(s, device, headDim)).toBe(true);
     }
-    const fits = { kind: 'rows', lanes: 4, rows: 1, splits: 16, dimLanes: 4 } as const;
+    const fits = rows({ lanes: 4, rows: 1, splits: 16, dimLanes: 4 });
     expect(fitsAttention(fits, device, 64)).toBe(true);
     expect(fitsAttention(fits, device, 256)).toBe(false);
     expect(fitsAttention({ ...fits, splits: 12 }, device, 64)).toBe(false);

@@ -2,8 +2,8 @@
 
 import * as fc from 'fast-check';
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { shared } from '../../src/codegen/kernel/matmul/shared/schedule.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { funcBuilder } from '../../src/ir/builder.ts';
 import type { Func, Op, Value } from '../../src/ir/types.ts';
@@ -72,15 +72,13 @@ it.each(Object.entries(MODELS))(
 );
 
 const isDot = (op: Op): boolean => op.attrs['kind'] === 'dot';
-const AHEAD: MatmulSchedule = { ...BASE, kind: 'shared', lanes: [2, 4], rows: 4, cols: 4, depth: 4, ahead: true, buffers: 2 };
+const AHEAD = shared({ lanes: [2, 4], rows: 4, cols: 4, depth: 4, ahead: true, twoBuffers: true });
+/** The schedule with k shared by three workgroups, and by no lanes. */
+const byThree = (schedule: MatmulSchedule): MatmulSchedule =>
+  schedule.kind === 'register' ? { ...schedule, kFirst: false, kLanes: 1, kGroups: 3 } : { ...schedule, kGroups: 3 };
 
 it.each<[string, TinyOptions, (op: Op) => boolean, (standard: MatmulSchedule) => MatmulSchedule]>([
-  [
-    'whose k is shared by workgroups',
-    { lora: { dropout: 0.25 }, hiddenSize: 16, headDim: 8, vocabSize: 40 },
-    isDot,
-    (standard) => ({ ...standard, kFirst: false, kLanes: 1, kGroups: 3 }),
-  ],
+  ['whose k is shared by workgroups', { lora: { dropout: 0.25 }, hiddenSize: 16, headDim: 8, vocabSize: 40 }, isDot, byThree],
   ['that load a tile ahead', { ...BLOCKED, dtype: 'q4_0' }, (op) => isDot(op) && unpacks(op), () => AHEAD],
 ])(
   'kernels %s',
@@ -92,10 +90,10 @@ it.each<[string, TinyOptions, (op: Op) => boolean, (standard: MatmulSchedule) =>
       onPass: (pass, func) => void (pass === 'overwrite' && funcs.push(func)),
     });
     let recut = 0;
-    const choose: ChooseSchedule = ({ standard }) => {
-      if (!('kGroups' in standard)) return standard;
+    const choose: ChooseSchedule = ({ standard, choice }) => {
+      if (!isMatmulSchedule(standard.schedule)) return standard;
       recut++;
-      return { ...standard, ...cut(standard) };
+      return choice(cut(standard.schedule))!;
     };
     for (const func of funcs) await expectGroups(opened, { func, bounds, sizes: { B: 2, T: 7 }, ids: 11, only, choose }, 2e-4, seen);
     expect(recut).toBeGreaterThan(5);

@@ -2,12 +2,25 @@
 
 import fc from 'fast-check';
 import { withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
-import { type MatmulSchedule, type MatmulSpec, matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { matrixSchedules } from '../../src/codegen/kernel/matmul/matrices.ts';
-import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
+import { matrixCandidates } from '../../src/codegen/kernel/matmul/matrix/schedule.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { standardMatmul } from '../../src/codegen/kernel/matmul/standard.ts';
 import { expectClose } from '../support/close.ts';
 import { LAYOUTS, MATMUL_SHAPES, matmulSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
+import {
+  inputOf,
+  type Layout,
+  matmulData,
+  matmulKernel,
+  matmulKernels,
+  matmulReference,
+  matmulSpec,
+  partialSums,
+  type SpecOn,
+  severalCase,
+  severalSpec,
+  singleWork,
+} from '../support/matmulCase.ts';
 import { type Data, type KernelRun, prepareKernel, runKernel } from '../support/runKernel.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
@@ -21,13 +34,12 @@ afterAll(() => opened.device.destroy());
 const TWO_PRODUCTS = { products: 2, operands: { a: 2, b: 2 }, perElement: 0 } as const;
 /** Matrices too, where the device multiplies some: of f16 with operands rounded to it. */
 function everySchedule({ traits }: TestDevice): MatmulSchedule[] {
-  const matrices = traits.matrices ? matrixSchedules(traits.matrices, 'f16') : [];
-  return [...Object.values(matmulSchedules(traits.subgroupSize)), ...matrices.map((s) => withinStorage(s, TWO_PRODUCTS, traits))];
+  return [...Object.values(matmulSchedules(traits.subgroupSize)), ...matrixCandidates(traits, 'f16').map((s) => withinStorage(s, TWO_PRODUCTS, traits))];
 }
-const toleranceOf = ({ matrix }: MatmulSchedule): number => (matrix?.input === 'f16' ? 4e-3 : 2e-5);
+const toleranceOf = (schedule: MatmulSchedule): number => (inputOf(schedule) === 'f16' ? 4e-3 : 2e-5);
 
 /** What the kernels of a matmul write whose results have `elements` in all. */
-async function runMatmul(spec: MatmulSpec, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Promise<Record<string, Data>> {
+async function runMatmul(spec: SpecOn, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Promise<Record<string, Data>> {
   let all: KernelRun['buffers'] = { ...buffers, partial_sums: partialSums(schedule, elements) };
   let written: Record<string, Data> = {};
   for (const kernel of matmulKernels(spec, schedule)) {
@@ -66,7 +78,7 @@ it.each(LAYOUTS)(
       [1, 24, 16],
       [50, 8, 20],
     ].filter((_, i) => i === 0 || i === LAYOUTS.indexOf(layout)) as [number, number, number][]) {
-      const schedule = defaultMatmulSchedule(opened.traits, { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' }, { m, n, k });
+      const schedule = { ...standardMatmul(opened.traits, singleWork(layout, [m, n, k])), kGroups: 1 };
       await expectMatmul(layout, [1, m, n, k], schedule, true);
     }
   },
@@ -94,8 +106,8 @@ it.each(['joint', 'sum'] as const)(
 );
 
 it('multiplies random shapes of a run-time size with one pipeline', async () => {
-  const schedule = defaultMatmulSchedule(opened.traits, { a: 'k', b: 'k' }, { m: 64, n: 20, k: 24 });
-  const kernel = matmul(matmulSpec('NT', { batch: 1, m: 'M', n: 20, k: 24 }), schedule);
+  const schedule = { ...standardMatmul(opened.traits, singleWork('NT', [64, 20, 24])), kGroups: 1 };
+  const kernel = matmulKernel(matmulSpec('NT', { batch: 1, m: 'M', n: 20, k: 24 }), schedule);
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 70 }), fc.integer({ min: 0, max: 1000 }), async (m, seed) => {
       const shape: Shape = [1, m, 20, 24];

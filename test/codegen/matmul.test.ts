@@ -2,23 +2,35 @@
 
 import fc from 'fast-check';
 import { roundF16 } from '../../src/codegen/kernel/interpret/arithmetic.ts';
-import type { MatmulSchedule, MatmulSpec } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
-import { defaultMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
+import { register } from '../../src/codegen/kernel/matmul/register/schedule.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { standardMatmul } from '../../src/codegen/kernel/matmul/standard.ts';
 import { moduleOf } from '../../src/codegen/targets/target.ts';
 import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { LAYOUTS, MATMUL_SHAPES, MORE_SCHEDULES, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';
-import { type Layout, matmulData, matmulKernels, matmulReference, matmulSpec, partialSums, severalCase, severalSpec } from '../support/matmulCase.ts';
+import {
+  inputOf,
+  type Layout,
+  matmulData,
+  matmulKernel,
+  matmulKernels,
+  matmulReference,
+  matmulSpec,
+  partialSums,
+  type SpecOn,
+  severalCase,
+  severalSpec,
+  singleWork,
+} from '../support/matmulCase.ts';
 import type { Data, KernelRun } from '../support/runKernel.ts';
 
 type Shape = readonly [number, number, number, number];
 const SUBGROUP = 4;
 
 /** What the kernels of a matmul write whose results have `elements` in all. */
-function runMatmul(spec: MatmulSpec, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Record<string, Data> {
+function runMatmul(spec: SpecOn, schedule: MatmulSchedule, elements: number, { buffers, ...input }: KernelRun): Record<string, Data> {
   let all: KernelRun['buffers'] = { ...buffers, partial_sums: partialSums(schedule, elements) };
   let written: Record<string, Data> = {};
   for (const kernel of matmulKernels(spec, schedule)) {
@@ -34,7 +46,7 @@ function expectMatmul(layout: Layout, shape: Shape, schedule: MatmulSchedule, sy
   const spec = matmulSpec(layout, { batch: size('B', batch), m: size('M', m), n: size('N', n), k: size('K', k) });
   const data = matmulData(shape);
   // what the operands lose is lost before the reference sees them: only sums may differ
-  if (schedule.matrix?.input === 'f16') for (const operand of [data.a, data.b]) operand.forEach((x, i) => void (operand[i] = roundF16(x)));
+  if (inputOf(schedule) === 'f16') for (const operand of [data.a, data.b]) operand.forEach((x, i) => void (operand[i] = roundF16(x)));
   const got = runMatmul(spec, schedule, data.out.length, {
     params: Uint32Array.from(shape),
     dims: { B: batch, M: m, N: n, K: k },
@@ -70,7 +82,7 @@ describe.each(SCHEDULES)('several products, %s', (_name, schedule) => {
     const size = fc.integer({ min: 1, max: 14 });
     fc.assert(
       fc.property(size, size, size, size, fc.boolean(), (m, n, k, k2, symbolic) => {
-        const { buffers, expected } = severalCase(kind, [m, n, k, k2], 1, schedule.matrix?.input === 'f16' ? roundF16 : undefined);
+        const { buffers, expected } = severalCase(kind, [m, n, k, k2], 1, inputOf(schedule) === 'f16' ? roundF16 : undefined);
         const spec = severalSpec(kind, { m: symbolic ? 'M' : m, n, k, k2 });
         const got = runMatmul(spec, schedule, 2 * m * n, { params: Uint32Array.from([1, m, n, k]), dims: { M: m }, buffers: buffers as KernelRun['buffers'] });
         for (const [name, wanted] of Object.entries(expected)) expectClose(got[name] as Float32Array, wanted, 1e-5, `${kind} ${[m, n, k, k2]} ${name}`);
@@ -87,8 +99,7 @@ describe.each(SCHEDULES)('several products, %s', (_name, schedule) => {
 });
 
 it('gives a result of zeros when k is zero at run time', () => {
-  const { kind, ...rest } = matmulSchedules(null)['register, uniform A'] as MatmulSchedule;
-  const kernel = matmul(matmulSpec('TN', { batch: 1, m: 4, n: 4, k: 'K' }), { kind, ...rest });
+  const kernel = matmulKernel(matmulSpec('TN', { batch: 1, m: 4, n: 4, k: 'K' }), matmulSchedules(null)['register, uniform A']!);
   const got = interpretRun(kernel, {
     params: Uint32Array.from([1, 4, 4, 0]),
     buffers: { a: new Float32Array(4), b: new Float32Array(4), out: new Float32Array(16).fill(7) },
@@ -97,8 +108,8 @@ it('gives a result of zeros when k is zero at run time', () => {
 });
 
 it('refuses columns that would race on a vec4 result', () => {
-  const schedule = { ...(matmulSchedules(null)['register, uniform A'] as MatmulSchedule), cols: 2 };
-  expect(() => matmul(matmulSpec('NN', { batch: 1, m: 4, n: 4, k: 4 }), schedule)).toThrow('multiple of 4 rows or columns');
+  const schedule = { ...matmulSchedules(null)['register, uniform A']!, cols: 2 };
+  expect(() => matmulKernel(matmulSpec('NN', { batch: 1, m: 4, n: 4, k: 4 }), schedule)).toThrow('multiple of 4 rows or columns');
 });
 
 it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)('the default schedules for %s are valid and right', (kind) => {
@@ -116,7 +127,7 @@ it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] 
   ] as const) {
     const [m, n, k] = sizes;
     for (const layout of LAYOUTS) {
-      const schedule = defaultMatmulSchedule(device, { a: layout[0] === 'N' ? 'k' : 'mn', b: layout[1] === 'N' ? 'mn' : 'k' }, { m, n, k });
+      const schedule = { ...standardMatmul(device, singleWork(layout, sizes)), kGroups: 1 };
       // the schedule of the large size, run on a small one
       expectMatmul(layout, [1, Math.min(m, 5), Math.min(n, 12), Math.min(k, 9)], schedule, 'M');
     }
@@ -124,16 +135,17 @@ it.each(['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] 
 });
 
 it('prints a store of each result once where they leave in a loop', () => {
-  const schedule: MatmulSchedule = { ...BASE, kind: 'register', lanes: [2, 1], rows: 16, cols: 4, depth: 4, inTurn: true };
+  const schedule = register({ lanes: [2, 1], rows: 16, cols: 4, depth: 4, inTurn: true });
   const stores = (storeLoop: boolean): number =>
-    [...moduleOf(WGSL, matmul(severalSpec('joint', { m: 'M', n: 8, k: 8, k2: 8 }), { ...schedule, storeLoop })).matchAll(/^ *(out|other)\[.*\] =/gm)].length;
+    [...moduleOf(WGSL, matmulKernel(severalSpec('joint', { m: 'M', n: 8, k: 8, k2: 8 }), { ...schedule, storeLoop })).matchAll(/^ *(out|other)\[.*\] =/gm)]
+      .length;
   expect([stores(true), stores(false)]).toEqual([2, 32]);
 });
 
 it('prints the same readable WGSL', () => {
   const spec = matmulSpec('NT', { batch: 1, m: 'M', n: 8, k: 8 });
-  const schedule: MatmulSchedule = { ...BASE, kind: 'register', lanes: [2, 1], rows: 2, cols: 4, depth: 4 };
-  const kernel = matmul(spec, schedule);
-  expect(moduleOf(WGSL, kernel)).toBe(moduleOf(WGSL, matmul(spec, schedule)));
+  const schedule = register({ lanes: [2, 1], rows: 2, cols: 4, depth: 4 });
+  const kernel = matmulKernel(spec, schedule, 'matmul_NT');
+  expect(moduleOf(WGSL, kernel)).toBe(moduleOf(WGSL, matmulKernel(spec, schedule, 'matmul_NT')));
   expect(moduleOf(WGSL, kernel)).toMatchSnapshot();
 });

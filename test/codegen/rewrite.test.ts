@@ -6,19 +6,20 @@ import { kernelBuilder, ONE_GROUP } from '../../src/codegen/kernel/builder.ts';
 import { checkKernel } from '../../src/codegen/kernel/check/kernel.ts';
 import { f32, u32 } from '../../src/codegen/kernel/expr.ts';
 import type { Kernel, Stmt } from '../../src/codegen/kernel/ir.ts';
-import { matmul } from '../../src/codegen/kernel/matmul/matmul.ts';
 import { canonicalText } from '../../src/codegen/kernel/rewrite/canonical.ts';
 import { renamed, withIdentifiers } from '../../src/codegen/kernel/rewrite/names.ts';
 import { attentionSpec } from '../support/attentionCase.ts';
 import { ATTENTION_CASES, attentionSchedules, matmulSchedules, matrixSchedules } from '../support/kernelCases.ts';
-import { severalSpec } from '../support/matmulCase.ts';
+import { matmulKernel, severalSpec } from '../support/matmulCase.ts';
 
 const SUBGROUP = 4;
 const ATTENTION = attentionSpec(ATTENTION_CASES['everything at once']!);
 
 /** Kernels with every kind of statement and expression. */
 const KERNELS: readonly Kernel[] = [
-  ...Object.values({ ...matmulSchedules(SUBGROUP), ...matrixSchedules(SUBGROUP) }).map((s) => matmul(severalSpec('joint', { m: 'M', n: 8, k: 12, k2: 8 }), s)),
+  ...Object.values({ ...matmulSchedules(SUBGROUP), ...matrixSchedules(SUBGROUP) }).map((s) =>
+    matmulKernel(severalSpec('joint', { m: 'M', n: 8, k: 12, k2: 8 }), s),
+  ),
   ...Object.values(attentionSchedules(20, SUBGROUP)).flatMap((s) => [attentionForward(ATTENTION, s), attentionKeyGradient(ATTENTION, s)]),
   sample(),
 ];

@@ -2,6 +2,11 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rows } from '../../src/codegen/kernel/attention/rows.ts';
+import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
+import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
+import { scheduleText } from '../../src/codegen/kernel/schedules.ts';
+import type { Target } from '../../src/codegen/targets/target.ts';
 import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
 import { type Compiled, compileModel } from '../../src/compile/compile.ts';
 import { SEXPR } from '../support/sexprTarget.ts';
@@ -37,6 +42,28 @@ describe.each<[string, TinyOptions]>([
   });
 });
 
+it('a target may start with schedules of its own', () => {
+  const lanes = rows({ lanes: 8, rows: 1 });
+  const target: Target = {
+    ...SEXPR,
+    schedules: { matmul: { standard: () => PLAIN, candidates: () => [] }, attention: { standard: () => lanes, candidates: () => [] } },
+  };
+  const started = new Map<string, Set<string>>([
+    ['matmul', new Set()],
+    ['attention', new Set()],
+  ]);
+  const choose: ChooseSchedule = ({ kind, standard, candidates }) => {
+    expect(candidates).toEqual([]);
+    started.get(kind)!.add(scheduleText(standard.schedule));
+    return standard;
+  };
+  compileModel(tinyModel({}), { device: { ...CPU_DEVICE, choose }, target });
+  expect([...started].map(([kind, texts]) => [kind, ...texts])).toEqual([
+    ['matmul', scheduleText(PLAIN)],
+    ['attention', scheduleText(lanes)],
+  ]);
+});
+
 it('WGSL is named by what makes it the first target, and by nothing else', () => {
   const root = join(__dirname, '../../src');
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && !file.includes(join('targets', 'wgsl')));
@@ -48,6 +75,6 @@ it('WGSL is named by what makes it the first target, and by nothing else', () =>
     'compile/compile.ts',
     // the text of the kernel IR, whose statements read like WGSL's
     'inspect/stages.ts',
-    'tune/trial.ts',
+    'tune/prepared.ts',
   ]);
 });

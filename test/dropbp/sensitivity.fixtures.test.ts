@@ -2,8 +2,8 @@
 
 import { join } from 'node:path';
 import { sensitivities } from '../../src/dropbp/sensitivity.ts';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { openSafetensors, readInts } from '../../src/formats/safetensors.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
 import type { Engine } from '../../src/runtime/execute.ts';

@@ -1,6 +1,5 @@
 /** @file Stages, functions, calls and diffs of the bundled model as text, plain and coloured. */
 
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { highlight, highlightDiff, wantsColour } from '../../src/inspect/colour.ts';
 import { unifiedDiff } from '../../src/inspect/diff.ts';
 import { patternOf } from '../../src/inspect/patterns.ts';
@@ -8,6 +7,7 @@ import { inspectionLinker, type VariantReport } from '../../src/inspect/report.t
 import { type Inspected, IR_STAGES, inspect, kernelTexts, stageText } from '../../src/inspect/stages.ts';
 import { irTokens, wgslTokens } from '../../src/inspect/tokens.ts';
 import { diffSide, dumpText, patternDiff, patternView } from '../../src/inspect/views.ts';
+import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { traceCheckpoint } from '../../src/session.ts';
 import { captureLocations } from '../../src/trace/location.ts';

@@ -1,12 +1,7 @@
 /** @file Runs all attention kernels of a case through some way of running kernels, each against the f64 reference. */
 
-import {
-  type AttentionSchedule,
-  attentionForward,
-  attentionKeyGradient,
-  attentionQueryGradient,
-  attentionStats,
-} from '../../src/codegen/kernel/attention/kernels.ts';
+import { attentionForward, attentionKeyGradient, attentionQueryGradient, attentionStats } from '../../src/codegen/kernel/attention/kernels.ts';
+import type { AttentionSchedule } from '../../src/codegen/kernel/attention/schedule.ts';
 import type { Kernel } from '../../src/codegen/kernel/ir.ts';
 import { type AttentionCase, attentionData, attentionDims, attentionParams, attentionReference, attentionSpec } from './attentionCase.ts';
 import { expectClose } from './close.ts';

@@ -3,6 +3,7 @@
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { scalarWords } from '../../src/codegen/kernel/lower/emit.ts';
 import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
+import { STARTING_SCHEDULES } from '../../src/codegen/kernel/lower/starting.ts';
 import { canonicalText } from '../../src/codegen/kernel/rewrite/canonical.ts';
 import { moduleOf } from '../../src/codegen/targets/target.ts';
 import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
@@ -95,7 +96,7 @@ export async function expectGroups({ device, traits }: TestDevice, groupCase: Gr
     const [first] = op.attrs['inplace'] ? [] : op.results;
     // weight gradients are written or added to
     const accumulated = first && func.results.some((r) => r.role === 'grad' && r.value === first) && g % 2 === 1 ? new Set([first]) : new Set<Value>();
-    const lowered = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated, choose });
+    const lowered = lowerGroup(op, { device: traits, dims, sizes: bounds, scalarWord: words, adds: accumulated, schedules: STARTING_SCHEDULES, choose });
     const { kernel, values } = lowered;
     const steps = [...(lowered.before ? [lowered.before] : []), { kernel, values }];
     const text = `${steps.map((step) => canonicalText(step.kernel)).join()} ${accumulated.size}`;

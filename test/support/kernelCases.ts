@@ -1,93 +1,62 @@
 /** @file The tables that the kernel tests share between the interpreter and an adapter. */
 
-import type { AttentionSchedule } from '../../src/codegen/kernel/attention/kernels.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { rows } from '../../src/codegen/kernel/attention/rows.ts';
+import type { AttentionSchedule } from '../../src/codegen/kernel/attention/schedule.ts';
+import { spread } from '../../src/codegen/kernel/attention/spread.ts';
+import { matrix } from '../../src/codegen/kernel/matmul/matrix/schedule.ts';
+import { register } from '../../src/codegen/kernel/matmul/register/schedule.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { shared } from '../../src/codegen/kernel/matmul/shared/schedule.ts';
+import { subgroup } from '../../src/codegen/kernel/matmul/subgroup/schedule.ts';
+import type { MatrixShape } from '../../src/runtime/matrices.ts';
 import type { AttentionCase } from './attentionCase.ts';
 import type { Layout } from './matmulCase.ts';
 
 export const LAYOUTS: readonly Layout[] = ['NN', 'NT', 'TN', 'TT'];
 
-/** One schedule of every way of cutting, small; `subgroup` is the device's subgroup size. */
-export function matmulSchedules(subgroup: number | null): Record<string, MatmulSchedule> {
+/** One schedule of every way of cutting, small; `size` is the device's subgroup size. */
+export function matmulSchedules(size: number | null): Record<string, MatmulSchedule> {
   const all: Record<string, MatmulSchedule> = {
-    'register, uniform A': { ...BASE, kind: 'register', lanes: [4, 1], rows: 4, cols: 4, depth: 4 },
-    'register, 2D': { ...BASE, kind: 'register', lanes: [2, 3], rows: 3, cols: 4, depth: 8, fold: 4, storeLoop: true },
-    'register, scalar loads': {
-      ...BASE,
-      kind: 'register',
-      lanes: [2, 2],
-      rows: 2,
-      cols: 4,
-      depth: 1,
-      fma: true,
-      vectorA: false,
-      vectorB: false,
-    },
-    'register, split k': {
-      ...BASE,
-      kind: 'register',
-      lanes: [2, 1],
-      rows: 1,
-      cols: 4,
-      depth: 4,
-      kLanes: 4,
-      kFirst: true,
-    },
-    'register, split k last': { ...BASE, kind: 'register', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2, inTurn: true, storeLoop: true },
-    'register, k over workgroups': { ...BASE, kind: 'register', lanes: [2, 1], rows: 4, cols: 4, depth: 4, kGroups: 3 },
-    'register, k over lanes and workgroups': { ...BASE, kind: 'register', lanes: [2, 2], rows: 2, cols: 4, depth: 4, kLanes: 2, kGroups: 2 },
-    shared: { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8 },
-    'shared, wide lanes': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4 },
-    'shared, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 2 },
+    'register, uniform A': register({ lanes: [4, 1], rows: 4, cols: 4, depth: 4 }),
+    'register, 2D': register({ lanes: [2, 3], rows: 3, cols: 4, depth: 8, fold: 4, storeLoop: true }),
+    'register, scalar loads': register({ lanes: [2, 2], rows: 2, cols: 4, depth: 1, fma: true, scalarLoads: true }),
+    'register, split k': register({ lanes: [2, 1], rows: 1, cols: 4, depth: 4, kLanes: 4, kFirst: true }),
+    'register, split k last': register({ lanes: [2, 2], rows: 4, cols: 4, depth: 4, kLanes: 2, inTurn: true, storeLoop: true }),
+    'register, k over workgroups': register({ lanes: [2, 1], rows: 4, cols: 4, depth: 4, kGroups: 3 }),
+    'register, k over lanes and workgroups': register({ lanes: [2, 2], rows: 2, cols: 4, depth: 4, kLanes: 2, kGroups: 2 }),
+    shared: shared({ lanes: [2, 3], rows: 4, cols: 4, depth: 8 }),
+    'shared, wide lanes': shared({ lanes: [4, 2], rows: 4, cols: 8, depth: 4 }),
+    'shared, k over workgroups': shared({ lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 2 }),
     // 6 invocations and tiles of 24 and 16 vec4s: tasks for all of them, and a rest
-    'shared, a tile ahead': { ...BASE, kind: 'shared', lanes: [2, 3], rows: 4, cols: 4, depth: 8, ahead: true, buffers: 2 },
+    'shared, a tile ahead': shared({ lanes: [2, 3], rows: 4, cols: 4, depth: 8, ahead: true, twoBuffers: true }),
   };
-  if (subgroup !== null) {
-    all['subgroup'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 4, depth: subgroup, fold: subgroup };
-    all['subgroup, swapped'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 4, cols: 8, depth: 4, fold: 4, swapped: true };
-    all['subgroup, swapped, k over workgroups'] = { ...BASE, kind: 'subgroup', lanes: [subgroup, 1], rows: 8, cols: 4, depth: 4, kGroups: 2, swapped: true };
-    all['subgroup, wide'] = {
-      ...BASE,
-      kind: 'subgroup',
-      lanes: [subgroup, 1],
-      rows: 3,
-      cols: 8,
-      depth: subgroup,
-      fold: 4,
-      inTurn: true,
-      storeLoop: true,
-      fma: true,
-    };
+  if (size !== null) {
+    all['subgroup'] = subgroup({ lanes: size, rows: 4, cols: 4, depth: size, fold: size });
+    all['subgroup, swapped'] = subgroup({ lanes: size, rows: 4, cols: 8, depth: 4, fold: 4, swapped: true });
+    all['subgroup, swapped, k over workgroups'] = subgroup({ lanes: size, rows: 8, cols: 4, depth: 4, kGroups: 2, swapped: true });
+    all['subgroup, wide'] = subgroup({ lanes: size, rows: 3, cols: 8, depth: size, fold: 4, inTurn: true, storeLoop: true, fma: true });
   }
   return all;
 }
 
 /** More ways of cutting, for the interpreter: drivers of software adapters compile each for seconds. */
 export const MORE_SCHEDULES: Readonly<Record<string, MatmulSchedule>> = {
-  'register, stored in a loop': { ...BASE, kind: 'register', lanes: [2, 2], rows: 8, cols: 8, depth: 4, inTurn: true, storeLoop: true },
-  'shared, a tile ahead, one buffer': { ...BASE, kind: 'shared', lanes: [4, 2], rows: 4, cols: 8, depth: 4, ahead: true },
-  'shared, two buffers': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, buffers: 2 },
-  'shared, a tile ahead, k over workgroups': { ...BASE, kind: 'shared', lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 3, ahead: true, buffers: 2 },
+  'register, stored in a loop': register({ lanes: [2, 2], rows: 8, cols: 8, depth: 4, inTurn: true, storeLoop: true }),
+  'shared, a tile ahead, one buffer': shared({ lanes: [4, 2], rows: 4, cols: 8, depth: 4, ahead: true }),
+  'shared, two buffers': shared({ lanes: [2, 2], rows: 4, cols: 4, depth: 4, twoBuffers: true }),
+  'shared, a tile ahead, k over workgroups': shared({ lanes: [2, 2], rows: 4, cols: 4, depth: 4, kGroups: 3, ahead: true, twoBuffers: true }),
 };
 
 /** Schedules by matrices, with subgroups of `lanes`; no adapter of the tests offers them. */
 export function matrixSchedules(lanes: number): Record<string, MatmulSchedule> {
-  const cut = { ...BASE, kind: 'matrix', lanes: [2, 1] } as const;
+  const f32: MatrixShape = { m: 8, n: 8, k: 8, input: 'f32', lanes };
+  const f16: MatrixShape = { m: 8, n: 16, k: 16, input: 'f16', lanes };
   return {
-    'matrix, f32': { ...cut, rows: 16, cols: 8, depth: 8, matrix: { m: 8, n: 8, k: 8, input: 'f32', lanes } },
-    'matrix, f16': { ...cut, lanes: [1, 2], rows: 8, cols: 32, depth: 32, matrix: { m: 8, n: 16, k: 16, input: 'f16', lanes } },
-    'matrix, f32, a tile ahead': {
-      ...cut,
-      rows: 8,
-      cols: 8,
-      depth: 8,
-      ahead: true,
-      buffers: 2,
-      matrix: { m: 8, n: 8, k: 8, input: 'f32', lanes },
-    },
-    'matrix, f16, a tile ahead, one buffer': { ...cut, rows: 8, cols: 16, depth: 16, ahead: true, matrix: { m: 8, n: 16, k: 16, input: 'f16', lanes } },
-    'matrix, f16, k over workgroups': { ...cut, rows: 16, cols: 16, depth: 16, kGroups: 2, matrix: { m: 16, n: 16, k: 16, input: 'f16', lanes } },
+    'matrix, f32': matrix({ subgroups: [2, 1], rows: 16, cols: 8, depth: 8, matrix: f32 }),
+    'matrix, f16': matrix({ subgroups: [1, 2], rows: 8, cols: 32, depth: 32, matrix: f16 }),
+    'matrix, f32, a tile ahead': matrix({ subgroups: [2, 1], rows: 8, cols: 8, depth: 8, ahead: true, twoBuffers: true, matrix: f32 }),
+    'matrix, f16, a tile ahead, one buffer': matrix({ subgroups: [2, 1], rows: 8, cols: 16, depth: 16, ahead: true, matrix: f16 }),
+    'matrix, f16, k over workgroups': matrix({ subgroups: [2, 1], rows: 16, cols: 16, depth: 16, kGroups: 2, matrix: { ...f16, m: 16 } }),
   };
 }
 
@@ -202,23 +171,23 @@ export const ATTENTION_CASES: Readonly<Record<string, AttentionCase>> = {
   'rotated, elements alone': { batch: 1, queries: 3, keys: 8, heads: 2, kvHeads: 1, headDim: 10, causal: true, position: 5, rotated: true },
 };
 
-/** Schedules that suit a head dimension. */
-export function attentionSchedules(headDim: number, subgroup: number | null): Record<string, AttentionSchedule> {
+/** Schedules that suit a head dimension; `size` is the device's subgroup size. */
+export function attentionSchedules(headDim: number, size: number | null): Record<string, AttentionSchedule> {
   const all: Record<string, AttentionSchedule> = {
-    'one row a lane': { kind: 'rows', lanes: 4, rows: 1, splits: 1, dimLanes: 1 },
-    'several rows a lane': { kind: 'rows', lanes: 3, rows: 2, splits: 1, dimLanes: 1 },
-    'split walk': { kind: 'rows', lanes: 2, rows: 2, splits: 4, dimLanes: 1 },
+    'one row a lane': rows({ lanes: 4, rows: 1 }),
+    'several rows a lane': rows({ lanes: 3, rows: 2 }),
+    'split walk': rows({ lanes: 2, rows: 2, splits: 4 }),
   };
-  if (subgroup === null) return all;
+  if (size === null) return all;
   if (headDim % 8 === 0) {
-    all['split head dimension'] = { kind: 'rows', lanes: 2, rows: 2, splits: 1, dimLanes: 2 };
-    all['split both'] = { kind: 'rows', lanes: 3, rows: 2, splits: 4, dimLanes: 2 };
+    all['split head dimension'] = rows({ lanes: 2, rows: 2, dimLanes: 2 });
+    all['split both'] = rows({ lanes: 3, rows: 2, splits: 4, dimLanes: 2 });
   }
   if (headDim % 16 === 0) {
-    all['split both, four lanes a row'] = { kind: 'rows', lanes: 4, rows: 1, splits: 2, dimLanes: 4 };
-    all['one row, split walk'] = { kind: 'rows', lanes: 1, rows: 1, splits: 8, dimLanes: 4 };
+    all['split both, four lanes a row'] = rows({ lanes: 4, rows: 1, splits: 2, dimLanes: 4 });
+    all['one row, split walk'] = rows({ lanes: 1, rows: 1, splits: 8, dimLanes: 4 });
   }
-  all['subgroup'] = { kind: 'subgroup', lanes: subgroup, rows: 2, splits: 1, dimLanes: 1 };
-  all['subgroup, one row'] = { kind: 'subgroup', lanes: subgroup, rows: 1, splits: 1, dimLanes: 1 };
+  all['spread'] = spread({ lanes: size, rows: 2 });
+  all['spread, one row'] = spread({ lanes: size, rows: 1 });
   return all;
 }

@@ -2,6 +2,7 @@
 
 import { deepStrictEqual, ok } from 'node:assert/strict';
 import { lowerGroup } from '../../src/codegen/kernel/lower/lower.ts';
+import { STARTING_SCHEDULES } from '../../src/codegen/kernel/lower/starting.ts';
 import { funcBuilder } from '../../src/ir/builder.ts';
 import type { OpDef, Sample } from '../../src/ir/define.ts';
 import { evaluate, evaluateNamed } from '../../src/ir/evaluate.ts';
@@ -110,7 +111,7 @@ export function checkKernels(def: OpDef, sample: Sample): void {
   for (const device of [CPU_TRAITS, { ...CPU_TRAITS, kind: 'other', subgroups: false, subgroupSize: null } as const]) {
     const held = new Map<Value, Data>(func.params.map(({ value }, i) => [value, dataOf(value.type, inputs[i]!.data)]));
     for (const op of func.ops.filter(isFused)) {
-      const { before, ...own } = lowerGroup(op, { device, dims: [], sizes: {}, scalarWord: new Map(), adds: new Set() });
+      const { before, ...own } = lowerGroup(op, { device, dims: [], sizes: {}, scalarWord: new Map(), schedules: STARTING_SCHEDULES, adds: new Set() });
       for (const { kernel, values } of before ? [before, own] : [own]) {
         for (const v of values) if (!held.has(v)) held.set(v, dataOf(v.type));
         const buffers = Object.fromEntries(kernel.buffers.map(({ name }, i) => [name, held.get(values[i]!)!]));

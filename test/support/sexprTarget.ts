@@ -1,6 +1,7 @@
 /** @file A target from outside of src/: kernels as s-expressions. What it needs is what any other target needs. */
 
 import type { Expr, Kernel, Stmt } from '../../src/codegen/kernel/ir.ts';
+import { STARTING_SCHEDULES } from '../../src/codegen/kernel/lower/starting.ts';
 import { exprsOf, operandsOf } from '../../src/codegen/kernel/visit.ts';
 import type { Target } from '../../src/codegen/targets/target.ts';
 
@@ -35,4 +36,5 @@ export const SEXPR: Target = {
   reserved: new Set(RESERVED),
   print,
   features: ({ subgroups }) => (subgroups ? ['lanes-that-talk'] : []),
+  schedules: STARTING_SCHEDULES,
 };

@@ -1,6 +1,7 @@
+import { isMatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { type Compiled, compileModel } from '../../src/compile/compile.ts';
-import { extentOf } from '../../src/compile/slots.ts';
 import { widenOnceFor } from '../../src/compile/functions.ts';
+import { extentOf } from '../../src/compile/slots.ts';
 import { parseHfConfig, traceModel, trainingMode } from '../../src/index.ts';
 import { groupDispatches } from '../../src/runtime/program.ts';
 import { bookChooser, emptyBook } from '../../src/tune/book.ts';
@@ -40,7 +41,8 @@ it('measures the kernels of a model, checked against the standard ones, and a co
   // products in two kernels too, which are candidates on GPUs alone
   const some = problems.slice(0, 6).map(({ problem, ...rest }) => {
     const { standard, candidates } = problem;
-    return { ...rest, problem: 'kGroups' in standard ? { ...problem, candidates: [{ ...standard, kFirst: false, kGroups: 2 }, ...candidates] } : problem };
+    const shared = isMatmulSchedule(standard.schedule) ? problem.choice({ ...standard.schedule, kGroups: 2 }) : null;
+    return { ...rest, problem: { ...problem, candidates: [...(shared ? [shared] : []), ...candidates] } };
   });
   const result = await tune(some, {
     device: test.device,

@@ -1,18 +1,22 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spread } from '../../src/codegen/kernel/attention/spread.ts';
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
-import type { ScheduleProblem } from '../../src/codegen/kernel/lower/choice.ts';
+import type { Choice, ScheduleProblem } from '../../src/codegen/kernel/lower/choice.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
-import { fitsMatmul, type MatmulLoad, withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
-import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/matmul.ts';
-import { BASE } from '../../src/codegen/kernel/matmul/schedule.ts';
-import { sharedSchedule, standardMatmulSchedule } from '../../src/codegen/kernel/matmul/standard.ts';
+import { fitsMatmul, withinStorage } from '../../src/codegen/kernel/matmul/limits.ts';
+import { register } from '../../src/codegen/kernel/matmul/register/schedule.ts';
+import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { shared } from '../../src/codegen/kernel/matmul/shared/schedule.ts';
+import { standardMatmul } from '../../src/codegen/kernel/matmul/standard.ts';
+import type { MatmulLoad, MatmulPrecision, MatmulSizes, MatmulWork } from '../../src/codegen/kernel/matmul/work.ts';
 import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
-import type { Candidate } from '../../src/tune/trial.ts';
-import { agrees, race } from '../../src/tune/tune.ts';
+import type { PreparedKernel } from '../../src/tune/prepared.ts';
+import { agrees, type Contest, race } from '../../src/tune/tune.ts';
+import { inputOf } from '../support/matmulCase.ts';
 
 const LOADS: readonly MatmulLoad[] = [
   { products: 1, operands: { a: 1, b: 1 }, perElement: 4 },
@@ -26,14 +30,25 @@ const MATRICES: MatrixTraits = {
   ],
   multiple: 32,
 };
-const schedule = (rows: number): MatmulSchedule => ({ ...BASE, kind: 'register', lanes: [8, 8], rows, cols: 4, depth: 4 });
+const schedule = (rows: number): MatmulSchedule => register({ lanes: [8, 8], rows, cols: 4, depth: 4 });
+const choice = (rows: number): Choice => ({
+  schedule: schedule(rows),
+  lower: () => {
+    throw new Error('nothing is lowered here');
+  },
+});
+const workOf = (sizes: MatmulSizes, load: MatmulLoad = LOADS[0]!, precision: MatmulPrecision = 'f32'): MatmulWork => ({
+  sizes,
+  load,
+  precision,
+  layout: { a: 'k', b: 'k' },
+});
 
 /** Candidates that take the time given for their rows, on a clock of their own. */
 function workshop(times: Readonly<Record<number, number>>, results: Readonly<Record<number, Float32Array>> = {}) {
   let clock = 0;
   const turns = new Map<number, number>();
-  const create = async (s: object): Promise<Candidate> => {
-    const { rows } = s as MatmulSchedule;
+  const create = async ({ schedule: { rows } }: Choice): Promise<PreparedKernel> => {
     clock += 100;
     return {
       compileMs: 100,
@@ -48,11 +63,7 @@ function workshop(times: Readonly<Record<number, number>>, results: Readonly<Rec
   return { create, now: () => clock, turns };
 }
 const PLAIN_ROWS = 64;
-const problem = (rows: readonly number[]): Pick<ScheduleProblem, 'standard' | 'plain' | 'candidates'> => ({
-  standard: schedule(1),
-  plain: schedule(PLAIN_ROWS),
-  candidates: rows.map(schedule),
-});
+const problem = (rows: readonly number[]): Contest<Choice> => ({ standard: choice(1), plain: choice(PLAIN_ROWS), candidates: rows.map(choice) });
 
 it('takes the fastest, and gives up on slow ones early', async () => {
   const { create, now, turns } = workshop({ 1: 10, 2: 9, 4: 30, 8: 5 });
@@ -61,7 +72,7 @@ it('takes the fastest, and gives up on slow ones early', async () => {
   expect(trials).toHaveLength(4);
   // once to see how long it takes and once for the round; the winner stays alone after the first round
   expect(turns.get(4)).toBe(2);
-  expect(trials.find((t) => (t.schedule as MatmulSchedule).rows === 4)).toMatchObject({ rounds: 1, ms: 30 });
+  expect(trials.find((t) => t.schedule.rows === 4)).toMatchObject({ rounds: 1, ms: 30 });
 });
 
 it('never takes a schedule whose results are wrong', async () => {
@@ -106,8 +117,9 @@ it.each<DeviceTraits>([
   for (const m of [1, 8, 512])
     for (const load of LOADS)
       for (const precision of ['f32', 'f16'] as const) {
-        const all = matmulCandidates(traits, { m, n: 512, k: 512 }, load, precision);
-        expect(all.every((s) => fitsMatmul(s, traits, load, precision))).toBe(true);
+        const work = workOf({ m, n: 512, k: 512 }, load, precision);
+        const all = matmulCandidates(traits, work);
+        expect(all.every((s) => fitsMatmul(s, traits, work))).toBe(true);
         if (m === 512) expect(all.length).toBeGreaterThan(1);
         if (m === 512) expect(all.some((s) => s.kind === 'matrix')).toBe(Boolean(traits.matrices));
       }
@@ -115,7 +127,7 @@ it.each<DeviceTraits>([
 
 it('gives what every step runs taller tiles where drivers take long to compile them, also products side by side', () => {
   const standard = (traits: DeviceTraits, load: Partial<MatmulLoad>): MatmulSchedule =>
-    standardMatmulSchedule(traits, { a: 'k', b: 'k' }, { m: 512, n: 256, k: 256 }, { ...(LOADS[0] as MatmulLoad), ...load });
+    standardMatmul(traits, workOf({ m: 512, n: 256, k: 256 }, { ...LOADS[0]!, ...load }));
   const lavapipe: DeviceTraits = { ...device, kind: 'lavapipe', subgroupSize: 8 };
   expect(standard(lavapipe, {}).rows).toBe(16);
   expect(standard(lavapipe, { everyStep: true }).rows).toBe(32);
@@ -126,59 +138,44 @@ it('gives what every step runs taller tiles where drivers take long to compile t
 });
 
 it('lets workgroups share k where a GPU would idle, and only there', () => {
-  const [load] = LOADS as [MatmulLoad];
   const shares = (traits: DeviceTraits, m: number, n: number, k: number): number =>
-    standardMatmulSchedule(traits, { a: 'mn', b: 'mn' }, { m, n, k }, load).kGroups;
+    standardMatmul(traits, { ...workOf({ m, n, k }), layout: { a: 'mn', b: 'mn' } }).kGroups;
   expect(shares(device, 64, 64, 4096)).toBe(16);
   expect(shares(device, 8, 576, 2048)).toBeGreaterThan(1);
   expect(shares(device, 64, 64, 64)).toBe(1);
   expect(shares(device, 4096, 4096, 4096)).toBe(1);
   expect(shares({ ...device, kind: 'swiftshader', subgroupSize: 4 }, 64, 64, 4096)).toBe(1);
-  const offered = matmulCandidates(device, { m: 64, n: 64, k: 4096 }, load);
+  const offered = matmulCandidates(device, workOf({ m: 64, n: 64, k: 4096 }));
   expect(new Set(offered.map((s) => s.kGroups > 1))).toEqual(new Set([true, false]));
   // lanes count, not workgroups: 128 of 64 leave it idle
   expect(shares(device, 512, 256, 688)).toBe(4);
-  const cut = (s: MatmulSchedule): boolean => s.kind === 'shared' && s.ahead && s.lanes[0] * s.lanes[1] === 64 && s.depth === 16 && s.buffers === 2;
-  const counts = matmulCandidates(device, { m: 512, n: 256, k: 688 }, load).filter(cut);
+  const cut = (s: MatmulSchedule): boolean => s.kind === 'shared' && s.ahead && s.lanes[0] * s.lanes[1] === 64 && s.depth === 16 && s.twoBuffers;
+  const counts = matmulCandidates(device, workOf({ m: 512, n: 256, k: 688 })).filter(cut);
   expect(counts.map((s) => s.kGroups)).toEqual([4, 2, 8, 1]);
 });
 
 it('gives up the second buffer before the depth where workgroup memory is short', () => {
   const [load] = LOADS as [MatmulLoad];
-  const cut = { lanes: [16, 16], rows: 8, cols: 8, depth: 8, ahead: true, buffers: 2 } as const;
-  const within = (maxWorkgroupStorage: number): MatmulSchedule => withinStorage(sharedSchedule(cut), load, { ...device, maxWorkgroupStorage });
-  expect(within(2 * 8 * 66 * 16)).toMatchObject({ depth: 8, buffers: 2 });
-  expect(within(2 * 8 * 66 * 16 - 1)).toMatchObject({ depth: 8, buffers: 1, ahead: true });
-  expect(within(8 * 66 * 16 - 1)).toMatchObject({ depth: 4, buffers: 1 });
+  const cut = shared({ lanes: [16, 16], rows: 8, cols: 8, depth: 8, ahead: true, twoBuffers: true });
+  const within = (maxWorkgroupStorage: number): MatmulSchedule => withinStorage(cut, load, { maxWorkgroupStorage });
+  expect(within(2 * 8 * 66 * 16)).toMatchObject({ depth: 8, twoBuffers: true });
+  expect(within(2 * 8 * 66 * 16 - 1)).toMatchObject({ depth: 8, twoBuffers: false, ahead: true });
+  expect(within(8 * 66 * 16 - 1)).toMatchObject({ depth: 4, twoBuffers: false });
 });
 
 it('rounds operands to f16 where that was asked for, and nowhere else', () => {
-  const [load] = LOADS as [MatmulLoad];
-  const sizes = { m: 512, n: 512, k: 512 };
-  const inputs = (traits: DeviceTraits, precision: 'f32' | 'f16'): unknown[] => [
-    ...new Set(matmulCandidates(traits, sizes, load, precision).flatMap((s) => s.matrix?.input ?? [])),
+  const work = (precision: MatmulPrecision): MatmulWork => workOf({ m: 512, n: 512, k: 512 }, LOADS[0]!, precision);
+  const inputs = (traits: DeviceTraits, precision: MatmulPrecision): unknown[] => [
+    ...new Set(matmulCandidates(traits, work(precision)).flatMap((s) => inputOf(s) ?? [])),
   ];
   const traits = { ...device, matrices: MATRICES };
   expect(inputs(traits, 'f32')).toEqual(['f32']);
   expect(inputs(traits, 'f16')).toEqual(['f16', 'f32']);
-  const standard = (kind: DeviceTraits['kind'], precision: 'f32' | 'f16'): MatmulSchedule =>
-    standardMatmulSchedule({ ...traits, kind }, { a: 'k', b: 'k' }, sizes, load, precision);
-  expect(standard('nvidia', 'f16').matrix?.input).toBe('f16');
-  expect(fitsMatmul(standard('nvidia', 'f16'), traits, load, 'f32')).toBe(false);
+  const standard = (kind: DeviceTraits['kind'], precision: MatmulPrecision): MatmulSchedule => standardMatmul({ ...traits, kind }, work(precision));
+  expect(inputOf(standard('nvidia', 'f16'))).toBe('f16');
+  expect(fitsMatmul(standard('nvidia', 'f16'), traits, work('f32'))).toBe(false);
   expect(standard('nvidia', 'f32').kind).toBe('shared');
   expect(standard('intel', 'f16').kind).toBe('shared');
-});
-
-it('refuses schedules whose kind does not walk or store as they say', () => {
-  const [load] = LOADS as [MatmulLoad];
-  const traits: DeviceTraits = { ...device, kind: 'nvidia', matrices: MATRICES };
-  const kinds = new Set<string>();
-  for (const s of matmulCandidates(traits, { m: 512, n: 512, k: 512 }, load, 'f16')) {
-    kinds.add(s.kind);
-    expect(fitsMatmul({ ...s, storeLoop: true }, traits, load, 'f16')).toBe(s.kind === 'register');
-    expect(fitsMatmul({ ...s, inTurn: true }, traits, load, 'f16')).toBe(s.kind === 'register');
-  }
-  expect([...kinds].sort()).toEqual(['matrix', 'register', 'shared']);
 });
 
 it('knows the matrices of an adapter that add up in f32, of subgroups of a known size', () => {
@@ -199,15 +196,14 @@ describe('the book', () => {
     ...emptyBook(where),
     entries: { key: { name: 'dot', kind: 'matmul', trials: [{ schedule: schedule(2), ms: 1.5, rounds: 6, compileMs: 10 }] } },
   };
-  const asked = {
+  const asked: Omit<ScheduleProblem, 'key'> = {
     kind: 'matmul',
     name: 'dot',
-    standard: schedule(1),
-    plain: schedule(1),
+    standard: choice(1),
+    plain: choice(1),
     candidates: [],
-    fits: () => true,
-    lower: () => ({ kernel: {}, values: [] }),
-  } as unknown as ScheduleProblem;
+    choice: (known) => ({ ...choice(0), schedule: known }),
+  };
   const file = (): string => join(mkdtempSync(join(tmpdir(), 'ebb-tune-')), 'book.json');
 
   it('is kept, and grows', () => {
@@ -222,10 +218,48 @@ describe('the book', () => {
   it('is asked by key, and never beyond what a device can run', () => {
     const taken: string[] = [];
     const choose = bookChooser(book, (key) => taken.push(key));
-    expect(choose({ ...asked, key: 'key' })).toEqual(schedule(2));
-    expect(choose({ ...asked, key: 'another' })).toEqual(schedule(1));
-    expect(bookChooser(book)({ ...asked, key: 'key', fits: () => false })).toEqual(schedule(1));
+    expect(choose({ ...asked, key: 'key' }).schedule).toEqual(schedule(2));
+    expect(choose({ ...asked, key: 'another' }).schedule).toEqual(schedule(1));
+    expect(bookChooser(book)({ ...asked, key: 'key', choice: () => null }).schedule).toEqual(schedule(1));
     expect(taken).toEqual(['key']);
+  });
+
+  /** A book as version 1 has it: fields of every kind in one, of which the first books lacked the later ones. */
+  const earlier = (schedule: object): object => ({
+    format: 'ebb-schedules',
+    surroundings: where,
+    entries: { key: { name: 'dot', kind: 'matmul', trials: [{ schedule, ms: 1.5, rounds: 6, compileMs: 10 }] } },
+  });
+  const FLAT = { kind: 'register', lanes: [8, 8], rows: 2, cols: 4, depth: 4, kLanes: 1, kFirst: false, fold: 1, vectorA: true, vectorB: true };
+  const written = (data: object): string => {
+    const path = file();
+    writeFileSync(path, JSON.stringify(data));
+    return path;
+  };
+
+  it('of version 1 is read, its schedules as they are now', () => {
+    const read = (flat: object): unknown => openBook(where, written(earlier(flat))).entries['key']!.trials[0]!.schedule;
+    expect(openBook(where, written(earlier(FLAT)))).toEqual(book);
+    expect(read({ ...FLAT, vectorA: false, vectorB: false })).toEqual({ ...schedule(2), scalarLoads: true });
+    expect(read({ ...FLAT, kind: 'shared', ahead: true, buffers: 2, kGroups: 4 })).toEqual(
+      shared({ lanes: [8, 8], rows: 2, cols: 4, depth: 4, ahead: true, twoBuffers: true, kGroups: 4 }),
+    );
+    expect(read({ kind: 'subgroup', lanes: 8, rows: 4, splits: 1, dimLanes: 1 })).toEqual(spread({ lanes: 8, rows: 4 }));
+  });
+
+  it.each([
+    [{ kind: 'shared', fold: 4 }, 'a schedule of kind shared has fold 4, which that kind has no use for'],
+    [{ buffers: 2 }, 'a schedule of kind register has buffers 2, which that kind has no use for'],
+    [{ kind: 'subgroup' }, 'a schedule of kind subgroup has lanes 8 × 8, expected one row of them'],
+    [{ kind: 'matrix' }, 'a schedule of kind matrix has no matrix'],
+    [{ vectorA: false }, 'vectorA and vectorB differ'],
+    [{ lookahead: true }, 'Unrecognized key'],
+  ])('of version 1 is refused with %j', (fields, message) => {
+    expect(() => readBook(written(earlier({ ...FLAT, ...fields })))).toThrow(`entries.key.trials.0.schedule: ${message}`);
+  });
+
+  it('of a version to come is refused by name', () => {
+    expect(() => openBook(where, written({ ...book, version: 3 }))).toThrow(/book\.json: version: is 3, this Ebb reads 2 and books that say none; remove it/);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 /** @file `ebb compile`: a trainer that needs no compiler. */
 
 import { Command, Option } from 'commander';
-import type { MatmulPrecision } from '../../codegen/kernel/matmul/schedule.ts';
+import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';

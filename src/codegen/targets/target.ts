@@ -1,6 +1,7 @@
 /** @file What a target is: the language that kernels are printed in, and what the compiler has to know of it. */
 
 import type { Kernel } from '../kernel/ir.ts';
+import type { StartingSchedules } from '../kernel/lower/starting.ts';
 import { withIdentifiers } from '../kernel/rewrite/names.ts';
 
 /** A language of kernels. docs/adding.md says what one takes. */
@@ -13,6 +14,8 @@ export interface Target {
   readonly print: (kernel: Kernel) => string;
   /** What a device must offer for a kernel that uses this, as the target's devices call it. */
   readonly features: (uses: Kernel['uses']) => readonly string[];
+  /** The schedules that its kernels start with: `STARTING_SCHEDULES`, or its own. */
+  readonly schedules: StartingSchedules;
 }
 
 /** A kernel's module: what a target's devices make a pipeline of. */

@@ -25,7 +25,8 @@ import {
   visible,
 } from './frame.ts';
 import { angleBuffer, turnedRow } from './rotation.ts';
-import type { AttentionSchedule, AttentionSpec } from './spec.ts';
+import type { AttentionSchedule } from './schedule.ts';
+import type { AttentionSpec } from './spec.ts';
 import { counts, mergeSplits, partialSums, splitWalk, stores } from './splits.ts';
 import { subgroupKeyGradient, subgroupQueryGradient } from './subgroup.ts';
 
@@ -97,7 +98,7 @@ function finished(frame: Frame, angles: BufferRef | null, at: Expr, sums: readon
 
 /** Buffers: q, k, v, dout, stats (then segK, angles), then dq [B,T,H,D]. */
 export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  if (schedule.kind === 'subgroup') return subgroupQueryGradient(spec, schedule);
+  if (schedule.kind === 'spread') return subgroupQueryGradient(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys, lane } = frame;
   const from = gradientInputs(frame);
@@ -150,7 +151,7 @@ export function attentionQueryGradient(spec: AttentionSpec, schedule: AttentionS
 
 /** Buffers: q, k, v, dout, stats (then segK, angles), then dk and dv [B,S,Hkv,D]; sums over the query heads of a key head. */
 export function attentionKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  if (schedule.kind === 'subgroup') return subgroupKeyGradient(spec, schedule);
+  if (schedule.kind === 'spread') return subgroupKeyGradient(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys, lane } = frame;
   const from = gradientInputs(frame);

@@ -22,7 +22,8 @@ import {
   storeRow,
   visible,
 } from './frame.ts';
-import type { AttentionSchedule, AttentionSpec } from './spec.ts';
+import type { AttentionSchedule } from './schedule.ts';
+import type { AttentionSpec } from './spec.ts';
 import { counts, mergeSplits, type SplitResult, splitWalk, stores } from './splits.ts';
 import { subgroupForward } from './subgroup.ts';
 
@@ -42,7 +43,7 @@ interface Row {
  * out [B,T,H,D] and lse [B,H,T] (log Σ exp of the scores). q, k, v, out are vec4f arrays when D is a multiple of 4.
  */
 export function attentionForward(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
-  if (schedule.kind === 'subgroup') return subgroupForward(spec, schedule);
+  if (schedule.kind === 'spread') return subgroupForward(spec, schedule);
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys, batch, lane } = frame;
   const { q, k, v, seg } = forwardInputs(frame);

@@ -6,15 +6,25 @@ import { add, and, bin, builtin, call, component, constant, convert, div, eq, f3
 import type { Expr, KType } from '../ir.ts';
 import { within } from '../numerics.ts';
 import { sizeExpr } from '../size.ts';
-import type { AttentionSchedule, AttentionSpec } from './spec.ts';
+import type { AttentionSchedule } from './schedule.ts';
+import type { AttentionSpec } from './spec.ts';
 
 /** The smallest finite f32: the running maximum before any key was seen. */
 export const LOWEST = -3.4028234663852886e38;
 
+/** A schedule of either kind. */
+interface Cut {
+  readonly kind: AttentionSchedule['kind'];
+  readonly lanes: number;
+  readonly rows: number;
+  readonly splits: number;
+  readonly dimLanes: number;
+}
+
 export interface Frame {
   readonly b: KernelBuilder;
   readonly spec: AttentionSpec;
-  readonly schedule: AttentionSchedule;
+  readonly schedule: Cut;
   /** vec4 chunks of a row that this lane holds, counted from 0. */
   readonly chunks: readonly number[];
   /** Run-time counts of queries and keys. */
@@ -25,13 +35,14 @@ export interface Frame {
 }
 
 /** Starts a kernel; `buffers` are then declared in their documented order. */
-export function attentionFrame(name: string, spec: AttentionSpec, schedule: AttentionSchedule): Frame {
+export function attentionFrame(name: string, spec: AttentionSpec, given: AttentionSchedule): Frame {
+  const schedule: Cut = given.kind === 'rows' ? given : { ...given, splits: 1, dimLanes: 1 };
   const { lanes, splits, dimLanes } = schedule;
   const chunks = Math.ceil(spec.headDim / 4);
   invariant(spec.heads % spec.kvHeads === 0, 'attention heads are a multiple of key heads');
   invariant(Number.isInteger(Math.log2(splits)), 'splits merge by halves');
   invariant(dimLanes === 1 || (spec.headDim % 4 === 0 && chunks % dimLanes === 0), 'lanes divide the head dimension');
-  const uses = schedule.kind === 'subgroup' ? { subgroups: true, subgroupSize: lanes } : dimLanes > 1 ? { subgroups: true } : {};
+  const uses = schedule.kind === 'spread' ? { subgroups: true, subgroupSize: lanes } : dimLanes > 1 ? { subgroups: true } : {};
   const b = kernelBuilder(name, [dimLanes * splits * lanes, 1, 1], uses);
   const local = builtin('localX');
   return {

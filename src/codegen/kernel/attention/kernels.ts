@@ -2,5 +2,4 @@
 
 export { attentionKeyGradient, attentionQueryGradient, attentionStats } from './backward.ts';
 export { attentionForward } from './forward.ts';
-export type { AttentionSchedule, AttentionSpec } from './spec.ts';
-export { type AttentionKernel, attentionSchedule } from './standard.ts';
+export type { AttentionSpec } from './spec.ts';

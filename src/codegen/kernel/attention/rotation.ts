@@ -10,7 +10,7 @@ const pairsChunks = (headDim: number): boolean => headDim % 8 === 0;
 
 /** Whether a row that is spread over a subgroup has both chunks of every pair in one lane. */
 export function pairsInLane({ spec, schedule }: Frame): boolean {
-  return schedule.kind === 'subgroup' && pairsChunks(spec.headDim) && (spec.headDim / 8) % schedule.lanes === 0;
+  return schedule.kind === 'spread' && pairsChunks(spec.headDim) && (spec.headDim / 8) % schedule.lanes === 0;
 }
 
 /** Declares the angles [positions, D]: cos of a position's D/2 angles, then sin of them. null where nothing is rotated. */
@@ -34,7 +34,7 @@ export function turnedRow(frame: Frame, angles: BufferRef | null, at: Expr, row:
 
 function turnedChunks(frame: Frame, angles: BufferRef, at: Expr, row: readonly Expr[]): readonly Expr[] {
   const { b, spec, schedule, lane } = frame;
-  const spread = schedule.kind === 'subgroup';
+  const spread = schedule.kind === 'spread';
   const lanes = spread ? schedule.lanes : schedule.dimLanes;
   const half = spec.headDim / 8;
   const start = anglesStart(frame, at, 2 * half);

@@ -1,4 +1,4 @@
-/** @file What attention kernels compute and how they are cut. */
+/** @file What attention kernels compute. */
 
 import type { Expr } from '../ir.ts';
 import type { Size } from '../size.ts';
@@ -27,20 +27,4 @@ export interface AttentionSpec {
   readonly position: Expr | null;
   /** The run-time value of a dimension symbol. */
   readonly dim: (symbol: string) => Expr;
-}
-
-/**
- * - rows: a workgroup has lanes × splits × dimLanes invocations. A lane keeps `rows` rows (queries; keys in the dK/dV kernel)
- *   in registers and walks over the other side, whose loads are uniform over the lanes. For GPUs.
- * - subgroup: a workgroup is one subgroup of `lanes` lanes with `rows` rows; lanes go along the other side for the scores and
- *   along the head dimension for the sums, weights passing by broadcast. Little unrolled code: for software adapters.
- */
-export interface AttentionSchedule {
-  readonly kind: 'rows' | 'subgroup';
-  readonly lanes: number;
-  readonly rows: number;
-  /** rows only, a power of two: that many lanes take every splits-th step of the same rows' walk and merge at the end, where rows are few for a GPU. */
-  readonly splits: number;
-  /** rows only: that many neighbours of one subgroup share a row's head dimension: 1, 2, 4 or 8, dividing headDim / 4. */
-  readonly dimLanes: number;
 }

@@ -4,7 +4,6 @@ import type { Variable } from '../builder.ts';
 import { add, and, builtin, eq, ge, lt, min, sub, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import type { Frame } from './frame.ts';
-import type { AttentionSchedule } from './spec.ts';
 
 /**
  * Walks this lane's steps of [first, end). Split lanes stay together to the last step, so that subgroup operations find all of them:
@@ -77,9 +76,4 @@ export function mergeSplits(frame: Frame, partials: readonly SplitResult[]): voi
 export function stores({ schedule, lane }: Frame, index: Expr, length: Expr): Expr {
   const exists = lt(index, length);
   return schedule.splits === 1 ? exists : and(eq(lane.split, u32(0)), exists);
-}
-
-/** Bytes of workgroup memory that `mergeSplits` takes at most: of one row the chunks a lane sums up, and forward's softmax. */
-export function mergeBytes({ lanes, splits, dimLanes }: Pick<AttentionSchedule, 'lanes' | 'splits' | 'dimLanes'>, headDim: number): number {
-  return splits === 1 ? 0 : (splits / 2) * lanes * dimLanes * 16 * (Math.ceil(headDim / 4 / dimLanes) + 1);
 }

@@ -23,7 +23,8 @@ import {
   visible,
 } from './frame.ts';
 import { angleBuffer } from './rotation.ts';
-import type { AttentionSchedule, AttentionSpec } from './spec.ts';
+import type { AttentionSpec } from './spec.ts';
+import type { SpreadSchedule } from './spread.ts';
 import { declareSums, mulUnit, scaledSums, store, storedType, storeRows, tileRows, type Walk, walk } from './subgroupWalk.ts';
 
 function kvHeadOf({ b, spec }: Frame, head: Expr): Expr {
@@ -35,7 +36,7 @@ function sees(frame: Frame, at: Expr, key: Expr, segments: { q: Expr; k: Expr } 
   return condition === null ? inside : frame.b.let('seen', and(inside, condition));
 }
 
-export function subgroupForward(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
+export function subgroupForward(spec: AttentionSpec, schedule: SpreadSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys, batch } = frame;
   const { q, k, v, seg } = forwardInputs(frame);
@@ -107,7 +108,7 @@ function pairWeights(frame: Frame, dot: Expr, dp: Expr, lse: Expr, delta: Expr, 
   return { p, ds: b.let('ds', slope === null ? ds : mul(ds, slope)) };
 }
 
-export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
+export function subgroupQueryGradient(spec: AttentionSpec, schedule: SpreadSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys } = frame;
   const from = gradientInputs(frame);
@@ -152,7 +153,7 @@ export function subgroupQueryGradient(spec: AttentionSpec, schedule: AttentionSc
   ]);
 }
 
-export function subgroupKeyGradient(spec: AttentionSpec, schedule: AttentionSchedule): Kernel {
+export function subgroupKeyGradient(spec: AttentionSpec, schedule: SpreadSchedule): Kernel {
   const frame = attentionFrame(spec.name, spec, schedule);
   const { b, queries, keys } = frame;
   const from = gradientInputs(frame);

@@ -1,22 +1,15 @@
 /** @file Attention ops on the streaming attention kernels. */
 
+import { at } from '../../../errors.ts';
 import { gradientOperands } from '../../../ir/ops/attentionGradients.ts';
 import { aliasOf } from '../../../ir/ops/index.ts';
 import { type Attrs, type Dim, dimSize, type Op, type Value } from '../../../ir/types.ts';
-import { attentionCandidates, fitsAttention } from '../attention/candidates.ts';
-import {
-  type AttentionKernel,
-  type AttentionSchedule,
-  type AttentionSpec,
-  attentionForward,
-  attentionKeyGradient,
-  attentionQueryGradient,
-  attentionSchedule,
-  attentionStats,
-} from '../attention/kernels.ts';
+import { type AttentionSpec, attentionForward, attentionKeyGradient, attentionQueryGradient, attentionStats } from '../attention/kernels.ts';
+import { type AttentionSchedule, fitsAttention, isAttentionSchedule, plainAttention } from '../attention/schedule.ts';
+import type { AttentionKernel, AttentionWork } from '../attention/work.ts';
 import { param } from '../expr.ts';
 import type { Kernel } from '../ir.ts';
-import { lowerChosen, type ScheduleProblem } from './choice.ts';
+import { lowerChosen } from './choice.ts';
 import { dimOf } from './emit.ts';
 import type { Group } from './group.ts';
 import type { Lowered } from './lowered.ts';
@@ -60,6 +53,15 @@ function specOf(name: string, { q, k, position, angles }: SpecOperands, shared: 
   };
 }
 
+/** What a schedule is chosen by. */
+function workOf(kernel: AttentionKernel, op: Op, options: LowerOptions): AttentionWork {
+  const [q, k] = op.operands;
+  if (!q || !k) throw new Error(`${op.name} has no operands`);
+  const size = (value: Value, axis: number): number => dimSize(at(value.type.shape, axis), options.sizes);
+  const [own, other] = kernel === 'keyGradient' ? [k, q] : [q, k];
+  return { kernel, rows: size(own, 1), others: size(other, 1), headDim: size(q, 3), sets: size(q, 0) * size(own, 2) };
+}
+
 /** One of the attention kernels, as the options' chooser wants it cut. */
 function lowerCut(
   kernel: AttentionKernel,
@@ -69,26 +71,23 @@ function lowerCut(
   values: readonly (Value | undefined)[],
   build: (schedule: AttentionSchedule) => Kernel,
 ): Lowered {
-  const [q, k] = op.operands;
-  if (!q || !k) throw new Error(`${op.name} has no operands`);
-  const queries = dimSize(q.type.shape[1] ?? 1, options.sizes);
-  const keys = dimSize(k.type.shape[1] ?? 1, options.sizes);
-  const [rows, others] = kernel === 'keyGradient' ? [keys, queries] : [queries, keys];
-  const headDim = Number(q.type.shape[3]);
-  const sets = dimSize(q.type.shape[0] ?? 1, options.sizes) * Number((kernel === 'keyGradient' ? k : q).type.shape[2]);
-  const standard = attentionSchedule(kernel, options.device, { rows, others, headDim, sets });
-  const problem: ScheduleProblem<AttentionSchedule> = {
-    kind: 'attention',
-    name: `${op.name} ${queries}×${keys}×${headDim}`,
-    key: problemKey(group, options.sizes),
-    standard,
-    // a schedule of the other kind would take LLVM half a minute
-    plain: { ...standard, rows: 1, splits: 1 },
-    candidates: attentionCandidates(standard, options.device, headDim),
-    fits: (schedule) => 'splits' in schedule && fitsAttention(schedule, options.device, headDim),
-    lower: (schedule) => lowered(build(schedule), group, values),
-  };
-  return lowerChosen(problem, options);
+  const work = workOf(kernel, op, options);
+  const { attention: schedules } = options.schedules;
+  const standard = schedules.standard(options.device, work);
+  const [queries, keys] = kernel === 'keyGradient' ? [work.others, work.rows] : [work.rows, work.others];
+  return lowerChosen<AttentionSchedule>(
+    {
+      kind: 'attention',
+      name: `${op.name} ${queries}×${keys}×${work.headDim}`,
+      key: problemKey(group, options.sizes),
+      standard,
+      plain: plainAttention(standard),
+      candidates: schedules.candidates(options.device, work),
+      fits: (schedule): schedule is AttentionSchedule => isAttentionSchedule(schedule) && fitsAttention(schedule, options.device, work.headDim),
+      lower: (schedule) => lowered(build(schedule), group, values),
+    },
+    options,
+  );
 }
 
 function lowered(kernel: Kernel, group: Group, values: readonly (Value | undefined)[]): Lowered {

@@ -1,39 +1,59 @@
 /** @file Kernels that can be cut in several ways: what is to be computed, the ways there are, and who chooses one. */
 
-import type { AttentionSchedule } from '../attention/spec.ts';
-import type { MatmulSchedule } from '../matmul/schedule.ts';
+import type { Schedule } from '../schedules.ts';
 import type { Lowered } from './lowered.ts';
 
-export type Schedule = MatmulSchedule | AttentionSchedule;
+/** A way of cutting a kernel. */
+export interface Choice {
+  readonly schedule: Schedule;
+  /** The kernel cut so. */
+  readonly lower: () => Lowered;
+}
 
 /** A kernel whose schedule is open. */
-export interface ScheduleProblem<S extends Schedule = Schedule> {
+export interface ScheduleProblem {
   readonly kind: 'matmul' | 'attention';
   /** For people: `dot_gate_proj 512×688×256`, its group and its sizes. */
   readonly name: string;
   /** Its ops with sizes by class: problems of one key share a schedule. */
   readonly key: string;
   /** What a device of this kind starts with. */
-  readonly standard: S;
-  /** The simplest cut, whose results the others are held to. */
-  readonly plain: S;
+  readonly standard: Choice;
+  /** The simplest, whose results the others are held to. */
+  readonly plain: Choice;
   /** Others within the device's limits, the likeliest first. */
+  readonly candidates: readonly Choice[];
+  /** The kernel cut by a schedule that may come from a file; null where the device cannot run it, or it is another kernel's. */
+  readonly choice: (schedule: Schedule) => Choice | null;
+}
+
+/** Picks one of a problem's choices: the standard one, or one that was measured. */
+export type ChooseSchedule = (problem: ScheduleProblem) => Choice;
+
+/** What makes a problem. */
+export interface OpenKernel<S extends Schedule> {
+  readonly kind: ScheduleProblem['kind'];
+  readonly name: string;
+  readonly key: string;
+  readonly standard: S;
+  readonly plain: S;
   readonly candidates: readonly S[];
-  /** Whether the device can run a schedule, which may come from a file. */
-  readonly fits: (schedule: Schedule) => boolean;
-  /** The kernel cut by a schedule. */
+  readonly fits: (schedule: Schedule) => schedule is S;
   readonly lower: (schedule: S) => Lowered;
 }
 
-/** Picks a schedule; the standard one, or one that was measured. */
-export type ChooseSchedule = <S extends Schedule>(problem: ScheduleProblem<S>) => S;
-
-const standardSchedule: ChooseSchedule = ({ standard }) => standard;
-
-/** Lowers a problem as the options' chooser wants it. */
-export function lowerChosen<S extends Schedule>(
-  problem: ScheduleProblem<S>,
-  { choose = standardSchedule }: { readonly choose?: ChooseSchedule | undefined },
-): Lowered {
-  return problem.lower(choose(problem));
+/** Lowers a kernel as the options' chooser wants it cut; as its device starts where there is none. */
+export function lowerChosen<S extends Schedule>(kernel: OpenKernel<S>, { choose }: { readonly choose?: ChooseSchedule | undefined }): Lowered {
+  const choice = (schedule: S): Choice => ({ schedule, lower: () => kernel.lower(schedule) });
+  const { kind, name, key } = kernel;
+  const problem: ScheduleProblem = {
+    kind,
+    name,
+    key,
+    standard: choice(kernel.standard),
+    plain: choice(kernel.plain),
+    candidates: kernel.candidates.map(choice),
+    choice: (schedule) => (kernel.fits(schedule) ? choice(schedule) : null),
+  };
+  return (choose?.(problem) ?? problem.standard).lower();
 }

@@ -1,5 +1,6 @@
 /** @file Dots: operands come through load ports with their prologues, results leave through a store port with the epilogue. */
 
+import { at } from '../../../errors.ts';
 import { dotShape } from '../../../ir/ops/dot.ts';
 import { kindOf, opDef } from '../../../ir/ops/index.ts';
 import { productKey } from '../../../ir/ops/structural.ts';
@@ -7,15 +8,15 @@ import { dimSize, type Op, type Shape, type Value } from '../../../ir/types.ts';
 import type { KernelBuilder } from '../builder.ts';
 import { add, mul } from '../expr.ts';
 import type { Expr, Kernel } from '../ir.ts';
-import { matmulCandidates } from '../matmul/candidates.ts';
-import { fitsMatmul, type MatmulLoad } from '../matmul/limits.ts';
-import { matmul } from '../matmul/matmul.ts';
-import { addPartials, partialMatmul } from '../matmul/partial.ts';
-import { type MatmulSchedule, PLAIN } from '../matmul/schedule.ts';
-import type { MatmulPort, MatmulSpec, Operand } from '../matmul/spec.ts';
-import { type MatmulLayout, standardMatmulSchedule } from '../matmul/standard.ts';
+import { fitsMatmul } from '../matmul/limits.ts';
+import { matmul, matmulBuilder } from '../matmul/matmul.ts';
+import { addingBuilder, addPartials, partialMatmul } from '../matmul/partial.ts';
+import { PLAIN } from '../matmul/register/schedule.ts';
+import { isMatmulSchedule, type MatmulSchedule } from '../matmul/schedule.ts';
+import type { MatmulPort, MatmulProduct, MatmulSpec, MatmulStore } from '../matmul/spec.ts';
+import type { MatmulLayout, MatmulLoad, MatmulWork } from '../matmul/work.ts';
 import { withoutIdleBuffers } from '../rewrite/tidy.ts';
-import { lowerChosen, type ScheduleProblem } from './choice.ts';
+import { lowerChosen } from './choice.ts';
 import { dimOf, emitter } from './emit.ts';
 import { bindGroup, type Group, type GroupBuffers } from './group.ts';
 import type { BoundKernel, Lowered } from './lowered.ts';
@@ -51,18 +52,21 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
     perElement: epilogueOps(group, plan.dots),
     everyStep: options.everyStep ?? false,
   };
-  const precision = options.matmulPrecision ?? 'f32';
-  const problem: ScheduleProblem<MatmulSchedule> = {
-    kind: 'matmul',
-    name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
-    key: `${problemKey(group, options.sizes)}${precision === 'f32' ? '' : ` | ${precision}`}`,
-    standard: standardMatmulSchedule(options.device, layout, sizes, load, precision),
-    plain: PLAIN,
-    candidates: matmulCandidates(options.device, sizes, load, precision),
-    fits: (schedule) => 'cols' in schedule && fitsMatmul(schedule, options.device, load, precision),
-    lower: (schedule) => cutDots(group, plan, options, schedule),
-  };
-  return lowerChosen(problem, options);
+  const work: MatmulWork = { sizes, layout, load, precision: options.matmulPrecision ?? 'f32' };
+  const { matmul: schedules } = options.schedules;
+  return lowerChosen<MatmulSchedule>(
+    {
+      kind: 'matmul',
+      name: `${group.name} ${sizes.m}×${sizes.n}×${sizes.k}`,
+      key: `${problemKey(group, options.sizes)}${work.precision === 'f32' ? '' : ` | ${work.precision}`}`,
+      standard: schedules.standard(options.device, work),
+      plain: PLAIN,
+      candidates: schedules.candidates(options.device, work),
+      fits: (schedule): schedule is MatmulSchedule => isMatmulSchedule(schedule) && fitsMatmul(schedule, options.device, work),
+      lower: (schedule) => cutDots(group, plan, options, schedule),
+    },
+    options,
+  );
 }
 
 /** A dot of a group: operands, result, and along which axes they are read four at a time. */
@@ -124,85 +128,121 @@ function sumOf(dots: readonly Dot[], { ops }: Group): Value {
 }
 
 function cutDots(group: Group, plan: DotPlan, options: LowerOptions, schedule: MatmulSchedule): Lowered {
-  const build = (make: (spec: MatmulSpec) => Kernel, more: readonly Value[] = []): BoundKernel => {
-    const { spec, values } = dotSpec(group, plan, options);
-    const kernel = make(spec);
-    return { kernel, values: [...values(), ...more] };
-  };
   const { kGroups } = schedule;
-  if (kGroups === 1) return build((spec) => matmul(spec, schedule));
-  const { spec } = dotSpec(group, plan, options);
-  const [{ shape: s }] = plan.dots;
-  const scratch: Value = { name: 'partial_sums', type: { dtype: 'f32', shape: [kGroups, ...s.batch, spec.results, ...s.m, ...s.n] } };
+  const scratch = partialSumsOf(plan, kGroups);
+  const build = (b: KernelBuilder, end: (spec: MatmulSpec) => Kernel, more: readonly Value[] = []): BoundKernel => {
+    const fourWide = storesFour(group, plan);
+    const buffers = bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? fourWide : true));
+    return { kernel: end(dotSpec(group, plan, options, buffers)), values: [...buffers.values, ...more] };
+  };
+  if (kGroups === 1) {
+    const b = matmulBuilder(group.name, schedule);
+    return build(b, (spec) => matmul(b, spec, schedule));
+  }
+  const [first, second] = [matmulBuilder(`${group.name}_partial`, schedule), addingBuilder(group.name)];
   return {
-    ...withoutIdleBuffers(build((whole) => addPartials(whole, kGroups), [scratch])),
-    before: withoutIdleBuffers(build((whole) => partialMatmul(whole, schedule), [scratch])),
+    ...withoutIdleBuffers(build(second, (spec) => addPartials(second, spec, kGroups), [scratch])),
+    before: withoutIdleBuffers(build(first, (spec) => partialMatmul(first, spec, schedule), [scratch])),
   };
 }
 
-/** The spec of a group's dots for one kernel, and the values that its ports and store have bound once it is built. */
-function dotSpec(group: Group, { dots, sum }: DotPlan, options: LowerOptions): { readonly spec: MatmulSpec; readonly values: () => readonly Value[] } {
+/** The scratch between the kernels of a dot whose k workgroups share. */
+function partialSumsOf({ dots, sum }: DotPlan, kGroups: number): Value {
   const [{ shape: s }] = dots;
-  const fourWide = divides(s.n) && group.outputs.every((v) => vectorisable(v, group.producer));
-  let buffers: GroupBuffers | null = null;
-  const bound = (b: KernelBuilder): GroupBuffers => {
-    buffers ??= bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? fourWide : true));
-    return buffers;
-  };
-  /** Row-major position of (batch, outer, inner). */
-  const position = (g: GroupBuffers, batch: Expr, outer: Expr, outerShape: Shape, inner: Expr, innerShape: Shape): Expr => {
-    const rows = s.batch.length > 0 ? add(mul(batch, productExpr(outerShape, g.emit.scope)), outer) : outer;
-    return add(mul(rows, productExpr(innerShape, g.emit.scope)), inner);
-  };
-  const ports = new Map<string, Operand>();
-  const port = (side: 'a' | 'b', value: Value, k: Shape, kLast: boolean, mn: Shape, vectorAxis: MatmulPort['vectorAxis']): Operand => {
-    // one operand for equal reads: it is loaded once
-    const key = `${side}:${group.reads.indexOf(value)}:${value.name}:${kLast}`;
-    const known = ports.get(key);
-    if (known) return known;
-    const made: Operand = (b) => {
-      const g = bound(b);
-      return {
-        vectorAxis,
-        load: (_b, at, width) => {
-          const inner = emitter(g.context);
-          const flat = kLast ? position(g, at.batch, at.mn, mn, at.k, k) : position(g, at.batch, at.k, k, at.mn, mn);
-          return inner.emit(value, flatIndex(value.type.shape, flat, inner.scope), width);
-        },
-      };
-    };
-    ports.set(key, made);
-    return made;
-  };
-  const products = dots.map(({ lhs, rhs, shape, layout }, i) => ({
-    a: port('a', lhs, shape.k, !shape.ta, shape.m, layout.a),
-    b: port('b', rhs, shape.k, shape.tb, shape.n, layout.b),
-    into: sum ? 0 : i,
-  }));
-  const results = sum ? [sum] : dots.map((dot) => dot.result);
-  const spec: MatmulSpec = {
-    name: group.name,
+  return { name: 'partial_sums', type: { dtype: 'f32', shape: [kGroups, ...s.batch, sum ? 1 : dots.length, ...s.m, ...s.n] } };
+}
+
+/** Whether the results are stored four at a time. */
+function storesFour({ outputs, producer }: Group, { dots }: DotPlan): boolean {
+  const [{ shape: s }] = dots;
+  return divides(s.n) && outputs.every((v) => vectorisable(v, producer));
+}
+
+/** The spec of a group's dots on a kernel to which the group is bound. */
+function dotSpec(group: Group, plan: DotPlan, options: LowerOptions, buffers: GroupBuffers): MatmulSpec {
+  const { dots, sum } = plan;
+  const [{ shape: s }] = dots;
+  const port = portsOf(group, buffers, s.batch);
+  const products = dots.map(
+    ({ lhs, rhs, shape, layout }, i): MatmulProduct => ({
+      a: port({ side: 'a', value: lhs, k: shape.k, kLast: !shape.ta, mn: shape.m, vectorAxis: layout.a }),
+      b: port({ side: 'b', value: rhs, k: shape.k, kLast: shape.tb, mn: shape.n, vectorAxis: layout.b }),
+      into: sum ? 0 : i,
+    }),
+  );
+  return {
     batch: { of: s.batch },
     m: { of: s.m },
     n: { of: s.n },
-    results: results.length,
-    loops: sum ? products.map((p, i) => ({ k: { of: dots[i]?.shape.k ?? [] }, products: [p] })) : [{ k: { of: s.k }, products }],
-    store: (b) => {
-      const g = bound(b);
-      return {
-        vectorAxis: fourWide ? 'n' : null,
-        store: (_b, at, values, width) => {
-          const inner = emitter(g.context);
-          results.forEach((result, i) => {
-            const value = values[i];
-            if (value) inner.define(result, value);
-          });
-          const flat = inner.scope.bind('at', position(g, at.batch, at.m, s.m, at.n, s.n));
-          g.storeAll(group.outputs, flat, inner, width);
-        },
-      };
-    },
-    dim: (symbol) => dimOf(options.dims)(symbol),
+    results: sum ? 1 : dots.length,
+    loops: sum ? products.map((p, i) => ({ k: { of: at(dots, i).shape.k }, products: [p] })) : [{ k: { of: s.k }, products }],
+    store: storeOf(group, plan, buffers),
+    dim: dimOf(options.dims),
   };
-  return { spec, values: () => (buffers as GroupBuffers | null)?.values ?? [] };
+}
+
+/** Row-major position of (batch, outer, inner), of which `outer` and `inner` stand for axes of the shapes given. */
+function position(
+  { emit: { scope } }: GroupBuffers,
+  batched: boolean,
+  { batch, outer, inner }: { readonly batch: Expr; readonly outer: readonly [Expr, Shape]; readonly inner: readonly [Expr, Shape] },
+): Expr {
+  const rows = batched ? add(mul(batch, productExpr(outer[1], scope)), outer[0]) : outer[0];
+  return add(mul(rows, productExpr(inner[1], scope)), inner[0]);
+}
+
+/** An operand of a dot as it is read. */
+interface Read {
+  readonly side: 'a' | 'b';
+  readonly value: Value;
+  readonly k: Shape;
+  readonly mn: Shape;
+  /** Whether k is the last axis in memory. */
+  readonly kLast: boolean;
+  readonly vectorAxis: MatmulPort['vectorAxis'];
+}
+
+/** Makes ports: one for equal reads, so that they are loaded once. */
+function portsOf(group: Group, buffers: GroupBuffers, batch: Shape): (read: Read) => MatmulPort {
+  const made = new Map<string, MatmulPort>();
+  return (read) => {
+    const key = `${read.side}:${group.reads.indexOf(read.value)}:${read.value.name}:${read.kLast}`;
+    const port = made.get(key) ?? portOf(read, buffers, batch.length > 0);
+    made.set(key, port);
+    return port;
+  };
+}
+
+function portOf({ value, k, mn, kLast, vectorAxis }: Read, buffers: GroupBuffers, batched: boolean): MatmulPort {
+  return {
+    vectorAxis,
+    load: (at, width) => {
+      const inner = emitter(buffers.context);
+      const [outer, last] = kLast
+        ? ([
+            [at.mn, mn],
+            [at.k, k],
+          ] as const)
+        : ([
+            [at.k, k],
+            [at.mn, mn],
+          ] as const);
+      return inner.emit(value, flatIndex(value.type.shape, position(buffers, batched, { batch: at.batch, outer, inner: last }), inner.scope), width);
+    },
+  };
+}
+
+function storeOf(group: Group, plan: DotPlan, buffers: GroupBuffers): MatmulStore {
+  const { dots, sum } = plan;
+  const [{ shape: s }] = dots;
+  const results = sum ? [sum] : dots.map((dot) => dot.result);
+  return {
+    vectorAxis: storesFour(group, plan) ? 'n' : null,
+    store: ({ batch, m, n }, values, width) => {
+      const inner = emitter(buffers.context);
+      results.forEach((result, i) => void inner.define(result, at(values, i)));
+      const flat = inner.scope.bind('at', position(buffers, s.batch.length > 0, { batch, outer: [m, s.m], inner: [n, s.n] }));
+      buffers.storeAll(group.outputs, flat, inner, width);
+    },
+  };
 }

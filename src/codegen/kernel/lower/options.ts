@@ -2,8 +2,9 @@
 
 import type { Value } from '../../../ir/types.ts';
 import type { DeviceTraits } from '../device.ts';
-import type { MatmulPrecision } from '../matmul/schedule.ts';
+import type { MatmulPrecision } from '../matmul/work.ts';
 import type { ChooseSchedule } from './choice.ts';
+import type { StartingSchedules } from './starting.ts';
 
 export interface LowerOptions {
   readonly device: DeviceTraits;
@@ -17,6 +18,8 @@ export interface LowerOptions {
   readonly everyStep?: boolean;
   /** What operands of products may be rounded to; default f32: nothing is. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
+  /** The schedules that kernels start with, and those that are worth measuring. */
+  readonly schedules: StartingSchedules;
   /** Chooses how matmuls and attention are cut; without it every kernel has the schedule its device starts with. */
   readonly choose?: ChooseSchedule | undefined;
   /** Results that are added to rather than written. */

@@ -1,5 +1,6 @@
 /** @file The walk along k of a matmul through workgroup memory: tiles of all operands are filled, then multiplied, their loads waited for or a tile ahead. */
 
+import { at } from '../../../errors.ts';
 import type { KernelBuilder } from '../builder.ts';
 import { add, builtin, component, div, f32, lt, min, mul, rem, select, splat, sub, u32, vec } from '../expr.ts';
 import type { Expr } from '../ir.ts';
@@ -16,6 +17,9 @@ export interface TileMemory {
 export interface TileWalk {
   /** Of a workgroup; all of them fill. */
   readonly invocations: number;
+  /** See `FILLING` of ./fields.ts. */
+  readonly ahead: boolean;
+  readonly twoBuffers: boolean;
   /** By side, in the order of a loop's operands. */
   readonly memory: { readonly a: readonly TileMemory[]; readonly b: readonly TileMemory[] };
   /** Emits the products of a tile; its lines start at `first`. */
@@ -23,33 +27,38 @@ export interface TileWalk {
 }
 
 /** All loops along k: a tile is stored, a barrier, it is multiplied; with one buffer another barrier. */
-export function walkTiles(b: KernelBuilder, tile: Tile, { invocations, memory, multiply }: TileWalk): void {
-  const { depth, ahead, buffers } = tile.schedule;
+export function walkTiles(b: KernelBuilder, tile: Tile, walk: TileWalk): void {
   tile.loops.forEach((loop, index) => {
-    const fill = ahead ? fillAhead : fillAtOnce;
-    const filling = (which: 'a' | 'b'): Fill[] =>
-      loop[which].flatMap((operand, i) => {
-        const to = memory[which][i];
-        return to ? [fill(b, { tile, loop, operand, memory: to, invocations })] : [];
-      });
-    const fills = [...filling('a'), ...filling('b')];
-    const load = (k0: Expr): void => fills.forEach((one) => void one.load(k0));
-    if (ahead) {
-      // a share of k may be empty, a size known at run time zero
-      if (loop.to.kind === 'const') load(loop.from);
-      else b.if(lt(loop.from, loop.to), () => load(loop.from));
-    }
-    b.for('k0', loop.from, loop.to, u32(depth), (k0) => {
-      const first = buffers === 1 ? u32(0) : b.let('first_line', rem(sub(k0, loop.from), u32(2 * depth)));
-      for (const one of fills) one.store({ k0, first });
-      b.barrier();
-      if (ahead) load(nextTile(b, loop, k0, depth));
-      multiply(loop, first);
-      // of two buffers, the one that is stored next was last read before the barrier above
-      if (buffers === 1) b.barrier();
-    });
-    if (buffers === 2 && index + 1 < tile.loops.length) b.barrier();
+    walkLoop(b, tile, walk, loop);
+    if (walk.twoBuffers && index + 1 < tile.loops.length) b.barrier();
   });
+}
+
+function walkLoop(b: KernelBuilder, tile: Tile, walk: TileWalk, loop: TileLoop): void {
+  const { ahead, twoBuffers, multiply } = walk;
+  const { depth } = tile.cut;
+  const fills = fillsOf(b, tile, walk, loop);
+  const load = (k0: Expr): void => fills.forEach((fill) => void fill.load(k0));
+  if (ahead) {
+    // a share of k may be empty, a size known at run time zero
+    if (loop.to.kind === 'const') load(loop.from);
+    else b.if(lt(loop.from, loop.to), () => load(loop.from));
+  }
+  b.for('k0', loop.from, loop.to, u32(depth), (k0) => {
+    const first = twoBuffers ? b.let('first_line', rem(sub(k0, loop.from), u32(2 * depth))) : u32(0);
+    for (const fill of fills) fill.store({ k0, first });
+    b.barrier();
+    if (ahead) load(nextTile(b, loop, k0, depth));
+    multiply(loop, first);
+    // of two buffers, the one that is stored next was last read before the barrier above
+    if (!twoBuffers) b.barrier();
+  });
+}
+
+/** One way to workgroup memory for each operand of a loop. */
+function fillsOf(b: KernelBuilder, tile: Tile, { ahead, memory, invocations }: TileWalk, loop: TileLoop): readonly Fill[] {
+  const fill = ahead ? fillAhead : fillAtOnce;
+  return (['a', 'b'] as const).flatMap((which) => loop[which].map((operand, i) => fill(b, { tile, loop, operand, memory: at(memory[which], i), invocations })));
 }
 
 /** Where the next tile starts. After the last comes the last once more, its values unused: no branch stands between loads and products. */
@@ -69,7 +78,7 @@ interface Fill {
   /** Emits the loads of the tile at k0 that are not waited for. */
   load(k0: Expr): void;
   /** Emits the stores of a tile. */
-  store(at: TileStart): void;
+  store(start: TileStart): void;
 }
 
 interface Filling {
@@ -85,10 +94,10 @@ function fillAtOnce(b: KernelBuilder, filling: Filling): Fill {
   const tasks = tasksOf(filling);
   return {
     load: () => {},
-    store: (at) =>
+    store: (start) =>
       b.for('task', builtin('localIndex'), u32(tasks), u32(filling.invocations), (task) => {
         const place = placeOf(b, filling, task);
-        put(b, filling, place, at, loadTask(b, filling, place, at.k0));
+        put(b, filling, place, start, loadTask(b, filling, place, start.k0));
       }),
   };
 }
@@ -106,12 +115,12 @@ function fillAhead(b: KernelBuilder, filling: Filling): Fill {
   });
   return {
     load: (k0) => {
-      for (const { place, held, guard } of own) guard(() => loadTask(b, filling, place, k0).forEach((value, i) => void held[i]?.set(value)));
+      for (const { place, held, guard } of own) guard(() => loadTask(b, filling, place, k0).forEach((value, i) => void at(held, i).set(value)));
     },
-    store: (at) => {
+    store: (start) => {
       for (const { place, held, guard } of own) {
         const loaded = held.map(({ get }) => get);
-        guard(() => put(b, filling, place, at, loaded));
+        guard(() => put(b, filling, place, start, loaded));
       }
     },
   };
@@ -120,7 +129,7 @@ function fillAhead(b: KernelBuilder, filling: Filling): Fill {
 /** k that a task brings: four of a 4 × 4 block that is loaded along k, or one. */
 const perTask = ({ operand }: Filling): number => (operand.mode === 'k' ? 4 : 1);
 
-const tasksOf = (filling: Filling): number => (filling.tile.schedule.depth / perTask(filling)) * filling.memory.wide;
+const tasksOf = (filling: Filling): number => (filling.tile.cut.depth / perTask(filling)) * filling.memory.wide;
 
 /** What a task brings: from k (counted from the tile's first), vec4 i4 of each line. */
 interface Place {
@@ -131,35 +140,33 @@ interface Place {
 /** Neighbouring invocations load neighbouring words. */
 function placeOf(b: KernelBuilder, filling: Filling, task: Expr): Place {
   const { tile, operand, memory } = filling;
-  const deep = tile.schedule.depth / perTask(filling);
+  const deep = tile.cut.depth / perTask(filling);
   const [k, i4] = operand.mode === 'mn' ? [div(task, u32(memory.wide)), rem(task, u32(memory.wide))] : [rem(task, u32(deep)), div(task, u32(deep))];
   return { k: b.let('fill_k', mul(k, u32(perTask(filling)))), i4: b.let('fill_i', i4) };
 }
 
 /** The loads of a task, as they come: one vec4 along the own axis, four elements along it, or (mode k) four vec4s along k. */
 function loadTask(b: KernelBuilder, { tile, loop, operand: { which, port, mode } }: Filling, place: Place, k0: Expr): Expr[] {
-  const { schedule, spec, size, batch } = tile;
+  const { cut, spec, size, batch } = tile;
   const k = b.let('k', add(k0, place.k));
-  const kIn = dividesBy(loop.size, schedule.depth) ? k : b.let('k_in', clamped(k, false, loop.k, mode === 'k' ? 4 : 1));
+  const kIn = dividesBy(loop.size, cut.depth) ? k : b.let('k_in', clamped(k, false, loop.k, mode === 'k' ? 4 : 1));
   const [start, limit, own, per] =
-    which === 'a'
-      ? ([tile.tileM, size.m, spec.m, schedule.rows * schedule.lanes[1]] as const)
-      : ([tile.tileN, size.n, spec.n, schedule.cols * schedule.lanes[0]] as const);
+    which === 'a' ? ([tile.tileM, size.m, spec.m, cut.rows * cut.lanes[1]] as const) : ([tile.tileN, size.n, spec.n, cut.cols * cut.lanes[0]] as const);
   const exact = dividesBy(own, per);
   const first = b.let('first', add(start, mul(place.i4, u32(4))));
-  if (mode === 'mn') return [port.load(b, { batch, mn: b.let('at', clamped(first, exact, limit, 4)), k: kIn }, 4)];
+  if (mode === 'mn') return [port.load({ batch, mn: b.let('at', clamped(first, exact, limit, 4)), k: kIn }, 4)];
   return [0, 1, 2, 3].map((j) => {
     const mn = b.let('at', clamped(add(first, u32(j)), exact, limit, 1));
-    return b.let('value', port.load(b, { batch, mn, k: kIn }, mode === 'k' ? 4 : 1));
+    return b.let('value', port.load({ batch, mn, k: kIn }, mode === 'k' ? 4 : 1));
   });
 }
 
 /** Stores what a task loaded, k by k; zeros beyond the end of k. Here and not at the load, which nothing should wait for. */
-function put(b: KernelBuilder, { tile, loop, operand, memory }: Filling, place: Place, at: TileStart, loaded: readonly Expr[]): void {
+function put(b: KernelBuilder, { tile, loop, operand, memory }: Filling, place: Place, start: TileStart, loaded: readonly Expr[]): void {
   const masked = (value: Expr): Expr =>
-    dividesBy(loop.size, tile.schedule.depth) ? value : select(splat('vec4f', f32(0)), value, lt(add(at.k0, place.k), loop.k));
+    dividesBy(loop.size, tile.cut.depth) ? value : select(splat('vec4f', f32(0)), value, lt(add(start.k0, place.k), loop.k));
   const values = alongOwn(operand, loaded).map((value) => b.let('filled', masked(value)));
-  values.forEach((value, j) => void memory.put(add(add(place.k, u32(j)), at.first), place.i4, value));
+  values.forEach((value, j) => void memory.put(add(add(place.k, u32(j)), start.first), place.i4, value));
 }
 
 /** vec4s along the own axis for one k, or (mode k) for four: the block transposed. */

@@ -1,59 +1,41 @@
-/** @file What of a device a schedule takes, and whether it fits. */
+/** @file Whether a device can run a schedule, and what becomes of one that takes too much. */
 
 import { type DeviceTraits, kindTraits } from '../device.ts';
-import { fitsMatrix, matrixBytes } from './matrices.ts';
-import type { MatmulPrecision, MatmulSchedule } from './schedule.ts';
+import { tileOf } from './kind.ts';
+import { kindOf, type MatmulSchedule } from './schedule.ts';
+import type { MatmulLoad, MatmulSizes, MatmulWork } from './work.ts';
 
-/** What a matmul does besides one product, and ops at each element of its results. */
-export interface MatmulLoad {
-  /** Products in all: of several results, or of one sum. */
-  readonly products: number;
-  /** Operands of each side in one walk along k. */
-  readonly operands: { readonly a: number; readonly b: number };
-  readonly perElement: number;
-  /** Whether every training step runs it, whatever is dropped: what it takes longer to compile is soon earned back. Default false. */
-  readonly everyStep?: boolean;
+export function invocationsOf(schedule: MatmulSchedule): number {
+  return kindOf(schedule)
+    .workgroup(schedule)
+    .reduce((product, size) => product * size, 1);
 }
 
-/** Bytes of workgroup memory that a schedule takes. */
-export function workgroupBytes(schedule: MatmulSchedule, load: MatmulLoad): number {
-  const { kind, lanes, rows, cols, depth, kLanes, buffers } = schedule;
-  const { operands, products } = load;
-  if (kind === 'matrix') return matrixBytes(schedule, load);
-  if (kind === 'shared') return 16 * buffers * depth * (operands.a * ((lanes[1] * rows) / 4 + 1) + operands.b * ((lanes[0] * cols) / 4 + 1));
-  return kLanes > 1 ? 4 * rows * cols * lanes[0] * lanes[1] * kLanes * products : 0;
+/** Whether a device can run a schedule. Also for schedules that come from a file. */
+export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, { load, precision }: Pick<MatmulWork, 'load' | 'precision'>): boolean {
+  const kind = kindOf(schedule);
+  if (invocationsOf(schedule) > device.maxInvocations || kind.bytes(schedule, load) > device.maxWorkgroupStorage) return false;
+  return kind.fits(schedule, device, precision);
 }
 
-/** The schedule with as many buffers, tiles as deep, or lanes along k as many, as workgroup memory holds. */
-export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, { maxWorkgroupStorage }: DeviceTraits): MatmulSchedule {
-  let { depth, kLanes, buffers } = schedule;
-  const fits = (): boolean => workgroupBytes({ ...schedule, depth, kLanes, buffers }, load) <= maxWorkgroupStorage;
-  if (fits()) return schedule;
-  const least = schedule.matrix?.k ?? 4;
-  if (schedule.kind === 'shared' || schedule.kind === 'matrix') {
-    // a second buffer saves a barrier a tile, half the depth costs one
-    buffers = 1;
-    while (depth % (2 * least) === 0 && !fits()) depth /= 2;
-  }
-  while (schedule.kind === 'register' && kLanes > 1 && !fits()) kLanes /= 2;
-  return { ...schedule, depth, kLanes, buffers, kFirst: schedule.kFirst && kLanes > 1 };
+/** The schedule cut down until workgroup memory holds it, as far as that goes. */
+export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, device: Pick<DeviceTraits, 'maxWorkgroupStorage'>): MatmulSchedule {
+  const kind = kindOf(schedule);
+  const less = kind.bytes(schedule, load) <= device.maxWorkgroupStorage ? null : kind.smaller(schedule);
+  return less === null ? schedule : withinStorage(less, load, device);
 }
 
-/** Whether a device can run a schedule for such a load: its limits on lanes, workgroup memory and subgroups. Also for schedules read from a file. */
-export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, load: MatmulLoad, precision: MatmulPrecision = 'f32'): boolean {
-  const { kind, lanes, rows, cols, depth, kLanes, kFirst, fold, kGroups, ahead, buffers, inTurn, storeLoop, fma, swapped } = schedule;
-  if ((inTurn || storeLoop || fma) && kind !== 'register' && kind !== 'subgroup') return false;
-  if (kind === 'matrix')
-    return (
-      fitsMatrix(schedule, device.matrices, precision, device.maxInvocations) && kGroups >= 1 && workgroupBytes(schedule, load) <= device.maxWorkgroupStorage
-    );
-  const invocations = lanes[0] * lanes[1] * kLanes;
-  if (invocations > device.maxInvocations || rows * cols > kindTraits(device).mostSums || cols % 4 !== 0 || fold < 1 || kGroups < 1) return false;
-  if (kGroups > 1 && kFirst) return false;
-  // results four wide go down the rows then
-  if (swapped && (kind !== 'subgroup' || rows % 4 !== 0)) return false;
-  if (kind !== 'shared' && (ahead || buffers > 1)) return false;
-  if (kind === 'subgroup')
-    return device.subgroups && lanes[0] === device.subgroupSize && lanes[1] === 1 && kLanes === 1 && depth % 4 === 0 && depth <= lanes[0];
-  return workgroupBytes(schedule, load) <= device.maxWorkgroupStorage && (kind !== 'shared' || (kLanes === 1 && rows % 4 === 0 && depth % 4 === 0));
+/** The schedule with fewer rows a lane where its products, or its stores, would unroll to too much code. */
+export function lightened(schedule: MatmulSchedule, load: MatmulLoad, device: DeviceTraits, patient = load.everyStep ?? false): MatmulSchedule {
+  const unrolled = kindOf(schedule).unrolled(schedule);
+  const { ops, sums } = kindTraits(device).unrolled[patient ? 'patient' : 'usual'];
+  const heavy = unrolled !== null && (unrolled.stores * load.perElement > ops || (load.products > 1 && unrolled.sums * load.products > sums));
+  const { rows } = schedule;
+  return heavy && rows > 4 && rows % 2 === 0 ? lightened({ ...schedule, rows: rows / 2 }, load, device, patient) : schedule;
+}
+
+/** Whether a tile is not much larger than the result, which would waste most of its lanes. */
+export function suits(schedule: MatmulSchedule, { m, n }: MatmulSizes): boolean {
+  const tile = tileOf(kindOf(schedule).cut(schedule));
+  return (schedule.rows === 1 || tile.m < 2 * m) && (schedule.cols === 4 || tile.n < 2 * n);
 }

@@ -6,7 +6,7 @@ import type { Expr, Kernel } from '../ir.ts';
 import { dividesBy, sizeExpr } from '../size.ts';
 import { matmul } from './matmul.ts';
 import type { MatmulSchedule } from './schedule.ts';
-import type { MatmulSpec } from './spec.ts';
+import type { MatmulSpec, MatmulStore } from './spec.ts';
 
 /** Invocations a workgroup of the kernel that adds. */
 const ADDING_LANES = 64;
@@ -26,22 +26,28 @@ function position(spec: MatmulSpec, share: Expr, result: number, m: Expr, n: Exp
 const scratchBuffer = (b: KernelBuilder, spec: MatmulSpec, access: BufferRef['decl']['access']): BufferRef =>
   b.buffer('partial_sums', partialElement(spec), access);
 
-/** The kernel of the partial sums; its last buffer is the scratch. The spec's own store is not called. */
-export function partialMatmul(spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
-  const store: MatmulSpec['store'] = (b) => {
-    const scratch = scratchBuffer(b, spec, 'read_write');
-    return {
-      vectorAxis: partialElement(spec) === 'vec4f' ? 'n' : null,
-      store: (_b, { m, n }, values) => values.forEach((value, result) => void scratch.store(position(spec, builtin('workgroupZ'), result, m, n), value)),
-    };
+/**
+ * Ends the kernel of the partial sums; its last buffer is the scratch. The spec's own store is not called.
+ * @param b of `matmulBuilder` with the same schedule
+ */
+export function partialMatmul(b: KernelBuilder, spec: MatmulSpec, schedule: MatmulSchedule): Kernel {
+  const scratch = scratchBuffer(b, spec, 'read_write');
+  const store: MatmulStore = {
+    vectorAxis: partialElement(spec) === 'vec4f' ? 'n' : null,
+    store: ({ m, n }, values) => values.forEach((value, result) => void scratch.store(position(spec, builtin('workgroupZ'), result, m, n), value)),
   };
-  return matmul({ ...spec, name: `${spec.name}_partial`, store }, schedule);
+  return matmul(b, { ...spec, store }, schedule);
 }
 
-/** The kernel that adds the partial sums, in the order of k, and stores what the spec stores; its last buffer is the scratch. */
-export function addPartials(spec: MatmulSpec, kGroups: number): Kernel {
-  const b = kernelBuilder(spec.name, [ADDING_LANES, 1, 1]);
-  const out = spec.store(b);
+/** Starts the kernel that `addPartials` ends. */
+export const addingBuilder = (name: string): KernelBuilder => kernelBuilder(name, [ADDING_LANES, 1, 1]);
+
+/**
+ * Ends the kernel that adds the partial sums, in the order of k, and stores what the spec stores; its last buffer is the scratch.
+ * @param b of `addingBuilder`
+ */
+export function addPartials(b: KernelBuilder, spec: MatmulSpec, kGroups: number): Kernel {
+  const out = spec.store;
   const scratch = scratchBuffer(b, spec, 'read');
   const wide = out.vectorAxis === 'n' && dividesBy(spec.n, 4);
   const width = partialElement(spec) === 'vec4f' ? 4 : 1;
@@ -62,11 +68,10 @@ export function addPartials(spec: MatmulSpec, kGroups: number): Kernel {
       sums.forEach((sum, result) => void sum.set(add(sum.get, scratch.load(position(spec, share, result, m, n)))));
     });
     const values = sums.map((sum) => sum.get);
-    if (wide || width === 1) out.store(b, { batch, m, n }, values, width);
+    if (wide || width === 1) out.store({ batch, m, n }, values, width);
     else
       for (let i = 0; i < 4; i++)
         out.store(
-          b,
           { batch, m, n: add(n, u32(i)) },
           values.map((value): Expr => ({ kind: 'component', type: 'f32', of: value, index: u32(i) })),
           1,

@@ -18,8 +18,8 @@ export interface Operands {
   destroy(): void;
 }
 
-/** A kernel ready to run. */
-export interface Candidate {
+/** A kernel, or several that run one after the other, ready to be measured. */
+export interface PreparedKernel {
   readonly compileMs: number;
   /** Milliseconds of one run, over `repeats` runs in one submission. */
   time(repeats: number): Promise<number>;
@@ -77,7 +77,7 @@ export function createOperands(device: GPUDevice, dims: readonly string[], sizes
 }
 
 /** Compiles the kernels of a group and runs them once, since some drivers compile at the first run. */
-export async function createCandidate(device: GPUDevice, { kernel, values, before }: Lowered, operands: Operands, sizes: Sizes): Promise<Candidate> {
+export async function prepareKernel(device: GPUDevice, { kernel, values, before }: Lowered, operands: Operands, sizes: Sizes): Promise<PreparedKernel> {
   const started = performance.now();
   const bound = [...(before ? [before] : []), { kernel, values }];
   const steps = await Promise.all(bound.map((b) => createStep(device, b, operands, sizes)));

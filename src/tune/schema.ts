@@ -1,0 +1,33 @@
+/** @file What a file may say of a schedule: derived from the descriptions of the kinds, and just as strict. */
+
+import { z } from 'zod';
+import type { Field, ScheduleKind } from '../codegen/kernel/schedule/kind.ts';
+import { SCHEDULE_KINDS, type Schedule } from '../codegen/kernel/schedules.ts';
+
+export const positive = z.int().positive();
+
+export const matrixShape = z.strictObject({ m: positive, n: positive, k: positive, input: z.enum(['f16', 'f32']), lanes: positive });
+
+const FIELD: Readonly<Record<Field['holds'], z.ZodType>> = {
+  count: positive,
+  flag: z.boolean(),
+  pair: z.tuple([positive, positive]),
+  matrix: matrixShape,
+};
+
+function schemaOf({ kind, fields }: ScheduleKind) {
+  return z.strictObject({ kind: z.literal(kind), ...Object.fromEntries(Object.entries(fields).map(([name, { holds }]) => [name, FIELD[holds]])) });
+}
+
+const { register, subgroup, shared, matrix, rows, spread } = SCHEDULE_KINDS;
+
+/** A schedule of any kind, with every field of its kind and no other. */
+export const scheduleSchema = z.discriminatedUnion('kind', [
+  schemaOf(register),
+  schemaOf(subgroup),
+  schemaOf(shared),
+  schemaOf(matrix),
+  schemaOf(rows),
+  schemaOf(spread),
+  // its type derives from the same descriptions
+]) as unknown as z.ZodType<Schedule>;
