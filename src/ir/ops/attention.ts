@@ -12,14 +12,17 @@ import { type Cost, leastOf, productOf, sumOf } from '../../cost.ts';
 import type { AttrsOf } from '../attributes.ts';
 import { constraint } from '../constraint.ts';
 import { type FuncBuilder, makeOp, type Sample, shapeToAttr } from '../define.ts';
-import type { Named } from '../operands.ts';
-import { type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { bindOperands, type Named } from '../operands.ts';
+import { type Attrs, type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
 
 /** Attributes of attention and of its gradients: how the scores are computed, and which are visible. */
 export const SCORES = { scale: 'number', causal: 'boolean', window: 'number?', softCap: 'number?' } as const;
 type ScoreAttrs = AttrsOf<typeof SCORES>;
 
 const OPERANDS = { q: 'f32', k: 'f32', v: 'f32', segq: 'i32', segk: 'i32', position: 'i32' } as const;
+
+/** Operands of `attention` by name. */
+export const attentionOperands = <T>(operands: readonly T[], attrs: Attrs): Named<typeof OPERANDS, T> => bindOperands(OPERANDS, operands, attrs);
 
 /** Sizes of a tensor of heads: [batch, tokens, heads, headDim]. */
 type Heads = readonly [batch: Dim, tokens: Dim, heads: Dim, headDim: Dim];

@@ -17,11 +17,16 @@ import { rope } from './rope.ts';
 const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 const seg = (...shape: number[]): Type => ({ dtype: 'i32', shape });
 
+const STATS_OPERANDS = { out: 'f32', d: 'f32', lse: 'f32', segq: 'i32' } as const;
+
+/** Operands of `attention_stats` by name. */
+export const statsOperands = <T>(operands: readonly T[], attrs: Attrs): Named<typeof STATS_OPERANDS, T> => bindOperands(STATS_OPERANDS, operands, attrs);
+
 /** `attention_stats %out, %d, %lse, %segq`, [B, H, T, 3]: for each query its lse, Σ out·d over headDim, and its segment as f32 (exact below 2²⁴). */
 export const attentionStats = makeOp({
   name: 'attention_stats',
   kind: 'kernel',
-  operands: { out: 'f32', d: 'f32', lse: 'f32', segq: 'i32' },
+  operands: STATS_OPERANDS,
   infer: ({ out }) => ({ dtype: 'f32', shape: [...lseType(out).shape, 3] }),
   decompose: (b, { out, d, lse, segq }) => {
     const [batch, tokens, heads] = out.type.shape as readonly [Dim, Dim, Dim];

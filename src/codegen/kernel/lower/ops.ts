@@ -5,12 +5,8 @@ import type { OpName } from '../../../ir/ops/index.ts';
 import type { Op } from '../../../ir/types.ts';
 import { lowerAttention, lowerAttentionDkv, lowerAttentionDq, lowerAttentionStats } from './attention.ts';
 import { lowerCacheWrite } from './cacheWrite.ts';
-import type { Group } from './group.ts';
-import type { Lowered } from './lowered.ts';
-import type { LowerOptions } from './options.ts';
+import type { LowerKernelOp } from './kernelOp.ts';
 import { lowerScatterAdd } from './scatterAdd.ts';
-
-export type LowerKernelOp = (group: Group, op: Op, options: LowerOptions) => Lowered;
 
 const KERNELS: Readonly<Record<OpName<'kernel'>, LowerKernelOp>> = {
   attention: lowerAttention,
