@@ -38,7 +38,7 @@ const ARROWS = {
   terminal: ['train:types', 'formats', 'errors'],
   trainer: ['run', 'terminal', 'train', 'runtime', 'formats', 'node', 'errors'],
   session: ['compile', 'models', 'trace', 'ir:types', 'codegen:types', 'codegen/kernel/device', 'formats', 'runtime', 'train', 'run', 'errors'],
-  generate: ['session', 'run', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
+  generate: ['trace:types', 'session', 'run', 'compile', 'models', 'formats', 'runtime', 'dropbp', 'errors'],
   cli: '*',
   index: '*',
 };

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spread } from '../../src/codegen/kernel/attention/spread.ts';
+import { spread } from '../../src/codegen/kernel/attention/spread/schedule.ts';
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
 import type { Choice, ScheduleProblem } from '../../src/codegen/kernel/lower/choice.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';

@@ -3,9 +3,9 @@
  * the head dimension for the sums, weights passing by broadcast. Little unrolled code: for software adapters.
  */
 
-import { type DeviceTraits, kindTraits } from '../device.ts';
-import { type ScheduleOf, scheduleMaker } from '../schedule/kind.ts';
-import { type AttentionWork, MOST_ROWS, powerAtMost } from './work.ts';
+import { type DeviceTraits, kindTraits } from '../../device.ts';
+import { type ScheduleOf, scheduleMaker } from '../../schedule/kind.ts';
+import { type AttentionWork, MOST_ROWS, powerAtMost } from '../work.ts';
 
 export const SPREAD = {
   kind: 'spread',

@@ -1,8 +1,8 @@
 /** @file Schedules of kind `rows`: a lane keeps rows (queries; keys in the dK/dV kernel) in registers and walks over the other side, whose loads are uniform over the lanes. */
 
-import { type DeviceTraits, type GpuTraits, kindTraits } from '../device.ts';
-import { type ScheduleOf, scheduleMaker } from '../schedule/kind.ts';
-import { type AttentionKernel, type AttentionWork, MOST_ROWS, powerAtMost } from './work.ts';
+import { type DeviceTraits, type GpuTraits, kindTraits } from '../../device.ts';
+import { type ScheduleOf, scheduleMaker } from '../../schedule/kind.ts';
+import { type AttentionKernel, type AttentionWork, MOST_ROWS, powerAtMost } from '../work.ts';
 
 /** A workgroup has lanes × splits × dimLanes invocations. */
 export const ROWS = {
