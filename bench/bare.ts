@@ -9,7 +9,7 @@ import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';
 
-/** The model that a size stands for. */
+/** The model of a given size. */
 const modelOf = (spec: ModelSpec) => parseHfConfig('config.json', configText(spec)).model;
 
 /** Traces the model at the batch and length of its size. With `lora` above 0, adapters of that rank on all linear layers of the blocks are trained, and otherwise everything. */

@@ -33,7 +33,7 @@ export const USAGE = `npm run bench -- [flags]
   --sections matmul,step    some of ${SECTIONS.join(', ')}
   --rounds N                rounds of matmuls and steps (8)
   --patterns N              sampled patterns for each rate of DropBP (30)
-  --device NAME             GPU as ebb takes it: auto, gpu, lavapipe, swiftshader, or part of its name
+  --device NAME             device as ebb train takes it: auto, gpu, lavapipe, swiftshader, or part of its name
   --limit SECONDS           time that one contestant may take in one table, without its first step (600)
   --tuning SECONDS          time that Ebb may take to tune a model (120); 0 tunes nothing
   --keep FILE               keeps all numbers, so that the page can be written on a machine that has the plotting library

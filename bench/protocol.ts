@@ -19,7 +19,7 @@
 
 export interface OpenRequest {
   readonly do: 'open';
-  /** The device, as `ebb --device` takes it. */
+  /** The device, as `ebb train --device` takes it. */
   readonly device: string;
 }
 

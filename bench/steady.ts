@@ -1,10 +1,11 @@
 /**
- * Whether a long run stays as it is: 1,000 steps of two narrow layers, half of the units dropped by patterns of their own each step.
+ * Checks that a long run takes no more and more memory: 1,000 steps of two narrow layers, of which each step drops half of the units by a new
+ * pattern.
  *
  *   npm run bench:steady [-- device]
  *
- * Prints the JavaScript heap after collection and the bytes of all device buffers every 100 steps. Fails when a byte of device memory comes
- * or goes, or the heap ends more than 256 KiB above where it was after 300 steps.
+ * Every 100 steps it prints the JavaScript heap after a collection, and the bytes of all device buffers. It fails when device memory changes by
+ * a byte, or when the heap ends more than 256 KiB above its size after 300 steps.
  */
 
 import { setFlagsFromString } from 'node:v8';
@@ -16,14 +17,14 @@ import { bareEngine, bareRun } from './bare.ts';
 const SPEC = { vocab: 64, dim: 32, heads: 2, layers: 2, ffn: 48, batch: 1, seq: 16 };
 const STEPS = 1000;
 const EVERY = 100;
-/** Code is still being optimised before. */
+/** Before this step the engine of JavaScript still optimises code. */
 const WARM = 300;
 const MOST_GROWTH = 256 * 1024;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes of the buffers that a device made and that are not destroyed. */
+/** Wraps a device so that the bytes of its buffers that are not destroyed are counted. */
 function counted(device: Device): { readonly device: Device; bytes(): number } {
   let bytes = 0;
   const allocate: Device['allocate'] = async (requests) => {

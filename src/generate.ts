@@ -3,18 +3,17 @@
  * share one key-value cache and one copy of the weights.
  */
 
-import { type Compiled, compileModel } from './compile/compile.ts';
-import { widenOnceFor } from './compile/functions.ts';
+import { compileModel } from './compile/compile.ts';
 import { uniform } from './dropbp/random.ts';
 import { at, EbbError, invariant } from './errors.ts';
 import type { Checkpoint } from './models/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
 import { loadParams, startsOf } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
+import type { Device } from './runtime/device.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { neutralScalar } from './runtime/scalars.ts';
 import { aboutModel, compileDeviceOf, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
-import type { TracedModel } from './trace/trace.ts';
 
 /** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {
@@ -54,15 +53,12 @@ const CHUNK = 64;
 const TOKEN_DRAWS = 5;
 
 /** Compiles the program that takes `tokens` tokens of a sequence at once. */
-function compileGeneration(
-  checkpoint: Checkpoint,
-  { device }: SessionDevice,
-  { capacity, lora }: GeneratorOptions,
-  tokens: number,
-): { traced: TracedModel; compiled: Compiled } {
+function compileGeneration(checkpoint: Checkpoint, device: Device, { capacity, lora }: GeneratorOptions, tokens: number) {
   const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
-  const generation = compileDeviceOf({ device });
-  return { traced, compiled: compileModel(traced, { device: { ...generation, widenOnce: tokens > 1 ? widenOnceFor(generation.traits) : 0 } }) };
+  const compileDevice = compileDeviceOf({ device });
+  // a single token reads each weight once, so nothing is gained by widening weights beforehand
+  const compiled = compileModel(traced, { device: tokens > 1 ? compileDevice : { ...compileDevice, widenOnce: 0 } });
+  return { traced, compiled };
 }
 
 /** Runs a generation program over `tokens`, the first of which stands at `position`. Returns the logits [vocabSize] after the last of them. */
@@ -85,11 +81,10 @@ async function nextLogits(engine: Engine, tokens: Int32Array, position: number, 
  * Compiles a checkpoint for generation and loads it on a device.
  * @throws EbbError when an adapter does not fit the model, and where the device cannot hold it
  */
-export async function createGenerator(checkpoint: Checkpoint, sessionDevice: SessionDevice, options: GeneratorOptions): Promise<Generator> {
-  const { device } = sessionDevice;
+export async function createGenerator(checkpoint: Checkpoint, { device }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
   const { capacity, lora } = options;
-  const first = compileGeneration(checkpoint, sessionDevice, options, CHUNK);
-  const next = compileGeneration(checkpoint, sessionDevice, options, 1);
+  const first = compileGeneration(checkpoint, device, options, CHUNK);
+  const next = compileGeneration(checkpoint, device, options, 1);
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });

@@ -1,4 +1,4 @@
-/** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
+/** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
@@ -7,6 +7,7 @@ import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { at, invariant } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
@@ -19,8 +20,9 @@ import { race } from '../../src/tune/race.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
+import { type UpdateCounter, updateCounter } from '../updates.ts';
 import { packageVersion } from '../versions.ts';
-import { serve } from './serve.ts';
+import { type Contestant, serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
@@ -44,8 +46,9 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
   return openSession(path, withSchedules(opened, book), options);
 }
 
-/** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
+/** Time for tuning the kernel of a product. */
 const TUNING_MS = 5000;
+/** Time for tuning the kernels of a model. EBB_TUNE=off turns that off. */
 const MODEL_TUNING_S = Number(process.env['EBB_BENCH_TUNING'] ?? 120);
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
@@ -59,16 +62,16 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   };
 }
 
-/** While a step is encoded the device is at work on its forward: where that is a CPU it takes the wall's time, not the thread's. */
+/** While a step is encoded the device works on its forward. Where the device is a CPU this takes wall time, but no time of this thread. */
 const clock = threadClock();
 
-/** A session, and how often each of its groups of parameters was updated. */
-interface Run {
+/** A session, and how often each of its parameter groups was updated. */
+interface ModelRun {
   readonly session: Session;
-  readonly updates: number[];
+  readonly updates: UpdateCounter;
 }
 
-async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep({ session, updates }: ModelRun, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -76,29 +79,26 @@ async function runStep({ session, updates }: Run, model: Model, drop: readonly s
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
+    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates.of(group), name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
+  updates.add(result.updated);
   return {
     ms,
     jsMs,
-    loss: losses[0] ?? Number.NaN,
+    loss: at(losses, 0),
     dispatches: result.dispatches,
     flops: result.forwardFlops + result.backwardFlops,
-    savedBytes: result.variants[0]?.savedBytes ?? 0,
+    savedBytes: at(result.variants, 0).savedBytes,
   };
 }
 
-/** Kernels by size: operands stay where they are. */
-const kernels = new Map<string, Promise<MatmulKernel>>();
-
-/** The best schedule that 5 seconds find. */
+/** Finds the best schedule in TUNING_MS. */
 async function tunedSchedule(device: Device, size: MatmulSize): Promise<MatmulSchedule> {
   const traits = deviceTraits(device);
-  // one kernel is timed, so nothing that takes two
+  // a schedule whose product takes two kernels is left out, because one kernel is timed
   const candidates = matmulCandidates(traits, matmulWork(size)).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
   const prepare = async ({ schedule }: { readonly schedule: MatmulSchedule }): Promise<PreparedKernel> => {
@@ -123,7 +123,7 @@ async function tunedSchedule(device: Device, size: MatmulSize): Promise<MatmulSc
     { prepare, end: performance.now() + TUNING_MS, now: () => performance.now(), warmMs: kindTraits(traits).warmMs },
   );
   for (const kernel of made) kernel.destroy();
-  if (!best || !isMatmulSchedule(best.schedule)) throw new Error('internal: nothing was measured');
+  invariant(best && isMatmulSchedule(best.schedule), 'no schedule was measured');
   return best.schedule;
 }
 
@@ -134,7 +134,7 @@ async function prepared(device: Device, { m, n, k, a, b }: MatmulRequest): Promi
   return kernel;
 }
 
-/** Milliseconds of one of `times` products in one submission. */
+/** Computes `times` products in one submission. Returns the milliseconds of one of them. */
 async function submitted(device: Device, kernel: MatmulKernel, times: number): Promise<number> {
   const started = performance.now();
   const recording = device.record();
@@ -144,42 +144,53 @@ async function submitted(device: Device, kernel: MatmulKernel, times: number): P
   return (performance.now() - started) / times;
 }
 
-async function multiply({ device }: OpenedDevice, request: MatmulRequest): Promise<number> {
+/** Kernels by the size of their product. Their operands stay on the device. */
+type Kernels = Map<string, MatmulKernel>;
+
+async function multiply({ device }: OpenedDevice, kernels: Kernels, request: MatmulRequest): Promise<number> {
   const key = [request.m, request.n, request.k].join('×');
-  const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(device, request)).get(key));
-  if (!kernel) throw new Error('internal: no kernel');
+  const kernel = kernels.get(key) ?? (await prepared(device, request));
+  kernels.set(key, kernel);
   const ms = await submitted(device, kernel, request.times);
   if (request.c !== null) writeFileSync(request.c, new Uint8Array(await device.read(kernel.c, 0, kernel.c.bytes)));
   return ms;
 }
 
-let opened: OpenedDevice | undefined;
-let model: Model | undefined;
-let run: Run | undefined;
+function createContestant(): Contestant {
+  const kernels: Kernels = new Map();
+  let opened: OpenedDevice | undefined;
+  let model: Model | undefined;
+  let run: ModelRun | undefined;
+  const openedDevice = (): OpenedDevice => {
+    if (!opened) throw new Error('the request `open` has to come first');
+    return opened;
+  };
+  return {
+    async open({ device }) {
+      opened = await openDevice({ device });
+      return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
+    },
+    async load(request) {
+      run?.session.engine.destroy();
+      run = undefined;
+      model = request;
+    },
+    async step({ drop }) {
+      if (!model) throw new Error('the request `load` has to come first');
+      const started = performance.now();
+      const first = run === undefined;
+      run ??= await openRun(openedDevice(), model);
+      const reply = await runStep(run, model, drop);
+      return first ? { ...reply, ms: performance.now() - started } : reply;
+    },
+    matmul: async (request) => ({ ms: await multiply(openedDevice(), kernels, request) }),
+    close: () => opened?.close(),
+  };
+}
 
-const device = (): OpenedDevice => {
-  if (!opened) throw new Error('open comes first');
-  return opened;
-};
+async function openRun(opened: OpenedDevice, model: Model): Promise<ModelRun> {
+  const session = await openModel(opened, model);
+  return { session, updates: updateCounter(session.engine) };
+}
 
-await serve({
-  async open({ device }) {
-    opened = await openDevice({ device });
-    return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
-  },
-  async load(request) {
-    run?.session.engine.destroy();
-    run = undefined;
-    model = request;
-  },
-  async step({ drop }) {
-    if (!model) throw new Error('load comes first');
-    const started = performance.now();
-    const first = run === undefined;
-    run ??= { session: await openModel(device(), model), updates: [] };
-    const reply = await runStep(run, model, drop);
-    return first ? { ...reply, ms: performance.now() - started } : reply;
-  },
-  matmul: async (request) => ({ ms: await multiply(device(), request) }),
-  close: () => opened?.close(),
-});
+await serve(createContestant());

@@ -23,7 +23,7 @@ export const USAGE = `npm run bench:evidence -- [flags]
   --steps N                 steps of a setting (300; smollm2: 100)
   --only GLOB               settings by name (all; smollm2: a few)
   --out FOLDER              folder of the runs, each of which has a folder in it; finished runs are left, others go on (runs/evidence)
-  --device NAME             GPU, as ebb takes it
+  --device NAME             device, as ebb train takes it
   --sweep                   instead runs several learning rates with nothing dropped, at seed 0
   --times, --rounds N       instead times N steps (20) of each setting of --only in turns; their runs of seed 1 have to be there
   --memory                  instead plans both models and writes docs/results/memory.md; trains nothing

@@ -1,5 +1,5 @@
 /**
- * Pretrains the bundled model from nothing: a Llama of 1.2 million parameters on Shakespeare's plays.
+ * Pretrains the bundled model, a Llama of 1.2 million parameters, on Shakespeare's plays, from drawn weights.
  *
  *   npx tsx examples/tiny-llama/pretrain.ts --text shakespeare.txt --tokenizer FOLDER --out FOLDER [--steps 1500]
  *

@@ -2,7 +2,6 @@
 
 import { at } from '../errors.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
-
 import { amount } from './report.ts';
 
 /** The highest speeds that were measured on the device. */

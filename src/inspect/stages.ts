@@ -28,7 +28,7 @@ export interface Inspected {
   readonly joint: readonly Func[];
   /** By function of the program, then by dispatch: the text of its kernel. */
   readonly kernels: readonly (readonly string[])[];
-  /** The largest workgroup among all kernels, the most bytes of shared memory that one takes, and the products of matrices that kernels do. */
+  /** The largest workgroup among all kernels, the most bytes of shared memory that one takes, and the matrices that kernels multiply. */
   readonly workgroup: { readonly invocations: number; readonly bytes: number; readonly matrices: readonly MatrixProduct[] };
 }
 

@@ -21,7 +21,7 @@ function* expectedTensors({ about: { checkpoint }, program }: CompiledModel): Ge
   const places = checkpoint?.gguf?.places ?? {};
   for (const { name, shape, table } of program.params) {
     if (table || isAdapterParam(name)) continue;
-    const gguf = places[name];
+    const gguf = Object.hasOwn(places, name) ? places[name] : undefined;
     yield { name, shape, from: 'as the model was compiled', ...(gguf ? { gguf } : {}) };
   }
 }
@@ -47,7 +47,7 @@ function checkConfig(where: string, fields: JsonObject, { config }: CheckpointAb
   const { rope_parameters: rope } = fields;
   const given: JsonObject = { ...(isObject(rope) ? rope : {}), ...fields };
   for (const [name, compiled] of Object.entries(config)) {
-    const found: Json | undefined = given[name];
+    const found: Json | undefined = Object.hasOwn(given, name) ? given[name] : undefined;
     const isPlain = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean';
     if (isPlain && !FREE.has(name) && found !== compiled)
       refuseField(where, name, found, `${show(compiled)}, which the model was compiled with; compile it again for this checkpoint`);

@@ -48,12 +48,8 @@ export async function writeResult(
 /** What adapter_config.json says of an adapter. Layers keep their ranks and scales where they differ from the common ones. */
 function adapterSettings(lora: AdapterAbout): Omit<PeftOutput, 'baseModel' | 'tensors'> {
   const { rank, alpha, rslora, dropout, layers, targetModules, fanInFanOut } = lora;
-  const rankPattern: Record<string, number> = {};
-  const alphaPattern: Record<string, number> = {};
-  for (const [layer, own] of Object.entries(layers)) {
-    const ownAlpha = own.scale / loraScale({ alpha: 1, rank: own.rank, rslora });
-    if (own.rank !== rank) rankPattern[layer] = own.rank;
-    if (Math.abs(ownAlpha - alpha) > 1e-9 * alpha) alphaPattern[layer] = ownAlpha;
-  }
+  const own = Object.entries(layers).map(([layer, { rank, scale }]) => ({ layer, rank, alpha: scale / loraScale({ alpha: 1, rank, rslora }) }));
+  const rankPattern = Object.fromEntries(own.filter((o) => o.rank !== rank).map((o) => [o.layer, o.rank]));
+  const alphaPattern = Object.fromEntries(own.filter((o) => Math.abs(o.alpha - alpha) > 1e-9 * alpha).map((o) => [o.layer, o.alpha]));
   return { rank, alpha, useRslora: rslora, dropout, rankPattern, alphaPattern, targetModules, fanInFanOut };
 }

@@ -1,26 +1,26 @@
-/** @file The flags that name a device of this machine, and PEFT adapters; and `--adapter`, which named both in version 0.1.0. */
+/** @file The flags that name a device of this machine and a PEFT adapter. In version 0.1.0 `--adapter` named both. */
 
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import { EbbError } from '../errors.ts';
 import { say } from './options.ts';
 
-/** `--device`, of commands that open a device. */
+/** The option `--device` of commands that open a device. */
 export const deviceOption = (): Option =>
-  new Option('--device <name>', 'device of this machine: auto, gpu, lavapipe, swiftshader, or part of its name; default as EBB_DEVICE says, else auto');
+  new Option('--device <name>', 'device of this machine: auto, gpu, lavapipe, swiftshader, or part of its name (default: EBB_DEVICE, else auto)');
 
 export interface DeviceFlags {
   readonly device?: string;
-  /** What `--device` was called in version 0.1.0. */
+  /** The name of `--device` in version 0.1.0. */
   readonly adapter?: string;
 }
 
-/** `--adapter` of commands that take no PEFT adapter. */
+/** The option `--adapter` of commands that take no PEFT adapter. */
 export const oldDeviceOption = (): Option => new Option('--adapter <name>', 'what --device was called').hideHelp();
 
 const renamed = (name: string): void => say(`--adapter ${name} is called --device ${name} now; the old flag is still taken`);
 
-/** The device that the flags name; undefined where they name none. @throws EbbError where they name two, or a PEFT adapter */
+/** Returns the device that the flags name; undefined where they name none. @throws EbbError where they name two devices, or a PEFT adapter */
 export function deviceOf({ device, adapter }: DeviceFlags): string | undefined {
   if (adapter === undefined) return device;
   if (device !== undefined) throw new EbbError(`--adapter ${adapter}: is what --device was called, and --device ${device} is given too; give --device alone`);
@@ -32,20 +32,20 @@ export function deviceOf({ device, adapter }: DeviceFlags): string | undefined {
   return adapter;
 }
 
-/** What `--adapter` took for a device where it took a PEFT adapter too. */
+/** The values that `--adapter` takes for a device, in commands in which it can also be a PEFT adapter. */
 const DEVICE_NAMES: readonly string[] = ['auto', 'gpu', 'lavapipe', 'swiftshader'];
 
 export interface AdapterFlags {
   readonly device?: string;
-  /** Every `--adapter` that was given. */
+  /** The values of all `--adapter` that were given. */
   readonly adapter?: readonly string[];
 }
 
-/** `--adapter` of commands that take a PEFT adapter. */
+/** The option `--adapter` of commands that take a PEFT adapter. */
 export const adapterOption = (): Option =>
   new Option('--adapter <dir>', 'PEFT adapter folder').argParser((text: string, given: readonly string[] = []) => [...given, text]);
 
-/** What the flags name: a device, or none, and a PEFT adapter, or none. @throws EbbError where they name two of a kind */
+/** Returns the device and the PEFT adapter that the flags name, each undefined where they name none. @throws EbbError where they name two of a kind */
 export function adapterOf({ device, adapter = [] }: AdapterFlags): { readonly device: string | undefined; readonly adapter: string | undefined } {
   const isDevice = (name: string): boolean => DEVICE_NAMES.includes(name) && !existsSync(name);
   const [folder, second] = adapter.filter((name) => !isDevice(name));

@@ -48,7 +48,7 @@ export function addRunFlags(command: Command): Command {
     .addOption(oldDeviceOption());
 }
 
-/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` */
+/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` does */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
   const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, lr, dropRate } = flags;
   const device = deviceOf(flags);

@@ -1,4 +1,4 @@
-/** @file What command lines share: parsers of option values, the option of the device, and the two streams that text goes to. */
+/** @file What command lines share: parsers of option values, and the two streams that text goes to. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { EbbError } from '../errors.ts';
@@ -57,22 +57,22 @@ export function dropoutRate(text: string): number {
   if (value < 0 || value > 0.99) throw new InvalidArgumentError('expected a number from 0 to 0.99.');
   return value;
 }
-/** Parses names that are separated by commas. */
+/** Parses names that are separated by commas. @throws InvalidArgumentError for an empty name */
 export function list(text: string): string[] {
   const names = text.split(',').map((s) => s.trim());
   if (names.includes('')) throw new InvalidArgumentError(`expected names between commas, found ${text.trim() === '' ? 'none' : 'an empty one'}.`);
   return names;
 }
-/** An option that may be given again; its parser is handed what came before. */
+/** An option that may be given several times. Its parser is given the value so far. */
 export class RepeatableOption extends Option {}
-/** A list between commas; given again, the option adds to it. */
+/** Makes an option that takes a list separated by commas. Where it is given again, it adds to the list. */
 export function listOption<T>(flags: string, description: string, parse: (text: string) => readonly T[], fallback?: readonly T[]): Option {
   const option = new RepeatableOption(flags, description).argParser((text: string, sofar: readonly T[] | undefined): readonly T[] => [
     ...new Set([...(sofar === undefined || sofar === fallback ? [] : sofar), ...parse(text)]),
   ]);
   return fallback === undefined ? option : option.default(fallback);
 }
-/** Has a command refuse options with a value that are given twice, where the first would be ignored in silence. */
+/** Makes a command refuse options that are given twice, where the first value would be ignored in silence. */
 export function eachOnce(command: Command): Command {
   for (const option of command.options) {
     if (option instanceof RepeatableOption || option.variadic || option.isBoolean()) continue;

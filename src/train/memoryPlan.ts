@@ -1,7 +1,7 @@
 /** @file What memory a run takes, known before it starts, and how its patterns are fitted into a budget. */
 
 import type { Plan } from '../dropbp/plans/index.ts';
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/bufferBytes.ts';
 import { type Fitted, fitPattern } from '../runtime/link/fit.ts';
 import type { Form, Pattern } from '../runtime/link/forms.ts';
@@ -96,7 +96,10 @@ export function planMemory(request: MemoryRequest): MemoryPlan {
   const saving = drawn.map((pattern) => linker.link(pattern).stackBytes);
   // what fits where every unit runs again surely fits, and may take all that is allowed
   const fits = (pattern: Pattern): boolean => linker.link(rematAll(program, pattern)).stackBytes <= allowed;
-  const needed = drawn.map((pattern, i) => ((saving[i] ?? 0) <= allowed ? (saving[i] ?? 0) : fits(pattern) ? allowed : choose(pattern).variant.stackBytes));
+  const needed = drawn.map((pattern, i) => {
+    const bytes = at(saving, i);
+    return bytes <= allowed ? bytes : fits(pattern) ? allowed : choose(pattern).variant.stackBytes;
+  });
   const stackBytes = budget === null ? linker.bounds(['full', 'dropped', 'skipped']).stackBytes : Math.max(evaluation, ...needed);
   const probes = plan.measure ? linker.probes('norms') : null;
   const buffers = probes

@@ -55,8 +55,8 @@ export async function createOperands(device: Device, dims: readonly string[], si
   const [blocks] = (await device.allocate([{ name: 'parameters of a trial', bytes: BLOCK_BYTES, use: 'blocks' }])) as [DeviceBuffer];
   const words = new Uint32Array(BLOCK_BYTES / 4).fill(at(new Uint32Array(Float32Array.of(1).buffer), 0));
   dims.forEach((name, i) => {
-    const size = sizes[name];
-    words[i] = size === undefined ? 1 : size;
+    const { [name]: size = 1 } = sizes;
+    words[i] = size;
   });
   device.write(blocks, 0, words);
   const make = async (value: Value, index: number): Promise<Address> => {

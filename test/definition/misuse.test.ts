@@ -248,12 +248,12 @@ describe('while tracing', () => {
                          ^"
 `);
     expect(await errorOf(model("return mean(mul(x, param('x', [8])));", 'mul, param'))).toMatchInlineSnapshot(`
-"m.ts:6:24: parameter x: the model has an input of this name; give one of them another
+"m.ts:6:24: parameter x: the model has an input of this name; give one of them another name
       return mean(mul(x, param('x', [8])));
                          ^"
 `);
     expect(await errorOf(model("const y = unit('a', x, relu);\n    return mean(mul(y, param('branch_weight', [8])));", 'mul, param, relu, unit'))).toMatch(
-      /^m\.ts:7:24: parameter branch_weight: the model has a run-time scalar of this name; give one of them another\n/,
+      /^m\.ts:7:24: parameter branch_weight: the model has a run-time scalar of this name; give one of them another name\n/,
     );
     expect(await errorOf(model("return mean(unit('layer one', x, relu));", 'relu, unit'))).toMatchInlineSnapshot(`
 "m.ts:6:17: unit "layer one": expected a name of letters, digits, _, - and dots, as in layers.3.attn
@@ -301,7 +301,7 @@ describe('while tracing', () => {
     const op = (name: string, decompose: string): string =>
       `const op = compositeOp({ name: '${name}', operands: ['x', 'y'], decompose: ({ x, y }) => ${decompose} });`;
     expect(await errorOf(model('return mean(op([x, x]));', 'compositeOp, mul, param', op('first', "mul(x, mul(y, param('w', [8])))")))).toMatchInlineSnapshot(`
-"m.ts:6:17: first: in its decomposition, m.ts:2:102: parameter w is declared inside the decomposition of first; a decomposition has its operands only: pass it as one of them
+"m.ts:6:17: first: in its decomposition, m.ts:2:102: parameter w is declared inside the decomposition of first; a decomposition may use its operands only: pass it as one of them
       return mean(op([x, x]));
                   ^"
 `);
@@ -314,7 +314,7 @@ describe('while tracing', () => {
 
   it('a dimension without a bound', async () => {
     expect(await errorOf(model('return mean(x);', 'relu').replace("'B', 8", "'N', 8").replace(', relu', ''))).toMatchInlineSnapshot(
-      `"input x is [N, 8], and nothing says how large N may be; the model's dims do: dims: { N: 16 }"`,
+      `"input x is [N, 8], and nothing says how large N may be; bound it in the model's dims: { N: 16 }"`,
     );
   });
 
