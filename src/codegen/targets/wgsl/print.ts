@@ -17,7 +17,7 @@ const BUILTIN_ARGUMENT: Record<Builtin, string> = {
   subgroupSize: '@builtin(subgroup_size) subgroup_size: u32',
 };
 
-/** WGSL's name of a type. */
+/** WGSL's name of a type: the kernel IR's. */
 function printType(type: KType): string {
   return type;
 }
