@@ -1,8 +1,9 @@
-/** @file Parsers of options that several commands take. */
+/** @file Options that several commands take, and what they mean. */
 
 import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
+import type { LoraOptions } from '../session.ts';
 import { list } from '../terminal/options.ts';
 
 /** How tensors are stored where nothing but the configuration describes them. */
@@ -14,6 +15,16 @@ export const dtypeOption = (): Option =>
       return found;
     },
   );
+
+/** The rank of an adapter of which only `--lora` says that there is one. */
+export const DEFAULT_RANK = 8;
+
+/** The adapter on all linear layers that `--lora`, `--rank` or both ask for; null where neither is given. */
+export function freshAdapter({ lora, rank }: { readonly lora?: boolean; readonly rank?: number }): LoraOptions | null {
+  if (!lora && rank === undefined) return null;
+  const given = rank ?? DEFAULT_RANK;
+  return { layers: ['*'], rank: given, alpha: 2 * given, rslora: false, dropout: 0 };
+}
 
 const FIELDS = ['text', 'prompt', 'completion'] as const;
 

@@ -9,11 +9,10 @@ import type { View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import type { Pattern } from '../../runtime/link/forms.ts';
-import type { LoraOptions } from '../../session.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
-import { dtypeOption } from '../options.ts';
+import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
 import { measureModel } from '../profile.ts';
 
 interface InspectFlags
@@ -45,13 +44,8 @@ function measured(model: string | undefined, flags: InspectFlags): Promise<View>
     throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
   const { batch = null, length = null } = flags;
   const pattern = (units: readonly string[]): Pattern => patternFrom(flags, units).pattern;
-  return withDevice(deviceOf(flags), (device) => measureModel(model, device, { batch, length, lora: loraOf(flags), pattern }));
+  return withDevice(deviceOf(flags), (device) => measureModel(model, device, { batch, length, lora: freshAdapter(flags), pattern }));
 }
-
-const DEFAULT_RANK = 8;
-
-const loraOf = ({ lora, rank }: InspectFlags): LoraOptions | null =>
-  lora || rank !== undefined ? { layers: ['*'], rank: rank ?? DEFAULT_RANK, alpha: 2 * (rank ?? DEFAULT_RANK), rslora: false, dropout: 0 } : null;
 
 async function page(model: string | undefined, file: string, flags: InspectFlags): Promise<string> {
   if (model === undefined || model.endsWith('.ebb')) throw new EbbError('--html: expected a model to compile, a checkpoint folder or a GGUF file');
@@ -62,7 +56,7 @@ async function page(model: string | undefined, file: string, flags: InspectFlags
 
 function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
   return withDevice(deviceOf(flags), async ({ device }) =>
-    work({ ...flags, lora: loraOf(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
+    work({ ...flags, lora: freshAdapter(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
   );
 }
 

@@ -1,15 +1,14 @@
-/** @file `ebb tune`: measure the schedules of a model's kernels before they are needed. */
+/** @file `ebb tune`: measures the schedules of a model's kernels before they are needed. */
 
 import { Command } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
-import type { LoraOptions } from '../../session.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, positiveNumber, print, say } from '../../terminal/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
-import { dtypeOption } from '../options.ts';
+import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
 import { describeSource } from '../source.ts';
 import { entriesText, tuneModel } from '../tune.ts';
 import { precisionOption } from './precision.ts';
@@ -18,7 +17,7 @@ interface TuneFlags extends DeviceFlags {
   readonly batch?: number;
   readonly length?: number;
   readonly lora?: boolean;
-  readonly rank: number;
+  readonly rank?: number;
   readonly budget: number;
   readonly matmulPrecision: MatmulPrecision;
   readonly dtype?: StoredType;
@@ -33,7 +32,7 @@ export const tuneCommand = (): Command =>
     .option('--batch <n>', 'sequences; default 1, or as the definition says', positive)
     .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
     .option('--lora', 'as it trains with a low-rank adapter on all linear layers')
-    .option('--rank <n>', 'rank of the adapter', positive, 8)
+    .option('--rank <n>', `rank of the adapter; default ${DEFAULT_RANK}`, positive)
     .option('--budget <seconds>', 'most time to spend', positiveNumber, 300)
     .addOption(precisionOption())
     .addOption(dtypeOption())
@@ -41,11 +40,10 @@ export const tuneCommand = (): Command =>
     .addOption(deviceOption())
     .addOption(oldDeviceOption())
     .action(async (model: string, flags: TuneFlags) => {
-      const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
       if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
       await withDevice(deviceOf(flags), async (device) => {
         const source = await describeSource(model, flags.dtype);
-        const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora });
+        const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora: freshAdapter(flags) });
         const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, {
           onProblem: (done, total, name) => say(`${done + 1}/${total} ${name}`),
         });
