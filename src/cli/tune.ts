@@ -4,6 +4,7 @@ import { kindTraits } from '../codegen/kernel/device.ts';
 import { scheduleText } from '../codegen/kernel/schedules.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
+import { at } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { extentBytes } from '../runtime/program.ts';
 import { compileDeviceOf, type SessionDevice } from '../session.ts';
@@ -80,11 +81,12 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
 /** A table of problems: what won, how fast, and by how much over the next. */
 export function entriesText(entries: readonly Entry[]): string {
   const rows = entries.map(({ name, trials }) => {
-    const [best, second] = trials;
-    const ms = best?.ms ?? Number.NaN;
-    const lead = second?.ms ? `${(second.ms / ms).toFixed(2)}× faster than ${scheduleText(second.schedule)}` : 'nothing else was measured';
+    const best = at(trials, 0);
+    const second = trials[1];
+    const { ms } = best;
+    const lead = ms !== null && second?.ms ? `${(second.ms / ms).toFixed(2)}× faster than ${scheduleText(second.schedule)}` : 'nothing else was measured';
     const wrong = trials.filter((t) => t.ms === null).length;
-    return `  ${name.padEnd(34)} ${ms.toFixed(2).padStart(9)} ms  ${best ? scheduleText(best.schedule) : ''}; ${lead}${wrong > 0 ? `; ${wrong} gave wrong results` : ''}`;
+    return `  ${name.padEnd(34)} ${(ms === null ? '–' : ms.toFixed(2)).padStart(9)} ms  ${scheduleText(best.schedule)}; ${lead}${wrong > 0 ? `; ${wrong} gave wrong results` : ''}`;
   });
   return rows.join('\n');
 }

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import type { Field, ScheduleKind } from '../codegen/kernel/schedule/kind.ts';
 import { SCHEDULE_KINDS, type Schedule } from '../codegen/kernel/schedules.ts';
+import { at } from '../errors.ts';
 
 export const positive = z.int().positive();
 
@@ -19,15 +20,11 @@ function schemaOf({ kind, fields }: ScheduleKind) {
   return z.strictObject({ kind: z.literal(kind), ...Object.fromEntries(Object.entries(fields).map(([name, { holds }]) => [name, FIELD[holds]])) });
 }
 
-const { register, subgroup, shared, matrix, rows, spread } = SCHEDULE_KINDS;
+const schemas = Object.values(SCHEDULE_KINDS).map(schemaOf);
 
 /** A schedule of any kind, with every field of its kind and no other. */
 export const scheduleSchema = z.discriminatedUnion('kind', [
-  schemaOf(register),
-  schemaOf(subgroup),
-  schemaOf(shared),
-  schemaOf(matrix),
-  schemaOf(rows),
-  schemaOf(spread),
+  at(schemas, 0),
+  ...schemas.slice(1),
   // zod cannot tell the type from the descriptions, from which `Schedule` derives too.
 ]) as unknown as z.ZodType<Schedule>;
