@@ -1,6 +1,8 @@
 /** @file Tensors larger than a binding: bound in parts they give the numbers that they give whole. So do products whose k workgroups share. */
 
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
+import { isMatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { scheduleText } from '../../src/codegen/kernel/schedules.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { createEngine, type Engine, type Update } from '../../src/runtime/execute.ts';
 import { microBatch } from '../../src/train/loop.ts';
@@ -75,10 +77,13 @@ it.each([
     const whole = await run(options, 2 ** 30, ids);
     const split = await run(options, 2048, ids);
     let shared = 0;
-    const share: ChooseSchedule = ({ standard }) => {
-      if (!('kGroups' in standard)) return standard;
+    const share: ChooseSchedule = ({ standard, choice }) => {
+      const { schedule } = standard;
+      if (!isMatmulSchedule(schedule)) return standard;
+      const halves = choice({ ...schedule, ...(schedule.kind === 'register' ? { kFirst: false } : {}), kGroups: 2 });
+      if (halves === null) throw new Error(`${scheduleText(schedule)} cannot share k between workgroups`);
       shared++;
-      return { ...standard, kFirst: false, kGroups: 2 };
+      return halves;
     };
     const partial = await run(options, 2048, ids, undefined, share);
     expect(whole.parts).toBe(1);
