@@ -16,7 +16,7 @@ import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';
-import { race } from '../../src/tune/tune.ts';
+import { race } from '../../src/tune/race.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
@@ -120,10 +120,7 @@ async function tunedSchedule(device: Device, size: MatmulSize): Promise<MatmulSc
   };
   const [best] = await race(
     { standard: { schedule: matmulStandard(traits, size) }, plain: { schedule: PLAIN }, candidates: candidates.map((schedule) => ({ schedule })) },
-    prepare,
-    performance.now() + TUNING_MS,
-    () => performance.now(),
-    kindTraits(traits).warmMs,
+    { prepare, end: performance.now() + TUNING_MS, now: () => performance.now(), warmMs: kindTraits(traits).warmMs },
   );
   for (const kernel of made) kernel.destroy();
   invariant(best && isMatmulSchedule(best.schedule), 'no schedule was measured');

@@ -28,7 +28,7 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
   };
 }
 
-/** A device with what products on it may be rounded to. */
+/** A device, and what products on it may be rounded to. */
 export type TunedDevice = CommandDevice & Pick<SessionDevice, 'matmulPrecision'>;
 
 /** Kernels of a model whose schedules `book` does not know. */
@@ -38,7 +38,7 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   const { choose, open } = collector(book, names, bounds);
   compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
   const most = device.device.profile.limits.maxStorageBufferBindingSize;
-  // what is bound in parts is left as it is
+  // Kernels that bind a tensor in parts are not measured, and keep what they start with.
   return open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
 }
 
@@ -53,7 +53,7 @@ export interface Tuned {
 
 export interface TuneHooks {
   readonly onProblem?: (done: number, total: number, name: string) => void;
-  /** Waited for before anything is measured: other work would be measured along. */
+  /** What is waited for before anything is measured, since other work would be measured along. */
   readonly before?: () => Promise<unknown>;
 }
 

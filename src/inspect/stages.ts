@@ -1,6 +1,6 @@
 /** @file A traced model at every stage of its compilation as text: the whole model, one function, or one call. */
 
-import { workgroupBytes } from '../codegen/kernel/check/kernel.ts';
+import { workgroupBytes } from '../codegen/kernel/check/limits.ts';
 import { matrixProducts } from '../codegen/kernel/check/products.ts';
 import { kernelText } from '../codegen/targets/wgsl/text.ts';
 import { type Compiled, type CompileOptions, compileModel } from '../compile/compile.ts';

@@ -6,10 +6,10 @@ import type { Schedule } from '../codegen/kernel/schedules.ts';
 import { earlierSchedule } from './earlier.ts';
 import { scheduleSchema } from './schema.ts';
 
-/** Version of the kernel generator: what was measured with another one says nothing about this one's kernels. */
+/** The version of what makes kernels. What was measured with another one says nothing about this one's kernels. */
 export const GENERATOR = 6;
 
-/** Version of the form of a book. Books of version 1 do not say their version. */
+/** The version of a book's form. Books of version 1 do not say it. */
 export const BOOK_VERSION = 2;
 
 /** One schedule tried on a problem. */
@@ -46,7 +46,7 @@ export type ScheduleBook = z.infer<typeof current>;
 export type Entry = ScheduleBook['entries'][string];
 export type Trial = Entry['trials'][number];
 
-/** A book of any version that is read, by its version; those of version 1 as they would be now. */
+/** How books are read, by the version that they say. Books of version 1, which say none, are read as they would be now. */
 export const BOOK_SCHEMAS: ReadonlyMap<unknown, z.ZodType<ScheduleBook>> = new Map<unknown, z.ZodType<ScheduleBook>>([
   [
     undefined,
@@ -61,7 +61,7 @@ export function emptyBook(where: Surroundings): ScheduleBook {
   return { format: 'ebb-schedules', version: BOOK_VERSION, surroundings: where, entries: {} };
 }
 
-/** Whether what was measured in `a` says something about `b`. */
+/** Whether what was measured in `a` holds in `b`. */
 export function sameSurroundings(a: Surroundings, b: Surroundings): boolean {
   return a.adapter === b.adapter && a.dawn === b.dawn && a.generator === b.generator && a.features.join() === b.features.join();
 }

@@ -1,4 +1,4 @@
-/** @file Schedules as books of version 1 have them: fields of all kinds in one, of which each kind used some. */
+/** @file Reads schedules of books of version 1. They had the fields of all kinds in one, of which each kind used some. */
 
 import { z } from 'zod';
 import { rows } from '../codegen/kernel/attention/rows/schedule.ts';
@@ -59,7 +59,7 @@ const USED: Readonly<Record<Matmul['kind'], readonly (keyof typeof IDLE)[]>> = {
   matrix: ['ahead', 'buffers', 'matrix'],
 };
 
-/** Why a schedule means nothing, or null. */
+/** Why a schedule means nothing; null where it means something. */
 function problemOf(schedule: Matmul): string | null {
   const { kind, lanes, vectorA, vectorB } = schedule;
   const stray = (Object.keys(IDLE) as (keyof typeof IDLE)[]).find((name) => !USED[kind].includes(name) && schedule[name] !== IDLE[name]);

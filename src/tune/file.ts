@@ -1,4 +1,4 @@
-/** @file Where measured schedules are kept: a file for each adapter in the user's cache, and one in every run that used some. Node only. */
+/** @file Where measured schedules are kept: in a file for each adapter in the user's cache, and in one of every run that used some. For Node alone. */
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,7 +8,7 @@ import { EbbError } from '../errors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
 import { BOOK_SCHEMAS, BOOK_VERSION, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
 
-/** Whether measured schedules are used at all: EBB_TUNE=off leaves every kernel as its device's kind starts. */
+/** Whether measured schedules are used at all. With EBB_TUNE=off every kernel has the schedule that devices of its kind start with. */
 export function tuningAllowed(env: NodeJS.ProcessEnv = process.env): boolean {
   return env['EBB_TUNE'] !== 'off';
 }
@@ -60,7 +60,7 @@ function parsed(file: string): unknown {
   }
 }
 
-/** What is known in these surroundings; nothing where the file is missing, or was measured in others. @throws EbbError for a broken file */
+/** The book that was measured in these surroundings; an empty one where there is no file, or it was measured in others. @throws EbbError for a broken file */
 export function openBook(where: Surroundings, file = bookFile(where)): ScheduleBook {
   if (!existsSync(file)) return emptyBook(where);
   const kept = parsed(file);
@@ -71,7 +71,7 @@ export function openBook(where: Surroundings, file = bookFile(where)): ScheduleB
   return sameSurroundings(book.surroundings, where) ? book : emptyBook(where);
 }
 
-/** Written aside and renamed; entries that another process added meanwhile stay. */
+/** Writes a book to a file aside, which then takes the file's name. Entries that another process added meanwhile stay. */
 export function saveBook(book: ScheduleBook, file = bookFile(book.surroundings)): void {
   const { entries } = openBook(book.surroundings, file);
   mkdirSync(dirname(file), { recursive: true });

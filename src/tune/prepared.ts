@@ -1,4 +1,4 @@
-/** @file One way of cutting a kernel on a device: compiled, run on made-up operands, timed, read back. */
+/** @file Prepares a kernel for measuring: compiles it, runs it on made-up operands, times it, reads its results back. */
 
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
@@ -10,12 +10,12 @@ import { bufferAt } from '../runtime/engineBuffers.ts';
 import { type Address, address } from '../runtime/link/address.ts';
 import { type Extent, extentBytes, type Sizes } from '../runtime/program.ts';
 
-/** Buffers for the values of a problem, shared by all of its trials. */
+/** The memory of a problem's values, which all of its kernels share. */
 export interface Operands {
   readonly memory: Memory;
   /** Where a value lies, the same in every kernel that is given it. */
   place(value: Value): Promise<Address>;
-  /** Everything as it was: kernels may write over what they read. */
+  /** Writes everything as it was at first, since kernels may write over what they read. */
   reset(): void;
   destroy(): void;
 }
@@ -23,7 +23,7 @@ export interface Operands {
 /** A kernel, or several that run one after the other, ready to be measured. */
 export interface PreparedKernel {
   readonly compileMs: number;
-  /** Milliseconds of one run, over `repeats` runs in one submission. */
+  /** Milliseconds of one run, as the mean of `repeats` runs in one submission. */
   time(repeats: number): Promise<number>;
   /** What it writes, after one run. */
   results(): Promise<Float32Array[]>;
@@ -41,13 +41,13 @@ function noise(count: number, seed: number): Float32Array<ArrayBuffer> {
 /** Bytes that are a small number in every stored dtype: f16, bf16 and blocks with f16 scales. */
 const SMALL = 0x2c;
 
-/** What a value holds: noise; integers are ones (segments), stored weights small numbers. */
+/** What a value holds at first: noise, where integers are ones (segments) and stored weights small numbers. */
 function contents({ type: { dtype } }: Value, bytes: number, seed: number): ArrayBufferView<ArrayBuffer> {
   if (dtype === 'f32') return noise(bytes / 4, seed);
   return dtype === 'i32' || dtype === 'u32' || dtype === 'bool' ? new Int32Array(bytes / 4).fill(1) : new Uint8Array(bytes).fill(SMALL);
 }
 
-/** Operands for dimensions of `sizes`; run-time scalars are one. */
+/** Makes the memory for dimensions of `sizes`. Run-time scalars are one. */
 export async function createOperands(device: Device, dims: readonly string[], sizes: Sizes, extentOf: (value: Value) => Extent): Promise<Operands> {
   const places = new Map<Value, Promise<Address>>();
   const buffers: DeviceBuffer[] = [];
@@ -55,8 +55,8 @@ export async function createOperands(device: Device, dims: readonly string[], si
   const [blocks] = (await device.allocate([{ name: 'parameters of a trial', bytes: BLOCK_BYTES, use: 'blocks' }])) as [DeviceBuffer];
   const words = new Uint32Array(BLOCK_BYTES / 4).fill(at(new Uint32Array(Float32Array.of(1).buffer), 0));
   dims.forEach((name, i) => {
-    const { [name]: size = 1 } = sizes;
-    words[i] = size;
+    const size = sizes[name];
+    words[i] = size === undefined ? 1 : size;
   });
   device.write(blocks, 0, words);
   const make = async (value: Value, index: number): Promise<Address> => {

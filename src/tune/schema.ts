@@ -29,5 +29,5 @@ export const scheduleSchema = z.discriminatedUnion('kind', [
   schemaOf(matrix),
   schemaOf(rows),
   schemaOf(spread),
-  // its type derives from the same descriptions
+  // zod cannot tell the type from the descriptions, from which `Schedule` derives too.
 ]) as unknown as z.ZodType<Schedule>;

@@ -1,7 +1,8 @@
 /** @file What the kernel checker lets pass and what it finds. */
 
 import { type KernelBuilder, kernelBuilder, ONE_GROUP } from '../../src/codegen/kernel/builder.ts';
-import { checkKernel, DEFAULT_LIMITS, kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
+import { checkKernel, kernelProblems } from '../../src/codegen/kernel/check/kernel.ts';
+import { DEFAULT_LIMITS } from '../../src/codegen/kernel/check/limits.ts';
 import { add, builtin, call, component, convert, eq, f32, i32, lt, mul, param, splat, u32 } from '../../src/codegen/kernel/expr.ts';
 import type { Expr, Kernel } from '../../src/codegen/kernel/ir.ts';
 

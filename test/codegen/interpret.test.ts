@@ -190,6 +190,6 @@ it('reads a grid with symbols, folds nothing and needs every buffer', () => {
   const data = new Uint32Array(9);
   interpret(grid, { params: Uint32Array.of(9), dims: { T: 3 }, buffers: { out: data } });
   expect([...data]).toEqual(Array(9).fill(4));
-  expect(() => interpret(grid, { buffers: { out: data } })).toThrow('a dimension of the grid has no value');
+  expect(() => interpret(grid, { buffers: { out: data } })).toThrow('dimension T has no value');
   expect(() => interpret(grid, { buffers: {}, dims: { T: 1 } })).toThrow('no data for buffer out');
 });

@@ -1,6 +1,7 @@
 /** @file Runs a kernel on the interpreter, after checking it, the way runKernel runs it on a device. */
 
-import { checkKernel, DEFAULT_LIMITS } from '../../src/codegen/kernel/check/kernel.ts';
+import { checkKernel } from '../../src/codegen/kernel/check/kernel.ts';
+import { DEFAULT_LIMITS } from '../../src/codegen/kernel/check/limits.ts';
 import { interpret } from '../../src/codegen/kernel/interpret/kernel.ts';
 import type { Kernel } from '../../src/codegen/kernel/ir.ts';
 import type { Data, KernelRun } from './runKernel.ts';

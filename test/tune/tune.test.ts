@@ -16,7 +16,7 @@ import { matrixTraits } from '../../src/runtime/webgpu/adapterProfile.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';
-import { agrees, type Contest, race } from '../../src/tune/tune.ts';
+import { agrees, type Contest, race } from '../../src/tune/race.ts';
 import { inputOf } from '../support/matmulCase.ts';
 
 const LOADS: readonly MatmulLoad[] = [
@@ -68,7 +68,7 @@ const problem = (rows: readonly number[]): Contest<Choice> => ({ standard: choic
 
 it('takes the fastest, and gives up on slow ones early', async () => {
   const { create, now, turns } = workshop({ 1: 10, 2: 9, 4: 30, 8: 5 });
-  const trials = await race(problem([2, 4, 8]), create, 1e6, now);
+  const trials = await race(problem([2, 4, 8]), { prepare: create, end: 1e6, now });
   expect(trials[0]).toMatchObject({ schedule: schedule(8), ms: 5 });
   expect(trials).toHaveLength(4);
   // once to see how long it takes and once for the round; the winner stays alone after the first round
@@ -78,24 +78,24 @@ it('takes the fastest, and gives up on slow ones early', async () => {
 
 it('never takes a schedule whose results are wrong', async () => {
   const { create, now } = workshop({ 1: 10, 2: 1 }, { 2: Float32Array.of(1, 2.1) });
-  const trials = await race(problem([2]), create, 1e6, now);
+  const trials = await race(problem([2]), { prepare: create, end: 1e6, now });
   expect(trials.map((t) => t.ms)).toEqual([10, null]);
   expect(trials[0]).toMatchObject({ schedule: schedule(1) });
 });
 
 it('takes the plain schedule where the standard one is wrong and nothing else is right', async () => {
   const { create, now } = workshop({ 1: 1, 2: 1, [PLAIN_ROWS]: 50 }, { 1: Float32Array.of(2, 2), 2: Float32Array.of(1, 3) });
-  const trials = await race(problem([2]), create, 1e6, now);
+  const trials = await race(problem([2]), { prepare: create, end: 1e6, now });
   expect(trials.map((t) => t.ms)).toEqual([50, null, null]);
   expect(trials[0]).toMatchObject({ schedule: schedule(PLAIN_ROWS) });
   const right = workshop({ 1: 10, 2: 20 }, { 1: Float32Array.of(2, 2) });
-  expect((await race(problem([2]), right.create, 1e6, right.now))[0]).toMatchObject({ schedule: schedule(2), ms: 20 });
+  expect((await race(problem([2]), { prepare: right.create, end: 1e6, now: right.now }))[0]).toMatchObject({ schedule: schedule(2), ms: 20 });
 });
 
 it('stops compiling when the time is spent', async () => {
   const { create, now } = workshop({ 1: 10, 2: 1, 4: 1 });
-  expect(await race(problem([2, 4]), create, 440, now)).toHaveLength(2);
-  expect(await race(problem([2, 4]), create, now() + 50, now)).toHaveLength(1);
+  expect(await race(problem([2, 4]), { prepare: create, end: 440, now })).toHaveLength(2);
+  expect(await race(problem([2, 4]), { prepare: create, end: now() + 50, now })).toHaveLength(1);
 });
 
 it('compares results up to the order of sums', () => {

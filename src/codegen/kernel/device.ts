@@ -41,14 +41,14 @@ export interface Unrolled {
 
 interface CommonTraits {
   readonly unrolled: {
-    /** Of a kernel that is compiled for some steps alone. */
+    /** For a kernel that is compiled for some steps alone. */
     readonly usual: Unrolled;
-    /** Of a kernel that every step runs, and of one that is measured: what it takes longer to compile is earned back, or counted. */
+    /** For a kernel that every step runs, which earns back what it takes longer to compile, and for one that is measured. */
     readonly patient: Unrolled;
   };
   /** Most elements of one result that a lane adds up. */
   readonly mostSums: number;
-  /** f32 bytes up to which stored weights are widened into scratch before a dot reads them; beyond, its loads unpack them. */
+  /** f32 bytes up to which stored weights are widened into scratch before a dot reads them; the loads of the dot unpack larger ones. */
   readonly widenOnce: number;
   /** Whether the kernels of dQ and dK turn rotated rows back as they store them; otherwise a kernel of its own does. */
   readonly turnsBack: boolean;
@@ -66,13 +66,13 @@ export interface SpreadRows {
 
 /**
  * A CPU. A few cores run the lanes of a subgroup together and all others in turn, so that few lanes keep it busy. Drivers fetch for each lane
- * in turn, equal addresses or not: a load costs some 40 multiply-adds a lane. Their compilers take seconds.
+ * in turn, even where addresses are equal: a load costs some 40 multiply-adds a lane. Their compilers take seconds.
  */
 export interface CpuTraits extends CommonTraits {
   readonly lanesInTurn: true;
   /** Whether the driver makes one instruction of `fma` (SwiftShader), or two (Mesa). */
   readonly fma: boolean;
-  /** Attention's kernels whose rows are spread over a subgroup. */
+  /** For attention's kernels whose rows are spread over a subgroup. */
   readonly spreadRows: { readonly forward: SpreadRows; readonly gradient: SpreadRows };
 }
 
@@ -100,9 +100,9 @@ const CPU = {
   lanesInTurn: true,
   unrolled: { usual: { ops: 512, sums: 768 }, patient: { ops: 512, sums: 1536 } },
   mostSums: 512,
-  // unpacking a weight for every tile of rows costs more than the dot
+  // Unpacking a weight for every tile of rows costs more than the dot.
   widenOnce: 128 * 2 ** 20,
-  // where dQ and dK are made it costs LLVM more than it saves: the first step of 12 units took 20 s, 17 s without
+  // Turning rows back where dQ and dK are made costs LLVM more than it saves: the first step of 12 units took 20 s, and 17 s without it.
   turnsBack: false,
   warmMs: 0,
 } as const;
@@ -112,10 +112,10 @@ const GPU: GpuTraits = {
   lanesInTurn: false,
   unrolled: { usual: GPU_UNROLLED, patient: GPU_UNROLLED },
   mostSums: 128,
-  // a GPU has arithmetic to spare and wants the bandwidth
+  // A GPU has arithmetic to spare and wants the bandwidth.
   widenOnce: 0,
   turnsBack: true,
-  // an H200 that had been idle ran at a third of its clock, and rose in the middle of measurements
+  // An H200 that had been idle ran at a third of its clock, which rose in the middle of measurements.
   warmMs: 100,
   busy: { groups: 48, lanes: 8192 },
   tiles: 'large',
@@ -123,17 +123,17 @@ const GPU: GpuTraits = {
   fastMatrices: false,
 };
 
-/** Of GPUs with many cores: 128 of NVIDIA's hold eight times as many lanes as are asked for here. */
+/** What keeps GPUs with many cores busy: 128 of NVIDIA's hold eight times as many lanes as are asked for here. */
 const MANY_CORES: GpuTraits['busy'] = { groups: 128, lanes: 32768 };
 
-/** By kind. NVIDIA's, lavapipe's and SwiftShader's were measured; Apple's, AMD's and Intel's are guesses that the tuner corrects. */
+/** The traits of each kind. NVIDIA's, lavapipe's and SwiftShader's were measured; Apple's, AMD's and Intel's are guesses that the tuner corrects. */
 const KINDS: Readonly<Record<AdapterKind, KindTraits>> = {
   nvidia: { ...GPU, busy: MANY_CORES, tiles: 'ahead', fastMatrices: true },
   amd: { ...GPU, busy: MANY_CORES, uniformLoads: true },
   apple: { ...GPU, fastMatrices: true },
   intel: { ...GPU, tiles: 'medium' },
   other: GPU,
-  // eight rows make gradients a quarter faster too, but LLVM takes three times as long for them
+  // Eight rows would make gradients a quarter faster too, but LLVM takes three times as long for them.
   lavapipe: { ...CPU, fma: false, spreadRows: { forward: { held: 16, most: 8 }, gradient: { held: 8, most: 4 } } },
   swiftshader: { ...CPU, fma: true, spreadRows: { forward: { held: 16, most: 4 }, gradient: { held: 16, most: 4 } } },
 };

@@ -9,7 +9,7 @@ export const bool = (value: boolean): Expr => ({ kind: 'const', type: 'bool', va
 export const constant = (type: KType, value: number): Expr => ({ kind: 'const', type, value });
 export const builtin = (name: Builtin): Expr => ({ kind: 'builtin', type: 'u32', name });
 
-/** A word of the call's uniform block; `comment` names it in the printed WGSL. */
+/** A word of the call's uniform block; `comment` says in printed kernels what it is. */
 export const param = (index: number, comment?: string): Expr =>
   comment === undefined ? { kind: 'param', type: 'u32', index } : { kind: 'param', type: 'u32', index, comment };
 
@@ -89,7 +89,7 @@ export const component = (of: Expr, index: number | Expr): Expr => ({
 });
 
 /**
- * A loop bound that the driver cannot know: software drivers unroll loops they know and then take seconds to compile them.
- * Word 0 is a dimension, below 2³¹, or 0 where there is none, so nothing is added.
+ * A loop bound that the driver cannot know: software drivers unroll loops that they know, and then take seconds to compile them.
+ * Word 0 of the uniform block is a dimension, which is below 2³¹, or 0 where there is none, so that nothing is added.
  */
 export const hiddenBound = (count: number): Expr => add(bin('>>', param(0), u32(31)), u32(count));

@@ -1,5 +1,5 @@
-/** @file The kernel IR: what a fused group becomes once a schedule is applied. Typed expressions, statements, one entry
- * point, no strings of WGSL. Printed by ../wgsl/print.ts, run without a GPU by ./interpret.ts, checked by ./check.ts. */
+/** @file The kernel IR: what a fused group becomes once a schedule is applied. It has typed expressions, statements, one entry point, and no strings of
+ * a target's language. Targets print it (../targets/), ./interpret/ runs it without a GPU, ./check/ checks it, ./rewrite/ changes it. */
 
 export type KScalar = 'f32' | 'f16' | 'i32' | 'u32' | 'bool';
 export type KVector = 'vec2f' | 'vec4f' | 'vec4h' | 'vec2u' | 'vec4u' | 'vec4i';
@@ -8,7 +8,7 @@ export type KType = KScalar | KVector;
 export type BinOp = '+' | '-' | '*' | '/' | '%' | '&' | '|' | '^' | '<<' | '>>' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '&&' | '||';
 export type UnOp = '-' | '!' | '~';
 
-/** Functions WGSL has too; `bitcast` and `convert` go by the expression's own type. Subgroup functions need `uses.subgroups`. */
+/** Functions, all of which WGSL has too. `bitcast` and `convert` go by the expression's own type; subgroup functions need `uses.subgroups`. */
 export type Fn =
   | 'exp'
   | 'log'
@@ -102,7 +102,7 @@ export type Stmt =
   | { kind: 'return' }
   | { kind: 'comment'; text: string };
 
-/** A storage buffer. `static` buffers are weights bound once per call site; the others move with every call. */
+/** A storage buffer. */
 export interface BufferDecl {
   readonly name: string;
   readonly element: KType;

@@ -1,5 +1,6 @@
 /** @file Sizes that are products of numbers and of dimension symbols known only at run time. */
 
+import { invariant } from '../../errors.ts';
 import { mul, u32 } from './expr.ts';
 import type { Expr } from './ir.ts';
 
@@ -18,7 +19,7 @@ export function staticSize(size: Size): number | null {
   return product;
 }
 
-/** The size as an expression, `dim` giving the run-time value of a symbol. Numbers fold into one factor. */
+/** The size as an expression, in which numbers fold into one factor. @param dim gives the run-time value of a symbol */
 export function sizeExpr(size: Size, dim: (symbol: string) => Expr): Expr {
   let constant = 1;
   let product: Expr | null = null;
@@ -35,7 +36,11 @@ export function dividesBy(size: Size, of: number): boolean {
   return constant % of === 0;
 }
 
-/** The size at run time, given the symbols' values. */
+/** The size at run time, given the symbols' values. Throws where a symbol has none. */
 export function sizeValue(size: Size, dims: Readonly<Record<string, number>>): number {
-  return size.of.reduce<number>((product, factor) => product * (typeof factor === 'number' ? factor : (dims[factor] ?? Number.NaN)), 1);
+  return size.of.reduce<number>((product, factor) => {
+    const value = typeof factor === 'number' ? factor : dims[factor];
+    invariant(value !== undefined, `dimension ${factor} has no value`);
+    return product * value;
+  }, 1);
 }

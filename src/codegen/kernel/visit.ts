@@ -1,6 +1,6 @@
-/** @file Walks over the statements and expressions of a kernel. */
+/** @file Visits to the statements and expressions of a kernel. */
 
-import type { Expr, Stmt } from './ir.ts';
+import type { Expr, FragmentType, Stmt } from './ir.ts';
 
 /** The operands of an expression, in order. */
 export function operandsOf(expr: Expr): readonly Expr[] {
@@ -69,4 +69,11 @@ export function everyExpr(body: readonly Stmt[], visit: (expr: Expr) => void): v
   everyStmt(body, (stmt) => {
     for (const expr of exprsOf(stmt)) deep(expr);
   });
+}
+
+/** The types of all fragments of a body, by name. */
+export function fragmentTypes(body: readonly Stmt[]): ReadonlyMap<string, FragmentType> {
+  const types = new Map<string, FragmentType>();
+  everyStmt(body, (stmt) => void ((stmt.kind === 'fragment' || stmt.kind === 'loadFragment') && types.set(stmt.name, stmt.type)));
+  return types;
 }

@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/ir.ts';
 import type { StartingSchedules } from '../kernel/lower/starting.ts';
 import { withIdentifiers } from '../kernel/rewrite/names.ts';
 
-/** A language of kernels. docs/adding.md says what one takes. */
+/** A language of kernels. docs/adding.md says what it takes to add one. */
 export interface Target {
   /** For people: `wgsl`. */
   readonly name: string;
@@ -18,7 +18,7 @@ export interface Target {
   readonly schedules: StartingSchedules;
 }
 
-/** A kernel's module: what a target's devices make a pipeline of. */
+/** The module of a kernel, of which a target's devices make a pipeline. */
 export function moduleOf(target: Target, kernel: Kernel): string {
   return target.print(withIdentifiers(kernel, target.reserved));
 }

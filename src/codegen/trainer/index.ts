@@ -1,5 +1,6 @@
-/** @file A compiled model as a package: file names and contents, the same bytes for the same input. */
+/** @file A compiled model as a package: names of files and what they hold. The same input gives the same bytes. */
 
+import { at } from '../../errors.ts';
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
 import { type ModelAbout, makePlan, type Requirements } from '../../runtime/planFile.ts';
@@ -13,7 +14,7 @@ export interface PackageInput {
   readonly about: ModelAbout;
   readonly requires: Requirements;
   readonly stages: { readonly trace: Module; readonly grad: Module; readonly dropbp: Module; readonly fuse: Module };
-  /** The kernel IR, one kernel after the other. */
+  /** The kernel IR of each kernel. */
   readonly kernels: readonly string[];
   readonly units: readonly UnitCost[];
   readonly readme: Omit<ReadmeFacts, 'about' | 'ebb' | 'standalone'>;
@@ -29,7 +30,7 @@ export const FUSE_FILE = 'ir/4-fuse.ebb';
 export function packageFiles(input: PackageInput): Map<string, string> {
   const { program, about, requires, stages, ebb, standalone } = input;
   const kernels = kernelFiles(program, stages.fuse, FUSE_FILE);
-  const plan = makePlan({ program, about, requires }, (_, i) => kernels[i]?.file ?? '');
+  const plan = makePlan({ program, about, requires }, (_, i) => at(kernels, i).file);
   const head = [
     `Trains ${about.name}: ${input.units.length} units that may lose their backward in a step (DropBP, arXiv 2402.17812).`,
     `Compiled by Ebb ${ebb} for ${input.readme.device}.`,

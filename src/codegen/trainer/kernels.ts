@@ -1,26 +1,31 @@
-/** @file Kernels as files: named after what they do, each headed by where its ops stand in the fused IR, and what it costs. */
+/** @file Kernels as files. They are named after what they do, and each begins with where its ops stand in the fused IR and what it costs. */
 
 import { type Cost, costText } from '../../cost.ts';
+import { at, invariant } from '../../errors.ts';
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
-import type { DispatchDecl, Extent, FunctionDecl, PipelineDecl, Program } from '../../runtime/program.ts';
+import type { DispatchDecl, Extent, FunctionDecl, Program } from '../../runtime/program.ts';
 
 export interface KernelFile {
   readonly file: string;
   readonly text: string;
 }
 
+/** A dispatch of a pipeline. */
 interface Use {
   readonly fn: FunctionDecl;
   readonly dispatch: DispatchDecl;
-  /** Lines of the fused stage's text, from 1. */
-  readonly lines: readonly [number, number];
+  /** The lines of the group that its kernel was made of. */
+  readonly lines: Lines;
 }
 
-/** First and last line of every fused group, by function, in order. */
-export function groupLines(text: string): Map<string, [number, number][]> {
-  const found = new Map<string, [number, number][]>();
-  let groups: [number, number][] = [];
+/** First and last line of a fused group in the text of the fused stage, from 1. */
+type Lines = readonly [first: number, last: number];
+
+/** The lines of every fused group, by function, in order. */
+export function groupLines(text: string): ReadonlyMap<string, readonly Lines[]> {
+  const found = new Map<string, Lines[]>();
+  let groups: Lines[] = [];
   let start = 0;
   text.split('\n').forEach((line, i) => {
     const name = /^func @([A-Za-z0-9_.]+)\(/.exec(line)?.[1];
@@ -33,20 +38,21 @@ export function groupLines(text: string): Map<string, [number, number][]> {
   return found;
 }
 
-function usesOf(program: Program, fuse: Module, text: string): Map<number, Use[]> {
-  const lines = groupLines(text);
-  const uses = new Map<number, Use[]>();
+/** The uses of every pipeline, in their order. */
+function usesOf(program: Program, fuse: Module): readonly (readonly Use[])[] {
+  const lines = groupLines(printModule(fuse));
+  const uses = program.pipelines.map((): Use[] => []);
   program.functions.forEach((fn, f) => {
-    const own = lines.get(fuse.funcs[f]?.name ?? '') ?? [];
+    const { name } = at(fuse.funcs, f);
+    const own = lines.get(name);
+    invariant(own !== undefined, `@${name} is printed`);
     let group = 0;
-    fn.dispatches.forEach((dispatch) => {
-      for (const pipeline of [dispatch.pipeline, ...(dispatch.adding === undefined ? [] : [dispatch.adding])]) {
-        const list = uses.get(pipeline) ?? [];
-        list.push({ fn, dispatch, lines: own[group] ?? [0, 0] });
-        uses.set(pipeline, list);
-      }
+    for (const dispatch of fn.dispatches) {
+      const use: Use = { fn, dispatch, lines: at(own, group) };
+      at(uses, dispatch.pipeline).push(use);
+      if (dispatch.adding !== undefined) at(uses, dispatch.adding).push(use);
       if (!dispatch.partial) group++;
-    });
+    }
   });
   return uses;
 }
@@ -56,7 +62,7 @@ function flopText(cost: Cost): string {
   return cost.length === 0 ? 'no FLOP' : `${costText(cost)} FLOP`;
 }
 
-/** Bytes bound as a formula: each buffer once, an upper bound of what is moved from and to memory. */
+/** The bytes that are bound, as a formula. Each buffer counts once, so that it is an upper bound of what is moved from and to memory. */
 export function byteText(extents: readonly Extent[]): string {
   const sums = new Map<string, number>();
   for (const { of, bytes } of extents) {
@@ -69,19 +75,19 @@ export function byteText(extents: readonly Extent[]): string {
 function headOf(uses: readonly Use[], stageFile: string): string {
   return uses
     .map(({ fn, dispatch, lines }) => {
-      const extents = [...new Set(dispatch.slots)].flatMap((s) => fn.slots[s]?.extent ?? []);
+      const extents = [...new Set(dispatch.slots)].map((slot) => at(fn.slots, slot).extent);
       return `// @${fn.name}, ${stageFile}:${lines[0]}-${lines[1]}: ${flopText(dispatch.flops)}, ${byteText(extents)}`;
     })
     .join('\n');
 }
 
-/** The file of every pipeline, in their order. `stageFile` is where the fused stage is written. */
+/** The file of every pipeline, in their order. @param stageFile where the fused stage is written */
 export function kernelFiles(program: Program, fuse: Module, stageFile: string): KernelFile[] {
-  const uses = usesOf(program, fuse, printModule(fuse));
+  const uses = usesOf(program, fuse);
   const taken = new Set<string>();
-  return program.pipelines.map((pipeline: PipelineDecl, i): KernelFile => {
-    const own = uses.get(i) ?? [];
-    const base = `${own[0]?.fn.name ?? 'kernel'}.${pipeline.name}`;
+  return program.pipelines.map((pipeline, i): KernelFile => {
+    const own = at(uses, i);
+    const base = `${at(own, 0).fn.name}.${pipeline.name}`;
     let name = base;
     for (let n = 2; taken.has(name); n++) name = `${base}.${n}`;
     taken.add(name);

@@ -1,11 +1,11 @@
 /** @file `trainer.ts` and the JavaScript beside it, written with ts-morph. */
 
-import { Project, QuoteKind, ts, VariableDeclarationKind } from 'ts-morph';
+import { Project, QuoteKind, type SourceFile, ts, VariableDeclarationKind } from 'ts-morph';
 import type { Program } from '../../runtime/program.ts';
 
 export interface UnitCost {
   readonly site: string;
-  /** A comment's worth of what it costs. */
+  /** What it costs, in a few words for a comment. */
   readonly note: string;
 }
 
@@ -29,33 +29,42 @@ function bounds(program: Program): readonly { readonly name: string; readonly bo
   return program.dims.filter((d) => named.has(d.name));
 }
 
-/** `trainer.ts`: typed and commented; strictest settings hold. */
-export function trainerSource({ name, head, units, program, dropRate }: TrainerFacts): string {
+/** The text of `trainer.ts`, which has types and comments, and compiles at the strictest settings. */
+export function trainerSource(facts: TrainerFacts): string {
   const project = new Project({ useInMemoryFileSystem: true, manipulationSettings: { quoteKind: QuoteKind.Single } });
   const file = project.createSourceFile('trainer.ts');
+  addHead(file, facts);
+  addFacts(file, facts);
+  addTrainer(file, facts);
+  file.formatText({ indentSize: 2 });
+  return spaced(file.getFullText());
+}
+
+function addHead(file: SourceFile, { head }: TrainerFacts): void {
   file.addStatements(`/**\n${head.map((line) => ` * ${line}`.trimEnd()).join('\n')}\n */`);
   file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['startTrainer', { name: 'TrainerPackage', isTypeOnly: true }] });
   file.addExportDeclaration({ moduleSpecifier: 'ebb/trainer', namedExports: ['openPage', 'trainInPage'] });
-  const constant = (constName: string, initializer: string, description: string): void =>
-    void file.addVariableStatement({
-      isExported: true,
-      declarationKind: VariableDeclarationKind.Const,
-      docs: doc(description),
-      declarations: [{ name: constName, initializer }],
-    });
-  constant(
-    'UNITS',
-    `[\n${units.map((u) => `  ${quoted(u.site)}, // ${u.note}`).join('\n')}\n] as const`,
+}
+
+function addConstant(
+  file: SourceFile,
+  declaration: { readonly name: string; readonly type?: string; readonly initializer: string },
+  description: string,
+): void {
+  file.addVariableStatement({ isExported: true, declarationKind: VariableDeclarationKind.Const, docs: doc(description), declarations: [declaration] });
+}
+
+/** What is known of the model: its units, bounds, inputs and parameters. */
+function addFacts(file: SourceFile, { units, program }: TrainerFacts): void {
+  const unitLines = units.map((u) => `  ${quoted(u.site)}, // ${u.note}`);
+  addConstant(
+    file,
+    { name: 'UNITS', initializer: `[\n${unitLines.join('\n')}\n] as const` },
     'Residual branches that may lose their backward in a step, in the order they run.',
   );
   file.addTypeAlias({ isExported: true, name: 'Unit', type: '(typeof UNITS)[number]', docs: doc('A unit by name.') });
-  constant(
-    'BOUNDS',
-    `{ ${bounds(program)
-      .map((d) => `${d.name}: ${d.bound}`)
-      .join(', ')} } as const`,
-    'Largest sizes of a step; smaller ones run with the same kernels.',
-  );
+  const largest = bounds(program).map((d) => `${d.name}: ${d.bound}`);
+  addConstant(file, { name: 'BOUNDS', initializer: `{ ${largest.join(', ')} } as const` }, 'Largest sizes of a step; smaller ones run with the same kernels.');
   file.addInterface({
     isExported: true,
     name: 'StepInputs',
@@ -67,32 +76,32 @@ export function trainerSource({ name, head, units, program, dropRate }: TrainerF
       docs: doc(`${i.dtype}[${i.extent.of.join(', ')}]`),
     })),
   });
-  constant(
-    'PARAMETERS',
-    `{\n${program.params
-      .filter((p) => p.trainable)
-      .map((p) => `  ${key(p.name)}: [${p.shape.join(', ')}],`)
-      .join('\n')}\n} as const`,
-    'Trained parameters and their shapes.',
+  const trained = program.params.filter((p) => p.trainable).map((p) => `  ${key(p.name)}: [${p.shape.join(', ')}],`);
+  addConstant(file, { name: 'PARAMETERS', initializer: `{\n${trained.join('\n')}\n} as const` }, 'Trained parameters and their shapes.');
+}
+
+/** The package as `ebb/trainer` takes it, and what starts it. */
+function addTrainer(file: SourceFile, { name, dropRate }: TrainerFacts): void {
+  const fields = [
+    `name: ${quoted(name)}`,
+    "folder: new URL('.', import.meta.url)",
+    'units: UNITS',
+    'bounds: BOUNDS',
+    ...(dropRate === null ? [] : [`dropRate: ${dropRate}`]),
+  ];
+  addConstant(
+    file,
+    { name: 'trainer', type: 'TrainerPackage', initializer: `{\n${fields.map((field) => `  ${field},`).join('\n')}\n}` },
+    'The compiled model beside this file: plan.json, kernels/, and tables.safetensors if it has tables.',
   );
-  file.addVariableStatement({
-    isExported: true,
-    declarationKind: VariableDeclarationKind.Const,
-    docs: doc('The compiled model beside this file: plan.json, kernels/, and tables.safetensors if it has tables.'),
-    declarations: [
-      {
-        name: 'trainer',
-        type: 'TrainerPackage',
-        initializer: `{\n  name: ${quoted(name)},\n  folder: new URL('.', import.meta.url),\n  units: UNITS,\n  bounds: BOUNDS,${dropRate === null ? '' : `\n  dropRate: ${dropRate},`}\n}`,
-      },
-    ],
-  });
   file.addStatements(
     '// the command line, when Node runs this file; a page imports `trainer` and `openPage` instead\nawait startTrainer(trainer, import.meta.url);',
   );
-  file.formatText({ indentSize: 2 });
-  return `${file
-    .getFullText()
+}
+
+/** The text with one empty line between declarations, and none between a declaration and what is said of it. */
+function spaced(text: string): string {
+  return `${text
     .replace(/\n(?=(?:\/\*\*|export|import|\/\/ the))/g, '\n\n')
     .replace(/(\*\/)\n+(?=export)/g, '$1\n')
     .replace(/\n{3,}/g, '\n\n')

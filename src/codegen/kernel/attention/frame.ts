@@ -65,7 +65,7 @@ const SHAPES = {
   dv: '[B, S, Hkv, D]',
   /** log Σ exp of the scores. */
   lse: '[B, H, T]',
-  /** Of each query lse, Σ over D of dout · out, and its segment as f32. */
+  /** For each query its lse, Σ over D of dout · out, and its segment as f32. */
   stats: '[B, H, T, 3]',
   segQ: 'i32 [B, T]',
   segK: 'i32 [B, S]',
@@ -128,7 +128,7 @@ export interface ForwardInputs {
   readonly q: BufferRef;
   readonly k: BufferRef;
   readonly v: BufferRef;
-  /** The segment of a query and of a key; null where all is one. */
+  /** The segment of a query and of a key; null where there are no segments. */
   readonly segment: { readonly query: (index: Expr) => Expr | null; readonly key: (index: Expr) => Expr | null };
 }
 
@@ -150,14 +150,14 @@ export interface QueryScalars {
   readonly segment: Expr | null;
 }
 
-/** What the kernels of gradients read: eight buffers with dK, dV and the angles. */
+/** What the kernels of gradients read. With dK, dV and the angles they bind eight buffers. */
 export interface GradientInputs {
   readonly q: BufferRef;
   readonly k: BufferRef;
   readonly v: BufferRef;
   readonly dout: BufferRef;
   readonly scalars: (head: Expr, query: Expr) => QueryScalars;
-  /** The segment of a key, f32; null where all is one. */
+  /** The segment of a key, as f32; null where there are no segments. */
   readonly segment: (key: Expr) => Expr | null;
 }
 
@@ -198,7 +198,7 @@ export function shifted(frame: Frame, query: Expr): Expr {
   return frame.spec.position === null ? query : add(query, frame.spec.position);
 }
 
-/** A query and a key as visibility goes: the query's shifted index, the key's own, their segments. */
+/** What visibility asks of a query and a key: the query's shifted index, the key's own, their segments. */
 export interface PairPlace {
   readonly at: Expr;
   readonly key: Expr;
@@ -206,7 +206,7 @@ export interface PairPlace {
   readonly segK: Expr | null;
 }
 
-/** Whether a query sees a key; null: always. */
+/** Whether a query sees a key; null where every query sees every key. */
 export function visible(frame: Frame, { at, key, segQ, segK }: PairPlace): Expr | null {
   const { causal, window } = frame.spec;
   const conditions: Expr[] = [];

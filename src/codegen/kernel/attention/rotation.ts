@@ -16,7 +16,7 @@ export interface Angles {
   readonly positions: number;
 }
 
-/** Declares the angles, as vec4 where they are read so; null where nothing is rotated. */
+/** Declares the angles; null where nothing is rotated. @param wide whether they are read as vec4 */
 export function angleBuffer(frame: Frame, wide: boolean): Angles | null {
   const { rotation } = frame.spec;
   return rotation === null ? null : { buffer: input(frame, 'angles', wide ? 'vec4f' : 'f32'), positions: rotation.positions };
@@ -39,7 +39,7 @@ function turnedChunks(frame: Frame, angles: Angles, index: Expr, row: readonly E
   const start = anglesStart(frame, angles, index, 2 * half);
   const step = Math.floor(half / held.lanes);
   const chunk = (c: number): Expr => at(row, c % row.length);
-  // an odd number of chunks a lane: the other half of a pair is held by another lane of the row
+  // Where a lane has an odd number of chunks, another lane of the row holds the other half of a pair.
   const low = half % held.lanes === 0 ? null : b.let('low', lt(held.lane, u32(held.lanes / 2)));
   return row.map((own, c) => {
     const unit = held.unit(c);

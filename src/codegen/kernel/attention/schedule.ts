@@ -11,7 +11,7 @@ export function isAttentionSchedule(schedule: { readonly kind: string }): schedu
   return schedule.kind === 'rows' || schedule.kind === 'spread';
 }
 
-/** Whether a device can run a schedule for heads of that size. Also for schedules that come from a file. */
+/** Whether a device can run a schedule, which may come from a file, for heads of that size. */
 export function fitsAttention(schedule: AttentionSchedule, device: DeviceTraits, headDim: number): boolean {
   return schedule.kind === 'rows' ? fitsRows(schedule, device, headDim) : fitsSpread(schedule, device);
 }

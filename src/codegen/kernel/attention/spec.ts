@@ -19,9 +19,9 @@ export interface AttentionSpec {
   readonly window: number | null;
   /** Scores s become softCap · tanh(s / softCap). */
   readonly softCap: number | null;
-  /** `shared`: queries and keys have the same segments, bound once. */
+  /** Whether there are segments; `shared`: queries and keys have the same, which are bound once. */
   readonly segments: boolean | 'shared';
-  /** Gradients: q and k were rotated by angles [positions, D], and dq and dk are turned back. */
+  /** Where q and k were rotated by angles [positions, D], the gradients dq and dk are turned back. */
   readonly rotation: { readonly positions: number } | null;
   /** Added to the query index (u32): how many keys of a cache come before the first query. */
   readonly position: Expr | null;

@@ -1,4 +1,4 @@
-/** @file What a checker says of fragments: their types, where they are loaded from and stored to. */
+/** @file Checks fragments: their types, and where they are loaded from and stored to. */
 
 import type { FragmentStmt, FragmentType, KType } from '../ir.ts';
 
@@ -13,7 +13,7 @@ export function fragmentText({ role, scalar, rows, cols }: FragmentType): string
   return `${role}<${scalar}, ${rows} × ${cols}>`;
 }
 
-/** Everything wrong with a statement on fragments. @param find the name in scope */
+/** Everything that is wrong with a statement on fragments. @param find finds a name in scope */
 export function fragmentProblems(stmt: FragmentStmt, find: (name: string) => FragmentName | undefined): string[] {
   const fragment = (name: string): FragmentType | undefined => find(name)?.fragment;
   const memory = (array: string, type: FragmentType, stride: number, line: number): string[] => {

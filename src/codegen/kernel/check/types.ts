@@ -1,4 +1,4 @@
-/** @file The typing rules of kernel expressions, WGSL's for what the kernel IR has. */
+/** @file The typing rules of kernel expressions: WGSL's, for what the kernel IR has. */
 
 import { type BinOp, type Expr, type Fn, isVector, type KType, scalarOf, widthOf } from '../ir.ts';
 
@@ -10,7 +10,7 @@ const BITS = new Set<BinOp>(['&', '|', '^']);
 const SHIFTS = new Set<BinOp>(['<<', '>>']);
 const LOGIC = new Set<BinOp>(['&&', '||']);
 
-/** How many arguments, of the result's type unless checked apart. */
+/** Functions whose arguments all have the result's type: how many they take, and which types those may be. */
 const SAME_TYPE: Partial<Record<Fn, { count: number; of: (type: KType) => boolean }>> = {
   exp: { count: 1, of: isFloat },
   log: { count: 1, of: isFloat },

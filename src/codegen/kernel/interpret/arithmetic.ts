@@ -6,8 +6,6 @@ import { type BinOp, type Fn, type KScalar, type KType, scalarOf } from '../ir.t
 /** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
 export type Value = number | readonly number[];
 
-const SCRATCH = new DataView(new ArrayBuffer(8));
-
 /** The nearest f16, ties to even, as a number. */
 export function roundF16(value: number): number {
   if (!Number.isFinite(value) || value === 0) return value;
@@ -54,7 +52,7 @@ export function applyBin(op: BinOp, type: KScalar): (a: number, b: number) => nu
     case '*':
       return integer ? (a, b) => out(Math.imul(a, b)) : (a, b) => out(a * b);
     case '/':
-      // WGSL: x / 0 is x for integers
+      // In WGSL, x / 0 is x for integers.
       return integer ? (a, b) => (b === 0 ? a : out(Math.trunc(a / b))) : (a, b) => out(a / b);
     case '%':
       return integer ? (a, b) => (b === 0 ? 0 : out(a % b)) : (a, b) => out(a % b);
@@ -117,7 +115,7 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
     const op = several as (...x: number[]) => number;
     return (args) => lift(args, (...x) => convertTo(scalar, op(...x)));
   }
-  const argument = scalarOf(from[0] ?? type);
+  const argument = scalarOf(at(from, 0));
   switch (fn) {
     case 'dot':
       return ([a, b]) => (a as number[]).reduce((sum, x, i) => Math.fround(sum + Math.fround(x * ((b as number[])[i] as number))), 0);
@@ -131,7 +129,7 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
           return saturates ? saturate(scalar, x as number) : convertTo(scalar, x as number);
         });
     case 'bitcast':
-      return ([value]) => lift([value as Value], (x) => reinterpret(argument, scalar, x as number));
+      return reinterpreted(argument, scalar);
     case 'unpack2x16float':
       return ([word]) => [fromHalf((word as number) & 0xffff), fromHalf((word as number) >>> 16)];
     case 'pack2x16float':
@@ -160,10 +158,15 @@ function lift(args: readonly Value[], op: (...x: number[]) => number): Value {
   return vector.map((_, i) => op(...args.map((arg) => (typeof arg === 'number' ? arg : (arg[i] as number)))));
 }
 
-function reinterpret(from: KScalar, to: KScalar, value: number): number {
-  if (from === 'f32') SCRATCH.setFloat32(0, value);
-  else SCRATCH.setInt32(0, value | 0);
-  return to === 'f32' ? SCRATCH.getFloat32(0) : to === 'u32' ? SCRATCH.getUint32(0) : SCRATCH.getInt32(0);
+/** The same 32 bits as a value of another type. */
+function reinterpreted(from: KScalar, to: KScalar): (args: readonly Value[]) => Value {
+  const bits = new DataView(new ArrayBuffer(4));
+  return (args) =>
+    lift(args, (value) => {
+      if (from === 'f32') bits.setFloat32(0, value as number);
+      else bits.setInt32(0, (value as number) | 0);
+      return to === 'f32' ? bits.getFloat32(0) : to === 'u32' ? bits.getUint32(0) : bits.getInt32(0);
+    });
 }
 
 const mask32 = (count: number): number => (count >= 32 ? -1 : (1 << count) - 1);

@@ -1,190 +1,111 @@
-/** @file Evaluates kernel expressions and simple statements for ./interpret.ts: compiled once to closures, run per invocation. */
+/** @file Kernel expressions compiled to closures, which run per invocation. */
 
-import { at, invariant } from '../../../errors.ts';
-import { type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from '../ir.ts';
+import { invariant } from '../../../errors.ts';
+import { type Expr, isVector, type KType, scalarOf, widthOf } from '../ir.ts';
 import { applyBin, applyCall, convertTo, type Value } from './arithmetic.ts';
-import { compileFragment, fragmentTypes } from './fragments.ts';
-import type { Lane } from './lane.ts';
+import { type Context, checked, type Evaluate } from './context.ts';
 
-type Evaluate = (lane: Lane) => Value;
-type Data = Float32Array | Uint32Array | Int32Array;
+type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 
-const zeroOf = (type: KType): Value => (isVector(type) ? Array<number>(widthOf(type)).fill(0) : 0);
-
-/** The compiler of one kernel's expressions and leaf statements. */
-export function evaluator(kernel: Kernel, params: Uint32Array, buffers: Readonly<Record<string, Data>>) {
-  const slots = new Map<string, number>();
-  const slot = (name: string): number => {
-    const known = slots.get(name) ?? slots.size;
-    slots.set(name, known);
-    return known;
-  };
-  const sharedIndex = new Map(kernel.shared.map(({ name }, index) => [name, index]));
-  const lengths = new Map(kernel.shared.map(({ name, length }) => [name, length]));
-  const elements = new Map(kernel.buffers.map(({ name, element }) => [name, element]));
-
-  const fragments = fragmentTypes(kernel.body);
-
-  const bufferOf = (name: string): { data: Data; width: number; type: KType } => {
-    const data = buffers[name];
-    const type = elements.get(name);
-    invariant(data !== undefined && type !== undefined, `${kernel.name}: unknown buffer ${name}`);
-    return { data, width: widthOf(type), type };
-  };
-  const checked = (name: string, index: number, length: number): number => {
-    invariant(index >= 0 && index < length, `${kernel.name}: index ${index} of ${name}, which has ${length} elements`);
-    return index;
-  };
-  const arrayOf = (name: string): ((lane: Lane) => Value[]) => {
-    const shared = sharedIndex.get(name);
-    if (shared !== undefined) return (lane) => lane.shared[shared] as Value[];
-    const own = slot(name);
-    return (lane) => lane.arrays[own] as Value[];
-  };
-
-  function compile(expr: Expr): Evaluate {
-    switch (expr.kind) {
-      case 'const': {
-        const value = convertTo(scalarOf(expr.type), expr.value);
-        const constant: Value = isVector(expr.type) ? Array<number>(widthOf(expr.type)).fill(value) : value;
-        return () => constant;
-      }
-      case 'var': {
-        const at = slot(expr.name);
-        return (lane) => {
-          const value = lane.vars[at];
-          invariant(value !== undefined, `${kernel.name}: ${expr.name} is read before it is set`);
-          return value;
-        };
-      }
-      case 'builtin':
-        return (lane) => lane.builtins[expr.name];
-      case 'param':
-        return () => at(params, expr.index);
-      case 'bin': {
-        const [a, b] = [compile(expr.a), compile(expr.b)];
-        if (expr.op === '&&') return (lane) => (a(lane) ? b(lane) : 0);
-        if (expr.op === '||') return (lane) => (a(lane) ? 1 : b(lane));
-        const op = applyBin(expr.op, scalarOf(expr.a.type));
-        return (lane) => zip(a(lane), b(lane), op);
-      }
-      case 'un': {
-        const a = compile(expr.a);
-        const type = scalarOf(expr.a.type);
-        const op = (x: number): number => (expr.op === '!' ? (x ? 0 : 1) : convertTo(type, expr.op === '-' ? -x : ~x));
-        return (lane) => each(a(lane), op);
-      }
-      case 'call': {
-        if (expr.fn.startsWith('subgroup')) {
-          return (lane) => {
-            const value = lane.pending.get(expr);
-            invariant(value !== undefined, 'a subgroup operation is evaluated before its operands');
-            return value;
-          };
-        }
-        const args = expr.args.map(compile);
-        const apply = applyCall(
-          expr.fn,
-          expr.type,
-          expr.args.map(({ type }) => type),
-        );
-        return (lane) => apply(args.map((arg) => arg(lane)));
-      }
-      case 'vec': {
-        const parts = expr.parts.map(compile);
-        const width = widthOf(expr.type);
-        return (lane) => {
-          const flat = parts.flatMap((part) => part(lane));
-          return flat.length === 1 ? Array<number>(width).fill(flat[0] as number) : flat;
-        };
-      }
-      case 'component': {
-        const [of, index] = [compile(expr.of), compile(expr.index)];
-        return (lane) => {
-          const vector = of(lane) as readonly number[];
-          return vector[checked('a vector', index(lane) as number, vector.length)] as number;
-        };
-      }
-      case 'load': {
-        const { data, width } = bufferOf(expr.buffer);
-        const index = compile(expr.index);
-        return (lane) => {
-          const at = checked(expr.buffer, index(lane) as number, Math.floor(data.length / width)) * width;
-          return width === 1 ? (data[at] as number) : Array.from(data.subarray(at, at + width));
-        };
-      }
-      case 'element': {
-        const [array, index] = [arrayOf(expr.array), compile(expr.index)];
-        return (lane) => {
-          const all = array(lane);
-          return all[checked(expr.array, index(lane) as number, all.length)] as Value;
-        };
-      }
+export function compileExpr(expr: Expr, context: Context): Evaluate {
+  const compile = (operand: Expr): Evaluate => compileExpr(operand, context);
+  switch (expr.kind) {
+    case 'const':
+      return constant(expr.type, expr.value);
+    case 'var':
+      return variable(expr, context);
+    case 'builtin':
+      return (lane) => lane.builtins[expr.name];
+    case 'param': {
+      const word = context.params[expr.index];
+      // Words that are not given are 0.
+      return () => (word === undefined ? 0 : word);
     }
+    case 'bin':
+      return binary(expr, compile(expr.a), compile(expr.b));
+    case 'un':
+      return unary(expr, compile(expr.a));
+    case 'call':
+      return call(expr, expr.args.map(compile));
+    case 'vec':
+      return vector(widthOf(expr.type), expr.parts.map(compile));
+    case 'component':
+      return component(context, compile(expr.of), compile(expr.index));
+    case 'load':
+      return load(expr, context, compile(expr.index));
+    case 'element':
+      return element(expr, context, compile(expr.index));
   }
+}
 
-  function compileLeaf(stmt: Stmt): (lane: Lane) => void {
-    switch (stmt.kind) {
-      case 'let':
-      case 'set': {
-        const [at, value] = [slot(stmt.name), compile(stmt.value)];
-        return (lane) => {
-          lane.vars[at] = value(lane);
-        };
-      }
-      case 'var': {
-        const at = slot(stmt.name);
-        const init = stmt.init === undefined ? (): Value => zeroOf(stmt.type) : compile(stmt.init);
-        return (lane) => {
-          lane.vars[at] = init(lane);
-        };
-      }
-      case 'array': {
-        const at = slot(stmt.name);
-        return (lane) => {
-          lane.arrays[at] = Array.from({ length: stmt.length }, () => zeroOf(stmt.type));
-        };
-      }
-      case 'setComponent': {
-        const [at, index, value] = [slot(stmt.name), compile(stmt.index), compile(stmt.value)];
-        return (lane) => {
-          const changed = [...(lane.vars[at] as readonly number[])];
-          changed[checked(stmt.name, index(lane) as number, changed.length)] = value(lane) as number;
-          lane.vars[at] = changed;
-        };
-      }
-      case 'setElement': {
-        const [array, index, value] = [arrayOf(stmt.array), compile(stmt.index), compile(stmt.value)];
-        return (lane) => {
-          const all = array(lane);
-          all[checked(stmt.array, index(lane) as number, all.length)] = value(lane);
-        };
-      }
-      case 'store': {
-        const { data, width } = bufferOf(stmt.buffer);
-        const [index, value] = [compile(stmt.index), compile(stmt.value)];
-        return (lane) => {
-          const at = checked(stmt.buffer, index(lane) as number, Math.floor(data.length / width)) * width;
-          const stored = value(lane);
-          if (typeof stored === 'number') data[at] = stored;
-          else data.set(stored, at);
-        };
-      }
-      case 'fragment':
-      case 'loadFragment':
-      case 'storeFragment':
-      case 'multiplyFragments':
-        return compileFragment(stmt, { kernel, slot, arrayOf, compile, checked, fragments });
-      default:
-        throw new Error(`internal: ${stmt.kind} is no leaf statement`);
-    }
+function constant(type: KType, value: number): Evaluate {
+  const single = convertTo(scalarOf(type), value);
+  const whole: Value = isVector(type) ? Array<number>(widthOf(type)).fill(single) : single;
+  return () => whole;
+}
+
+function variable({ name }: Of<'var'>, context: Context): Evaluate {
+  const slot = context.slot(name);
+  return (lane) => {
+    const value = lane.vars[slot];
+    invariant(value !== undefined, `${context.name}: ${name} is read before it is set`);
+    return value;
+  };
+}
+
+function binary({ op, a: { type } }: Of<'bin'>, a: Evaluate, b: Evaluate): Evaluate {
+  if (op === '&&') return (lane) => (a(lane) ? b(lane) : 0);
+  if (op === '||') return (lane) => (a(lane) ? 1 : b(lane));
+  const apply = applyBin(op, scalarOf(type));
+  return (lane) => zip(a(lane), b(lane), apply);
+}
+
+function unary({ op, a: { type } }: Of<'un'>, a: Evaluate): Evaluate {
+  const scalar = scalarOf(type);
+  const apply = (x: number): number => (op === '!' ? (x ? 0 : 1) : convertTo(scalar, op === '-' ? -x : ~x));
+  return (lane) => each(a(lane), apply);
+}
+
+function call(expr: Of<'call'>, args: readonly Evaluate[]): Evaluate {
+  if (expr.fn.startsWith('subgroup')) {
+    return (lane) => {
+      const value = lane.pending.get(expr);
+      invariant(value !== undefined, 'a subgroup operation is evaluated before its operands');
+      return value;
+    };
   }
+  const types = expr.args.map(({ type }) => type);
+  const apply = applyCall(expr.fn, expr.type, types);
+  return (lane) => apply(args.map((arg) => arg(lane)));
+}
 
-  return {
-    compile,
-    compileLeaf,
-    slot,
-    newShared: (): Value[][] => kernel.shared.map(({ name, type }) => Array.from({ length: lengths.get(name) ?? 0 }, () => zeroOf(type))),
+function vector(width: number, parts: readonly Evaluate[]): Evaluate {
+  return (lane) => {
+    const flat = parts.flatMap((part) => part(lane));
+    return flat.length === 1 ? Array<number>(width).fill(flat[0] as number) : flat;
+  };
+}
+
+function component(context: Context, of: Evaluate, index: Evaluate): Evaluate {
+  return (lane) => {
+    const whole = of(lane) as readonly number[];
+    return whole[checked(context, 'a vector', index(lane) as number, whole.length)] as number;
+  };
+}
+
+function load({ buffer }: Of<'load'>, context: Context, index: Evaluate): Evaluate {
+  const { data, width } = context.bufferOf(buffer);
+  return (lane) => {
+    const from = checked(context, buffer, index(lane) as number, Math.floor(data.length / width)) * width;
+    return width === 1 ? (data[from] as number) : Array.from(data.subarray(from, from + width));
+  };
+}
+
+function element({ array }: Of<'element'>, context: Context, index: Evaluate): Evaluate {
+  const arrayOf = context.arrayOf(array);
+  return (lane) => {
+    const all = arrayOf(lane);
+    return all[checked(context, array, index(lane) as number, all.length)] as Value;
   };
 }
 

@@ -13,17 +13,17 @@ export interface Choice {
 /** A kernel whose schedule is open. */
 export interface ScheduleProblem {
   readonly kind: 'matmul' | 'attention';
-  /** For people: `dot_gate_proj 512×688×256`, its group and its sizes. */
+  /** Its group and its sizes, for people: `dot_gate_proj 512×688×256`. */
   readonly name: string;
-  /** Its ops with sizes by class: problems of one key share a schedule. */
+  /** Its ops with classes of sizes as text. Problems of one key share a schedule. */
   readonly key: string;
   /** What a device of this kind starts with. */
   readonly standard: Choice;
-  /** The simplest, whose results the others are held to. */
+  /** The simplest one, to whose results the others are held. */
   readonly plain: Choice;
   /** Others within the device's limits, the likeliest first. */
   readonly candidates: readonly Choice[];
-  /** The kernel cut by a schedule that may come from a file; null where the device cannot run it, or it is another kernel's. */
+  /** The choice of a schedule that may come from a file; null where the device cannot run it, or it is for another kernel. */
   readonly choice: (schedule: Schedule) => Choice | null;
 }
 
@@ -42,7 +42,7 @@ export interface OpenKernel<S extends Schedule> {
   readonly lower: (schedule: S) => Lowered;
 }
 
-/** Lowers a kernel as the options' chooser wants it cut; as its device starts where there is none. */
+/** Lowers a kernel as the options' chooser wants it cut. Without a chooser it has the schedule that its device starts with. */
 export function lowerChosen<S extends Schedule>(kernel: OpenKernel<S>, { choose }: { readonly choose?: ChooseSchedule | undefined }): Lowered {
   const choice = (schedule: S): Choice => ({ schedule, lower: () => kernel.lower(schedule) });
   const { kind, name, key } = kernel;

@@ -27,7 +27,7 @@ import { vectorisable } from './width.ts';
 
 const divides = (shape: Shape): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % 4 === 0;
 
-/** Ops of a group at each element of the results: all but its dots and what those read. */
+/** How many ops a group does at each element of its results: all but its dots and what those read. */
 function epilogueOps({ ops, producer }: Group, dots: readonly Dot[]): number {
   const prologue = new Set<Op>();
   const visit = (v: Value): void => {
@@ -41,15 +41,15 @@ function epilogueOps({ ops, producer }: Group, dots: readonly Dot[]): number {
 }
 
 export function lowerDot(group: Group, options: LowerOptions): Lowered {
-  const plan = planOf(group);
-  const [{ shape, layout }] = plan.dots;
+  const set = dotSetOf(group);
+  const [{ shape, layout }] = set.dots;
   const size = (dims: Shape): number => dims.reduce<number>((p, d) => p * dimSize(d, options.sizes), 1);
-  const depth = plan.sum ? plan.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
+  const depth = set.sum ? set.dots.reduce((k, dot) => k + size(dot.shape.k), 0) : size(shape.k);
   const sizes = { m: size(shape.m), n: size(shape.n), k: depth, batch: size(shape.batch) };
   const load: MatmulLoad = {
-    products: plan.dots.length,
-    operands: operandCounts(plan),
-    perElement: epilogueOps(group, plan.dots),
+    products: set.dots.length,
+    operands: operandCounts(set),
+    perElement: epilogueOps(group, set.dots),
     everyStep: options.everyStep ?? false,
   };
   const work: MatmulWork = { sizes, layout, load, precision: options.matmulPrecision ?? 'f32' };
@@ -63,7 +63,7 @@ export function lowerDot(group: Group, options: LowerOptions): Lowered {
       plain: PLAIN,
       candidates: schedules.candidates(options.device, work),
       fits: (schedule): schedule is MatmulSchedule => isMatmulSchedule(schedule) && fitsMatmul(schedule, options.device, work),
-      lower: (schedule) => cutDots(group, plan, options, schedule),
+      lower: (schedule) => cutDots(group, set, options, schedule),
     },
     options,
   );
@@ -79,8 +79,8 @@ interface Dot {
   readonly layout: MatmulLayout;
 }
 
-/** The dots of a group: side by side, or all of them terms of `sum`. */
-interface DotPlan {
+/** The dots of a group. They stand side by side, or are all terms of `sum`. */
+interface DotSet {
   readonly dots: readonly [Dot, ...Dot[]];
   readonly sum: Value | null;
 }
@@ -95,7 +95,7 @@ function dotOf(op: Op, group: Group): Dot {
   return { op, lhs, rhs, result, shape, layout: { a: axis(lhs, !shape.ta, shape.m), b: axis(rhs, shape.tb, shape.n) } };
 }
 
-function planOf(group: Group): DotPlan {
+function dotSetOf(group: Group): DotSet {
   const [first, ...more] = group.ops.filter((o) => kindOf(o) === 'dot').map((op) => dotOf(op, group));
   if (!first) throw new Error('dot group has no dot');
   const dots = [first, ...more] as const;
@@ -103,8 +103,8 @@ function planOf(group: Group): DotPlan {
   return { dots, sum: joint ? null : sumOf(dots, group) };
 }
 
-/** Different operands of each side that one walk along k reads. */
-function operandCounts({ dots, sum }: DotPlan): MatmulLoad['operands'] {
+/** How many different operands one walk along k reads on each side. */
+function operandCounts({ dots, sum }: DotSet): MatmulLoad['operands'] {
   if (sum) return { a: 1, b: 1 };
   const different = (of: (dot: Dot) => string): number => new Set(dots.map(of)).size;
   const all = [...new Set(dots.flatMap(({ lhs, rhs }) => [lhs, rhs]))];
@@ -127,13 +127,13 @@ function sumOf(dots: readonly Dot[], { ops }: Group): Value {
   throw new Error('dots of a group neither share an operand nor add up');
 }
 
-function cutDots(group: Group, plan: DotPlan, options: LowerOptions, schedule: MatmulSchedule): Lowered {
+function cutDots(group: Group, set: DotSet, options: LowerOptions, schedule: MatmulSchedule): Lowered {
   const { kGroups } = schedule;
-  const scratch = partialSumsOf(plan, kGroups);
+  const scratch = partialSumsOf(set, kGroups);
   const build = (b: KernelBuilder, end: (spec: MatmulSpec) => Kernel, more: readonly Value[] = []): BoundKernel => {
-    const fourWide = storesFour(group, plan);
+    const fourWide = storesFour(group, set);
     const buffers = bindGroup(b, group, options, (v) => (group.outputs.includes(v) ? fourWide : true));
-    return { kernel: end(dotSpec(group, plan, options, buffers)), values: [...buffers.values, ...more] };
+    return { kernel: end(dotSpec(group, set, options, buffers)), values: [...buffers.values, ...more] };
   };
   if (kGroups === 1) {
     const b = matmulBuilder(group.name, schedule);
@@ -147,20 +147,20 @@ function cutDots(group: Group, plan: DotPlan, options: LowerOptions, schedule: M
 }
 
 /** The scratch between the kernels of a dot whose k workgroups share. */
-function partialSumsOf({ dots, sum }: DotPlan, kGroups: number): Value {
+function partialSumsOf({ dots, sum }: DotSet, kGroups: number): Value {
   const [{ shape: s }] = dots;
   return { name: 'partial_sums', type: { dtype: 'f32', shape: [kGroups, ...s.batch, sum ? 1 : dots.length, ...s.m, ...s.n] } };
 }
 
 /** Whether the results are stored four at a time. */
-function storesFour({ outputs, producer }: Group, { dots }: DotPlan): boolean {
+function storesFour({ outputs, producer }: Group, { dots }: DotSet): boolean {
   const [{ shape: s }] = dots;
   return divides(s.n) && outputs.every((v) => vectorisable(v, producer));
 }
 
 /** The spec of a group's dots on a kernel to which the group is bound. */
-function dotSpec(group: Group, plan: DotPlan, options: LowerOptions, buffers: GroupBuffers): MatmulSpec {
-  const { dots, sum } = plan;
+function dotSpec(group: Group, set: DotSet, options: LowerOptions, buffers: GroupBuffers): MatmulSpec {
+  const { dots, sum } = set;
   const [{ shape: s }] = dots;
   const port = portsOf(group, buffers, s.batch);
   const products = dots.map(
@@ -176,7 +176,7 @@ function dotSpec(group: Group, plan: DotPlan, options: LowerOptions, buffers: Gr
     n: { of: s.n },
     results: sum ? 1 : dots.length,
     loops: sum ? products.map((p, i) => ({ k: { of: at(dots, i).shape.k }, products: [p] })) : [{ k: { of: s.k }, products }],
-    store: storeOf(group, plan, buffers),
+    store: storeOf(group, set, buffers),
     dim: dimOf(options.dims),
   };
 }
@@ -202,7 +202,7 @@ interface Read {
   readonly vectorAxis: MatmulPort['vectorAxis'];
 }
 
-/** Makes ports: one for equal reads, so that they are loaded once. */
+/** What makes ports. Equal reads have one port, so that they are loaded once. */
 function portsOf(group: Group, buffers: GroupBuffers, batch: Shape): (read: Read) => MatmulPort {
   const made = new Map<string, MatmulPort>();
   return (read) => {
@@ -232,12 +232,12 @@ function portOf({ value, k, mn, kLast, vectorAxis }: Read, buffers: GroupBuffers
   };
 }
 
-function storeOf(group: Group, plan: DotPlan, buffers: GroupBuffers): MatmulStore {
-  const { dots, sum } = plan;
+function storeOf(group: Group, set: DotSet, buffers: GroupBuffers): MatmulStore {
+  const { dots, sum } = set;
   const [{ shape: s }] = dots;
   const results = sum ? [sum] : dots.map((dot) => dot.result);
   return {
-    vectorAxis: storesFour(group, plan) ? 'n' : null,
+    vectorAxis: storesFour(group, set) ? 'n' : null,
     store: ({ batch, m, n }, values, width) => {
       const inner = emitter(buffers.context);
       results.forEach((result, i) => void inner.define(result, at(values, i)));

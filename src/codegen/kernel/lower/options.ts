@@ -14,7 +14,7 @@ export interface LowerOptions {
   readonly sizes: Readonly<Record<string, number>>;
   /** The word of each run-time scalar in the uniform block. */
   readonly scalarWord: ReadonlyMap<Value, number>;
-  /** Whether every training step runs the function, whatever is dropped; default false. */
+  /** Whether every training step runs the function, whatever is dropped. Default false. */
   readonly everyStep?: boolean;
   /** What operands of matrix products may be rounded to; default f32, which rounds nothing. */
   readonly matmulPrecision?: MatmulPrecision | undefined;

@@ -1,13 +1,13 @@
-/** @file What a kernel is to compute, as the text that schedules are kept under. */
+/** @file The text that schedules are kept under: what a kernel is to compute. */
 
 import { at } from '../../../errors.ts';
 import { dimSize, type Op, type Value } from '../../../ir/types.ts';
 import type { Group } from './group.ts';
 
-/** Attributes that say where, not what. */
+/** Attributes that say where something is computed, and not what. */
 const POSITIONS = new Set(['start', 'size', 'shape', 'axis']);
 
-/** The ops of a group as text: values numbered, sizes rounded to powers of two (and whether four divide the last), positions left out. */
+/** The ops of a group as text. Values are numbered, sizes are rounded to powers of two (with an `r` where four do not divide the last), positions are left out. */
 export function problemKey(group: Group, sizes: Readonly<Record<string, number>>): string {
   const numbers = new Map<Value, number>();
   const number = (v: Value): number => {

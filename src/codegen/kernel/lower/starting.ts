@@ -1,4 +1,4 @@
-/** @file The schedules that kernels start with, and those worth measuring: a target's affair, who may have its own. */
+/** @file The schedules that kernels start with, and those worth measuring. A target says what they are, and may have its own. */
 
 import { type AttentionSchedule, attentionCandidates, standardAttention } from '../attention/schedule.ts';
 import type { AttentionWork } from '../attention/work.ts';
@@ -20,7 +20,7 @@ export interface StartingSchedules {
   readonly attention: StartingWith<AttentionWork, AttentionSchedule>;
 }
 
-/** What devices start with by their kind: see the kinds of schedules, and ../device.ts. */
+/** What devices start with by their kind, as ../device.ts and the kinds of schedules say. */
 export const STARTING_SCHEDULES: StartingSchedules = {
   matmul: { standard: standardMatmul, candidates: matmulCandidates },
   attention: { standard: standardAttention, candidates: attentionCandidates },

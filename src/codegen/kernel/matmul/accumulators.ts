@@ -48,7 +48,7 @@ interface Stride {
 function strideOf({ spec, cut }: LaneTile): Stride {
   const { vectorAxis } = spec.store;
   const axis = vectorAxis !== null && dividesBy(spec[vectorAxis], 4) ? vectorAxis : null;
-  // a store of single elements into a vec4 buffer would race with the neighbour lane's
+  // A store of single elements into a vec4 buffer would race with the neighbour lane's.
   invariant((axis === 'm' ? cut.rows : axis === 'n' ? cut.cols : 0) % 4 === 0, 'a matmul with a vec4 result needs a multiple of 4 rows or columns a lane');
   return { axis, down: axis === 'm' ? 4 : 1, across: axis === 'n' ? 4 : 1 };
 }
@@ -74,7 +74,7 @@ export function storeTile(b: KernelBuilder, tile: LaneTile, results: readonly Ac
   }
 }
 
-/** Stores the rows in a loop whose end the driver cannot know, out of an array. */
+/** Copies the sums into an array, and stores its rows in a loop whose end the driver cannot know. */
 function storeInLoop(b: KernelBuilder, tile: LaneTile, stride: Stride, results: readonly Accumulators[]): void {
   const { rows, cols } = tile.cut;
   const { axis, down, across } = stride;
@@ -85,7 +85,7 @@ function storeInLoop(b: KernelBuilder, tile: LaneTile, stride: Stride, results: 
     return array;
   });
   b.for('r', u32(0), hiddenBound(rows / down), u32(1), (r) => {
-    // by the remainder: Mesa also guesses how often a loop runs from the length of an array that its counter indexes
+    // The index is a remainder, because Mesa also guesses how often a loop runs from the length of an array that its counter indexes.
     const first = b.let('first', mul(rem(r, u32(rows / down)), u32(inRow)));
     storeRow(b, tile, stride, b.let('m', tile.rowAt(mul(r, u32(down)))), (c) => arrays.map((array) => array.at(add(first, u32(c / across)))));
   });

@@ -1,4 +1,4 @@
-/** @file Matmul schedules worth measuring on a device, all within its limits; the likeliest first, since time may run out. */
+/** @file Matmul schedules worth measuring on a device. All keep within its limits, and the likeliest come first, since time may run out. */
 
 import type { DeviceTraits } from '../device.ts';
 import { kindText } from '../schedule/text.ts';
@@ -22,7 +22,7 @@ export function matmulCandidates(device: DeviceTraits, work: MatmulWork): readon
   const fitting = all
     .map((schedule) => withinStorage(lightened(schedule, work.load, device, true), work.load, device))
     .filter((schedule) => fitsMatmul(schedule, device, work) && suits(schedule, work.sizes));
-  // every cut with the likeliest shares of k before any with others
+  // Every schedule comes with its likeliest shares of k before any comes with others.
   const byShares = fitting.map((schedule) => sharesToMeasure(schedule, device, work).map((kGroups): MatmulSchedule => ({ ...schedule, kGroups })));
   const most = Math.max(0, ...byShares.map(({ length }) => length));
   const inOrder = Array.from({ length: most }, (_, i) => byShares.flatMap((shares) => shares.slice(i, i + 1))).flat();

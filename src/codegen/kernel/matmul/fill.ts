@@ -1,4 +1,4 @@
-/** @file The walk along k of a matmul through workgroup memory: tiles of all operands are filled, then multiplied, their loads waited for or a tile ahead. */
+/** @file The walk along k of a matmul through workgroup memory: tiles of all operands are filled, then multiplied. Their loads are waited for, or run a tile ahead. */
 
 import { at } from '../../../errors.ts';
 import type { KernelBuilder } from '../builder.ts';
@@ -7,7 +7,7 @@ import type { Expr } from '../ir.ts';
 import { dividesBy } from '../size.ts';
 import { clamped, type Tile, type TileLoop, type TileOperand } from './tile.ts';
 
-/** The workgroup memory of one operand's tile: for each k a line of `wide` vec4s along the operand's own axis; the second buffer's lines follow the first's. */
+/** The workgroup memory of one operand's tile. For each k it has a line of `wide` vec4s along the operand's own axis; the second buffer's lines follow the first's. */
 export interface TileMemory {
   readonly wide: number;
   /** Emits the store of vec4 `i4` of a line. */
@@ -15,7 +15,7 @@ export interface TileMemory {
 }
 
 export interface TileWalk {
-  /** Of a workgroup; all of them fill. */
+  /** Invocations of a workgroup; all of them fill. */
   readonly invocations: number;
   /** See `FILLING` of ./fields.ts. */
   readonly ahead: boolean;
@@ -26,7 +26,7 @@ export interface TileWalk {
   multiply(loop: TileLoop, first: Expr): void;
 }
 
-/** All loops along k: a tile is stored, a barrier, it is multiplied; with one buffer another barrier. */
+/** Walks all loops along k. A tile is stored, the workgroup meets at a barrier, and the tile is multiplied; with one buffer it meets again. */
 export function walkTiles(b: KernelBuilder, tile: Tile, walk: TileWalk): void {
   tile.loops.forEach((loop, index) => {
     walkLoop(b, tile, walk, loop);
@@ -40,7 +40,7 @@ function walkLoop(b: KernelBuilder, tile: Tile, walk: TileWalk, loop: TileLoop):
   const fills = fillsOf(b, tile, walk, loop);
   const load = (k0: Expr): void => fills.forEach((fill) => void fill.load(k0));
   if (ahead) {
-    // a share of k may be empty, a size known at run time zero
+    // A share of k may be empty, and a size that is known at run time may be zero.
     if (loop.to.kind === 'const') load(loop.from);
     else b.if(lt(loop.from, loop.to), () => load(loop.from));
   }
@@ -50,18 +50,18 @@ function walkLoop(b: KernelBuilder, tile: Tile, walk: TileWalk, loop: TileLoop):
     b.barrier();
     if (ahead) load(nextTile(b, loop, k0, depth));
     multiply(loop, first);
-    // of two buffers, the one that is stored next was last read before the barrier above
+    // Of two buffers, the one that is stored next was last read before the barrier above.
     if (!twoBuffers) b.barrier();
   });
 }
 
-/** One way to workgroup memory for each operand of a loop. */
+/** What fills the tile of each operand of a loop. */
 function fillsOf(b: KernelBuilder, tile: Tile, { ahead, memory, invocations }: TileWalk, loop: TileLoop): readonly Fill[] {
   const fill = ahead ? fillAhead : fillAtOnce;
   return (['a', 'b'] as const).flatMap((which) => loop[which].map((operand, i) => fill(b, { tile, loop, operand, memory: at(memory[which], i), invocations })));
 }
 
-/** Where the next tile starts. After the last comes the last once more, its values unused: no branch stands between loads and products. */
+/** Where the next tile starts. After the last one comes the last once more, unused, so that no branch stands between loads and products. */
 function nextTile(b: KernelBuilder, loop: TileLoop, k0: Expr, depth: number): Expr {
   const next = add(k0, u32(depth));
   return b.let('next_k', dividesBy(loop.size, depth) ? min(next, sub(loop.k, u32(depth))) : next);
@@ -126,12 +126,12 @@ function fillAhead(b: KernelBuilder, filling: Filling): Fill {
   };
 }
 
-/** k that a task brings: four of a 4 × 4 block that is loaded along k, or one. */
+/** How many k a task brings: four of a 4 × 4 block that is loaded along k, or one. */
 const perTask = ({ operand }: Filling): number => (operand.mode === 'k' ? 4 : 1);
 
 const tasksOf = (filling: Filling): number => (filling.tile.cut.depth / perTask(filling)) * filling.memory.wide;
 
-/** What a task brings: from k (counted from the tile's first), vec4 i4 of each line. */
+/** What a task brings: vec4 i4 of each line, from k on (counted from the tile's first). */
 interface Place {
   readonly k: Expr;
   readonly i4: Expr;
@@ -145,7 +145,7 @@ function placeOf(b: KernelBuilder, filling: Filling, task: Expr): Place {
   return { k: b.let('fill_k', mul(k, u32(perTask(filling)))), i4: b.let('fill_i', i4) };
 }
 
-/** The loads of a task, as they come: one vec4 along the own axis, four elements along it, or (mode k) four vec4s along k. */
+/** Emits the loads of a task: of one vec4 along the own axis, of four elements along it, or (mode k) of four vec4s along k. */
 function loadTask(b: KernelBuilder, { tile, loop, operand: { which, port, mode } }: Filling, place: Place, k0: Expr): Expr[] {
   const { cut, spec, size, batch } = tile;
   const k = b.let('k', add(k0, place.k));
@@ -161,7 +161,7 @@ function loadTask(b: KernelBuilder, { tile, loop, operand: { which, port, mode }
   });
 }
 
-/** Stores what a task loaded, k by k; zeros beyond the end of k. Here and not at the load, which nothing should wait for. */
+/** Stores what a task loaded, k by k, and zeros beyond the end of k. They are put here and not at the load, which nothing should wait for. */
 function put(b: KernelBuilder, { tile, loop, operand, memory }: Filling, place: Place, start: TileStart, loaded: readonly Expr[]): void {
   const masked = (value: Expr): Expr =>
     dividesBy(loop.size, tile.cut.depth) ? value : select(splat('vec4f', f32(0)), value, lt(add(start.k0, place.k), loop.k));

@@ -5,13 +5,13 @@ import type { Kernel } from '../ir.ts';
 import type { ScheduleKind } from '../schedule/kind.ts';
 import type { MatmulLoad, MatmulPrecision } from './work.ts';
 
-/** How the result is cut, whatever the kind: a workgroup has lanes[0] lanes along n and lanes[1] along m, each of rows × cols elements of every result. */
+/** How the result is cut, whatever the kind. A workgroup has lanes[0] lanes along n and lanes[1] along m; each computes rows × cols elements of every result. */
 export interface Cut {
-  /** Of a matmul by matrices: subgroups. */
+  /** A matmul by matrices has subgroups here. */
   readonly lanes: readonly [number, number];
   readonly rows: number;
   readonly cols: number;
-  /** k of one step, or of one tile in workgroup memory. */
+  /** How many k a step takes, or a tile in workgroup memory. */
   readonly depth: number;
   /** Lanes that share k. */
   readonly kLanes: number;
@@ -38,9 +38,9 @@ export interface MatmulKind<S> {
   readonly bytes: (schedule: S, load: MatmulLoad) => number;
   /** The next schedule that takes less workgroup memory; null where there is none. */
   readonly smaller: (schedule: S) => S | null;
-  /** Whether a device can run it, as far as invocations and workgroup memory do not say. Also asked of schedules that come from a file. */
+  /** Whether a device can run it, given that it has the invocations and the workgroup memory. The schedule may come from a file. */
   readonly fits: (schedule: S, device: DeviceTraits, precision: MatmulPrecision) => boolean;
-  /** null where little is unrolled. */
+  /** What drivers unroll; null where that is little. */
   readonly unrolled: (schedule: S) => UnrolledTile | null;
   /** Whether workgroups may share k. */
   readonly sharesK: (schedule: S) => boolean;

@@ -15,7 +15,7 @@ export interface LaneWalk {
   readonly loadA: (operand: TileOperand, index: Indices, step: Step) => Loaded;
   readonly fold: number;
   readonly fma: boolean;
-  /** Whether products of operands that are both loaded along k are dot products. */
+  /** Whether `dot` multiplies operands that are both loaded along k. */
   readonly dots: boolean;
 }
 
@@ -39,7 +39,7 @@ function steps(b: KernelBuilder, { cut, lane }: LaneTile, loop: TileLoop, body: 
   const { depth, kLanes, kGroups } = cut;
   const exact = dividesBy(loop.size, depth);
   const end = exact ? loop.to : b.let('main_k', sub(loop.to, rem(loop.to, u32(depth))));
-  // a share without any k starts behind the last whole step
+  // A share without any k starts behind the last whole step.
   const rest = kGroups > 1 ? max(end, loop.from) : end;
   b.for('k', add(loop.from, mul(lane.k, u32(depth))), end, u32(depth * kLanes), (k) => body({ k, count: depth, tail: false }));
   if (!exact) b.for('k', add(rest, lane.k), loop.to, u32(kLanes), (k) => body({ k, count: 1, tail: true }));

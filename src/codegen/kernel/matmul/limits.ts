@@ -11,14 +11,14 @@ export function invocationsOf(schedule: MatmulSchedule): number {
     .reduce((product, size) => product * size, 1);
 }
 
-/** Whether a device can run a schedule. Also for schedules that come from a file. */
+/** Whether a device can run a schedule, which may come from a file. */
 export function fitsMatmul(schedule: MatmulSchedule, device: DeviceTraits, { load, precision }: Pick<MatmulWork, 'load' | 'precision'>): boolean {
   const kind = kindOf(schedule);
   if (invocationsOf(schedule) > device.maxInvocations || kind.bytes(schedule, load) > device.maxWorkgroupStorage) return false;
   return kind.fits(schedule, device, precision);
 }
 
-/** The schedule cut down until workgroup memory holds it, as far as that goes. */
+/** The schedule, made smaller until workgroup memory holds it or its kind has nothing smaller. */
 export function withinStorage(schedule: MatmulSchedule, load: MatmulLoad, device: Pick<DeviceTraits, 'maxWorkgroupStorage'>): MatmulSchedule {
   const kind = kindOf(schedule);
   const less = kind.bytes(schedule, load) <= device.maxWorkgroupStorage ? null : kind.smaller(schedule);

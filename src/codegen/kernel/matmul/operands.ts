@@ -10,7 +10,7 @@ import { clamped, type LaneTile, type LoadMode, type Tile, type TileOperand } fr
 /** Four-wide or scalar values of one operand for a step of k: `at(i, kk)` is element (i, k + kk). */
 export interface Loaded {
   readonly mode: LoadMode;
-  /** Mode k: the vec4 along k of i, for the four k from kk. Mode mn: the vec4 along the own axis, i a multiple of 4. */
+  /** In mode k the vec4 along k of i, for the four k from kk; in mode mn the vec4 along the own axis from i on, a multiple of 4. */
   vec(i: number, kk: number): Expr;
   at(i: number, kk: number): Expr;
 }
@@ -26,10 +26,10 @@ export function loaded(mode: LoadMode, values: readonly (readonly Expr[])[]): Lo
   };
 }
 
-/** Clamped indices of an operand's rows or columns: of each, in mode mn of every fourth. */
+/** The clamped index of each of an operand's rows or columns, in mode mn of every fourth. */
 export type Indices = (i: number) => Expr;
 
-/** Declares the indices of all operands, the same for those of one side and mode. */
+/** Declares the indices of all operands. Those of one side and mode share them. */
 export function operandIndices(b: KernelBuilder, tile: LaneTile): (operand: TileOperand) => Indices {
   const key = ({ which, mode }: TileOperand): string => `${which}${mode === 'mn'}`;
   const made = new Map<string, Indices>();

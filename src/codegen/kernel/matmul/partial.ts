@@ -8,15 +8,15 @@ import { matmul } from './matmul.ts';
 import type { MatmulSchedule } from './schedule.ts';
 import type { MatmulSpec, MatmulStore } from './spec.ts';
 
-/** Invocations a workgroup of the kernel that adds. */
+/** Invocations that a workgroup has in the kernel that adds. */
 const ADDING_LANES = 64;
 
-/** Partial sums are [kGroups, batch, results, m, n]: as vec4 along n where four divide it. */
+/** The element type of partial sums, [kGroups, batch, results, m, n]: vec4 along n where four divide it. */
 export function partialElement({ n }: Pick<MatmulSpec, 'n'>): 'vec4f' | 'f32' {
   return dividesBy(n, 4) ? 'vec4f' : 'f32';
 }
 
-/** Position of an element among the partial sums, in elements of the scratch buffer. `share`: index over kGroups and batch. */
+/** Position of an element among the partial sums, in elements of the scratch buffer. @param share index over kGroups and batch */
 function position(spec: MatmulSpec, share: Expr, result: number, m: Expr, n: Expr): Expr {
   const plane = add(mul(share, u32(spec.results)), u32(result));
   const flat = add(mul(add(mul(plane, sizeExpr(spec.m, spec.dim)), m), sizeExpr(spec.n, spec.dim)), n);

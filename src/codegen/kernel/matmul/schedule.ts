@@ -7,6 +7,7 @@ import { SHARED_KIND, type SharedSchedule } from './shared/schedule.ts';
 import { SUBGROUP_KIND, type SubgroupSchedule } from './subgroup/schedule.ts';
 
 /**
+ * The kinds:
  * - register: each lane loads operands from memory.
  * - subgroup: a workgroup is one subgroup; A is loaded once by its lanes and broadcast.
  * - shared: tiles of both operands go through workgroup memory.

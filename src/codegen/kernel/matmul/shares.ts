@@ -6,14 +6,14 @@ import { invocationsOf } from './limits.ts';
 import { kindOf, type MatmulSchedule } from './schedule.ts';
 import type { MatmulWork } from './work.ts';
 
-/** Shares of k worth a second kernel: no more, no shorter ones (k a lane), no more partial sums in scratch (8 MiB). */
+/** A second kernel is worth no more shares than these, none that is shorter (in k a lane), and no more partial sums in scratch (8 MiB). */
 const MOST = 16;
 const SHORTEST = 64;
 const MOST_PARTIALS = 2 ** 21;
 
 /**
- * A power of two. 1 on a CPU, whose few cores have tiles enough (8 × 64 × 4096 in two shares: lavapipe 0.32 → 0.38 ms, SwiftShader 2.9 ms
- * either way).
+ * How many workgroups share k, a power of two. It is 1 on a CPU, whose few cores have tiles enough: 8 × 64 × 4096 in two shares takes lavapipe
+ * 0.38 ms rather than 0.32, and SwiftShader 2.9 ms either way.
  * @param times factor of the lanes in flight beyond which k is not shared
  */
 export function sharesOfK(schedule: MatmulSchedule, device: DeviceTraits, { sizes, load }: MatmulWork, times = 1): number {
@@ -30,7 +30,7 @@ export function sharesOfK(schedule: MatmulSchedule, device: DeviceTraits, { size
   return shares;
 }
 
-/** Numbers of shares worth measuring: what makes a GPU busy, half and twice as many, and one. */
+/** The numbers of shares worth measuring: as many as make a GPU busy, half and twice as many, and one. */
 export function sharesToMeasure(schedule: MatmulSchedule, device: DeviceTraits, work: MatmulWork): readonly number[] {
   const chosen = sharesOfK(schedule, device, work);
   return [...new Set([chosen, Math.max(1, chosen / 2), sharesOfK(schedule, device, work, 2), 1])];

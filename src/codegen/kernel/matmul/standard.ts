@@ -16,7 +16,7 @@ function standardMatrix(device: DeviceTraits, work: MatmulWork): MatmulSchedule 
   return cuts.find((schedule) => fitsMatmul(schedule, device, work) && suits(schedule, work.sizes)) ?? null;
 }
 
-/** The kinds in the order they are asked; each has a schedule, or leaves it to those behind it. */
+/** The kinds in the order in which they are asked. Each has a schedule, or leaves the matmul to those behind it. */
 const KINDS: readonly ((device: DeviceTraits, work: MatmulWork) => MatmulSchedule | null)[] = [
   standardMatrix,
   standardSubgroup,
@@ -24,7 +24,7 @@ const KINDS: readonly ((device: DeviceTraits, work: MatmulWork) => MatmulSchedul
   standardShared,
 ];
 
-/** What a device starts with: within its limits, as much code as drivers take, k shared where tiles are few. */
+/** What a device starts with. It keeps within the device's limits and within the code that drivers take, and shares k where tiles are few. */
 export function standardMatmul(device: DeviceTraits, work: MatmulWork): MatmulSchedule {
   const first = KINDS.reduce<MatmulSchedule | null>((chosen, kind) => chosen ?? kind(device, work), null);
   invariant(first !== null, `some kind of matmul starts on ${device.kind}`);

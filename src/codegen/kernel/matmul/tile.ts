@@ -40,7 +40,7 @@ export function heldOf<T>(held: ByOperand<T>, operand: TileOperand): T {
   return found;
 }
 
-/** Which of a workgroup's lanes this one is, along each axis; of a matmul by matrices, which of its subgroups. */
+/** Which of a workgroup's lanes this one is along each axis. A matmul by matrices has subgroups in their place. */
 export interface LanePlace {
   readonly n: Expr;
   readonly m: Expr;
@@ -121,7 +121,7 @@ function loadMode(port: MatmulPort, { wide, depth }: Cut, k: Size, own: Size, pe
   return per % 4 === 0 && dividesBy(own, 4) ? 'mn' : 'scalar';
 }
 
-/** Neighbours that one lane computes side by side: four where four divide its rows or columns, so that they can be one vec4. Those of lanes interleave. */
+/** Neighbours that one lane computes side by side. They are four where four divide its rows or columns, so that they can be one vec4. Lanes interleave theirs. */
 const neighbours = (per: number): number => (per % 4 === 0 ? 4 : 1);
 
 /** The tile with the indices of each lane's rows and columns. */

@@ -1,8 +1,8 @@
-/** @file A matmul as its schedule is chosen for it: sizes, what it does besides, how its operands lie in memory, what they may be rounded to. */
+/** @file What the schedule of a matmul is chosen by: its sizes, what it does besides, how its operands lie in memory, what they may be rounded to. */
 
 import type { MatmulPort } from './spec.ts';
 
-/** Typical sizes: of a symbolic dimension the value the schedule should suit. */
+/** Typical sizes. A symbolic dimension has the value that the schedule should suit. */
 export interface MatmulSizes {
   readonly m: number;
   readonly n: number;
@@ -17,14 +17,15 @@ export interface MatmulLayout {
   readonly b: MatmulPort['vectorAxis'];
 }
 
-/** What a matmul does besides one product, and ops at each element of its results. */
+/** What a matmul does besides one product. */
 export interface MatmulLoad {
   /** Products in all: of several results, or of one sum. */
   readonly products: number;
   /** Operands of each side in one walk along k. */
   readonly operands: { readonly a: number; readonly b: number };
+  /** Ops at each element of its results. */
   readonly perElement: number;
-  /** Whether every training step runs it, whatever is dropped: what it takes longer to compile is soon earned back. Default false. */
+  /** Whether every training step runs it, whatever is dropped, so that it soon earns back what it takes longer to compile. Default false. */
   readonly everyStep?: boolean;
 }
 

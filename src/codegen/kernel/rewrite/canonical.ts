@@ -5,7 +5,7 @@ import type { Expr, FragmentType, Kernel, Stmt } from '../ir.ts';
 /** The number of a name, in order of appearance. */
 type Numbers = (name: string) => number;
 
-/** Zeros keep their sign. */
+/** The number as text; zeros keep their sign. */
 const number = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));
 const fragment = ({ role, scalar, rows, cols }: FragmentType): string => `${role} ${scalar} ${rows} ${cols}`;
 

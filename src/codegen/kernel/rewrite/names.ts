@@ -1,5 +1,6 @@
-/** @file Other names in a kernel: what a target has to do where its language has taken some for itself. */
+/** @file Gives the names in a kernel other spellings, as a target needs them whose language has taken some for itself. */
 
+import { invariant } from '../../../errors.ts';
 import type { Expr, Kernel, Stmt } from '../ir.ts';
 import { everyStmt } from '../visit.ts';
 import { mapExpr, mapStmt } from './map.ts';
@@ -63,6 +64,12 @@ function withNames(stmt: Stmt, to: (name: string) => string): Stmt {
   }
 }
 
+/** What a name was asked for as, and its number, 0 where it has none. */
+function parted(name: string): { readonly base: string; readonly number: number } {
+  const dot = name.indexOf('.');
+  return dot < 0 ? { base: name, number: 0 } : { base: name.slice(0, dot), number: Number(name.slice(dot + 1)) };
+}
+
 /**
  * The kernel with names that are identifiers: letters, digits and underscores. The number of a name, which a dot sets off in the kernel IR
  * (`x.1`), follows an underscore (`x_1`); where that name is reserved or belongs to another, the next number is taken.
@@ -72,11 +79,15 @@ export function withIdentifiers(kernel: Kernel, reserved: ReadonlySet<string>): 
   const taken = new Set(reserved);
   for (const name of declaredNames(kernel)) {
     if (spelled.has(name)) continue;
-    const [base = name, number] = name.split('.');
-    let identifier = number === undefined ? base : `${base}_${number}`;
-    for (let next = Number(number ?? 0) + 1; taken.has(identifier); next++) identifier = `${base}_${next}`;
+    const { base, number } = parted(name);
+    let identifier = number === 0 ? base : `${base}_${number}`;
+    for (let next = number + 1; taken.has(identifier); next++) identifier = `${base}_${next}`;
     taken.add(identifier);
     spelled.set(name, identifier);
   }
-  return renamed(kernel, (name) => spelled.get(name) ?? name);
+  return renamed(kernel, (name) => {
+    const identifier = spelled.get(name);
+    invariant(identifier !== undefined, `${kernel.name}: ${name} is declared`);
+    return identifier;
+  });
 }

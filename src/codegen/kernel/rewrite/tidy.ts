@@ -2,7 +2,7 @@
 
 import type { Expr, Stmt } from '../ir.ts';
 import type { BoundKernel } from '../lower/lowered.ts';
-import { blocksOf, everyExpr, everyStmt, exprsOf, operandsOf } from '../visit.ts';
+import { everyExpr, everyStmt, exprsOf, operandsOf } from '../visit.ts';
 
 /** The kernel without the buffers that its body never touches. */
 export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel {
@@ -13,6 +13,12 @@ export function withoutIdleBuffers({ kernel, values }: BoundKernel): BoundKernel
   return { kernel: { ...kernel, buffers: kernel.buffers.filter((_, i) => kept[i]) }, values: values.filter((_, i) => kept[i]) };
 }
 
+/** The statement with each of its blocks replaced. */
+function withBlocks(stmt: Stmt, f: (block: readonly Stmt[]) => Stmt[]): Stmt {
+  if (stmt.kind === 'for') return { ...stmt, body: f(stmt.body) };
+  return stmt.kind === 'if' ? { ...stmt, then: f(stmt.then), else: f(stmt.else) } : stmt;
+}
+
 /** The body without values that nothing reads. */
 export function withoutIdleLets(body: readonly Stmt[]): Stmt[] {
   const read = new Set<string>();
@@ -20,16 +26,15 @@ export function withoutIdleLets(body: readonly Stmt[]): Stmt[] {
     if (expr.kind === 'var') read.add(expr.name);
     for (const operand of operandsOf(expr)) note(operand);
   };
-  // from the end: what reads a value stands behind it
+  // Blocks are read from their end, since what reads a value stands behind it.
   const kept = (block: readonly Stmt[]): Stmt[] =>
     block
       .toReversed()
       .flatMap((stmt): Stmt[] => {
         if (stmt.kind === 'let' && !read.has(stmt.name)) return [];
-        const [then, otherwise] = blocksOf(stmt).map(kept);
+        const own = withBlocks(stmt, kept);
         for (const expr of exprsOf(stmt)) note(expr);
-        if (stmt.kind === 'for') return [{ ...stmt, body: then ?? [] }];
-        return stmt.kind === 'if' ? [{ ...stmt, then: then ?? [], else: otherwise ?? [] }] : [stmt];
+        return [own];
       })
       .reverse();
   return kept(body);

@@ -51,7 +51,7 @@ export function scheduleMaker<K extends string, F extends Fields>({ kind, fields
   return (given) => {
     const values: Readonly<Record<string, unknown>> = given;
     const entries = Object.entries(fields).map(([name, field]) => [name, values[name] ?? omitted(field)]);
-    // the fields' types say what Object.fromEntries cannot
+    // Object.fromEntries cannot say what the fields' types say.
     return { kind, ...Object.fromEntries(entries) } as ScheduleOf<ScheduleKind<K, F>>;
   };
 }

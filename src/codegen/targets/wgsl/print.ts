@@ -1,4 +1,4 @@
-/** @file Prints a kernel as WGSL. The only place that writes WGSL; the same kernel always prints as the same text. */
+/** @file Prints a kernel as WGSL. No other place writes WGSL, and the same kernel always prints as the same text. */
 
 import { type Builtin, type FragmentType, isVector, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../../kernel/ir.ts';
 import { printExpr } from './printExpr.ts';
@@ -22,7 +22,7 @@ function printType(type: KType): string {
   return type;
 }
 
-/** Columns stand before rows. */
+/** WGSL's name of a fragment's type, in which columns stand before rows. */
 function printFragmentType({ role, scalar, rows, cols }: FragmentType): string {
   return `subgroup_matrix_${role}<${scalar}, ${cols}, ${rows}>`;
 }
@@ -35,7 +35,7 @@ export function printWgsl(kernel: Kernel): string {
   const lines: string[] = [`// ${kernel.name}`];
   if (kernel.uses.f16) lines.push('enable f16;');
   if (kernel.uses.subgroups) lines.push('enable subgroups;', 'diagnostic(off, subgroup_uniformity);');
-  // tiles of a workgroup go by subgroup, which is uniform without that anyone could tell
+  // Which fragments a workgroup multiplies goes by the subgroup, which is uniform although no compiler can tell.
   if (kernel.uses.matrices) lines.push('enable chromium_experimental_subgroup_matrix;', 'diagnostic(off, chromium.subgroup_matrix_uniformity);');
   lines.push('', `@group(0) @binding(0) var<uniform> params: array<vec4<u32>, ${PARAM_WORDS / 4}>;`);
   kernel.buffers.forEach(({ name, element, access }, index) => {

@@ -1,8 +1,9 @@
 /** @file Prints kernel expressions as WGSL, with the parentheses WGSL's grammar asks for and few others. */
 
+import { at } from '../../../errors.ts';
 import { type BinOp, type Builtin, type Expr, isVector, type KType, scalarOf } from '../../kernel/ir.ts';
 
-/** Groups of operators in WGSL's grammar, from the loosest; it orders only some of them, the rest needs parentheses. */
+/** Groups of operators in WGSL's grammar, from the loosest on. It orders only some of them; the others need parentheses. */
 type Level = 'or' | 'and' | 'bits' | 'relation' | 'shift' | 'sum' | 'product';
 
 const LEVEL: Record<BinOp, Level> = {
@@ -78,7 +79,7 @@ function print(expr: Expr): string {
     case 'bin': {
       const level = LEVEL[expr.op];
       const [left, right] = BARE[level];
-      // a & b & c may stand bare only with the same operator, which is associative
+      // a & b & c may stand bare only because its operators are one, which is associative.
       const same = level === 'bits' && expr.a.kind === 'bin' && expr.a.op === expr.op;
       return `${same ? print(expr.a) : operand(expr.a, left)} ${expr.op} ${operand(expr.b, right)}`;
     }
@@ -92,7 +93,7 @@ function print(expr: Expr): string {
       return `${expr.type}(${expr.parts.map(argument).join(', ')})`;
     case 'component': {
       const of = operand(expr.of, []);
-      return expr.index.kind === 'const' ? `${of}.${'xyzw'[expr.index.value] ?? '?'}` : `${of}[${print(expr.index)}]`;
+      return expr.index.kind === 'const' ? `${of}.${at('xyzw', expr.index.value)}` : `${of}[${print(expr.index)}]`;
     }
     case 'load':
       return `${expr.buffer}[${print(expr.index)}]`;
@@ -140,7 +141,7 @@ function decimal(value: number | string): string {
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
-/** The shortest decimal that rounds to the f32; the largest values in full, for a rounded one may overflow. */
+/** The shortest decimal that rounds to the f32. The largest values are written in full, since a rounded one may overflow. */
 function f32Text(value: number): string {
   const single = Math.fround(value);
   if (Object.is(single, -0)) return '-0.0';

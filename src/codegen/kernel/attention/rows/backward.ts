@@ -51,7 +51,7 @@ function pairGradient(frame: RowsFrame, pair: Pair): { readonly p: Expr; readonl
 interface QueryRow extends QueryScalars {
   readonly index: Expr;
   readonly at: Expr;
-  /** Times the scale. */
+  /** Its elements times the scale. */
   readonly q: readonly Expr[];
   readonly dout: readonly Expr[];
   readonly dq: readonly Variable[];
@@ -110,7 +110,7 @@ function walkKeys(frame: RowsFrame, inputs: GradientInputs, keyHead: Expr, rows:
 interface KeyRow {
   readonly index: Expr;
   readonly inside: Expr;
-  /** Times the scale. */
+  /** Its elements times the scale. */
   readonly k: readonly Expr[];
   readonly v: readonly Expr[];
   readonly segment: Expr | null;

@@ -29,7 +29,7 @@ import { counts, mergeSplits, type SplitResult, splitWalk, stores } from './spli
 interface QueryRow {
   readonly index: Expr;
   readonly at: Expr;
-  /** Times the scale. */
+  /** Its elements times the scale. */
   readonly query: readonly Expr[];
   readonly segment: Expr | null;
   /** The largest score so far, Σ exp(score − top), and the weighted values. */

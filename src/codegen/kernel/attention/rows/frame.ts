@@ -26,7 +26,7 @@ export function rowsFrame(spec: AttentionSpec, schedule: RowsSchedule): RowsFram
   const { b } = frame;
   const local = builtin('localX');
   const lane = dimLanes === 1 ? u32(0) : b.let('lane_dim', rem(local, u32(dimLanes)));
-  // splits vary slowest: the lanes of a subgroup walk together, and what they load is the same
+  // Splits vary slowest, so that the lanes of a subgroup walk together and load the same.
   const split = splits === 1 ? u32(0) : b.let('lane_split', div(local, u32(dimLanes * lanes)));
   const along = splits === 1 ? div(local, u32(dimLanes)) : rem(div(local, u32(dimLanes)), u32(lanes));
   return {

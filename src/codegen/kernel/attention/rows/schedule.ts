@@ -1,4 +1,4 @@
-/** @file Schedules of kind `rows`: a lane keeps rows (queries; keys in the dK/dV kernel) in registers and walks over the other side, whose loads are uniform over the lanes. */
+/** @file Schedules of kind `rows`: a lane keeps rows (queries; keys in the kernel of dK and dV) in registers and walks over the other side. All lanes load that alike. */
 
 import { type DeviceTraits, type GpuTraits, kindTraits } from '../../device.ts';
 import { type ScheduleOf, scheduleMaker } from '../../schedule/kind.ts';
@@ -12,7 +12,7 @@ export const ROWS = {
     rows: { holds: 'count', text: '# rows a lane' },
     /** Lanes along the rows. */
     lanes: { holds: 'count', text: '# lanes' },
-    /** A power of two: that many lanes take every splits-th step of the same rows' walk and merge at the end, where rows are few for a GPU. */
+    /** A power of two: that many lanes take every splits-th step of the same rows' walk and merge at the end. It fills a GPU for which rows are few. */
     splits: { holds: 'count', text: '# splits', usual: 1 },
     /** That many neighbours of one subgroup share a row's head dimension: 1, 2, 4 or 8, dividing headDim / 4. */
     dimLanes: { holds: 'count', text: '# lanes a row', usual: 1 },
@@ -23,12 +23,12 @@ export type RowsSchedule = ScheduleOf<typeof ROWS>;
 
 export const rows = scheduleMaker(ROWS);
 
-/** Bytes of workgroup memory that merging splits takes at most: of one row the chunks a lane sums up, and forward's softmax. */
+/** Bytes of workgroup memory that merging splits takes at most: for one row, the chunks that a lane sums up and forward's softmax. */
 function mergeBytes({ lanes, splits, dimLanes }: Pick<RowsSchedule, 'lanes' | 'splits' | 'dimLanes'>, headDim: number): number {
   return splits === 1 ? 0 : (splits / 2) * lanes * dimLanes * 16 * (Math.ceil(headDim / 4 / dimLanes) + 1);
 }
 
-/** Whether a device can run a schedule for heads of that size. Also for schedules that come from a file. */
+/** Whether a device can run a schedule, which may come from a file, for heads of that size. */
 export function fitsRows(schedule: RowsSchedule, device: DeviceTraits, headDim: number): boolean {
   const { lanes, splits, dimLanes } = schedule;
   if (schedule.rows < 1 || schedule.rows > MOST_ROWS || lanes * splits * dimLanes > device.maxInvocations) return false;
@@ -39,15 +39,16 @@ export function fitsRows(schedule: RowsSchedule, device: DeviceTraits, headDim: 
 /** Invocations that a workgroup has at most. */
 const mostInvocations = (device: DeviceTraits): number => Math.min(256, device.maxInvocations);
 
-/** Invocations along the rows of a workgroup, at most and at least: more in one read the same keys, fewer make more workgroups and smaller causal tiles. */
+/** Invocations along the rows of a workgroup, at most and at least. More in one read the same keys; fewer make more workgroups, and smaller causal tiles. */
 const WIDEST = 64;
 const NARROWEST = 16;
 /** Lanes of a workgroup on a CPU. */
 const CPU_LANES = 8;
 
 /**
- * vec4 registers a row takes per chunk (what it holds and what it sums up), and a lane's rows at most. Of a step on an H200, 12 layers of 64 heads of 64 by
- * 512 tokens, milliseconds: forward 5.1 with 2 rows a lane, 5.8 with 4; dQ 4.2 with 4 rows in two splits, 5.3 with 2 in one; dK/dV 4.4 with 1 row, 9.9 with 2.
+ * vec4 registers that a row takes for each chunk (what it holds and what it sums up), and those that a lane's rows take at most. Milliseconds of a step
+ * on an H200, with 12 layers of 64 heads of 64 and 512 tokens: forward takes 5.1 with 2 rows a lane, 5.8 with 4; dQ 4.2 with 4 rows in two splits,
+ * 5.3 with 2 in one; dK with dV 4.4 with 1 row, 9.9 with 2.
  */
 const HELD: Readonly<Record<AttentionKernel, { readonly each: number; readonly most: number }>> = {
   forward: { each: 2, most: 16 },
@@ -55,7 +56,7 @@ const HELD: Readonly<Record<AttentionKernel, { readonly each: number; readonly m
   keyGradient: { each: 4, most: 16 },
 };
 
-/** What a device starts with. On a CPU, which compiles this for 13–45 s, only where there are no subgroups of a known size. */
+/** What a device starts with. A CPU compiles this for 13 to 45 s, and starts with it only where it has no subgroups of a known size. */
 export function standardRows(device: DeviceTraits, work: AttentionWork): RowsSchedule {
   const traits = kindTraits(device);
   if (traits.lanesInTurn) return rows({ lanes: CPU_LANES, rows: 1 });
@@ -65,19 +66,19 @@ export function standardRows(device: DeviceTraits, work: AttentionWork): RowsSch
   return filling(device, traits, work, dimLanes);
 }
 
-/** Few queries: lanes go along the keys, as many as workgroup memory can merge. */
+/** For few queries lanes go along the keys, as many as workgroup memory can merge. */
 function decode(device: DeviceTraits, { others, headDim }: AttentionWork, dimLanes: number): RowsSchedule {
   const fits = (splits: number): boolean => mergeBytes({ lanes: 1, splits, dimLanes }, headDim) <= device.maxWorkgroupStorage;
   return rows({ lanes: 1, rows: 1, splits: powerAtMost(Math.min(32, others, mostInvocations(device) / dimLanes), fits), dimLanes });
 }
 
-/** A walk in more parts, or in shorter ones, costs more to merge than it gains. */
+/** A walk in more parts than these, or in shorter ones, costs more to merge than it gains. */
 const MOST_SPLITS = 16;
 const SHORTEST_WALK = 8;
 
 /**
- * As many lanes in flight as the GPU wants. Rows a lane make loads cheap, so they come first, and give way only where splits alone do not fill it;
- * then splits; then workgroups get narrower until every core has some.
+ * Puts as many lanes in flight as the GPU wants. Several rows a lane make loads cheap, so they come first and give way only where splits alone do not
+ * fill it. Then come splits, and then workgroups get narrower until every core has some.
  */
 function filling(device: DeviceTraits, { busy }: GpuTraits, work: AttentionWork, dimLanes: number): RowsSchedule {
   const { kernel, sets, others, headDim } = work;
@@ -103,7 +104,7 @@ interface Factors {
   readonly lanes?: number;
 }
 
-/** On a GPU: the same lanes in flight cut otherwise, then more and fewer of them. */
+/** On a GPU the same lanes in flight are cut otherwise, then there are more and fewer of them. */
 const GPU_FACTORS: readonly Factors[] = [
   { splits: 2, lanes: 0.5 },
   { splits: 0.5, lanes: 2 },

@@ -20,7 +20,7 @@ export function splitWalk(frame: RowsFrame, name: string, { from, to }: Range, b
   });
 }
 
-/** Whether a pair counts: the step is this lane's own, and the key is seen. null: always. */
+/** Whether a pair counts: the step is this lane's own, and the key is seen. null where every pair does. */
 export function counts({ b }: RowsFrame, inside: Expr | null, sees: Expr | null): Expr | null {
   return inside === null || sees === null ? (inside ?? sees) : b.let('counts', and(inside, sees));
 }
@@ -41,7 +41,7 @@ export function partialSums(sums: readonly Variable[]): SplitResult {
 
 /**
  * Brings partial results together in the lanes of split 0, one after the other through workgroup memory: the upper half of the splits hands over to
- * the lower half, until one is left. A fixed order, so the same bits in every run.
+ * the lower half, until one is left. The order is fixed, so that every run has the same bits.
  */
 export function mergeSplits(frame: RowsFrame, partials: readonly SplitResult[]): void {
   const { b, schedule } = frame;

@@ -42,7 +42,7 @@ function counts(frame: SpreadFrame, place: PairPlace, inside: Expr): Expr {
 
 const scaledScore = (frame: SpreadFrame, dot: Expr): Expr => capped(frame, frame.b.let('scaled', mul(dot, f32(frame.spec.scale))));
 
-/** A walk's own side: which tensor's rows it is, and the walked side for queries that walk keys. */
+/** The sides of a walk in which queries walk over keys. */
 function overKeys(frame: SpreadFrame, head: Expr): Pick<SpreadWalk<never, never>, 'heads' | 'length' | 'head'> {
   const { spec, queries, keys } = frame;
   return {
@@ -213,7 +213,7 @@ function walkQueries(frame: SpreadFrame, inputs: GradientInputs, { rows, sums, s
     const scalars = inputs.scalars(head, query);
     const place = { at: b.let('at', shifted(frame, query)), segQ: scalars.segment };
     return rows.inside.map((key, r) => {
-      const seen = counts(frame, { ...place, key, segK: segK[r] ?? null }, inside);
+      const seen = counts(frame, { ...place, key, segK: at(segK, r) }, inside);
       const { p, ds } = pairGradient(frame, at(dots, r), { ...scalars, seen });
       return { dk: ds, dv: p };
     });

@@ -1,6 +1,6 @@
 /**
  * @file Schedules of kind `spread`: a workgroup is one subgroup, over which its rows are spread; lanes go along the other side for the scores and along
- * the head dimension for the sums, weights passing by broadcast. Little unrolled code: for software adapters.
+ * the head dimension for the sums, to which weights come by broadcast. It unrolls to little code, as compilers of software adapters want it.
  */
 
 import { type DeviceTraits, kindTraits } from '../../device.ts';
@@ -12,7 +12,7 @@ export const SPREAD = {
   fields: {
     /** Rows of a subgroup. */
     rows: { holds: 'count', text: '# rows' },
-    /** All of the subgroup. */
+    /** Lanes: all of the subgroup's. */
     lanes: { holds: 'count', text: '# lanes' },
   },
 } as const;
@@ -21,14 +21,14 @@ export type SpreadSchedule = ScheduleOf<typeof SPREAD>;
 
 export const spread = scheduleMaker(SPREAD);
 
-/** Whether a device can run a schedule. Also for schedules that come from a file. */
+/** Whether a device can run a schedule, which may come from a file. */
 export function fitsSpread({ lanes, rows }: SpreadSchedule, device: DeviceTraits): boolean {
   return rows >= 1 && rows <= MOST_ROWS && lanes <= device.maxInvocations && device.subgroups && lanes === device.subgroupSize;
 }
 
 /**
- * What a CPU starts with; null on a GPU, and without subgroups of a known size. Measured causal in a step of 2 × 256 tokens, 4 heads of 64, GFLOP/s
- * forward, dQ, dK/dV: lavapipe 28, 23, 23 (8, 8, 9 where every lane loads the rows itself), SwiftShader 2.6, 2.7, 2.7.
+ * What a CPU starts with; null on a GPU, and without subgroups of a known size. In a causal step of 2 × 256 tokens with 4 heads of 64, forward, dQ and
+ * dK with dV reach 28, 23 and 23 GFLOP/s on lavapipe (8, 8 and 9 where every lane loads the rows itself), and 2.6, 2.7 and 2.7 on SwiftShader.
  */
 export function standardSpread(device: DeviceTraits, work: AttentionWork): SpreadSchedule | null {
   const traits = kindTraits(device);

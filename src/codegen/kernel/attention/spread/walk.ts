@@ -10,7 +10,7 @@ import type { Expr } from '../../ir.ts';
 import { type Range, rowStart, rowType, rowUnits } from '../frame.ts';
 import { mulUnit, type SpreadFrame, unitsPerLane } from './frame.ts';
 
-/** Something of the rows, and the same of the side that is walked. */
+/** Something that the rows have, and that the walked side has too. */
 interface Sides<T> {
   readonly rows: T;
   readonly walked: T;
@@ -34,7 +34,7 @@ export type Sums<S extends string> = readonly Readonly<Record<S, readonly Variab
 /** A record with the same names. */
 function mapRecord<N extends string, A, B>(record: Readonly<Record<N, A>>, f: (value: A, index: number) => B): Readonly<Record<N, B>> {
   const entries = Object.entries<A>(record).map(([name, value], i) => [name, f(value, i)]);
-  // the names are those of `record`
+  // Object.fromEntries cannot say that the names are those of `record`.
   return Object.fromEntries(entries) as Record<N, B>;
 }
 
@@ -76,7 +76,7 @@ export function walk<D extends string, S extends string>(
   const { b, schedule } = frame;
   const starts = rows.map((row) => rowStart(frame, 'row_start', w.length.rows, w.heads.rows, row, w.head.rows));
   const units = ownUnits(frame);
-  // a load costs its lanes one by one, equal addresses or not: the lanes hold the rows between them, and ask each other
+  // A load costs each lane alone, even where addresses are equal: so the lanes hold the rows between them, and ask each other.
   const held = starts.map((start) => mapRecord(w.dots, (dot) => units.map((unit) => b.let('held', dot.rows.load(add(start, unit))))));
   b.for('step', from, to, u32(schedule.lanes), (step) => {
     const own = b.let('own', add(step, builtin('subgroupInvocation')));

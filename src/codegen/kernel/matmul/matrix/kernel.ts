@@ -1,4 +1,4 @@
-/** @file Matmul by subgroup matrices: tiles of both operands in workgroup memory, fragments of them multiplied, results back through workgroup memory. */
+/** @file Matmul by subgroup matrices. Tiles of both operands lie in workgroup memory, of which subgroups multiply fragments; results go back through it. */
 
 import { at, invariant } from '../../../../errors.ts';
 import type { ArrayRef, FragmentRef, KernelBuilder } from '../../builder.ts';
@@ -43,12 +43,12 @@ function declareSums(b: KernelBuilder, { results }: MatmulSpec, { rows, cols, ma
   return range(results).map(() => range(rows / m).map((i) => range(cols / n).map((j) => b.fragment(`sum_${i}_${j}`, type))));
 }
 
-/** One side of the tiles in workgroup memory: k by k, each a line along the operand's own axis, padded so that every line starts at 16 bytes. */
+/** One side of the tiles in workgroup memory. For each k there is a line along the operand's own axis, padded so that every line starts at a multiple of 16 bytes. */
 interface Side {
   readonly which: 'a' | 'b';
   /** One for each operand that a loop reads on this side. */
   readonly arrays: readonly ArrayRef[];
-  /** Elements along the own axis: of the workgroup's tile, of a subgroup's. */
+  /** Elements along the own axis, of the workgroup's tile and of a subgroup's. */
   readonly wide: number;
   readonly own: number;
   /** Elements from line to line. */
@@ -99,7 +99,7 @@ function loadFragments(b: KernelBuilder, operands: readonly TileOperand[], side:
   return new Map(operands.map((operand, i) => [operand, fragments(at(arrays, i))]));
 }
 
-/** Fragment by fragment, the same one of every subgroup at once: to workgroup memory, and from there through the store. */
+/** Takes fragment after fragment, the same one of every subgroup at once, to workgroup memory, and from there through the store. */
 function storeFragments(b: KernelBuilder, tile: Tile, schedule: MatrixSchedule, sums: Sums): void {
   const { spec, lane } = tile;
   const { subgroups, rows, cols, matrix } = schedule;

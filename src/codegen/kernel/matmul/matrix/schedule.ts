@@ -13,7 +13,7 @@ export const MATRIX = {
     ...TILE,
     /** Subgroups of a workgroup along n and m; each computes rows × cols. */
     subgroups: { holds: 'pair', text: '# subgroups' },
-    /** k of a tile: a multiple of the matrices'. */
+    /** k of a tile, a multiple of the matrices'. */
     depth: { holds: 'count', text: 'depth #' },
     /** What a subgroup multiplies at once; operands are converted to its input type. */
     matrix: { holds: 'matrix', text: 'of #' },
@@ -28,12 +28,12 @@ export const matrix = scheduleMaker(MATRIX);
 
 const BYTES = { f16: 2, f32: 4 } as const;
 
-/** Elements that make lines of workgroup memory start at other banks; 16 bytes, to which loads of matrices have to be aligned. */
+/** Elements behind a line of workgroup memory, so that lines start at different banks: 16 bytes, to which loads of matrices have to be aligned. */
 export function matrixPadding(input: MatrixShape['input']): number {
   return 16 / BYTES[input];
 }
 
-/** The tiles of all operands, and one fragment of each result and subgroup. */
+/** Workgroup memory holds the tiles of all operands, and one fragment of each result and subgroup. */
 function bytes(schedule: MatrixSchedule, { operands, products }: MatmulLoad): number {
   const { subgroups, rows, cols, depth, twoBuffers } = schedule;
   const { m, n, input } = schedule.matrix;
@@ -41,7 +41,7 @@ function bytes(schedule: MatrixSchedule, { operands, products }: MatmulLoad): nu
   return BYTES[input] * (twoBuffers ? 2 : 1) * depth * lines + 4 * subgroups[0] * subgroups[1] * products * m * n;
 }
 
-/** The tile with one buffer (a second one saves a barrier a tile, half the depth costs one), then half as deep. */
+/** The second buffer goes first, since it saves a barrier a tile where half the depth costs one; then the tile gets half as deep. */
 function smaller(schedule: MatrixSchedule): MatrixSchedule | null {
   if (schedule.twoBuffers) return { ...schedule, twoBuffers: false };
   return schedule.depth % (2 * schedule.matrix.k) === 0 ? { ...schedule, depth: schedule.depth / 2 } : null;
@@ -56,7 +56,7 @@ function fits(schedule: MatrixSchedule, { matrices: traits }: DeviceTraits, prec
   if (!traits || (input === 'f16' && precision !== 'f16')) return false;
   const known = traits.shapes.some((s) => s.m === m && s.n === n && s.k === k && s.input === input && s.lanes === lanes);
   const whole = rows % m === 0 && cols % n === 0 && depth % k === 0 && invocationsOf(schedule) % traits.multiple === 0;
-  // lines of tiles are read as vec4, and matrices start at 16 bytes
+  // Lines of tiles are read as vec4, and matrices start at multiples of 16 bytes.
   const aligned = [rows, cols, m, n].every((size) => size % matrixPadding(input) === 0);
   return known && whole && aligned;
 }
@@ -69,12 +69,12 @@ export const MATRIX_KIND: MatmulKind<MatrixSchedule> = {
   bytes,
   smaller,
   fits,
-  // subgroups hold their matrices together, and store them in loops
+  // Subgroups hold their matrices together, and store them in loops.
   unrolled: () => null,
   sharesK: () => true,
 };
 
-/** What each subgroup computes at the least (a multiple of the matrices' size is), and the depth of a tile. */
+/** What each subgroup computes at the least, and the depth of a tile; both are rounded up to multiples of the matrices' size. */
 const CUTS: readonly (Pick<MatrixSchedule, 'subgroups' | 'rows' | 'cols' | 'depth'> & Partial<MatrixSchedule>)[] = [
   { subgroups: [4, 2], rows: 32, cols: 32, depth: 16 },
   { subgroups: [4, 2], rows: 32, cols: 32, depth: 16, ahead: true, twoBuffers: true },
@@ -85,12 +85,12 @@ const CUTS: readonly (Pick<MatrixSchedule, 'subgroups' | 'rows' | 'cols' | 'dept
   { subgroups: [4, 2], rows: 32, cols: 32, depth: 32, ahead: true, twoBuffers: true },
 ];
 
-/** Kinds of matrices that are tried. */
+/** How many shapes of matrices are tried. */
 const MOST_SHAPES = 2;
 
 /**
- * Cuts worth trying, the likeliest first; matrices of f16 only where that precision was asked for. Of matrices as high and deep, the narrowest first:
- * wider ones are made of it (an H200 in turns, 2048 × 1024 × 1024 by the first cut: 16 × 8 × 16 0.263 ms, 16 × 16 × 16 0.274).
+ * Schedules worth measuring, the likeliest first; matrices of f16 are among them only where that precision was asked for. Of matrices as high and deep
+ * the narrowest comes first, since wider ones are made of it (an H200 takes 0.263 ms for 2048 × 1024 × 1024 by 16 × 8 × 16, by 16 × 16 × 16 0.274).
  */
 export function matrixCandidates({ matrices }: DeviceTraits, precision: MatmulPrecision): readonly MatrixSchedule[] {
   const largest = (matrices?.shapes ?? []).filter(({ input }) => input === 'f32' || precision === 'f16').sort((a, b) => b.m * b.k - a.m * a.k || a.n - b.n);
@@ -104,7 +104,7 @@ export function matrixCandidates({ matrices }: DeviceTraits, precision: MatmulPr
     );
 }
 
-/** Cuts by matrices of f16 that a device may start with, where that precision was asked for and matrices are known to be many times faster than lanes. */
+/** Schedules that a device may start with: it does where f16 was asked for, and its matrices are known to be many times faster than its lanes. */
 export function startingMatrices(device: DeviceTraits, precision: MatmulPrecision): readonly MatrixSchedule[] {
   const traits = kindTraits(device);
   if (precision === 'f32' || traits.lanesInTurn || !traits.fastMatrices) return [];

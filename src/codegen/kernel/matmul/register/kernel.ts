@@ -1,4 +1,4 @@
-/** @file Matmul from registers: each lane loads what it needs; k may be shared by several lanes. */
+/** @file Matmul from registers: each lane loads what it needs, and several lanes may share k. */
 
 import { at } from '../../../../errors.ts';
 import type { KernelBuilder } from '../../builder.ts';
@@ -31,7 +31,7 @@ function placeOf({ lanes, kLanes, kFirst }: RegisterSchedule): LanePlace {
   };
 }
 
-/** Adds the partial sums of the lanes along k; their first stores. */
+/** Adds the partial sums of the lanes along k; the first of them stores. */
 function reduceLanes(b: KernelBuilder, tile: LaneTile, results: readonly Accumulators[], storeLoop: boolean): void {
   const { rows, cols, kLanes, lanes } = tile.cut;
   const { vector } = at(results, 0);

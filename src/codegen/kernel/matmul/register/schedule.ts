@@ -30,7 +30,7 @@ export type RegisterSchedule = ScheduleOf<typeof REGISTER>;
 
 export const register = scheduleMaker(REGISTER);
 
-/** One row and four columns a lane, element by element from memory: nothing to go wrong. */
+/** A lane computes one row and four columns, and loads element by element, so that little can go wrong. */
 export const PLAIN = register({ lanes: [8, 1], rows: 1, cols: 4, depth: 1, scalarLoads: true });
 
 export const REGISTER_KIND: MatmulKind<RegisterSchedule> = {
@@ -48,7 +48,7 @@ export const REGISTER_KIND: MatmulKind<RegisterSchedule> = {
   sharesK: ({ kFirst }) => !kFirst,
 };
 
-/** What a device starts with where registers alone do: few rows or columns, a GPU with little else, a CPU without subgroups of a size that suits. */
+/** What a device starts with where registers alone do: for few rows or columns, on a GPU with little else, on a CPU whose subgroups have no size that suits. */
 export function standardRegister(device: DeviceTraits, work: MatmulWork): RegisterSchedule | null {
   const traits = kindTraits(device);
   if (traits.lanesInTurn) return forCpu(device, traits, work);
@@ -65,7 +65,7 @@ function forCpu(device: DeviceTraits, traits: CpuTraits, work: MatmulWork): Regi
   return register({ ...onCpu(traits), lanes: [8, 1], rows: Math.min(tallRows(work, traits), 8), cols: 8, depth: 4 });
 }
 
-/** Matrix × vector and the like: memory-bound, so what counts is that neighbouring lanes read neighbouring words. Lanes share the k axis. */
+/** For matrix × vector and the like, which memory bounds: neighbouring lanes read neighbouring words, and lanes share the k axis. */
 function skinny(device: DeviceTraits, { sizes: { m, n, k }, layout }: MatmulWork): RegisterSchedule {
   const columns = Math.max(1, Math.min(16, Math.ceil(n / 4)));
   const cut = (lanes: readonly [number, number], rows: number, kFirst: boolean): RegisterSchedule =>
@@ -75,7 +75,7 @@ function skinny(device: DeviceTraits, { sizes: { m, n, k }, layout }: MatmulWork
   return layout.b === 'k' ? cut([Math.min(2, columns), 1], rows, true) : cut([columns, 1], rows, false);
 }
 
-/** How many invocations share k: `perLane` partial sums of each have to fit workgroup memory. */
+/** How many invocations share k. Workgroup memory has to hold `perLane` partial sums of each. */
 function kSplit(device: DeviceTraits, k: number, lanes: number, perLane: number, kFirst: boolean): Pick<RegisterSchedule, 'kLanes' | 'kFirst'> {
   const fits = Math.min(device.maxWorkgroupStorage / (lanes * perLane * 4), device.maxInvocations / lanes);
   const limit = kFirst ? 32 : 8;
@@ -84,7 +84,7 @@ function kSplit(device: DeviceTraits, k: number, lanes: number, perLane: number,
   return { kLanes, kFirst: kFirst && kLanes > 1 };
 }
 
-/** Straight from memory, for GPUs with good caches. */
+/** These load straight from memory, for GPUs with good caches. */
 const CACHED: readonly RegisterSchedule[] = [
   register({ lanes: [16, 4], rows: 4, cols: 4, depth: 4 }),
   register({ lanes: [8, 8], rows: 4, cols: 4, depth: 4 }),
@@ -92,15 +92,15 @@ const CACHED: readonly RegisterSchedule[] = [
 ];
 
 /**
- * One row of lanes: the addresses of A are the same in all of them, so that a driver may load it once (AMD: to scalar registers). Software
- * drivers do not: lavapipe 9 GFLOP/s beside 18 of a broadcast, SwiftShader 3.2 to 3.9 beside 4.2 to 5.2.
+ * These have one row of lanes, all of which load A from the same addresses, so that a driver may load it once (AMD's: to scalar registers). Software
+ * drivers do not: lavapipe reaches 9 GFLOP/s, by a broadcast 18; SwiftShader 3.2 to 3.9, by a broadcast 4.2 to 5.2.
  */
 const UNIFORM: readonly RegisterSchedule[] = [
   register({ lanes: [64, 1], rows: 8, cols: 4, depth: 4 }),
   register({ lanes: [64, 1], rows: 16, cols: 4, depth: 4 }),
 ];
 
-/** Those whose loads of A are uniform, where that helps. */
+/** Schedules whose loads of A are uniform, where that helps. */
 export function uniformCandidates(device: DeviceTraits): readonly RegisterSchedule[] {
   const traits = kindTraits(device);
   return !traits.lanesInTurn && traits.uniformLoads ? UNIFORM : [];

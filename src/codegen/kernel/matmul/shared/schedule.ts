@@ -28,7 +28,7 @@ export const shared = scheduleMaker(SHARED);
 /** Steps along k that a driver unrolls of a tile in workgroup memory. */
 const UNROLLED_STEPS = 8;
 
-/** vec4s of a line in workgroup memory for so many elements: one more than needed, for lanes that write different k would hit the same banks. */
+/** vec4s that a line in workgroup memory takes for so many elements. It has one more than it needs, so that lanes that write different k hit different banks. */
 export const lineOf = (elements: number): number => elements / 4 + 1;
 
 function bytes(schedule: SharedSchedule, { operands }: MatmulLoad): number {
@@ -36,7 +36,7 @@ function bytes(schedule: SharedSchedule, { operands }: MatmulLoad): number {
   return 16 * (twoBuffers ? 2 : 1) * depth * (operands.a * lineOf(lanes[1] * rows) + operands.b * lineOf(lanes[0] * cols));
 }
 
-/** The tile with one buffer (a second one saves a barrier a tile, half the depth costs one), then half as deep. */
+/** The second buffer goes first, since it saves a barrier a tile where half the depth costs one; then the tile gets half as deep. */
 function smaller(schedule: SharedSchedule): SharedSchedule | null {
   if (schedule.twoBuffers) return { ...schedule, twoBuffers: false };
   return schedule.depth % 8 === 0 ? { ...schedule, depth: schedule.depth / 2 } : null;
@@ -54,15 +54,15 @@ export const SHARED_KIND: MatmulKind<SharedSchedule> = {
   sharesK: () => true,
 };
 
-/** What GPUs start with, the largest first. */
+/** The tiles that GPUs start with, the largest first. */
 const TILES: readonly SharedSchedule[] = [
   shared({ lanes: [16, 16], rows: 8, cols: 8, depth: 8 }),
   shared({ lanes: [16, 16], rows: 4, cols: 4, depth: 16 }),
   shared({ lanes: [8, 8], rows: 4, cols: 4, depth: 16 }),
 ];
 /**
- * Measured in turns on an H200, of what stayed in to the last round. 2048 × 1024 × 2752, TFLOP/s: the first 31.5; 8 × 8 a lane of 16 × 16 at depth 16, a tile
- * ahead in two buffers: 32.6. 512 × 256 × 256, k in four shares, microseconds: the second 10.2, waiting for its loads 11.3; the third 11.2.
+ * These were the fastest on an H200, measured in turns. At 2048 × 1024 × 2752 the first reaches 31.5 TFLOP/s (8 × 8 a lane of 16 × 16 at depth 16, a tile
+ * ahead in two buffers, 32.6). At 512 × 256 × 256 with k in four shares the second takes 10.2 µs (11.3 where it waits for its loads), the third 11.2.
  */
 const TILES_AHEAD: readonly SharedSchedule[] = [
   shared({ lanes: [32, 8], rows: 8, cols: 4, depth: 16, ahead: true, twoBuffers: true }),
@@ -90,8 +90,8 @@ function withinBytes(schedule: SharedSchedule, most: number): SharedSchedule {
 }
 
 /**
- * A tile ahead and with two buffers where workgroup memory holds them: loads have all of a tile's products to arrive in, and one barrier a
- * tile is left. With one buffer as many workgroups a core as without, and registers for what is ahead.
+ * Where workgroup memory holds two buffers, loads run a tile ahead: they have all of a tile's products to arrive in, and one barrier a tile is
+ * left. Loads that run ahead with one buffer take registers, but leave a core as many workgroups as loads that are waited for.
  */
 const AHEAD = { ahead: true, twoBuffers: true };
 const CANDIDATES: readonly SharedSchedule[] = [

@@ -49,8 +49,8 @@ function broadcastElements(b: KernelBuilder, { cut, batch }: LaneTile, { port }:
 }
 
 /**
- * A load that differs by lane is what costs, so it is four wide: vector v of the tile, in the order of its elements in memory, comes by load
- * v / lanes to lane v % lanes. Mode k: vectors of a row are side by side; mode mn: those of a column of four rows.
+ * A load that differs by lane is what costs, so it is four wide. Vector v of the tile, in the order of its elements in memory, comes by load
+ * v / lanes to lane v % lanes. In mode k the vectors of a row lie side by side, in mode mn those of a column of four rows.
  */
 function broadcastVectors(b: KernelBuilder, tile: LaneTile, { port, mode }: TileOperand & { readonly mode: Exclude<LoadMode, 'scalar'> }, k: Expr): Loaded {
   const { cut, spec, size, batch, tileM } = tile;

@@ -11,12 +11,12 @@ export const SUBGROUP = {
   kind: 'subgroup',
   fields: {
     ...TILE,
-    /** All of the subgroup, along n. */
+    /** Lanes along n: all of the subgroup's. */
     lanes: { holds: 'count', text: '# lanes' },
-    /** k of one step: a multiple of 4, at most the lanes. */
+    /** k of one step: a multiple of 4, and no more than there are lanes. */
     depth: { holds: 'count', text: 'depth #' },
     ...ADDING,
-    /** Whether B's side is computed along the rows and broadcast, A's along the lanes: for few columns and many rows. */
+    /** Whether B's side is computed along the rows and broadcast, and A's along the lanes, as few columns and many rows want it. */
     swapped: { holds: 'flag', text: 'sides swapped' },
     ...SHARES,
   },
@@ -35,7 +35,7 @@ export const SUBGROUP_KIND: MatmulKind<SubgroupSchedule> = {
   smaller: () => null,
   fits: (schedule, device) => {
     const { lanes, rows, depth, swapped } = schedule;
-    // swapped, results four wide go down the rows
+    // Of swapped sides, results that are stored four wide go down the rows.
     if (!tileFits(schedule, device) || (swapped && rows % 4 !== 0)) return false;
     return device.subgroups && lanes === device.subgroupSize && depth % 4 === 0 && depth <= lanes;
   },
@@ -49,13 +49,13 @@ function broadcastLanes({ subgroupSize: size }: DeviceTraits): number | null {
 }
 
 /**
- * On a CPU a load that differs by lane costs some 40 multiply-adds, so registers hold a tall tile and A comes by broadcast; sums are spilled,
- * so products are folded first, in steps of four k: half the code of eight. Rows × columns a lane, GFLOP a second of processor time and
- * seconds to compile, of 512 × 256 × 688 where nothing else is said:
- * - lavapipe: 8 × 4 20 and 0.27 (in steps of eight 17 and 0.47), 16 × 4 27 and 0.51, 32 × 4 30 and 1.03: for what every step runs.
- *   256 × 688 × 256 by 16 × 4: 23 and 0.43, with its stores in a loop 23 and 0.32. Three products of one A: side by side by 8 × 4 14 and
- *   1.05, by 16 × 4 20 and 2.2; in turn, stored in a loop, by 16 × 4 23 and 0.98. 512³ from registers half, through workgroup memory a fifth.
- * - SwiftShader: 16 × 8 3.4 and 0.16, by `fma` 3.9; 32 × 8 4.2 and 0.3, 32 × 16 4.8 and 0.8; from registers 3.2 to 3.6.
+ * What a CPU starts with. A load that differs by lane costs it some 40 multiply-adds, so registers hold a tall tile and A comes by broadcast. Sums are
+ * spilled, so products are folded first, in steps of four k, which are half the code of eight. Measured, by rows × columns a lane, in GFLOP a
+ * second of processor time and seconds to compile, at 512 × 256 × 688 where nothing else is said:
+ * - lavapipe: 8 × 4 gives 20 and takes 0.27 (in steps of eight 17 and 0.47), 16 × 4 27 and 0.51, 32 × 4, for what every step runs, 30 and 1.03.
+ *   At 256 × 688 × 256 16 × 4 gives 23 and takes 0.43, with its stores in a loop 0.32. Three products of one A give side by side 14 and take
+ *   1.05 by 8 × 4, 20 and 2.2 by 16 × 4; in turn, stored in a loop, 23 and 0.98 by 16 × 4. 512³ from registers gives half, through workgroup memory a fifth.
+ * - SwiftShader: 16 × 8 gives 3.4 and takes 0.16, by `fma` 3.9; 32 × 8 4.2 and 0.3, 32 × 16 4.8 and 0.8; from registers 3.2 to 3.6.
  */
 export function standardSubgroup(device: DeviceTraits, work: MatmulWork): SubgroupSchedule | null {
   const traits = kindTraits(device);
@@ -68,7 +68,7 @@ export function standardSubgroup(device: DeviceTraits, work: MatmulWork): Subgro
   return subgroup({ ...base, rows: tallRows(work, traits), cols });
 }
 
-/** Cuts worth measuring: rows, columns, fold. */
+/** What is worth measuring: rows, columns, fold. */
 type Tall = readonly [rows: number, cols: number, fold: number];
 const BY_SUMS: readonly Tall[] = [
   [16, 4, 4],
@@ -77,7 +77,7 @@ const BY_SUMS: readonly Tall[] = [
   [16, 4, 2],
   [4, 4, 4],
 ];
-/** Taller and wider, where `fma` is one instruction. */
+/** Where `fma` is one instruction, taller and wider tiles pay. */
 const BY_FMA: readonly Tall[] = [
   [32, 16, 4],
   [32, 8, 4],
