@@ -1,4 +1,10 @@
 /** Plain `npx jest`: sources and the packages that are ES modules only become CommonJS, so no flag or variable is needed. */
+// The variable's name in version 0.1.0 is taken as well, and its notice would be in every command's stderr.
+if (process.env.EBB_ADAPTER !== undefined) {
+  process.env.EBB_DEVICE ??= process.env.EBB_ADAPTER;
+  delete process.env.EBB_ADAPTER;
+}
+
 const esmOnly = ['webgpu', '@huggingface', 'commander', 'fast-check', 'pure-rand'];
 
 export default {

@@ -1,29 +1,18 @@
-/** @file A Llama of a size and nothing else, trained on counted tokens: for what is measured without a checkpoint. */
+/** @file A Llama of a given size, trained on generated tokens, for measurements that need no checkpoint. */
 
 import type { MatmulPrecision } from '../src/codegen/kernel/matmul/work.ts';
 import { compileModel } from '../src/compile/compile.ts';
-import {
-  deviceTraits,
-  type Engine,
-  newState,
-  type OpenedDevice,
-  parseConfig,
-  parseHfConfig,
-  type TracedModel,
-  traceCheckpoint,
-  train,
-  trainingMode,
-} from '../src/index.ts';
+import { type Engine, newState, type OpenedDevice, parseConfig, parseHfConfig, type TracedModel, traceCheckpoint, train, trainingMode } from '../src/index.ts';
 import { startEngine } from '../src/run/engine.ts';
 import { aboutModel, compileDeviceOf, trainableModel } from '../src/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';
 
-/** The model that a size stands for. */
+/** The model of a given size. */
 const modelOf = (spec: ModelSpec) => parseHfConfig('config.json', configText(spec)).model;
 
-/** At the bounds of its size: everything trained, or adapters of rank `lora` on all linear layers of the blocks. */
+/** Traces the model at the batch and length of its size. With `lora` above 0, adapters of that rank on all linear layers of the blocks are trained, and otherwise everything. */
 export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
   const dims = { B: spec.batch, T: spec.seq };
   const adapted = lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 };
@@ -31,32 +20,30 @@ export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
   return traceCheckpoint({ model: modelOf(spec), tensors: new Map() }, options);
 }
 
-/** What is trained is trained by AdamW; parameters drawn, the schedules that the device's kind starts with. */
+/** Starts an engine that trains with AdamW, with drawn parameters and the standard schedules of the device's kind. */
 export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
   const traced = tracedOf(spec, lora);
-  const compiled = compileModel(traced, {
-    device: compileDeviceOf({ device: opened.device, traits: deviceTraits(opened), matmulPrecision }),
-    optimizers: ['adamw'],
-  });
+  const compiled = compileModel(traced, { device: compileDeviceOf({ device: opened.device, matmulPrecision }), optimizers: ['adamw'] });
   const about = aboutModel('bare', modelOf(spec), traced, null);
   const weights = { path: null, tensors: new Map(), adapter: null };
   return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });
 }
 
+/** A run of a bare model. */
 export interface BareRun extends Pick<TrainerOptions, 'engine' | 'ahead' | 'timed'> {
   readonly spec: ModelSpec;
   readonly steps: number;
-  /** Drop rate, a pattern of its own each step. */
+  /** The drop rate. Each step draws a pattern. */
   readonly rate: number;
   /** Called when a step begins. */
   readonly onStart?: () => void;
   readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
 }
 
-/** Batches until they come again. */
+/** After this many batches the data repeats. */
 const STREAM = 7;
 
-/** Trains as `ebb train` does. */
+/** Trains the model as `ebb train` does. */
 export async function bareRun({ spec, steps, rate, onStart, onStep, ...options }: BareRun): Promise<void> {
   const { batch, seq, vocab } = spec;
   const count = batch * seq;

@@ -1,122 +1,150 @@
-/** @file A contestant's process, asked one thing at a time. */
+/** @file A contestant's process, which is asked one thing at a time. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { at } from '../src/errors.ts';
 import type { Entry } from './entries.ts';
 import type { About, ReplyTo, Request } from './protocol.ts';
 
 export interface Client {
   readonly entry: Entry;
   readonly about: About;
-  /** @throws Error with what the contestant said, or that it took too long: its process is ended then */
+  /** Asks the contestant. @throws Error with the contestant's own error, or when it takes too long; then its process is ended */
   ask<R extends Request>(request: R): Promise<ReplyTo<R>>;
   close(): Promise<void>;
 }
 
-/** No single answer takes longer, first steps on slow software adapters included. */
+/** No answer may take longer. First steps on slow software adapters take less. */
 const LIMIT_MS = 600_000;
-/** Bindings that poll, and pools whose idle threads spin, would slow down whoever has its turn: who has not, is stopped. */
+/** A process that was asked to end is killed after this time. */
+const END_MS = 10_000;
+/**
+ * Whether a process is stopped while another has its turn. Otherwise bindings that poll, and thread pools whose idle threads spin, would
+ * slow the other one down.
+ */
 const STOPS = process.platform !== 'win32';
-/** Processes that end with this one, stopped ones too. */
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
-/** First steps compile: none may find the last run's shaders in a driver's cache. */
+/** First steps compile, and must not find the shaders of an earlier run in a driver's cache. */
 const COLD = { MESA_SHADER_CACHE_DISABLE: 'true' };
 
-interface Process {
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+
+/** Lines that arrive, each taken by one `next`. */
+interface LineQueue {
+  push(line: string): void;
+  /** Says that no more lines will arrive. Of several errors the first counts. */
+  fail(error: Error): void;
+  /** Waits for the next line. @throws the error of `fail` where there is no line left */
+  next(): Promise<string>;
+}
+
+function createLineQueue(): LineQueue {
+  const lines: string[] = [];
+  let failure: Error | undefined;
+  let waiting: { resolve(line: string): void; reject(error: Error): void } | undefined;
+  const settle = (): void => {
+    if (!waiting || (lines.length === 0 && !failure)) return;
+    const { resolve, reject } = waiting;
+    waiting = undefined;
+    const line = lines.shift();
+    if (line !== undefined) resolve(line);
+    else if (failure) reject(failure);
+  };
+  return {
+    push(line) {
+      lines.push(line);
+      settle();
+    },
+    fail(error) {
+      failure ??= error;
+      settle();
+    },
+    next: () =>
+      new Promise((resolve, reject) => {
+        waiting = { resolve, reject };
+        settle();
+      }),
+  };
+}
+
+/** A contestant's process. It is stopped unless it has been sent a line that it has not answered. */
+interface ContestantProcess {
   send(line: string): void;
-  /** The next line of its output that is JSON. */
+  /** Waits for the next line of its output that is JSON. */
   next(): Promise<string>;
   end(): Promise<void>;
 }
 
-function startProcess({ name, command }: Entry, env: Readonly<Record<string, string>>): Process {
-  const [program = '', ...args] = command;
-  const child = spawn(program, args, { env: { ...process.env, ...COLD, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
-  running.add(child);
+/** Starts the command of an entry. Its process ends with this one. */
+function spawnEntry({ command }: Entry, env: Readonly<Record<string, string>>): ChildProcessWithoutNullStreams {
+  const child = spawn(at(command, 0), command.slice(1), { env: { ...process.env, ...COLD, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  const kill = (): void => void child.kill('SIGKILL');
+  process.on('exit', kill);
+  child.on('close', () => process.off('exit', kill));
+  // a process that has ended is noticed by its event `close`
+  child.stdin.on('error', () => undefined);
+  return child;
+}
+
+function startProcess(entry: Entry, env: Readonly<Record<string, string>>): ContestantProcess {
+  const child = spawnEntry(entry, env);
   const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => void (STOPS && child.kill(name));
+  const replies = createLineQueue();
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000);
   });
-  const lines: string[] = [];
-  let waiting: { resolve(line: string): void; reject(error: Error): void } | undefined;
-  let over: Error | undefined;
-  const settle = (): void => {
-    const line = lines[0];
-    if (!waiting) return;
-    if (line !== undefined) {
-      lines.shift();
-      signal('SIGSTOP');
-      waiting.resolve(line);
-    } else if (over) waiting.reject(over);
-    else return;
-    waiting = undefined;
-  };
   createInterface({ input: child.stdout }).on('line', (line) => {
-    if (line.startsWith('{')) lines.push(line);
-    settle();
+    if (line.startsWith('{')) replies.push(line);
   });
   const ended = new Promise<void>((resolve) => {
     const finish = (why: string): void => {
-      over ??= new Error(`${name}: ${why}\n${said}`);
-      running.delete(child);
-      settle();
+      replies.fail(new Error(`${entry.name}: ${why}\n${said}`));
       resolve();
     };
     child.on('error', (error) => finish(`could not be started: ${error.message}`));
     child.on('close', (code) => finish(`ended with ${code}`));
   });
-  // a process that is gone says so by `close`
-  child.stdin.on('error', () => undefined);
   return {
     send(line) {
       signal('SIGCONT');
       child.stdin.write(`${line}\n`);
     },
-    next: () =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          over = new Error(`${name}: no answer in ${LIMIT_MS / 1000} s`);
-          child.kill('SIGKILL');
-          settle();
-        }, LIMIT_MS);
-        const done =
-          <T>(then: (value: T) => void) =>
-          (value: T): void => {
-            clearTimeout(timer);
-            then(value);
-          };
-        waiting = { resolve: done(resolve), reject: done(reject) };
-        settle();
-      }),
+    async next() {
+      const timer = setTimeout(() => {
+        replies.fail(new Error(`${entry.name}: no answer in ${LIMIT_MS / 1000} s`));
+        child.kill('SIGKILL');
+      }, LIMIT_MS);
+      try {
+        return await replies.next();
+      } finally {
+        clearTimeout(timer);
+        signal('SIGSTOP');
+      }
+    },
     async end() {
       signal('SIGCONT');
       child.stdin.end();
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
       await ended;
       clearTimeout(timer);
     },
   };
 }
 
-/** Starts a contestant and opens its device. @throws Error with what it said */
-export async function startClient(entry: Entry, adapter: string, env: Readonly<Record<string, string>> = {}): Promise<Client> {
-  const process = startProcess(entry, env);
+/** Starts a contestant and opens its device. @throws Error with the contestant's own error */
+export async function startClient(entry: Entry, device: string, env: Readonly<Record<string, string>> = {}): Promise<Client> {
+  const contestant = startProcess(entry, env);
   const ask = async <R extends Request>(request: R): Promise<ReplyTo<R>> => {
-    process.send(JSON.stringify(request));
-    const reply = JSON.parse(await process.next()) as ReplyTo<R> | { error: string };
+    contestant.send(JSON.stringify(request));
+    const reply = JSON.parse(await contestant.next()) as ReplyTo<R> | { error: string };
     if ('error' in reply) throw new Error(`${entry.name}: ${reply.error}`);
     return reply;
   };
   try {
-    return { entry, ask, about: await ask({ do: 'open', adapter }), close: process.end };
+    return { entry, ask, about: await ask({ do: 'open', device }), close: contestant.end };
   } catch (error) {
-    await process.end();
+    await contestant.end();
     throw error;
   }
 }

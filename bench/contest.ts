@@ -1,23 +1,25 @@
-/** @file What all sections share: contestants that fall out say why and the others go on, and rounds in which each has its turn. */
+/** @file What all sections share: a contest, in which a contestant that fails is left out and the others go on, and rounds in which each has its turn. */
 
 import { type Client, startClient } from './client.ts';
 import type { Entry } from './entries.ts';
 
-/** A contest between some contestants; who fails is left out from then on. */
+/** A contest between contestants. One that fails is left out from then on. */
 export interface Contest {
   readonly clients: readonly Client[];
-  /** Asks each contestant in turn; results of those that failed are missing. */
+  /** Lets each contestant have its turn. Returns the results by name; a contestant that failed is absent. */
   each<T>(turn: (client: Client) => Promise<T>): Promise<ReadonlyMap<string, T>>;
   close(): Promise<void>;
 }
 
+/** Writes a line of progress. */
 export type Log = (text: string) => void;
 
-export async function openContest(entries: readonly Entry[], adapter: string, failed: (name: string, why: string) => void): Promise<Contest> {
+/** Starts the contestants. @param failed called for each contestant that fails, now or later */
+export async function openContest(entries: readonly Entry[], device: string, failed: (name: string, why: string) => void): Promise<Contest> {
   const clients: Client[] = [];
   for (const entry of entries) {
     try {
-      clients.push(await startClient(entry, adapter));
+      clients.push(await startClient(entry, device));
     } catch (error) {
       failed(entry.name, reason(error));
     }
@@ -43,13 +45,14 @@ export async function openContest(entries: readonly Entry[], adapter: string, fa
   };
 }
 
+/** The message of an error. */
 export function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /**
- * Rounds in which each contestant does `turn` once; who has taken `limit` seconds in all sits out the rest.
- * @returns what each did, in order
+ * Plays rounds in which each contestant does `turn` once. A contestant that has used more than `limit` seconds in all sits out the rest.
+ * @returns by name, the results of the turns in their order
  */
 export async function inTurns<T>(
   contest: Contest,

@@ -1,4 +1,4 @@
-"""Weights and tokens of the benchmark's models, the same bytes for every contestant. Needs numpy.
+"""Makes the weights and tokens of the benchmark's models, which are the same bytes for every contestant. It needs numpy.
 
     python3 bench/data.py SPEC.json FOLDER NAME...
 

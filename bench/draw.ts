@@ -1,4 +1,4 @@
-/** @file The benchmark's checkpoints and tokens where there is no numpy: drawn by Ebb, for Ebb alone; the published losses are of other draws. */
+/** @file Draws the benchmark's checkpoints and tokens where there is no numpy. Only Ebb can take part then, and the published losses do not apply to them. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hash } from '../src/dropbp/random.ts';
@@ -7,7 +7,7 @@ import { parseHfConfig } from '../src/models/checkpoint.ts';
 import { initialValues } from '../src/train/init.ts';
 import { configText, DATA, modelSpec, SPEC } from './spec.ts';
 
-/** Writes for each model what the contestant `ebb` reads: NAME/config.json, NAME/model.safetensors, NAME.tokens.bin. */
+/** Writes the files that the contestant `ebb` reads for each model: NAME/config.json, NAME/model.safetensors and NAME.tokens.bin. */
 export function drawData(names: readonly string[]): void {
   console.log(`drawing weights and tokens in ${DATA}`);
   for (const name of names) {

@@ -1,12 +1,12 @@
 /**
- * What a step costs the thread that drives it: from its start (batch, choosing the pattern, linking, encoding) until its submission returns,
- * a fresh drop pattern each step.
- * Real Dawn; the thread's own processor time where the system tells it (Linux), minima over steps.
+ * Measures what a step costs the thread that drives it, from its start (batch, choice of the pattern, linking, encoding) until its submission
+ * returns, with a new drop pattern in each step. It runs on Dawn and takes the minimum over steps of the thread's own processor time, or
+ * of wall time where the system does not tell that (other than Linux).
  *
- *   npm run bench:encode [-- adapter]
+ *   npm run bench:encode [-- device]
  *
- * Prints milliseconds and dispatches, then what running ahead of the device leaves of that in a step's wall time. Fails above 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units), and
- * for S above 1 % of the least time of a step.
+ * It prints milliseconds and dispatches, and then how much of that running ahead of the device leaves in a step's wall time. It fails above
+ * 3 ms for model S (12 units) and 10 ms for 32 narrow layers (64 units), and for S above 1 % of the least time of a step.
  */
 
 import { type OpenedDevice, openDevice } from '../src/index.ts';
@@ -20,7 +20,7 @@ interface Case {
   readonly spec: ModelSpec;
   readonly steps: number;
   readonly mostMs: number;
-  /** Of a step's time; narrow layers are there for what a unit costs, their steps take next to nothing. */
+  /** The most that passes, as a share of a step's time. Narrow layers show what a unit costs; their steps take next to no time. */
   readonly mostShare: number;
 }
 
@@ -29,8 +29,12 @@ const CASES: readonly Case[] = [
   { name: '64 units', spec: { vocab: 256, dim: 64, heads: 4, layers: 32, ffn: 172, batch: 1, seq: 32 }, steps: 60, mostMs: 10, mostShare: 1 },
 ];
 
+const TURNS = 5;
+const TURN_STEPS = 20;
+
 const clock = threadClock();
 
+/** Measures one case. Returns whether it passes. */
 async function measure(opened: OpenedDevice, { name, spec, steps, mostMs, mostShare }: Case): Promise<boolean> {
   const engine = await bareEngine(opened, spec);
   const ms: number[] = [];
@@ -58,7 +62,7 @@ async function measure(opened: OpenedDevice, { name, spec, steps, mostMs, mostSh
   });
   engine.destroy();
   const best = minimum(ms);
-  // of a step as it usually goes: the first one compiles, and looks everything up
+  // the median leaves out the first steps, which compile and look everything up
   const share = median(ms) / minimum(stepMs);
   const passed = best <= mostMs && share <= mostShare;
   console.log(
@@ -67,7 +71,7 @@ async function measure(opened: OpenedDevice, { name, spec, steps, mostMs, mostSh
   return passed;
 }
 
-/** Wall time of a step that is waited for before the next is encoded, and of steps that run ahead; the least of some turns. */
+/** Prints the wall time of a step that is waited for before the next one is encoded, and of steps that run ahead: the least of some turns. */
 async function overlap(opened: OpenedDevice, { name, spec }: Case): Promise<void> {
   const engine = await bareEngine(opened, spec);
   const best = new Map([0, 2].map((ahead) => [ahead, Number.POSITIVE_INFINITY]));
@@ -80,11 +84,9 @@ async function overlap(opened: OpenedDevice, { name, spec }: Case): Promise<void
   engine.destroy();
   console.log(`${name}, wall time of a step: ${[...best].map(([ahead, ms]) => `${ms.toFixed(1)} ms with ${ahead} ahead`).join(', ')}`);
 }
-const TURNS = 5;
-const TURN_STEPS = 20;
 
-const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
-console.log(`${opened.name}; ${process.version}; ${clock.name} time`);
+const opened = await openDevice({ device: process.argv[2] ?? 'auto' });
+console.log(`${opened.device.profile.name}; ${process.version}; ${clock.name} time`);
 for (const one of CASES) if (!(await measure(opened, one))) process.exitCode = 1;
 for (const one of CASES.slice(-1)) await overlap(opened, one);
 opened.close();

@@ -1,4 +1,4 @@
-/** @file Who is compared: each contestant's name and the command that starts it. Adding one is a line here and a file that speaks bench/protocol.ts. */
+/** @file The contestants, each with its name and the command that starts it. A new one is a line here and a program that speaks bench/protocol.ts. */
 
 import { createRequire } from 'node:module';
 import { parse } from 'node:path';
@@ -7,25 +7,26 @@ import { DATA, SPEC_FILE } from './spec.ts';
 
 export interface Entry {
   readonly name: string;
-  /** Its program; a pack (bench/pack.ts) holds some of them. */
+  /** The path of its program. A pack (bench/pack.ts) does not hold all programs. */
   readonly program: string;
   readonly command: readonly string[];
-  /** Whether it can leave out units' backward, and train low-rank adapters. */
+  /** Whether it can leave out the backward of units, and train low-rank adapters. */
   readonly drops: boolean;
   readonly runtime: 'node' | 'python';
-  /** Variables of the processes in which its first step is timed. */
+  /** Environment variables of the processes in which its first step is timed. */
   readonly firstEnv?: Readonly<Record<string, string>>;
 }
 
+/** The Python that runs PyTorch and makes weights. */
 export const PYTHON = process.env['EBB_BENCH_PYTHON'] ?? 'python3';
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-/** Whether these are the bundles of a pack, which lie side by side, not the sources. */
+/** Whether this code runs from the bundles of a pack, which lie in one folder, and not from the sources. */
 export const PACKED = !import.meta.url.endsWith('.ts');
 
 type Started = Pick<Entry, 'program' | 'command' | 'runtime'>;
 
-/** tsx's loader by its path: the contestants' working directory does not matter then. */
+/** A program for Node. tsx's loader is given by its path, so that the working directory does not matter. */
 function node(path: string, ...args: string[]): Started {
   const program = file(PACKED ? `${parse(path).name}.mjs` : path);
   const loader = PACKED ? [] : ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href];
@@ -38,7 +39,7 @@ function python(path: string, ...args: string[]): Started {
 }
 
 export const ENTRIES: readonly Entry[] = [
-  // tuning takes its time once in a machine's life: a first step is timed without it
+  // tuning takes its time only once on a machine, so the first step is timed without it
   { name: 'ebb', ...node('contestants/ebb.ts'), drops: true, firstEnv: { EBB_TUNE: 'off' } },
   { name: 'tfjs-webgpu', ...node('peers/tfjs.mjs'), drops: false },
   { name: 'jax-js-webgpu', ...node('peers/jax.mjs', 'webgpu'), drops: false },

@@ -1,5 +1,6 @@
 /**
- * Whether training with dropped backwards learns as well: runs of many settings in several seeds, on one device (bench/README.md).
+ * Measures whether training with dropped backwards learns as well, by runs of many settings with several seeds on one device
+ * (bench/README.md).
  *
  *   npm run bench:evidence -- --help
  */
@@ -12,12 +13,12 @@ import { stepCosts } from './evidence/costs.ts';
 import { type EvidenceOptions, parseOptions, USAGE } from './evidence/options.ts';
 import { writeMemory, writeReport } from './evidence/report.ts';
 import { runSetting } from './evidence/run.ts';
-import { type Setting, settingsOf, sweepOf } from './evidence/settings.ts';
+import { type RunSetting, settingsOf, sweepOf } from './evidence/settings.ts';
 import { measureTimes, TIMES } from './evidence/times.ts';
 import { openWorkbench, type Workbench } from './evidence/workbench.ts';
 
-/** Seeds outermost: what is there of unfinished evidence is whole seeds. */
-async function runAll(bench: Workbench, settings: readonly Setting[], seeds: readonly number[], runs: string): Promise<void> {
+/** Runs all settings of one seed before the next seed, so that unfinished evidence holds whole seeds. */
+async function runAll(bench: Workbench, settings: readonly RunSetting[], seeds: readonly number[], runs: string): Promise<void> {
   for (const seed of seeds)
     for (const setting of settings) {
       const started = performance.now();
@@ -34,7 +35,7 @@ async function measure({ subject, what, out, rounds }: EvidenceOptions, device: 
   const settings = settingsOf(stepCosts(program)).filter((s) => picomatch(subject.only)(s.name));
   const seeds = Array.from({ length: subject.seeds }, (_, i) => i + 1);
   if (what === 'runs') return runAll(bench, settings, seeds, runs);
-  // fewer steps, and another learning rate, are the same steps
+  // settings that differ only in their number of steps or their learning rate have the same steps, so one of them is timed
   const times = await measureTimes(
     bench,
     settings.filter((s) => s.share === undefined && s.lr === undefined),
@@ -54,4 +55,4 @@ async function act(options: EvidenceOptions, device: CommandDevice): Promise<voi
 
 const options = parseOptions(process.argv.slice(2));
 if (options === 'help') console.log(USAGE);
-else await withDevice(options.adapter, (device) => act(options, device));
+else await withDevice(options.device, (device) => act(options, device));

@@ -1,21 +1,23 @@
-/** @file Floating-point operations of a step by arithmetic alone: what PyTorch's times are held against, and every step's GFLOP/s. */
+/** @file Counts the floating-point operations of a step by arithmetic alone. PyTorch's times and the GFLOP/s of all steps are based on it. */
 
 import { modelSpec } from './spec.ts';
 
-/** How a step is trained: units that get no backward, and the rank of low-rank adapters (0: everything is trained). */
+/** What a step trains: the units without a backward, and the rank of low-rank adapters (0 trains everything). */
 export interface Tuning {
   readonly drop: readonly string[];
   readonly lora: number;
 }
 
-/** Units of a model in order, by name. */
+/** The names of a model's units, in order. */
 export function unitsOfModel(model: string): string[] {
   return Array.from({ length: modelSpec(model).layers }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
 }
 
-/** Linear layers as [inputs, outputs, whether the layer's input is the branch's own], and FLOPs of the attention between them. */
+/** A residual branch. */
 interface Branch {
+  /** `first` says whether the layer's input is the input of the branch. */
   readonly linears: readonly (readonly [inputs: number, outputs: number, first: boolean])[];
+  /** FLOPs of the attention between them. */
   readonly attention: number;
 }
 
@@ -29,7 +31,7 @@ function branches(model: string): { readonly attn: Branch; readonly mlp: Branch 
         [dim, dim, true],
         [dim, dim, false],
       ],
-      // scores and weighted sum, the masked half counted too
+      // scores and the weighted sum, including the masked half
       attention: 4 * batch * seq * seq * dim,
     },
     mlp: {
@@ -44,8 +46,9 @@ function branches(model: string): { readonly attn: Branch; readonly mlp: Branch 
 }
 
 /**
- * FLOPs of forward and backward. A backward takes a product for the input and one for the weight of each linear layer (adapters alone: no
- * weight's, and below the first kept unit no input's), twice the forward's for attention; dropped units take none.
+ * Returns the FLOPs of forward and backward. The backward of a linear layer takes one product for its input and one for its weight. Where
+ * only adapters are trained, it takes none for the weight, and at the first kept unit none for the input. The backward of attention takes
+ * twice its forward. Dropped units have no backward.
  */
 export function stepFlops(model: string, { drop, lora }: Tuning): number {
   const { dim, vocab, batch, seq } = modelSpec(model);
@@ -58,7 +61,7 @@ export function stepFlops(model: string, { drop, lora }: Tuning): number {
   for (const unit of units) {
     const { linears, attention } = unit.endsWith('attn') ? kinds.attn : kinds.mlp;
     const keeps = !drop.includes(unit);
-    // with everything else frozen no gradient is asked of the stream before the first kept unit
+    // where everything else is frozen, no gradient is needed below the first kept unit
     const ends = lora > 0 && unit === kept[0];
     total += attention * (keeps ? 3 : 1);
     for (const [inputs, outputs, first] of linears) {

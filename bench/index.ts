@@ -1,5 +1,6 @@
 /**
- * Ebb beside other libraries: matmuls, training steps and DropBP, in turns, in one run. bench/README.md says how to read it.
+ * Compares Ebb with other libraries in one run, in which they take turns: matmuls, training steps and DropBP. bench/README.md says how to
+ * read the result.
  *
  *   npm run bench [-- --quick]
  */
@@ -18,6 +19,7 @@ import { steps, stepTable } from './sections/step.ts';
 
 const log = (text: string): void => console.log(text);
 
+/** What is measured, by whom, and where results go. */
 interface Measuring {
   readonly options: Options;
   readonly entries: readonly Entry[];
@@ -26,9 +28,9 @@ interface Measuring {
   readonly save: () => void;
 }
 
-/** A contest with processes of its own: first steps find nothing compiled. @param where the table, for those that fall out of it */
+/** Opens a contest with new processes, in which nothing is compiled yet. @param where names the table, for the message when a contestant fails */
 async function contest<T>(entries: readonly Entry[], where: string, { options, results }: Measuring, work: (contest: Contest) => Promise<T[]>): Promise<T[]> {
-  const opened = await openContest(entries, options.adapter, (name, why) => {
+  const opened = await openContest(entries, options.device, (name, why) => {
     results.failed.push([`${name}, ${where}`, why]);
     console.error(`${name} is left out: ${why}`);
   });
@@ -42,7 +44,7 @@ async function contest<T>(entries: readonly Entry[], where: string, { options, r
 
 async function measure(measuring: Measuring): Promise<void> {
   const { options, entries, results, save } = measuring;
-  const { adapter, rounds, limit, patterns, models, sections } = options;
+  const { device, rounds, limit, patterns, models, sections } = options;
   const done = (text: string): void => {
     log(`\n${text}\n`);
     save();
@@ -52,7 +54,7 @@ async function measure(measuring: Measuring): Promise<void> {
     done(matmulTable(results.matmul));
   }
   for (const model of sections.includes('step') ? models : []) {
-    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, adapter, log))));
+    results.step.push(...(await contest(entries, `step of ${model}`, measuring, (c) => steps(c, model, rounds, limit, device, log))));
     done(stepTable(results.step));
   }
   const droppers = entries.filter((e) => e.drops);
@@ -63,6 +65,7 @@ async function measure(measuring: Measuring): Promise<void> {
     }
 }
 
+/** Writes the page and its plots. */
 function write(out: string, results: Results): void {
   const folder = basename(out).replace(/\.md$/, '');
   mkdirSync(dirname(out), { recursive: true });

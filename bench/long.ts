@@ -1,9 +1,9 @@
 /**
- * A training step of four layers of model S at a length of 4096, really run: attention without length × length anywhere.
+ * Runs a training step of four layers of model S at a length of 4096. No buffer of attention has length × length elements.
  *
- *   npx tsx bench/long.ts [adapter]
+ *   npx tsx bench/long.ts [device]
  *
- * Prints the step's wall time and loss, and the bytes of each kind of buffer. Minutes on a CPU.
+ * It prints the step's wall time and loss, and the bytes of each kind of buffer. It takes minutes on a CPU.
  */
 
 import { openDevice } from '../src/index.ts';
@@ -11,10 +11,10 @@ import { bareEngine, bareRun } from './bare.ts';
 import { modelSpec } from './spec.ts';
 
 const spec = { ...modelSpec('S'), layers: 4, seq: 4096 };
-const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
+const opened = await openDevice({ device: process.argv[2] ?? 'auto' });
 const engine = await bareEngine(opened, spec);
 console.log(
-  `${opened.name}; ${Object.entries(engine.memory)
+  `${opened.device.profile.name}; ${Object.entries(engine.memory)
     .map(([kind, bytes]) => `${kind} ${(bytes / 2 ** 20).toFixed(1)} MiB`)
     .join(', ')}`,
 );

@@ -1,4 +1,4 @@
-/** @file The benchmark's flags. */
+/** @file The flags of the benchmark. */
 
 import { parseArgs } from 'node:util';
 import { ENTRIES } from './entries.ts';
@@ -12,41 +12,41 @@ export interface Options {
   readonly only: readonly string[];
   readonly sections: readonly Section[];
   readonly rounds: number;
-  /** Patterns for each rate. */
+  /** Number of patterns for each rate. */
   readonly patterns: number;
-  readonly adapter: string;
-  /** Seconds that one contestant may take in one table, its first step apart. */
+  readonly device: string;
+  /** Seconds that one contestant may take in one table, without its first step. */
   readonly limit: number;
-  /** Seconds that Ebb may take to tune a model; 0 leaves tuning out. */
+  /** Seconds that Ebb may take to tune a model. 0 turns tuning off. */
   readonly tuning: number;
-  /** The page to write; null prints only. */
+  /** The page to write. Null only prints. */
   readonly out: string | null;
-  /** The file that numbers are kept in for a page that is written elsewhere, or null. */
+  /** The file that keeps the numbers for a page that is written on another machine, or null. */
   readonly keep: string | null;
-  /** Nothing is measured: the page is written from such a file. */
+  /** Such a file, from which the page is written; then nothing is measured. Null to measure. */
   readonly from: string | null;
 }
 
 export const USAGE = `npm run bench -- [flags]
   --models S,M              models of spec.json for steps and DropBP: S, M, L (S,M)
   --only ebb,pytorch        contestants: ${ENTRIES.map((e) => e.name).join(', ')}
-  --sections matmul,step    of ${SECTIONS.join(', ')}
+  --sections matmul,step    some of ${SECTIONS.join(', ')}
   --rounds N                rounds of matmuls and steps (8)
   --patterns N              sampled patterns for each rate of DropBP (30)
-  --adapter NAME            as ebb takes it: auto, gpu, lavapipe, swiftshader, part of a name
-  --limit SECONDS           what one contestant may take in one table, its first step apart (600)
-  --tuning SECONDS          what Ebb may take to tune a model (120); 0: nothing is tuned
-  --keep FILE               keeps all numbers, for a page written where there is no plotting library (on a GPU machine, say)
+  --device NAME             device as ebb train takes it: auto, gpu, lavapipe, swiftshader, or part of its name
+  --limit SECONDS           time that one contestant may take in one table, without its first step (600)
+  --tuning SECONDS          time that Ebb may take to tune a model (120); 0 tunes nothing
+  --keep FILE               keeps all numbers, so that the page can be written on a machine that has the plotting library
   --from FILE               measures nothing and writes the page from such a file
-  --out PATH                page to write, plots beside it; default docs/performance.md where everything is measured, else none
+  --out PATH                page to write, with its plots beside it (docs/performance.md where everything is measured, else none)
   --quick                   model S, 2 rounds, 3 patterns`;
 
-/** L is for GPUs: on a CPU's adapter a step of it takes minutes. */
+/** L is left out, because a step of it takes minutes on a CPU's adapter. */
 const LONG = { models: 'S,M', rounds: '8', patterns: '30' };
 const QUICK = { models: 'S', rounds: '2', patterns: '3' };
 const PAGE = 'docs/performance.md';
 
-/** @throws Error that says which flag is wrong, and what it takes */
+/** Parses the flags. @throws Error that says which flag is wrong, and which values it takes */
 export function parseOptions(argv: readonly string[]): Options | 'help' {
   const { values } = parseArgs({
     args: [...argv],
@@ -56,7 +56,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
       sections: { type: 'string' },
       rounds: { type: 'string' },
       patterns: { type: 'string' },
-      adapter: { type: 'string', default: 'auto' },
+      device: { type: 'string', default: 'auto' },
       limit: { type: 'string', default: '600' },
       tuning: { type: 'string', default: '120' },
       keep: { type: 'string' },
@@ -79,7 +79,7 @@ export function parseOptions(argv: readonly string[]): Options | 'help' {
     sections: list('--sections', values.sections ?? SECTIONS.join(), SECTIONS),
     rounds: count('--rounds', asked.rounds),
     patterns: count('--patterns', asked.patterns),
-    adapter: values.adapter,
+    device: values.device,
     limit: count('--limit', values.limit),
     tuning: count('--tuning', values.tuning, 0),
     keep: values.keep ?? null,

@@ -1,10 +1,11 @@
 /**
- * The benchmark as one folder for a machine with a GPU and Node and nothing else: bundles, their data's maker, Dawn's native file.
+ * Packs the benchmark into one folder for a machine that has only a GPU and Node: bundles, the program that makes their data, and Dawn's
+ * native file.
  *
  *   npm run bench:pack [-- FOLDER]         default: bench/packed, and bench/packed.tar.gz
  *   node bench.mjs [flags of npm run bench]     there, in the folder
  *
- * Ebb takes part, and PyTorch where the machine's Python has it. The native files are those of the platform that packs.
+ * Ebb takes part there, and PyTorch where that machine's Python has it. The native files are those of the platform that packs.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -16,9 +17,10 @@ import { commitOf } from './machine.ts';
 
 const BENCH = dirname(fileURLToPath(import.meta.url));
 const MODULES = join(BENCH, '..', 'node_modules');
+/** Packages with native files, which cannot be bundled. */
 const NATIVE = ['webgpu', 'koffi', '@sparticuz/chromium'];
 const PLATFORM = process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
-// CommonJS packages inside the bundles ask for Node's modules by `require`
+/** CommonJS packages inside the bundles load Node's modules by `require`, which ES modules lack. */
 const REQUIRE = "import { createRequire as packRequire } from 'node:module'; const require = packRequire(import.meta.url);";
 
 async function bundles(out: string): Promise<void> {
@@ -37,7 +39,7 @@ async function bundles(out: string): Promise<void> {
   });
 }
 
-/** What Dawn is loaded from, and what quiets it. @throws Error where the packages hold nothing for this platform */
+/** Copies the packages that Dawn is loaded from and that silence its output. @throws Error where they hold nothing for this platform */
 function nativeModules(out: string): void {
   const dawn = join('webgpu', 'dist', PLATFORM);
   if (!existsSync(join(MODULES, dawn)))
@@ -46,6 +48,7 @@ function nativeModules(out: string): void {
   for (const path of paths) if (existsSync(join(MODULES, path))) cpSync(join(MODULES, path), join(out, 'node_modules', path), { recursive: true });
 }
 
+/** Writes the folder. */
 export async function pack(out: string): Promise<void> {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(join(out, 'peers'), { recursive: true });
@@ -58,4 +61,4 @@ const out = resolve(process.argv[2] ?? join(BENCH, 'packed'));
 await pack(out);
 const archive = `${out}.tar.gz`;
 execFileSync('tar', ['-czf', archive, '-C', dirname(out), basename(out)]);
-console.log(`${out} and ${archive}: there, \`node bench.mjs\` in the folder`);
+console.log(`wrote ${out} and ${archive}; on the other machine run \`node bench.mjs\` in the folder`);

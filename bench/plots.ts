@@ -1,4 +1,4 @@
-/** @file The page's plots as Vega-Lite specs. */
+/** @file The plots of the page, as Vega-Lite specifications. */
 
 import type { Results } from './report.ts';
 import { summarise } from './sections/dropbp.ts';
@@ -7,15 +7,16 @@ import { BASE, drawSpecs, type Spec } from './vega.ts';
 
 const CONTESTANT = { field: 'contestant', type: 'nominal', title: null, sort: null };
 
+/** A bar of a plot. */
 interface Bar {
   readonly contestant: string;
-  /** Panels: rows by one, columns by the other, in the order in which they come. */
+  /** The panel that it stands in. Rows and columns of panels are in the order in which they first occur. */
   readonly row: string;
   readonly column: string;
   readonly value: number;
 }
 
-/** Bars on a logarithmic axis from `from` on, each with its number. */
+/** A plot of bars, each with its number, on a logarithmic axis that begins at `from`. */
 function bars(title: string, values: readonly Bar[], from: number): Spec {
   const panel = (field: 'row' | 'column'): Spec => ({ field, type: 'nominal', title: null, sort: [...new Set(values.map((v) => v[field]))] });
   const x = { field: 'value', type: 'quantitative', title: null, scale: { type: 'log', domainMin: from } };
@@ -50,7 +51,7 @@ function stepPlot({ step }: Results): Spec {
   return bars('Training step, milliseconds (shorter is faster)', values, 10);
 }
 
-/** Speed-up over the rate of dropping, with what the FLOPs promise dashed. */
+/** The speed-up by rate, and dashed the speed-up that the FLOPs promise. */
 function dropPlot({ dropbp }: Results): Spec {
   const values = summarise(dropbp).flatMap((s) => {
     const panel = `${s.model} ${s.lora > 0 ? 'LoRA' : 'full'}`;
@@ -79,7 +80,7 @@ function dropPlot({ dropbp }: Results): Spec {
   };
 }
 
-/** Draws the plots of what was measured into `folder`. Returns their files' names. @throws Error with what the plotting library said */
+/** Draws the plots of what was measured into `folder`. Returns the names of their files. @throws Error with the message of the plotting library */
 export function drawPlots(results: Results, folder: string): string[] {
   const wanted = [
     ['matmul.svg', results.matmul.length > 0, matmulPlot],

@@ -1,38 +1,38 @@
 /**
- * @file What the benchmark says to a contestant, and what it answers: one line of JSON each way, over stdin and stdout.
+ * @file The protocol between the benchmark and a contestant: a request is one line of JSON on stdin, its reply is one on stdout.
  *
- * A contestant is a process that holds one library. It reads a `Request` a line, does it, and writes the reply of that request as one line,
- * or `{"error": "..."}`; it ends when its stdin does. Whatever else it prints belongs on stderr.
+ * A contestant is a process that holds one library. It reads one request after the other, does what it asks, and writes its reply, or
+ * `{"error": "..."}`. It ends when its stdin ends. It writes everything else to stderr.
  *
- *   open    the device is opened                                       -> About
- *   load    names the model whose steps follow; nothing is read yet    -> {}
- *   first   weights are read, the model is traced and compiled,        -> StepReply, ms being all of it
- *           and the first step is done
- *   step    one more step: forward, backward of all units but those    -> StepReply
- *           of `drop`, AdamW, until its loss is known and the device is idle
- *   matmul  c = a b, `times` times in one go; with `c` the product is  -> MatmulReply, ms of one
- *           written there, untimed. Operands stay for the next request of the same size.
+ *   open    opens the device                                           -> About
+ *   load    names the model whose steps follow; reads nothing yet      -> {}
+ *   first   reads the weights, traces and compiles the model, and      -> StepReply, whose ms is the time of all that
+ *           does the first step
+ *   step    does one more step: forward, the backward of all units     -> StepReply
+ *           but those of `drop`, and AdamW, until its loss is known and the device is idle
+ *   matmul  computes c = a b, `times` times in one go, and writes the  -> MatmulReply, whose ms is the time of one product
+ *           product to the file `c`, if it is given, outside of `ms`. Operands stay for the next request of the same size.
  *
- * Only contestants with `drops` are given units to drop or LoRA; `saved` asks for the bytes kept from forward to backward, outside of `ms`.
- * Files of operands and products hold f32, row-major, little-endian.
+ * Only contestants with `drops` are asked to drop units or to train LoRA. `saved` asks for the bytes that are kept from forward to backward,
+ * which are found outside of `ms`. Files of operands and products hold f32 in row-major order, little-endian.
  */
 
 export interface OpenRequest {
   readonly do: 'open';
-  /** As `ebb --adapter` takes it. */
-  readonly adapter: string;
+  /** The device, as `ebb train --device` takes it. */
+  readonly device: string;
 }
 
 export interface LoadRequest {
   readonly do: 'load';
   readonly model: string;
-  /** Rank of low-rank adapters on all linear layers of all blocks, which alone are trained then; 0 trains everything. */
+  /** The rank of low-rank adapters on all linear layers of all blocks; then only they are trained. 0 trains everything. */
   readonly lora: number;
 }
 
 export interface StepRequest {
   readonly do: 'first' | 'step';
-  /** Units that get no backward: `layers.N.attn`, `layers.N.mlp`. */
+  /** The units without a backward, as `layers.N.attn` and `layers.N.mlp`. */
   readonly drop: readonly string[];
   readonly saved: boolean;
 }
@@ -50,7 +50,7 @@ export interface MatmulRequest {
 
 export type Request = OpenRequest | LoadRequest | StepRequest | MatmulRequest;
 
-/** Who answers: the library with its version, and the device it runs on. */
+/** The library with its version, and the device it runs on. */
 export interface About {
   readonly library: string;
   readonly device: string;
@@ -59,10 +59,10 @@ export interface About {
 export interface StepReply {
   readonly ms: number;
   readonly loss: number;
-  /** Processor time in which the host's thread prepared and submitted the step; wall time where that is not measured. */
+  /** Milliseconds of processor time in which the main thread prepared and submitted the step; wall time where processor time is not known. */
   readonly jsMs?: number;
   readonly dispatches?: number;
-  /** Of forward and backward as they ran. */
+  /** FLOPs of forward and backward as they ran. */
   readonly flops?: number;
   readonly savedBytes?: number;
 }

@@ -1,4 +1,4 @@
-/** @file The page that the benchmark writes. */
+/** @file Writes the page of the benchmark. */
 
 import type { Options } from './options.ts';
 import type { About } from './protocol.ts';
@@ -7,23 +7,23 @@ import { type MatmulResult, matmulTable } from './sections/matmul.ts';
 import { type StepResult, stepTable } from './sections/step.ts';
 import { modelSpec, SPEC } from './spec.ts';
 
-/** What was measured so far. */
+/** Everything that was measured so far. */
 export interface Results {
-  /** What it was measured on, a line each. */
+  /** The description of the machine, in lines. */
   readonly machine: readonly string[];
   readonly options: Pick<Options, 'rounds' | 'patterns'>;
   readonly matmul: MatmulResult[];
   readonly step: StepResult[];
   readonly dropbp: DropResult[];
-  /** Who fell out of which table, and why. */
+  /** The contestants that failed, with the table, and the reason. */
   readonly failed: [which: string, why: string][];
-  /** Who could not take part at all, and why. */
+  /** The contestants that could not take part at all, and the reason. */
   readonly absent: [name: string, why: string][];
-  /** Library and device of each contestant. */
+  /** The library and the device of each contestant, by its name. */
   readonly about: Record<string, About>;
 }
 
-/** Everything measured, as Markdown. @param plots files in `folder` */
+/** Writes everything that was measured as Markdown. @param plots the files in `folder` */
 export function page(results: Results, plots: readonly string[], folder: string): string {
   const image = (file: string): string[] => (plots.includes(file) ? [`![${file.replace('.svg', '')}](${folder}/${file})`, ''] : []);
   return [

@@ -1,21 +1,25 @@
-/** @file Minimum, median, mean and spread of what was measured. */
+/** @file Minimum, median, mean and deviation of measured values. */
 
+import { at } from '../src/errors.ts';
+
+/** The least value; infinity for no values. */
 export function minimum(values: readonly number[]): number {
   return Math.min(...values);
 }
 
+/** The median. @throws Error for no values */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  const upper = sorted[half] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? Number.NaN) + upper) / 2;
+  const middle = (sorted.length - 1) / 2;
+  return (at(sorted, Math.floor(middle)) + at(sorted, Math.ceil(middle))) / 2;
 }
 
+/** The mean; NaN for no values. */
 export function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** Standard deviation of a sample (n − 1); NaN for fewer than two values. */
+/** The standard deviation of a sample (n − 1); NaN for fewer than two values. */
 export function deviation(values: readonly number[]): number {
   if (values.length < 2) return Number.NaN;
   const middle = mean(values);

@@ -1,48 +1,45 @@
 /**
- * Whether a long run stays as it is: 1,000 steps of two narrow layers, half of the units dropped by patterns of their own each step.
+ * Checks that a long run takes no more and more memory: 1,000 steps of two narrow layers, of which each step drops half of the units by a new
+ * pattern.
  *
- *   npm run bench:steady [-- adapter]
+ *   npm run bench:steady [-- device]
  *
- * Prints the JavaScript heap after collection and the bytes of all device buffers every 100 steps. Fails when a byte of device memory comes
- * or goes, or the heap ends more than 256 KiB above where it was after 300 steps.
+ * Every 100 steps it prints the JavaScript heap after a collection, and the bytes of all device buffers. It fails when device memory changes by
+ * a byte, or when the heap ends more than 256 KiB above its size after 300 steps.
  */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { openDevice } from '../src/index.ts';
+import type { Device } from '../src/runtime/device.ts';
 import { bareEngine, bareRun } from './bare.ts';
 
 const SPEC = { vocab: 64, dim: 32, heads: 2, layers: 2, ffn: 48, batch: 1, seq: 16 };
 const STEPS = 1000;
 const EVERY = 100;
-/** Code is still being optimised before. */
+/** Before this step the engine of JavaScript still optimises code. */
 const WARM = 300;
 const MOST_GROWTH = 256 * 1024;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes of the buffers that are made of a device and not destroyed. */
-function counted(device: GPUDevice): { readonly device: GPUDevice; bytes(): number } {
+/** Wraps a device so that the bytes of its buffers that are not destroyed are counted. */
+function counted(device: Device): { readonly device: Device; bytes(): number } {
   let bytes = 0;
-  const createBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
-    const buffer = device.createBuffer(descriptor);
-    const destroy = buffer.destroy.bind(buffer);
-    bytes += buffer.size;
-    buffer.destroy = () => {
-      bytes -= buffer.size;
-      return destroy();
-    };
-    return buffer;
+  const allocate: Device['allocate'] = async (requests) => {
+    const made = await device.allocate(requests);
+    for (const buffer of made) {
+      const destroy = buffer.destroy;
+      bytes += buffer.bytes;
+      buffer.destroy = () => {
+        bytes -= buffer.bytes;
+        destroy();
+      };
+    }
+    return made;
   };
-  const proxy = new Proxy(device, {
-    get(target, key) {
-      if (key === 'createBuffer') return createBuffer;
-      const value = Reflect.get(target, key, target) as unknown;
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
-  return { device: proxy, bytes: () => bytes };
+  return { device: { ...device, allocate }, bytes: () => bytes };
 }
 
 interface Sample {
@@ -51,9 +48,9 @@ interface Sample {
   readonly gpu: number;
 }
 
-const opened = await openDevice({ adapter: process.argv[2] ?? 'auto' });
+const opened = await openDevice({ device: process.argv[2] ?? 'auto' });
 const { device, bytes } = counted(opened.device);
-console.log(`${opened.name}; ${process.version}`);
+console.log(`${device.profile.name}; ${process.version}`);
 const engine = await bareEngine({ ...opened, device }, SPEC);
 const samples: Sample[] = [];
 await bareRun({

@@ -1,15 +1,15 @@
-/** @file How long this thread has had a processor: unlike wall time, neighbours on the machine do not count. */
+/** @file The processor time of this thread. Unlike wall time, it does not grow when other programs use the machine. */
 
 import { createRequire } from 'node:module';
 
-/** clock_gettime's clock of the calling thread, on Linux. */
+/** The clock of the calling thread for clock_gettime on Linux. */
 const THREAD_CPUTIME = 3;
 
 interface Koffi {
   load(library: string): { func(prototype: string): (clock: number, time: BigInt64Array) => number };
 }
 
-/** A clock in milliseconds: of the thread on Linux, elsewhere of the wall. */
+/** Returns a clock in milliseconds: of this thread's processor time on Linux, of wall time elsewhere. */
 export function threadClock(): { readonly name: 'thread' | 'wall'; now(): number } {
   if (process.platform !== 'linux') return { name: 'wall', now: () => performance.now() };
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;

@@ -1,10 +1,10 @@
 /**
- * A generated trainer against `ebb train`: the same run of the bundled model, interleaved; of each run the mean of its steps (they are
- * read in twos, so single ones say little), of these the minimum.
+ * Compares a generated trainer with `ebb train` on the same run of the bundled model, in turns. Of each run the mean of its steps counts (steps
+ * are read in pairs, so single times say little), and of these the minimum over rounds.
  *
  *   npx tsx bench/trainer.ts [--rounds 6] [--steps 24]
  *
- * Prints milliseconds a step of both and their ratio; fails where losses differ or the trainer takes more than 3 % longer.
+ * It prints the milliseconds of a step of both, and their ratio. It fails where losses differ, or the trainer takes more than 3 % longer.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,7 @@ import type { StepMetrics } from '../src/train/loop.ts';
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '6' }, steps: { type: 'string', default: '24' } } });
 const [MODEL, EBB] = ['examples/tiny-llama/model', 'dist/cli/main.js'];
 const [BATCH, LENGTH] = [2, 128];
-/** Steps at the front that compile. */
+/** The first steps compile, and are not counted. */
 const SKIPPED = 4;
 const scratch = mkdtempSync(join(tmpdir(), 'ebb-bench-'));
 const node = (...args: string[]): void => void execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });

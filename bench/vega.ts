@@ -1,19 +1,20 @@
-/** @file Vega-Lite specs drawn as SVG files; bench/peers/plot.mjs draws them. */
+/** @file Draws Vega-Lite specifications as SVG files, by bench/peers/plot.mjs. */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 export type Spec = Readonly<Record<string, unknown>>;
 
+/** What all specifications begin with. */
 export const BASE: Spec = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', background: 'white' };
 
 export interface Plot {
-  /** Of the file. */
+  /** The name of its file. */
   readonly name: string;
   readonly spec: Spec;
 }
 
-/** Draws into `folder`, and returns the files' names. @throws Error with what the plotting library said */
+/** Draws plots into `folder`, and returns the names of their files. @throws Error with the message of the plotting library */
 export function drawSpecs(plots: readonly Plot[], folder: string): string[] {
   const script = fileURLToPath(new URL('peers/plot.mjs', import.meta.url));
   const input = JSON.stringify(plots.map(({ name, spec }) => ({ file: `${folder}/${name}`, spec })));

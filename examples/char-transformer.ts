@@ -13,7 +13,7 @@ const LAYERS = 3;
 
 const norm = (name: string, x: Tensor): Tensor => rmsNorm(x, param(`${name}.weight`, [WIDTH], { init: { kind: 'constant', value: 1 } }), 1e-5);
 
-/** x [B, T, WIDTH] → what its tokens tell each other. `documents` i32 [B, T]: tokens of one document see each other. */
+/** Attention: x [B, T, WIDTH] → [B, T, WIDTH]. `documents`, i32 [B, T], gives the document of each token; only tokens of the same document attend to each other. */
 function attend(name: string, x: Tensor, documents: Tensor): Tensor {
   const heads = ['B', 'T', HEADS, WIDTH / HEADS] as const;
   const h = norm(`${name}.norm`, x);
@@ -25,7 +25,7 @@ function attend(name: string, x: Tensor, documents: Tensor): Tensor {
   return linear(`${name}.out`, reshape(seen, ['B', 'T', WIDTH]), { inputs: WIDTH, outputs: WIDTH });
 }
 
-/** x [B, T, WIDTH] → each token thought over. */
+/** The multilayer perceptron, which sees each token on its own: x [B, T, WIDTH] → [B, T, WIDTH]. */
 function think(name: string, x: Tensor): Tensor {
   const wide = gelu(linear(`${name}.up`, norm(`${name}.norm`, x), { inputs: WIDTH, outputs: 4 * WIDTH }));
   return linear(`${name}.down`, wide, { inputs: 4 * WIDTH, outputs: WIDTH });

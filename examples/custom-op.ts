@@ -1,13 +1,13 @@
 /**
- * @file A model with an op of one's own: `snake` (Liu et al. 2020), x + sin²(a·x)/a, an activation that finds periods. Its decomposition is
- * all there is to write; shape, cost and derivative follow from it, and it is one node in the IR.
+ * @file A model with an op that the library does not have: the activation `snake` (Liu et al. 2020), x + sin²(a·x)/a, which learns periodic
+ * functions. Only its decomposition is written; its shape, cost and derivative follow from it, and it is one node in the IR.
  */
 
 import { add, compositeOp, defineModel, div, linear, mseLoss, mul, param, sin, square, type Tensor, unit } from 'ebb';
 
 const WIDTH = 32;
 
-/** x + sin²(a·x)/a, with a frequency `a` for each channel. */
+/** x + sin²(a·x)/a, where `a` is a frequency for each channel. */
 const snake = compositeOp({
   name: 'snake',
   operands: ['x', 'a'],

@@ -1,4 +1,4 @@
-/** @file GPT-2 as the library ships it, small: learned positions, LayerNorm, GELU, a tied head. */
+/** @file A small GPT-2 of the library: learned positions, LayerNorm, GELU, and a head tied to the embedding. */
 
 import { defineModel, gpt2, trainingMode } from 'ebb';
 

@@ -1,5 +1,5 @@
 /**
- * Ebb as a library: a small residual network learns a toy language, with half of its branches dropped from each backward.
+ * Uses Ebb as a library: a small residual network learns a toy language, and each backward leaves out half of its branches.
  *
  *   npx tsx examples/library.ts
  */
@@ -44,7 +44,7 @@ const model = traceModel(
 console.log(printModule(model.module));
 
 const opened = await openDevice();
-const device = { traits: deviceTraits(opened), maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage };
+const device = { traits: deviceTraits(opened.device), maxBuffers: opened.device.profile.limits.maxStorageBuffersPerShaderStage };
 const { program } = compileModel(model, { device, optimizers: ['adamw'] });
 const engine = await createEngine(opened.device, program, { micros: 1, optimizer: 'adamw', decays: () => false });
 model.params.forEach((p, i) => {
@@ -59,7 +59,7 @@ model.params.forEach((p, i) => {
   );
 });
 
-// the next token is a fixed function of the last one
+// the next token is a fixed function of the current one
 const next = (id: number): number => (id * 5 + 17) % VOCAB;
 await train({
   engine,

@@ -1,4 +1,4 @@
-/** @file Llama as the library ships it, small: rotary positions, grouped-query attention, gated MLP. Any config.json of the family fits. */
+/** @file A small Llama of the library: rotary positions, grouped-query attention, gated MLP. Any config.json of the family fits. */
 
 import { defineModel, llama, trainingMode } from 'ebb';
 

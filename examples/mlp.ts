@@ -1,6 +1,6 @@
 /**
- * @file A multilayer perceptron with skip connections that learns a function of eight numbers. Each layer is a residual branch, so each
- * may lose its backward in a step.
+ * @file A multilayer perceptron with skip connections that learns a function of eight numbers. Each layer is a residual branch, so a step can
+ * drop its backward.
  *
  *   npx ebb compile examples/mlp.ts
  */
@@ -11,7 +11,7 @@ const INPUTS = 8;
 const WIDTH = 32;
 const LAYERS = 4;
 
-/** x [B, WIDTH] → its normalised, widened, gated self, back at [B, WIDTH]. */
+/** A layer: normalises x [B, WIDTH], widens it, applies SiLU, and projects it back to [B, WIDTH]. */
 function branch(name: string, x: Tensor): Tensor {
   const scale = param(`${name}.norm.weight`, [WIDTH], { init: { kind: 'constant', value: 1 } });
   const shift = param(`${name}.norm.bias`, [WIDTH], { init: { kind: 'constant', value: 0 } });

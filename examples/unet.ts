@@ -1,6 +1,6 @@
 /**
- * @file A small diffusion model: a U-Net (Ronneberger et al. 2015) that is given a noisy picture and how noisy it is, and says what the
- * noise was (Ho et al. 2020). Its residual blocks are units: what DropBP leaves out is not only for language.
+ * @file A small diffusion model: a U-Net (Ronneberger et al. 2015) that is given a noisy picture and the amount of noise, and predicts the
+ * noise (Ho et al. 2020). Its residual blocks are units, so DropBP applies to it as it does to language models.
  */
 
 import {
@@ -28,7 +28,7 @@ const COLOURS = 1;
 const WIDTH = 16;
 const TIME = 8;
 
-/** A residual block at `channels`: two convolutions, between which the picture is told how noisy it is. `time` is [B, TIME]. */
+/** A residual block with `channels` channels: two convolutions, between which `time` [B, TIME], the amount of noise, is added. */
 function block(name: string, x: Tensor, channels: number, time: Tensor): Tensor {
   return unit(name, x, (y) => {
     const first = conv2d(`${name}.first`, silu(groupNorm(`${name}.norm1`, y, 4)), { inputs: channels, outputs: channels });
@@ -42,7 +42,7 @@ export const model = defineModel({
   inputs: {
     image: { dtype: 'f32', shape: ['B', SIZE, SIZE, COLOURS] },
     noise: { dtype: 'f32', shape: ['B', SIZE, SIZE, COLOURS] },
-    /** From 0, all picture, to π/2, all noise. */
+    /** The amount of noise: 0 is only picture, π/2 is only noise. */
     angle: { dtype: 'f32', shape: ['B'] },
   },
   dims: { B: 4 },

@@ -1,6 +1,6 @@
 /**
- * @file A vision transformer (Dosovitskiy et al. 2021): a picture is cut into patches, the patches look at each other, their mean says
- * what the picture shows.
+ * @file A vision transformer (Dosovitskiy et al. 2021): it cuts a picture into patches, lets the patches attend to each other, and classifies
+ * the picture by their mean.
  */
 
 import {
@@ -37,7 +37,7 @@ function norm(name: string, x: Tensor): Tensor {
   return layerNorm(x, weight, bias, 1e-6);
 }
 
-/** x [B, PATCHES, WIDTH] → every patch looks at all patches of its picture. */
+/** Attention over all patches of a picture: x [B, PATCHES, WIDTH] → [B, PATCHES, WIDTH]. */
 function look(name: string, x: Tensor): Tensor {
   const h = norm(`${name}.norm`, x);
   const project = (which: string): Tensor =>

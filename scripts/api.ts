@@ -1,6 +1,6 @@
 /**
- * Writes docs/api/*.md: what the package exports, from its sources. `--check` writes nothing and fails where a page is stale; either way it fails
- * where an export says nothing of itself.
+ * Writes docs/api/*.md, which list the exports of the package, from its sources. With `--check` it writes nothing, and fails where a page is
+ * stale. Either way it fails where an export has no docstring.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
@@ -15,7 +15,7 @@ const ENTRIES = [
   { name: 'ebb/trainer', file: 'src/trainer/index.ts', page: 'docs/api/trainer.md' },
 ] as const;
 
-/** Rooms of `src/` under one heading, in the order of the page. */
+/** The headings of a page in their order, each with the rooms of `src/` whose exports stand under it. */
 const GROUPS: readonly { readonly title: string; readonly rooms: readonly string[] }[] = [
   { title: 'Write and trace a model', rooms: ['trace'] },
   { title: 'Model definitions', rooms: ['definition'] },
@@ -33,16 +33,16 @@ const GROUPS: readonly { readonly title: string; readonly rooms: readonly string
 interface Entry {
   readonly name: string;
   readonly kind: string;
-  /** Path in the repository. */
+  /** Its path in the repository. */
   readonly file: string;
   readonly signature: string;
-  /** Markdown; empty where nothing is said. */
+  /** Its docstring as Markdown. Empty where it has none. */
   readonly doc: string;
 }
 
 const pathOf = (file: SourceFile): string => relative(ROOT, file.getFilePath()).replaceAll('\\', '/');
 const bareTypes = (text: string): string => text.replace(/import\("[^"]*"\)\./g, '');
-/** Text as it stands in the file, without the comment above it. */
+/** The text of a node as it stands in the file, without the comment above it. */
 const bare = (node: Node): string => node.getText().replace(/^(?:export|declare)\s+/, '');
 
 function docsOf(node: Node): readonly JSDoc[] {
@@ -50,7 +50,7 @@ function docsOf(node: Node): readonly JSDoc[] {
   return Node.isJSDocable(node) ? node.getJsDocs() : [];
 }
 
-/** A comment as Markdown: its description, then parameters, results and errors. */
+/** Writes a docstring as Markdown: its description, then parameters, results and errors. */
 function docText(doc: JSDoc): string {
   const tags = doc.getTags().flatMap((tag) => {
     const text = (tag.getCommentText() ?? '').trim().replace(/\s*\n\s*/g, ' ');
@@ -62,11 +62,13 @@ function docText(doc: JSDoc): string {
   return [doc.getDescription().trim(), tags.join('\n')].filter((part) => part !== '').join('\n\n');
 }
 
-/** A class as it is used: its constructor, fields and methods, without bodies. */
+/** Writes a class with its constructor, fields and methods, without bodies and private members. */
 function classText(node: ClassDeclaration): string {
   const heritage = node.getExtends();
   const members = [...node.getConstructors(), ...node.getProperties(), ...node.getMethods()].flatMap((member) => {
-    const text = Node.isPropertyDeclaration(member) ? member.getText() : member.getText().slice(0, (member.getBody()?.getStart() ?? 0) - member.getStart());
+    const text = Node.isPropertyDeclaration(member)
+      ? member.getText()
+      : member.getText().slice(0, (member.getBody()?.getStart() ?? member.getEnd()) - member.getStart());
     return /^(?:private|#)/.test(text)
       ? []
       : [
@@ -79,6 +81,7 @@ function classText(node: ClassDeclaration): string {
   return `class ${node.getName() ?? ''}${heritage ? ` extends ${heritage.getText()}` : ''} {\n${members.join('\n')}\n}`;
 }
 
+/** The kind and the text of an export, or null for a kind of export that is not listed. */
 function declaration(node: ExportedDeclarations): { kind: string; text: string } | null {
   if (Node.isFunctionDeclaration(node)) {
     const overloads = node.getOverloads();
@@ -103,7 +106,7 @@ function entryOf(name: string, nodes: readonly ExportedDeclarations[]): Entry {
     return found ? [{ ...found, node }] : [];
   });
   const [first] = known;
-  if (!first) throw new Error(`${name}: is none of the kinds of export that scripts/api.ts writes of`);
+  if (!first) throw new Error(`${name}: scripts/api.ts does not know how to write this kind of export`);
   const own = (Node.hasName(first.node) ? first.node.getName() : undefined) ?? name;
   return {
     name,
@@ -120,11 +123,11 @@ function entryOf(name: string, nodes: readonly ExportedDeclarations[]): Entry {
   };
 }
 
-/** What the head of a file says of it. */
+/** The comment at the head of a file. */
 const headOf = (file: SourceFile): string => /^\/\*\* @file ([\s\S]*?) \*\//.exec(file.getFullText())?.[1]?.replace(/^`[^`]*`: /, '') ?? '';
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Anchors as GitHub makes them: lower case, numbered where they meet. */
+/** Returns a function that makes anchors as GitHub does: in lower case, and numbered where two headings are equal. */
 function anchors(): (heading: string) => string {
   const taken = new Map<string, number>();
   return (heading) => {

@@ -1,4 +1,4 @@
-/** The command line is a program: its file gets the executable bit. */
+/** Makes the file of the command line executable. */
 import { chmodSync } from 'node:fs';
 
 chmodSync('dist/cli/main.js', 0o755);

@@ -1,10 +1,11 @@
 /**
  * Prints a hash of every kernel of the test models for every kind of device: `tsx scripts/kernels.ts [CHECKOUT]`.
- * Run it before and after a change that should leave all kernels as they are, and compare.
+ * Run it before and after a change that should not change any kernel, and compare both outputs.
  */
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { DeviceTraits } from '../src/codegen/kernel/device.ts';
+import { at } from '../src/errors.ts';
 import type { TinyOptions } from '../test/support/tinyModels.ts';
 
 const root = resolve(process.argv[2] ?? '.');
@@ -34,7 +35,7 @@ const MODELS: Readonly<Record<string, TinyOptions>> = {
   'q4_0 adapter': { dtype: 'q4_0', lora: true, hiddenSize: 32, intermediateSize: 64, headDim: 8 },
 };
 
-/** The standard schedules, then every candidate in its turn, so that kernels of all kinds of schedules are among them. */
+/** Chooses the standard schedules first. Then each problem takes another candidate, so that there are kernels of all kinds of schedules. */
 const CHOICES: Readonly<Record<string, (problem: number) => number>> = { standard: () => -1, candidates: (problem) => problem };
 
 const hash = (text: string): string => createHash('sha1').update(text).digest('hex').slice(0, 12);
@@ -50,8 +51,8 @@ for (const [kind, traits] of Object.entries(DEVICES))
           ...(traits.matrices?.shapes.some(({ input }) => input === 'f16') ? { matmulPrecision: 'f16' } : {}),
           choose: ({ name, key, standard, plain, candidates }) => {
             lines.push(`${kind} · ${model} · problem ${name} ${hash(JSON.stringify([key, standard, plain, candidates]))}`);
-            const at = index(problem++);
-            return at < 0 || candidates.length === 0 ? standard : (candidates[at % candidates.length] ?? standard);
+            const chosen = index(problem++);
+            return chosen < 0 || candidates.length === 0 ? standard : at(candidates, chosen % candidates.length);
           },
         },
       });

@@ -1,4 +1,4 @@
-/** Bundles the pages of `ebb inspect --html` and `ebb analyze --html` into dist/, where they are inlined from, with the licences of what is bundled. */
+/** Bundles the pages of `ebb inspect --html` and `ebb analyze --html` into dist/, from where they are inlined, with the licences of the bundled packages. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { licenceComment } from '../dist/cli/licences.js';

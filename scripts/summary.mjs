@@ -1,4 +1,4 @@
-/** Adds up Jest's JSON reports: seconds by suite, then `N passed, N failed`. Usage: summary.mjs FAILED_STAGES REPORT... */
+/** Adds up Jest's JSON reports. Prints the seconds of each suite, then `N passed, N failed`. Usage: summary.mjs FAILED_STAGES REPORT... */
 import { readFileSync } from 'node:fs';
 import { basename, relative } from 'node:path';
 
@@ -13,7 +13,7 @@ for (const file of files) {
   const suites = report.testResults.map((suite) => ({ name: relative(process.cwd(), suite.name), seconds: (suite.endTime - suite.startTime) / 1000 }));
   for (const { name, seconds } of suites.sort((a, b) => b.seconds - a.seconds)) console.log(`${seconds.toFixed(1).padStart(8)}  ${name}`);
 }
-// a stage that failed without a failed test (a check, an installation) counts as one
+// a stage that failed without a failed test (a check or an installation) counts as one failed test
 if (failed === 0) failed = Number(failedStages);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;

@@ -1,104 +1,117 @@
-/** @file Text generation: prompts go through a prefill program in chunks, each new token through a decode program, over one key-value cache. */
+/**
+ * @file Text generation: a prompt goes through a prefill program in chunks, then each new token goes through a decode program. Both programs
+ * share one key-value cache and one copy of the weights.
+ */
 
-import type { Compiled } from './compile/compile.ts';
 import { compileModel } from './compile/compile.ts';
-import { widenOnceFor } from './compile/functions.ts';
 import { uniform } from './dropbp/random.ts';
-import { EbbError } from './errors.ts';
+import { at, EbbError, invariant } from './errors.ts';
 import type { Checkpoint } from './models/checkpoint.ts';
 import { generationMode } from './models/inputs.ts';
 import { loadParams, startsOf } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
+import type { Device } from './runtime/device.ts';
 import { createEngine, type Engine } from './runtime/execute.ts';
 import { neutralScalar } from './runtime/scalars.ts';
-import { aboutModel, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
+import { aboutModel, compileDeviceOf, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
 
 /** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {
+  /** Generation ends after this many tokens. */
   readonly maxNewTokens: number;
-  /** 0 is greedy. */
+  /** The logits are divided by this number. 0 always takes the likeliest token. */
   readonly temperature: number;
-  /** Keep the k likeliest tokens; 0 keeps all. */
+  /** Only the `topK` likeliest tokens can be drawn. 0 keeps all tokens. */
   readonly topK: number;
-  /** Keep the likeliest tokens whose probabilities reach this sum; 1 keeps all. */
+  /** Only the likeliest tokens whose probabilities reach this sum can be drawn. 1 keeps all tokens. */
   readonly topP: number;
   readonly seed: number;
-  /** Generation ends with any of these. */
+  /** Generation ends after any of these tokens. */
   readonly stopIds: readonly number[];
 }
 
-/** A model with its key-value cache on a device, one prompt at a time. */
+/** A model on a device, with a key-value cache that holds one sequence at a time. */
 export interface Generator {
-  /** Yields token ids as they are chosen. @throws EbbError when prompt and answer exceed the cache */
+  /** Yields token ids as they are chosen. @throws EbbError for an empty prompt, and when prompt and answer together exceed the cache */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number>;
-  /** Logits [vocabSize] after the last token of `prompt`. */
+  /** Returns the logits [vocabSize] after the last token of `prompt`. @throws EbbError for an empty prompt */
   logits(prompt: readonly number[]): Promise<Float32Array>;
+  /** Frees the device memory of the programs and the cache. */
   close(): void;
 }
 
 export interface GeneratorOptions {
-  /** Tokens the cache holds. */
+  /** Number of tokens that the cache holds. */
   readonly capacity: number;
   readonly lora: LoraOptions | null;
 }
 
-/** Tokens of a prompt that go through the model at once. */
+/** Number of tokens of a prompt that go through the model at once. */
 const CHUNK = 64;
+
+/** First counter of the random numbers that tokens are drawn by; other users of the same seed have other counters. */
+const TOKEN_DRAWS = 5;
+
+/** Compiles the program that takes `tokens` tokens of a sequence at once. */
+function compileGeneration(checkpoint: Checkpoint, device: Device, { capacity, lora }: GeneratorOptions, tokens: number) {
+  const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
+  const compileDevice = compileDeviceOf({ device });
+  // a single token reads each weight once, so nothing is gained by widening weights beforehand
+  const compiled = compileModel(traced, { device: tokens > 1 ? compileDevice : { ...compileDevice, widenOnce: 0 } });
+  return { traced, compiled };
+}
+
+/** Runs a generation program over `tokens`, the first of which stands at `position`. Returns the logits [vocabSize] after the last of them. */
+async function nextLogits(engine: Engine, tokens: Int32Array, position: number, capacity: number): Promise<Float32Array<ArrayBuffer>> {
+  const [logits] = await engine.forward({
+    sizes: { T: tokens.length },
+    inputs: {
+      tokens,
+      segments: new Int32Array(tokens.length).fill(1),
+      key_segments: new Int32Array(capacity).fill(1),
+      last: Int32Array.of(tokens.length - 1),
+    },
+    scalar: (name) => (name === 'position' ? position : neutralScalar(name)),
+  });
+  invariant(logits, 'the generation program returned nothing');
+  return new Float32Array(logits);
+}
 
 /**
  * Compiles a checkpoint for generation and loads it on a device.
  * @throws EbbError when an adapter does not fit the model, and where the device cannot hold it
  */
-export async function createGenerator(checkpoint: Checkpoint, { device, traits }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
+export async function createGenerator(checkpoint: Checkpoint, { device }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
   const { capacity, lora } = options;
-  const generation = {
-    traits,
-    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
-    maxBinding: device.limits.maxStorageBufferBindingSize,
-  };
-  const build = (tokens: number) => {
-    const traced = traceCheckpoint(checkpoint, { mode: generationMode(capacity), dims: { T: tokens }, lora, trains: 'nothing' });
-    const widenOnce = tokens > 1 ? widenOnceFor(traits) : 0;
-    return { traced, compiled: compileModel(traced, { device: { ...generation, widenOnce } }) satisfies Compiled };
-  };
-  const [first, next] = [build(CHUNK), build(1)];
+  const first = compileGeneration(checkpoint, device, options, CHUNK);
+  const next = compileGeneration(checkpoint, device, options, 1);
   const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
   const model = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.model, first.traced, lora));
   await loadParams(prefill, startsOf(model, checkpointWeights(checkpoint, lora?.existing?.weights ?? null)), 0);
 
-  const keySegments = new Int32Array(capacity).fill(1);
-  const run = async (engine: Engine, tokens: Int32Array, position: number): Promise<Float32Array> => {
-    const [logits] = await engine.forward({
-      sizes: { T: tokens.length },
-      inputs: { tokens, segments: new Int32Array(tokens.length).fill(1), key_segments: keySegments, last: Int32Array.of(tokens.length - 1) },
-      scalar: (name) => (name === 'position' ? position : neutralScalar(name)),
-    });
-    if (!logits) throw new Error('internal: the generation program returned nothing');
-    return logits;
-  };
-  const feed = async (prompt: readonly number[]): Promise<Float32Array> => {
+  const logitsOf = async (prompt: readonly number[]): Promise<Float32Array> => {
     if (prompt.length === 0) throw new EbbError('the prompt is empty; give at least one token');
     let logits = new Float32Array(0);
     for (let from = 0; from < prompt.length; from += CHUNK)
-      logits = new Float32Array(await run(prefill, Int32Array.from(prompt.slice(from, from + CHUNK)), from));
+      logits = await nextLogits(prefill, Int32Array.from(prompt.slice(from, from + CHUNK)), from, capacity);
     return logits;
   };
 
   return {
-    logits: feed,
+    logits: logitsOf,
     async *generate(prompt, settings) {
       if (prompt.length + settings.maxNewTokens > capacity)
         throw new EbbError(
-          `the prompt has ${prompt.length} tokens and ${settings.maxNewTokens} are to follow, the cache holds ${capacity}; shorten the prompt or ask for fewer tokens`,
+          `the prompt has ${prompt.length} tokens and ${settings.maxNewTokens} are to follow, but the cache holds ${capacity}; shorten the prompt or ask for fewer tokens`,
         );
-      let logits = await feed(prompt);
+      let logits = await logitsOf(prompt);
       for (let i = 0; i < settings.maxNewTokens; i++) {
         const token = chooseToken(logits, settings, i);
         yield token;
         if (settings.stopIds.includes(token) || i + 1 === settings.maxNewTokens) return;
-        logits = new Float32Array(await run(decode, Int32Array.of(token), prompt.length + i));
+        logits = await nextLogits(decode, Int32Array.of(token), prompt.length + i, capacity);
       }
     },
     close() {
@@ -108,26 +121,36 @@ export async function createGenerator(checkpoint: Checkpoint, { device, traits }
   };
 }
 
-/** The likeliest token, or one drawn after temperature, top-k and top-p (Holtzman et al. 2020). */
+/**
+ * Chooses the next token from logits [vocabSize]: the likeliest one at a temperature of 0, otherwise one that is drawn after temperature,
+ * top-k and top-p (nucleus sampling: Holtzman et al. 2020, arXiv 1904.09751) were applied.
+ * @param index place of the token in the answer; the same seed and index draw the same number
+ */
 export function chooseToken(
   logits: Float32Array,
   { temperature, topK, topP, seed }: Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'seed'>,
   index: number,
 ): number {
-  if (temperature <= 0) return logits.reduce((best, value, i) => (value > (logits[best] ?? Number.NEGATIVE_INFINITY) ? i : best), 0);
-  const order = Array.from(logits, (value, id) => ({ value, id }))
+  if (temperature <= 0) return logits.reduce((best, value, i) => (value > at(logits, best) ? i : best), 0);
+  const ranked = Array.from(logits, (value, id) => ({ value, id }))
     .sort((a, b) => b.value - a.value)
     .slice(0, topK > 0 ? topK : logits.length);
-  const top = order[0]?.value ?? 0;
-  const weights = order.map(({ value }) => Math.exp((value - top) / temperature));
+  const likeliest = at(ranked, 0);
+  const weights = ranked.map(({ value }) => Math.exp((value - likeliest.value) / temperature));
+  const kept = nucleus(weights, topP);
+  let draw = uniform(seed, TOKEN_DRAWS, index) * kept.reduce((a, b) => a + b, 0);
+  for (const [rank, weight] of kept.entries()) {
+    draw -= weight;
+    if (draw < 0) return at(ranked, rank).id;
+  }
+  return likeliest.id;
+}
+
+/** The first of `weights`, which are sorted from large to small, that together reach the share `topP` of their sum. */
+function nucleus(weights: readonly number[], topP: number): readonly number[] {
   const total = weights.reduce((a, b) => a + b, 0);
   let kept = 0;
   let mass = 0;
-  while (kept < weights.length && mass < topP * total) mass += weights[kept++] ?? 0;
-  let draw = uniform(seed, 5, index) * mass;
-  for (let i = 0; i < kept; i++) {
-    draw -= weights[i] ?? 0;
-    if (draw < 0) return order[i]?.id ?? 0;
-  }
-  return order[0]?.id ?? 0;
+  while (kept < weights.length && mass < topP * total) mass += at(weights, kept++);
+  return weights.slice(0, kept);
 }

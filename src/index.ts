@@ -1,12 +1,13 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
+export { deviceTraits } from './codegen/kernel/device.ts';
 /** Expressions of the kernel IR, which the elements of ops are made of. */
 export * as expr from './codegen/kernel/expr.ts';
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
-export { createPlan, type Draw, type Moment, type Plan, type PlanConfig, type PlanModel } from './dropbp/plans/index.ts';
+export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment } from './dropbp/plans/index.ts';
 export { EbbError } from './errors.ts';
 export { f32ToF16 } from './formats/floats.ts';
 export type { GgufKeys } from './formats/ggufKeys.ts';
@@ -44,7 +45,6 @@ export * from './models/mlp.ts';
 export * from './models/norms.ts';
 export * from './models/rotary.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
-export { deviceTraits } from './node/traits.ts';
 export { differentiate } from './passes/pipeline.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session.ts';

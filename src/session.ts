@@ -1,7 +1,7 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
-import type { DeviceTraits } from './codegen/kernel/device.ts';
+import { deviceTraits } from './codegen/kernel/device.ts';
 import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
 import type { MatmulPrecision } from './codegen/kernel/matmul/work.ts';
 import { type Compiled, compileModel } from './compile/compile.ts';
@@ -17,17 +17,18 @@ import type { ModelMode } from './models/inputs.ts';
 import { checkAdapter, type LoadedAdapter } from './run/adapter.ts';
 import { type StartOptions, startEngine } from './run/engine.ts';
 import { checkpointWeights } from './run/weights.ts';
+import type { Device } from './runtime/device.ts';
 import type { Engine } from './runtime/execute.ts';
-import type { AdapterAbout, CheckpointAbout, ModelAbout } from './runtime/plan.ts';
+import type { AdapterAbout, CheckpointAbout, ModelAbout } from './runtime/planFile.ts';
+
 import type { InputDecl } from './runtime/program.ts';
 import type { AdapterSpec, TraceOptions } from './trace/context.ts';
 import { type TracedModel, traceModel } from './trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
 
-/** A device as the compiler and the runtime see it. */
+/** A device, and how kernels for it are made. */
 export interface SessionDevice {
-  readonly device: GPUDevice;
-  readonly traits: DeviceTraits;
+  readonly device: Device;
   /** What the operands of matrix products may be rounded to. Default: f32, so they are not rounded. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses the schedules of kernels; default: what the device's kind starts with. */
@@ -185,14 +186,20 @@ export function aboutModel(name: string, model: Model | null, traced: TracedMode
 }
 
 /** A device as the compiler takes it. */
-export function compileDeviceOf({ device, traits, choose, matmulPrecision }: SessionDevice): CompileDevice {
+export function compileDeviceOf({
+  device,
+  choose,
+  matmulPrecision,
+}: Omit<SessionDevice, 'device'> & { readonly device: Pick<Device, 'profile'> }): CompileDevice {
+  const traits = deviceTraits(device);
+  const { limits } = device.profile;
   return {
     choose,
     matmulPrecision,
     traits,
-    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    maxBuffers: limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),
-    maxBinding: device.limits.maxStorageBufferBindingSize,
+    maxBinding: limits.maxStorageBufferBindingSize,
   };
 }
 

@@ -1,16 +1,17 @@
-/** @file Ebb itself as a contestant: the engine that `ebb train` drives, and the library's matmul kernel. */
+/** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
 import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
-import { kindTraits } from '../../src/codegen/kernel/device.ts';
+import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
+import { at, invariant } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
-import { deviceTraits } from '../../src/node/traits.ts';
+import type { Device } from '../../src/runtime/device.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
 import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
@@ -19,21 +20,18 @@ import { race } from '../../src/tune/tune.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
+import { type UpdateCounter, updateCounter } from '../updates.ts';
 import { packageVersion } from '../versions.ts';
-import { serve } from './serve.ts';
+import { type Contestant, serve } from './serve.ts';
 
 const { lr, beta1, beta2, eps, weightDecay } = SPEC.adamw;
 const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], eps, weightDecay };
-const MAP_READ = 0x1;
-const COPY_TARGET = 0x8;
 
 type Model = Pick<LoadRequest, 'model' | 'lora'>;
 
 async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
   const { batch, seq } = modelSpec(model);
   const path = `${DATA}/${model}`;
-  const traits = deviceTraits(opened);
-  const device = { opened, device: opened.device, traits };
   const options: SessionOptions = {
     mode: trainingMode(seq),
     dims: { B: batch, T: seq },
@@ -44,12 +42,13 @@ async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<
     decay: 'all',
     seed: 1,
   };
-  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), device, MODEL_TUNING_S);
-  return openSession(path, withSchedules(device, book), options);
+  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), opened, MODEL_TUNING_S);
+  return openSession(path, withSchedules(opened, book), options);
 }
 
-/** For a product, and for all kernels of a model. EBB_TUNE=off leaves the models' out. */
+/** Time for tuning the kernel of a product. */
 const TUNING_MS = 5000;
+/** Time for tuning the kernels of a model. EBB_TUNE=off turns that off. */
 const MODEL_TUNING_S = Number(process.env['EBB_BENCH_TUNING'] ?? 120);
 
 function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
@@ -63,16 +62,16 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
   };
 }
 
-/** While a step is encoded the device is at work on its forward: where that is a CPU it takes the wall's time, not the thread's. */
+/** While a step is encoded the device works on its forward. Where the device is a CPU this takes wall time, but no time of this thread. */
 const clock = threadClock();
 
-/** A session, and how often each of its groups of parameters was updated. */
-interface Run {
+/** A session, and how often each of its parameter groups was updated. */
+interface ModelRun {
   readonly session: Session;
-  readonly updates: number[];
+  readonly updates: UpdateCounter;
 }
 
-async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep({ session, updates }: ModelRun, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -80,40 +79,26 @@ async function runStep({ session, updates }: Run, model: Model, drop: readonly s
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
+    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates.of(group), name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
+  updates.add(result.updated);
   return {
     ms,
     jsMs,
-    loss: losses[0] ?? Number.NaN,
+    loss: at(losses, 0),
     dispatches: result.dispatches,
     flops: result.forwardFlops + result.backwardFlops,
-    savedBytes: result.variants[0]?.savedBytes ?? 0,
+    savedBytes: at(result.variants, 0).savedBytes,
   };
 }
 
-async function readBuffer(device: GPUDevice, buffer: GPUBuffer): Promise<Uint8Array> {
-  const staging = device.createBuffer({ size: buffer.size, usage: MAP_READ | COPY_TARGET });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(MAP_READ);
-  const bytes = new Uint8Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return bytes;
-}
-
-/** Kernels by size: operands stay where they are. */
-const kernels = new Map<string, Promise<MatmulKernel>>();
-
-/** The best schedule that 5 seconds find. */
-async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSize): Promise<MatmulSchedule> {
-  const traits = deviceTraits({ device, ...opened });
-  // one kernel is timed, so nothing that takes two
+/** Finds the best schedule in TUNING_MS. */
+async function tunedSchedule(device: Device, size: MatmulSize): Promise<MatmulSchedule> {
+  const traits = deviceTraits(device);
+  // a schedule whose product takes two kernels is left out, because one kernel is timed
   const candidates = matmulCandidates(traits, matmulWork(size)).filter(({ kGroups }) => kGroups === 1);
   const made: MatmulKernel[] = [];
   const prepare = async ({ schedule }: { readonly schedule: MatmulSchedule }): Promise<PreparedKernel> => {
@@ -121,16 +106,16 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     const kernel = await matmulKernel(device, size, schedule);
     made.push(kernel);
     for (const operand of [kernel.a, kernel.b])
-      device.queue.writeBuffer(
+      device.write(
         operand,
         0,
-        Float32Array.from({ length: operand.size / 4 }, (_, i) => Math.sin(i)),
+        Float32Array.from({ length: operand.bytes / 4 }, (_, i) => Math.sin(i)),
       );
     await submitted(device, kernel, 1);
     return {
       compileMs: performance.now() - started,
       time: (repeats) => submitted(device, kernel, repeats),
-      results: async () => [new Float32Array((await readBuffer(device, kernel.c)).buffer)],
+      results: async () => [new Float32Array(await device.read(kernel.c, 0, kernel.c.bytes))],
     };
   };
   const [best] = await race(
@@ -141,64 +126,74 @@ async function tunedSchedule({ device, ...opened }: OpenedDevice, size: MatmulSi
     kindTraits(traits).warmMs,
   );
   for (const kernel of made) kernel.destroy();
-  if (!best || !isMatmulSchedule(best.schedule)) throw new Error('internal: nothing was measured');
+  invariant(best && isMatmulSchedule(best.schedule), 'no schedule was measured');
   return best.schedule;
 }
 
-async function prepared(opened: OpenedDevice, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
-  const kernel = await matmulKernel(opened.device, { m, n, k }, await tunedSchedule(opened, { m, n, k }));
-  opened.device.queue.writeBuffer(kernel.a, 0, readFileSync(a));
-  opened.device.queue.writeBuffer(kernel.b, 0, readFileSync(b));
+async function prepared(device: Device, { m, n, k, a, b }: MatmulRequest): Promise<MatmulKernel> {
+  const kernel = await matmulKernel(device, { m, n, k }, await tunedSchedule(device, { m, n, k }));
+  device.write(kernel.a, 0, readFileSync(a));
+  device.write(kernel.b, 0, readFileSync(b));
   return kernel;
 }
 
-/** Milliseconds of one of `times` products in one submission. */
-async function submitted(device: GPUDevice, kernel: MatmulKernel, times: number): Promise<number> {
+/** Computes `times` products in one submission. Returns the milliseconds of one of them. */
+async function submitted(device: Device, kernel: MatmulKernel, times: number): Promise<number> {
   const started = performance.now();
-  const encoder = device.createCommandEncoder();
-  for (let i = 0; i < times; i++) kernel.run(encoder);
-  device.queue.submit([encoder.finish()]);
-  await device.queue.onSubmittedWorkDone();
+  const recording = device.record();
+  for (let i = 0; i < times; i++) kernel.record(recording);
+  device.submit(recording);
+  await device.done();
   return (performance.now() - started) / times;
 }
 
-async function multiply(opened: OpenedDevice, request: MatmulRequest): Promise<number> {
-  const { device } = opened;
+/** Kernels by the size of their product. Their operands stay on the device. */
+type Kernels = Map<string, MatmulKernel>;
+
+async function multiply({ device }: OpenedDevice, kernels: Kernels, request: MatmulRequest): Promise<number> {
   const key = [request.m, request.n, request.k].join('×');
-  const kernel = await (kernels.get(key) ?? kernels.set(key, prepared(opened, request)).get(key));
-  if (!kernel) throw new Error('internal: no kernel');
+  const kernel = kernels.get(key) ?? (await prepared(device, request));
+  kernels.set(key, kernel);
   const ms = await submitted(device, kernel, request.times);
-  if (request.c !== null) writeFileSync(request.c, await readBuffer(device, kernel.c));
+  if (request.c !== null) writeFileSync(request.c, new Uint8Array(await device.read(kernel.c, 0, kernel.c.bytes)));
   return ms;
 }
 
-let opened: OpenedDevice | undefined;
-let model: Model | undefined;
-let run: Run | undefined;
+function createContestant(): Contestant {
+  const kernels: Kernels = new Map();
+  let opened: OpenedDevice | undefined;
+  let model: Model | undefined;
+  let run: ModelRun | undefined;
+  const openedDevice = (): OpenedDevice => {
+    if (!opened) throw new Error('the request `open` has to come first');
+    return opened;
+  };
+  return {
+    async open({ device }) {
+      opened = await openDevice({ device });
+      return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
+    },
+    async load(request) {
+      run?.session.engine.destroy();
+      run = undefined;
+      model = request;
+    },
+    async step({ drop }) {
+      if (!model) throw new Error('the request `load` has to come first');
+      const started = performance.now();
+      const first = run === undefined;
+      run ??= await openRun(openedDevice(), model);
+      const reply = await runStep(run, model, drop);
+      return first ? { ...reply, ms: performance.now() - started } : reply;
+    },
+    matmul: async (request) => ({ ms: await multiply(openedDevice(), kernels, request) }),
+    close: () => opened?.close(),
+  };
+}
 
-const device = (): OpenedDevice => {
-  if (!opened) throw new Error('open comes first');
-  return opened;
-};
+async function openRun(opened: OpenedDevice, model: Model): Promise<ModelRun> {
+  const session = await openModel(opened, model);
+  return { session, updates: updateCounter(session.engine) };
+}
 
-await serve({
-  async open({ adapter }) {
-    opened = await openDevice({ adapter });
-    return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.name };
-  },
-  async load(request) {
-    run?.session.engine.destroy();
-    run = undefined;
-    model = request;
-  },
-  async step({ drop }) {
-    if (!model) throw new Error('load comes first');
-    const started = performance.now();
-    const first = run === undefined;
-    run ??= { session: await openModel(device(), model), updates: [] };
-    const reply = await runStep(run, model, drop);
-    return first ? { ...reply, ms: performance.now() - started } : reply;
-  },
-  matmul: async (request) => ({ ms: await multiply(device(), request) }),
-  close: () => opened?.close(),
-});
+await serve(createContestant());

@@ -1,9 +1,9 @@
-/** @file The contestant's end of the protocol, for those in JavaScript. */
+/** @file The contestant's side of the protocol, for contestants in JavaScript. */
 
 import { createInterface } from 'node:readline';
 import type { About, LoadRequest, MatmulReply, MatmulRequest, OpenRequest, Replies, Request, StepReply, StepRequest } from '../protocol.ts';
 
-/** One library, as the benchmark drives it. */
+/** A library, as the benchmark uses it. */
 export interface Contestant {
   open(request: OpenRequest): Promise<About>;
   load(request: LoadRequest): Promise<void>;
@@ -29,7 +29,7 @@ async function answer(contestant: Contestant, request: Request): Promise<Replies
 
 /** Answers requests until stdin ends. */
 export async function serve(contestant: Contestant): Promise<void> {
-  // stdout is the protocol's
+  // stdout carries the protocol
   console.log = console.error;
   console.info = console.error;
   for await (const line of createInterface({ input: process.stdin })) {

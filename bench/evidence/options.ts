@@ -1,4 +1,4 @@
-/** @file The evidence's flags. */
+/** @file The flags of the evidence. */
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -7,32 +7,32 @@ import { BUNDLED, type Subject, smollm2 } from './subjects.ts';
 
 export interface EvidenceOptions {
   readonly subject: Subject;
-  /** All that there are. */
+  /** All models. */
   readonly subjects: readonly Subject[];
   readonly what: 'runs' | 'sweep' | 'times' | 'memory' | 'report';
-  /** Steps of each setting that are timed. */
+  /** Number of steps of each setting that are timed. */
   readonly rounds: number;
-  /** Where runs are kept. */
+  /** The folder of the runs. */
   readonly out: string;
-  readonly adapter: string;
+  readonly device: string;
 }
 
 export const USAGE = `npm run bench:evidence -- [flags]
-  --model bundled|smollm2   what is trained (bundled)
+  --model bundled|smollm2   model that is trained (bundled)
   --seeds N                 seeds 1 to N (3; smollm2: 1)
   --steps N                 steps of a setting (300; smollm2: 100)
   --only GLOB               settings by name (all; smollm2: a few)
-  --out FOLDER              where runs are kept, a folder each; finished ones are left, others go on (runs/evidence)
-  --adapter NAME            as ebb takes it
-  --sweep                   runs by learning rate with nothing dropped instead, at seed 0
-  --times, --rounds N       times steps of all settings in turns instead, N each (20); of --only, where runs of seed 1 are there
-  --memory                  writes docs/results/memory.md instead: plans both models and trains none
-  --report                  writes the other pages of docs/results instead, from what is there of both models
+  --out FOLDER              folder of the runs, each of which has a folder in it; finished runs are left, others go on (runs/evidence)
+  --device NAME             device, as ebb train takes it
+  --sweep                   instead runs several learning rates with nothing dropped, at seed 0
+  --times, --rounds N       instead times N steps (20) of each setting of --only in turns; their runs of seed 1 have to be there
+  --memory                  instead plans both models and writes docs/results/memory.md; trains nothing
+  --report                  instead writes the other pages of docs/results from the runs of both models
   --checkpoint, --data, --eval-data PATH
                             SmolLM2's model (~/.cache/ebb-models/SmolLM2-135M-Instruct.Q4_1.gguf) and GSM8K's records with
                             question and answer (../shared/data/gsm8k-train.jsonl, gsm8k-test.jsonl)`;
 
-/** @throws Error that says which flag is wrong, and what it takes */
+/** Parses the flags. @throws Error that says which flag is wrong, and which values it takes */
 export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' {
   const { values } = parseArgs({
     args: [...argv],
@@ -42,7 +42,7 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
       steps: { type: 'string' },
       only: { type: 'string' },
       out: { type: 'string', default: 'runs/evidence' },
-      adapter: { type: 'string', default: 'auto' },
+      device: { type: 'string', default: 'auto' },
       sweep: { type: 'boolean', default: false },
       times: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '20' },
@@ -58,14 +58,14 @@ export function parseOptions(argv: readonly string[]): EvidenceOptions | 'help' 
   if (values.model !== 'bundled' && values.model !== 'smollm2') throw new Error(`--model: unknown ${values.model}; there are bundled, smollm2`);
   const larger = smollm2(values.checkpoint, values.data, values['eval-data']);
   const subject = values.model === 'bundled' ? BUNDLED : larger;
-  const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, adapter } = values;
+  const { seeds = String(subject.seeds), steps = String(subject.steps), only = subject.only, out, device } = values;
   return {
     subject: { ...subject, seeds: count('--seeds', seeds), steps: count('--steps', steps), only },
     subjects: [BUNDLED, larger],
     what: (['report', 'memory', 'times', 'sweep'] as const).find((w) => values[w]) ?? 'runs',
     rounds: count('--rounds', values.rounds),
     out,
-    adapter,
+    device,
   };
 }
 

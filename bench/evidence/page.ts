@@ -1,4 +1,4 @@
-/** @file The page of one model: tables of what its runs came to. */
+/** @file The page of one model: tables of the results of its runs. */
 
 import { shown, table } from '../table.ts';
 import type { Results } from './results.ts';
@@ -7,15 +7,17 @@ import { PAIRS, VIEWS, type View } from './views.ts';
 
 type Summaries = ReadonlyMap<string, Summary>;
 
-/** A mean and, of several seeds, their standard deviation. */
+/** Writes a mean and, where there are several seeds, their standard deviation. */
 const spreadText = ({ mean, deviation }: Spread, digits = 3): string =>
   Number.isFinite(deviation) ? `${shown(mean, digits)} ± ${shown(deviation, digits)}` : shown(mean, digits);
 
+/** Writes a difference with its sign. */
 const signed = (s: Spread): string => `${s.mean > 0 ? '+' : ''}${spreadText(s)}`;
 
 const HEAD = ['setting', 'seeds', 'cost', 'saved', 'ms a step', 'held-out', 'training data', 'gap grew by', 'held-out − none'];
 
-function row(s: Summary, none: Summary | undefined): string[] {
+/** The cells of a setting. */
+function settingRow(s: Summary, none: Summary | undefined): string[] {
   const of = (pick: (o: Summary['outcomes'][number]) => number): Spread => spread(s.outcomes.map(pick));
   const percent = (value: number): string => (Number.isFinite(value) ? `${shown(100 * value)} %` : shown(value));
   const failed = s.runs.length - s.outcomes.length;
@@ -32,7 +34,7 @@ function row(s: Summary, none: Summary | undefined): string[] {
   ];
 }
 
-/** Plans whose numbers their names do not say. */
+/** The keys of plans whose names do not give their numbers. */
 function plansText(rows: readonly Summary[]): string[] {
   const plans = rows.flatMap(({ name, runs }) => {
     const [drop] = runs.map((r) => r.drop);
@@ -45,7 +47,7 @@ function plansText(rows: readonly Summary[]): string[] {
 
 const namesIn = ({ points, also }: View): string[] => [...also, ...points.map((p) => p.setting)];
 
-/** Views with something that none before has: of a model that few settings were run with, some would compare the same again. */
+/** The views that show a setting which no view before them shows. With few settings, other views would compare the same ones again. */
 export function viewsWorthShowing(known: (setting: string) => boolean): View[] {
   const shown = new Set<string>();
   return VIEWS.filter((view) => {
@@ -55,6 +57,7 @@ export function viewsWorthShowing(known: (setting: string) => boolean): View[] {
   });
 }
 
+/** The part of the page for a view, or nothing where there are not two settings to compare. */
 function viewText(summaries: Summaries, view: View, image: string | undefined): string[] {
   const { title, text } = view;
   const rows = namesIn(view).flatMap((name) => summaries.get(name) ?? []);
@@ -67,7 +70,7 @@ function viewText(summaries: Summaries, view: View, image: string | undefined): 
     '',
     table(
       HEAD,
-      rows.map((s) => row(s, none)),
+      rows.map((s) => settingRow(s, none)),
     ),
     '',
     ...plansText(rows),
@@ -75,6 +78,7 @@ function viewText(summaries: Summaries, view: View, image: string | undefined): 
   ];
 }
 
+/** The table of pairs of settings. */
 function pairsText(summaries: Summaries): string[] {
   const rows = PAIRS.flatMap(({ question, a, b }): string[][] => {
     const [one, other] = [summaries.get(a), summaries.get(b)];
@@ -95,6 +99,7 @@ function pairsText(summaries: Summaries): string[] {
   ];
 }
 
+/** The table of what measuring sensitivities takes. */
 function probeText(summaries: Summaries, times: Results['times']): string[] {
   const percent = (value: number): string => (Number.isFinite(value) ? `${shown(100 * value, 2)} %` : shown(value));
   const rows = [...summaries.values()].flatMap((s) => {
@@ -112,14 +117,15 @@ function probeText(summaries: Summaries, times: Results['times']): string[] {
   ];
 }
 
+/** What the page is made from. */
 export interface PageParts {
   readonly title: string;
-  /** What was run, and on what. */
+  /** Paragraphs on the runs and their data. */
   readonly about: readonly string[];
-  /** What a person wrote about the numbers. */
+  /** Remarks that a person wrote about the numbers, or null. */
   readonly notes: string | null;
   readonly results: Results;
-  /** Plots by the name of their file. */
+  /** The file names of the plots. */
   readonly images: readonly string[];
 }
 
@@ -129,6 +135,7 @@ const LEGEND =
 const TIME =
   '*ms a step*: steps of all settings in turns on a quiet machine, each pattern twice and the faster taken; milliseconds a FLOP of a setting’s patterns times the FLOPs of its runs’ mean step. Time in plots is steps × that.';
 
+/** Writes the page. */
 export function pageText({ title, about, notes, results, images }: PageParts): string {
   const summaries = summarise(results);
   const image = (id: string): string | undefined => images.find((file) => file.endsWith(`-${id}.svg`));

@@ -1,5 +1,6 @@
-/** @file The evidence's plots as Vega-Lite specs. */
+/** @file The plots of the evidence, as Vega-Lite specifications. */
 
+import { invariant } from '../../src/errors.ts';
 import { mean } from '../stats.ts';
 import { BASE, type Plot, type Spec } from '../vega.ts';
 import { SPAN } from './results.ts';
@@ -7,21 +8,26 @@ import { paired, type Summary } from './summary.ts';
 import { CURVES, VIEWS, type View } from './views.ts';
 
 type Summaries = ReadonlyMap<string, Summary>;
-/** Rows of a spec's data. */
-type Values = readonly Readonly<Record<string, string | number>>[];
+/** The rows of the data of a plot. */
+type Rows = readonly Readonly<Record<string, string | number>>[];
 
-/** Names are long: none is cut. */
+/** A legend that does not cut long names. */
 const LEGEND = { labelLimit: 0, symbolOpacity: 1 };
 const quantity = (field: string, title: string | null): Spec => ({ field, type: 'quantitative', title, scale: { zero: false } });
-/** What lies before is the descent from a loss that all share. */
+/** Curves begin at this step. Before it all settings descend from the same loss. */
 const FROM = 30;
 const PANELS = ['loss of training steps', 'held-out data', 'training data, nothing dropped'] as const;
 
-/** Training loss as it comes, and losses with nothing dropped, against `x` a step; a line for the mean of the seeds, a band for their range. */
+/**
+ * Plots the loss of training steps, and the losses with nothing dropped, with a line for the mean of the seeds and a band for their range.
+ * @param x the length of a step on the horizontal axis
+ */
 function curves(summaries: Summaries, title: string, xTitle: string, x: (s: Summary) => number): Spec {
   const shown = CURVES.flatMap((c) => summaries.get(c.setting) ?? []).filter((s) => Number.isFinite(x(s)));
-  const values: Values = shown.flatMap((s) => {
-    const { series, rate } = CURVES.find((c) => c.setting === s.name) ?? { series: s.name, rate: 0 };
+  const values: Rows = shown.flatMap((s) => {
+    const curve = CURVES.find((c) => c.setting === s.name);
+    invariant(curve, `${s.name} has no curve`);
+    const { series, rate } = curve;
     return s.runs.flatMap(({ seed, losses, evaluations }) => {
       const at = (panel: string, step: number, loss: number) => (step < FROM ? [] : [{ panel, series, rate, seed, x: step * x(s), loss }]);
       return [
@@ -63,9 +69,9 @@ function curves(summaries: Summaries, title: string, xTitle: string, x: (s: Summ
   };
 }
 
-/** Final losses of all settings: the seeds and their mean. */
+/** Plots the final losses of all settings: every seed and their mean. */
 function finals(summaries: Summaries): Spec {
-  const values: Values = [...summaries.values()].flatMap((s) =>
+  const values: Rows = [...summaries.values()].flatMap((s) =>
     s.outcomes.flatMap(({ seed, heldOut, gap, cost }) =>
       [
         ['held-out loss', heldOut],
@@ -92,10 +98,10 @@ function finals(summaries: Summaries): Spec {
   };
 }
 
-/** Held-out loss over that of `none` and growth of the gap over that of `none`, by rate; bars from the least to the most of the seeds. */
+/** Plots by rate how far the held-out loss and the growth of the gap lie above those of `none`, with bars from the least to the most of the seeds. */
 function byRate(summaries: Summaries, { title, points }: View): Spec {
   const none = summaries.get('none');
-  const values: Values = points.flatMap(({ series, rate, setting }) => {
+  const values: Rows = points.flatMap(({ series, rate, setting }) => {
     const own = summaries.get(setting);
     if (!own || !none) return [];
     return [
@@ -127,7 +133,7 @@ function byRate(summaries: Summaries, { title, points }: View): Spec {
   };
 }
 
-/** Plots that there is something for, named after `model`. */
+/** The plots that there are results for, in files whose names begin with `model`. */
 export function evidencePlots(model: string, summaries: Summaries): Plot[] {
   const timed = [...summaries.values()].some((s) => Number.isFinite(s.stepMs));
   const views = VIEWS.filter((v) => v.points.filter((p) => summaries.has(p.setting)).length > 3);

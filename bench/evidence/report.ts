@@ -1,4 +1,4 @@
-/** @file Writes docs/results: a page and plots for each model that there is something of, one about memory, and an index. */
+/** @file Writes docs/results: a page and plots for each model that has results, a page about memory, and an index. */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import type { CommandDevice } from '../../src/node/device.ts';
 import { describeMachine } from '../machine.ts';
 import { drawSpecs } from '../vega.ts';
 import { packageVersion } from '../versions.ts';
-import { type MemoryResult, memoryPage, memoryPlots, planSubject } from './memory.ts';
+import { type MemoryResult, memoryPage, memoryPlots, planSubject } from './memoryPage.ts';
 import { pageText } from './page.ts';
 import { evidencePlots } from './plots.ts';
 import { collect, type Results, type RunResult, readResults, writeResults } from './results.ts';
@@ -18,7 +18,7 @@ const FOLDER = 'docs/results';
 
 const isSweep = ({ setting }: RunResult): boolean => setting.startsWith(SWEEP);
 
-/** How the models are trained, from what the runs have in common. */
+/** Describes how a model is trained, by what its runs have in common. */
 function aboutRuns(subject: Subject, runs: readonly RunResult[]): string[] {
   const { batch, length, schedule, warmupSteps, evalLimit, lora } = subject.config;
   const compared = runs.filter((r) => !isSweep(r));
@@ -35,7 +35,7 @@ function aboutRuns(subject: Subject, runs: readonly RunResult[]): string[] {
   ];
 }
 
-/** Writes a model's page, where something of it is there. */
+/** Writes the page of a model, if it has results. */
 function writeModel(subject: Subject, out: string): void {
   const { name } = subject;
   const file = join(FOLDER, `${name}.json`);
@@ -56,8 +56,8 @@ const INDEX: readonly (readonly [string, string])[] = [
   ['memory', 'activation bytes and longest sequence against rate'],
 ];
 
-/** Writes the pages of the models that there is something of, and the index. @throws Error with what the plotting library said */
-export function writeReport(subjects: readonly Subject[], out: string, { opened }: CommandDevice): void {
+/** Writes the pages of the models that have results, and the index. @throws Error with the message of the plotting library */
+export function writeReport(subjects: readonly Subject[], out: string, { device }: CommandDevice): void {
   mkdirSync(FOLDER, { recursive: true });
   for (const subject of subjects) writeModel(subject, out);
   const lines = [
@@ -69,19 +69,19 @@ export function writeReport(subjects: readonly Subject[], out: string, { opened 
     '',
     '```',
     ...describeMachine(),
-    `${opened.name} through Dawn (webgpu ${packageVersion('webgpu', import.meta.url)}), Ebb’s schedules as they are without tuning`,
+    `${device.profile.name} through Dawn (webgpu ${packageVersion('webgpu', import.meta.url)}), Ebb’s schedules as they are without tuning`,
     '```',
     '',
   ];
   writeFileSync(join(FOLDER, 'README.md'), lines.join('\n'));
 }
 
-/** Plans every model whose checkpoint is here, and writes the page about memory. @throws Error with what the plotting library said */
+/** Plans every model whose checkpoint is here, and writes the page about memory. @throws Error with the message of the plotting library */
 export async function writeMemory(subjects: readonly Subject[], device: CommandDevice): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
   const plans: MemoryResult[] = [];
   for (const subject of subjects) if (existsSync(subject.config.model)) plans.push(await planSubject(subject, device));
   drawSpecs(memoryPlots(plans), FOLDER);
-  const about = [`Computed by \`ebb plan\`, for ${device.opened.name}: the sizes of the buffers that a run makes, to the byte.`];
+  const about = [`Computed by \`ebb plan\`, for ${device.device.profile.name}: the sizes of the buffers that a run makes, to the byte.`];
   writeFileSync(join(FOLDER, 'memory.md'), memoryPage(plans, about));
 }

@@ -1,31 +1,32 @@
-/** @file What runs came to, compact: read from their folders, and kept as JSON beside the page so that it can be made again without them. */
+/** @file The results of runs in a compact form. They are read from the folders of the runs, and kept as JSON beside the page, so that it can be written again without those folders. */
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { PlanConfig } from '../../src/index.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import type { RunConfig } from '../../src/train/config.ts';
 import type { Measured, StepMetrics } from '../../src/train/loop.ts';
 import { mean } from '../stats.ts';
 import { type Evaluation, FILES, type Finished } from './run.ts';
 import { TIMES, type Times } from './times.ts';
 
+/** The result of one run. */
 export interface RunResult {
   readonly setting: string;
   readonly seed: number;
-  readonly drop: PlanConfig;
+  readonly drop: DropPlanConfig;
   readonly steps: number;
-  /** Why it ended early. */
+  /** Why the run ended before its last step, if it did. */
   readonly failed?: string;
   readonly evaluations: readonly Evaluation[];
-  /** Training loss, the mean of every `SPAN` steps. */
+  /** The training loss: a mean for every `SPAN` steps. */
   readonly losses: readonly number[];
-  /** Of the whole run. */
+  /** FLOPs of the whole run, as are those of the backwards. */
   readonly forwardFlops: number;
   readonly backwardFlops: number;
-  /** Kept from forward to backward, the mean of the steps. */
+  /** The bytes that a step keeps from forward to backward, in the mean. */
   readonly savedBytes: number;
-  /** Measuring sensitivities, and what a forward and backward for each unit and one more would have cost. */
+  /** The FLOPs of measuring sensitivities, and those of the reference code's way: a forward and backward for each unit and one more. */
   readonly probe?: { readonly flops: number; readonly officialFlops: number };
 }
 
@@ -34,26 +35,30 @@ export interface Results {
   readonly times: Times | null;
 }
 
+/** A loss is kept for this many steps together. */
 export const SPAN = 10;
+/** Digits that are kept of a number. */
 const DIGITS = 6;
 
 const rounded = (value: number): number => Number(value.toPrecision(DIGITS));
 
+/** The values of a file with one JSON value a line; none where the file does not exist. */
 function jsonLines<T>(file: string): T[] {
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as T);
 }
 
+/** The value of a JSON file, or null where it does not exist. */
 const jsonFile = <T>(file: string): T | null => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : null);
 
-/** A finished run, or null. */
+/** Reads a finished run. Null for a run that is not finished. */
 function readRun(folder: string, setting: string, seed: number): RunResult | null {
   const finished = jsonFile<Finished>(join(folder, FILES.finished));
   if (!finished) return null;
   const { drop } = parse(readFileSync(join(folder, 'config.yaml'), 'utf8')) as RunConfig;
   const metrics = jsonLines<StepMetrics>(join(folder, FILES.metrics));
   const measured = jsonFile<Measured>(join(folder, FILES.measured));
-  // a run that was cut off after an evaluation does it again
+  // a run that was stopped after an evaluation repeats it when it goes on
   const evaluations = [...new Map(jsonLines<Evaluation>(join(folder, FILES.evaluations)).map((e) => [e.step, e])).values()];
   const spans = Array.from({ length: Math.floor(metrics.length / SPAN) }, (_, k) => metrics.slice(k * SPAN, (k + 1) * SPAN));
   const total = (of: (m: StepMetrics) => number): number => metrics.reduce((sum, m) => sum + of(m), 0);
@@ -74,7 +79,7 @@ function readRun(folder: string, setting: string, seed: number): RunResult | nul
 const folders = (path: string): string[] =>
   existsSync(path) ? readdirSync(path, { withFileTypes: true }).flatMap((d) => (d.isDirectory() ? [d.name] : [])) : [];
 
-/** Finished runs under `runs`, and times where they were measured; null where there is no such folder. */
+/** Reads the finished runs under `runs`, and the times if they were measured. Null where there is no such folder. */
 export function collect(runs: string): Results | null {
   if (!existsSync(runs)) return null;
   const found = folders(runs).flatMap((setting) =>
@@ -86,10 +91,10 @@ export function collect(runs: string): Results | null {
   return { runs: found, times: jsonFile<Times>(join(runs, TIMES)) };
 }
 
-/** What a page was made of before; null where there is none. */
+/** Reads the results that are kept beside a page. Null where there are none. */
 export const readResults = (file: string): Results | null => jsonFile<Results>(file);
 
-/** A run a line. */
+/** Writes results, with one run a line. */
 export function writeResults(file: string, { runs, times }: Results): void {
   const lines = runs.map((run) => JSON.stringify(run)).join(',\n');
   const round = (values: readonly number[]): number[] => values.map(rounded);

@@ -1,11 +1,11 @@
-/** @file One run: a setting and a seed, in a folder as `ebb train` writes it, with what was evaluated and measured beside its metrics. */
+/** @file One run: a setting and a seed. Its folder is as `ebb train` writes it, with evaluations and measured sensitivities beside its metrics. */
 
 import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EbbError } from '../../src/index.ts';
 import { openRunFolder } from '../../src/run/runFolder.ts';
 import { evaluate, newState, train } from '../../src/train/loop.ts';
-import type { Setting } from './settings.ts';
+import type { RunSetting } from './settings.ts';
 import { configOf, type Losses, type Workbench } from './workbench.ts';
 
 /** A line of evaluations.jsonl. */
@@ -13,19 +13,21 @@ export interface Evaluation extends Losses {
   readonly step: number;
 }
 
-/** finished.json. */
+/** The contents of finished.json. */
 export interface Finished {
   readonly steps: number;
   /** Why the run ended before its last step. */
   readonly failed?: string;
 }
 
+/** Files in the folder of a run. */
 export const FILES = { evaluations: 'evaluations.jsonl', measured: 'measured.json', finished: 'finished.json', metrics: 'metrics.jsonl' } as const;
 
-export const stepsOf = (setting: Setting, steps: number): number => Math.max(1, Math.round(steps * (setting.share ?? 1)));
+/** The number of steps of a setting, where a setting with all steps has `steps`. */
+export const stepsOf = (setting: RunSetting, steps: number): number => Math.max(1, Math.round(steps * (setting.share ?? 1)));
 
-/** Runs a setting from where its folder is, unless it is finished. A loss that is not finite ends the run, and is its result. */
-export async function runSetting(bench: Workbench, setting: Setting, seed: number, allSteps: number, out: string): Promise<'run' | 'was finished'> {
+/** Runs a setting, from the state that its folder holds. A run that is finished is left as it is. A loss that is not finite ends the run, and is its result. */
+export async function runSetting(bench: Workbench, setting: RunSetting, seed: number, allSteps: number, out: string): Promise<'run' | 'was finished'> {
   const finished = join(out, FILES.finished);
   if (existsSync(finished)) return 'was finished';
   const steps = stepsOf(setting, allSteps);

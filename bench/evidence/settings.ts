@@ -1,58 +1,60 @@
-/** @file What is compared: settings by name, each a drop plan. */
+/** @file The settings that are compared. Each is a drop plan with a name. */
 
 import { layersOf } from '../../src/dropbp/layers.ts';
-import type { PlanConfig } from '../../src/index.ts';
+import type { DropPlanConfig } from '../../src/index.ts';
 import { keptOf, layerdropRate, type StepCosts, sameCostShare, stochasticDepthRate } from './costs.ts';
 
-export interface Setting {
+/** A drop plan with a name, and perhaps another number of steps or another learning rate. */
+export interface RunSetting {
   readonly name: string;
-  readonly drop: PlanConfig;
-  /** Of the steps that the others do; default 1. */
+  readonly drop: DropPlanConfig;
+  /** The share of the steps that the other settings do. Absent for 1. */
   readonly share?: number;
-  /** Default: the model's own. */
+  /** The learning rate. Absent for that of the model. */
   readonly lr?: number;
 }
 
 export const RATES = [0.5, 0.75, 0.875] as const;
-/** Rates at which other methods are compared: they have few layers to choose from. */
+/** The rates at which other methods are compared. They choose among few layers, so only these can be met. */
 export const OTHER_RATES = [0.5, 0.75] as const;
 export const WEIGHT_RATES = [0.25, 0.5, 0.75, 0.875] as const;
 export const SAMPLINGS = ['fixed-budget', 'bernoulli', 'official'] as const;
-/** The sampler of every comparison that is not one of samplers: all its steps cost the same. */
+/** The sampler of every comparison that is not about samplers. All its steps cost the same. */
 export const SAMPLING = 'fixed-budget';
 
-/** The sweep's next learning rate: a unit that is dropped learns nothing in that step, which a higher one might make up for. */
+/** The next learning rate of the sweep. A dropped unit learns nothing in that step, and a higher learning rate might make up for that. */
 export const HIGHER_LR = 3e-3;
+/** How the names of settings at that rate end. */
 const HIGHER = `-lr-${HIGHER_LR}`;
 export const higher = (name: string): string => `${name}${HIGHER}`;
-/** The setting that differs in the learning rate alone: its steps take as long. */
+/** The name of the setting that differs only in having the model's own learning rate. Its steps take as long. */
 export const atOwnLr = (name: string): string => (name.endsWith(HIGHER) ? name.slice(0, -HIGHER.length) : name);
 
-/** LISA draws other layers every so many steps. */
+/** LISA draws other layers after this many steps. */
 const PERIOD = 20;
 
 /** All settings for a model. */
-export function settingsOf(costs: StepCosts): Setting[] {
+export function settingsOf(costs: StepCosts): RunSetting[] {
   const layers = layersOf(costs.units).length;
-  const plain: Setting[] = [
+  const plain: RunSetting[] = [
     { name: 'none', drop: { kind: 'none' } },
-    ...RATES.map((rate): Setting => ({ name: `none-as-${rate}`, drop: { kind: 'none' }, share: sameCostShare(costs, rate) })),
+    ...RATES.map((rate): RunSetting => ({ name: `none-as-${rate}`, drop: { kind: 'none' }, share: sameCostShare(costs, rate) })),
   ];
   const uniform = SAMPLINGS.flatMap((sampling) =>
-    RATES.map((rate): Setting => ({ name: `uniform-${rate}-${sampling}`, drop: { kind: 'uniform', rate, sampling } })),
+    RATES.map((rate): RunSetting => ({ name: `uniform-${rate}-${sampling}`, drop: { kind: 'uniform', rate, sampling } })),
   );
-  const sensitive: Setting[] = [
-    ...RATES.map((rate): Setting => ({ name: `dropbp-${rate}`, drop: { kind: 'dropbp', rate, sampling: SAMPLING } })),
+  const sensitive: RunSetting[] = [
+    ...RATES.map((rate): RunSetting => ({ name: `dropbp-${rate}`, drop: { kind: 'dropbp', rate, sampling: SAMPLING } })),
     { name: 'dropbp-0.75-optimal', drop: { kind: 'dropbp', rate: 0.75, sampling: SAMPLING, allocation: 'optimal' } },
   ];
   const sampled = SAMPLINGS.filter((s) => s !== SAMPLING).map(
-    (sampling): Setting => ({ name: `dropbp-0.75-${sampling}`, drop: { kind: 'dropbp', rate: 0.75, sampling } }),
+    (sampling): RunSetting => ({ name: `dropbp-0.75-${sampling}`, drop: { kind: 'dropbp', rate: 0.75, sampling } }),
   );
   const weighted = [
     { name: 'uniform-0.25-bernoulli', drop: { kind: 'uniform', rate: 0.25, sampling: 'bernoulli' } } as const,
-    ...WEIGHT_RATES.map((rate): Setting => ({ name: `weighted-${rate}`, drop: { kind: 'uniform', rate, sampling: 'bernoulli', weights: true } })),
+    ...WEIGHT_RATES.map((rate): RunSetting => ({ name: `weighted-${rate}`, drop: { kind: 'uniform', rate, sampling: 'bernoulli', weights: true } })),
   ];
-  const others = OTHER_RATES.flatMap((rate): Setting[] => [
+  const others = OTHER_RATES.flatMap((rate): RunSetting[] => [
     { name: `layerdrop-${rate}`, drop: { kind: 'layerdrop', rate: layerdropRate(costs, rate) } },
     { name: `stochastic-depth-${rate}`, drop: { kind: 'stochastic-depth', rate: stochasticDepthRate(costs, rate) } },
     { name: `lcsb-${rate}`, drop: { kind: 'lcsb', blocks: keptOf(layers, rate, (blocks) => 1 / blocks) } },
@@ -61,11 +63,11 @@ export function settingsOf(costs: StepCosts): Setting[] {
   ]);
   const all = [...plain, ...uniform, ...sensitive, ...sampled, ...weighted, ...others];
   const again = ['none', ...OTHER_RATES.flatMap((rate) => [`none-as-${rate}`, `uniform-${rate}-${SAMPLING}`])];
-  return [...all, ...all.filter((s) => again.includes(s.name)).map((s): Setting => ({ ...s, name: higher(s.name), lr: HIGHER_LR }))];
+  return [...all, ...all.filter((s) => again.includes(s.name)).map((s): RunSetting => ({ ...s, name: higher(s.name), lr: HIGHER_LR }))];
 }
 
-/** How the names of a sweep's settings begin. */
+/** The beginning of the names of a sweep's settings. */
 export const SWEEP = 'lr-';
 
-/** Nothing dropped, by learning rate: for choosing one that is the same for all. */
-export const sweepOf = (rates: readonly number[]): Setting[] => rates.map((lr) => ({ name: `${SWEEP}${lr}`, drop: { kind: 'none' }, lr }));
+/** Settings with nothing dropped at several learning rates, of which one is chosen for all settings. */
+export const sweepOf = (rates: readonly number[]): RunSetting[] => rates.map((lr) => ({ name: `${SWEEP}${lr}`, drop: { kind: 'none' }, lr }));

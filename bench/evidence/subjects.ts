@@ -1,34 +1,35 @@
-/** @file The models that are trained, and how: all that the settings have in common. */
+/** @file The models that are trained, with everything that their settings have in common. */
 
 import type { RunInput } from '../../src/train/config.ts';
 
 export interface Subject {
   readonly name: 'bundled' | 'smollm2';
-  /** Of its page. */
+  /** The title of its page. */
   readonly title: string;
-  /** What is trained on what. */
+  /** The model and its data, in a sentence. */
   readonly about: string;
-  /** What is small about it. */
+  /** The limits of what its runs can show. */
   readonly small: string;
-  /** Keys of the run's file; paths from the repository's root. */
+  /** Keys of the run file. Paths are relative to the repository's root. */
   readonly config: Pick<RunInput, 'model' | 'data' | 'fields' | 'batch' | 'length' | 'lora' | 'evalLimit' | 'schedule' | 'warmupSteps'> & {
     readonly evalData: string;
   };
   readonly lr: number;
-  /** Learning rates of the sweep. */
+  /** The learning rates of the sweep. */
   readonly sweep: readonly number[];
-  /** Tokens of a sequence where memory is planned. */
+  /** Tokens of a sequence, where memory is planned. */
   readonly memoryLength: number;
   readonly steps: number;
   readonly seeds: number;
-  /** Steps between evaluations, and between checkpoints. */
+  /** Steps between evaluations. 0 evaluates only at the beginning and the end. */
   readonly evalEvery: number;
+  /** Steps between checkpoints. */
   readonly saveEvery: number;
-  /** Which settings, as a glob over their names. */
+  /** The settings that are run, as a glob over their names. */
   readonly only: string;
 }
 
-/** Everything is trained: that is where leaving out backwards saves most. */
+/** The bundled model. Everything is trained, because that is where leaving out backwards saves most. */
 export const BUNDLED: Subject = {
   name: 'bundled',
   title: 'The bundled model, everything trained',
@@ -56,7 +57,7 @@ export const BUNDLED: Subject = {
   only: '*',
 };
 
-/** LoRA on all linear layers. */
+/** SmolLM2 with LoRA on all linear layers. */
 export const smollm2 = (checkpoint: string, data: string, evalData: string): Subject => ({
   name: 'smollm2',
   title: 'SmolLM2-135M with LoRA on GSM8K',

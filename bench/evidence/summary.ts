@@ -1,33 +1,35 @@
-/** @file Runs of a setting over seeds, and settings against each other, seed by seed. */
+/** @file Summarises the runs of a setting over seeds, and compares settings seed by seed. */
 
+import { at } from '../../src/errors.ts';
 import { deviation, mean, minimum } from '../stats.ts';
 import type { Results, RunResult } from './results.ts';
 import { atOwnLr } from './settings.ts';
 import type { SettingTimes } from './times.ts';
 
-/** Over seeds. */
+/** Values by seed, with their mean. */
 export interface Spread {
   readonly values: readonly number[];
   readonly mean: number;
-  /** NaN for one seed. */
+  /** Their standard deviation. NaN for one seed. */
   readonly deviation: number;
 }
 
 export const spread = (values: readonly number[]): Spread => ({ values, mean: mean(values), deviation: deviation(values) });
 
-/** A run's result in numbers; losses with nothing dropped, in nats a token. */
+/** The result of a run in numbers. Losses are measured with nothing dropped, in nats a token. */
 interface Outcome {
   readonly seed: number;
   readonly heldOut: number;
   readonly train: number;
-  /** By how much held-out loss minus training loss grew since the start. */
+  /** How much the held-out loss minus the loss on training data grew since the start. */
   readonly gap: number;
-  /** FLOPs of the run by those of the run with nothing dropped and the same seed. */
+  /** FLOPs of the run, relative to the run with nothing dropped and the same seed. NaN where that is missing. */
   readonly cost: number;
-  /** Bytes kept for backward, likewise. */
+  /** Bytes that are kept for backward, relative to the same run. NaN where that is missing. */
   readonly saved: number;
 }
 
+/** The outcome of a run. Null for a run that failed or was never evaluated. */
 function outcome(run: RunResult, whole: RunResult | undefined): Outcome | null {
   const [first, last] = [run.evaluations[0], run.evaluations.at(-1)];
   if (!first || !last || run.failed !== undefined) return null;
@@ -42,18 +44,20 @@ function outcome(run: RunResult, whole: RunResult | undefined): Outcome | null {
   };
 }
 
+/** The runs of a setting. */
 export interface Summary {
   readonly name: string;
   readonly runs: readonly RunResult[];
-  /** Of the runs that came to their end. */
+  /** The outcomes of the runs that reached their end. */
   readonly outcomes: readonly Outcome[];
-  /** Milliseconds of a step in the mean of the runs; NaN where it was not timed. */
+  /** Milliseconds of the mean step of the runs. NaN where the setting was not timed. */
   readonly stepMs: number;
 }
 
+/** The setting that the others are compared with. */
 const BASELINE = 'none';
 
-/** Settings whose runs are there, by name. */
+/** Summarises every setting that has runs, by name. */
 export function summarise({ runs, times }: Results): Map<string, Summary> {
   const whole = new Map(runs.filter((r) => r.setting === BASELINE).map((r) => [r.seed, r]));
   const names = [...new Set(runs.map((r) => r.setting))];
@@ -61,20 +65,20 @@ export function summarise({ runs, times }: Results): Map<string, Summary> {
     names.map((name): [string, Summary] => {
       const own = runs.filter((r) => r.setting === name).sort((a, b) => a.seed - b.seed);
       const outcomes = own.flatMap((r) => outcome(r, whole.get(r.seed)) ?? []);
-      // fewer steps with nothing dropped are the same steps
-      const sameSteps = own[0]?.drop.kind === 'none' ? BASELINE : atOwnLr(name);
+      // a setting with fewer steps and nothing dropped has the steps of the baseline
+      const sameSteps = at(own, 0).drop.kind === 'none' ? BASELINE : atOwnLr(name);
       const timed = times?.settings.find((s) => s.name === sameSteps);
       return [name, { name, runs: own, outcomes, stepMs: timed ? stepMs(timed, own) : Number.NaN }];
     }),
   );
 }
 
-/** The patterns that were timed are some of the runs': their milliseconds a FLOP, times the FLOPs of the runs' mean step. */
+/** The milliseconds of the mean step: only some patterns of the runs were timed, so their milliseconds a FLOP are multiplied by the FLOPs of the mean step. */
 function stepMs({ ms, flops }: SettingTimes, runs: readonly RunResult[]): number {
   return (mean(ms) / mean(flops)) * mean(runs.map((r) => (r.forwardFlops + r.backwardFlops) / r.steps));
 }
 
-/** `a` minus `b` of the seeds that both have; the same seed gives both the same batches in the same order. */
+/** Returns `a` minus `b` for every seed that both have. The same seed gives both the same batches in the same order. */
 export function paired(a: Summary, b: Summary, of: (o: Outcome) => number): Spread {
   return spread(
     a.outcomes.flatMap((o) => {
@@ -84,7 +88,7 @@ export function paired(a: Summary, b: Summary, of: (o: Outcome) => number): Spre
   );
 }
 
-/** What measuring sensitivities took of the runs of a setting; null where nothing was measured. */
+/** The share of a setting's runs that measuring sensitivities takes: of its FLOPs, of the FLOPs by the reference code's way, and of its time. Null where nothing was measured. */
 export function probeShare(
   { runs, stepMs }: Summary,
   times: Results['times'],

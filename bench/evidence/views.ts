@@ -1,21 +1,22 @@
-/** @file What the page puts beside each other. */
+/** @file The settings that the page compares with each other. */
 
 import { HIGHER_LR, higher, OTHER_RATES, RATES, SAMPLING, SAMPLINGS, WEIGHT_RATES } from './settings.ts';
 
-/** Settings of one series of a plot or table over rates. */
+/** A setting in a series of a plot or table over rates. */
 interface Point {
   readonly series: string;
   readonly rate: number;
   readonly setting: string;
 }
 
+/** A comparison of settings, in a table and perhaps a plot. */
 export interface View {
-  /** Of its plot's file. */
+  /** The end of the name of its plot's file. */
   readonly id: string;
   readonly title: string;
   readonly text: string;
   readonly points: readonly Point[];
-  /** Rows of its table that no series holds. */
+  /** Settings of its table that are in no series. */
   readonly also: readonly string[];
 }
 
@@ -77,7 +78,7 @@ export const VIEWS: readonly View[] = [
   },
 ];
 
-/** Lines of the plots over steps and over time. */
+/** The lines of the plots over steps and over time. */
 export const CURVES: readonly Point[] = [
   { series: 'nothing dropped', rate: 0, setting: 'none' },
   ...series('fewer steps, nothing dropped', RATES, (p) => `none-as-${p}`),
@@ -85,6 +86,7 @@ export const CURVES: readonly Point[] = [
   ...series('dropbp', RATES, (p) => `dropbp-${p}`),
 ];
 
+/** Two settings that are compared seed by seed. */
 export interface Pair {
   readonly question: string;
   readonly a: string;

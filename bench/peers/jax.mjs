@@ -64,7 +64,7 @@ let np;
 let model;
 let run;
 
-/** Every array is used up where it is passed; `.ref` keeps it for another use. */
+/** jax-js frees an array when it is passed to an operation; `.ref` keeps it for another use. */
 function rms(x, weight) {
   const mean = np.mean(np.square(x.ref), -1, { keepdims: true });
   return x.div(np.sqrt(mean.add(SPEC.normEps))).mul(weight);
@@ -99,7 +99,7 @@ function lossOf(weights, tokens, targets, cos, sin) {
   return jax.nn.logsumexp(logits, -1).sub(picked).mean();
 }
 
-/** One leaf of torch.optim.AdamW's update. */
+/** The update of torch.optim.AdamW for one parameter. */
 function adamw(p, g, m, v, bias1, bias2) {
   const m1 = m.mul(beta1).add(g.ref.mul(1 - beta1));
   const v1 = v.mul(beta2).add(np.square(g).mul(1 - beta2));
@@ -173,9 +173,9 @@ async function multiply({ m, n, k, a, b, c, times }) {
 }
 
 await serve({
-  async open({ adapter }) {
+  async open({ device: wanted }) {
     let name = 'CPU';
-    if (device === 'webgpu') name = await installGpu(adapter);
+    if (device === 'webgpu') name = await installGpu(wanted);
     else installNavigator(undefined);
     jax = await import('@jax-js/jax');
     np = jax.numpy;

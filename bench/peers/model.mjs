@@ -1,9 +1,9 @@
-/** The benchmark's models as plain arrays, for libraries that read no checkpoints. */
+/** Reads the models of the benchmark as plain arrays, for libraries that read no checkpoints. */
 
 import { readFileSync } from 'node:fs';
 import { DATA, benchTokens, modelSpec } from '../spec.ts';
 
-/** A model's sizes, tokens, rotary tables [seq, headDim], and its weights by name (linear weights [in, out]). */
+/** Reads a model: its sizes, its tokens, and its weights with their names (linear weights are [in, out]). */
 export function readModel(name) {
   const spec = modelSpec(name);
   const bytes = readFileSync(`${DATA}/${name}.weights.bin`);
@@ -16,7 +16,7 @@ export function readModel(name) {
   return { ...spec, ...benchTokens(name), weights };
 }
 
-/** cos or sin of position times frequency, the half repeated: [seq, headDim]. */
+/** Makes a rotary table [seq, headDim]: cos or sin of position times frequency, with both halves of a row equal. */
 export function rotary(of, { seq, dim, heads }, theta) {
   const width = dim / heads;
   return Float32Array.from({ length: seq * width }, (_, i) => of(Math.floor(i / width) * theta ** (-((i % width) % (width / 2)) / (width / 2))));

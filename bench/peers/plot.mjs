@@ -1,4 +1,4 @@
-/** Draws Vega-Lite specs as SVG files: a JSON list of {file, spec} on stdin. */
+/** Draws Vega-Lite specifications as SVG files. It reads a JSON list of {file, spec} from stdin. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';

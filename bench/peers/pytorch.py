@@ -1,7 +1,7 @@
 """PyTorch as a contestant of the benchmark (bench/protocol.ts): eager, fused AdamW, and DropBP's detach layer where units are dropped.
 
-DropBP's layer hands a branch's output on detached, just before the residual add. A step that drops nothing is plain PyTorch.
-Needs torch and numpy. argv: the spec's file, the folder of the data.
+DropBP's layer detaches the output of a dropped branch just before the residual add. A step that drops nothing is plain PyTorch.
+It needs torch and numpy. Its arguments are the path of spec.json and the folder of the data.
 """
 
 import json
@@ -27,7 +27,7 @@ def wait():
 
 
 class Linear(nn.Module):
-    """A linear layer, with a low-rank adapter beside it where rank is not 0 (B starts at zero)."""
+    """A linear layer. Where rank is not 0 it has a low-rank adapter, whose matrix B starts at zero."""
 
     def __init__(self, weight, rank):
         super().__init__()
@@ -148,7 +148,7 @@ class Contestant:
             self.start()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.model(self.tokens, self.targets, drop)
-        # with adapters and everything dropped nothing is left to differentiate
+        # where only adapters are trained and everything is dropped, there is nothing to differentiate
         if loss.requires_grad:
             loss.backward()
         self.optimizer.step()
@@ -160,19 +160,19 @@ class Contestant:
     first = step
 
     def saved_bytes(self, drop):
-        """What a forward keeps for its backward, parameters apart."""
+        """Bytes that a forward keeps for its backward, without parameters."""
         parameters = {p.untyped_storage().data_ptr() for p in self.model.parameters()}
         kept = weakref.WeakSet()
 
         def pack(tensor):
-            # detached: an output that its own node keeps would hold the node for ever
+            # the tensor is detached, because an output that its own node keeps would never be freed
             held = Held(tensor.detach())
             kept.add(held)
             return held
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda held: held.tensor):
             loss = self.model(self.tokens, self.targets, drop)
-        # what a detached branch had kept is gone by now
+        # the tensors of a detached branch are freed by now
         storages = {held.tensor.untyped_storage().data_ptr(): held.tensor.untyped_storage().nbytes() for held in kept}
         del loss
         return sum(size for address, size in storages.items() if address not in parameters)
@@ -202,7 +202,7 @@ def main():
         request = json.loads(line)
         try:
             reply = getattr(contestant, request["do"])(request)
-        except Exception as error:  # told to the benchmark, which goes on without this contestant
+        except Exception as error:  # the benchmark is told, and goes on without this contestant
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=replies, flush=True)
 

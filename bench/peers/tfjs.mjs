@@ -16,7 +16,7 @@ let run;
 
 const rms = (x, weight) => tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), SPEC.normEps))), weight);
 
-/** x [batch, heads, seq, width] */
+/** Rotates x [batch, heads, seq, width]. */
 function rotate(x, { cos, sin }) {
   const [a, b] = tf.split(x, 2, 3);
   return tf.add(tf.mul(x, cos), tf.mul(tf.concat([tf.neg(b), a], 3), sin));
@@ -64,7 +64,7 @@ function start() {
   };
 }
 
-/** torch.optim.AdamW's update of one variable. */
+/** The update of torch.optim.AdamW for one variable. */
 function adamw(p, g, m, v, bias1, bias2) {
   m.assign(tf.add(tf.mul(m, beta1), tf.mul(g, 1 - beta1)));
   v.assign(tf.add(tf.mul(v, beta2), tf.mul(tf.square(g), 1 - beta2)));
@@ -81,7 +81,7 @@ async function step() {
     for (const [name, p] of weights) adamw(p, grads[name], m.get(name), v.get(name), 1 - beta1 ** steps, 1 - beta2 ** steps);
     return value;
   });
-  // the loss is copied behind the update: once it is here, the step is over
+  // the loss is copied after the update, so the step is over once it arrives
   const [value] = await loss.data();
   loss.dispose();
   await idle();
@@ -102,7 +102,7 @@ async function multiply({ m, n, k, a, b, c, times }) {
   if (!operands.has(key)) {
     const pair = [readMatrix(a, m, k), readMatrix(b, k, n)].map(({ data, shape }) => tf.tensor(data, shape));
     operands.set(key, pair);
-    // uploads happen with the first use
+    // tfjs uploads an array when it is first used
     tf.matMul(...pair).dispose();
     await idle();
   }
@@ -120,9 +120,9 @@ async function multiply({ m, n, k, a, b, c, times }) {
 }
 
 await serve({
-  async open({ adapter }) {
-    const device = await installGpu(adapter);
-    // its ES modules are for bundlers: Node takes the CommonJS builds
+  async open({ device: wanted }) {
+    const device = await installGpu(wanted);
+    // the ES modules of tfjs are made for bundlers, so Node loads the CommonJS builds
     const require = createRequire(import.meta.url);
     tf = require('@tensorflow/tfjs');
     require('@tensorflow/tfjs-backend-webgpu');

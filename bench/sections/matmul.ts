@@ -1,8 +1,9 @@
-/** @file Section 1: matmuls of the spec, checked against f64, in turns. */
+/** @file Section 1: the matmuls of spec.json in turns. Every product is compared with one in f64. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { at, get } from '../../src/errors.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import type { MatmulRequest } from '../protocol.ts';
 import { SPEC } from '../spec.ts';
@@ -13,17 +14,18 @@ export interface MatmulResult {
   readonly contestant: string;
   readonly size: string;
   readonly flops: number;
-  /** Milliseconds of one product. */
+  /** Milliseconds of one product, in each round. */
   readonly ms: readonly number[];
-  /** Largest difference from the f64 product. */
+  /** The largest difference from the product in f64. */
   readonly error: number;
 }
 
-/** A turn multiplies as often as takes about this long: short products are not all launching and waiting. */
+/** A turn multiplies for about this long, so that the time of short products is not all launching and waiting. */
 const TURN_MS = 60;
 
 type Size = readonly [m: number, n: number, k: number];
 
+/** Times all products. */
 export async function matmuls(contest: Contest, rounds: number, limit: number, log: Log): Promise<MatmulResult[]> {
   const folder = mkdtempSync(join(tmpdir(), 'ebb-bench-'));
   try {
@@ -60,24 +62,25 @@ async function matmulOf(contest: Contest, size: Size, folder: string, rounds: nu
     const { ms } = await client.ask(request);
     return Math.max(1, Math.min(200, Math.round(TURN_MS / ms)));
   });
-  const done = await inTurns(contest, rounds, limit, async (client) => (await client.ask({ ...request, times: times.get(client.entry.name) ?? 1 })).ms);
-  return [...done].map(([contestant, ms]) => ({ contestant, size: nameOf(size), flops: 2 * m * n * k, ms, error: errors.get(contestant) ?? Number.NaN }));
+  const done = await inTurns(contest, rounds, limit, async (client) => (await client.ask({ ...request, times: get(times, client.entry.name) })).ms);
+  return [...done].map(([contestant, ms]) => ({ contestant, size: nameOf(size), flops: 2 * m * n * k, ms, error: get(errors, contestant) }));
 }
 
 const nameOf = ([m, n, k]: Size): string => (m === n && n === k ? `${m}³` : `${m}×${n}×${k}`);
 const gflops = (flops: number, ms: number): number => flops / ms / 1e6;
 
-/** Numbers in [-0.5, 0.5) that look random. */
+/** Numbers in [−0.5, 0.5) without a visible pattern. */
 function operand(length: number, factor: number): Float32Array {
   return Float32Array.from({ length }, (_, i) => ((i * factor) % 65521) / 65521 - 0.5);
 }
 
+/** The product c = a b in f64, where a is [m, k] and b is [k, n]. */
 function product(a: Float32Array, b: Float32Array, [m, n, k]: Size): Float64Array {
   const c = new Float64Array(m * n);
   for (let i = 0; i < m; i++)
     for (let p = 0; p < k; p++) {
-      const left = a[i * k + p] ?? 0;
-      for (let j = 0; j < n; j++) c[i * n + j] = (c[i * n + j] ?? 0) + left * (b[p * n + j] ?? 0);
+      const left = at(a, i * k + p);
+      for (let j = 0; j < n; j++) c[i * n + j] = (c[i * n + j] as number) + left * (b[p * n + j] as number);
     }
   return c;
 }
@@ -86,17 +89,19 @@ function floats(bytes: Buffer): Float32Array {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
+/** The largest difference, or NaN where a number is NaN. */
 function difference(found: Float32Array, expected: Float64Array): number {
   if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
   let largest = 0;
   for (const [i, value] of expected.entries()) {
-    const off = Math.abs((found[i] ?? Number.NaN) - value);
-    // a NaN must not be lost in comparisons
+    const off = Math.abs(at(found, i) - value);
+    // this comparison also takes a NaN, which then stays
     if (!(off <= largest)) largest = off;
   }
   return largest;
 }
 
+/** Writes the table. */
 export function matmulTable(results: readonly MatmulResult[]): string {
   const sizes = [...new Set(results.map((r) => r.size))];
   const names = [...new Set(results.map((r) => r.contestant))];

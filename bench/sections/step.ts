@@ -1,5 +1,6 @@
-/** @file Section 2: training steps. Losses are compared first, then steps are timed in turns. */
+/** @file Section 2: training steps. The losses of the first steps are compared, then steps are timed in turns. */
 
+import { at, get } from '../../src/errors.ts';
 import { startClient } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops } from '../flops.ts';
@@ -18,17 +19,20 @@ export interface StepResult {
 
 const STEP = { do: 'step', drop: [], saved: false } as const;
 const FIRST = { ...STEP, do: 'first' } as const;
-/** Compiling takes many seconds, in which a machine may be slow: the quicker of two counts. */
+/** A first step compiles for many seconds, in which other programs may slow the machine, so the quicker of this many counts. */
 const FIRST_TURNS = 2;
+/** Number of losses that are compared. */
 const COMPARED = 4;
 const TOLERANCE = 1e-4;
+/** The contestant whose losses the others are compared with. */
 const REFERENCE = 'pytorch';
 
-export async function steps(contest: Contest, model: string, rounds: number, limit: number, adapter: string, log: Log): Promise<StepResult[]> {
+/** Times the steps of a model. */
+export async function steps(contest: Contest, model: string, rounds: number, limit: number, device: string, log: Log): Promise<StepResult[]> {
   const firsts = new Map<string, number>();
   for (let turn = 0; turn < FIRST_TURNS; turn++)
     await contest.each(async ({ entry }) => {
-      const ms = await firstStep(entry, model, adapter);
+      const ms = await firstStep(entry, model, device);
       firsts.set(entry.name, Math.min(firsts.get(entry.name) ?? ms, ms));
       log(`${model}: first step of ${entry.name} ${shown(ms)} ms`);
     });
@@ -38,8 +42,9 @@ export async function steps(contest: Contest, model: string, rounds: number, lim
     while (found.length < COMPARED) found.push((await ask(STEP)).loss);
     return found;
   });
+  // where all contestants have failed there is nothing to compare
   const expected = losses.get(REFERENCE) ?? publishedLosses(model) ?? [...losses.values()][0] ?? [];
-  await contest.each(async ({ entry }) => checkLosses(entry.name, model, losses.get(entry.name) ?? [], expected));
+  await contest.each(async ({ entry }) => checkLosses(entry.name, model, get(losses, entry.name), expected));
   log(`${model}: losses ${expected.map((l) => l.toFixed(6)).join(', ')}, the same of ${contest.clients.map((c) => c.entry.name).join(', ')}`);
   const done = await inTurns(contest, rounds, limit, async ({ entry, ask }, round) => {
     const reply = await quickest(() => ask({ ...STEP, saved: round === 0 }));
@@ -49,17 +54,17 @@ export async function steps(contest: Contest, model: string, rounds: number, lim
   return [...done].map(([contestant, replies]) => ({
     contestant,
     model,
-    firstMs: firsts.get(contestant) ?? Number.NaN,
-    losses: losses.get(contestant) ?? [],
+    firstMs: get(firsts, contestant),
+    losses: get(losses, contestant),
     steps: replies,
   }));
 }
 
-/** A step shorter than this is disturbed by the turn before (caches, clocks, the start of its process): several are done. */
+/** A shorter step is disturbed by the turn before it (caches, clocks, the start of its process), so several are done. */
 const SHORT_MS = 50;
 const SEVERAL = 4;
 
-/** Does a step, or more of them, several of short ones: the quickest counts. */
+/** Does a step `least` times, or several times if it is short, and returns the reply of the quickest. */
 export async function quickest(step: () => Promise<StepReply>, least = 1): Promise<StepReply> {
   let best = await step();
   for (let again = 1; again < (best.ms < SHORT_MS ? SEVERAL : least); again++) {
@@ -69,9 +74,9 @@ export async function quickest(step: () => Promise<StepReply>, least = 1): Promi
   return best;
 }
 
-/** The first step in a process of its own. */
-async function firstStep(entry: Parameters<typeof startClient>[0], model: string, adapter: string): Promise<number> {
-  const client = await startClient(entry, adapter, entry.firstEnv);
+/** Does a first step in a new process. Returns its milliseconds. */
+async function firstStep(entry: Parameters<typeof startClient>[0], model: string, device: string): Promise<number> {
+  const client = await startClient(entry, device, entry.firstEnv);
   try {
     await client.ask({ do: 'load', model, lora: 0 });
     return (await client.ask(FIRST)).ms;
@@ -80,12 +85,13 @@ async function firstStep(entry: Parameters<typeof startClient>[0], model: string
   }
 }
 
-/** @throws Error for losses that are not those of the others: its times would say nothing */
+/** Checks the losses of a contestant. @throws Error where they differ from those expected, as then its times mean nothing */
 function checkLosses(name: string, model: string, found: readonly number[], expected: readonly number[]): void {
-  const off = found.findIndex((loss, i) => !(Math.abs(loss - (expected[i] ?? Number.NaN)) <= TOLERANCE));
+  const off = found.findIndex((loss, i) => !(Math.abs(loss - at(expected, i)) <= TOLERANCE));
   if (off >= 0) throw new Error(`${name}: loss ${found[off]} in step ${off + 1} of model ${model}, expected ${expected[off]}`);
 }
 
+/** Writes the table. */
 export function stepTable(results: readonly StepResult[]): string {
   const rows = results.map(({ contestant, model, firstMs, steps: timed }) => {
     const ms = timed.map((s) => s.ms);

@@ -1,5 +1,5 @@
 /**
- * Pretrains the bundled model from nothing: a Llama of 1.2 million parameters on Shakespeare's plays.
+ * Pretrains the bundled model, a Llama of 1.2 million parameters, on Shakespeare's plays, from drawn weights.
  *
  *   npx tsx examples/tiny-llama/pretrain.ts --text shakespeare.txt --tokenizer FOLDER --out FOLDER [--steps 1500]
  *
@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   chunkTokens,
-  deviceTraits,
   evaluateLoss,
   f32ToF16,
   initialValues,
@@ -92,7 +91,7 @@ writeSafetensors(
 const opened = await openDevice({ adapter: values.adapter });
 const session = await openSession(
   out,
-  { device: opened.device, traits: deviceTraits(opened) },
+  { device: opened.device },
   {
     mode: trainingMode(LENGTH),
     dims: { B: BATCH, T: LENGTH },

@@ -1,119 +1,150 @@
-/** @file Gradients of steps on the device against those of patterns, parameter by parameter, so that few copies of them are held. */
+/** @file Compares gradients of steps under drop patterns with the full ones on the device, parameter by parameter, so that few copies are held. */
 
 import { type BatchFidelity, dot, fidelitySums } from '../dropbp/fidelity/fidelity.ts';
-import { createPlan, type Plan, type PlanConfig } from '../dropbp/plans/index.ts';
+import { createDropPlan, type DropPlan, type DropPlanConfig } from '../dropbp/plans/index.ts';
 import { hash } from '../dropbp/random.ts';
-import { EbbError } from '../errors.ts';
+import { at, EbbError, get } from '../errors.ts';
 import { usersOf } from '../runtime/link/probe.ts';
 import type { Program } from '../runtime/program.ts';
 import { planModel, type TrainerOptions, unitsOf } from '../train/loop.ts';
 import { stepMicros } from '../train/step.ts';
 
-type Source = Pick<TrainerOptions, 'engine' | 'config' | 'batches'>;
+type RunSource = Pick<TrainerOptions, 'engine' | 'config' | 'batches'>;
 
-export interface GradientOptions extends Source {
-  /** What is compared with dropping nothing. */
-  readonly plans: readonly PlanConfig[];
-  /** Steps whose batches are taken. */
+export interface GradientOptions extends RunSource {
+  /** The drop plans that are compared with dropping nothing. */
+  readonly plans: readonly DropPlanConfig[];
+  /** Number of steps whose batches are taken. */
   readonly steps: number;
-  /** Patterns of each plan on each of them, 2 or more. */
+  /** Number of patterns of each plan on each batch, 2 or more. */
   readonly patterns: number;
   readonly onGradient?: (done: number, total: number) => void;
 }
 
-/** By batch, for each plan. */
 export interface GradientReport {
-  /** Groups of parameters: the units that have some to train. */
+  /** The units, in the order of `groups` below. */
   readonly units: readonly string[];
-  /** With nothing dropped: mean cosine with the full gradients of other batches; null where there is one batch. */
+  /** With nothing dropped, by batch: the mean cosine with the full gradients of other batches. Null where there is one batch. */
   readonly none: readonly (number | null)[];
-  /** By plan, then by batch; `groups` are by unit. */
+  /** By plan, then by batch. `groups` are by unit. */
   readonly plans: readonly (readonly BatchFidelity[])[];
 }
 
-/** Groups of the trainable parameters: each unit's own, and all that is the trunk's or shared. */
-function parameterGroups(program: Program, units: readonly string[]): { readonly params: readonly number[]; readonly groupOf: readonly number[] } {
+/** The trainable parameters in groups: one for each unit, and a last one for those of the trunk and those that several calls share. */
+interface ParameterGroups {
+  /** Indices among the program's parameters. The place of a parameter in this list is its place in a gradient. */
+  readonly params: readonly number[];
+  /** The group of each of them. */
+  readonly groupOf: readonly number[];
+  readonly groups: number;
+}
+
+/** A gradient with one array a parameter. */
+type Gradient = readonly Float32Array[];
+
+/** Takes a parameter's gradient by its place; null where the parameter got none. */
+type TakeGradient = (place: number, gradient: Float32Array | null) => void;
+
+/** Runs a step under a plan, with the plan's `pattern`-th seed, and hands over every parameter's gradient. */
+type RunStep = (plan: DropPlan, step: number, pattern: number, take: TakeGradient) => Promise<void>;
+
+function parameterGroups(program: Program, units: readonly string[]): ParameterGroups {
   const users = usersOf(program);
   const params = program.params.flatMap((p, i) => (p.trainable && users.has(i) ? [i] : []));
   const groupOf = params.map((param) => {
-    const sites = [...(users.get(param) ?? [])].map((call) => program.calls[call]?.site ?? '');
-    const unit = sites.length === 1 ? units.indexOf(sites[0] ?? '') : -1;
+    const [first, ...others] = [...get(users, param)].map((call) => at(program.calls, call).site);
+    const unit = first !== undefined && others.length === 0 ? units.indexOf(first) : -1;
     return unit < 0 ? units.length : unit;
   });
-  return { params, groupOf };
+  return { params, groupOf, groups: units.length + 1 };
 }
 
-const RESEEDED = 6;
+/** First counter of the seeds that patterns are drawn from; other users of a run's seed have other counters. */
+const PATTERN_SEEDS = 6;
 
-/** The plan's draws of a step under its `pattern`-th seed. */
-function drawsOf(plan: Plan, { config }: Source, step: number, pattern: number) {
+/** The plan's draws for the micro-batches of a step under its `pattern`-th seed. */
+function drawsOf(plan: DropPlan, { config }: RunSource, step: number, pattern: number) {
   const { accumulate, seed } = config;
-  return Array.from({ length: accumulate }, (_, micro) => plan.draw({ seed: hash(seed, RESEEDED, pattern), step, micro, microBatches: accumulate }));
+  return Array.from({ length: accumulate }, (_, micro) => plan.draw({ seed: hash(seed, PATTERN_SEEDS, pattern), step, micro, microBatches: accumulate }));
 }
 
 /**
- * Measures how far gradients of plans are from the full ones. Holds the full gradient, the sum of the directions of all of them, and the
- * sum of differences: three times what is trained. Updates nothing.
+ * Measures how far the gradients of plans are from the full ones. It holds the full gradient, the sum of the directions of all full
+ * gradients, and the sum of differences: three times what is trained. It updates no parameter.
  * @throws EbbError for a step whose full gradient is zero
  */
 export async function measureGradients(options: GradientOptions): Promise<GradientReport> {
-  const { engine, config, plans, steps, patterns, onGradient } = options;
+  const { engine, config, steps, patterns } = options;
   const units = unitsOf(engine);
-  const { params, groupOf } = parameterGroups(engine.program, units);
-  const at = new Map(params.map((param, i) => [param, i]));
-  // of patterns alone, whose plans do not change with the steps of a run
-  const made = [{ kind: 'none' } as const, ...plans].map((plan) => createPlan(plan, planModel(engine, config.steps)));
-  const [full, ...dropping] = made as [Plan, ...Plan[]];
-  const total = steps * ((steps > 1 ? 2 : 1) + plans.length * patterns);
+  const groups = parameterGroups(engine.program, units);
+  const model = planModel(engine, config.steps);
+  const full = createDropPlan({ kind: 'none' }, model);
+  const plans = options.plans.map((plan) => ({ plan: createDropPlan(plan, model), batches: [] as BatchFidelity[] }));
+  const run = stepRunner(options, groups, steps * ((steps > 1 ? 2 : 1) + plans.length * patterns));
+
+  const own = zeroGradient(engine.program, groups);
+  const directions = steps > 1 ? { sum: zeroGradient(engine.program, groups), others: steps - 1 } : null;
+  const readFull = (step: number): Promise<number> => readGradient((take) => run(full, step, 0, take), own, step);
+  if (directions) for (let step = 0; step < steps; step++) addDirection(directions.sum, own, await readFull(step), 1);
+  const none: (number | null)[] = [];
+  for (let step = 0; step < steps; step++) {
+    const norm = await readFull(step);
+    // while a batch is compared, the directions are those of the other batches
+    if (directions) addDirection(directions.sum, own, norm, -1);
+    none.push(directions && dotOf(own, directions.sum) / norm / directions.others);
+    for (const { plan, batches } of plans) {
+      const sums = fidelitySums({ full: own, ...groups, directions });
+      for (let pattern = 0; pattern < patterns; pattern++) {
+        await run(plan, step, pattern, (place, gradient) => sums.add(place, gradient));
+        sums.next();
+      }
+      const found = sums.result();
+      batches.push({ ...found, groups: found.groups.slice(0, units.length) });
+    }
+    if (directions) addDirection(directions.sum, own, norm, 1);
+  }
+  return { units, none, plans: plans.map(({ batches }) => batches) };
+}
+
+/** Returns the function that runs a step. @param total the number of steps that will be run, for progress */
+function stepRunner(options: GradientOptions, { params }: ParameterGroups, total: number): RunStep {
+  const { engine, onGradient } = options;
+  const placeOf = new Map(params.map((param, place) => [param, place]));
   let done = 0;
-  /** Runs a step and hands over each parameter's gradient, by its place among the trainable ones; null for none. */
-  const run = async (plan: Plan, step: number, pattern: number, take: (place: number, gradient: Float32Array | null) => void): Promise<void> => {
+  return async (plan, step, pattern, take) => {
     const { micros } = stepMicros(options, step, drawsOf(plan, options, step, pattern));
     const result = engine.step(micros, null);
     await result.read();
     const touched = new Set(result.variants.flatMap((v) => [...v.touched]));
     for (const [place, param] of params.entries()) if (!touched.has(param)) take(place, null);
-    for await (const [param, gradient] of engine.readGradients(params.filter((p) => touched.has(p)))) take(at.get(param) ?? -1, gradient);
+    for await (const [param, gradient] of engine.readGradients(params.filter((p) => touched.has(p)))) take(get(placeOf, param), gradient);
     onGradient?.(++done, total);
   };
-  const zeros = (): Float32Array[] => params.map((param) => new Float32Array((engine.program.params[param]?.bytes ?? 0) / 4));
-  const read = async (step: number, into: readonly Float32Array[]): Promise<number> => {
-    let square = 0;
-    await run(full, step, 0, (place, gradient) => {
-      if (gradient === null) into[place]?.fill(0);
-      else {
-        into[place]?.set(gradient);
-        square += dot(gradient, gradient);
-      }
-    });
-    if (square === 0) throw new EbbError(`step ${step}: the gradient is zero; its batch has nothing to learn, or nothing that is trained reaches the loss`);
-    return Math.sqrt(square);
-  };
-
-  const [own, directions] = [zeros(), zeros()];
-  const towards = (sign: number, norm: number): void =>
-    directions.forEach((sum, place) => {
-      const g = own[place] as Float32Array;
-      for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (sign * (g[i] as number)) / norm;
-    });
-  if (steps > 1) for (let step = 0; step < steps; step++) towards(1, await read(step, own));
-  const none: (number | null)[] = [];
-  const others = steps - 1;
-  const found = plans.map((): BatchFidelity[] => []);
-  for (let step = 0; step < steps; step++) {
-    const norm = await read(step, own);
-    if (others > 0) towards(-1, norm);
-    none.push(others > 0 ? own.reduce((sum, g, place) => sum + dot(g, directions[place] as Float32Array), 0) / norm / others : null);
-    for (const [k, plan] of dropping.entries()) {
-      const sums = fidelitySums({ full: own, groupOf, groups: units.length + 1, directions: others > 0 ? { sum: directions, others } : null });
-      for (let pattern = 0; pattern < patterns; pattern++) {
-        await run(plan, step, pattern, (place, gradient) => sums.add(place, gradient));
-        sums.next();
-      }
-      const result = sums.result();
-      found[k]?.push({ ...result, groups: result.groups.slice(0, units.length) });
-    }
-    if (others > 0) towards(1, norm);
-  }
-  return { units, none, plans: found };
 }
+
+const zeroGradient = (program: Program, { params }: ParameterGroups): Float32Array[] =>
+  params.map((param) => new Float32Array(at(program.params, param).bytes / 4));
+
+/** Reads the gradient that `run` hands over into `into`, and returns its norm. @throws EbbError where it is zero */
+async function readGradient(run: (take: TakeGradient) => Promise<void>, into: Gradient, step: number): Promise<number> {
+  let square = 0;
+  await run((place, gradient) => {
+    if (gradient === null) at(into, place).fill(0);
+    else {
+      at(into, place).set(gradient);
+      square += dot(gradient, gradient);
+    }
+  });
+  if (square === 0) throw new EbbError(`step ${step}: the gradient is zero; its batch has nothing to learn, or nothing that is trained reaches the loss`);
+  return Math.sqrt(square);
+}
+
+/** Adds `sign` · gradient/norm to `sum`. */
+function addDirection(sum: Gradient, gradient: Gradient, norm: number, sign: 1 | -1): void {
+  sum.forEach((values, place) => {
+    const g = at(gradient, place);
+    for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) + (sign * (g[i] as number)) / norm;
+  });
+}
+
+const dotOf = (a: Gradient, b: Gradient): number => a.reduce((sum, g, place) => sum + dot(g, at(b, place)), 0);

@@ -11,10 +11,10 @@ import { createPlan } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
-import { planRunMemory } from '../run/memory.ts';
 import { stepsOf, withRunData } from '../run/run.ts';
+import { planRunMemory } from '../run/runMemory.ts';
+import { bytesOfKinds } from '../runtime/bufferBytes.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { bytesOfKinds } from '../runtime/memory.ts';
 import { piecePrinter } from '../terminal/progress.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel, type TrainConfig } from '../train/loop.ts';
@@ -41,14 +41,14 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
     options.say(readyText(config, opened, compiled)(engine, performance.now() - starting));
     const whole = { ...config, steps: stepsOf(config, { train, held: null }) };
     const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, { say: options.say, progress: piecePrinter });
-    const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.limits.maxBufferSize, options), runs };
+    const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.profile.limits.maxBufferSize, options), runs };
     engine.destroy();
     return report;
   });
 }
 
 /** What a reader wants to know of a run. */
-function about(config: RunConfig, { opened }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
+function about(config: RunConfig, { device }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
   const { model, data, batch, length, accumulate, lora, optimizer, seed } = config;
   const run = {
     batch: `${batch}`,
@@ -58,7 +58,7 @@ function about(config: RunConfig, { opened }: CommandDevice): Pick<AnalyzeReport
     optimizer: optimizer.name,
     seed: `${seed}`,
   };
-  return { model, data, device: opened.name, run };
+  return { model, data, device: device.profile.name, run };
 }
 
 const MEASURED_KINDS: readonly string[] = ['none', 'uniform', 'dropbp'];

@@ -4,22 +4,22 @@ import { createRequire } from 'node:module';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
-import type { CompileDevice } from '../compile/functions.ts';
+import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
-import type { CommandDevice } from '../node/device.ts';
 import { inputsOf } from '../run/outputs.ts';
+import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
 import { compileDeviceOf, type LoraOptions } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
+import { bookChooser, type ScheduleBook } from '../tune/book.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
 import { checkTrains, describeSource } from './source.ts';
-import { knownSchedules, withSchedules } from './tune.ts';
 
 export interface CompileFlags {
   readonly out: string;
@@ -30,12 +30,13 @@ export interface CompileFlags {
   readonly dtype?: StoredType | undefined;
   readonly dropRate: number | null;
   readonly matmulPrecision: MatmulPrecision;
-  readonly portable: boolean;
   readonly standalone: boolean;
 }
 
 export interface CompileReport {
   readonly out: string;
+  /** What it was compiled for. */
+  readonly device: string;
   readonly units: number;
   readonly functions: number;
   readonly kernels: number;
@@ -43,14 +44,6 @@ export interface CompileReport {
   readonly compileMs: number;
   readonly writeMs: number;
 }
-
-/** WebGPU's default limits, and nothing that a device may lack. */
-const PORTABLE: CompileDevice = {
-  traits: { kind: 'other', subgroups: false, subgroupSize: null, maxInvocations: 256, maxWorkgroupStorage: 16384 },
-  maxBuffers: 8,
-  widenOnce: 0,
-  maxBinding: 2 ** 27,
-};
 
 /** Version of this package. */
 const { version: EBB, dependencies } = createRequire(import.meta.url)('../../package.json') as {
@@ -74,10 +67,20 @@ function unitCosts(program: Program, linker: Linker, units: readonly string[], s
   });
 }
 
+/** What a model was compiled for, in words. */
+const deviceText = (profile: DeviceProfile): string => (profile === PORTABLE ? profile.name : `${profile.kind} (${profile.name})`);
+
 const RATES = [0, 0.5, 0.75, 0.875];
 
-/** Compiles a checkpoint, whose weights may be missing, or a definition, and writes the folder. @throws EbbError */
-export async function compileTo(model: string, flags: CompileFlags, device: CommandDevice | null): Promise<CompileReport> {
+/** What a model is compiled for. */
+export interface CompileSubject {
+  readonly profile: DeviceProfile;
+  /** What was measured on it; null: nothing. */
+  readonly schedules: ScheduleBook | null;
+}
+
+/** Compiles a checkpoint, whose weights may be missing, or a definition, for a device, and writes the folder. @throws EbbError */
+export async function compileTo(model: string, flags: CompileFlags, { profile, schedules }: CompileSubject): Promise<CompileReport> {
   checkFolder(flags.out);
   const started = performance.now();
   captureLocations(true);
@@ -85,7 +88,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);
   const { matmulPrecision } = flags;
-  const compiledFor = device ? compileDeviceOf(withSchedules({ ...device, matmulPrecision }, knownSchedules(device))) : PORTABLE;
+  const compiledFor = compileDeviceOf({ device: { profile }, matmulPrecision, ...(schedules ? { choose: bookChooser(schedules) } : {}) });
   const inspected = inspect(traced, compiledFor);
   const { compiled, joint, kernels } = inspected;
   const { program, stages } = compiled;
@@ -99,7 +102,7 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
   const files = packageFiles({
     program,
     about,
-    requires: requirementsOf(inspected, compiledFor, flags.portable),
+    requires: requirementsOf(inspected, profile),
     stages: { ...stages, grad: { dims: stages.trace.dims, funcs: joint } },
     kernels: [...new Set(kernels.flat())],
     units: unitCosts(program, linker, units, sizes),
@@ -123,11 +126,19 @@ export async function compileTo(model: string, flags: CompileFlags, device: Comm
         return { rate, flops: amount(flopsOf(report), 'FLOP'), saved: amount(report.savedBytes, 'B'), peak: amount(report.peakBytes, 'B') };
       }),
       inputs: program.inputs.map((i) => i.name),
-      device: device ? `${device.opened.kind} (${device.opened.name})` : 'any WebGPU device',
+      device: deviceText(profile),
     },
   });
   const inputs = inputsOf({ 'the model': model, '--lora-from': flags.lora?.existing?.path });
   await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });
   const writeMs = performance.now() - started - compileMs;
-  return { out: flags.out, units: units.length, functions: program.functions.length, kernels: program.pipelines.length, compileMs, writeMs };
+  return {
+    out: flags.out,
+    device: deviceText(profile),
+    units: units.length,
+    functions: program.functions.length,
+    kernels: program.pipelines.length,
+    compileMs,
+    writeMs,
+  };
 }

@@ -36,7 +36,7 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
   const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
   const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.3, topK: 20, topP: 1, seed: 3 };
   const write = (): void => {};
-  hooks.say(`device: ${device.opened.name} (${device.opened.why})`);
+  hooks.say(`device: ${device.device.profile.name} (${device.why})`);
   const before = await runGenerate(model, text, device, write);
   hooks.say(`\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
   const config = parseConfig(

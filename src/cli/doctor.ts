@@ -2,7 +2,7 @@
 
 import { listAdapters } from '../node/adapter.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { adapterRank } from '../runtime/adapterKind.ts';
+import { type AdapterKind, adapterRank } from '../runtime/adapterKind.ts';
 import type { Entry } from '../tune/book.ts';
 import { bookFile } from '../tune/file.ts';
 import { MEASURED_SIZE } from './doctorKernel.ts';
@@ -10,7 +10,7 @@ import { measureRoof } from './roof.ts';
 import { knownSchedules } from './tune.ts';
 
 export interface DoctorReport {
-  readonly adapters: readonly { readonly kind: Kind; readonly name: string }[];
+  readonly adapters: readonly { readonly kind: AdapterKind; readonly name: string }[];
   readonly taken: { readonly kind: string; readonly name: string; readonly why: string };
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
@@ -30,32 +30,30 @@ const LIMITS = [
 ] as const;
 
 export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
-  const { opened, device } = taken;
-  const roof = await measureRoof(taken);
+  const { device, why } = taken;
+  const { kind, name, features, limits } = device.profile;
+  const roof = await measureRoof(device);
   const book = knownSchedules(taken);
-  const adapters = (await listAdapters()).map(({ kind, name }) => ({ kind, name }));
+  const adapters = (await listAdapters()).map((adapter) => ({ kind: adapter.kind, name: adapter.name }));
   return {
     adapters,
-    taken: { kind: opened.kind, name: opened.name, why: opened.why },
-    features: opened.features,
-    limits: Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])),
+    taken: { kind, name, why },
+    features,
+    limits: Object.fromEntries(LIMITS.map((limit) => [limit, limits[limit]])),
     schedules: { file: bookFile(book.surroundings), entries: Object.values(book.entries) },
     measured: { matmulGflops: roof.gflops, copyGBps: roof.gbps },
     advice: advice(
-      opened.kind,
+      kind,
       adapters.map((a) => a.kind),
     ),
   };
 }
 
-type Kind = CommandDevice['traits']['kind'];
-
 /** What would be faster than the adapter taken, seeing which others there are. */
-export function advice(kind: Kind, found: readonly Kind[]): string {
+export function advice(kind: AdapterKind, found: readonly AdapterKind[]): string {
   if (adapterRank(kind) === 0) return 'a GPU is in use; keep its driver up to date';
-  if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --adapter and EBB_ADAPTER out to take it';
-  if (kind !== 'lavapipe' && found.includes('lavapipe'))
-    return 'no GPU was found; lavapipe is here and faster (--adapter lavapipe), a GPU is many times faster';
+  if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --device and EBB_DEVICE out to take it';
+  if (kind !== 'lavapipe' && found.includes('lavapipe')) return 'no GPU was found; lavapipe is here and faster (--device lavapipe), a GPU is many times faster';
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
   return 'no GPU was found; a GPU is many times faster, and Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
 }

@@ -11,7 +11,8 @@ import { standardMatmul } from '../codegen/kernel/matmul/standard.ts';
 import { type MatmulWork, SINGLE } from '../codegen/kernel/matmul/work.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
 import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
-import { createPipelines } from '../runtime/pipelines.ts';
+import { BLOCK_BYTES, type BufferRequest, type Device, type DeviceBuffer, type Recording } from '../runtime/device.ts';
+import { address } from '../runtime/link/address.ts';
 
 /** Rows, columns and depth of the matmul that `ebb doctor` measures. */
 export const MEASURED_SIZE = 512;
@@ -25,16 +26,13 @@ export interface MatmulSize {
 
 /** A matmul ready to run: f32 operands and product, row-major. */
 export interface MatmulKernel {
-  readonly a: GPUBuffer;
-  readonly b: GPUBuffer;
-  readonly c: GPUBuffer;
-  run(encoder: GPUCommandEncoder): void;
+  readonly a: DeviceBuffer;
+  readonly b: DeviceBuffer;
+  readonly c: DeviceBuffer;
+  /** Records one product. */
+  record(recording: Recording): void;
   destroy(): void;
 }
-
-const UNIFORM = 0x40;
-const STORAGE = 0x80;
-const COPIES = 0x4 | 0x8;
 
 /** Such a matmul as schedules are chosen for it. */
 export const matmulWork = (sizes: MatmulSize): MatmulWork => ({ sizes, layout: { a: 'k', b: 'mn' }, load: SINGLE, precision: 'f32' });
@@ -44,34 +42,35 @@ export function matmulStandard(traits: DeviceTraits, size: MatmulSize): MatmulSc
   return { ...standardMatmul(traits, matmulWork(size)), kGroups: 1 };
 }
 
-export async function matmulKernel(device: GPUDevice, size: MatmulSize, schedule: MatmulSchedule): Promise<MatmulKernel> {
+/** @throws EbbError where the kernel does not compile, or memory is not enough */
+export async function matmulKernel(device: Device, size: MatmulSize, schedule: MatmulSchedule): Promise<MatmulKernel> {
   const { m, n, k } = size;
   const kernel = productKernel(size, schedule);
-  const [pipeline] = await createPipelines(device, [
-    { name: kernel.name, wgsl: moduleOf(WGSL, kernel), access: kernel.buffers.map((b) => b.access), moves: [false, false, false], features: [] },
-  ]);
-  if (!pipeline) throw new Error('internal: no pipeline');
-  const uniform = device.createBuffer({ size: 256, usage: UNIFORM });
-  const buffers = [m * k, k * n, m * n].map((elements) => device.createBuffer({ size: elements * 4, usage: STORAGE | COPIES }));
-  const group = device.createBindGroup({
-    layout: pipeline.layout,
-    entries: [{ binding: 0, resource: { buffer: uniform } }, ...buffers.map((buffer, i) => ({ binding: i + 1, resource: { buffer } }))],
-  });
+  const access = kernel.buffers.map((buffer) => buffer.access);
+  const pipeline = await device.pipeline({ name: kernel.name, code: moduleOf(WGSL, kernel), access, moves: access.map(() => false) });
+  const matrices = { a: m * k, b: k * n, c: m * n };
+  const requests = Object.entries(matrices).map(([name, elements]): BufferRequest => ({ name, bytes: 4 * elements, use: 'data' }));
+  const [blocks, a, b, c] = (await device.allocate([{ name: 'parameters', bytes: BLOCK_BYTES, use: 'blocks' }, ...requests])) as readonly [
+    DeviceBuffer,
+    DeviceBuffer,
+    DeviceBuffer,
+    DeviceBuffer,
+  ];
+  const buffers = [a, b, c];
+  const launch = device.launch(
+    pipeline,
+    { buffers, blocks },
+    buffers.map((buffer) => buffer.bytes),
+  );
+  const addresses = buffers.map((_, i) => address(i, 0));
   const groups = kernel.grid.map((axis) => Math.ceil(axis.of.reduce<number>((p, d) => p * Number(d), 1) / axis.per)) as [number, number, number];
-  const [a, b, c] = buffers as [GPUBuffer, GPUBuffer, GPUBuffer];
   return {
     a,
     b,
     c,
-    run(encoder) {
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(pipeline.pipeline);
-      pass.setBindGroup(0, group, [0]);
-      pass.dispatchWorkgroups(...groups);
-      pass.end();
-    },
+    record: (recording) => recording.dispatch(launch, 0, addresses, ...groups),
     destroy() {
-      for (const buffer of [uniform, ...buffers]) buffer.destroy();
+      for (const buffer of [blocks, ...buffers]) buffer.destroy();
     },
   };
 }

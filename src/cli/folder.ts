@@ -8,7 +8,8 @@ import { EbbError } from '../errors.ts';
 import { fileError } from '../formats/files.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { checkOutFolder, type InputPath } from '../run/outputs.ts';
-import { isPlan } from '../runtime/plan.ts';
+import { isPlan } from '../runtime/planFile.ts';
+
 import type { TracedModel } from '../trace/trace.ts';
 import { PLAN_FILE, TABLES_FILE } from '../trainer/package.ts';
 import { bundleTrainer, COMMAND_LINE } from './standalone.ts';

@@ -6,14 +6,14 @@ import { EbbError } from '../errors.ts';
 import { pathKind } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { memoryText, planRunMemory } from '../run/memory.ts';
 import { stepsOf, withRunData } from '../run/run.ts';
+import { memoryText, planRunMemory } from '../run/runMemory.ts';
 import type { Program } from '../runtime/program.ts';
 import { compileDeviceOf } from '../session.ts';
 import { say } from '../terminal/options.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel } from '../train/loop.ts';
-import type { MemoryPlan } from '../train/memory.ts';
+import type { MemoryPlan } from '../train/memoryPlan.ts';
 import type { SourceDescription } from './source.ts';
 import { describeRunModel } from './train.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
@@ -86,7 +86,7 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
   const run = await describeRunModel(config, dtype);
   const { batch, length, steps } = await sizesOf(config, run.source);
   const compiledFor = compileDeviceOf(withSchedules(device, knownSchedules(device)));
-  const { maxBufferSize } = device.device.limits;
+  const { maxBufferSize } = device.device.profile.limits;
   const programs = new Map<number, Program>();
   const programAt = (tokens: number): Program => {
     const known = programs.get(tokens) ?? compileModel(run.trace(batch, tokens), { device: compiledFor, optimizers: [config.optimizer.name] }).program;

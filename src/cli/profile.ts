@@ -7,9 +7,9 @@ import { fastest, type Profile, profileOf, profileText, traceFile } from '../ins
 import type { View } from '../inspect/views.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { InputData } from '../runtime/inputs.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { compileDeviceOf, type LoraOptions, trainableModel } from '../session.ts';
@@ -19,7 +19,7 @@ import { knownSchedules, withSchedules } from './tune.ts';
 
 /** Writes the profile of a run's steps into its folder, as text and as a trace. Returns the text. */
 export async function writeProfile(folder: string, steps: readonly (readonly DispatchTime[])[], device: CommandDevice): Promise<string> {
-  const roof = await measureRoof(device);
+  const roof = await measureRoof(device.device);
   // patterns differ from step to step, so steps are not merged
   const [first = []] = steps;
   const text = profileText(profileOf(first, roof));
@@ -69,7 +69,7 @@ export async function measureModel(path: string, device: CommandDevice, { patter
     if (round > 0 && result.times) steps.push(await result.times());
   }
   engine.destroy();
-  const profile = profileOf(fastest(steps), await measureRoof(device));
+  const profile = profileOf(fastest(steps), await measureRoof(device.device));
   return { text: profileText(profile), json: profile, language: 'ir', profile };
 }
 

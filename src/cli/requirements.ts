@@ -1,10 +1,11 @@
 /** @file What a device must be like to run a compiled model: `requires` of plan.json. */
 
-import type { CompileDevice } from '../compile/functions.ts';
+import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { boundsOf } from '../inspect/report.ts';
 import type { Inspected } from '../inspect/stages.ts';
+import { type DeviceProfile, subgroupSizeOf } from '../runtime/deviceProfile.ts';
 import { MATRIX_FEATURE } from '../runtime/matrices.ts';
-import type { Requirements } from '../runtime/plan.ts';
+import type { Requirements } from '../runtime/planFile.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
 import { paramGroups } from '../runtime/storage.ts';
 
@@ -19,12 +20,14 @@ function largestBinding(program: Program): number {
 }
 
 /** The least of everything, so that a trainer runs wherever its kernels are right. */
-export function requirementsOf({ compiled, workgroup }: Inspected, { traits }: CompileDevice, portable: boolean): Requirements {
+export function requirementsOf({ compiled, workgroup }: Inspected, profile: DeviceProfile): Requirements {
   const { program } = compiled;
   const features = [...new Set(program.pipelines.flatMap((p) => p.features))].sort();
   return {
-    kind: portable ? 'portable' : traits.kind,
-    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? traits.subgroupSize : null,
+    kind: profile === PORTABLE ? 'portable' : profile.kind,
+    device: profile.name,
+    subgroupSize: features.includes('subgroups') || features.includes(MATRIX_FEATURE) ? subgroupSizeOf(profile) : null,
+    matrices: workgroup.matrices,
     features,
     limits: {
       maxStorageBuffersPerShaderStage: Math.max(...program.pipelines.map((p) => p.access.length)),

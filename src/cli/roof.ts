@@ -1,41 +1,47 @@
 /** @file What a device was measured to do at most: a matmul of Ebb's own, and copies. */
 
+import { deviceTraits } from '../codegen/kernel/device.ts';
 import type { Roof } from '../inspect/profile.ts';
-import type { CommandDevice } from '../node/device.ts';
+import type { Device, DeviceBuffer, Recording } from '../runtime/device.ts';
 import { MEASURED_SIZE, matmulKernel, matmulStandard } from './doctorKernel.ts';
 
-export async function measureRoof({ device, traits }: Pick<CommandDevice, 'device' | 'traits'>): Promise<Roof> {
-  return { gflops: await matmulGflops(device, traits), gbps: await copyGBps(device) };
+/** Measures a device: the best of some runs each. */
+export async function measureRoof(device: Device): Promise<Roof> {
+  return { gflops: await matmulGflops(device), gbps: await copyGBps(device) };
 }
 
+const RUNS = 3;
+
 /** The best of some timed runs, in seconds. */
-async function fastest(device: GPUDevice, encode: (encoder: GPUCommandEncoder) => void): Promise<number> {
+async function fastest(device: Device, record: (recording: Recording) => void): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 4; i++) {
-    const encoder = device.createCommandEncoder();
-    encode(encoder);
+  for (let run = 0; run <= RUNS; run++) {
+    const recording = device.record();
+    record(recording);
     const started = performance.now();
-    device.queue.submit([encoder.finish()]);
-    await device.queue.onSubmittedWorkDone();
+    device.submit(recording);
+    await device.done();
     // the first run compiles
-    if (i > 0) best = Math.min(best, performance.now() - started);
+    if (run > 0) best = Math.min(best, performance.now() - started);
   }
   return best / 1000;
 }
 
-async function matmulGflops(device: GPUDevice, traits: CommandDevice['traits']): Promise<number> {
+async function matmulGflops(device: Device): Promise<number> {
   const size = { m: MEASURED_SIZE, n: MEASURED_SIZE, k: MEASURED_SIZE };
-  const { run, destroy } = await matmulKernel(device, size, matmulStandard(traits, size));
-  const seconds = await fastest(device, run);
+  const { record, destroy } = await matmulKernel(device, size, matmulStandard(deviceTraits(device), size));
+  const seconds = await fastest(device, record);
   destroy();
   return (2 * MEASURED_SIZE ** 3) / seconds / 1e9;
 }
 
-async function copyGBps(device: GPUDevice): Promise<number> {
-  const size = 64 * 2 ** 20;
-  const [from, to] = [0, 1].map(() => device.createBuffer({ size, usage: 0x4 | 0x8 })) as [GPUBuffer, GPUBuffer];
-  const seconds = await fastest(device, (encoder) => encoder.copyBufferToBuffer(from, 0, to, 0, size));
+const COPIED_BYTES = 64 * 2 ** 20;
+
+async function copyGBps(device: Device): Promise<number> {
+  const request = { name: 'copies', bytes: COPIED_BYTES, use: 'data' } as const;
+  const [from, to] = (await device.allocate([request, request])) as readonly [DeviceBuffer, DeviceBuffer];
+  const seconds = await fastest(device, (recording) => recording.copy(from, 0, to, 0, COPIED_BYTES));
   from.destroy();
   to.destroy();
-  return (2 * size) / seconds / 1e9;
+  return (2 * COPIED_BYTES) / seconds / 1e9;
 }

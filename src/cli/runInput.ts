@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { namedRunFile } from '../run/runFile.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
-import { positive, positiveNumber } from '../terminal/options.ts';
+import { positive, positiveNumber, say } from '../terminal/options.ts';
 
 /** Flags of a run over any model. */
 export interface ModelRunFlags extends RunFlags {
@@ -28,7 +28,7 @@ export function addModelRunFlags(command: Command): Command {
 
 /** Flags over the file's keys. */
 export function modelRunInput(file: string | undefined, flags: ModelRunFlags): Record<string, unknown> {
-  const fromFile = namedRunFile(file);
+  const fromFile = namedRunFile(file, say);
   const { model, weights, lora, rank, alpha } = flags;
   const adapted = lora === true || rank !== undefined || alpha !== undefined;
   return {

@@ -12,7 +12,7 @@ import { typeText } from '../ir/types.ts';
 import { describeModel, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
-import type { ModelAbout } from '../runtime/plan.ts';
+import type { ModelAbout } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import { say } from '../terminal/options.ts';

@@ -35,7 +35,7 @@ async function schedules(
 ): Promise<ScheduleBook> {
   const ofRun = join(config.out, SCHEDULES);
   if (resume && existsSync(ofRun)) return readBook(ofRun);
-  if (config.tune === 'off') return emptyBook(surroundingsOf(device.opened));
+  if (config.tune === 'off') return emptyBook(surroundingsOf(device.device.profile));
   const { book, measured, left, ms } = await tuneModel(traced, device, config.tune, { before: () => data.loaded });
   const more = left > 0 ? `, ${left} left as they were (ebb tune measures all)` : '';
   if (measured.length > 0) say(`measured ${measured.length} kernels in ${(ms / 1000).toFixed(1)} s${more}`);
@@ -109,9 +109,9 @@ export async function compileRun(
 
 /** What is said of a run's engine when it is ready. */
 export const readyText =
-  (config: RunConfig, { opened }: CommandDevice, { compileMs }: Pick<CompiledRun, 'compileMs'>) =>
+  (config: RunConfig, { device }: CommandDevice, { compileMs }: Pick<CompiledRun, 'compileMs'>) =>
   (engine: Engine, driverMs: number): string =>
-    `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
+    `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
 
 /** Trains a checkpoint or a definition by a config. @throws EbbError */
 export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {

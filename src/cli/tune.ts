@@ -13,8 +13,8 @@ import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.
 import { collector, type OpenProblem, tune } from '../tune/tune.ts';
 
 /** What is known on a device; nothing where tuning is off. @throws EbbError for a broken cache file */
-export function knownSchedules({ opened }: CommandDevice): ScheduleBook {
-  const where = surroundingsOf(opened);
+export function knownSchedules({ device }: Pick<CommandDevice, 'device'>): ScheduleBook {
+  const where = surroundingsOf(device.profile);
   return tuningAllowed() ? openBook(where) : emptyBook(where);
 }
 
@@ -37,7 +37,7 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
   compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
-  const most = device.device.limits.maxStorageBufferBindingSize;
+  const most = device.device.profile.limits.maxStorageBufferBindingSize;
   // what is bound in parts is left as it is
   return open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
 }
@@ -69,7 +69,7 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     book: known,
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
-    warmMs: kindTraits(device.traits).warmMs,
+    warmMs: kindTraits(device.device.profile).warmMs,
     ...(onProblem ? { onProblem } : {}),
   });
   saveBook(book);

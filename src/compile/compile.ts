@@ -1,4 +1,4 @@
-/** @file model → Program: the one place that joins tracing and passes with the runtime's plain data. */
+/** @file Compiles a traced model to a Program. This is the one place that joins tracing and passes with the runtime's plain data. */
 
 import { kindTraits } from '../codegen/kernel/device.ts';
 import type { Target } from '../codegen/targets/target.ts';
@@ -17,25 +17,25 @@ import { idRanges } from './ranges.ts';
 import { extentOf } from './slots.ts';
 import { accumulate, adamw, assign, clip, sgd, sqnorm, subtract, zero } from './updates.ts';
 
-/** Every stage of a compilation, for inspection. */
+/** A compiled model: the program, and the module after each stage for inspection. */
 export interface Compiled {
   readonly program: Program;
   readonly stages: {
     readonly trace: Module;
-    /** Forward and backward functions: primitives, saves found. */
+    /** Forward and backward functions in primitives and kernel ops, with what forward saves. */
     readonly dropbp: Module;
     readonly fuse: Module;
   };
 }
 
-/** What a model is compiled for, and what is told of it. */
+/** What a model is compiled for, and callbacks that watch the compilation. */
 export interface CompileOptions {
   readonly device: CompileDevice;
   /** The language that kernels are printed in; default WGSL. */
   readonly target?: Target;
-  /** Optimizers to make update functions for; default both. */
+  /** Optimizers whose update functions are made; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
-  /** Called after each pass, with what it made of one function. */
+  /** Called after each pass with the function that it made. */
   readonly onPass?: OnPass;
   /** Called with each kernel before it is printed. */
   readonly onKernel?: FunctionOptions['onKernel'];
@@ -46,12 +46,12 @@ interface FunctionTable {
   readonly fused: Func[];
 }
 
-/** Update functions' own dimensions, behind the model's: rows of four, columns of a norm part, groups. */
+/** Bounds of the update functions' dimensions, which follow the model's: N rows of four, Q columns of a norm part, G groups. */
 const UPDATE_DIMS = { N: 65536, Q: 64, G: 64 };
 
 /**
- * Compiles a traced model: all forms of all functions; training programs (`params` trainable) with their updates.
- * @throws EbbError where no device is given
+ * Compiles a traced model: all forms of all its functions, and, if it can be trained, the functions that update its parameters.
+ * @throws EbbError if no device is given
  */
 export function compileModel(model: TracedModel, options: CompileOptions): Compiled {
   if ((options.device as unknown) === undefined)
@@ -78,7 +78,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const updates: Record<string, number> = {};
   const plain = formed.functions.map((f) => f.func);
   if (trains) {
-    // the runtime hands these no more than a binding at once
+    // The runtime calls these functions on no more bytes at once than a binding holds.
     const { maxBinding: _whole, ...unbounded } = device;
     const optimizers = options.optimizers ?? ['adamw', 'sgd'];
     const funcs = [
@@ -121,7 +121,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   return { program, stages: { trace: module, dropbp: { dims, funcs: plain }, fuse: { dims, funcs: table.fused } } };
 }
 
-/** What a model is given in a step, in the order of its definition. */
+/** The inputs of a step, in the order of the model's definition, with the range of those that are ids. */
 export function programInputs({ module }: Pick<TracedModel, 'module'>): InputDecl[] {
   const ranges = idRanges(module);
   return mainOf(module).params.flatMap(({ value: { name, type }, role }): InputDecl[] => {

@@ -1,4 +1,4 @@
-/** @file A module's functions by form, and its calls: everything of a program but its kernels, which the evaluator can run too. */
+/** @file Makes the forms of a module's functions, and its calls. That is a program without kernels, which the reference evaluator can run too. */
 
 import { invariant } from '../errors.ts';
 import { callsOf, mainOf, weightRows } from '../ir/module.ts';
@@ -10,20 +10,20 @@ import type { TracedModel } from '../trace/trace.ts';
 import type { FunctionOptions } from './functions.ts';
 import { backwardKeys, type CallKeys, calleeOf, flowTable, residualOf } from './keys.ts';
 
-/** A function in one form: primitives and kernel ops, with what codegen has to know of its calls. */
+/** A function in one form: primitives and kernel ops, with what codegen must know about its calls. */
 export interface FormedFunction extends Pick<FunctionOptions, 'weights' | 'everyStep' | 'overwriteSaved'> {
   readonly func: Func;
-  /** Of a forward that is trained: see `FunctionDecl`. */
+  /** Only for the forwards of a model that can be trained; see `FunctionDecl`. */
   readonly flows?: readonly (readonly number[])[];
 }
 
 export interface FormedModel {
-  /** Calls and their backwards name them by index. */
+  /** Calls and their backwards refer to them by index. */
   readonly functions: readonly FormedFunction[];
   readonly calls: readonly CallDecl[];
-  /** What calls make; calls name them by index. */
+  /** The values that calls make; calls refer to them by index. */
   readonly values: readonly Value[];
-  /** The values that main returns. */
+  /** Indices of the values that main returns. */
   readonly results: readonly number[];
 }
 
@@ -33,13 +33,13 @@ export interface FormModelOptions {
   readonly onPass?: OnPass | undefined;
 }
 
-/** Whether there is something to learn: parameters that are trained, and a loss f32[], which is the first thing that main returns. */
+/** Whether a model can be trained: it has trainable parameters, and the first result of main is a loss, f32[]. */
 export function learns({ module, params }: TracedModel): boolean {
   const [loss] = mainOf(module).results;
   return params.some((p) => p.trainable) && loss?.value.type.dtype === 'f32' && loss.value.type.shape.length === 0;
 }
 
-/** All forms of all functions of a traced model; one that has nothing to learn has forwards alone. */
+/** Makes all forms of all functions of a traced model. A model that cannot be trained has forwards only. */
 export function formModel(model: TracedModel, { turnsBack = true, onPass }: FormModelOptions = {}): FormedModel {
   const { module } = model;
   const main = mainOf(module);
@@ -66,7 +66,7 @@ export function formModel(model: TracedModel, { turnsBack = true, onPass }: Form
         func: backward.func,
         weights: (i) => func.params[i]?.role === 'weight',
         everyStep: uses.every(({ call }) => call.attrs['unit'] !== true),
-        // what lies above all units runs once, what lies below may run again (runtime/probe.ts)
+        // A backward of a call behind all units runs once a step; other backwards may run again (runtime/link/probe.ts).
         overwriteSaved: uses.every((k) => keyed.indexOf(k) > lastUnit),
       });
       return [backwardKeyText(backward.key), { decl, backward }];
@@ -106,7 +106,7 @@ export function formModel(model: TracedModel, { turnsBack = true, onPass }: Form
   return { functions, calls, values, results: main.results.map((r) => idOf(r.value)) };
 }
 
-/** What each operand of main's calls is. */
+/** Returns a function that describes an operand of a call as plain data. */
 function argumentOf({ module, params }: TracedModel, valueId: (v: Value) => number): (v: Value) => ArgumentDecl {
   const main = mainOf(module);
   const inputs = main.params.filter((p) => p.role === 'input').map((p) => p.value);

@@ -1,4 +1,4 @@
-/** @file A fused function to plain data: its kernels as pipelines, its values as slots. */
+/** @file Compiles a function to plain data: it is fused, its kernels become pipelines, and its values become slots. */
 
 import { type DeviceTraits, kindTraits } from '../codegen/kernel/device.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
@@ -26,56 +26,58 @@ import { extentOf, type SlotTable, slotTable, type ValueFacts, valueFacts } from
 /** What a model is compiled for: a device, and how its kernels are chosen. */
 export interface CompileDevice {
   readonly traits: DeviceTraits;
+  /** Most storage buffers that a kernel may bind. */
   readonly maxBuffers: number;
-  /** What operands of products may be rounded to; default f32: nothing is. */
+  /** What operands of matrix products may be rounded to; default f32, which rounds nothing. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
-  /** Who chooses the schedules of kernels; default: what the device's kind starts with. */
+  /** Chooses the schedules of kernels; by default the standard ones of the device's kind. */
   readonly choose?: ChooseSchedule | undefined;
-  /** See `fuse`: f32 bytes up to which stored weights are widened into scratch. */
+  /** Stored weights of at most this many bytes as f32 are widened once per dot (see `FuseOptions`); default 0. */
   readonly widenOnce?: number;
   /** Most bytes of one binding (maxStorageBufferBindingSize); larger tensors are bound in parts. Default: no limit. */
   readonly maxBinding?: number;
 }
 
-/** Bytes of a part: every part but the last of a tensor starts and ends where a binding may. */
+/** Bytes of a part of a tensor that is larger than a binding. Parts start and end where bindings may, except that the last ends with the tensor. */
 export function partBytesOf({ maxBinding = Number.MAX_SAFE_INTEGER }: CompileDevice): number {
   return Math.floor(maxBinding / ALIGNMENT) * ALIGNMENT;
 }
 
-/** `widenOnce` as it suits devices of a kind. */
+/** The `widenOnce` that suits a device's kind, in bytes. */
 export function widenOnceFor(device: DeviceTraits): number {
   return kindTraits(device).widenOnce;
 }
 
-/** Buffers whose contents change within a step are writable everywhere: WebGPU refuses to mix reads and writes of one buffer. */
+/** Makes all buffers writable but the constant ones: WebGPU refuses a buffer that one dispatch binds both to read and to write. */
 function withAccess(kernel: Kernel, constant: readonly boolean[]): Kernel {
   return { ...kernel, buffers: kernel.buffers.map((b, i) => ({ ...b, access: constant[i] ? b.access : 'read_write' })) };
 }
 
 export interface FunctionOptions {
-  /** Whether the argument of that index is a weight, whose gradient is added to where an earlier call has written it. */
+  /** Whether the argument of that index is a weight. Its gradient is added to if an earlier call has written it. */
   readonly weights: (argument: number) => boolean;
-  /** Whether every training step runs it, whatever is dropped: its kernels may take longer to compile. Default false. */
+  /** Whether every training step runs it, whatever is dropped; its kernels may then take longer to compile. Default false. */
   readonly everyStep?: boolean;
+  /** See `OverwriteOptions`. */
   readonly overwriteSaved?: boolean;
   readonly onPass?: OnPass | undefined;
-  /** Called with each kernel before it is printed; `adding`: the form of the one before it that adds to gradients. */
+  /** Called with each kernel before it is printed. With `adding` it is the variant of the kernel before it that adds to gradients. */
   readonly onKernel?: ((kernel: Kernel, adding: boolean) => void) | undefined;
 }
 
-/** What the groups of one function are lowered with. */
+/** What is needed to lower the groups of one function. */
 interface FunctionContext {
   readonly facts: ValueFacts;
   readonly slots: SlotTable;
   readonly table: PipelineTable;
   readonly lowering: Omit<LowerOptions, 'adds'>;
-  /** Bindings of a value: more than one where it is larger than a binding may be. */
+  /** How many bindings a value takes: several if it is larger than a binding may be. */
   readonly parts: (v: Value) => number;
   readonly partBytes: number;
   readonly onKernel: FunctionOptions['onKernel'];
 }
 
-/** Lowers `func` (primitives and kernel ops): fuses it, makes its pipelines, and describes it as plain data. */
+/** Compiles `func`, which holds primitives and kernel ops: fuses it, adds its pipelines to `table`, and describes it as plain data. */
 export function compileFunction(
   func: Func,
   device: CompileDevice,
@@ -125,7 +127,7 @@ function dispatchesOf(op: Op, first: number, context: FunctionContext): readonly
   if (lowered.before) made.push({ ...bind(lowered.before).dispatch, flops, partial: true });
   const sum = op.body?.ops.find(accumulates)?.results[0];
   const clearedByStep = sum !== undefined && facts.isGradient(sum);
-  // the kernel adds to what lies there: a weight's gradient is cleared once a step, anything else here
+  // The kernel adds to what its result holds. A weight's gradient is cleared once a step, any other result here.
   if (sum && !clearedByStep) made.push({ ...bind(lowerGroup(zeros(sum), { ...lowering, adds: new Set() })).dispatch, flops: [], partial: true });
   const { dispatch, pipelineFor } = bind(lowered);
   const written = new Set(op.results.filter(facts.isGradient));
@@ -139,13 +141,13 @@ function dispatchesOf(op: Op, first: number, context: FunctionContext): readonly
   return made;
 }
 
-/** A dispatch of a kernel, and the pipeline of another kernel that is bound to the same. */
+/** A dispatch of a kernel, and a function that finds the pipeline of another kernel with the same bindings. */
 interface BoundDispatch {
   readonly dispatch: Omit<DispatchDecl, 'flops'>;
   readonly pipelineFor: (kernel: Kernel, adding: boolean) => number;
 }
 
-/** The function's dispatch `index`: a kernel bound to the slots of its values. */
+/** Binds a kernel to the slots of its values, as the function's dispatch `index`. */
 function bound({ kernel, values }: BoundKernel, index: number, { facts, slots, table, parts, partBytes, onKernel }: FunctionContext): BoundDispatch {
   const touched = values.map(slots.slotOf);
   for (const slot of touched) slots.use(slot, index);
@@ -160,7 +162,7 @@ function bound({ kernel, values }: BoundKernel, index: number, { facts, slots, t
     return pipelineOf(table, whole, spread(moves));
   };
   const [x, y, z] = kernel.grid.map(({ of, per }): GridAxis => ({ of, per }));
-  invariant(x && y && z, `${kernel.name} has a grid of three axes`);
+  invariant(x && y && z, `${kernel.name} must have a grid of three axes`);
   return {
     dispatch: {
       pipeline: pipelineFor(kernel, false),
@@ -182,7 +184,7 @@ function zeros(v: Value): Op {
   return { name: 'fused', operands: [], attrs: { kind: 'map', name: 'zeros' }, results: [v], body: { params: [], ops, results: [v] } };
 }
 
-/** The kernel that adds to gradients, called so. */
+/** The kernel under the name of the variant that adds to gradients. */
 function renamed(kernel: Kernel): Kernel {
   return { ...kernel, name: `${kernel.name}_add` };
 }

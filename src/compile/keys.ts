@@ -1,4 +1,4 @@
-/** @file Which backward forms a model can need, over all patterns: for each call, the keys it can be linked with. */
+/** @file Finds which backward forms a model can need under any pattern: for each call, the keys with which it can be linked. */
 
 import { invariant } from '../errors.ts';
 import { callsOf, mainOf, weightRows } from '../ir/module.ts';
@@ -16,7 +16,7 @@ export interface CallKeys {
   readonly call: Op;
   readonly func: Func;
   readonly keys: readonly BackwardKey[];
-  /** Whether a key stands for more than one pattern, see `combinations`. */
+  /** Whether a key may stand for several patterns (see `combinations`). */
   readonly grouped: boolean;
   readonly residual: ResidualDecl | null;
 }
@@ -24,30 +24,30 @@ export interface CallKeys {
 const most = (chances: readonly Chance[]): Chance => (chances.includes('always') ? 'always' : chances.includes('sometimes') ? 'sometimes' : 'never');
 const atMost = (chance: Chance): Chance => (chance === 'always' ? 'sometimes' : chance);
 
-/** @throws Error (internal) for a call of a function that the module lacks */
+/** The function that a call calls. @throws Error (internal) if the module lacks it */
 export function calleeOf(module: Module, call: Op): Func {
   const func = module.funcs.find((f) => f.name === call.attrs['callee']);
   invariant(func, `no function @${call.attrs['callee']}`);
   return func;
 }
 
-/** Of a unit: its residual's argument and the result that it is added to; null for trunk. */
+/** For a call of a unit: the argument that its residual adds to the branch, and the result that is the sum. Null for trunk. */
 export function residualOf(call: Op, func: Func): ResidualDecl | null {
   if (call.attrs['unit'] !== true) return null;
   const op = func.ops.find((o) => opDef(o.name).endsUnit);
   const argument = func.params.findIndex((p) => p.value === op?.operands[0]);
   const result = func.results.findIndex((r) => r.value === op?.results[0]);
-  invariant(argument >= 0 && result >= 0, `@${func.name} is a unit's: it adds one of its arguments to its branch and returns the sum`);
+  invariant(argument >= 0 && result >= 0, `@${func.name} is a unit, so it must add one of its arguments to its branch and return the sum`);
   return { argument, result };
 }
 
-/** With more than this many bits that hold under some patterns only, forms are made for all of them and for none. */
+/** If more than this many bits hold only under some patterns, forms are made for all of them and for none of them. */
 const MOST_OPEN = 3;
 const isGrouped = (chances: readonly Chance[]): boolean => chances.filter((c) => c === 'sometimes').length > MOST_OPEN;
 
 /**
- * Every way these chances can fall. Many open ones fall together: a pattern between takes the form of all of them, where what does not
- * arrive is zero and what is not wanted is not kept (see `planCalls`).
+ * Every list of bits that these chances allow. If too many are open, these are either all true or all false: a pattern in between uses the form
+ * for all of them, in which cotangents that do not arrive are zero and gradients that are not wanted are not kept (see `formsOfCalls`).
  */
 function combinations(chances: readonly Chance[]): boolean[][] {
   const open = chances.flatMap((c, i) => (c === 'sometimes' ? [i] : []));
@@ -55,9 +55,10 @@ function combinations(chances: readonly Chance[]): boolean[][] {
   return sets.map((set) => chances.map((c, i) => c === 'always' || set.includes(i)));
 }
 
-/** For each function what flows back through it, found once. */
+/** Which parameters the cotangent of each result of a function flows back to (`flowsOf`). */
 export type Flows = (func: Func) => readonly (readonly number[])[];
 
+/** `flowsOf`, computed once for each function. */
 export function flowTable(): Flows {
   const known = new Map<Func, readonly (readonly number[])[]>();
   return (func) => {
@@ -68,8 +69,8 @@ export function flowTable(): Flows {
 }
 
 /**
- * Walks the calls forward (which values have something trainable above them) and backward (which results can bring a cotangent).
- * A unit passes both through its residual even when it is dropped; everything else of it only when it is kept.
+ * The keys of every call. Walking forward it finds the values that depend on something trainable, walking backward the results whose cotangent
+ * can arrive. A unit passes both on through its residual even if it is dropped, and through everything else only if it is kept.
  */
 export function backwardKeys({ module, params }: TracedModel, flowsOf: Flows): CallKeys[] {
   const main = mainOf(module);
@@ -112,7 +113,7 @@ export function backwardKeys({ module, params }: TracedModel, flowsOf: Flows): C
   return out;
 }
 
-/** The key of what really flows: cotangents that reach something wanted, and what is wanted and reached; null where nothing is. */
+/** The key without bits that change nothing: cotangents that reach nothing wanted, and wanted gradients that none reaches. Null if no bit is left. */
 function normalKey(
   cotangents: readonly boolean[],
   wanted: readonly boolean[],

@@ -1,4 +1,4 @@
-/** @file The pipelines of a program: kernels that differ in names alone, and are bound alike, are one. */
+/** @file The pipelines of a program. Kernels that differ only in names, and are bound alike, share one. */
 
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import { canonicalText } from '../codegen/kernel/rewrite/canonical.ts';
@@ -6,10 +6,10 @@ import { moduleOf, type Target } from '../codegen/targets/target.ts';
 import type { PipelineDecl } from '../runtime/program.ts';
 
 export interface PipelineTable {
-  /** The language that its kernels are printed in. */
+  /** The language in which kernels are printed. */
   readonly target: Target;
   readonly list: PipelineDecl[];
-  /** Places in the list by canonical kernel and by which of its buffers move. */
+  /** Indices in `list`, by the kernel's canonical text and by which of its buffers move. */
   readonly indices: Map<string, number>;
 }
 
@@ -17,7 +17,7 @@ export function pipelineTable(target: Target): PipelineTable {
   return { target, list: [], indices: new Map() };
 }
 
-/** Index of a kernel's pipeline, which is added where there is none yet. @param moves whether each buffer lies elsewhere in every call */
+/** Index of a kernel's pipeline, which is added if there is none yet. @param moves for each buffer, whether its place differs from call to call */
 export function pipelineOf({ target, list, indices }: PipelineTable, kernel: Kernel, moves: readonly boolean[]): number {
   const key = `${canonicalText(kernel)}|${moves.map(Number).join('')}`;
   const known = indices.get(key);

@@ -1,4 +1,4 @@
-/** @file Which ids a model's inputs may hold: rows of the tables they look up, classes of the losses they are targets of. */
+/** @file Finds which ids a model's inputs may hold: the rows of tables that they look up, or the classes of losses whose targets they are. */
 
 import { at } from '../errors.ts';
 import { callsOf, mainOf } from '../ir/module.ts';
@@ -9,15 +9,15 @@ import { rewrite } from '../passes/rewrite.ts';
 import type { IdRange } from '../runtime/program.ts';
 import { calleeOf } from './keys.ts';
 
-/** A use of some tensor as ids. */
+/** A use of a tensor as ids. */
 interface Use {
   readonly ids: Value;
   readonly range: IdRange;
-  /** Parts of one vocabulary are picked from one after the other: together they have all classes. */
+  /** Whether the ids pick from one part of a vocabulary; all parts together have all classes. */
   readonly isPart: boolean;
 }
 
-/** Composites in terms of ops that say what their ids are. */
+/** Decomposes composites that do not say which of their operands are ids. */
 const lookups = (func: Func): Func =>
   rewrite(func, (b, op, operands) => {
     const { kind, ids, decompose } = opDef(op.name);
@@ -26,7 +26,7 @@ const lookups = (func: Func): Func =>
 
 const makersOf = (func: Func): ReadonlyMap<Value, Op> => new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
 
-/** The value whose elements `v` holds. */
+/** The value of which `v` is a view, through any number of views. */
 function originOf(v: Value, maker: ReadonlyMap<Value, Op>): Value {
   const op = maker.get(v);
   return op && opDef(op.name).view && op.operands[0] ? originOf(op.operands[0], maker) : v;
@@ -52,7 +52,7 @@ function usesIn(func: Func, nameOf: (param: number) => string, scalarOf: (param:
   });
 }
 
-/** The narrower of two ranges; of two parts of one vocabulary, the one that reaches further. */
+/** One use for two: the narrower range, or that which reaches further if both are parts of one vocabulary. */
 const merged = (a: Use, b: Use): Use => {
   const [low, high] = a.range.below <= b.range.below ? [a, b] : [b, a];
   const chosen = a.isPart && b.isPart ? high : low;
@@ -60,12 +60,12 @@ const merged = (a: Use, b: Use): Use => {
 };
 
 /**
- * Of each input of main that is used as ids as it is (or in another shape, or in part): what they may be. Ids that a model computes are
- * not known before it runs; kernels clamp those.
+ * The range of ids for each input of main that is used as ids, directly or through views. Ids that a model computes are not known before it
+ * runs; kernels clamp them.
  */
 export function idRanges(module: Module): ReadonlyMap<string, IdRange> {
   const main = mainOf(module);
-  /** Inputs, and what calls return that is an input in another shape. */
+  /** Names of inputs by value, including results of calls that are views of an input. */
   const inputs = new Map(main.params.filter((p) => p.role === 'input').map((p) => [p.value, p.value.name]));
   const funcs = new Map(module.funcs.filter((f) => f !== main).map((f) => [f, lookups(f)]));
   const found = new Map<string, Use>();

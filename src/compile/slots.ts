@@ -1,11 +1,11 @@
-/** @file The values of a fused function as slots: what has bytes of its own, from which dispatch to which. */
+/** @file Slots of a fused function: the values that have bytes of their own, and from which dispatch to which they are used. */
 
 import { at } from '../errors.ts';
 import { aliasOf } from '../ir/ops/index.ts';
 import { blockOf, type Func, isBlockType, type Role, type Type, type Value } from '../ir/types.ts';
 import type { Extent, SlotDecl } from '../runtime/program.ts';
 
-/** Bytes of a type: packed dtypes are whole words. */
+/** Bytes of a tensor; packed dtypes (f16, bf16, blocks) take whole words of 4 bytes. */
 export function extentOf(type: Type): Extent {
   const { bytes, block } = blockOf(type.dtype);
   if (type.dtype === 'f16' || type.dtype === 'bf16' || isBlockType(type.dtype)) {
@@ -15,17 +15,17 @@ export function extentOf(type: Type): Extent {
   return { of: type.shape, bytes };
 }
 
-/** What the values of a function are. */
+/** What is known about the values of a function. */
 export interface ValueFacts {
-  /** The value whose bytes a value is: reshapes outside of groups move nothing. */
+  /** The value that owns the bytes of `v`: reshapes outside of groups copy nothing. */
   readonly owner: (v: Value) => Value;
-  /** The role of the parameter whose bytes a value is; undefined for what the function computes. */
+  /** The role of the parameter that owns the bytes of `v`, or undefined if the function computes it. */
   readonly roleOf: (v: Value) => Role | undefined;
-  /** Whether it is the gradient of a weight, which has a place of its own for the whole step. */
+  /** Whether `v` is the gradient of a weight, which has a place of its own for the whole step. */
   readonly isGradient: (v: Value) => boolean;
 }
 
-/** @param isWeight whether the argument of that index is a weight */
+/** Finds what is known about the values of a fused function. @param isWeight whether the argument of that index is a weight */
 export function valueFacts(fused: Func, isWeight: (argument: number) => boolean): ValueFacts {
   const alias = new Map(
     fused.ops.flatMap((op): [Value, Value][] => {
@@ -46,16 +46,16 @@ interface Slot extends SlotDecl {
   live: [number, number];
 }
 
-/** The slots of a function under way: parameters first, the others as they are met. */
+/** The slots of a function while it is compiled: those of its parameters, then the others in the order in which they are first asked for. */
 export interface SlotTable {
   readonly list: readonly Slot[];
-  /** The slot of a value, which is added where there is none yet. */
+  /** The slot of a value, which is added if there is none yet. */
   slotOf(v: Value): number;
-  /** The value `out` takes the bytes of `read`. */
+  /** Gives `out` the bytes of `read`. */
   overwrite(out: Value, read: Value): void;
-  /** The value whose bytes were taken, or undefined. */
+  /** The value whose bytes `out` was given, or undefined. */
   overwrittenBy(out: Value): Value | undefined;
-  /** A dispatch reads or writes a slot. */
+  /** Records that a dispatch reads or writes a slot. */
   use(slot: number, dispatch: number): void;
 }
 

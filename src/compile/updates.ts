@@ -1,5 +1,5 @@
-/** @file The functions of the update phase, written in the IR like any other: squared norms, the clip scale, AdamW, SGD.
- * Parameters of a group lie side by side as `N` rows of four; those under weight decay come first. */
+/** @file The functions that update parameters, written in the IR like any other: squared norms, the clip scale, AdamW, SGD.
+ * The parameters of a group lie side by side as `N` rows of four; those under weight decay come first. */
 
 import { funcBuilder } from '../ir/builder.ts';
 import type { FuncBuilder } from '../ir/define.ts';
@@ -8,7 +8,7 @@ import type { Func, Type, Value } from '../ir/types.ts';
 
 const ROWS: Type = { dtype: 'f32', shape: ['N', 4] };
 const SCALAR: Type = { dtype: 'f32', shape: [] };
-/** Partial sums of a group's squared norm. */
+/** Number of partial sums of a group's squared norm. */
 export const NORM_PARTS = 64;
 
 type Binary = (x: Value, y: Value) => Value;
@@ -26,7 +26,7 @@ function arithmetic(b: FuncBuilder): Arithmetic {
   return { add: binary('add'), sub: binary('sub'), mul: binary('mul'), div: binary('div') };
 }
 
-/** g [N, Q] → Σ g² of each row [N, 1]: equal parts of neighbouring gradients, 64 for each group at most, or rows that each lie within one parameter. */
+/** g [N, Q] → Σ g² of each row, [N, 1]. Rows are equal parts of neighbouring gradients, at most 64 for each group, or each lie within one parameter. */
 export function sqnorm(): Func {
   const b = funcBuilder();
   const g = b.param('g', { dtype: 'f32', shape: ['N', 'Q'] }, 'value');
@@ -34,7 +34,7 @@ export function sqnorm(): Func {
   return b.finish('sqnorm', [{ value: parts, role: 'value' }]);
 }
 
-/** All parts → ‖g‖ and min(1, maxNorm/(‖g‖+1e-6)), as torch.nn.utils.clip_grad_norm_; a maxNorm ≤ 0 clips nothing. */
+/** The parts of all groups → ‖g‖ and min(1, maxNorm/(‖g‖+1e-6)), as in torch.nn.utils.clip_grad_norm_; maxNorm ≤ 0 clips nothing. */
 export function clip(): Func {
   const b = funcBuilder();
   const { add, div } = arithmetic(b);
@@ -49,7 +49,7 @@ export function clip(): Func {
   ]);
 }
 
-/** y ← y + x: cotangents of a value that several calls read. */
+/** y ← y + x, which adds up the cotangents of a value that several calls read. */
 export function accumulate(): Func {
   const b = funcBuilder();
   const y = b.param('y', ROWS, 'state');
@@ -73,7 +73,7 @@ export function subtract(): Func {
   return b.finish('subtract', [{ value: b.op('sub', [y, x], {}, 'difference'), role: 'update', of: 0 }]);
 }
 
-/** y ← 0: the cotangent of a value that no call of this pattern hands one. */
+/** y ← 0, for the cotangent of a value to which no call of a pattern passes one. */
 export function zero(): Func {
   const b = funcBuilder();
   const zeros = b.op('broadcast', [b.constant(0)], { shape: shapeToAttr(ROWS.shape) }, 'zeros');
@@ -88,7 +88,7 @@ interface UpdateInputs {
   readonly state: (name: string) => Value;
 }
 
-/** The clipped gradient, and the decay of each row: 0 behind `decay_rows`. */
+/** Makes an update function. `build` receives the clipped gradient g, and the decay of each row, which is 0 from row `decay_rows` on. */
 function updateFunction(name: string, build: (b: FuncBuilder, inputs: UpdateInputs) => readonly { state: string; value: Value }[]): Func {
   const b = funcBuilder();
   const p = b.param('p', ROWS, 'state');
@@ -114,7 +114,7 @@ function updateFunction(name: string, build: (b: FuncBuilder, inputs: UpdateInpu
 }
 
 /**
- * AdamW as torch.optim.AdamW: p ← p·(1−lr·wd); m, v ← moments; p ← p − lr·(m/bias1)/(√v/√bias2 + eps).
+ * AdamW as in torch.optim.AdamW: p ← p·(1−lr·wd); m, v ← moments; p ← p − lr·(m/bias1)/(√v/√bias2 + eps).
  * Scalars: lr, beta1, beta2, eps, bias1 = 1−β₁ᵗ, bias2_sqrt = √(1−β₂ᵗ), weight_decay, decay_rows.
  */
 export function adamw(): Func {
@@ -142,7 +142,7 @@ export function adamw(): Func {
   });
 }
 
-/** SGD with momentum as torch.optim.SGD: g ← g + wd·p; m ← momentum·m + (1−dampening)·g, or g at the first step; p ← p − lr·m (nesterov: g + momentum·m). */
+/** SGD with momentum as in torch.optim.SGD: g ← g + wd·p; m ← momentum·m + (1−dampening)·g, or g at the first step; p ← p − lr·m (nesterov: g + momentum·m). */
 export function sgd(): Func {
   return updateFunction('sgd', (b, { g, p, decay, scalar, state }) => {
     const { add, sub, mul } = arithmetic(b);

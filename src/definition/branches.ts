@@ -1,25 +1,27 @@
 /**
- * @file Branches that depend on a traced value. A model is traced once, before any number is known: an `if` on a tensor would always go
- * one way. Asking whether an optional tensor is there at all is fine.
+ * @file Finds branches that depend on a traced value. A model is traced once, before any number is known, so an `if` on a tensor would always
+ * go the same way. A branch on whether an optional tensor is given at all is allowed.
  */
 
 import type { Node, SourceFile, SyntaxKind, Type } from 'ts-morph';
 import type { Diagnostic } from './diagnostic.ts';
 import type { Morph } from './project.ts';
 
-/** A traced tensor: the IR's value type, which nothing else looks like. */
+/** Whether a type is that of a traced tensor: the IR's `Value`, which is told by its name and its properties. */
 function isTensor(type: Type): boolean {
   const symbol = type.getAliasSymbol()?.getName() === 'Tensor' ? type.getAliasSymbol() : type.getSymbol();
   if (symbol?.getName() !== 'Value' && symbol?.getName() !== 'Tensor') return false;
   return ['name', 'type'].every((property) => type.getProperty(property) !== undefined);
 }
 
-/** The statement or operator that branches, and what it asks. */
-interface Question {
+/** A statement or operator that branches, and its condition. */
+interface Branch {
   readonly condition: Node;
+  /** The statement or operator for the message: `if`, `?:`, `&&`. */
   readonly what: string;
 }
 
+/** The operators that compare by order. */
 const orders = ({ SyntaxKind }: Morph): SyntaxKind[] => [
   SyntaxKind.LessThanToken,
   SyntaxKind.LessThanEqualsToken,
@@ -27,9 +29,10 @@ const orders = ({ SyntaxKind }: Morph): SyntaxKind[] => [
   SyntaxKind.GreaterThanEqualsToken,
 ];
 
-function questions(morph: Morph, file: SourceFile): Question[] {
+/** Every branch of a file. */
+function branchesOf(morph: Morph, file: SourceFile): Branch[] {
   const { Node, SyntaxKind } = morph;
-  return file.getDescendants().flatMap((node): Question[] => {
+  return file.getDescendants().flatMap((node): Branch[] => {
     if (Node.isIfStatement(node)) return [{ condition: node.getExpression(), what: 'if' }];
     if (Node.isWhileStatement(node) || Node.isDoStatement(node)) return [{ condition: node.getExpression(), what: 'while' }];
     if (Node.isSwitchStatement(node)) return [{ condition: node.getExpression(), what: 'switch' }];
@@ -42,7 +45,7 @@ function questions(morph: Morph, file: SourceFile): Question[] {
       const operator = node.getOperatorToken();
       const kind = operator.getKind();
       if (kind === SyntaxKind.AmpersandAmpersandToken || kind === SyntaxKind.BarBarToken) return [{ condition: node.getLeft(), what: operator.getText() }];
-      // two tensors have no order before their numbers are known, whatever is made of the answer
+      // two tensors have no order before their numbers are known, wherever the answer is used
       if (orders(morph).includes(kind)) return [{ condition: node, what: operator.getText() }];
     }
     if (Node.isPrefixUnaryExpression(node) && node.getOperatorToken() === SyntaxKind.ExclamationToken) return [{ condition: node.getOperand(), what: '!' }];
@@ -52,16 +55,17 @@ function questions(morph: Morph, file: SourceFile): Question[] {
   });
 }
 
-/** The tensors whose numbers a condition would have to know, by the expressions that are them. */
-function asked(morph: Morph, condition: Node): Node[] {
+/** The expressions of a condition that would need the numbers of tensors. */
+function readsNumbers(morph: Morph, condition: Node): Node[] {
   const { Node, SyntaxKind } = morph;
-  if (Node.isParenthesizedExpression(condition)) return asked(morph, condition.getExpression());
-  if (Node.isPrefixUnaryExpression(condition) && condition.getOperatorToken() === SyntaxKind.ExclamationToken) return asked(morph, condition.getOperand());
+  if (Node.isParenthesizedExpression(condition)) return readsNumbers(morph, condition.getExpression());
+  if (Node.isPrefixUnaryExpression(condition) && condition.getOperatorToken() === SyntaxKind.ExclamationToken)
+    return readsNumbers(morph, condition.getOperand());
   if (Node.isBinaryExpression(condition)) {
     const [left, right] = [condition.getLeft(), condition.getRight()];
     const operator = condition.getOperatorToken().getKind();
-    // the left side is a question of its own
-    if (operator === SyntaxKind.AmpersandAmpersandToken || operator === SyntaxKind.BarBarToken) return asked(morph, right);
+    // branchesOf lists the left side as a branch of its own
+    if (operator === SyntaxKind.AmpersandAmpersandToken || operator === SyntaxKind.BarBarToken) return readsNumbers(morph, right);
     const compares = [
       SyntaxKind.EqualsEqualsEqualsToken,
       SyntaxKind.ExclamationEqualsEqualsToken,
@@ -71,16 +75,16 @@ function asked(morph: Morph, condition: Node): Node[] {
     ].includes(operator);
     return compares && isTensor(left.getType()) && isTensor(right.getType()) ? [condition] : [];
   }
-  // `x?: Tensor` may be asked for its presence: its type says so
+  // the type of an optional tensor `x?: Tensor` is not Tensor alone, so `if (x)` passes here
   return isTensor(condition.getType()) ? [condition] : [];
 }
 
-/** One diagnostic for each branch in the definition's files whose condition is a tensor. */
+/** Returns one diagnostic for each expression in the definition's files by which a branch depends on the numbers of a tensor. */
 export function tracedBranches(morph: Morph, files: readonly SourceFile[]): Diagnostic[] {
   const seen = new Set<Node>();
   return files.flatMap((file) =>
-    questions(morph, file).flatMap(({ condition, what }) =>
-      asked(morph, condition).flatMap((node): Diagnostic[] => {
+    branchesOf(morph, file).flatMap(({ condition, what }) =>
+      readsNumbers(morph, condition).flatMap((node): Diagnostic[] => {
         if (seen.has(node)) return [];
         seen.add(node);
         const { line, column } = file.getLineAndColumnAtPos(node.getStart());

@@ -1,19 +1,20 @@
-/** @file What is wrong with a definition, at its line, with the code quoted. */
+/** @file Errors in a definition, each with its place in the file and the line of code. */
 
 import { readFileSync } from 'node:fs';
 import { isAbsolute, relative } from 'node:path';
 import { EbbError } from '../errors.ts';
 
-/** One thing wrong with a definition, and where it is written. */
+/** One error in a definition and its place in the source. */
 export interface Diagnostic {
   readonly path: string;
-  /** From 1. */
+  /** Counted from 1. */
   readonly line: number;
+  /** Counted from 1. */
   readonly column: number;
   readonly message: string;
 }
 
-/** A definition that does not say what it must: each diagnostic is `file:line:col: message`, the line of code, and a caret below it. */
+/** An error in a definition. Its message shows each diagnostic as `file:line:column: message`, the line of code, and a caret below it. */
 export class DefinitionError extends EbbError {
   override readonly name = 'DefinitionError';
   readonly diagnostics: readonly Diagnostic[];
@@ -25,6 +26,7 @@ export class DefinitionError extends EbbError {
   }
 }
 
+/** A message shows at most this many diagnostics. */
 const SHOWN = 20;
 
 function reportText(diagnostics: readonly Diagnostic[]): string {
@@ -33,13 +35,13 @@ function reportText(diagnostics: readonly Diagnostic[]): string {
   return [...shown, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n\n');
 }
 
-/** `path` as a person would type it: relative where it lies below the working directory. */
+/** `path` as a person would type it: relative where it lies below the working directory, else as it is. */
 export function shownPath(path: string): string {
   const short = relative(process.cwd(), path);
   return short === '' || short.startsWith('..') || isAbsolute(short) ? path : short;
 }
 
-/** The line a diagnostic is about, or nothing where the file cannot be read. */
+/** The line of code that a diagnostic is about. Undefined where the file cannot be read, or has no such line. */
 function codeLine({ path, line }: Diagnostic): string | undefined {
   try {
     return readFileSync(path, 'utf8').split(/\r?\n/)[line - 1];

@@ -1,16 +1,16 @@
 /**
- * @file What is added to a definition before it runs: `const q = project(x)` becomes `const q = __ebb.end('q', __ebb.begin('q'), project(x))`,
- * so that the value it makes carries the name. Assignments, properties of objects and destructuring are named alike.
+ * @file Adds calls to a definition before it runs: `const q = project(x)` becomes `const q = __ebb.end('q', __ebb.begin('q'), project(x))`,
+ * so that the value carries the name of the variable. Assignments, properties of objects and destructuring are treated alike.
  */
 
 import type { ts as TS } from 'ts-morph';
 
 type Ts = typeof TS;
 
-/** The name under which a definition finds what it is given to run with. */
+/** The variable under which a running definition finds the functions of naming.ts. */
 export const HOOKS = '__ebb';
 
-/** Right-hand sides that make no value themselves: functions keep their own names, plain names are aliases. */
+/** Whether an expression makes a new value. A function keeps its own name, and a plain name is an alias of another value. */
 function makesValues(ts: Ts, expression: TS.Expression): boolean {
   if (ts.isParenthesizedExpression(expression) || ts.isAsExpression(expression) || ts.isSatisfiesExpression(expression) || ts.isNonNullExpression(expression))
     return makesValues(ts, expression.expression);
@@ -23,7 +23,7 @@ function makesValues(ts: Ts, expression: TS.Expression): boolean {
   );
 }
 
-/** `[q, , k]` and `{ q, key: k }` as the names of parts by index or key. */
+/** The names in a destructuring pattern, by index for `[q, , k]` and by key for `{ q, key: k }`. */
 function partNames(ts: Ts, pattern: TS.BindingPattern): Record<string, string> {
   const names = pattern.elements.flatMap((element, i): [string, string][] => {
     if (!ts.isBindingElement(element) || element.dotDotDotToken || !ts.isIdentifier(element.name)) return [];
@@ -35,13 +35,13 @@ function partNames(ts: Ts, pattern: TS.BindingPattern): Record<string, string> {
   return Object.fromEntries(names);
 }
 
-/** `q` of `q = …`, of `this.q = …` and of `cache.q = …`. */
+/** The name that an assignment gives: `q` for `q = …`, `this.q = …` and `cache.q = …`. */
 function assignedName(ts: Ts, left: TS.Expression): string | undefined {
   if (ts.isIdentifier(left)) return left.text;
   return ts.isPropertyAccessExpression(left) && ts.isIdentifier(left.name) ? left.name.text : undefined;
 }
 
-/** The transformer, for one file of a definition. */
+/** Returns the TypeScript transformer that names the values of one file. */
 export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
   return (context) => {
     const { factory } = context;
@@ -66,7 +66,7 @@ export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
       }
       if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken) {
         const right = ts.visitNode(node.right, visit, ts.isExpression);
-        // what is assigned to a pattern stays as it is: the pattern is no object
+        // a value that is assigned to a destructuring pattern stays as it is
         const name = assignedName(ts, node.left);
         const value = name !== undefined && makesValues(ts, node.right) ? wrapped(name, right) : right;
         return factory.updateBinaryExpression(node, node.left, node.operatorToken, value);
@@ -82,7 +82,7 @@ export function nameValues(ts: Ts): TS.TransformerFactory<TS.SourceFile> {
           node.type,
           wrapped(node.name.text, ts.visitNode(node.initializer, visit, ts.isExpression)),
         );
-      // a script knows no import.meta: it is handed in
+      // the definition runs as a script, which has no import.meta, so it is handed in
       if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
         return factory.createPropertyAccessExpression(factory.createIdentifier(HOOKS), 'meta');
       return ts.visitEachChild(node, visit, context);

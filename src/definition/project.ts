@@ -1,4 +1,4 @@
-/** @file A definition and what it imports, as ts-morph reads it: the strictest settings, `ebb` being this very package. */
+/** @file Reads a definition and its imports with ts-morph, under the strictest settings. Imports of `ebb` resolve to this very package. */
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,13 +8,13 @@ import type { Diagnostic as MorphDiagnostic, Project, SourceFile } from 'ts-morp
 import type { Diagnostic } from './diagnostic.ts';
 import { STRICT } from './strict.ts';
 
-/** ts-morph, loaded when the first definition is: nothing that runs a step pays for it. */
+/** The module ts-morph. It is loaded only when a definition is read, so that commands without one start faster. */
 export type Morph = typeof import('ts-morph');
 
-/** `src/` or `dist/`, whichever runs. */
+/** The folder `src/` or `dist/` that this code runs from. */
 const HERE = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The entry points of this package by the names they are imported under. */
+/** The file of each entry point of this package, by the name it is imported under. */
 export const ENTRIES: Readonly<Record<string, string>> = { ebb: 'index', 'ebb/runtime': 'runtime/index' };
 
 function typesOf(entry: string): string {
@@ -22,30 +22,27 @@ function typesOf(entry: string): string {
   return existsSync(built) ? built : join(HERE, `${entry}.ts`);
 }
 
-/** Node's types, the definition's own or this package's, if either has them. */
+/** The folder of Node's types: those installed beside the definition, else those beside this package. Undefined where neither has them. */
 function nodeTypes(folder: string): string | undefined {
   for (const from of [join(folder, '_.js'), join(HERE, '_.js')]) {
     try {
       return dirname(dirname(createRequire(from).resolve('@types/node/package.json')));
     } catch {
-      // not installed there
+      // they are not installed there
     }
   }
   return undefined;
 }
 
-/** The part of a console that all hosts have; Node's own types add to it. */
+/** The part of `console` that every JavaScript host has. Node's own types extend it. */
 const CONSOLE = `interface Console { log(...data: unknown[]): void; warn(...data: unknown[]): void; error(...data: unknown[]): void }
 declare var console: Console;`;
-/** Node's types take a second to read: they are, for a definition that uses Node. */
+/** Node's types take a second to read, so only a definition that matches this reads them. */
 const USES_NODE = /\bnode:|\bprocess\b|\bBuffer\b/;
 
-let known: Project | null = null;
-
-/** One project for all definitions: what it has read of this package stays read. */
-function sharedProject({ Project, ts }: Morph): Project {
-  if (known) return known;
-  known = new Project({
+/** Creates the project that definitions are read in. Definitions that share one read the types of this package once. */
+export function createProject({ Project, ts }: Morph): Project {
+  const project = new Project({
     skipAddingFilesFromTsConfig: true,
     skipFileDependencyResolution: true,
     compilerOptions: {
@@ -60,19 +57,19 @@ function sharedProject({ Project, ts }: Morph): Project {
       paths: Object.fromEntries(Object.entries(ENTRIES).map(([name, entry]) => [name, [typesOf(entry)]])),
     },
   });
-  known.createSourceFile(join(HERE, 'console.d.ts'), CONSOLE);
-  return known;
+  project.createSourceFile(join(HERE, 'console.d.ts'), CONSOLE);
+  return project;
 }
 
-/** A definition's own files: the one that was named and what it imports by relative paths, each after those it imports. */
+/** A definition's own files: `entry` and what it imports by relative paths. Each file follows those it imports. */
 export interface DefinitionFiles {
   readonly project: Project;
   readonly entry: SourceFile;
   readonly files: readonly SourceFile[];
 }
 
-export function readDefinition(morph: Morph, path: string): DefinitionFiles {
-  const project = sharedProject(morph);
+/** Reads the file at `path` and what it imports by relative paths, and sets the types of `project` to those they need. */
+export function readDefinition(project: Project, path: string): DefinitionFiles {
   const ordered: SourceFile[] = [];
   const seen = new Set<string>();
   const visit = (file: SourceFile): void => {
@@ -92,20 +89,20 @@ export function readDefinition(morph: Morph, path: string): DefinitionFiles {
   return { project, entry, files: ordered };
 }
 
-/** What a file imports, by specifier; not what it imports types of alone. */
+/** The specifiers that a file imports values from. Imports of types alone are left out. */
 export function importsOf(file: SourceFile): string[] {
   const declared = [...file.getImportDeclarations().filter((d) => !d.isTypeOnly()), ...file.getExportDeclarations().filter((d) => !d.isTypeOnly())];
   return [...new Set(declared.flatMap((d) => d.getModuleSpecifierValue() ?? []))];
 }
 
-/** The file a relative import names: `./blocks.ts`, `./blocks.js` or `./blocks`. */
+/** The path of the file that a relative import such as `./blocks.ts`, `./blocks.js` or `./blocks` names. */
 export function besides(file: SourceFile, specifier: string): string {
   const plain = join(file.getDirectoryPath(), specifier);
   const candidates = [plain, plain.replace(/\.js$/, '.ts'), `${plain}.ts`, join(plain, 'index.ts')];
   return candidates.find((c) => /\.([mc]?ts|json)$/.test(c) && existsSync(c)) ?? plain;
 }
 
-/** Errors of TypeScript in the definition's files. */
+/** TypeScript's errors in the definition's files; a file with syntax errors shows those alone. */
 export function typeErrors({ ts }: Morph, { project, files }: DefinitionFiles): Diagnostic[] {
   const program = project.getProgram();
   return files.flatMap((file) => {

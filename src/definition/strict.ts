@@ -1,6 +1,6 @@
-/** @file TypeScript's strictest settings, for the definitions that come in and the trainers that go out. */
+/** @file TypeScript's strictest settings: definitions are checked under them, and generated trainers are written for them. */
 
-/** Compiler options by their names in a tsconfig.json. */
+/** Compiler options under their names in tsconfig.json. */
 export const STRICT = {
   strict: true,
   noUncheckedIndexedAccess: true,

@@ -1,12 +1,14 @@
-/** @file The keys of a plan's configuration as data: what each takes, said as a person reads it, so that a plan and its keys are one file. */
+/** @file The keys of a drop plan's configuration as data: each says which values it takes, so that a plan and its keys stand in one file. */
 
-/** A key: what it takes, and what it is where it is not given. */
+/** A key of a configuration. */
 export interface Field<T> {
-  /** For errors: `a number from 0 to 1`. */
+  /** The values it takes, for messages: `a number from 0 to 1`. */
   readonly expected: string;
   readonly accepts: (value: unknown) => value is T;
 }
+/** A key that may be left out. */
 export interface DefaultedField<T> extends Field<T> {
+  /** Its value where it is left out. */
   readonly fallback: T;
 }
 
@@ -15,52 +17,54 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 type TypeOf<F> = F extends Field<infer T> ? T : never;
 type Defaulted<F extends Fields> = { [K in keyof F]: F[K] extends DefaultedField<unknown> ? K : never }[keyof F];
 
-/** The values of all fields. */
+/** The value of every field. */
 export type Values<F extends Fields> = { readonly [K in keyof F]: TypeOf<F[K]> };
-/** What a person gives: fields with a fallback may be left out. */
+
+/** The values that a person gives: fields with a fallback may be left out. */
 export type Given<F extends Fields> = Omit<Values<F>, Defaulted<F>> & Partial<Pick<Values<F>, Defaulted<F>>>;
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** `field`, or `fallback` where it is not given. */
+/** Makes a field one that may be left out; then its value is `fallback`. */
 export const withDefault = <T, D extends T>(field: Field<T>, fallback: D): DefaultedField<T> => ({ ...field, fallback });
 
 export const isDefaulted = (field: Field<unknown>): field is DefaultedField<unknown> => 'fallback' in field;
 
-/** A number from 0 to 1, both included. */
+/** Takes a number from 0 to 1, both included. */
 export const share: Field<number> = {
   expected: 'a number from 0 to 1',
   accepts: (v): v is number => isNumber(v) && v >= 0 && v <= 1,
 };
 
-/** A number from 0 to `below`, which is not included. */
+/** Takes a number from 0 to `below`, which is not included. */
 export const shareBelow = (below: number): Field<number> => ({
   expected: `a number from 0 to below ${below}`,
   accepts: (v): v is number => isNumber(v) && v >= 0 && v < below,
 });
 
-/** A whole number, 1 or more. */
+/** Takes a whole number, 1 or more. */
 export const positive: Field<number> = {
   expected: 'a whole number, 1 or more',
   accepts: (v): v is number => isNumber(v) && Number.isInteger(v) && v >= 1,
 };
 
+/** Takes true or false. */
 export const flag: Field<boolean> = { expected: 'true or false', accepts: (v): v is boolean => typeof v === 'boolean' };
 
-/** One of some words. */
+/** Takes one of `words`. */
 export const choice = <T extends string>(words: readonly T[]): Field<T> => ({
   expected: words.map((w) => JSON.stringify(w)).join(' or '),
   accepts: (v): v is T => words.some((w) => w === v),
 });
 
-/** A number of 0 or more for every unit, by its name. */
+/** Takes a record with a number of 0 or more for every unit, by its name. */
 export const byUnit: Field<Readonly<Record<string, number>>> = {
   expected: 'a number of 0 or more for every unit, by its name',
   accepts: (v): v is Readonly<Record<string, number>> => isObject(v) && Object.values(v).every((x) => isNumber(x) && x >= 0),
 };
 
-/** Lists of units. */
+/** Takes a list of lists of unit names. */
 export const unitLists: Field<readonly (readonly string[])[]> = {
   expected: 'lists of unit names',
   accepts: (v): v is readonly (readonly string[])[] => Array.isArray(v) && v.every((list) => Array.isArray(list) && list.every((u) => typeof u === 'string')),

@@ -1,6 +1,6 @@
-/** @file Units of one layer: `layers.3.attn` and `layers.3.mlp` are of `layers.3`. */
+/** @file Units by layer: `layers.3.attn` and `layers.3.mlp` belong to `layers.3`. */
 
-/** A unit's layer: its name up to the last number in it; a unit without one is a layer of its own. */
+/** The layer of a unit: its name up to the last number in it. A unit whose name has no number is a layer of its own. */
 function layerOf(unit: string): string {
   const parts = unit.split('.');
   const last = parts.findLastIndex((part) => /^\d+$/.test(part));

@@ -1,41 +1,56 @@
 /**
- * @file How much the gradients of a model depend on the backward of each unit (DropBP, arXiv 2402.17812, §3.3, and its code's
- * `sensitivity_based_drop_bp`).
+ * @file How much the gradients of a model depend on the backward of each unit (DropBP, arXiv 2402.17812, §3.3, and
+ * `sensitivity_based_drop_bp` of its code, github.com/WooSunghyeon/dropbp).
  */
 
-/** Norms of gradients by parameter; a parameter that gets none is absent. */
+import { invariant } from '../errors.ts';
+
+/** Norms of gradients by parameter. A parameter that gets no gradient is absent. */
 export type GradientNorms = ReadonlyMap<number, number>;
 
-export interface Measured {
-  /** With nothing dropped. */
+/** Norms with nothing dropped and with each unit dropped alone. */
+export interface DropNorms {
+  /** Norms of the gradients with nothing dropped. */
   readonly whole: GradientNorms;
-  /** With one unit dropped: of what lies below it. With `differences`: of what dropping it takes away from those. */
+  /**
+   * By the unit that is dropped alone: norms of the gradients of the parameters below it; or, where differences were measured, norms of what
+   * dropping the unit takes away from those gradients.
+   */
   readonly dropped: ReadonlyMap<string, GradientNorms>;
 }
 
-/** Where parameters are used: indices of calls, in the order they run. */
-export interface Layout {
+/** Which calls use which parameters. */
+export interface ParameterUsers {
+  /** Names of the calls in the order they run. */
   readonly calls: readonly string[];
+  /** By parameter: indices in `calls`. */
   readonly users: ReadonlyMap<number, ReadonlySet<number>>;
 }
 
 /**
- * Σ over parameters of (‖g‖ − ‖g′‖)², g′ with the unit dropped (the reference's `gradnorm=True`), or of ‖g − g′‖² when differences were
- * measured (`gradnorm=False`); an absent gradient counts as 0. One number a unit, in the order of `units`; 0 for units without a backward.
+ * The sensitivity of each unit, in the order of `units`: Σ over parameters of (‖g‖ − ‖g′‖)² for `norms` (the reference code's
+ * `gradnorm=True`), of ‖g − g′‖² for `differences` (`gradnorm=False`). g is the full gradient, g′ the gradient with the unit dropped; an
+ * absent gradient counts as 0. A unit without a backward has the sensitivity 0.
  */
-export function sensitivities(units: readonly string[], { whole, dropped }: Measured, kind: 'norms' | 'differences', { calls, users }: Layout): number[] {
+export function sensitivities(
+  units: readonly string[],
+  { whole, dropped }: DropNorms,
+  kind: 'norms' | 'differences',
+  { calls, users }: ParameterUsers,
+): number[] {
   return units.map((unit) => {
     const below = dropped.get(unit);
-    const at = calls.indexOf(unit);
     if (!below) return 0;
-    let sum = 0;
-    for (const [param, by] of users) {
-      // above the unit nothing changes
-      if ([...by].every((call) => call > at)) continue;
-      const g = whole.get(param) ?? 0;
-      const other = below.get(param);
-      sum += kind === 'differences' ? (by.has(at) ? g : (other ?? 0)) ** 2 : (g - (other ?? 0)) ** 2;
-    }
-    return sum;
+    const place = calls.indexOf(unit);
+    invariant(place >= 0, `unit ${unit} is no call of the model`);
+    // dropping a unit changes nothing above it
+    const changed = [...users].filter(([, by]) => [...by].some((call) => call <= place));
+    return changed.reduce((sum, [param, by]) => {
+      const full = whole.get(param) ?? 0;
+      const other = below.get(param) ?? 0;
+      if (kind === 'norms') return sum + (full - other) ** 2;
+      // the unit's own parameters lose their whole gradient
+      return sum + (by.has(place) ? full : other) ** 2;
+    }, 0);
   });
 }

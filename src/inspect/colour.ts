@@ -1,4 +1,4 @@
-/** @file Colours on a terminal. Texts come in plain and leave plain where there is no terminal. */
+/** @file Colours IR, WGSL and diffs for a terminal. */
 
 import picocolors from 'picocolors';
 import { irTokens, type TextToken, type TokenKind, wgslTokens } from './tokens.ts';
@@ -6,7 +6,7 @@ import { irTokens, type TextToken, type TokenKind, wgslTokens } from './tokens.t
 type Colours = ReturnType<typeof picocolors.createColors>;
 type Language = 'ir' | 'wgsl';
 
-/** Whether text for `stream` is coloured: NO_COLOR (no-color.org) forbids it, FORCE_COLOR asks for it, else a terminal does. */
+/** Whether text for `stream` is coloured. NO_COLOR (no-color.org) forbids it, FORCE_COLOR asks for it, and otherwise a terminal is coloured. */
 export function wantsColour(env: Readonly<Record<string, string | undefined>>, stream: { readonly isTTY?: boolean }): boolean {
   if (env['NO_COLOR']) return false;
   const forced = env['FORCE_COLOR'];
@@ -31,14 +31,14 @@ function palette(c: Colours): Readonly<Record<TokenKind, (text: string) => strin
   };
 }
 
-/** Paints IR or WGSL. */
+/** Colours IR or WGSL. */
 export function highlight(text: string, language: Language = 'ir'): string {
   const paint = palette(picocolors.createColors(true));
   const tokens: readonly TextToken[] = language === 'ir' ? irTokens(text) : wgslTokens(text);
   return tokens.map(({ kind, text: piece }) => paint[kind](piece)).join('');
 }
 
-/** Paints a unified diff: removed and added lines whole, the lines around them by token. */
+/** Colours a unified diff: removed and added lines as a whole, the lines around them by token. */
 export function highlightDiff(text: string, language: Language = 'ir'): string {
   const c = picocolors.createColors(true);
   const line = (l: string, i: number): string => {

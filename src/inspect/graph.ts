@@ -1,32 +1,51 @@
-/** @file The graph of a fused function: a box for each kernel, with what flows between them. */
+/** @file The graph of a fused function: a box for each kernel, and the values that flow between them. */
 
+import { at, invariant } from '../errors.ts';
 import { opFlops } from '../ir/cost.ts';
 import { isFused } from '../ir/ops/control.ts';
 import { aliasOf } from '../ir/ops/index.ts';
 import { printFunc, printOp } from '../ir/print.ts';
-import { byteSize, type DimSizes, type Func, type Op, type Param, typeText, type Value } from '../ir/types.ts';
-import type { GraphEdge, GraphNode, ValueRole, ValueView } from './pageData.ts';
+import { byteSize, type DimSizes, type Func, type Loc, type Op, type Param, type Result, typeText, type Value } from '../ir/types.ts';
+import type { GraphEdge, GraphNode, KernelNode, ValueNode, ValueRole, ValueView } from './pageData.ts';
 
-type Unplaced<T> = Omit<T, 'x' | 'y' | 'width' | 'height' | 'points'>;
+type Unplaced<T> = T extends unknown ? Omit<T, 'x' | 'y' | 'width' | 'height' | 'points'> : never;
 
 /** A graph before it is laid out. */
 export interface Graph {
   readonly nodes: readonly Unplaced<GraphNode>[];
   readonly edges: readonly Unplaced<GraphEdge>[];
+  /** The whole function in the IR. */
   readonly text: string;
 }
 
-/** Arguments with a box of their own; the others are listed where they are read. */
+/** Arguments of these roles have a box of their own. The others are listed where they are read. */
 const FLOWING: readonly string[] = ['value', 'cotangent', 'state'];
 
-interface Names {
+/** A function with what its graph is made from. */
+interface Drawn {
+  readonly func: Func;
+  /** Arguments of the forward function, whose gradients `func` may give. */
+  readonly args: readonly Param[];
+  /** The value whose bytes a value is: a reshape outside of the kernels is the same bytes in another shape. */
   readonly owner: (v: Value) => Value;
-  readonly params: ReadonlyMap<Value, Param>;
-  readonly uses: (v: Value) => string[];
+  readonly view: (v: Value, role: ValueRole) => ValueView;
+  readonly sizes: DimSizes;
 }
 
-/** A reshape outside of the kernels is the same bytes under another shape. */
-function namesOf(func: Func, args: readonly Param[]): Names {
+/** The argument whose gradient a result is. */
+function gradientOf({ of }: Result, args: readonly Param[]): Param {
+  invariant(of !== undefined, 'a gradient does not say of which argument it is');
+  return at(args, of);
+}
+
+/** What a result is, for a person. */
+function useText(result: Result, args: readonly Param[]): string {
+  if (result.role === 'value') return 'result';
+  if (result.role === 'save') return 'saved';
+  return result.role === 'grad' ? `gradient of ${gradientOf(result, args).value.name}` : 'update';
+}
+
+function ownerIn(func: Func): (v: Value) => Value {
   const alias = new Map(
     func.ops.flatMap((op) => {
       const of = aliasOf(op);
@@ -37,23 +56,23 @@ function namesOf(func: Func, args: readonly Param[]): Names {
     const of = alias.get(v);
     return of ? owner(of) : v;
   };
-  const use = ({ role, of }: Func['results'][number]): string =>
-    role === 'value' ? 'result' : role === 'save' ? 'saved' : role === 'grad' ? `gradient of ${args[of ?? -1]?.value.name}` : 'update';
-  return {
-    owner,
-    params: new Map(func.params.map((p) => [p.value, p])),
-    uses: (v) => func.results.filter((r) => owner(r.value) === v).map(use),
-  };
+  return owner;
 }
 
-/** Builds the graph of `func` (stage `fuse`), a form of the function whose forward is `forward`. */
+/** The line of the model's definition that made each value of a function, by its name. */
+function linesOf(func: Func): ReadonlyMap<string, Loc | undefined> {
+  const ops = func.ops.flatMap((op) => [op, ...(op.body?.ops ?? [])]);
+  return new Map(ops.flatMap((op) => op.results).map((v) => [v.name, v.loc]));
+}
+
+/** Builds the graph of `func` (stage `fuse`), which is a form of the function whose forward is `forward`. */
 export function graphOf(func: Func, forward: Func, sizes: DimSizes): Graph {
   const args = forward.params;
-  const { owner, params, uses } = namesOf(func, args);
-  // what a backward is handed was written down in its forward
-  const lines = new Map(forward.ops.flatMap((op) => [...op.results, ...(op.body?.ops ?? []).flatMap((o) => o.results)]).map((v) => [v.name, v.loc]));
+  const owner = ownerIn(func);
+  const lines = linesOf(forward);
   const view = (v: Value, role: ValueRole): ValueView => {
-    const used = uses(v);
+    const uses = func.results.filter((r) => owner(r.value) === v).map((r) => useText(r, args));
+    // a saved value was made in forward
     const loc = v.loc ?? (role === 'saved' ? lines.get(v.name) : undefined);
     return {
       name: v.name,
@@ -61,54 +80,65 @@ export function graphOf(func: Func, forward: Func, sizes: DimSizes): Graph {
       bytes: byteSize(v.type, sizes),
       role,
       ...(loc ? { loc: `${loc.file}:${loc.line}:${loc.column}` } : {}),
-      ...(used.length > 0 ? { uses: used } : {}),
+      ...(uses.length > 0 ? { uses } : {}),
     };
   };
-  const nodes: Unplaced<GraphNode>[] = [];
+  return { ...connected({ func, args, owner, view, sizes }), text: printFunc(func, { locs: true, costs: sizes }) };
+}
+
+/** A box with the values that come into it and those that leave it, each by its owner. */
+interface Box {
+  readonly node: Unplaced<GraphNode>;
+  readonly takes: readonly Value[];
+  readonly makes: readonly Value[];
+}
+
+/** The boxes of arguments, kernels and results in this order, and an edge for each pair of boxes that values flow between. */
+function connected(drawn: Drawn): Pick<Graph, 'nodes' | 'edges'> {
+  const inner = [...argumentBoxes(drawn), ...kernelBoxes(drawn)];
+  const madeBy = new Map(inner.flatMap(({ makes }, i) => makes.map((v): [Value, number] => [v, i])));
+  const boxes = [...inner, ...resultBoxes(drawn).filter(({ takes }) => takes.every((v) => madeBy.has(v)))];
   const edges = new Map<string, Unplaced<GraphEdge>>();
-  const madeBy = new Map<Value, number>();
-  const connect = (from: number, to: number, v: Value): void => {
-    const key = `${from}>${to}`;
-    edges.set(key, { from, to, values: [...(edges.get(key)?.values ?? []), v.name] });
-  };
-  const read = new Set([...func.ops.flatMap((op) => op.operands), ...func.results.map((r) => r.value)].map(owner));
-  for (const { value, role } of func.params) {
-    if (!FLOWING.includes(role) || !read.has(value)) continue;
-    madeBy.set(value, nodes.length);
-    nodes.push({ kind: 'argument', title: value.name, family: role, reads: [], writes: [view(value, role)], inner: [] });
-  }
-  func.ops.filter(isFused).forEach((op, dispatch) => {
-    const at = nodes.length;
-    const operands = [...new Set(op.operands.map(owner))];
-    nodes.push(kernelNode(op, dispatch, operands, { params, view, sizes }));
-    for (const v of operands) {
+  boxes.forEach(({ takes }, to) => {
+    for (const v of takes) {
       const from = madeBy.get(v);
-      if (from !== undefined) connect(from, at, v);
+      if (from === undefined) continue;
+      const key = `${from}>${to}`;
+      edges.set(key, { from, to, values: [...(edges.get(key)?.values ?? []), v.name] });
     }
-    for (const v of op.results) madeBy.set(v, at);
   });
-  // gradients of weights end in their kernel; what flows on to another call gets a box
-  for (const r of func.results) {
-    const from = madeBy.get(owner(r.value));
-    const arg = r.role === 'grad' ? args[r.of ?? -1] : undefined;
-    if (from === undefined || !(r.role === 'value' || (arg && FLOWING.includes(arg.role)))) continue;
-    connect(from, nodes.length, owner(r.value));
-    nodes.push({ kind: 'result', title: arg ? `d_${arg.value.name}` : r.value.name, family: r.role, reads: [], writes: [view(r.value, 'value')], inner: [] });
-  }
-  return { nodes, edges: [...edges.values()], text: printFunc(func, { locs: true, costs: sizes }) };
+  return { nodes: boxes.map(({ node }) => node), edges: [...edges.values()] };
 }
 
-interface KernelContext {
-  readonly params: ReadonlyMap<Value, Param>;
-  readonly view: (v: Value, role: ValueRole) => ValueView;
-  readonly sizes: DimSizes;
+const valueNode = (node: Pick<ValueNode, 'kind' | 'title' | 'family'>, view: ValueView): Unplaced<ValueNode> => ({ ...node, reads: [], writes: [view] });
+
+/** Arguments that flow and are read. */
+function argumentBoxes({ func, owner, view }: Drawn): Box[] {
+  const read = new Set([...func.ops.flatMap((op) => op.operands), ...func.results.map((r) => r.value)].map(owner));
+  return func.params
+    .filter(({ value, role }) => FLOWING.includes(role) && read.has(value))
+    .map(({ value, role }) => ({ node: valueNode({ kind: 'argument', title: value.name, family: role }, view(value, role)), takes: [], makes: [value] }));
 }
 
-function kernelNode(op: Op, dispatch: number, operands: readonly Value[], { params, view, sizes }: KernelContext): Unplaced<GraphNode> {
-  const outside = operands.flatMap((v) => {
-    const role = params.get(v)?.role;
-    return role && !FLOWING.includes(role) ? [view(v, role)] : [];
+function kernelBoxes(drawn: Drawn): Box[] {
+  return drawn.func.ops.filter(isFused).map((op, dispatch) => {
+    const takes = [...new Set(op.operands.map(drawn.owner))];
+    return { node: kernelNode(drawn, op, dispatch, takes), takes, makes: op.results };
   });
+}
+
+/** Results that flow on to another call. The gradient of a weight ends in its kernel. */
+function resultBoxes({ func, args, owner, view }: Drawn): Box[] {
+  return func.results.flatMap((r): Box[] => {
+    const arg = r.role === 'grad' ? gradientOf(r, args) : undefined;
+    if (r.role !== 'value' && !(arg && FLOWING.includes(arg.role))) return [];
+    const title = arg ? `d_${arg.value.name}` : r.value.name;
+    return [{ node: valueNode({ kind: 'result', title, family: r.role }, view(r.value, 'value')), takes: [owner(r.value)], makes: [] }];
+  });
+}
+
+function kernelNode({ func, view, sizes }: Drawn, op: Op, dispatch: number, operands: readonly Value[]): Unplaced<KernelNode> {
+  const roles = new Map(func.params.map((p) => [p.value, p.role]));
   const results = new Set(op.results);
   return {
     kind: 'kernel',
@@ -116,7 +146,10 @@ function kernelNode(op: Op, dispatch: number, operands: readonly Value[], { para
     family: String(op.attrs['kind']),
     dispatch,
     flops: opFlops(op, sizes),
-    reads: outside,
+    reads: operands.flatMap((v) => {
+      const role = roles.get(v);
+      return role && !FLOWING.includes(role) ? [view(v, role)] : [];
+    }),
     writes: op.results.map((v) => view(v, 'value')),
     inner: (op.body?.ops ?? []).flatMap((o) => o.results.filter((v) => !results.has(v)).map((v) => view(v, 'inner'))),
     text: printOp(op, { locs: true, costs: sizes }),

@@ -1,17 +1,10 @@
-/** @file Patterns as a person names them: `none`, or units between commas, each dropped unless it says `=remat` or `=skipped`. */
+/** @file Patterns as a person writes them: `none`, or units separated by commas. A unit is dropped unless it says `=remat`, `=skipped` or `=full`. */
 
+import { checkUnits } from '../dropbp/units.ts';
 import { EbbError } from '../errors.ts';
 import type { Form, Pattern } from '../runtime/link/forms.ts';
 
-/** @throws EbbError naming the first of `named` that is no unit, and units there are */
-export function checkUnits(named: readonly string[], units: readonly string[], option: string): void {
-  const unknown = named.find((u) => !units.includes(u));
-  if (unknown === undefined) return;
-  const some = units.length > 16 ? `${units.slice(0, 4).join(', ')}, … (${units.length} units)` : units.join(', ') || 'no units';
-  throw new EbbError(`${option}: unknown unit ${unknown}; the model has ${some}`);
-}
-
-/** A pattern of dropped units, units whose forward runs again, and units without a forward too; a unit named twice is as the last of these. */
+/** Makes a pattern of units that are dropped, whose forward runs again (`remat`), or that have no forward either (`skipped`). Of a unit in several lists the last one counts. */
 export function patternOf(dropped: readonly string[], remat: readonly string[] = [], skipped: readonly string[] = []): Pattern {
   const all = [
     ['remat', remat],
@@ -23,7 +16,7 @@ export function patternOf(dropped: readonly string[], remat: readonly string[] =
 
 const FORMS: readonly Form[] = ['full', 'remat', 'dropped', 'skipped'];
 
-/** Reads `none`, `layers.3.mlp,layers.2.attn=remat`. @throws EbbError for an unknown unit or form */
+/** Reads a pattern such as `none` or `layers.3.mlp,layers.2.attn=remat`. @param option names the flag, for messages @throws EbbError for an unknown unit or form */
 export function parsePattern(text: string, units: readonly string[], option: string): Pattern {
   const pattern = new Map<string, Form>();
   for (const item of text.split(',').map((s) => s.trim())) {
@@ -40,3 +33,5 @@ export function parsePattern(text: string, units: readonly string[], option: str
   }
   return pattern;
 }
+
+export { checkUnits } from '../dropbp/units.ts';

@@ -1,15 +1,16 @@
-/** @file Measured dispatches for people: by kernel, by unit, against what the device can do; and as a trace for a viewer. */
+/** @file Measured dispatches as tables by kernel and by unit, compared with what the device can do, and as a trace file for a viewer. */
 
-import type { DispatchTime } from '../runtime/profile.ts';
+import { at } from '../errors.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import { amount } from './report.ts';
 
-/** What the device was measured to do at most. */
+/** The highest speeds that were measured on the device. */
 export interface Roof {
   readonly gflops: number;
   readonly gbps: number;
 }
 
-/** Dispatches of one kind, summed over a step. */
+/** The sums over a step of the dispatches under one name. */
 export interface ProfileRow {
   readonly name: string;
   readonly dispatches: number;
@@ -18,6 +19,7 @@ export interface ProfileRow {
   readonly bytes: number;
 }
 
+/** The measured dispatches of one step. */
 export interface Profile {
   readonly ms: number;
   readonly dispatches: number;
@@ -28,10 +30,9 @@ export interface Profile {
 
 const msOf = ({ start, end }: DispatchTime): number => (end - start) / 1e6;
 
-/** Several measurements of one step: of every dispatch the least. */
+/** Takes several measurements of one step, and returns for every dispatch its fastest one. */
 export function fastest(steps: readonly (readonly DispatchTime[])[]): DispatchTime[] {
-  const [first = []] = steps;
-  return first.map((time, i) => steps.flatMap((s) => s[i] ?? []).reduce((a, b) => (msOf(b) < msOf(a) ? b : a), time));
+  return at(steps, 0).map((_, i) => steps.map((step) => at(step, i)).reduce((a, b) => (msOf(b) < msOf(a) ? b : a)));
 }
 
 function rowsBy(times: readonly DispatchTime[], name: (time: DispatchTime) => string): ProfileRow[] {
@@ -44,7 +45,7 @@ function rowsBy(times: readonly DispatchTime[], name: (time: DispatchTime) => st
   return [...rows.values()].sort((a, b) => b.ms - a.ms);
 }
 
-/** Sums a step's dispatches by kernel and by unit (forward and backward apart), the longest first. */
+/** Sums the dispatches of a step by kernel, and by unit with forward and backward apart. The rows that take longest come first. */
 export function profileOf(times: readonly DispatchTime[], roof: Roof): Profile {
   return {
     ms: times.reduce((sum, t) => sum + msOf(t), 0),
@@ -55,7 +56,7 @@ export function profileOf(times: readonly DispatchTime[], roof: Roof): Profile {
   };
 }
 
-/** A row's share of what the device can do: of its arithmetic or its bandwidth, whichever it comes closer to. */
+/** The share of the device's arithmetic or of its bandwidth that a row reaches, whichever is larger. */
 function shareOf({ ms, flops, bytes }: ProfileRow, { gflops, gbps }: Roof): number {
   return Math.max(flops / (ms * 1e6) / gflops, bytes / (ms * 1e6) / gbps);
 }
@@ -71,7 +72,7 @@ function table(title: string, rows: readonly ProfileRow[], { ms, roof }: Profile
   return [head, ...lines];
 }
 
-/** Both tables. */
+/** Writes both tables, and a line with the totals. */
 export function profileText(profile: Profile): string {
   const { ms, dispatches, roof, byKernel, byUnit } = profile;
   const flops = byKernel.reduce((sum, r) => sum + r.flops, 0);
@@ -84,7 +85,7 @@ export function profileText(profile: Profile): string {
   ].join('\n');
 }
 
-/** A trace that chrome://tracing and Perfetto open: calls on one track, their kernels on another. Times in microseconds. */
+/** Writes a trace file that chrome://tracing and Perfetto open: calls on one track, their kernels on another. Its times are in microseconds. */
 export function traceFile(times: readonly DispatchTime[]): string {
   const kernels = times.map((t) => ({
     name: t.kernel,

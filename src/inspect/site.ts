@@ -1,22 +1,32 @@
-/** @file A function as one call of the model sees it: parameters under the names of what is handed over, its own values under the call's. */
+/** @file A function as one call of the model runs it: its parameters have the names of the call's operands, and its own values the name of the call. */
 
+import { at, invariant } from '../errors.ts';
 import { callsOf } from '../ir/module.ts';
-import type { Body, Func, Op, Value } from '../ir/types.ts';
+import type { Body, Func, Module, Op, Value } from '../ir/types.ts';
 import { qualifiedName } from '../trace/naming.ts';
 import type { TracedModel } from '../trace/trace.ts';
 
-/** What a call's operand is called: its own name for what main is given, `layers[2].mlp.y` for what another call makes. */
+/** The site of a call: the name of the unit or piece of trunk that it runs. */
+export const siteOf = (call: Op): string => String(call.attrs['site']);
+
+/** The function that a call runs. */
+export function calleeOf({ funcs }: Module, call: Op): Func {
+  const callee = funcs.find((f) => f.name === call.attrs['callee']);
+  invariant(callee, `${siteOf(call)} calls a function that the module does not have`);
+  return callee;
+}
+
+/** The name of a call's operand: its own name where main is given it, `layers[2].mlp.y` where another call makes it. */
 export function operandName({ module }: TracedModel, operand: Value): string {
   for (const call of callsOf(module)) {
-    const at = call.results.indexOf(operand);
-    if (at < 0) continue;
-    const callee = module.funcs.find((f) => f.name === call.attrs['callee']);
-    return qualifiedName(String(call.attrs['site']), callee?.results[at]?.value.name ?? String(at));
+    const index = call.results.indexOf(operand);
+    if (index < 0) continue;
+    return qualifiedName(siteOf(call), at(calleeOf(module, call).results, index).value.name);
   }
   return operand.name;
 }
 
-/** A function with every value renamed. */
+/** Copies a function with every value renamed. */
 function renamed(func: Func, name: (value: Value) => string): Func {
   const made = new Map<Value, Value>();
   const value = (v: Value): Value => {
@@ -36,12 +46,11 @@ function renamed(func: Func, name: (value: Value) => string): Func {
   };
 }
 
-/** Instantiates a function, or a form of it, for the call at index `call` of main. Scalars keep their names. */
+/** Returns a function that renames a callee, or a form of it, for the call at index `call` of main. Scalars keep their names. */
 export function siteNames(traced: TracedModel, call: number): (func: Func) => Func {
-  const op = callsOf(traced.module)[call];
-  const callee = traced.module.funcs.find((f) => f.name === op?.attrs['callee']);
-  const given = new Map(callee?.params.map(({ value }, i) => [value.name, op?.operands[i]]));
-  const own = (v: Value): string => qualifiedName(String(op?.attrs['site']), v.name);
+  const op = at(callsOf(traced.module), call);
+  const given = new Map(calleeOf(traced.module, op).params.map(({ value }, i) => [value.name, at(op.operands, i)]));
+  const own = (v: Value): string => qualifiedName(siteOf(op), v.name);
   return (func) => {
     const names = new Map(
       func.params.map(({ value, role }) => {

@@ -1,6 +1,6 @@
-/** @file Splits IR and WGSL into tokens for colouring. Total: the pieces put together are the text. */
+/** @file Splits IR and WGSL into tokens for colouring. The tokens of any text, put together, are the text. */
 
-/** What a piece of text is. `plain` holds everything without a colour of its own. */
+/** The kind of a piece of text. `plain` is everything that has no colour of its own. */
 export type TokenKind = 'plain' | 'comment' | 'string' | 'number' | 'keyword' | 'type' | 'function' | 'value' | 'op' | 'site' | 'loc' | 'attribute';
 
 export interface TextToken {
@@ -8,6 +8,7 @@ export interface TextToken {
   readonly text: string;
 }
 
+/** A kind, and a sticky expression that matches its tokens. Of several rules that match, the first counts. */
 type Rule = readonly [TokenKind, RegExp];
 
 const DTYPE = `(?:f32|f16|bf16|i32|u32|bool|q8_0|q4_0|q4_1|q4_k|q6_k)`;
@@ -41,6 +42,17 @@ const WGSL: readonly Rule[] = [
   ['plain', /[A-Za-z_]\w*/y],
 ];
 
+/** The token that begins at `from`: what the first rule matches there, or a single plain character. */
+function tokenAt(text: string, from: number, rules: readonly Rule[]): TextToken {
+  for (const [kind, pattern] of rules) {
+    pattern.lastIndex = from;
+    const [piece] = pattern.exec(text) ?? [];
+    if (piece) return { kind, text: piece };
+  }
+  return { kind: 'plain', text: text.charAt(from) };
+}
+
+/** Splits a text into tokens; neighbouring plain ones become one. */
 function split(text: string, rules: readonly Rule[]): TextToken[] {
   const out: TextToken[] = [];
   let plain = '';
@@ -48,27 +60,20 @@ function split(text: string, rules: readonly Rule[]): TextToken[] {
     if (plain !== '') out.push({ kind: 'plain', text: plain });
     plain = '';
   };
-  for (let at = 0; at < text.length; ) {
-    let kind: TokenKind = 'plain';
-    let piece = '';
-    for (const [rule, pattern] of rules) {
-      pattern.lastIndex = at;
-      piece = pattern.exec(text)?.[0] ?? '';
-      kind = rule;
-      if (piece !== '') break;
-    }
-    if (piece === '' || kind === 'plain') plain += piece || (text[at] ?? '');
+  for (let from = 0; from < text.length; ) {
+    const token = tokenAt(text, from, rules);
+    if (token.kind === 'plain') plain += token.text;
     else {
       flush();
-      out.push({ kind, text: piece });
+      out.push(token);
     }
-    at += piece.length || 1;
+    from += token.text.length;
   }
   flush();
   return out;
 }
 
-/** Tokens of the tensor IR, of linked variants and of the kernel IR. */
+/** Splits text of the tensor IR, of linked variants or of the kernel IR. */
 export const irTokens = (text: string): TextToken[] => split(text, IR);
-/** Tokens of WGSL. */
+/** Splits WGSL. */
 export const wgslTokens = (text: string): TextToken[] => split(text, WGSL);

@@ -1,13 +1,14 @@
-/** @file A variant as text: its calls, and tables that set two variants side by side. */
+/** @file Writes a variant as text: its calls, and tables that compare two variants. */
 
+import { at } from '../errors.ts';
 import type { Variant } from '../runtime/link/linked.ts';
 import type { Program } from '../runtime/program.ts';
 import { amount, type CallReport, QUANTITIES, QUANTITY_TEXT, type Totals, type VariantReport } from './report.ts';
 
-/** Addresses that a call of the variant is handed, by its place among the calls. */
-const valuesOf = (variant: Variant, call: number): number => variant.calls[call]?.slots.filter((at) => at >= 0).length ?? 0;
+/** The number of values whose addresses a call of the variant is given. @param call its place among the variant's calls */
+const valuesOf = (variant: Variant, call: number): number => at(variant.calls, call).slots.filter((address) => address >= 0).length;
 
-/** The calls of a variant, one a line; `wanted` chooses among them. */
+/** Writes the calls of a variant, one a line. @param wanted chooses among them */
 export function variantText(program: Program, variant: Variant, r: VariantReport, cost: boolean, wanted: (call: CallReport) => boolean = () => true): string {
   const name = (site: string): string => (site === '' ? '' : ` [${site}]`);
   const lines = r.calls.flatMap((c, i) => {
@@ -21,7 +22,7 @@ export function variantText(program: Program, variant: Variant, r: VariantReport
   return [head, ...lines, '}'].join('\n') + (program.pipelines.length > 0 ? '\n' : '');
 }
 
-/** The quantities of two variants side by side. */
+/** Writes the quantities of a pattern beside those with nothing dropped. */
 export function compareTable(own: Totals, none: Totals): string {
   const rows = QUANTITIES.map((key) => {
     const { label, unit } = QUANTITY_TEXT[key];
@@ -30,12 +31,12 @@ export function compareTable(own: Totals, none: Totals): string {
   return [`${''.padEnd(22)}${'this pattern'.padStart(14)}${'nothing dropped'.padStart(18)}`, ...rows].join('\n');
 }
 
-/** What `b` has less of than `a`. */
+/** The quantities of `a` less those of `b`. */
 export function removed(a: Totals, b: Totals): Totals {
   return Object.fromEntries(QUANTITIES.map((key) => [key, a[key] - b[key]])) as Record<keyof Totals, number>;
 }
 
-/** What `b` leaves out of `a`, absolute and in per cent. */
+/** Writes the quantities of two patterns, and what `b` leaves out of `a`, absolute and in per cent. */
 export function removedTable(a: Totals, b: Totals): string {
   const less = removed(a, b);
   const rows = QUANTITIES.map((key) => {

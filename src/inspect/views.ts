@@ -1,4 +1,4 @@
-/** @file What `ebb inspect` shows of a model: a stage, a pattern beside nothing dropped, or what lies between two of either. */
+/** @file What `ebb inspect` shows of a model: a stage, a pattern beside nothing dropped, or the difference between two of either. */
 
 import { EbbError } from '../errors.ts';
 import { parseModule } from '../ir/parse.ts';
@@ -8,32 +8,33 @@ import { verify } from '../ir/verify.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import type { Variant } from '../runtime/link/linked.ts';
 import type { Sizes } from '../runtime/program.ts';
-import { unifiedDiff } from './diff.ts';
+import { type NamedText, unifiedDiff } from './diff.ts';
 import { parsePattern } from './patterns.ts';
 import { type CallReport, inspectionLinker, namedUnits, restricted, unitsIn, type VariantReport, variantReport } from './report.ts';
 import { callAt, type Inspected, inScope, kernelTexts, type Scope, type Shown, stageText, TEXT_STAGES, type TextStage } from './stages.ts';
 import { compareTable, removed, removedTable, variantText } from './variantText.ts';
 
-/** A result in the forms it can be printed in. */
+/** A result of `ebb inspect`, as text and as JSON. */
 export interface View {
   readonly text: string;
   readonly json: unknown;
-  /** What `text` is written in, for colouring. */
+  /** The language of `text`, for its colours. */
   readonly language: 'ir' | 'wgsl';
+  /** Whether `text` is a diff. */
   readonly diff?: boolean;
 }
 
-/** What kernels are printed in. */
+/** The language of a stage. */
 const languageOf = (stage: string): View['language'] => (stage === 'wgsl' ? 'wgsl' : 'ir');
 
-/** The text of one stage. */
+/** Shows one stage. */
 export function stageView(x: Parameters<typeof stageText>[0], stage: TextStage, shown: Shown, scope: Scope): View {
   const text = stageText(x, stage, shown, scope);
   const kernels = stage === 'kernel' || stage === 'wgsl';
   return { text, language: languageOf(stage), json: kernels ? { stage, texts: kernelTexts(x as Inspected, stage, scope) } : { stage, text } };
 }
 
-/** A dump is parsed, verified and printed unchanged, or one function of it. @throws EbbError when it has none of that name */
+/** Parses and verifies a dump, and prints it unchanged, or one function of it. @throws EbbError when the dump is wrong, or has no function of that name */
 export function dumpText(text: string, path: string, scope: Scope = {}, cost = false): string {
   const module = parseModule(text, path);
   verify(module);
@@ -41,23 +42,25 @@ export function dumpText(text: string, path: string, scope: Scope = {}, cost = f
   if (funcs.length === 0)
     throw new EbbError(`--function: ${path} has no function @${scope.function}; there are ${module.funcs.map((f) => `@${f.name}`).join(', ')}`);
   const shown: Module = { dims: module.dims, funcs };
-  // a dump made with --locs or --cost is printed with them again
+  // a dump that was made with --locs or --cost is printed with them again
   return printModule(shown, { locs: / loc\(/.test(text), ...(cost || / FLOP$/m.test(text) ? { costs: module.dims } : {}) });
 }
 
-/** How a pattern is shown. */
+/** What is shown of a pattern. */
 export interface PatternOptions {
-  /** At which costs are counted. */
+  /** The sizes at which costs are counted. */
   readonly sizes: Sizes;
+  /** Whether the cost of each call is shown. */
   readonly cost: boolean;
   readonly scope: Scope;
 }
 
-interface Linked {
+interface LinkedPattern {
   readonly variant: Variant;
   readonly report: VariantReport;
 }
 
+/** Returns whether a call is in the scope. @throws EbbError for a scope that names no function or no call */
 function wantedCalls(x: Inspected, { scope }: PatternOptions): (call: CallReport) => boolean {
   if (scope.unit !== undefined) callAt(x.traced, scope.unit);
   if (scope.function !== undefined && !x.compiled.program.functions.some((f) => inScope(f.name, scope)))
@@ -65,7 +68,7 @@ function wantedCalls(x: Inspected, { scope }: PatternOptions): (call: CallReport
   return (call) => inScope(call.function, scope) && (scope.unit === undefined || call.site === scope.unit);
 }
 
-function linked(x: Inspected, patterns: readonly { pattern: Pattern; dropped: readonly string[] }[], options: PatternOptions): Linked[] {
+function linked(x: Inspected, patterns: readonly { pattern: Pattern; dropped: readonly string[] }[], options: PatternOptions): LinkedPattern[] {
   const { program } = x.compiled;
   const linker = inspectionLinker(program);
   return patterns.map(({ pattern, dropped }) => {
@@ -74,7 +77,7 @@ function linked(x: Inspected, patterns: readonly { pattern: Pattern; dropped: re
   });
 }
 
-/** What a pattern costs beside the same with nothing dropped. `dropped`: its dropped units as they were named. */
+/** Shows what a pattern costs, beside the costs with nothing dropped. @param dropped its dropped units in the order they were named */
 export function patternView(x: Inspected, pattern: Pattern, dropped: readonly string[], options: PatternOptions): View {
   const { program } = x.compiled;
   const wanted = wantedCalls(x, options);
@@ -85,7 +88,7 @@ export function patternView(x: Inspected, pattern: Pattern, dropped: readonly st
       { pattern: new Map(), dropped: [] },
     ],
     options,
-  ) as [Linked, Linked];
+  ) as [LinkedPattern, LinkedPattern];
   const [ownPart, nonePart] = [restricted(own.report, wanted), restricted(none.report, wanted)];
   return {
     text: `${variantText(program, own.variant, own.report, options.cost, wanted)}\n${compareTable(ownPart, nonePart)}\n`,
@@ -100,21 +103,21 @@ export type DiffSide =
   | { readonly kind: 'pattern'; readonly name: string }
   | { readonly kind: 'dump'; readonly name: string };
 
-/** Tells what a side of `--diff` names: a file by its ending, a stage by its name, else a pattern. */
+/** Finds out what a side of `--diff` names: a dump by its ending, a stage by its name, and otherwise a pattern. */
 export function diffSide(name: string): DiffSide {
   if (name.endsWith('.ebb')) return { kind: 'dump', name };
   const stage = TEXT_STAGES.find((s) => s === name);
   return stage ? { kind: 'stage', name: stage } : { kind: 'pattern', name };
 }
 
-/** Two texts. */
-export function textDiff(a: { readonly name: string; readonly text: string }, b: { readonly name: string; readonly text: string }): View {
+/** Shows the difference of two texts. */
+export function textDiff(a: NamedText, b: NamedText): View {
   const diff = unifiedDiff(a, b);
   const wgsl = a.name === 'wgsl' && b.name === 'wgsl';
   return { text: diff, json: { a: a.name, b: b.name, diff }, language: wgsl ? 'wgsl' : 'ir', diff: true };
 }
 
-/** Two patterns: the variants they link to, and what the second one leaves out of the first. */
+/** Shows the difference of the variants that two patterns link to, and what the second one leaves out of the first. */
 export function patternDiff(x: Inspected, a: string, b: string, options: PatternOptions): View {
   const { program } = x.compiled;
   const wanted = wantedCalls(x, options);
@@ -122,9 +125,9 @@ export function patternDiff(x: Inspected, a: string, b: string, options: Pattern
     const pattern = parsePattern(text, x.traced.units, '--diff');
     return { pattern, dropped: unitsIn(program, pattern, 'dropped') };
   });
-  const [one, two] = linked(x, patterns, options) as [Linked, Linked];
+  const [one, two] = linked(x, patterns, options) as [LinkedPattern, LinkedPattern];
   const [onePart, twoPart] = [restricted(one.report, wanted), restricted(two.report, wanted)];
-  const text = (l: Linked): string => `${variantText(program, l.variant, l.report, options.cost, wanted).trimEnd()}\n`;
+  const text = (l: LinkedPattern): string => `${variantText(program, l.variant, l.report, options.cost, wanted).trimEnd()}\n`;
   const diff = unifiedDiff({ name: a, text: text(one) }, { name: b, text: text(two) });
   return {
     text: `${diff}\n${removedTable(onePart, twoPart)}\n`,

@@ -1,9 +1,9 @@
-/** @file Attributes of ops by name: what an op says of them, how they are checked, and what the op then sees. */
+/** @file Attributes of ops: how an op declares them, how given ones are checked, and the record by name that the op receives. */
 
 import { constraint } from './constraint.ts';
 import { type Attr, type Attrs, type Dim, type DType, SCALAR_TYPES, type Shape } from './types.ts';
 
-/** What attributes hold. A `shape` is a list of texts in the IR (`["B", "64"]`), and a shape to the op. */
+/** The types of attributes. The IR holds a `shape` as a list of strings (`["B", "64"]`); the op receives it as a `Shape`. */
 interface AttrTypes {
   readonly number: number;
   readonly boolean: boolean;
@@ -14,7 +14,7 @@ interface AttrTypes {
 }
 type AttrType = keyof AttrTypes;
 
-/** A type; with `?` where it may be left out (booleans always may, and are false then); with a number that stands for one left out. */
+/** How an op declares an attribute. A type with `?` may be left out, and so may a boolean, which is then false; a number may have a default. */
 export type AttrSpec = AttrType | `${AttrType}?` | { readonly type: 'number'; readonly default: number };
 export type AttrSpecs = Readonly<Record<string, AttrSpec>>;
 
@@ -25,7 +25,7 @@ type ValueOf<S extends AttrSpec> = S extends { readonly default: number }
     : S extends `${infer T extends AttrType}?`
       ? AttrTypes[T] | undefined
       : never;
-/** The attributes as an op sees them. */
+/** The attributes as an op receives them. */
 export type AttrsOf<A extends AttrSpecs> = { readonly [K in keyof A]: ValueOf<A[K]> };
 
 const isNumber = (value: unknown): boolean => typeof value === 'number';
@@ -35,19 +35,19 @@ const isListOf = (value: unknown, is: (item: unknown) => boolean): boolean => Ar
 const TYPES: { readonly [T in AttrType]: { readonly is: (value: unknown) => boolean; readonly called: string } } = {
   number: { is: isNumber, called: 'a number' },
   boolean: { is: (value) => typeof value === 'boolean', called: 'true or false' },
-  text: { is: isText, called: 'a text' },
+  text: { is: isText, called: 'a string' },
   numbers: { is: (value) => isListOf(value, isNumber), called: 'a list of numbers' },
-  shape: { is: (value) => isListOf(value, isText), called: 'a shape, a list of texts' },
+  shape: { is: (value) => isListOf(value, isText), called: 'a shape, a list of strings' },
   dtype: { is: (value) => (SCALAR_TYPES as readonly unknown[]).includes(value), called: `one of ${SCALAR_TYPES.join(', ')}` },
 };
 
 const typeOf = (spec: AttrSpec): AttrType => (typeof spec === 'object' ? spec.type : (spec.replace('?', '') as AttrType));
 const mayBeAbsent = (spec: AttrSpec): boolean => typeof spec === 'object' || spec === 'boolean' || spec.endsWith('?');
 
-/** The dimensions that texts stand for. */
+/** Parses the strings of a `shape` attribute: digits are a static size, anything else names a run-time dimension. */
 const shapeOf = (texts: readonly string[]): Shape => texts.map((dim): Dim => (/^[0-9]+$/.test(dim) ? Number(dim) : dim));
 
-/** @throws OpError C0 for an attribute that the op does not have, lacks, or has in another type */
+/** @throws OpError C0 if an attribute is unknown to the op, is missing, or has the wrong type */
 export function checkAttrs(op: string, specs: AttrSpecs, attrs: Attrs): void {
   for (const [name, value] of Object.entries(attrs)) {
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
@@ -56,10 +56,10 @@ export function checkAttrs(op: string, specs: AttrSpecs, attrs: Attrs): void {
     constraint(is(value), op, 'C0', () => `attribute ${name} must be ${called}, found ${JSON.stringify(value)}`);
   }
   for (const [name, spec] of Object.entries(specs))
-    constraint(mayBeAbsent(spec) || Object.hasOwn(attrs, name), op, 'C0', () => `attribute ${name} is missing, ${TYPES[typeOf(spec)].called}`);
+    constraint(mayBeAbsent(spec) || Object.hasOwn(attrs, name), op, 'C0', () => `attribute ${name} is missing; it must be ${TYPES[typeOf(spec)].called}`);
 }
 
-/** What an op sees of attributes that were checked. */
+/** Makes the record that the op receives from checked attributes: shapes are parsed, and missing attributes get their default. */
 export function viewAttrs<A extends AttrSpecs>(specs: A, attrs: Attrs): AttrsOf<A> {
   const seen = ([name, spec]: [string, AttrSpec]): [string, unknown] => {
     const value = attrs[name];
@@ -72,7 +72,7 @@ export function viewAttrs<A extends AttrSpecs>(specs: A, attrs: Attrs): AttrsOf<
 /** Names of the attributes that are shapes. */
 export const shapeAttrs = (specs: AttrSpecs): readonly string[] => Object.entries(specs).flatMap(([name, spec]) => (typeOf(spec) === 'shape' ? [name] : []));
 
-/** Whether an attribute says what it would say if it were left out. */
+/** Whether the value of an attribute equals the default that the op declares, so that printing may leave it out. */
 export function isDefault(specs: AttrSpecs, name: string, value: Attr): boolean {
   const spec = specs[name];
   return typeof spec === 'object' && spec.default === value;

@@ -1,10 +1,11 @@
-/** @file Builds functions op by op: shapes are inferred, names made unique, operands broadcast as numpy does. */
+/** @file Builds functions op by op: result types are inferred (operands broadcast as in numpy), and names are made unique. */
 
 import { OpError } from './constraint.ts';
 import type { FuncBuilder } from './define.ts';
 import { opDef } from './ops/index.ts';
 import type { Loc, Op, Param, Type, Value } from './types.ts';
 
+/** Hands out names, each of them once. */
 export interface NameScope {
   unique(hint: string): string;
 }
@@ -77,7 +78,7 @@ function defaultHint(name: string): string {
   return name.split('_')[0] ?? name;
 }
 
-/** Rebuilds the ops of a function into `b`, replacing operands by `mapping`, which is extended with the new results. */
+/** Adds copies of `ops` to `b`. `mapping` says which values replace their operands, and gains the copy of each result. */
 export function replay(b: FuncBuilder, ops: readonly Op[], mapping: Map<Value, Value>): void {
   for (const op of ops) {
     const operands = op.operands.map((v) => mapping.get(v) ?? v);

@@ -1,4 +1,4 @@
-/** @file The error of an op that is given what it cannot take. */
+/** @file The error that is thrown when operands or attributes break a constraint of their op. */
 
 import { EbbError } from '../errors.ts';
 
@@ -7,7 +7,7 @@ export class OpError extends EbbError {
   override readonly name = 'OpError';
 }
 
-/** @throws OpError `op C1: message` when `holds` is false. */
+/** @throws OpError `op C1: message` if `holds` is false */
 export function constraint(holds: boolean, op: string, id: string, message: () => string): asserts holds {
   if (!holds) throw new OpError(`${op} ${id}: ${message()}`);
 }

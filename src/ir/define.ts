@@ -1,4 +1,4 @@
-/** @file What an op is: everything about it in one literal. Ops live in ./ops; ./ops/index.ts lists them. docs/adding.md goes through one. */
+/** @file The definition of an op: one literal says everything about it. ./ops/index.ts lists the ops of ./ops; docs/adding.md shows how to add one. */
 
 import type { Expr } from '../codegen/kernel/ir.ts';
 import type { Bind } from '../codegen/kernel/numerics.ts';
@@ -26,36 +26,37 @@ import {
 } from './types.ts';
 
 /**
- * How code is made of an op: `pointwise` one scalar expression per element · `index` an element of the result is an element of an
- * operand, or a function of the index · `reduce` over axes · `dot` · `kernel` has a kernel of its own · `composite` is decomposed first ·
- * `control` calls and fused groups.
+ * How an op becomes code. `pointwise`: one scalar expression computes each element. `index`: each element of the result is an element of an
+ * operand, or a function of the index. `reduce`: it reduces over axes. `dot`: it contracts axes. `kernel`: it has a kernel of its own.
+ * `composite`: it is decomposed first. `control`: it is a call or a fused group.
  */
 export type OpKind = 'pointwise' | 'index' | 'reduce' | 'dot' | 'kernel' | 'composite' | 'control';
 
-/** A use of an op that tests run: types of its operands, its attributes, and values where random ones would not do. */
+/** An example use of an op. Tests evaluate, differentiate and compile every op on its samples. */
 export interface Sample {
   readonly types: readonly Type[];
   readonly attrs?: Attrs;
-  /** Values of an operand where random ones would not do (indices, conditions, positive numbers). */
+  /** Values by operand number, for operands where random ones would not do (indices, conditions, positive numbers). */
   readonly values?: Readonly<Record<number, readonly number[]>>;
 }
 
-/** A use that breaks constraint `C<n>` of the op's documentation. */
+/** A use that must be refused because it breaks a constraint of the op. */
 export interface Rejection extends Sample {
+  /** The constraint's name in the op's documentation: `C1`, `C2`, …; `C0` is the check of operands and attributes. */
   readonly constraint: string;
 }
 
-/** Adds ops to a function: shapes are inferred and names made unique. ./builder.ts makes one. */
+/** Adds ops to a function; their result types are inferred, and names are made unique. ./builder.ts implements it. */
 export interface FuncBuilder {
-  /** Adds an op and returns its results. `names` are hints, made unique. @throws OpError */
+  /** Adds an op and returns its results. `names` are hints for their names. @throws OpError if a constraint of the op does not hold */
   ops(name: string, operands: readonly Value[], attrs?: Attrs, names?: readonly string[]): readonly Value[];
-  /** The same for an op with one result. */
+  /** Adds an op and returns its first result. @throws OpError if a constraint does not hold, or there is no result */
   op(name: string, operands: readonly Value[], attrs?: Attrs, hint?: string): Value;
   param(name: string, type: Type, role: Role): Value;
   constant(value: number, dtype?: DType): Value;
-  /** Adds an op with given result types: calls and fused groups. */
+  /** Adds an op with given result types, which are not checked: a call, a fused group, or a copy of an op. */
   raw(op: { name: string; operands: readonly Value[]; attrs: Attrs; types: readonly Type[]; names?: readonly string[]; body?: Body }): readonly Value[];
-  /** Marks the source line for the values made from here on. */
+  /** Sets the source line of the values that are made from here on. */
   at(loc: Loc | undefined): void;
   finish(name: string, results: readonly Result[]): Func;
   readonly added: readonly Op[];
@@ -68,90 +69,90 @@ export interface VjpContext {
   readonly attrs: Attrs;
   /** Cotangent of each result; null is a symbolic zero. At least one is not null. */
   readonly cotangents: readonly (Value | null)[];
-  /** Which operands' cotangents are wanted. */
+  /** For each operand, whether its cotangent is wanted. */
   readonly needs: readonly boolean[];
 }
 
-/** How a reduction puts two elements together: associative, and `identity` changes nothing. */
+/** How a reduction combines two elements. The function is associative, and combining with `identity` changes nothing. */
 export interface Combine {
   readonly identity: number;
   readonly js: (x: number, y: number) => number;
   readonly expr: (x: Expr, y: Expr) => Expr;
-  /** It over the lanes of a subgroup, where there is a function for that. */
+  /** Combines the values of all lanes of a subgroup, if there are functions for that. */
   readonly subgroup?: (value: Expr, bind: Bind) => Expr;
 }
 
-/** An operand that holds ids: elements of `of` along an axis, counted from the scalar `first`, or from 0. */
+/** Says that the operand `ids` holds ids, each of which picks an element of the operand `of`. They count from the scalar operand `first`, or from 0. */
 export interface IdsOf<Operand = number> {
   readonly ids: Operand;
   readonly of: Operand;
-  /** Axis of `of`; −1 is the last one. */
+  /** The axis of `of` along which ids pick; −1 is the last one. */
   readonly axis: number;
   readonly first?: Operand;
-  /** What the ids count, for messages. */
+  /** What an id stands for, for messages. */
   readonly what: 'rows' | 'classes';
-  /** Whether a negative id means that there is none. */
+  /** Whether a negative id is allowed; it picks nothing. */
   readonly negative: boolean;
 }
 
-/** An op as passes and code generation read it: operands are lists here, in the order of `operands`. `makeOp` makes one of an `OpSource`. */
+/** An op as passes and code generation use it: its functions take operands as lists, in the order of `operands`. `makeOp` makes one from an `OpSource`. */
 export interface OpDef extends Traits {
   readonly name: string;
   readonly kind: OpKind;
-  /** What its operands are; null: any, which `decompose` will refuse or take. */
+  /** Names and dtypes of its operands; null accepts any operands, and leaves checking them to `decompose`. */
   readonly operands: OperandSpecs | null;
-  /** What its attributes are; null: any. */
+  /** Names and types of its attributes; null accepts any. */
   readonly attrs: AttrSpecs | null;
-  /** Result types. @throws OpError naming the constraint that does not hold. */
+  /** Returns the types of the results. @throws OpError naming the constraint that does not hold */
   readonly infer: (types: readonly Type[], attrs: Attrs) => readonly Type[];
-  /** Reference evaluation; composites go through `decompose`. */
+  /** Computes the results for the reference evaluator. Without it the op is evaluated through `decompose`. */
   readonly evaluate?: (inputs: readonly Tensor[], attrs: Attrs, sizes: DimSizes, types: readonly Type[]) => readonly Tensor[];
   readonly decompose?: (b: FuncBuilder, operands: readonly Value[], attrs: Attrs) => readonly Value[];
-  /** Cotangents of the operands; null where zero or not wanted. Absent: not differentiable (its operands get none). */
+  /** Returns the operands' cotangents, null for one that is zero or not wanted. Without it a composite is decomposed, and other ops give none. */
   readonly vjp?: (context: VjpContext) => readonly (Value | null)[];
-  /** FLOPs at any sizes of the run-time dimensions. Absent: those of the ops that it decomposes into. */
+  /** FLOPs as terms of the run-time dimensions. Without it they are those of the ops that it decomposes into. */
   readonly flops?: (inputs: readonly Type[], results: readonly Type[], attrs: Attrs) => Cost;
-  /** The element of the result at a position (pointwise and index ops). */
+  /** Builds the expression for the element of the result at a position (pointwise and index ops). */
   readonly element?: (at: ElementAt, op: Op) => Expr;
-  /** How four neighbours are computed at once; null: they are not. */
+  /** How four neighbouring elements are computed at once, or null if they cannot be. */
   readonly fourWide: (op: Op) => FourWide | null;
-  /** The operand that the result is equal to, or null. `numberOf`: the number that a value is, where it is a constant. */
+  /** The operand that the result equals, or null. `numberOf` returns the number of a constant, and null for any other value. */
   readonly identity?: (operands: readonly Value[], result: Type, attrs: Attrs, numberOf: (v: Value) => number | null) => Value | null;
-  /** Which operand the kernel writes, in place of its first result; `accumulates`: it adds to what lies in its first result. */
+  /** `writes`: the operand that the kernel updates in place to make the first result. `accumulates`: it adds to what its first result holds. */
   readonly effects: { readonly writes: number } | 'accumulates' | null;
   readonly ids: IdsOf | null;
   readonly samples: readonly Sample[];
   readonly rejects?: readonly Rejection[];
 }
 
-/** What passes may do with an op. */
+/** Properties by which passes decide what they may do with an op. */
 interface Traits {
   /** FLOPs of one element of a pointwise op; default 1. */
   readonly perElement?: number;
-  /** The result is the first operand's bytes under another shape. */
+  /** The result shares the first operand's bytes under another shape. */
   readonly aliases?: boolean;
-  /** Every element of the result is one of the first operand's. */
+  /** Every element of the result is an element of the first operand. */
   readonly view?: boolean;
-  /** Every element of the result is the first operand's as it broadcasts. */
+  /** The result is the first operand, broadcast to another shape. */
   readonly repeats?: boolean;
-  /** The first two operands are added up. */
+  /** The op adds up its first two operands. */
   readonly adds?: boolean;
-  /** It ends a unit: its first operand is the unit's input, its second the branch. */
+  /** The op ends a unit: its first operand is the unit's input, its second the branch. */
   readonly endsUnit?: boolean;
-  /** Whether the loads of a dot may compute it again for every tile: always, or where one of two operands is a scalar. */
+  /** When the loads of a dot may compute the op again for every tile: always, or only if one of its operands is a scalar. */
   readonly inLoads?: 'always' | 'with a scalar';
-  /** It widens a weight from the dtype that it is stored in. */
+  /** The op widens a weight from the dtype that it is stored in. */
   readonly widens?: boolean;
-  /** Boolean attributes printed as `^T` behind an operand, by the operand's number. */
+  /** For each operand, the boolean attribute that is printed as `^T` behind it. */
   readonly marks?: readonly string[];
   readonly combine?: Combine;
-  /** This op with `reader` taken in, the one op that reads its first result; null where it cannot. `known`: what is there before this op. */
+  /** Merges `reader`, the only op that reads the first result, into this op; null if that cannot be. `known` holds the values defined so far. */
   readonly absorbs?: (op: Op, reader: Op, known: ReadonlySet<Value>) => Op | null;
 }
 
 type OneOrMore<T> = T | readonly T[];
 
-/** An op as it is written down: operands and attributes by name, typed by what `operands` and `attrs` say. */
+/** An op as its author writes it: its functions receive operands and attributes by name, with the types that `operands` and `attrs` declare. */
 export interface OpSource<N extends string, K extends OpKind, O extends OperandSpecs, A extends AttrSpecs> extends Traits {
   readonly name: N;
   readonly kind: K;
@@ -161,7 +162,8 @@ export interface OpSource<N extends string, K extends OpKind, O extends OperandS
   readonly evaluate?: (
     inputs: Named<O, Tensor>,
     attrs: AttrsOf<A>,
-    about: { readonly sizes: DimSizes /** Shape of the first result. */; readonly shape: readonly number[] },
+    /** `shape` is that of the first result. */
+    about: { readonly sizes: DimSizes; readonly shape: readonly number[] },
   ) => OneOrMore<Tensor>;
   readonly decompose?: (b: FuncBuilder, operands: Named<O, Value>, attrs: AttrsOf<A>) => OneOrMore<Value>;
   readonly vjp?:
@@ -170,10 +172,10 @@ export interface OpSource<N extends string, K extends OpKind, O extends OperandS
           readonly b: FuncBuilder;
           readonly results: readonly Value[];
           readonly attrs: AttrsOf<A>;
-          /** The attributes as they are, to hand on. */
+          /** The attributes as the IR holds them, to pass on to another op. */
           readonly raw: Attrs;
           readonly cotangents: readonly (Value | null)[];
-          /** Cotangent of the first result. */
+          /** Cotangent of the first result, which must not be a symbolic zero. */
           readonly d: Value;
           readonly needs: Named<O, boolean>;
         },
@@ -193,8 +195,8 @@ export interface OpSource<N extends string, K extends OpKind, O extends OperandS
 const listOf = <T>(found: OneOrMore<T>): readonly T[] => (Array.isArray(found) ? (found as readonly T[]) : [found as T]);
 
 /**
- * An op of its source. Before anything else its constraint C0 is checked: as many operands as it names, of their dtypes, and no attributes
- * but its own, of their types.
+ * Makes an op from its source. `infer` first checks constraint C0: the number and dtypes of the operands, and the names and types of the
+ * attributes, are as the source declares them.
  */
 export function makeOp<const N extends string, const K extends OpKind, const O extends OperandSpecs, const A extends AttrSpecs = Record<never, never>>(
   source: OpSource<N, K, O, A>,
@@ -279,10 +281,10 @@ function idsByNumber({ ids, of, first, ...rest }: IdsOf<string>, numberOf: (oper
 
 const typesOf = (op: Op): readonly Type[] => op.operands.map((v) => v.type);
 
-/** What computes numbers computes four at a time; what moves elements says itself whether neighbours stay neighbours. */
+/** The default of `fourWide`: ops that compute f32 work on four elements at once. Index ops must say themselves whether neighbours stay neighbours. */
 const wideByKind = (kind: OpKind, { dtype }: Type): 'all' | 'none' => (kind === 'index' || dtype !== 'f32' ? 'none' : 'all');
 
-/** Elements of operands by name. */
+/** `place`, with operands given by name. */
 function byName(place: ElementAt, numberOf: (operand: string | number) => number): ElementAt {
   return {
     ...place,
@@ -295,12 +297,12 @@ function byName(place: ElementAt, numberOf: (operand: string | number) => number
   };
 }
 
-/** Shapes in attributes are lists of texts: `["B", "T", "64"]`. */
+/** A shape as attributes hold it, a list of strings: `["B", "T", "64"]`. */
 export function shapeToAttr(shape: readonly Dim[]): readonly string[] {
   return shape.map(String);
 }
 
-/** numpy's rule: aligned at the last axis, sizes equal or 1. @throws OpError (`id`) when two shapes do not fit. */
+/** The shape that `types` broadcast to by numpy's rule: shapes align at the last axis, sizes are equal or 1. @throws OpError naming `id` if they do not fit */
 export function broadcastShapes(types: readonly Type[], op: string, id: string): readonly Dim[] {
   const rank = Math.max(0, ...types.map((t) => t.shape.length));
   return Array.from({ length: rank }, (_, axis) => {

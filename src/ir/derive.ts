@@ -1,4 +1,4 @@
-/** @file A user's composite op: what an op needs besides its decomposition is found by running it. */
+/** @file Composite ops that users define. What an op needs besides its decomposition is derived by running the decomposition. */
 
 import { EbbError } from '../errors.ts';
 import { funcBuilder } from './builder.ts';
@@ -8,17 +8,17 @@ import { checkOperands, type OperandSpecs } from './operands.ts';
 import { registerOp } from './ops/index.ts';
 import type { Attrs, Func, Type } from './types.ts';
 
-/** An op that is its decomposition. What is left out is derived: types and FLOPs from the ops it decomposes into, derivative through them. */
+/** An op defined by its decomposition. Types, FLOPs and derivative follow from the ops that it decomposes into, unless they are given. */
 export type DecomposedOp = Pick<OpDef, 'name'> &
   Required<Pick<OpDef, 'decompose'>> &
   Partial<Pick<OpDef, 'infer' | 'vjp' | 'flops' | 'samples' | 'rejects'>> & {
-    /** Names of its operands: how many there are is checked where it is used. */
+    /** Names of its operands. If they are given, every use of the op must have as many. */
     readonly operands?: readonly string[];
   };
 
 const specsOf = (names: readonly string[]): OperandSpecs => Object.fromEntries(names.map((name) => [name, 'any']));
 
-/** The decomposition for operands of these types. @throws OpError naming the op and what inside it does not fit */
+/** Runs the decomposition on operands of the given types. @throws OpError naming the op, and the constraint inside it that does not hold */
 function expansion({ name, decompose, operands: names }: DecomposedOp, types: readonly Type[], attrs: Attrs): Func {
   if (names) checkOperands(name, specsOf(names), types, attrs);
   const b: FuncBuilder = funcBuilder();
@@ -37,7 +37,7 @@ function expansion({ name, decompose, operands: names }: DecomposedOp, types: re
 
 /**
  * Defines and registers a composite op by its decomposition: `decompose(b, operands, attrs)` adds ops to the builder `b` and returns
- * the results. The same text may define it again. @throws EbbError when the name is taken by another op
+ * the results. The same source text may define the op again. @throws EbbError if another definition has taken the name
  */
 export function defineOp(op: DecomposedOp, source: string = String(op.decompose)): OpDef {
   const { operands: names, ...own } = op;

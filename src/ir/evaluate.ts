@@ -1,4 +1,4 @@
-/** @file The reference evaluator: runs any function of a module in f64, slowly and plainly. Every kernel is tested against it. */
+/** @file The reference evaluator. It runs any function of a module in f64, simply and slowly; every kernel is tested against it. */
 
 import { EbbError } from '../errors.ts';
 import { shapeAttrs } from './attributes.ts';
@@ -20,7 +20,7 @@ function read(env: Env, value: Value): Tensor {
   return found;
 }
 
-/** Shapes in attributes are resolved too, so that an op sees numbers only. */
+/** The attributes with sizes in place of run-time dimensions, so that the op sees numbers only. */
 function resolveAttrs(op: Op, sizes: DimSizes): Op['attrs'] {
   const { attrs: specs } = opDef(op.name);
   const names = specs ? shapeAttrs(specs) : Object.hasOwn(op.attrs, 'shape') ? ['shape'] : [];
@@ -55,7 +55,7 @@ function evaluateOp(op: Op, env: Env, sizes: DimSizes, module: Module): void {
   });
 }
 
-/** One op on tensors; composites go through their decomposition. */
+/** Evaluates one op on tensors, through its decomposition if it has no evaluation of its own. */
 export function evaluateNamed(name: string, inputs: readonly Tensor[], attrs: Op['attrs'], sizes: DimSizes, types?: readonly Type[]): readonly Tensor[] {
   const def = opDef(name);
   if (def.evaluate) return def.evaluate(inputs, attrs, sizes, types ?? def.infer(inputs, attrs));
@@ -70,7 +70,7 @@ export function evaluateNamed(name: string, inputs: readonly Tensor[], attrs: Op
   return evaluate({ dims: {}, funcs: [] }, func, inputs, sizes);
 }
 
-/** Runs `func` on `inputs` (one for each parameter) and returns its results. Sizes bind the run-time dimensions. */
+/** Runs `func` on `inputs`, one for each parameter, at `sizes` of the run-time dimensions. Returns its results. @throws EbbError if an input is missing */
 export function evaluate(module: Module, func: Func, inputs: readonly Tensor[], sizes: DimSizes): readonly Tensor[] {
   const env: Env = new Map();
   func.params.forEach(({ value }, i) => {

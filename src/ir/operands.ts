@@ -1,10 +1,10 @@
-/** @file Operands of ops by name: what an op says of them, how many and of which dtypes there must be, and the list as a record. */
+/** @file Operands of ops: how an op declares them, how given ones are checked, and the record by name that the op receives. */
 
 import { at } from '../errors.ts';
 import { constraint } from './constraint.ts';
 import { type Attrs, BLOCK_TYPES, type DType, SCALAR_TYPES, type Type, typeText } from './types.ts';
 
-/** Dtypes that an operand may have, by name. `stored`: what a checkpoint keeps weights in and `dequantise` widens. */
+/** Sets of dtypes that an operand may have. `stored` are dtypes in which checkpoints keep weights; `dequantise` widens them. */
 const DOMAINS = {
   f32: ['f32'],
   i32: ['i32'],
@@ -20,18 +20,18 @@ const DOMAINS = {
 export type Domain = keyof typeof DOMAINS;
 
 /**
- * An operand's dtypes; `when`: it is there where that boolean attribute is true; `optional`: it may be left out, as may those behind it;
- * `many`: it and all behind it are one list.
+ * How an op declares an operand: its dtypes, and whether it may be absent. With `when` it is present if that boolean attribute is true; with
+ * `optional` it and the operands behind it may be left out; with `many` it is the list of all remaining operands.
  */
 export type OperandSpec =
   | Domain
   | { readonly dtype: Domain; readonly when: string }
   | { readonly dtype: Domain; readonly optional: true }
   | { readonly dtype: Domain; readonly many: true };
-/** In the order in which they are written. */
+/** The operands of an op, in order. */
 export type OperandSpecs = Readonly<Record<string, OperandSpec>>;
 
-/** Something of each operand, by its name. */
+/** A record with a `T` for each operand, by the operand's name. */
 export type Named<O extends OperandSpecs, T> = {
   readonly [K in keyof O]: O[K] extends { readonly many: true }
     ? readonly T[]
@@ -41,10 +41,10 @@ export type Named<O extends OperandSpecs, T> = {
 };
 
 const detail = (spec: OperandSpec) => (typeof spec === 'string' ? { dtype: spec } : spec);
-/** Dtypes of a domain. */
+/** The dtypes of a domain. */
 export const dtypesOf = (domain: Domain): readonly DType[] => DOMAINS[domain];
 
-/** The numbers of each operand in a list of `count`; none where it is left out. */
+/** For each declared operand its indices in a list of `count` operands; none if it is absent. */
 function places(specs: OperandSpecs, count: number, attrs: Attrs): readonly (readonly [name: string, spec: OperandSpec, at: readonly number[]])[] {
   let next = 0;
   return Object.entries(specs).map(([name, spec]) => {
@@ -61,7 +61,7 @@ function places(specs: OperandSpecs, count: number, attrs: Attrs): readonly (rea
   });
 }
 
-/** @throws OpError C0 when there are more or fewer operands than the op takes, or one has another dtype */
+/** @throws OpError C0 if there are more or fewer operands than the op takes, or one has a wrong dtype */
 export function checkOperands(op: string, specs: OperandSpecs, types: readonly Type[], attrs: Attrs): void {
   const all = places(specs, types.length, attrs);
   const wanted = all.flatMap(([, , numbers]) => numbers).length;
@@ -76,7 +76,7 @@ export function checkOperands(op: string, specs: OperandSpecs, types: readonly T
     }
 }
 
-/** A list of something of each operand as a record by their names. */
+/** Turns a list with an entry for each operand into a record by the operands' names. */
 export function bindOperands<O extends OperandSpecs, T>(specs: O, list: readonly T[], attrs: Attrs): Named<O, T> {
   const bound = places(specs, list.length, attrs).map(([name, spec, numbers]): [string, unknown] => {
     if (typeof spec === 'object' && 'many' in spec) return [name, numbers.map((i) => at(list as readonly unknown[], i))];

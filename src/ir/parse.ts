@@ -31,7 +31,7 @@ interface Token {
   readonly column: number;
 }
 
-// comments are dropped; a name may hold dots, that of a value indices too; numbers may be negative or in scientific notation
+// Comments match here and are dropped. A name may hold dots, and a value's name indices too. Numbers may be negative or in scientific notation.
 const TOKEN =
   /\s+|\/\/[^\n]*|"(?:[^"\\]|\\.)*"|loc\([^)]*\)|%[A-Za-z0-9_.]+(?:\[\d+\][A-Za-z0-9_.]*)*|@[A-Za-z0-9_.]+|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![A-Za-z_])|-?(?:Infinity|NaN)\b|[A-Za-z_][A-Za-z0-9_.]*|->|<=|\^T|[{}()[\],:=]/gy;
 
@@ -59,7 +59,7 @@ interface Cursor {
   next(): string;
   take(text: string): boolean;
   expect(text: string): void;
-  /** @param advice what to do about it */
+  /** @param advice what the reader can do about it */
   fail(expected: string, advice?: string): never;
 }
 
@@ -109,7 +109,7 @@ function parseAttr(c: Cursor): Attr {
   const text = c.next();
   if (text.startsWith('"')) return JSON.parse(text) as string;
   if (text === 'true' || text === 'false') return text === 'true';
-  return /^-?(\d|Infinity|NaN)/.test(text) ? Number(text) : c.fail('a number, a text, a list, true or false');
+  return /^-?(\d|Infinity|NaN)/.test(text) ? Number(text) : c.fail('a number, a string, a list, true or false');
 }
 
 function parseAttrs(c: Cursor): Record<string, Attr> {
@@ -140,7 +140,7 @@ function valueName(c: Cursor): string {
 function lookup(c: Cursor, names: Names): Value {
   const text = c.peek();
   const found = names.get(text.slice(1));
-  if (!text.startsWith('%') || !found) return c.fail(`a value defined before, of ${names.size} known`);
+  if (!text.startsWith('%') || !found) return c.fail(`one of the ${names.size} values defined so far`);
   c.next();
   return found;
 }
@@ -255,7 +255,7 @@ function parseFunc(c: Cursor): Func {
   }
   const shown = (types: readonly Type[]): string => types.map(typeText).join(', ');
   const returned = results.map((r) => r.value.type);
-  if (shown(returned) !== shown(declared)) c.fail(`${name} to return (${shown(declared)}) as declared, not (${shown(returned)}), before what follows`);
+  if (shown(returned) !== shown(declared)) c.fail(`${name} above to return (${shown(declared)}) as declared, not (${shown(returned)})`);
   return { name: name.slice(1), params, ops, results };
 }
 
@@ -268,7 +268,7 @@ function parseResult(c: Cursor, names: Names): Result {
   return { value: lookup(c, names), role, of };
 }
 
-/** Parses what `printModule` prints. @throws EbbError with file, line and column. */
+/** Parses what `printModule` prints. @throws EbbError naming file, line and column */
 export function parseModule(text: string, file = 'dump.ebb'): Module {
   const c = cursor(tokenise(text, file), file);
   c.expect('ebb');

@@ -1,4 +1,4 @@
-/** @file The text form of the IR, which parses back to the same thing (./parse.ts). docs/ir.md has the grammar. */
+/** @file Prints the text form of the IR, which ./parse.ts reads back to an equal module. docs/ir.md has the grammar. */
 
 import { isDefault } from './attributes.ts';
 import { opFlops } from './cost.ts';
@@ -6,13 +6,13 @@ import { isCall, isFused } from './ops/control.ts';
 import { findOp } from './ops/index.ts';
 import { type Attr, type DimSizes, type Func, type Module, type Op, type Param, type Result, typeText, type Value } from './types.ts';
 
-/** Version of the text form; other versions are refused by name. */
+/** Version of the text form. The parser refuses texts of any other version. */
 export const TEXT_VERSION = 1;
 
 export interface PrintOptions {
-  /** `loc(file:line:column)` behind each op that has one. */
+  /** Whether to print `loc(file:line:column)` behind each op whose source line is known. */
   readonly locs?: boolean;
-  /** `// … FLOP` behind each op, at these sizes. */
+  /** Prints `// … FLOP` behind each op, at these sizes of the run-time dimensions. */
   readonly costs?: DimSizes;
 }
 
@@ -64,12 +64,12 @@ function resultText({ value, role, of }: Result): string {
   return `${role === 'value' ? '' : of === undefined ? `${role} ` : `${role}(${of}) `}%${value.name}`;
 }
 
-/** One op, with the ops inside it. */
+/** Prints one op, with the ops inside it if it is a group. */
 export function printOp(op: Op, options: PrintOptions = {}): string {
   return opText(op, '', options);
 }
 
-/** One function in the text form (docs/ir.md). */
+/** Prints one function in the text form (docs/ir.md). */
 export function printFunc(func: Func, options: PrintOptions = {}): string {
   const types = func.results.map((r) => typeText(r.value.type)).join(', ');
   const head = `func @${func.name}(${func.params.map(paramText).join(', ')}) -> (${types}) {`;
@@ -77,7 +77,7 @@ export function printFunc(func: Func, options: PrintOptions = {}): string {
   return [head, ...body, `  return ${func.results.map(resultText).join(', ')}`.trimEnd(), '}'].join('\n');
 }
 
-/** A module in the text form (docs/ir.md); `parseModule` reads it back. */
+/** Prints a module in the text form (docs/ir.md); `parseModule` reads it back. */
 export function printModule(module: Module, options: PrintOptions = {}): string {
   const dims = Object.entries(module.dims).map(([name, bound]) => `${name} <= ${bound}`);
   const head = [`ebb ${TEXT_VERSION}`, ...(dims.length > 0 ? [`dims ${dims.join(', ')}`] : [])];

@@ -1,4 +1,4 @@
-/** @file Tensors of the reference evaluator: every dtype's numbers held exactly in f64. */
+/** @file Tensors of the reference evaluator. They hold numbers of every dtype in f64, which represents all of them exactly. */
 
 import { at } from '../errors.ts';
 import type { DType } from './types.ts';
@@ -13,7 +13,7 @@ export function size(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** Without values it holds zeros. @throws Error where there are fewer values than elements */
+/** Makes a tensor of `values`, or of zeros if there are none. @throws Error if there are fewer values than elements */
 export function tensor(dtype: DType, shape: readonly number[], values?: ArrayLike<number>): Tensor {
   const data = new Float64Array(size(shape));
   if (values) for (let i = 0; i < data.length; i++) data[i] = at(values, i);
@@ -26,7 +26,7 @@ export function strides(shape: readonly number[]): number[] {
   return out;
 }
 
-/** A tensor whose element at a multi-index is `valueAt(index)`; `index` is reused between calls. */
+/** Makes a tensor whose element at a multi-index is `valueAt(index)`. The array `index` is reused between calls. */
 export function generate(dtype: DType, shape: readonly number[], valueAt: (index: readonly number[]) => number): Tensor {
   const out = tensor(dtype, shape);
   const index = new Array<number>(shape.length).fill(0);
@@ -41,7 +41,7 @@ export function generate(dtype: DType, shape: readonly number[], valueAt: (index
   return out;
 }
 
-/** Element of `t` at `index`, aligned at the last axis as numpy broadcasts: size-1 axes repeat. */
+/** The element of `t` at an index of a shape that `t` broadcasts to by numpy's rule: axes align at the last one, and axes of size 1 repeat. */
 export function broadcastAt(t: Tensor, index: readonly number[]): number {
   const skip = index.length - t.shape.length;
   let offset = 0;
@@ -52,7 +52,7 @@ export function broadcastAt(t: Tensor, index: readonly number[]): number {
   return at(t.data, offset);
 }
 
-/** Deterministic numbers for samples and tests: uniform in [-scale, scale). */
+/** A tensor of pseudo-random numbers for samples and tests: uniform in [-scale, scale), and the same for the same seed. */
 export function randomTensor(dtype: DType, shape: readonly number[], seed: number, scale = 1): Tensor {
   let state = (seed * 2654435761 + 12345) >>> 0;
   return generate(dtype, shape, () => {

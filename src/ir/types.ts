@@ -1,9 +1,9 @@
-/** @file What the IR is made of: types, values, ops, functions, modules. Plain data; every pass returns new objects. */
+/** @file The data of the IR: types, values, ops, functions, modules. They are plain objects, and every pass returns new ones. */
 
 import { at } from '../errors.ts';
 
 export const BLOCK_TYPES = ['q8_0', 'q4_0', 'q4_1', 'q4_k', 'q6_k'] as const;
-/** Block-quantised weights as llama.cpp stores them; only `dequantise` reads them. */
+/** A dtype of block-quantised weights as llama.cpp stores them; only `dequantise` reads it. */
 export type BlockType = (typeof BLOCK_TYPES)[number];
 export const SCALAR_TYPES = ['f32', 'f16', 'bf16', 'i32', 'u32', 'bool'] as const;
 export type DType = (typeof SCALAR_TYPES)[number] | BlockType;
@@ -17,16 +17,16 @@ export interface Type {
   readonly shape: Shape;
 }
 
-/** Where a value was written down: file:line:column of the model definition. */
+/** The place in a model definition where a value was made. */
 export interface Loc {
   readonly file: string;
   readonly line: number;
   readonly column: number;
-  /** The whole path of the file, for those who read it; `file` is its last part. */
+  /** Full path of the file, for code that opens it; `file` is its last part. */
   readonly path?: string;
 }
 
-/** An SSA value; identity is the object, the name is for people. */
+/** An SSA value. Its identity is the object; its name is for people. */
 export interface Value {
   readonly name: string;
   readonly type: Type;
@@ -36,7 +36,7 @@ export interface Value {
 export type Attr = number | string | boolean | readonly number[] | readonly string[];
 export type Attrs = Readonly<Record<string, Attr>>;
 
-/** An operation on values; what `name` means is in its `OpDef`. */
+/** An operation on values. The `OpDef` of this name says what it computes. */
 export interface Op {
   readonly name: string;
   readonly operands: readonly Value[];
@@ -53,13 +53,13 @@ export interface Body {
 }
 
 /**
- * What a function's argument is, which decides where it lives:
- * `value` an activation · `weight` a parameter of the model · `input` of the step (tokens, labels) · `scalar` a run-time scalar of
- * the call · `saved` by this call's forward · `cotangent` of a result · `state` read and written in place (optimizer, KV cache).
+ * What a parameter of a function holds, which decides where it lives: `value` an activation, `weight` a parameter of the model, `input` data
+ * of the step (tokens, labels), `scalar` a run-time scalar of the call, `saved` a value that the call's forward kept, `cotangent` the gradient
+ * of a result, `state` a tensor that is updated in place (optimizer state, KV cache).
  */
 export const ROLES = ['value', 'weight', 'input', 'scalar', 'saved', 'cotangent', 'state'] as const;
 export type Role = (typeof ROLES)[number];
-/** What a result is: `value` for the caller · `save` for this call's backward · `grad` of an argument · `update` of a `state`. */
+/** What a result is: `value` is for the caller, `save` for the call's backward, `grad` is an argument's gradient, `update` a `state`'s new value. */
 export const RESULT_ROLES = ['value', 'save', 'grad', 'update'] as const;
 export type ResultRole = (typeof RESULT_ROLES)[number];
 
@@ -82,14 +82,14 @@ export interface Func {
   readonly results: readonly Result[];
 }
 
-/** Functions, callees before their callers; the last one is `main`. */
+/** The functions of a model, callees before their callers. The last one is `main`. */
 export interface Module {
   /** Largest value of each run-time dimension, in the order of the uniform block. */
   readonly dims: Readonly<Record<string, number>>;
   readonly funcs: readonly Func[];
 }
 
-/** The last dimension of a shape, 1 of a scalar. */
+/** The last dimension of a shape; 1 for a scalar. */
 export function lastDim(shape: Shape): Dim {
   return shape.length === 0 ? 1 : at(shape, -1);
 }
@@ -106,7 +106,7 @@ export function isBlockType(dtype: DType): dtype is BlockType {
   return (BLOCK_TYPES as readonly string[]).includes(dtype);
 }
 
-/** Values of the callee's last scalars that differ between its calls (`call … {lifted = [0.5]}`). */
+/** The values that a call gives the callee's last scalar parameters, which stand for constants that differ between calls (`call … {lifted = [0.5]}`). */
 export function liftedOf(call: Op): readonly number[] {
   return (call.attrs['lifted'] ?? []) as readonly number[];
 }
@@ -114,7 +114,7 @@ export function liftedOf(call: Op): readonly number[] {
 /** Sizes of the run-time dimensions, by name. */
 export type DimSizes = Readonly<Record<string, number>>;
 
-/** The number a dimension stands for. @throws when `sizes` lacks its name. */
+/** The size that a dimension stands for. @throws Error if `sizes` lacks its name */
 export function dimSize(dim: Dim, sizes: DimSizes): number {
   if (typeof dim === 'number') return dim;
   const size = sizes[dim];
@@ -138,7 +138,7 @@ const BYTES: Record<DType, { bytes: number; block: number }> = {
   q4_k: { bytes: 144, block: 256 },
   q6_k: { bytes: 210, block: 256 },
 };
-/** Bytes of a tensor as it lies on the device, before alignment. */
+/** Bytes of a tensor on the device, before alignment. */
 export function byteSize(type: Type, sizes: DimSizes): number {
   const { bytes, block } = BYTES[type.dtype];
   return (elements(type.shape, sizes) / block) * bytes;

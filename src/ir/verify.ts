@@ -1,4 +1,4 @@
-/** @file Checks that a module is well formed: names unique, definitions before uses, inferred types as written, calls as declared. */
+/** @file Checks that a module is well formed: names are unique, values are defined before their uses, types are those inferred, calls fit their callees. */
 
 import { EbbError } from '../errors.ts';
 import { isCall, isFused } from './ops/control.ts';
@@ -51,7 +51,7 @@ function verifyCall(func: Func, op: Op, module: Module): void {
   });
 }
 
-/** @throws EbbError naming the function and the value that is not well formed. */
+/** @throws EbbError naming the function and the value that are not well formed */
 export function verify(module: Module): void {
   const seen = new Set<string>();
   for (const func of module.funcs) {

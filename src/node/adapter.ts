@@ -2,8 +2,9 @@
 
 import { EbbError } from '../errors.ts';
 import { type AdapterKind, adapterKind, adapterRank } from '../runtime/adapterKind.ts';
-import { adapterLimits, watchDevice } from '../runtime/device.ts';
-import { MATRIX_FEATURE, type MatrixInfo, type MatrixTraits, matrixTraits } from '../runtime/matrices.ts';
+import type { Device } from '../runtime/device.ts';
+import { adapterName } from '../runtime/webgpu/adapterProfile.ts';
+import { openAdapter } from '../runtime/webgpu/device.ts';
 import { quietly } from './quiet.ts';
 import { prepareVulkan } from './vulkan.ts';
 
@@ -13,26 +14,24 @@ export interface AdapterChoice {
   readonly name: string;
 }
 
-/** A WebGPU device with the adapter's own limits, and which adapter it is on. */
+/** A device of this machine. */
 export interface OpenedDevice {
-  readonly device: GPUDevice;
-  readonly kind: AdapterKind;
-  readonly name: string;
-  /** Matrices that subgroups multiply, where the adapter offers the experimental feature. */
-  readonly matrices: MatrixTraits | null;
-  /** Lanes of a subgroup where they are enabled and of one size. */
-  readonly subgroupSize: number | null;
-  readonly features: readonly string[];
-  /** Why this adapter was taken. */
+  readonly device: Device;
+  /** Why this one was taken. */
   readonly why: string;
   close(): void;
 }
 
 export interface OpenOptions {
-  /** `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of an adapter's name; default: the variable EBB_ADAPTER, else `auto`. */
+  /** `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of an adapter's name; default, and for `auto`: the variable EBB_DEVICE, else the best there is. */
+  readonly device?: string | undefined;
+  /** @deprecated What `device` was called in version 0.1.0. */
   readonly adapter?: string;
   /** Keeps Dawn's bounds checks; kernels are checked for bounds themselves. */
   readonly robust?: boolean;
+  /** Told of names that changed since an earlier version; default: it is printed on stderr. */
+  readonly onNote?: (text: string) => void;
+  /** Told of errors that no call throws, and of the device's loss; default: they are printed on stderr. */
   readonly onError?: (error: EbbError) => void;
 }
 
@@ -64,6 +63,8 @@ async function dawn(robust: boolean): Promise<GPU> {
   return gpu;
 }
 
+const choiceOf = (adapter: GPUAdapter): AdapterChoice => ({ adapter, kind: adapterKind(adapter.info), name: adapterName(adapter.info) });
+
 /** All adapters, best first. */
 export async function listAdapters(robust = false): Promise<AdapterChoice[]> {
   const gpu = await dawn(robust);
@@ -76,8 +77,8 @@ export async function listAdapters(robust = false): Promise<AdapterChoice[]> {
   ] as GPURequestAdapterOptions[]) {
     const adapter = await quietly(() => gpu.requestAdapter(options));
     if (!adapter) continue;
-    const name = [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' ');
-    if (!found.some((f) => f.name === name)) found.push({ adapter, kind: adapterKind(adapter.info), name });
+    const choice = choiceOf(adapter);
+    if (!found.some((f) => f.name === choice.name)) found.push(choice);
   }
   for (const kind of ['swiftshader', 'lavapipe'] as const) {
     if (found.some((f) => f.kind === kind)) continue;
@@ -94,18 +95,14 @@ async function byName(name: string, robust: boolean): Promise<AdapterChoice | nu
   const gpu = instances.get(key) ?? create([`adapter=${name}`, ...toggles(robust)]);
   instances.set(key, gpu);
   const adapter = await quietly(() => gpu.requestAdapter({}).catch(() => null));
-  if (!adapter) return null;
-  return {
-    adapter,
-    kind: adapterKind(adapter.info),
-    name: [adapter.info.vendor, adapter.info.architecture, adapter.info.description].filter((s) => s !== '').join(' '),
-  };
+  return adapter && choiceOf(adapter);
 }
 
-/** Picks out of the adapters, best first. @throws EbbError that lists what there is */
+/** Picks out of the adapters, best first. @param asker what named it, for a message @throws EbbError that lists what there is */
 export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly name: string }>(
   choices: readonly T[],
   wanted: string,
+  asker = 'device',
 ): { choice: T; why: string } {
   const names = choices.map((c) => `${c.kind} (${c.name})`).join(', ');
   if (choices.length === 0)
@@ -116,30 +113,28 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
   if (wanted === 'auto' && best) return { choice: best, why: adapterRank(best.kind) === 0 ? 'a GPU' : `the fastest of ${names}; there is no GPU` };
   const matches = (c: T): boolean => (wanted === 'gpu' ? adapterRank(c.kind) === 0 : c.kind === wanted || c.name.toLowerCase().includes(wanted.toLowerCase()));
   const choice = choices.find(matches);
-  if (!choice) throw new EbbError(`--adapter ${wanted}: no such adapter; there are ${names}`);
+  if (!choice) throw new EbbError(`${asker} ${wanted}: this machine has no such device; there are ${names}`);
   return { choice, why: `asked for by ${wanted}` };
 }
 
-const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
+/** Which device is wanted, and what says so. @throws EbbError where it is named twice */
+function wantedDevice({ device, adapter, onNote = console.warn }: OpenOptions): { readonly wanted: string; readonly asker: string } {
+  if (adapter !== undefined && device !== undefined)
+    throw new EbbError(`openDevice: adapter is what device was called, and both are given (${adapter}, ${device}); give device alone`);
+  const named = device ?? adapter ?? 'auto';
+  if (named !== 'auto') return { wanted: named, asker: 'device' };
+  const { EBB_DEVICE, EBB_ADAPTER } = process.env;
+  if (EBB_DEVICE !== undefined) return { wanted: EBB_DEVICE, asker: 'EBB_DEVICE' };
+  if (EBB_ADAPTER === undefined) return { wanted: 'auto', asker: 'device' };
+  onNote('the variable EBB_ADAPTER is called EBB_DEVICE now; the old name is still read');
+  return { wanted: EBB_ADAPTER, asker: 'EBB_ADAPTER' };
+}
 
-/** Opens a device on the best adapter, or the one asked for. @throws EbbError */
+/** Opens the best device of this machine, or the one asked for. @throws EbbError */
 export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevice> {
-  const asked = options.adapter === undefined || options.adapter === 'auto' ? (process.env['EBB_ADAPTER'] ?? 'auto') : options.adapter;
-  const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), asked);
-  const { adapter } = choice;
-  const matrices = matrixTraits(choice.kind, adapter.info as MatrixInfo, adapter.features as ReadonlySet<string>);
-  const features = [...FEATURES, ...(matrices ? [MATRIX_FEATURE] : [])].filter((f) => (adapter.features as ReadonlySet<string>).has(f));
-  const device = await quietly(() => adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits: adapterLimits(adapter) }));
-  watchDevice(device, options.onError ?? ((error) => console.error(error.message)));
-  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  return {
-    device,
-    kind: choice.kind,
-    name: choice.name,
-    matrices,
-    subgroupSize: features.includes('subgroups') && subgroupMinSize !== undefined && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : null,
-    features,
-    why,
-    close: () => device.destroy(),
-  };
+  const { wanted, asker } = wantedDevice(options);
+  const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), wanted, asker);
+  const device = await quietly(() => openAdapter(choice.adapter));
+  device.onFailure(options.onError ?? ((error) => console.error(error.message)));
+  return { device, why, close: () => device.destroy() };
 }

@@ -1,34 +1,28 @@
-/** @file A device for a command: opened by name, described as the compiler wants it, closed at the end; its errors end the command. */
+/** @file A device for a command: opened by name, and closed at the end; its errors end the command. */
 
 import { setTimeout } from 'node:timers/promises';
 import { EbbError } from '../errors.ts';
 import { type OpenedDevice, openDevice } from './adapter.ts';
-import { deviceTraits, type OpenedTraits } from './traits.ts';
 
-/** What `--adapter` takes for a WebGPU adapter; any other text is looked for in adapters' names. */
-export const DEVICE_NAMES: readonly string[] = ['auto', 'gpu', 'lavapipe', 'swiftshader'];
-
+/** How long the loss of a device may take to be told after a call that failed for it. */
 const LOSS_TOLD_MS = 200;
 
-export interface CommandDevice {
-  readonly opened: OpenedDevice;
-  readonly device: GPUDevice;
-  readonly traits: OpenedTraits;
-}
+/** A device of this machine, as commands get it. */
+export type CommandDevice = Omit<OpenedDevice, 'close'>;
 
 /**
- * Opens the adapter called `name` (`auto`: the best there is), hands it to `work` and closes it whatever happens.
+ * Opens the device called `name` (default: as `openDevice`), hands it to `work` and closes it whatever happens.
  * @param open opens it
  * @throws EbbError as soon as the device reports an error or is lost: what comes after would be wrong
  */
-export async function withDevice<T>(name: string, work: (device: CommandDevice) => Promise<T>, open = openDevice): Promise<T> {
+export async function withDevice<T>(name: string | undefined, work: (device: CommandDevice) => Promise<T>, open = openDevice): Promise<T> {
   let fail: (error: EbbError) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
   });
-  const opened = await open({ adapter: name, onError: (error) => fail(error) });
+  const opened = await open({ device: name, onError: (error) => fail(error) });
   try {
-    return await Promise.race([work({ opened, device: opened.device, traits: deviceTraits(opened) }), failed]);
+    return await Promise.race([work(opened), failed]);
   } catch (error) {
     if (error instanceof EbbError) throw error;
     // calls that a lost device leaves unfinished may fail before the loss itself is told

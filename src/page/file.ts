@@ -1,16 +1,16 @@
-/** @file Pages as one file: data, style and program inside; they ask the network for nothing. */
+/** @file Pages of a single file, which holds their data, style and program. They ask the network for nothing. */
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EbbError } from '../errors.ts';
 
-/** What `npm run build` makes of a page's folder. */
+/** The program and the style of a page, as `npm run build` bundles them. */
 export interface PageAssets {
   readonly script: string;
   readonly style: string;
 }
 
-/** Reads the built page beside `module`. @throws EbbError when it has not been built */
+/** Reads the bundled page beside `module`, which is an import.meta.url. @throws EbbError when it has not been built */
 export function pageAssets(module: string): PageAssets {
   const read = (name: string): string => {
     const path = fileURLToPath(new URL(`./${name}`, module));
@@ -25,7 +25,7 @@ export function pageAssets(module: string): PageAssets {
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-/** The page as one file; its program finds `data` as JSON in the element of that id. */
+/** Writes a page. Its program finds `data` as JSON in the element with the id `data` (browser/data.ts). */
 export function pageFile(title: string, data: unknown, { script, style }: PageAssets): string {
   return `<!doctype html>
 <html lang="en">

@@ -1,9 +1,9 @@
-/** @file `absorb`: an op takes in the one op that reads its first result, where it says that it can (attention's gradients take in `rope`). */
+/** @file `absorb` merges an op with the only op that reads its first result, if the op's `absorbs` can do that (attention's gradients absorb `rope`). */
 
 import { opDef } from '../ir/ops/index.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 
-/** Ops of the function, with what they take in. */
+/** Returns `func` with each op merged with the reader that it can absorb. */
 export function absorb(func: Func): Func {
   const readers = new Map<Value, readonly (Op | null)[]>();
   const note = (v: Value, reader: Op | null): void => void readers.set(v, [...(readers.get(v) ?? []), reader]);

@@ -1,4 +1,4 @@
-/** @file The forms of a function: its forward once, and a backward for each way a call can need one. Saved values are found, not declared. */
+/** @file Makes the forms of a function: one forward, and a backward for each way in which a call can need one. A minimum cut finds what forward saves. */
 
 import { invariant } from '../errors.ts';
 import { opDef } from '../ir/ops/index.ts';
@@ -10,32 +10,34 @@ import { differentiate, FORWARD } from './pipeline.ts';
 import { seed } from './seed.ts';
 import { eliminateDead } from './simplify.ts';
 
-/** What a backward is given for a result: nothing, its cotangent, or the seed of differentiation in its place. */
+/** What a backward receives for a result: nothing (false), its cotangent (true), or the seed of differentiation instead. */
 export type Arrival = false | true | 'seed';
 
-/** What a call's backward must make: the key of a form, complete. A dropped call has none. */
+/** What a call's backward must make, and from what. Backwards with equal keys are one form; a dropped call has no key. */
 export interface BackwardKey {
-  /** Results whose cotangent arrives; `seed`: it is the seed of differentiation, since the result is the module's first. */
+  /** For each result, whether its cotangent arrives. It is `seed` for the loss, which is the module's first result. */
   readonly cotangents: readonly Arrival[];
-  /** Parameters whose gradient is wanted: trainable weights, and activations with something trainable above them. */
+  /** For each parameter, whether its gradient is wanted: those of trainable weights, and of activations that depend on trainable weights. */
   readonly wanted: readonly boolean[];
 }
 
-/** Where a backward reads a parameter of its own: an argument of the call, a saved result of its forward, a cotangent of a result
- * (`seed`: its place is taken by a scalar). */
+/**
+ * Where a backward's parameter comes from: it is an argument of the call, a value that the forward saved, or the cotangent of a result. For
+ * `seed`, a run-time scalar takes the place of that cotangent.
+ */
 export type Source = { readonly from: 'argument' | 'save' | 'cotangent' | 'seed'; readonly index: number };
 
 export interface Backward {
   readonly key: BackwardKey;
   readonly func: Func;
-  /** For each parameter of `func`. */
+  /** Where each parameter of `func` comes from. */
   readonly sources: readonly Source[];
-  /** For each result of `func`: the parameter of the forward it is the gradient of. */
+  /** For each result of `func`, the parameter of the forward whose gradient it is. */
   readonly gradientOf: readonly number[];
 }
 
 export interface Forms {
-  /** Results first, then everything some backward reads (`save`). `dropped` runs the same kernels and keeps none of them. */
+  /** Returns its results, then every value that some backward reads (`save`). A dropped call runs the same kernels and keeps no such value. */
   readonly forward: Func;
   readonly backwards: readonly Backward[];
 }
@@ -54,7 +56,7 @@ function cheap(op: Op): boolean {
 interface Split {
   /** Forward values that backward reads, not counting those it computes again. */
   readonly kept: readonly Value[];
-  /** Ops of the backward in order, recomputed ones first where they fall. */
+  /** Ops of the backward and of what it recomputes, in the order of the joint function. */
   readonly ops: readonly Op[];
 }
 
@@ -91,7 +93,7 @@ function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes):
       if (from !== undefined) edges[from]?.push(to);
     }
   }
-  // what lies in a buffer anyway is cheaper to keep than a value that would need one
+  // A value that lies in a buffer anyway is cheaper to keep than one that would need a buffer.
   const kernelOperands = new Set(joint.ops.filter((op) => opDef(op.name).kind === 'kernel').flatMap((op) => op.operands));
   const price = (v: Value): number => {
     const op = producer.get(v);
@@ -107,7 +109,7 @@ function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes):
     sinks: [...read].flatMap((v) => index.get(v) ?? []),
   });
   const kept = new Set(cut.flatMap((i) => values[i] ?? []));
-  // what is read and not kept is computed again, down to what is kept
+  // Backward computes what it reads and forward did not keep, starting from what forward did keep.
   const again = new Set<Value>();
   const visit = (v: Value): void => {
     if (kept.has(v) || again.has(v) || role.has(v)) return;
@@ -119,7 +121,7 @@ function split(joint: Func, forwardValues: ReadonlySet<Value>, sizes: DimSizes):
   return { kept: [...kept], ops };
 }
 
-/** Backward of one key, and the forward values it wants saved. */
+/** Makes the backward of one key, and lists the forward values that must be saved for it. */
 function backwardOf(
   source: Func,
   forward: Func,
@@ -158,27 +160,27 @@ function backwardOf(
   const seeded = sources.findIndex((s) => s.from === 'seed');
   const func = seeded < 0 ? own : seed(own, seeded);
   const gradientOf = grads.map(({ of }) => {
-    invariant(of !== undefined, `@${name}: a gradient is of a parameter`);
+    invariant(of !== undefined, `@${name}: a gradient does not say which parameter it is of`);
     return of;
   });
   invariant(
     key.wanted.every((w, i) => w === gradientOf.includes(i)),
-    `@${name}: makes the gradients of ${gradientOf}, its key is ${backwardKeyText(key)}`,
+    `@${name} makes the gradients of parameters ${gradientOf}, but its key is ${backwardKeyText(key)}`,
   );
   onPass?.('dropbp', func);
   return { backward: { key, func, sources, gradientOf }, saves };
 }
 
-/** Cotangent parameters follow the arguments, one for each result that brings one. */
+/** The result whose cotangent is parameter `param` of the joint function. Cotangents follow the arguments, one for each result that has one. */
 function cotangentIndex(source: Func, key: BackwardKey, param: number): number {
   const nth = param - source.params.length;
   const arriving = key.cotangents.flatMap((c, i) => (c === false ? [] : [i]));
   const index = arriving[nth];
-  invariant(index !== undefined, `@${source.name}: cotangent ${nth} has no result`);
+  invariant(index !== undefined, `@${source.name}: cotangent ${nth} belongs to no result`);
   return index;
 }
 
-/** Values of `joint` that forward computes too: op for op the same, matched by structure. */
+/** Maps values of `joint` to the values of `forward` that the same ops compute from the same parameters. */
 function forwardPart(joint: Func, forward: Func): Map<Value, Value> {
   const same = new Map<Value, Value>();
   joint.params.forEach((p, i) => {
@@ -208,19 +210,19 @@ function forwardPart(joint: Func, forward: Func): Map<Value, Value> {
 }
 
 export interface FormOptions {
-  /** The bounds: they weigh what to save against computing it again. */
+  /** Sizes of the run-time dimensions, here their bounds, at which bytes to save are counted. */
   readonly sizes: DimSizes;
   /** See `DeriveRequest`. */
   readonly turnsBack?: boolean;
   readonly onPass?: OnPass | undefined;
 }
 
-/** A forward as it runs, each of its results in bytes of its own. */
+/** The forward as it runs: primitives and kernel ops, with each result in bytes of its own. */
 export function forwardOf(source: Func, onPass?: OnPass): Func {
   return ownBytes(runPasses(FORWARD, source, undefined, onPass));
 }
 
-/** The forms of `source` for the given keys. */
+/** Makes the forms of `source` for the given keys. */
 export function formsOf(source: Func, keys: readonly BackwardKey[], options: FormOptions): Forms {
   const { onPass } = options;
   const forward = forwardOf(source, onPass);

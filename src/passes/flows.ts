@@ -1,12 +1,12 @@
-/** @file Which parameters of a function a cotangent of each result flows back to. */
+/** @file Finds the parameters of a function to which the cotangent of each result flows back. */
 
 import type { Func } from '../ir/types.ts';
 import { grad } from './grad.ts';
 import { expandForGrad } from './simplify.ts';
 
 /**
- * For each result the parameters that get a gradient from its cotangent. A result that depends on a parameter by ids, comparisons or
- * `stop_gradient` alone has none for it. `func` is as it was traced.
+ * For each result of a traced function, the indices of the parameters that get a gradient from its cotangent. A parameter on which the result
+ * depends only through ids, comparisons or `stop_gradient` gets none.
  */
 export function flowsOf(func: Func): readonly (readonly number[])[] {
   const expanded = expandForGrad(func);

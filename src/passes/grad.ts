@@ -1,4 +1,4 @@
-/** @file Reverse-mode differentiation of one function. A cotangent that is null is a symbolic zero: its backward is never built. */
+/** @file Reverse-mode differentiation of one function. A cotangent of null is a symbolic zero, for which no backward is built. */
 
 import { funcBuilder, nameScope, replay } from '../ir/builder.ts';
 import { opDef } from '../ir/ops/index.ts';
@@ -6,9 +6,9 @@ import type { Func, Result, Value } from '../ir/types.ts';
 import { renameValues } from './rename.ts';
 
 export interface GradRequest {
-  /** Which results bring a cotangent. */
+  /** For each result, whether its cotangent arrives. */
   readonly cotangents: readonly boolean[];
-  /** Which parameters' gradients are wanted. */
+  /** For each parameter, whether its gradient is wanted. */
   readonly wanted: readonly boolean[];
 }
 
@@ -19,7 +19,7 @@ function activeValues(func: Func, wanted: readonly boolean[]): Set<Value> {
   return active;
 }
 
-/** Forward, then backward of what is wanted. `func` holds primitives, kernel ops and composites with a derivative of their own. */
+/** Appends the backward of what is wanted to `func`, which holds only primitives, kernel ops and composites with a derivative of their own. */
 export function grad(func: Func, { cotangents, wanted }: GradRequest): Func {
   const active = activeValues(func, wanted);
   const b = funcBuilder(nameScope());
@@ -54,6 +54,6 @@ export function grad(func: Func, { cotangents, wanted }: GradRequest): Func {
   });
   const made = new Set(b.added.slice(func.ops.length).flatMap((op) => op.results));
   const names = new Map([...contributions].flatMap(([v, d]): [Value, string][] => (made.has(d) ? [[d, `d_${v.name}`]] : [])));
-  // gradients are called after what they are the gradient of
+  // Each gradient is named after the value whose gradient it is.
   return renameValues(b.finish(func.name, results), names);
 }

@@ -1,19 +1,19 @@
-/** @file Minimum vertex cut by augmenting paths (Ford & Fulkerson): which forward values to save for a backward. Graphs are small. */
+/** @file Minimum vertex cut by augmenting paths (Ford & Fulkerson). It chooses the forward values to save for a backward; the graphs are small. */
 
 export interface CutGraph {
-  /** Bytes it costs to save node i; Infinity where it cannot be saved, 0 where it is at hand anyway. */
+  /** Bytes that it costs to save node i; Infinity if it cannot be saved, 0 if it is kept anyway. */
   readonly capacity: readonly number[];
-  /** edges[i]: nodes computed from node i without leaving the backward. */
+  /** edges[i] lists the nodes that the backward can compute from node i. */
   readonly edges: readonly (readonly number[])[];
-  /** Nodes that backward cannot compute again. */
+  /** Nodes that the backward cannot compute again. */
   readonly sources: readonly number[];
-  /** Nodes backward reads. */
+  /** Nodes that the backward reads. */
   readonly sinks: readonly number[];
 }
 
-/** Indices of the nodes to save: the cheapest set through which every path from a source to a sink goes, as close to the sinks as it can be. */
+/** Indices of the nodes to save: the cheapest set that lies on every path from a source to a sink, and the nearest to the sinks among equally cheap ones. */
 export function minimumCut({ capacity, edges, sources, sinks }: CutGraph): number[] {
-  // node i is split into 2i (in) → 2i+1 (out)
+  // Node i is split into two, 2i (in) → 2i+1 (out).
   const n = capacity.length;
   const source = 2 * n;
   const sink = 2 * n + 1;
@@ -38,7 +38,7 @@ export function minimumCut({ capacity, edges, sources, sinks }: CutGraph): numbe
       residual[to]?.set(from, (residual[to]?.get(from) ?? 0) + amount);
     }
   }
-  // the cut nearest the sinks: nodes whose out side still reaches the sink, whose in side does not
+  // The cut nearest to the sinks consists of the nodes whose out side still reaches the sink, and whose in side does not.
   const reaches = reachingSink(residual, sink);
   return capacity.flatMap((_, i) => (reaches.has(2 * i + 1) && !reaches.has(2 * i) ? [i] : []));
 }

@@ -1,4 +1,4 @@
-/** @file `overwrite`: which outputs of a fused group take the place of its operands (`inplace`, pairs of output and operand). */
+/** @file `overwrite` decides which outputs of a fused group overwrite one of its operands. Attribute `inplace` lists them as pairs of output and operand. */
 
 import { isFused } from '../ir/ops/control.ts';
 import { aliasOf, kindOf, writtenBy } from '../ir/ops/index.ts';
@@ -6,20 +6,20 @@ import { type Func, type Op, sameType, type Value } from '../ir/types.ts';
 import { elementwiseIn } from './fuse/drafts.ts';
 
 export interface OverwriteOptions {
-  /** Whether the gradient of that argument is a weight's, which has a place of its own for the whole step. Default: none is. */
+  /** Whether the argument of that index is a weight, whose gradient has a place of its own for the whole step. Default: none is. */
   readonly weights?: (argument: number) => boolean;
-  /** A result may overwrite a `saved` parameter that nothing reads later (the gradient of the logits). */
+  /** Whether an output may overwrite a `saved` parameter that nothing reads later (as the gradient of the logits may). Default: false. */
   readonly overwriteSaved?: boolean;
 }
 
-/** The value whose bytes `v` is: reshapes outside of groups move nothing. */
+/** The value that owns the bytes of `v`: reshapes outside of groups copy nothing. */
 function bytesOf(func: Func, v: Value): Value {
   const maker = func.ops.find((op) => op.results.includes(v));
   const of = maker && aliasOf(maker);
   return of ? bytesOf(func, of) : v;
 }
 
-/** Equal types, read only element for element, dead afterwards. */
+/** Indices of outputs and of the operands that they overwrite. Both have one type, the operand is read element for element, and not read later. */
 function inPlace(func: Func, group: Op, later: readonly Op[], { weights = () => false, overwriteSaved = false }: OverwriteOptions): readonly number[] {
   const ops = group.body?.ops ?? [];
   const kind = group.attrs['kind'];
@@ -30,7 +30,7 @@ function inPlace(func: Func, group: Op, later: readonly Op[], { weights = () => 
   const pairs: number[] = [];
   const taken = new Set<Value>();
   for (const [r, out] of group.results.entries()) {
-    // a result that is another shape of what the group writes lies in its bytes
+    // A result that is a reshape of the output lies in the output's bytes.
     const result = func.results.find((x) => bytesOf(func, x.value) === out);
     for (const [o, v] of group.operands.entries()) {
       const at = func.params.findIndex((p) => p.value === v);

@@ -1,11 +1,11 @@
-/** @file Every result of a function has bytes of its own: none is a parameter, another result, or another shape of one. */
+/** @file Gives every result of a function bytes of its own: none is a parameter, another result, or a reshape of either. */
 
 import { aliasOf } from '../ir/ops/index.ts';
 import type { Func, Op, Result, Value } from '../ir/types.ts';
 
 /**
- * `func` with results copied that are a parameter, or lie in the bytes of a parameter or of an earlier result. `addsUp`: results that
- * kernels may add to what lies there, as gradients of weights; nothing else reads their bytes.
+ * Returns `func` with copies of those results that lie in the bytes of a parameter or of an earlier result. `addsUp` says which results kernels
+ * may add to what lies there, as gradients of weights: nothing else may read or return their bytes.
  */
 export function ownBytes(func: Func, addsUp: (result: Result) => boolean = () => false): Func {
   const producer = new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));

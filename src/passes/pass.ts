@@ -1,18 +1,18 @@
-/** @file What a pass is: a pure function from a function to a function, with a name. ./pipeline.ts lists them in order. */
+/** @file The type of a pass: a pure function that maps a function of the IR to another, with a name. ./pipeline.ts lists the passes in order. */
 
 import type { Func } from '../ir/types.ts';
 
 export interface Pass<Options> {
   readonly name: string;
-  /** One line: what holds afterwards. */
+  /** What holds after the pass, in one line. */
   readonly summary: string;
   run(func: Func, options: Options): Func;
 }
 
-/** Called after each pass with what it made. */
+/** Called after each pass with the function that it made. */
 export type OnPass = (pass: string, func: Func) => void;
 
-/** Runs `passes` in order. */
+/** Runs `func` through `passes` in order. */
 export function runPasses<Options>(passes: readonly Pass<Options>[], func: Func, options: Options, onPass?: OnPass): Func {
   return passes.reduce((current, pass) => {
     const made = pass.run(current, options);

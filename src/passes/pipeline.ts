@@ -10,39 +10,40 @@ import { expand, expandForGrad, simplify } from './simplify.ts';
 
 const expandForGradPass: Pass<unknown> = {
   name: 'expand_for_grad',
-  summary: 'composites without a derivative of their own are primitives',
+  summary: 'composites without a derivative of their own have become primitives',
   run: expandForGrad,
 };
-const expandPass: Pass<unknown> = { name: 'expand', summary: 'composites are primitives', run: expand };
-const simplifyPass: Pass<unknown> = { name: 'simplify', summary: 'equal ops are one, ops that do nothing and unread ops are gone', run: simplify };
+const expandPass: Pass<unknown> = { name: 'expand', summary: 'all composites have become primitives', run: expand };
+const simplifyPass: Pass<unknown> = { name: 'simplify', summary: 'equal ops are merged; ops that do nothing and unread ops are gone', run: simplify };
 const gradPass: Pass<GradRequest> = {
   name: 'grad',
-  summary: 'forward and backward in one, for the wanted gradients and the cotangents that arrive',
+  summary: 'the function computes its results and then the wanted gradients, from the cotangents that arrive',
   run: grad,
 };
 const absorbPass: Pass<DeriveRequest> = {
   name: 'absorb',
-  summary: 'ops take in the op that reads them: dq and dk are turned back by the kernels that make them',
+  summary: 'ops are merged with their only reader: the kernels that make dq and dk rotate them back',
   run: (func, { turnsBack }) => (turnsBack ? absorb(func) : func),
 };
 const fusePass: Pass<FuseOptions> = { name: 'fuse', summary: 'every op is in a group that becomes one kernel', run: fuse };
-const overwritePass: Pass<OverwriteOptions> = { name: 'overwrite', summary: 'outputs take the bytes of operands that are not read again', run: overwrite };
+const overwritePass: Pass<OverwriteOptions> = { name: 'overwrite', summary: 'outputs overwrite operands that are not read again', run: overwrite };
 
-/** What a derivative is asked for, and whether attention's gradients turn dq and dk back themselves (default; see ./absorb.ts). */
+/** Which gradients to make, and how. */
 export interface DeriveRequest extends GradRequest {
+  /** Whether attention's gradients rotate dq and dk back in their own kernels (see ./absorb.ts). */
   readonly turnsBack: boolean;
 }
 
-/** A forward as it is when nothing is differentiated. */
+/** Passes that make the forward of a function. */
 export const FORWARD: readonly Pass<unknown>[] = [expandPass, simplifyPass];
-/** Forward and backward of one function as one. */
+/** Passes that make one function of forward and backward. */
 export const JOINT: readonly Pass<DeriveRequest>[] = [expandForGradPass, gradPass, absorbPass, expandPass, simplifyPass];
-/** From primitives to groups that are lowered one by one. */
+/** Passes from primitives to groups, which are then lowered one by one. */
 export const KERNELS: readonly Pass<FuseOptions & OverwriteOptions>[] = [fusePass, overwritePass];
 
 /**
- * The function's forward and backward as one: its results, then for each wanted parameter that gets one a `grad(i)`.
- * Cotangents are further parameters `%d_<result>`.
+ * Makes one function of the forward and backward of `func`. It returns the results of `func`, then a `grad(i)` for each wanted parameter i that
+ * gets a gradient. The cotangents that arrive are its last parameters, `%d_<result>`. `turnsBack` is true by default.
  */
 export function differentiate(func: Func, { turnsBack = true, ...request }: GradRequest & Partial<DeriveRequest>, onPass?: OnPass): Func {
   return runPasses(JOINT, func, { ...request, turnsBack }, onPass);

@@ -1,9 +1,9 @@
-/** @file New names for values: names are for people, identity is the object, so a function is rebuilt around renamed ones. */
+/** @file Renames values. Since a value's identity is the object, the function is rebuilt with new objects. */
 
 import { nameScope } from '../ir/builder.ts';
 import type { Func, Value } from '../ir/types.ts';
 
-/** `func` with `names` as hints, made unique in order; all other values keep their own. */
+/** Returns `func` with values called as `names` says; others keep their names. All are made unique, in order. */
 export function renameValues(func: Func, names: ReadonlyMap<Value, string>): Func {
   if (names.size === 0) return func;
   const scope = nameScope();

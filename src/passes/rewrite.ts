@@ -1,19 +1,19 @@
-/** @file Rebuilding a function op by op: the one loop under every rewriting pass. */
+/** @file Rebuilds a function op by op. All passes that rewrite ops use this loop. */
 
 import { funcBuilder, nameScope } from '../ir/builder.ts';
 import type { FuncBuilder } from '../ir/define.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { renameValues } from './rename.ts';
 
-/** Replacement of an op's results, or null to keep the op. Operands are given as rebuilt. */
+/** Returns the values that replace the op's results, or null to keep the op. `operands` are the op's operands in the rebuilt function. */
 export type Rule = (b: FuncBuilder, op: Op, operands: readonly Value[]) => readonly Value[] | null;
 
-/** `func` with `rule` applied to each op in order; names and source lines stay. */
+/** Applies `rule` to each op of `func` in order. Names and source lines stay. */
 export function rewrite(func: Func, rule: Rule): Func {
   const scope = nameScope();
   const b = funcBuilder(scope);
   const mapping = new Map<Value, Value>();
-  // what takes the place of a value takes its name
+  // A value that replaces another takes its name.
   const names = new Map<Value, string>();
   for (const { value, role } of func.params) mapping.set(value, b.param(value.name, value.type, role));
   for (const op of func.ops) {

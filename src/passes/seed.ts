@@ -1,17 +1,17 @@
-/** @file The seed of differentiation: the cotangent of the module's first result is the run-time scalar `loss_scale`, and no other is. */
+/** @file The seed of differentiation: the cotangent of the loss, the module's first result, is read from the run-time scalar `loss_scale`. */
 
 import { invariant } from '../errors.ts';
 import type { Func, Op, Param, Result, Value } from '../ir/types.ts';
 
-/** What a step gives for the loss's own cotangent, e.g. 1 / number of micro-batches. Tracing keeps this name free in every function. */
+/** Name of the scalar that a step sets to the loss's cotangent, e.g. 1 / number of micro-batches. Tracing keeps the name free in every function. */
 export const LOSS_SCALE = 'loss_scale';
 
-/** `backward` with its parameter `param`, which is the cotangent f32[] of the module's first result, as the run-time scalar `loss_scale`. */
+/** Replaces parameter `param` of `backward`, which is the cotangent f32[] of the loss, with the run-time scalar `loss_scale`. */
 export function seed(backward: Func, param: number): Func {
   const cotangent = backward.params[param];
   invariant(
     cotangent?.role === 'cotangent' && cotangent.value.type.dtype === 'f32' && cotangent.value.type.shape.length === 0,
-    `@${backward.name}: the seed of differentiation takes the place of a cotangent f32[]`,
+    `@${backward.name}: the seed of differentiation can only replace a cotangent f32[]`,
   );
   const scale: Value = { ...cotangent.value, name: LOSS_SCALE };
   const swap = (v: Value): Value => (v === cotangent.value ? scale : v);

@@ -1,4 +1,4 @@
-/** @file `expand`: composites into primitives. `simplify`: equal ops become one, unread ops go. */
+/** @file `expand` decomposes composites into primitives. `simplify` merges equal ops and drops unread ones. */
 
 import type { FuncBuilder } from '../ir/define.ts';
 import { opDef } from '../ir/ops/index.ts';
@@ -6,14 +6,14 @@ import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { rewrite } from './rewrite.ts';
 
-/** Replaces an op by its decomposition, and that by theirs, as far as `which` says. */
+/** Adds the decomposition of an op to `b`, with the ops in it decomposed in turn, as far as `which` allows; null if the op stays. */
 function decomposed(b: FuncBuilder, op: Op, operands: readonly Value[], which: (name: string) => boolean): readonly Value[] | null {
   const def = opDef(op.name);
   if (!def.decompose || !which(op.name)) return null;
   return def.decompose(expanding(b, which), operands, op.attrs);
 }
 
-/** A builder that decomposes what is added to it. */
+/** A builder that decomposes the ops that are added to it, as far as `which` allows. */
 function expanding(b: FuncBuilder, which: (name: string) => boolean): FuncBuilder {
   const ops: FuncBuilder['ops'] = (name, operands, attrs = {}, names = []) =>
     decomposed(b, { name, operands, attrs, results: [] }, operands, which) ?? b.ops(name, operands, attrs, names);
@@ -30,12 +30,12 @@ function expanding(b: FuncBuilder, which: (name: string) => boolean): FuncBuilde
 
 const isComposite = (name: string): boolean => opDef(name).kind === 'composite';
 
-/** Composites that have no derivative of their own into primitives: what `grad` reads. */
+/** Decomposes the composites that have no derivative of their own, which `grad` cannot read. */
 export function expandForGrad(func: Func): Func {
   return rewrite(func, (b, op, operands) => decomposed(b, op, operands, (name) => isComposite(name) && !opDef(name).vjp));
 }
 
-/** All composites into primitives; ops with kernels of their own stay. */
+/** Decomposes all composites; ops with kernels of their own stay. */
 export function expand(func: Func): Func {
   return rewrite(func, (b, op, operands) => decomposed(b, op, operands, isComposite));
 }
@@ -52,7 +52,7 @@ export function eliminateDead(func: Func): Func {
   return { ...func, ops: kept.reverse() };
 }
 
-/** Common subexpressions, no-ops and dead ops removed. */
+/** Merges equal ops, and drops no-ops and dead ops. */
 export function simplify(func: Func): Func {
   const seen = new Map<string, readonly Value[]>();
   const ids = new Map<Value, number>();

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { readPeft } from '../formats/peft.ts';
-import type { AdapterSettings } from '../runtime/plan.ts';
+import type { AdapterSettings } from '../runtime/planFile.ts';
+
 import type { RunConfig } from '../train/config.ts';
 import { adaptedLayer, adapterParamName, isAdapterParam } from '../train/model.ts';
 

@@ -6,7 +6,7 @@ import { type Describe, openStored, type StoredCheckpoint } from '../formats/che
 import { refuseField } from '../formats/hfConfigFields.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import type { ExpectedTensor, Layout } from '../formats/layout.ts';
-import type { CheckpointAbout, ModelAbout } from '../runtime/plan.ts';
+import type { CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
 import type { ParamInfo } from '../runtime/program.ts';
 import { isAdapterParam } from '../train/model.ts';
 

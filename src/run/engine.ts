@@ -1,6 +1,7 @@
 /** @file A model on a device: its engine, with every parameter at its start. */
 
 import { EbbError } from '../errors.ts';
+import type { Device } from '../runtime/device.ts';
 import { createEngine, type Engine, type EngineOptions } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
 import type { ProbeKind } from '../runtime/link/probe.ts';
@@ -83,7 +84,7 @@ export function startsOf({ program, table }: Pick<TrainableModel, 'program' | 't
 }
 
 /** @throws EbbError where weights are missing or cannot be read, and where the device's memory is not enough */
-export async function startEngine(device: GPUDevice, model: TrainableModel, weights: Weights, options: StartOptions): Promise<Engine> {
+export async function startEngine(device: Device, model: TrainableModel, weights: Weights, options: StartOptions): Promise<Engine> {
   const { program } = model;
   checkNames(weights, program.params);
   const { micros, optimizer, memory = {}, probes } = options;

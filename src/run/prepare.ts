@@ -4,7 +4,7 @@
  */
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import type { Sequence } from '../train/batches.ts';
 import { type SequenceRequest, type Tokenised, tokenise } from './sequences.ts';
 
@@ -32,7 +32,7 @@ function pack({ sequences, padId }: Tokenised): Packed {
   for (const [i, s] of sequences.entries()) ends[i] = end += s.tokens.length;
   const [tokens, labels] = [new Int32Array(end), new Int32Array(end)];
   for (const [i, s] of sequences.entries()) {
-    const from = (ends[i] ?? 0) - s.tokens.length;
+    const from = at(ends, i) - s.tokens.length;
     tokens.set(s.tokens, from);
     labels.set(s.labels, from);
   }
@@ -41,7 +41,7 @@ function pack({ sequences, padId }: Tokenised): Packed {
 
 function unpack({ tokens, labels, ends, padId }: Packed): Tokenised {
   const sequences = Array.from(ends, (end, i): Sequence => {
-    const from = ends[i - 1] ?? 0;
+    const from = i === 0 ? 0 : at(ends, i - 1);
     return { tokens: tokens.subarray(from, end), labels: labels.subarray(from, end) };
   });
   return { sequences, padId };

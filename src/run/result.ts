@@ -6,8 +6,9 @@ import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
+import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
 import { adapterFileName, loraScale } from '../train/model.ts';
+
 import type { DiskWeights } from './weights.ts';
 
 const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];

@@ -1,8 +1,9 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createPlan } from '../dropbp/plans/index.ts';
+import type { Device } from '../runtime/device.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
 import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
@@ -10,10 +11,10 @@ import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
-import { memoryText, planRunMemory } from './memory.ts';
 import { prepare } from './prepare.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
+import { memoryText, planRunMemory } from './runMemory.ts';
 import type { DiskWeights } from './weights.ts';
 
 export interface TrainReport {
@@ -112,7 +113,7 @@ export interface TrainingRun {
   readonly model: TrainableModel;
   readonly weights: DiskWeights;
   readonly data: RunData;
-  readonly device: GPUDevice;
+  readonly device: Device;
   /** Further files of the run folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
   /** Said when the engine is ready: units, kernels, milliseconds of the driver. */
@@ -127,7 +128,7 @@ export async function runTraining({ config, model, weights, data, device, files,
   const steps = config.steps ?? stepsOf(config, await data.loaded);
   const plan = createPlan(config.drop, planModel(model, steps));
   for (const note of plan.notes ?? []) say(note);
-  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.limits.maxBufferSize);
+  const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.profile.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));
   const probes = plan.measure ? 'norms' : undefined;
   const folder = openRunFolder(config.out, hooks.resume ?? false, config);

@@ -4,16 +4,19 @@ import { existsSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { EbbError } from '../errors.ts';
 import { pathKind, readText } from '../formats/files.ts';
-import type { RunInput } from '../train/config.ts';
+import { type RunInput, withNewNames } from '../train/config.ts';
 
-/** The keys of a run file. @throws EbbError with the line of what is no YAML */
-export function readRunFile(file: string): Partial<RunInput> {
+/**
+ * The keys of a run file, by their names of today. @param note is told of keys that are given by a name they had in an earlier version
+ * @throws EbbError with the line of what is no YAML, and for a key that is given by both of its names
+ */
+export function readRunFile(file: string, note: (text: string) => void = () => {}): Partial<RunInput> {
   const document = parseDocument(readText(file));
   const [error] = document.errors;
   if (error) throw new EbbError(`${file}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`);
   const run: unknown = document.toJS();
   if (run === null || typeof run !== 'object' || Array.isArray(run)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
-  return run;
+  return withNewNames(run, file, note);
 }
 
 /** Paths that people give in the place of a run file, and mean as something else. */
@@ -34,8 +37,8 @@ function checkRunFile(file: string): void {
 }
 
 /** The keys of a run file that a person names, none where none is. @throws EbbError for what is plainly something else, and as `readRunFile` */
-export function namedRunFile(file: string | undefined): Partial<RunInput> {
+export function namedRunFile(file: string | undefined, note: (text: string) => void): Partial<RunInput> {
   if (file === undefined) return {};
   checkRunFile(file);
-  return readRunFile(file);
+  return readRunFile(file, note);
 }

@@ -34,7 +34,7 @@ export interface RunFolder {
 const KEPT = 2;
 
 /** What may change when a run goes on; everything else would make it another run. */
-const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'tune', 'memoryBudget'];
+const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'device', 'tune', 'memoryBudget'];
 
 const METRICS = 'metrics.jsonl';
 const CONFIG = 'config.yaml';

@@ -1,6 +1,6 @@
 /** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts, in pieces; without Node. */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { refuseNonFinite } from '../formats/finite.ts';
 import { BLOCKS, dequantise } from '../formats/ggmlBlocks.ts';
 import { piecesOf } from '../formats/pieces.ts';
@@ -67,10 +67,10 @@ function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 0; i < a.length; i++) {
     const next = [i + 1];
-    for (let j = 0; j < b.length; j++) next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)));
+    for (let j = 0; j < b.length; j++) next.push(Math.min(at(row, j + 1) + 1, at(next, j) + 1, at(row, j) + (a[i] === b[j] ? 0 : 1)));
     row = next;
   }
-  return row[b.length] ?? 0;
+  return at(row, b.length);
 }
 
 /** The most like of some names. */

@@ -1,92 +1,97 @@
-/** @file Encodes calls of functions: their uniform blocks, their dispatches. What it fills is filled anew: encoding makes no garbage to speak of. */
+/** @file Encodes calls of functions: their parameter blocks, their dispatches. What it fills is filled anew: encoding makes no garbage to speak of. */
 
-import { type Binder, createBinder, type Prepared } from './bindGroups.ts';
-import type { DeviceBuffers } from './buffers.ts';
-import { type Address, offsetOf } from './link/address.ts';
-import { BLOCK } from './memory.ts';
-import type { Pipeline } from './pipelines.ts';
-import type { DispatchDecl, FunctionDecl, Program, Sizes } from './program.ts';
-import type { PlannedCall } from './updatePhase.ts';
+import { at, invariant } from '../errors.ts';
+import { BLOCK_BYTES, type Device, type DeviceBuffer, type Recording } from './device.ts';
+import type { Launches, Prepared } from './launches.ts';
+import type { Address } from './link/address.ts';
+import type { DispatchDecl, Program, Sizes } from './program.ts';
+import type { StepCall } from './stepCall.ts';
 
-/** The pass for a dispatch of a call: one for all, or each its own when they are measured. */
-export type PassSource = (dispatch: DispatchDecl, call: PlannedCall) => GPUComputePassEncoder;
+/** Told of every dispatch that is recorded, in order. */
+export type OnDispatch = (dispatch: DispatchDecl, call: StepCall) => void;
 
 export interface Encoder {
-  /** Fills uniform block `at` of a call. */
-  write(at: number, call: PlannedCall): void;
-  /** Sends the first `count` blocks to the device. */
-  flush(count: number): void;
-  /** Dispatches a call's function with uniform block `block`. Returns the number of dispatches. */
-  encode(passes: PassSource, block: number, call: PlannedCall): number;
+  /** Sends the parameter blocks of `calls` to the device, one for each call. */
+  fill(calls: readonly StepCall[]): void;
+  /** Records the dispatches of calls [from, to), whose blocks were filled. Returns how many they are. */
+  encode(recording: Recording, calls: readonly StepCall[], from: number, to: number, onDispatch?: OnDispatch): number;
 }
 
 type Grid = readonly [x: number, y: number, z: number];
 
-export function createEncoder(device: GPUDevice, program: Program, bounds: Sizes, pipelines: readonly (Pipeline | null)[], buffers: DeviceBuffers): Encoder {
-  const { uniforms, maxBlocks } = buffers;
-  const blocks = new Uint32Array((maxBlocks * BLOCK) / 4);
-  const floats = new Float32Array(blocks.buffer);
-  const ints = new Int32Array(blocks.buffer);
-  const binder: Binder = createBinder(device, program, bounds, pipelines, buffers);
+/** Words of a parameter block. */
+const WORDS = BLOCK_BYTES / 4;
 
-  const write = (at: number, { fn, sizes, scalar }: PlannedCall): void => {
-    const word = (at * BLOCK) / 4;
-    for (let i = 0; i < program.dims.length; i++) {
-      const { name = '', bound = 0 } = program.dims[i] ?? {};
-      blocks[word + i] = sizes[name] ?? bound;
-    }
-    for (const s of (program.functions[fn] as FunctionDecl).scalars) {
+/** Workgroups of a dispatch; an x beyond the device's limit goes on in y. */
+function gridOf([x, y, z]: DispatchDecl['grid'], sizeOf: (dim: string) => number, limit: number): Grid {
+  const count = ({ of, per }: DispatchDecl['grid'][number]): number =>
+    Math.ceil(of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : sizeOf(d)), 1) / per);
+  const along = count(x);
+  if (along <= limit) return [along, count(y), count(z)];
+  const rows = Math.ceil(along / limit);
+  return [Math.ceil(along / rows), rows, count(z)];
+}
+
+/** An encoder of a program's calls. @param blocks the buffer of their parameter blocks */
+export function createEncoder(device: Device, program: Program, bounds: Sizes, launches: Launches, blocks: DeviceBuffer): Encoder {
+  const words = new Uint32Array(blocks.bytes / 4);
+  const floats = new Float32Array(words.buffer);
+  const ints = new Int32Array(words.buffer);
+  const most = blocks.bytes / BLOCK_BYTES;
+
+  const write = (block: number, { fn, sizes, scalar }: StepCall): void => {
+    const first = block * WORDS;
+    for (const [i, { name, bound }] of program.dims.entries()) words[first + i] = sizes[name] ?? bound;
+    for (const s of at(program.functions, fn).scalars) {
       const value = scalar(s.name);
-      if (s.dtype === 'f32') floats[word + s.word] = value;
-      else if (s.dtype === 'i32') ints[word + s.word] = value;
-      else blocks[word + s.word] = value >>> 0;
+      if (s.dtype === 'f32') floats[first + s.word] = value;
+      else if (s.dtype === 'i32') ints[first + s.word] = value;
+      else words[first + s.word] = value >>> 0;
     }
   };
 
-  const limit = device.limits.maxComputeWorkgroupsPerDimension;
-  const gridOf = (grid: DispatchDecl['grid'], sizes: Sizes): Grid => {
-    const [x, y, z] = grid.map((axis) =>
-      Math.ceil(axis.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? bounds[d] ?? 1)), 1) / axis.per),
-    ) as [number, number, number];
-    if (x <= limit) return [x, y, z];
-    const rows = Math.ceil(x / limit);
-    return [Math.ceil(x / rows), rows, z];
-  };
-  /** Workgroups of a dispatch, kept for as long as calls come with the same sizes. */
+  const limit = device.profile.limits.maxComputeWorkgroupsPerDimension;
+  /** Workgroups of dispatches, kept for as long as calls come with the same sizes. */
   const lastGrids = new Map<Prepared, { sizes: Sizes; grid: Grid }>();
   const workgroups = (prepared: Prepared, sizes: Sizes): Grid => {
     const last = lastGrids.get(prepared);
     if (last?.sizes === sizes) return last.grid;
-    const grid = gridOf(prepared.decl.grid, sizes);
+    const sizeOf = (dim: string): number => {
+      const size = sizes[dim] ?? bounds[dim];
+      invariant(size !== undefined, `the program has no dimension ${dim}`);
+      return size;
+    };
+    const grid = gridOf(prepared.decl.grid, sizeOf, limit);
     lastGrids.set(prepared, { sizes, grid });
     return grid;
   };
 
   const addresses: Address[] = [];
-  const offsets = new Uint32Array(1 + Math.max(0, ...pipelines.map((p) => p?.dynamic.length ?? 0)));
-  const encode: Encoder['encode'] = (passes, block, call) => {
+  const encodeCall = (recording: Recording, block: number, call: StepCall, onDispatch: OnDispatch | undefined): number => {
     const { fn, slots, sizes, exact, adds } = call;
     let dispatches = 0;
-    for (const prepared of binder.prepared(fn, adds)) {
-      const { decl, pipeline, skipped } = prepared;
+    for (const prepared of launches.prepared(fn, adds)) {
+      const { decl, skipped } = prepared;
       const [x, y, z] = workgroups(prepared, sizes);
       if (x * y * z === 0) continue;
-      offsets[0] = block * BLOCK;
-      let moving = 1;
-      for (let i = 0; i < decl.slots.length; i++) {
-        const at = (slots[decl.slots[i] ?? -1] ?? -1) + (skipped[i] ?? 0);
-        addresses[i] = at;
-        if (pipeline.dynamic[i]) offsets[moving++] = offsetOf(at);
-      }
-      const group = binder.group(prepared, addresses, exact ? binder.bytesAt(fn, prepared, sizes) : prepared.bytes);
-      const pass = passes(decl, call);
-      pass.setPipeline(pipeline.pipeline);
-      pass.setBindGroup(0, group, offsets, 0, moving);
-      pass.dispatchWorkgroups(x, y, z);
+      for (let i = 0; i < decl.slots.length; i++) addresses[i] = at(slots, at(decl.slots, i)) + at(skipped, i);
+      recording.dispatch(exact ? launches.exactly(fn, prepared, sizes) : prepared.launch, block, addresses, x, y, z);
+      onDispatch?.(decl, call);
       dispatches++;
     }
     return dispatches;
   };
 
-  return { write, flush: (count) => device.queue.writeBuffer(uniforms, 0, blocks.buffer, 0, count * BLOCK), encode };
+  return {
+    fill(calls) {
+      invariant(calls.length <= most, `${calls.length} calls, and parameter blocks for ${most}`);
+      for (let block = 0; block < calls.length; block++) write(block, at(calls, block));
+      device.write(blocks, 0, words.subarray(0, calls.length * WORDS));
+    },
+    encode(recording, calls, from, to, onDispatch) {
+      let dispatches = 0;
+      for (let block = from; block < to; block++) dispatches += encodeCall(recording, block, at(calls, block), onDispatch);
+      return dispatches;
+    },
+  };
 }

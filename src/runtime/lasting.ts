@@ -1,12 +1,14 @@
 /** @file Parameters, gradients and moments by the parameter's index: written from the host, read back, zeroed. */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError, invariant } from '../errors.ts';
 import { BLOCKS, type BlockType, dequantise } from '../formats/ggmlBlocks.ts';
 import { type Piece, piecesOf } from '../formats/pieces.ts';
-import { readFloats } from './buffers.ts';
+import type { Device, DeviceBuffer, Memory } from './device.ts';
+import { bufferAt } from './engineBuffers.ts';
 import { type Address, address, bufferOf, offsetOf } from './link/address.ts';
+import type { Placement } from './link/linked.ts';
 import type { ParamInfo, Program } from './program.ts';
-import { PAGE_KINDS, type StoragePlan } from './storage.ts';
+import { PAGE_KINDS, type PageKind } from './storage.ts';
 
 /** Most bytes that are read from the device at once, of several gradients and of a parameter in pieces. */
 const READ_BYTES = 64 * 2 ** 20;
@@ -24,9 +26,9 @@ export interface LastingValues {
   /** Waits until everything that was written is on the device: until then the device's queue holds copies of it in the host's memory. */
   uploaded(): Promise<void>;
   /** A parameter in f32, widened from the dtype it is stored in; or its gradient or moment. Waits for the device. */
-  readParam(param: number, kind?: (typeof PAGE_KINDS)[number]): Promise<Float32Array>;
+  readParam(param: number, kind?: PageKind): Promise<Float32Array>;
   /** What `readParam` reads, from the first element to the last in pieces of at most 64 MiB on the device. Waits for the device. */
-  readPieces(param: number, kind?: (typeof PAGE_KINDS)[number]): AsyncIterable<Float32Array>;
+  readPieces(param: number, kind?: PageKind): AsyncIterable<Float32Array>;
   /** Gradients of trainable parameters as they are now, neighbours in one read, in the order in which they lie. Waits for the device. */
   readGradients(params: readonly number[]): AsyncIterable<readonly [param: number, gradient: Float32Array]>;
 }
@@ -45,80 +47,98 @@ export function storedBytes(p: Pick<ParamInfo, 'name' | 'dtype' | 'shape'>): num
   return (p.shape.reduce((a, b) => a * b, 1) / blockSize) * bytesPerBlock;
 }
 
-/** The methods of an engine over parameters. @param table device buffers by id */
-export function lastingValues(
-  device: Pick<GPUDevice, 'queue' | 'createBuffer' | 'createCommandEncoder'>,
-  program: Pick<Program, 'params'>,
-  { placement }: Pick<StoragePlan, 'placement'>,
-  table: readonly (GPUBuffer | undefined)[],
-): LastingValues & { readonly clearGradient: (encoder: GPUCommandEncoder, param: number) => void } {
-  const infoOf = (param: number): ParamInfo => {
-    const info = program.params[param];
-    if (!info) throw new EbbError(`internal: the program has no parameter ${param}`);
-    return info;
-  };
-  const placeOf = (param: number, kind: number): Address => {
-    const at = placement.params[param] ?? -1;
-    return kind === 0 ? at : address(bufferOf(at) + kind, offsetOf(at));
-  };
-  const bufferAt = (at: Address): GPUBuffer => {
-    const buffer = table[bufferOf(at)];
-    if (!buffer) throw new EbbError('internal: the engine was made without what is asked for');
-    return buffer;
-  };
-  const write = (param: number, kind: number, data: ArrayBufferView, offset: number | undefined): void => {
-    const info = infoOf(param);
-    const bytes = storedBytes(info);
-    // a write of another length would end in the neighbour, or leave what was there before
-    if (offset === undefined && data.byteLength !== bytes) throw new EbbError(`parameter ${info.name} was given ${data.byteLength} bytes, it takes ${bytes}`);
-    const from = offset ?? 0;
-    const end = from + data.byteLength;
-    if (from % 4 !== 0 || end > bytes || (end < bytes && end % 4 !== 0))
-      throw new EbbError(`parameter ${info.name} was given bytes ${from} to ${end}, it takes whole words out of ${bytes} bytes`);
-    if (data.byteLength === 0) return;
-    const { buffer, byteOffset, byteLength } = data.byteLength % 4 === 0 ? data : padded(data);
-    const at = placeOf(param, kind);
-    device.queue.writeBuffer(bufferAt(at), offsetOf(at) + from, buffer as ArrayBuffer, byteOffset, byteLength);
-  };
-  const read = async (param: number, kind: (typeof PAGE_KINDS)[number], { offset, length }: Piece): Promise<Float32Array> => {
-    const stored = storedAs(infoOf(param));
-    const at = placeOf(param, PAGE_KINDS.indexOf(kind));
-    const words = await readFloats(device, bufferAt(at), offsetOf(at) + offset, wholeWords(length));
-    return stored === 'f32' ? words : dequantise(stored, new Uint8Array(words.buffer, 0, length));
-  };
+/** Where an engine's parameters lie on its device. */
+export interface ParamMemory {
+  readonly device: Pick<Device, 'write' | 'read' | 'done'>;
+  readonly params: Program['params'];
+  readonly placement: Pick<Placement, 'params' | 'gradients'>;
+  readonly buffers: Memory['buffers'];
+}
+
+function infoOf({ params }: Pick<ParamMemory, 'params'>, param: number): ParamInfo {
+  const info = params[param];
+  invariant(info, `the program has no parameter ${param}`);
+  return info;
+}
+
+/** The address of a parameter, its gradient or a moment, which lie at the same offset of neighbouring buffers. */
+function placeOf({ placement }: Pick<ParamMemory, 'placement'>, param: number, kind: PageKind): Address {
+  const own = at(placement.params, param);
+  return address(bufferOf(own) + PAGE_KINDS.indexOf(kind), offsetOf(own));
+}
+
+/** Where a parameter's gradient lies, and the whole words it takes; null for a parameter that is not trained. */
+export function gradientRange(memory: Omit<ParamMemory, 'device'>, param: number): { buffer: DeviceBuffer; offset: number; bytes: number } | null {
+  const place = at(memory.placement.gradients, param);
+  if (place === null) return null;
+  return { buffer: bufferAt(memory, place), offset: offsetOf(place), bytes: wholeWords(storedBytes(infoOf(memory, param))) };
+}
+
+/** @throws EbbError for another number of bytes than the parameter takes, and for a piece that does not lie in it */
+function write(memory: ParamMemory, param: number, kind: PageKind, data: ArrayBufferView, offset: number | undefined): void {
+  const info = infoOf(memory, param);
+  const bytes = storedBytes(info);
+  // A write of another length would end in the neighbour, or leave what was there before.
+  if (offset === undefined && data.byteLength !== bytes) throw new EbbError(`parameter ${info.name} was given ${data.byteLength} bytes, it takes ${bytes}`);
+  const from = offset ?? 0;
+  const end = from + data.byteLength;
+  if (from % 4 !== 0 || end > bytes || (end < bytes && end % 4 !== 0))
+    throw new EbbError(`parameter ${info.name} was given bytes ${from} to ${end}, it takes whole words out of ${bytes} bytes`);
+  if (data.byteLength === 0) return;
+  const place = placeOf(memory, param, kind);
+  memory.device.write(bufferAt(memory, place), offsetOf(place) + from, data.byteLength % 4 === 0 ? data : padded(data));
+}
+
+/** Bytes [offset, offset + length) of a parameter, as f32. */
+async function read(memory: ParamMemory, param: number, kind: PageKind, { offset, length }: Piece): Promise<Float32Array> {
+  const stored = storedAs(infoOf(memory, param));
+  const place = placeOf(memory, param, kind);
+  const bytes = await memory.device.read(bufferAt(memory, place), offsetOf(place) + offset, wholeWords(length));
+  return stored === 'f32' ? new Float32Array(bytes) : dequantise(stored, new Uint8Array(bytes, 0, length));
+}
+
+/** A gradient, by where it lies. */
+interface Placed {
+  readonly param: number;
+  readonly place: Address;
+  readonly bytes: number;
+}
+
+/** Gradients in the order in which they lie, in runs that are read at once. */
+function* runsOf(memory: ParamMemory, params: readonly number[]): Generator<readonly Placed[]> {
+  const placed = params
+    .map((param): Placed => ({ param, place: placeOf(memory, param, 'gradients'), bytes: storedBytes(infoOf(memory, param)) }))
+    .sort((a, b) => a.place - b.place);
+  let run: Placed[] = [];
+  for (const next of placed) {
+    const [first] = run;
+    if (first && (bufferOf(next.place) !== bufferOf(first.place) || next.place + next.bytes - first.place > READ_BYTES)) {
+      yield run;
+      run = [];
+    }
+    run.push(next);
+  }
+  if (run.length > 0) yield run;
+}
+
+/** The methods of an engine over parameters. */
+export function lastingValues(memory: ParamMemory): LastingValues {
+  const { device } = memory;
   return {
-    writeParam: (param, data, offset) => write(param, 0, data, offset),
-    writeMoment: (param, kind, data, offset) => write(param, PAGE_KINDS.indexOf(kind), data, offset),
-    async uploaded() {
-      // writes wait for a submission
-      device.queue.submit([]);
-      await device.queue.onSubmittedWorkDone();
-    },
-    readParam: (param, kind = 'params') => read(param, kind, { offset: 0, length: storedBytes(infoOf(param)) }),
+    writeParam: (param, data, offset) => write(memory, param, 'params', data, offset),
+    writeMoment: (param, kind, data, offset) => write(memory, param, kind, data, offset),
+    uploaded: () => device.done(),
+    readParam: (param, kind = 'params') => read(memory, param, kind, { offset: 0, length: storedBytes(infoOf(memory, param)) }),
     async *readPieces(param, kind = 'params') {
-      const info = infoOf(param);
-      for (const piece of piecesOf(storedBytes(info), BLOCKS[storedAs(info)].bytesPerBlock, READ_BYTES)) yield await read(param, kind, piece);
+      const info = infoOf(memory, param);
+      for (const piece of piecesOf(storedBytes(info), BLOCKS[storedAs(info)].bytesPerBlock, READ_BYTES)) yield await read(memory, param, kind, piece);
     },
     async *readGradients(params) {
-      const placed = params
-        .map((param) => ({ param, at: placeOf(param, PAGE_KINDS.indexOf('gradients')), bytes: storedBytes(infoOf(param)) }))
-        .sort((a, b) => a.at - b.at);
-      for (let first = 0; first < placed.length; ) {
-        const from = placed[first]?.at ?? 0;
-        const inReach = ({ at, bytes }: { readonly at: Address; readonly bytes: number }): boolean =>
-          bufferOf(at) === bufferOf(from) && at + bytes - from <= READ_BYTES;
-        const rest = placed.slice(first + 1).findIndex((p) => !inReach(p));
-        const run = placed.slice(first, rest < 0 ? undefined : first + 1 + rest);
-        const last = run.at(-1);
-        const floats = await readFloats(device, bufferAt(from), offsetOf(from), last ? last.at + last.bytes - from : 0);
-        for (const { param, at, bytes } of run) yield [param, floats.subarray((at - from) / 4, (at - from + bytes) / 4)];
-        first += run.length;
+      for (const run of runsOf(memory, params)) {
+        const [first, last] = [at(run, 0).place, at(run, -1)];
+        const floats = new Float32Array(await device.read(bufferAt(memory, first), offsetOf(first), last.place + last.bytes - first));
+        for (const { param, place, bytes } of run) yield [param, floats.subarray((place - first) / 4, (place - first + bytes) / 4)];
       }
-    },
-    /** Encodes zeros over a parameter's gradient, if it has one. */
-    clearGradient(encoder, param) {
-      const at = placement.gradients[param];
-      if (at !== null && at !== undefined) encoder.clearBuffer(bufferAt(at), offsetOf(at), wholeWords(storedBytes(infoOf(param))));
     },
   };
 }

@@ -60,6 +60,7 @@ function alignmentOf(bytes: number): number {
 
 /** Page kinds of a trainable page, in the order of their buffer ids. */
 export const PAGE_KINDS = ['params', 'gradients', 'm', 'v'] as const;
+export type PageKind = (typeof PAGE_KINDS)[number];
 
 /** Buffer id of a trainable page. */
 export function trainableBuffer(page: number, kind: number): number {

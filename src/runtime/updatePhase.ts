@@ -1,25 +1,13 @@
 /** @file The calls that end a step: squared norms of the gradients, the clip scale, and one optimizer call for each group. */
 
-import type { DeviceBuffers } from './buffers.ts';
+import { at, invariant } from '../errors.ts';
+import { NORM_BYTES } from './bufferBytes.ts';
+import type { EngineBuffers } from './engineBuffers.ts';
 import { type Address, address, BUFFERS } from './link/address.ts';
-import type { LinkedCall } from './link/linked.ts';
-import { NORM_BYTES } from './memory.ts';
-import type { FunctionDecl, Program, Sizes } from './program.ts';
-import { type StoragePlan, trainableBuffer } from './storage.ts';
-
-/** A function to be run at given addresses, sizes and scalars. */
-export interface PlannedCall {
-  readonly fn: number;
-  readonly slots: readonly Address[];
-  readonly sizes: Sizes;
-  readonly adds: boolean;
-  readonly scalar: (name: string) => number;
-  /** Bind what these sizes take, not what the bounds would. */
-  readonly exact: boolean;
-  /** What it is part of, for those who measure. */
-  readonly site: string;
-  readonly phase: LinkedCall['phase'] | 'update';
-}
+import { ALIGNMENT } from './link/layout.ts';
+import type { Program, Sizes } from './program.ts';
+import type { StepCall } from './stepCall.ts';
+import { PAGE_KINDS, type PageKind, type StoragePlan, trainableBuffer } from './storage.ts';
 
 /** The optimizer's part of a step; scalars of a group by name. */
 export interface Update {
@@ -46,9 +34,7 @@ const ROW_BYTES = 16;
 function stretches({ groups }: StoragePlan, updated: readonly number[], maxBytes: number): Stretch[] {
   const out: Stretch[] = [];
   for (const g of updated) {
-    const group = groups[g];
-    if (!group) continue;
-    const { page, offset, bytes } = group;
+    const { page, offset, bytes } = at(groups, g);
     const last = out.at(-1);
     if (last && last.page === page && last.offset + last.bytes === offset && last.bytes + bytes <= maxBytes)
       out[out.length - 1] = { ...last, bytes: last.bytes + bytes, groups: last.groups + 1 };
@@ -66,52 +52,57 @@ export function normRows({ bytes, groups }: Pick<Stretch, 'bytes' | 'groups'>): 
   return { N, Q: bytes / 4 / N };
 }
 
-/** @param updated groups of parameters that are updated */
-export function updatePhase(
-  program: Program,
-  storage: StoragePlan,
-  buffers: Pick<DeviceBuffers, 'normParts' | 'norm' | 'clipScale'>,
-  update: Update,
-  updated: readonly number[],
-): PlannedCall[] {
-  const { normParts, norm, clipScale } = buffers;
-  const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: number): Address => address(trainableBuffer(page, kind), offset);
-  const call = (name: string, group: string, sizes: Sizes, byName: Readonly<Record<string, Address>>, scalar: PlannedCall['scalar']): PlannedCall => {
-    const fn = program.updates[name] ?? -1;
-    const { slots } = program.functions[fn] as FunctionDecl;
-    return {
-      fn,
-      slots: withScratch(slots.map((slot) => byName[slot.name] ?? -1)),
-      sizes,
-      adds: false,
-      scalar,
-      exact: true,
-      site: group,
-      phase: 'update',
-    };
+/** What the update of a step runs. */
+export interface UpdatePart {
+  /** Groups of parameters that are updated. */
+  readonly updated: readonly number[];
+  /** Parameters that got no gradient and are updated with zeros, which are to be written before. */
+  readonly zeroed: readonly number[];
+  readonly calls: readonly StepCall[];
+}
+
+/** The update of what got a gradient. @param written parameters that did */
+export function updatePart(program: Program, storage: StoragePlan, places: UpdatePlaces, update: Update, written: ReadonlySet<number>): UpdatePart {
+  const updated = storage.groups.flatMap((g, i) => (update.alsoUntouched || g.params.some((param) => written.has(param)) ? [i] : []));
+  const zeroed = update.alsoUntouched ? storage.groups.flatMap((g) => g.params.filter((param) => !written.has(param))) : [];
+  return { updated, zeroed, calls: updated.length > 0 ? updateCalls(program, storage, places, update, updated) : [] };
+}
+
+/** Where the update phase finds and leaves what belongs to no parameter. */
+export type UpdatePlaces = Pick<EngineBuffers, 'normParts' | 'norm' | 'clipScale'>;
+
+/** The calls of an update. @param updated groups of parameters that are updated */
+export function updateCalls(program: Program, storage: StoragePlan, places: UpdatePlaces, update: Update, updated: readonly number[]): StepCall[] {
+  const { normParts, norm, clipScale } = places;
+  const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: PageKind): Address =>
+    address(trainableBuffer(page, PAGE_KINDS.indexOf(kind)), offset);
+  const call = (name: string, site: string, sizes: Sizes, byName: Readonly<Record<string, Address>>, scalar: StepCall['scalar']): StepCall => {
+    const fn = program.updates[name];
+    invariant(fn !== undefined, `the program has no function ${name}`);
+    const slots = withScratch(at(program.functions, fn).slots.map((slot) => byName[slot.name]));
+    return { fn, slots, sizes, adds: false, scalar, exact: true, site, phase: 'update' };
   };
   const none = (): number => 0;
   return [
     ...stretches(storage, updated, program.partBytes).map((s) =>
-      call('sqnorm', 'gradient norm', normRows(s), { g: place(s, 1), parts: normParts + s.first * NORM_BYTES }, none),
+      call('sqnorm', 'gradient norm', normRows(s), { g: place(s, 'gradients'), parts: normParts + s.first * NORM_BYTES }, none),
     ),
     call('clip', 'gradient norm', { G: storage.groups.length }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
-    ...updated.flatMap((g) => {
-      const own = storage.groups[g];
-      if (!own) return [];
-      const state = { p: place(own, 0), g: place(own, 1), m: place(own, 2), v: place(own, 3), scale: clipScale };
+    ...updated.map((g) => {
+      const own = at(storage.groups, g);
+      const state = { p: place(own, 'params'), g: place(own, 'gradients'), m: place(own, 'm'), v: place(own, 'v'), scale: clipScale };
       const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / ROW_BYTES : update.scalar(name, g));
-      return [call(update.optimizer, own.name, { N: own.bytes / ROW_BYTES }, state, scalar)];
+      return call(update.optimizer, own.name, { N: own.bytes / ROW_BYTES }, state, scalar);
     }),
   ];
 }
 
 /** Temporaries of the update functions lie in the stack, which is empty by then. */
-function withScratch(slots: readonly Address[]): Address[] {
+function withScratch(slots: readonly (Address | undefined)[]): Address[] {
   let end = 0;
-  return slots.map((at) => {
-    if (at >= 0) return at;
-    end += 256;
-    return address(BUFFERS.stack, end - 256);
+  return slots.map((place) => {
+    if (place !== undefined) return place;
+    end += ALIGNMENT;
+    return address(BUFFERS.stack, end - ALIGNMENT);
   });
 }

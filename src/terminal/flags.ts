@@ -1,10 +1,12 @@
-/** @file The flags of a run, shared by `ebb train` and generated trainers; they go over the keys of a run file. */
+/** @file The flags of a run, shared by `ebb train` and generated trainers. A flag overrides the key of the run file. */
 
 import type { Command } from 'commander';
 import type { RunInput } from '../train/config.ts';
-import { count, deviceOption, nonNegative, number, positive } from './options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from './deviceFlags.ts';
+import { count, nonNegative, number, positive } from './options.ts';
 
-export interface RunFlags {
+/** The flags as commander parses them. */
+export interface RunFlags extends DeviceFlags {
   readonly data?: string;
   readonly evalData?: string;
   readonly out?: string;
@@ -21,9 +23,9 @@ export interface RunFlags {
   readonly evalLimit?: number;
   readonly resume?: boolean;
   readonly json?: boolean;
-  readonly adapter: string;
 }
 
+/** Adds the flags of a run to a command. */
 export function addRunFlags(command: Command): Command {
   return command
     .option('--data <file>', 'text, JSONL, batches as safetensors, or int32 tokens (.bin)')
@@ -36,24 +38,26 @@ export function addRunFlags(command: Command): Command {
     .option('--lr <x>', 'learning rate', nonNegative)
     .option('--drop-rate <p>', 'share of the residual branches that get no backward in a step', number)
     .option('--seed <n>', 'seed of everything random', count)
-    .option('--memory-budget <bytes>', 'most device memory of the run, e.g. 2GiB: some branches run their forward again')
+    .option('--memory-budget <bytes>', 'most device memory of the run, e.g. 2GiB; to keep it, some branches run their forward again')
     .option('--save-every <n>', 'steps between checkpoints', count)
     .option('--eval-every <n>', 'steps between held-out evaluations', count)
     .option('--eval-limit <n>', 'held-out examples', positive)
     .option('--resume', 'go on from the newest checkpoint in the run folder')
     .option('--json', 'print the result as JSON')
-    .addOption(deviceOption());
+    .addOption(deviceOption())
+    .addOption(oldDeviceOption());
 }
 
-/** A run file's keys with the flags over them. */
+/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` does */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
-  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, adapter, lr, dropRate } = flags;
+  const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, lr, dropRate } = flags;
+  const device = deviceOf(flags);
   const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget };
   return {
     ...fromFile,
     ...Object.fromEntries(Object.entries(plain).filter(([, v]) => v !== undefined)),
     ...(lr === undefined ? {} : { optimizer: { name: 'adamw', ...(fromFile.optimizer as object | undefined), lr } }),
     ...(dropRate === undefined ? {} : { drop: dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: dropRate } }),
-    ...(adapter === 'auto' ? {} : { adapter }),
+    ...(device === undefined ? {} : { device }),
   };
 }

@@ -1,22 +1,24 @@
-/** @file What command lines share: parsers of options, the device's flag, where text goes. */
+/** @file What command lines share: parsers of option values, and the two streams that text goes to. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { EbbError } from '../errors.ts';
 
-/** To stderr: everything that is not the result. */
+/** Writes a line to stderr, which takes everything that is not the result. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
-/** To stdout: the result. */
+/** Writes the result to stdout. */
 export const print = (text: string): void => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 
+/** Parses a finite number. @throws InvalidArgumentError, as the parsers below do */
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
   return value;
 }
+/** Parses a whole number, 0 or more. */
 export function count(text: string): number {
   return whole(text, 0);
 }
-/** A whole number of things, at least one. */
+/** Parses a whole number, 1 or more. */
 export function positive(text: string): number {
   return whole(text, 1);
 }
@@ -25,50 +27,52 @@ function whole(text: string, least: number): number {
   if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`expected a whole number, ${least} or more.`);
   return value;
 }
+/** Parses a number, 0 or more. */
 export function nonNegative(text: string): number {
   const value = number(text);
   if (value < 0) throw new InvalidArgumentError('expected a number, 0 or more.');
   return value;
 }
+/** Parses a number above 0. */
 export function positiveNumber(text: string): number {
   const value = number(text);
   if (value <= 0) throw new InvalidArgumentError('expected a number above 0.');
   return value;
 }
-/** A share of something: more than 0, at most 1. */
+/** Parses a share that is not nothing: above 0, at most 1. */
 export function share(text: string): number {
   const value = number(text);
   if (value <= 0 || value > 1) throw new InvalidArgumentError('expected a number above 0, at most 1.');
   return value;
 }
-/** A share that may be nothing, or everything. */
+/** Parses a rate from 0 to 1, both included. */
 export function rate(text: string): number {
   const value = number(text);
   if (value < 0 || value > 1) throw new InvalidArgumentError('expected a number from 0 to 1.');
   return value;
 }
-/** A share that is never everything. */
+/** Parses a dropout rate from 0 to 0.99. */
 export function dropoutRate(text: string): number {
   const value = number(text);
   if (value < 0 || value > 0.99) throw new InvalidArgumentError('expected a number from 0 to 0.99.');
   return value;
 }
-/** Names between commas. */
+/** Parses names that are separated by commas. @throws InvalidArgumentError for an empty name */
 export function list(text: string): string[] {
   const names = text.split(',').map((s) => s.trim());
   if (names.includes('')) throw new InvalidArgumentError(`expected names between commas, found ${text.trim() === '' ? 'none' : 'an empty one'}.`);
   return names;
 }
-/** An option that may be given again; its parser is handed what came before. */
+/** An option that may be given several times. Its parser is given the value so far. */
 export class RepeatableOption extends Option {}
-/** A list between commas; given again, the option adds to it. */
+/** Makes an option that takes a list separated by commas. Where it is given again, it adds to the list. */
 export function listOption<T>(flags: string, description: string, parse: (text: string) => readonly T[], fallback?: readonly T[]): Option {
   const option = new RepeatableOption(flags, description).argParser((text: string, sofar: readonly T[] | undefined): readonly T[] => [
     ...new Set([...(sofar === undefined || sofar === fallback ? [] : sofar), ...parse(text)]),
   ]);
   return fallback === undefined ? option : option.default(fallback);
 }
-/** Has a command refuse options with a value that are given twice, where the first would be ignored in silence. */
+/** Makes a command refuse options that are given twice, where the first value would be ignored in silence. */
 export function eachOnce(command: Command): Command {
   for (const option of command.options) {
     if (option instanceof RepeatableOption || option.variadic || option.isBoolean()) continue;
@@ -80,6 +84,3 @@ export function eachOnce(command: Command): Command {
   }
   return command;
 }
-/** The WebGPU adapter of a command that takes no PEFT adapter. */
-export const deviceOption = (): Option =>
-  new Option('--adapter <name>', 'WebGPU adapter: auto, gpu, lavapipe, swiftshader, or part of its name').default('auto');

@@ -1,24 +1,29 @@
-/** @file The live line of a run: a progress bar on a terminal, plain lines elsewhere. */
+/** @file Shows the progress of a run: a bar on a terminal, plain lines elsewhere. */
 
 import cliProgress from 'cli-progress';
 import type { StepMetrics } from '../train/loop.ts';
 
+/** Shows the progress of a run. */
 export interface StepPrinter {
+  /** Shows a step. @param total steps of the run @param units units of the model */
   step(metrics: StepMetrics, total: number, units: number): void;
-  /** Held-out batches evaluated so far, between steps. */
+  /** Shows how many held-out batches are evaluated, between steps. */
   evaluate(done: number, total: number): void;
+  /** Writes a line of its own. */
   say(line: string): void;
   end(): void;
 }
 
-/** Share of the full backward's units that a step left out, in percent. */
+/** The share of units whose backward a step left out, in per cent over its micro-batches. */
 export function droppedShare(metrics: StepMetrics, units: number): number {
   const dropped = [...metrics.dropped, ...(metrics.skipped ?? [])].reduce((n, list) => n + list.length, 0);
   return units === 0 ? 0 : (100 * dropped) / (units * Math.max(1, metrics.dropped.length));
 }
 
+/** Without a terminal a line is written at most this often. */
 const PLAIN_EVERY_MS = 2000;
 
+/** Creates the display of a run on stderr. */
 export function stepPrinter(): StepPrinter {
   const terminal = process.stderr.isTTY === true;
   const bar = terminal
@@ -61,7 +66,7 @@ export function stepPrinter(): StepPrinter {
   };
 }
 
-/** Progress of work in equal pieces: a bar on a terminal, a line every few seconds elsewhere. */
+/** Shows the progress of work in equal pieces on stderr: a bar on a terminal, a line every few seconds elsewhere. */
 export function piecePrinter(what: string): { at(done: number, total: number): void; end(): void } {
   const bar =
     process.stderr.isTTY === true
@@ -90,7 +95,7 @@ export function piecePrinter(what: string): { at(done: number, total: number): v
   };
 }
 
-/** Progress of downloads, a file after the other: a bar each on a terminal; elsewhere a line when one begins and every few seconds. */
+/** Shows the progress of downloads that follow each other: a bar for each file on a terminal; elsewhere a line when a file begins, and one every few seconds. */
 export function downloadPrinter(): (file: string, doneBytes: number, totalBytes: number) => void {
   let current = '';
   let pieces = piecePrinter('');

@@ -1,4 +1,4 @@
-/** @file Ops of a user's own, in models: one node of the IR, decomposed before it is differentiated or fused. */
+/** @file Ops that users define for their models. Each is one node of the IR, which is decomposed before it is differentiated or fused. */
 
 import { EbbError } from '../errors.ts';
 import { type DecomposedOp, defineOp } from '../ir/derive.ts';
@@ -6,7 +6,7 @@ import type { Attrs, Value } from '../ir/types.ts';
 import { recordOne, withTrace } from './context.ts';
 import type { Tensor } from './nn.ts';
 
-/** Applies an op of the registry by its name; its (first) result. @throws TraceError when operands do not fit it, or there is no such op */
+/** Applies a registered op by its name and returns its first result. @throws TraceError if there is no such op, or the operands do not fit it */
 export function callOp(name: string, operands: readonly Tensor[], attrs: Attrs = {}): Tensor {
   return recordOne(name, operands, attrs);
 }
@@ -14,20 +14,20 @@ export function callOp(name: string, operands: readonly Tensor[], attrs: Attrs =
 type ByName<Names extends readonly string[]> = { readonly [K in Names[number]]: Tensor };
 type InOrder<Names extends readonly string[]> = { readonly [K in keyof Names]: Tensor };
 
-/** What `compositeOp` is given: a name, operands, and the op written in other ops. */
+/** The definition of a composite op: its name, its operands, and its decomposition into other ops. */
 export interface CompositeOp<Names extends readonly string[], A extends Attrs> extends Pick<DecomposedOp, 'samples' | 'infer' | 'flops' | 'vjp' | 'rejects'> {
   /** Its name in the IR, snake_case. */
   readonly name: string;
   /** Names of its operands, in order. */
   readonly operands: Names;
-  /** The op in other ops, written with the functions models are written with. */
+  /** Computes the op from its operands, with the same functions that models are written with. */
   readonly decompose: (operands: ByName<Names>, attrs: A) => Tensor;
 }
 
 /**
- * A composite op of one's own: its decomposition is its meaning, and types, FLOPs and derivative follow from it. Returns the function
- * that models call with the operands in order, and the attributes if it has some.
- * @throws EbbError when the name is taken by another op
+ * Defines a composite op by its decomposition, from which its types, FLOPs and derivative follow. Returns the function that models call, with
+ * the operands in order and then the attributes, if there are any.
+ * @throws EbbError if the name is not in snake_case, or another op has taken it
  * @example const mish = compositeOp({ name: 'mish', operands: ['x'], decompose: ({ x }) => mul(x, tanh(softplus(x))) });
  */
 export function compositeOp<const Names extends readonly string[], A extends Attrs = Record<string, never>>({

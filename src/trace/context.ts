@@ -15,11 +15,11 @@ export type { Initialiser };
 export interface ParamDecl {
   readonly name: string;
   readonly shape: readonly number[];
-  /** As it lies on the device: f32 when trainable, the checkpoint's dtype when frozen. */
+  /** The dtype on the device: f32 if trainable, the checkpoint's dtype if frozen. */
   readonly dtype: DType;
   readonly trainable: boolean;
   readonly init: Initialiser;
-  /** A fixed table (rotary cosines) rather than a weight: computed, never loaded, saved or trained. */
+  /** Computes a fixed table (rotary cosines), which is no weight: it is never loaded, saved or trained. */
   readonly table?: () => Float32Array;
   /** Of a linear layer's weight: how it is stored. */
   readonly linear?: LinearLayout;
@@ -38,9 +38,9 @@ export interface AdapterSpec {
 export interface TraceOptions {
   /** Bounds of the run-time dimensions. */
   readonly dims: Readonly<Record<string, number>>;
-  /** Storage of a parameter; default f32 and trainable. */
+  /** How the parameter of a name is stored; by default as f32, and trainable. */
   readonly storage?: (name: string) => { readonly dtype: DType; readonly trainable: boolean };
-  /** Bytes of logits that a loss may keep whole; default 64 MiB. */
+  /** Most bytes of logits that a loss may keep as one tensor; default 64 MiB. */
   readonly logitsKept?: number;
   /** The adapter on a linear layer, by the layer's name. */
   readonly adapter?: (layer: string) => AdapterSpec | undefined;
@@ -52,21 +52,21 @@ export interface TraceOptions {
 export interface Region {
   readonly site: string;
   readonly unit: boolean;
-  /** Nothing of its forward is kept: it runs again before its backward. */
+  /** Whether its forward keeps nothing, and runs again before its backward. */
   readonly again: boolean;
   readonly from: number;
   readonly to: number;
 }
 
-/** Where a parameter was first declared, and by which `const`. */
+/** Where a parameter was first declared, and in which `const`. */
 interface Declared {
   readonly at: () => Loc | undefined;
   readonly label: string | undefined;
-  /** Where `tied` was asked for, as long as nothing else declared the parameter. */
+  /** Where the parameter was declared as `tied`, until something else declares it too; otherwise null. */
   lone: (() => Loc | undefined) | null;
 }
 
-/** A value that is handed in under a name, which nothing else may have. */
+/** A value that the model receives under a name, which nothing else may have. */
 export interface Given {
   readonly name: string;
   readonly kind: 'input' | 'parameter' | 'state' | 'run-time scalar';
@@ -80,34 +80,34 @@ export interface Trace {
   readonly scalars: Map<string, Value>;
   readonly regions: Region[];
   readonly declared: Map<string, Declared>;
-  /** What the model is handed by name: inputs, parameters, states and run-time scalars. */
+  /** What the model receives by name: inputs, parameters, states and run-time scalars. */
   readonly given: Map<Value, Given>;
-  /** Slices of parameters, which main hands to calls. */
+  /** Slices of parameters, which main makes and calls take. */
   readonly parts: Set<Value>;
-  /** Names that the person gave to values. */
+  /** Names that the author of the model gave to values. */
   readonly names: Map<Value, string>;
-  /** The `const`s whose right-hand side is running, innermost last. */
+  /** The `const`s whose right-hand sides are being evaluated, the innermost last. */
   readonly pending: string[];
   open: string | null;
   site: number;
-  /** The composite op whose decomposition is running: it has operands and nothing else. */
+  /** The composite op whose decomposition is being recorded, or null. A decomposition may use its operands only. */
   readonly decomposing: string | null;
 }
 
 let current: Trace | null = null;
 
-/** The trace in progress. @throws EbbError outside of one. */
+/** The trace in progress. @throws EbbError if there is none */
 export function activeTrace(): Trace {
   if (!current) throw new EbbError('tensor operations record a model while it is traced; call them inside the build function of a model definition');
   return current;
 }
 
-/** The trace in progress, if any. */
+/** The trace in progress, or null. */
 export function currentTrace(): Trace | null {
   return current;
 }
 
-/** Runs `build` with a fresh trace; `decomposing` names the op whose decomposition is recorded into `b`. */
+/** Runs `build` in a fresh trace. `decomposing` names the op whose decomposition is recorded into `b`, if it is one. */
 export function withTrace<T>(
   options: TraceOptions,
   build: (trace: Trace) => T,
@@ -139,10 +139,10 @@ export function withTrace<T>(
   }
 }
 
-/** Records an op of the model at its caller's line. @throws TraceError with that line in front. */
+/** Records an op at the model's line that called for it, and returns its results. @throws TraceError at that line if a constraint does not hold */
 export function record(name: string, operands: readonly Value[], attrs: Attrs = {}, hints: readonly string[] = []): readonly Value[] {
   const { b, decomposing } = activeTrace();
-  // the ops of a decomposition lie where the composite is used
+  // Ops of a decomposition take the line where the composite is used.
   if (decomposing !== null) return b.ops(name, operands, attrs, hints);
   b.at(callerLoc());
   try {
@@ -155,10 +155,10 @@ export function record(name: string, operands: readonly Value[], attrs: Attrs = 
   }
 }
 
-/** A decomposition is a function of its operands. @throws TraceError inside of one */
+/** @throws TraceError inside a decomposition, which may use its operands only */
 function refuseInside(what: string): void {
   const { decomposing } = activeTrace();
-  if (decomposing !== null) misuse(`${what} inside the decomposition of ${decomposing}; a decomposition has its operands only: pass it as one of them`);
+  if (decomposing !== null) misuse(`${what} inside the decomposition of ${decomposing}; a decomposition may use its operands only: pass it as one of them`);
 }
 
 export function recordOne(name: string, operands: readonly Value[], attrs: Attrs = {}, hint?: string): Value {
@@ -169,18 +169,18 @@ export function recordOne(name: string, operands: readonly Value[], attrs: Attrs
 
 const ROLES = { input: 'input', parameter: 'weight', state: 'state', 'run-time scalar': 'scalar' } as const;
 
-/** @throws TraceError for a name that text of the IR cannot hold, or that something else has */
+/** Adds a named parameter to the function. @throws TraceError if the IR's text cannot hold the name, or something else has it */
 function give(kind: Given['kind'], name: string, type: Type): Value {
   const { b, given } = activeTrace();
   if (!/^[A-Za-z0-9_.]+$/.test(name)) misuse(`${kind} ${JSON.stringify(name)}: expected a name of letters, digits, _ and dots, as in layers.3.attn.q.weight`);
   const other = [...given.values()].find((g) => g.name === name);
-  if (other) misuse(`${kind} ${name}: the model has a${other.kind === 'input' ? 'n' : ''} ${other.kind} of this name; give one of them another`);
+  if (other) misuse(`${kind} ${name}: the model has a${other.kind === 'input' ? 'n' : ''} ${other.kind} of this name; give one of them another name`);
   const made = b.param(name, type, ROLES[kind]);
   given.set(made, { name, kind });
   return made;
 }
 
-/** A run-time scalar of the call, by name: `branch_weight`, `branch_scale`, `seed`, `position`. */
+/** The run-time scalar of the call that has this name, declared at its first use: `branch_weight`, `branch_scale`, `seed`, `position`. */
 export function scalar(name: string, dtype: DType): Value {
   refuseInside(`scalar ${name} is asked for`);
   const { scalars } = activeTrace();
@@ -191,22 +191,23 @@ export function scalar(name: string, dtype: DType): Value {
   return made;
 }
 
-/** A tensor that lives between steps and is updated in place (a key-value cache). */
+/** Declares a tensor that lives between steps and is updated in place (a key-value cache). */
 export function state(name: string, type: Type): Value {
   return give('state', name, type);
 }
 
-/** An input of the step. */
+/** Declares an input of the step, as tokens are. @throws TraceError if something else has its name */
 export function input(name: string, type: Type): Value {
   return give('input', name, type);
 }
 
-/** How a parameter starts, and what it is besides a trained one. Default start: normal, standard deviation 0.02. */
+/** How a parameter is initialised, and whether it is a fixed table or used in several places. */
 export interface ParamOptions {
+  /** Default: normal with standard deviation 0.02. */
   readonly init?: Initialiser;
-  /** A table is computed, not trained; every use may declare it. */
+  /** Computes a fixed table, which is not trained. Every use of it may declare it. */
   readonly table?: () => Float32Array;
-  /** One parameter used in several places (an embedding that is the head too): every declaration but the first has to say so. */
+  /** Whether an earlier declaration may be of the same parameter (an embedding that is also the head). All declarations but the first must set it. */
   readonly tied?: boolean;
   /** Says that the parameter is the weight of a linear layer, which a low-rank adapter may go onto, and how it is stored. */
   readonly linear?: LinearLayout;
@@ -214,13 +215,13 @@ export interface ParamOptions {
 
 const STANDARD_INIT: Initialiser = { kind: 'normal', std: 0.02 };
 
-/** `(the const table at model.ts:3:9)`, as far as it is known. */
+/** Where a parameter was declared, as far as it is known: `const table at model.ts:3:9`. */
 function declaredText({ at, label }: Pick<Declared, 'at' | 'label'>): string {
   const loc = at();
   return `${label === undefined ? '' : `const ${label}`}${label !== undefined && loc ? ' ' : ''}${loc ? `at ${locText(loc)}` : ''}` || 'elsewhere';
 }
 
-/** Notes a declaration. @throws TraceError when one name is two parameters */
+/** Records a declaration. @throws TraceError if the name has another shape already, or is declared again without `tied` */
 function declare(trace: Trace, name: string, shape: readonly number[], { table, tied = false }: ParamOptions): void {
   const here: Declared = { at: callSite(), label: trace.pending.at(-1), lone: null };
   const first = trace.declared.get(name);
@@ -238,7 +239,7 @@ function declare(trace: Trace, name: string, shape: readonly number[], { table, 
     );
 }
 
-/** @throws TraceError for a parameter said to be tied that nothing else declares */
+/** @throws TraceError if a parameter is declared as tied, and nothing else declares it */
 export function checkTied({ declared }: Trace): void {
   for (const [name, { lone }] of declared)
     if (lone)
@@ -249,20 +250,20 @@ export function checkTied({ declared }: Trace): void {
 }
 
 /**
- * Declares a parameter of `shape`. A name is declared once, or again with `tied: true`, which gives the same parameter. The value read
- * is f32; a frozen parameter stored in another dtype is widened where it is used.
- * @throws TraceError when a name is declared twice without `tied`, or its shapes differ
+ * Declares a parameter of `shape` and returns its value as f32; a frozen parameter stored in another dtype is widened where it is used. A name
+ * that is declared again with `tied: true` stands for the same parameter.
+ * @throws TraceError if a size is not a whole number of 1 or more, a name is declared twice without `tied`, or its shapes differ
  */
 export function param(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
   return widened(storedParam(name, shape, options), name);
 }
 
-/** A parameter's value as it is read: f32. */
+/** The value of a stored parameter as f32. */
 export function widened(stored: Value, name: string): Value {
   return stored.type.dtype === 'f32' ? stored : recordOne('dequantise', [stored], {}, name.split('.').slice(-2, -1)[0] ?? 'w');
 }
 
-/** Declares a parameter, see `param`; its value in the dtype it is stored in. */
+/** Declares a parameter as `param` does, and returns its value in the dtype in which it is stored. */
 export function storedParam(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
   refuseInside(`parameter ${name} is declared`);
   const trace = activeTrace();
@@ -284,7 +285,7 @@ function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () =>
   const trace = activeTrace();
   const kind = unit ? 'unit' : 'section';
   refuseInside(`${kind} ${site} starts`);
-  // sites are written between commas and brackets
+  // A site must be readable between the commas and brackets around it.
   if (!/^[\w.-]+$/.test(site)) misuse(`${kind} ${JSON.stringify(site)}: expected a name of letters, digits, _, - and dots, as in layers.3.attn`);
   if (trace.open !== null) misuse(`${kind} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
   if (trace.regions.some((r) => r.site === site)) misuse(`${site} names two units or sections; give each its own name`);
@@ -299,7 +300,7 @@ function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () =>
   trace.regions.push({ site, unit, again, from, to: trace.b.added.length });
 }
 
-/** A unit hands the cotangent of its sum on to whoever made its input, so that is a tensor of the trunk: parameters and constants are copied. */
+/** Copies x if it is a parameter or a constant: a unit passes its sum's cotangent on to the call that made its input, so there must be such a call. */
 function passable(x: Value): Value {
   const { b, given } = activeTrace();
   const kind = given.get(x)?.kind;
@@ -311,7 +312,7 @@ function passable(x: Value): Value {
  * A unit of DropBP: `x + branch(x)`, whose branch may lose its backward in a step (DropBP, arXiv 2402.17812, §3.1).
  * @param site its name, e.g. `layers.3.attn`
  * @param stream x, any f32 tensor
- * @throws TraceError when units nest, or a branch changes the shape of x, adds x itself, or does not depend on it
+ * @throws TraceError if units nest, two have one name, or a branch changes the shape of x, adds x itself, or does not depend on it
  */
 export function unit(site: string, stream: Value, branch: (x: Value) => Value): Value {
   const x = passable(stream);
@@ -328,8 +329,9 @@ export function unit(site: string, stream: Value, branch: (x: Value) => Value): 
 }
 
 /**
- * Names a piece of trunk (embedding, head), which becomes a function of its own. `again`: nothing of its forward is kept, it runs
- * again before its backward.
+ * Records a named piece of trunk (embedding, head), which becomes a function of its own, and returns what `build` returns. With `again` its
+ * forward keeps nothing, and runs again before its backward.
+ * @throws TraceError if sections or units nest, or two have one name
  */
 export function section<T extends Value | readonly Value[]>(site: string, build: () => T, { again = false } = {}): T {
   let made: T | undefined;

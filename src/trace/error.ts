@@ -1,4 +1,4 @@
-/** @file What tracing says of misuse: the line of the definition in front, and apart from the text for those who quote it. */
+/** @file The error for misuse of the tracing API. It has the line of the definition in front of its message, and as a field. */
 
 import { EbbError } from '../errors.ts';
 import type { Loc } from '../ir/types.ts';
@@ -18,7 +18,7 @@ export class TraceError extends EbbError {
   }
 }
 
-/** @throws TraceError at the line that is being traced */
+/** @throws TraceError at `loc`, by default the line that is being traced */
 export function misuse(detail: string, loc: Loc | undefined = callSite()()): never {
   throw new TraceError(detail, loc);
 }

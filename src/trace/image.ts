@@ -1,4 +1,4 @@
-/** @file Layers for images, channels last: [B, height, width, channels], all sizes but the batch known. */
+/** @file Layers for images [B, height, width, channels], of which all sizes but the batch must be known. */
 
 import type { Dim } from '../ir/types.ts';
 import { param } from './context.ts';
@@ -20,7 +20,7 @@ function imageShape(x: Tensor, what: string): ImageShape {
   return { batch, height, width, channels };
 }
 
-/** Image [B, H, W, C] → [B, (H/size)·(W/size), size·size·C], a row a patch. @throws TraceError when size does not divide H and W */
+/** Cuts an image [B, H, W, C] into patches [B, (H/size)·(W/size), size·size·C], a row for each. @throws TraceError if size does not divide H and W */
 export function patches(x: Tensor, size: number): Tensor {
   const { batch, height, width, channels } = imageShape(x, 'patches');
   if (height % size !== 0 || width % size !== 0) misuse(`patches: ${size} must divide height and width, found ${height} and ${width}`);
@@ -29,7 +29,7 @@ export function patches(x: Tensor, size: number): Tensor {
   return reshape(grid, [batch, rows * columns, size * size * channels]);
 }
 
-/** The image [B, rows·size, columns·size, C] of patches [B, rows·columns, size·size·C]: what `patches` takes apart. */
+/** Joins patches [B, rows·columns, size·size·C] to an image [B, rows·size, columns·size, C]: the inverse of `patches`. */
 export function unpatch(x: Tensor, size: number, rows: number, columns: number): Tensor {
   const [batch = 1, , width] = x.type.shape;
   const channels = Number(width) / (size * size);
@@ -37,7 +37,7 @@ export function unpatch(x: Tensor, size: number, rows: number, columns: number):
   return reshape(grid, [batch, rows * size, columns * size, channels]);
 }
 
-/** Channels in and out, and the size of the filter. */
+/** Numbers of channels, and the size of the filter. */
 export interface ConvOptions {
   readonly inputs: number;
   readonly outputs: number;
@@ -46,8 +46,9 @@ export interface ConvOptions {
 }
 
 /**
- * A convolution [B, H, W, inputs] → [B, H, W, outputs], zeros around the image, with parameters `<name>.weight`
- * [outputs, kernel·kernel·inputs] and `<name>.bias`: the neighbours of a pixel lie in a row, and a linear layer reads them.
+ * Convolves an image [B, H, W, inputs], with zeros around it, to [B, H, W, outputs]. The parameters are `<name>.weight`
+ * [outputs, kernel·kernel·inputs] and `<name>.bias` [outputs]: it puts the neighbours of each pixel in a row, and applies a linear layer to the rows.
+ * @throws TraceError if the size of the filter is even
  */
 export function conv2d(name: string, x: Tensor, { inputs, outputs, kernel = 3 }: ConvOptions): Tensor {
   const { height, width } = imageShape(x, `conv2d ${name}`);
@@ -59,13 +60,13 @@ export function conv2d(name: string, x: Tensor, { inputs, outputs, kernel = 3 }:
   return linear(name, neighbours, { inputs: kernel * kernel * inputs, outputs, bias: true });
 }
 
-/** [B, H, W, C] → [B, H/2, W/2, 4·C]: each square of four pixels becomes one. */
+/** Makes one pixel of each square of four: [B, H, W, C] → [B, H/2, W/2, 4·C]. @throws TraceError if H or W is odd */
 export function spaceToDepth(x: Tensor): Tensor {
   const { batch, height, width, channels } = imageShape(x, 'spaceToDepth');
   return reshape(patches(x, 2), [batch, height / 2, width / 2, 4 * channels]);
 }
 
-/** [B, H, W, C] → [B, 2·H, 2·W, C], each pixel four times. */
+/** Repeats each pixel four times: [B, H, W, C] → [B, 2·H, 2·W, C]. */
 export function upsample(x: Tensor): Tensor {
   const { batch, height, width, channels } = imageShape(x, 'upsample');
   const column = reshape(x, [batch, height, 1, width, 1, channels]);
@@ -73,8 +74,9 @@ export function upsample(x: Tensor): Tensor {
 }
 
 /**
- * Group normalisation of [B, …, C] (Wu & He 2018): mean 0 and variance 1 in each group of channels, then `<name>.weight` and
- * `<name>.bias` [C]. All sizes but the batch are known.
+ * Group normalisation of x [B, …, C] (Wu & He 2018): each group of channels gets mean 0 and variance 1, then it is scaled by `<name>.weight` [C]
+ * and shifted by `<name>.bias` [C]. All sizes but the batch must be known.
+ * @throws TraceError if one is not, or `groups` does not divide C
  */
 export function groupNorm(name: string, x: Tensor, groups: number, eps = 1e-5): Tensor {
   const [batch = 1, ...rest] = x.type.shape;

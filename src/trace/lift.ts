@@ -1,21 +1,21 @@
-/** @file Functions that differ in the values of their constants alone become one: what differs is a run-time scalar of the call. */
+/** @file Merges functions that differ only in the values of their constants. Constants that differ become run-time scalars of the calls. */
 
 import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { structureKey } from './structure.ts';
 
-/** Functions that are one. */
+/** Functions that are merged into one. */
 export interface Family {
-  /** The first of them, with the constants that differ as its parameters `lifted0`, `lifted1`, … */
+  /** The first of them, with parameters `lifted0`, `lifted1`, … in place of the constants that differ. */
   readonly func: Func;
-  /** Where in `ops` of each member the lifted constants stand. */
+  /** Indices of the lifted constants in the `ops` of each member. */
   readonly lifted: readonly number[];
 }
 
 const liftable = (op: Op): boolean => constantOf(op) !== null && ['f32', 'i32'].includes(String(op.attrs['dtype']));
 const masked = (func: Func): string => structureKey(func, (op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op));
 
-/** For each function its family: those that are equal but for the values of constants. */
+/** For each function its family: all functions that equal it but for the values of constants. */
 export function familiesOf(funcs: readonly Func[]): Family[] {
   const members = new Map<string, Func[]>();
   const keys = funcs.map(masked);
@@ -28,7 +28,7 @@ export function familiesOf(funcs: readonly Func[]): Family[] {
   return keys.flatMap((key) => families.get(key) ?? []);
 }
 
-/** Values of a member's lifted constants. */
+/** The values that one member of a family has for the lifted constants. */
 export function liftedValues(func: Func, { lifted }: Family): readonly number[] {
   return lifted.map((at) => Number(func.ops[at]?.attrs['value']));
 }

@@ -1,11 +1,11 @@
-/** @file Which line of the model definition records an op: the first stack frame outside the library's tracing code. */
+/** @file Finds the line of the model definition that records an op: that of the innermost stack frame outside the library's tracing code. */
 
 import type { Loc } from '../ir/types.ts';
 
 const plainPath = (url: string): string =>
   (url.startsWith('file://') ? decodeURI(url.slice('file://'.length)) : url).replace(/\\/g, '/').replace(/^\/(?=[A-Za-z]:)/, '');
 
-// frames of the tracer itself, in sources and in the built package; a stack that is source-mapped names the former in the latter
+// The tracer's own frames lie in these folders: in `src`, or in `dist` of the built package, whose stacks name `src` if they are source-mapped.
 const ROOT = plainPath(new URL('../../', import.meta.url).href);
 const ROOMS = /^(?:src|dist)\/(?:trace|ir|definition)\//;
 const FRAME = /^\s*at (?:.* \()?(?:async )?(.+?):(\d+):(\d+)\)?$/;
@@ -17,20 +17,20 @@ const TRACER = /^(?:src|dist)\/trace\/trace\.[jt]s$/;
 
 const FRAMES = 14;
 
-/** Where a position of running code was written. */
+/** Maps a position in running code to the position in the source that it was made from. */
 export type SourceMapper = (line: number, column: number) => { readonly line: number; readonly column: number };
 
 let enabled = false;
 const mappers = new Map<string, SourceMapper>();
 
-/** Locations cost a stack trace per op; compile and inspect switch them on. Returns what was set before. */
+/** Sets whether ops record their source lines, which costs a stack trace per op: compile and inspect switch it on. Returns the previous setting. */
 export function captureLocations(on: boolean): boolean {
   const before = enabled;
   enabled = on;
   return before;
 }
 
-/** Code that runs under the name `path` was made of that file: positions in its frames go through `mapper`. */
+/** Maps positions in stack frames of `path` through `mapper`, for code that runs under this name but was made from the file. */
 export function mapSource(path: string, mapper: SourceMapper): void {
   mappers.set(plainPath(path), mapper);
 }
@@ -51,7 +51,7 @@ function modelFrame(stack: string | undefined): Loc | undefined {
   return userFrame(build.join('\n'), (path) => !internal(path) && !isOf(PARTS, path)) ?? userFrame(stack);
 }
 
-/** The innermost frame of a stack that is a person's. */
+/** The innermost frame of a stack whose path is accepted: by default the first outside the library's tracing code. */
 export function userFrame(stack: string | undefined, accept: (path: string) => boolean = (path) => !internal(path)): Loc | undefined {
   for (const text of stack?.split('\n') ?? []) {
     const match = FRAME.exec(text);
@@ -64,10 +64,10 @@ export function userFrame(stack: string | undefined, accept: (path: string) => b
   return undefined;
 }
 
-/** The line that is being traced, found when it is asked for: keeping it costs little. */
+/** Keeps the current stack, which costs little, and returns a function that finds the line being traced in it. */
 export function callSite(): () => Loc | undefined {
   const { stackTraceLimit } = Error;
-  // deeper than any function of ./nn.ts, ./math.ts, ./image.ts and of the parts in ../models, and no more: every frame of every parameter costs
+  // This is deeper than any function of ./nn.ts, ./math.ts, ./image.ts and ../models calls, and no deeper, since each frame costs time for each parameter.
   Error.stackTraceLimit = FRAMES;
   const error = new Error();
   Error.stackTraceLimit = stackTraceLimit;

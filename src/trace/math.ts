@@ -10,7 +10,7 @@ const unary =
   (name: string) =>
   (x: Tensor): Tensor =>
     recordOne(name, [x]);
-/** A number beside a tensor has its dtype. */
+/** If `y` is a number, it takes the dtype of x. */
 const binary =
   (name: string) =>
   (x: Tensor, y: Tensor | number): Tensor =>
@@ -32,28 +32,28 @@ export const cos = unary('cos');
 export const maximum = binary('max');
 /** The smaller of x and y, elementwise. */
 export const minimum = binary('min');
-/** bool of x = y. */
+/** Whether x = y, as bool; elementwise. */
 export const equal = binary('eq');
-/** bool of x < y. */
+/** Whether x < y, as bool; elementwise. */
 export const less = binary('lt');
-/** bool of x ≤ y. */
+/** Whether x ≤ y, as bool; elementwise. */
 export const lessEqual = binary('le');
-/** bool of x ≥ y. */
+/** Whether x ≥ y, as bool; elementwise. */
 export const greaterEqual = binary('ge');
-/** `yes` where `condition` (bool) holds, else `no`. What `if` is for numbers, this is for tensors. */
+/** `yes` where `condition` (bool) holds, else `no`; elementwise. It does for tensors what `if` does for numbers. */
 export const select = (condition: Tensor, yes: Tensor | number, no: Tensor | number): Tensor => recordOne('select', [condition, lift(yes), lift(no)]);
 
 /** A number as a scalar tensor of `dtype`. */
 export function constant(value: number, dtype: DType = 'f32'): Tensor {
   return activeTrace().b.constant(value, dtype);
 }
-/** `value` everywhere, f32 of `shape`. */
+/** An f32 tensor of `shape` that holds `value` everywhere. */
 export const full = (shape: readonly Dim[], value: number): Tensor => broadcastTo(lift(value), shape);
-/** x repeated along axes of size 1 and new leading axes, to `shape`. */
+/** x repeated to `shape`, along axes of size 1 and along new leading axes. */
 export const broadcastTo = (x: Tensor, shape: readonly Dim[]): Tensor => recordOne('broadcast', [x], { shape: shapeToAttr(shape) });
-/** x as f32, i32, u32 or bool. */
+/** x converted to f32, i32, u32 or bool. */
 export const convert = (x: Tensor, to: 'f32' | 'i32' | 'u32' | 'bool'): Tensor => recordOne('convert', [x], { to });
-/** i32 of `shape`: the index along `axis`. */
+/** An i32 tensor of `shape` that holds each element's index along `axis`. */
 export const iota = (shape: readonly Dim[], axis: number): Tensor => recordOne('iota', [], { shape: shapeToAttr(shape), axis });
 
 /** x², elementwise. */
@@ -61,7 +61,7 @@ export const square = (x: Tensor): Tensor => mul(x, x);
 /** log(1 + eˣ), without overflow. */
 export const softplus = (x: Tensor): Tensor => recordOne('add', [maximum(x, 0), log(recordOne('add', [exp(recordOne('neg', [abs(x)])), lift(1)]))]);
 
-/** x to a constant power: by products for small whole exponents, otherwise exp(p·log x), for positive x. */
+/** x to a constant power. Whole exponents up to 16 are products, ±½ are roots; others are exp(exponent·log x), which needs positive x. */
 export function pow(x: Tensor, exponent: number): Tensor {
   if (exponent === 0.5) return sqrt(x);
   if (exponent === -0.5) return rsqrt(x);
@@ -72,10 +72,10 @@ export function pow(x: Tensor, exponent: number): Tensor {
   return exponent < 0 ? div(lift(1), power) : power;
 }
 
-/** Largest along `axes`, which stay with size 1. */
+/** Maximum over `axes`, which stay with size 1. */
 export const max = (x: Tensor, axes: readonly number[]): Tensor => recordOne('reduce_max', [x], { axes });
 
-/** How many elements the axes hold, as a number where that is known, else f32[] found at run time. */
+/** How many elements the axes hold: a number if their sizes are known, else an f32[] computed at run time. */
 function countOf(x: Tensor, axes: readonly number[]): Tensor | number {
   const dims = axes.map((axis) => x.type.shape[axis] ?? misuse(`mean: axis ${axis} is none of [${x.type.shape.join(', ')}]`));
   const known = dims.reduce<number>((product, dim) => (typeof dim === 'number' ? product * dim : product), 1);
@@ -101,7 +101,7 @@ export function mean(x: Tensor): Tensor {
   return recordOne('reshape', [meanOver(x, axes)], { shape: [] }, 'mean');
 }
 
-/** Mean of (prediction − target)² over all elements; f32[]. @throws TraceError when the shapes differ */
+/** Mean of (prediction − target)² over all elements; f32[]. @throws TraceError if the shapes differ */
 export function mseLoss(prediction: Tensor, target: Tensor): Tensor {
   const [a, b] = [prediction.type.shape, target.type.shape];
   if (a.join() !== b.join()) misuse(`mseLoss: prediction and target must have one shape, found [${a.join(', ')}] and [${b.join(', ')}]`);

@@ -1,20 +1,22 @@
 /**
- * @file Names of values: those a person gave them. `named` is for people; the rest is what a definition that is loaded from a file calls,
- * whose `const q = …` names what was made while its right-hand side ran.
+ * @file Names that the author of a model gives to values. Models call `named`. Definitions that are loaded from files call the other functions,
+ * by which `const q = …` names the value that its right-hand side made.
  */
 
 import type { Value } from '../ir/types.ts';
 import { currentTrace, type Trace } from './context.ts';
 
-/** Gives a value its name in the IR, made unique there; the last name given counts. Returns the value. */
+/** Names a value in the IR, where the name is made unique, and returns the value. The last name given to a value counts. */
 export function named<T extends Value>(name: string, value: T): T {
   currentTrace()?.names.set(value, name);
   return value;
 }
 
-/** How far a trace was when the right-hand side of `const name = …` began. */
+/** How much a trace held when the right-hand side of `const name = …` began. */
 export interface Mark {
+  /** Number of ops. */
   readonly ops: number;
+  /** Number of `const`s around this one. */
   readonly depth: number;
 }
 
@@ -27,7 +29,7 @@ export function beginNamed(name: string): Mark | null {
   return { ops: trace.b.added.length, depth };
 }
 
-/** Made by an op since `mark`, and not inside a unit or section that has ended: an alias keeps the name it has. */
+/** Whether an op made `value` since `mark`, outside of units and sections that began since. Other values are aliases, which keep their names. */
 function madeSince({ b, regions }: Trace, mark: Mark, value: unknown): value is Value {
   if (typeof value !== 'object' || value === null) return false;
   for (let i = b.added.length - 1; i >= mark.ops; i--)
@@ -35,7 +37,7 @@ function madeSince({ b, regions }: Trace, mark: Mark, value: unknown): value is 
   return false;
 }
 
-/** Ends the right-hand side of `const name = …`, whose value it returns. */
+/** Ends the right-hand side of `const name = …`: names its value, and returns it. */
 export function endNamed<T>(name: string, mark: Mark | null, value: T): T {
   const trace = currentTrace();
   if (!trace || !mark) return value;
@@ -44,7 +46,7 @@ export function endNamed<T>(name: string, mark: Mark | null, value: T): T {
   return value;
 }
 
-/** The same for `const [q, k] = …` and `const { q, key: k } = …`: names by index or key. */
+/** Does the same for `const [q, k] = …` and `const { q, key: k } = …`, with `names` by index or key. */
 export function endNamedEach<T>(names: Readonly<Record<string, string>>, mark: Mark | null, value: T): T {
   const trace = currentTrace();
   if (!trace || !mark) return value;
@@ -57,7 +59,7 @@ export function endNamedEach<T>(names: Readonly<Record<string, string>>, mark: M
   return value;
 }
 
-/** Site and name as one, as a person would write it: (`layers.3.attn`, `q`) → `layers[3].attn.q`. */
+/** Joins a site and a name as a person would write them: (`layers.3.attn`, `q`) → `layers[3].attn.q`. */
 export function qualifiedName(site: string, valueName: string): string {
   return `${site}.${valueName}`.replace(/\.(\d+)(?=\.)/g, '[$1]');
 }

@@ -18,7 +18,7 @@ const unary =
   (x: Tensor): Tensor =>
     recordOne(name, [x]);
 
-/** A number as a scalar tensor. */
+/** Makes an f32 scalar of a number; a tensor stays as it is. */
 export function lift(x: Tensor | number): Tensor {
   return typeof x === 'number' ? activeTrace().b.constant(x) : x;
 }
@@ -49,24 +49,24 @@ export const gelu = unary('gelu');
 export const geluTanh = unary('gelu_tanh');
 /** Softmax over the last axis. */
 export const softmax = unary('softmax');
-/** x, but no gradient goes back through it. */
+/** x itself, through which no gradient flows back. */
 export const stopGradient = unary('stop_gradient');
 /** silu(gate)·up. */
 export const swiglu = (gate: Tensor, up: Tensor): Tensor => recordOne('swiglu', [gate, up]);
 
-/** The same elements in another shape. @throws TraceError when their number differs */
+/** x in another shape, with the same elements in the same order. @throws TraceError if their number differs */
 export function reshape(x: Tensor, shape: readonly Dim[]): Tensor {
   return recordOne('reshape', [x], { shape: shapeToAttr(shape) });
 }
-/** Axes in another order: axis i of the result is axis `perm[i]` of x. @throws TraceError when `perm` is no permutation of them */
+/** x with its axes in another order: axis i of the result is axis `perm[i]` of x. @throws TraceError if `perm` is no permutation of the axes */
 export function transpose(x: Tensor, perm: readonly number[]): Tensor {
   return recordOne('transpose', [x], { perm });
 }
-/** `size` elements along `axis` from `start` on. @throws TraceError when x has no such elements */
+/** The `size` elements of x along `axis` from `start` on. @throws TraceError if x has no such elements */
 export function slice(x: Tensor, axis: number, start: number, size: number): Tensor {
   return recordOne('slice', [x], { axis, start, size });
 }
-/** Tensors one after the other along `axis`; all other axes are the same. @throws TraceError when they are not */
+/** Joins tensors along `axis`. @throws TraceError if they differ in dtype or in another axis, or the size of `axis` is not known */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   return recordOne('concat', parts, { axis });
 }
@@ -75,7 +75,7 @@ export function sum(x: Tensor, axes: readonly number[]): Tensor {
   return recordOne('reduce_sum', [x], { axes });
 }
 
-/** x·w with w [in, out]; `transposed`: w [out, in]. x is [..., in]. */
+/** x·w, with x [..., in] and w [in, out], or w [out, in] if it is `transposed`; the result is [..., out]. */
 export function matmul(x: Tensor, w: Tensor, transposed = false): Tensor {
   return recordOne('dot', [x, w], transposed ? { tb: true } : {});
 }
@@ -90,20 +90,20 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number):
 }
 /** How a table is looked up. */
 export interface EmbeddingOptions {
-  /** A row that look-ups give no gradient, as torch's `nn.Embedding(padding_idx)`; default: none. */
+  /** A row to which look-ups give no gradient, as in torch's `nn.Embedding(padding_idx)`; default: none. */
   readonly padding?: number | undefined;
 }
 
-/** Rows of `table` [V, …] at i32 `ids`. @throws TraceError for a padding that is no row of the table */
+/** Looks up rows of `table` [V, …] by i32 `ids` […], which are clamped to the table. @throws TraceError if `padding` is no row of the table */
 export function embedding(table: Tensor, ids: Tensor, { padding }: EmbeddingOptions = {}): Tensor {
   return recordOne('gather', [table, ids], padding === undefined ? {} : { padding });
 }
 
-/** How queries see keys. */
+/** How scores are computed, and which keys a query sees. */
 export interface AttentionOptions {
   readonly scale: number;
   readonly causal: boolean;
-  /** How many keys a query sees at most up to its own position, a whole number of 1 or more; default all. */
+  /** Most keys that a query sees up to its own position, a whole number of 1 or more; default all. */
   readonly window?: number;
   /** Scores s become softCap·tanh(s/softCap). */
   readonly softCap?: number;
@@ -111,7 +111,7 @@ export interface AttentionOptions {
   readonly segments: readonly [Tensor, Tensor];
 }
 
-/** q [B, T, H, D], k and v [B, S, Hkv, D] → [B, T, H, D]. */
+/** Attention of q [B, T, H, D] to k and v [B, S, Hkv, D]: [B, T, H, D]. Query head h reads key head ⌊h·Hkv/H⌋. @throws TraceError if the shapes do not fit */
 export function attention(q: Tensor, k: Tensor, v: Tensor, { segments, ...rest }: AttentionOptions): Tensor {
   const attrs = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as Record<string, number | boolean>;
   const [out] = record('attention', [q, k, v, ...segments, scalar('position', 'i32')], attrs, ['o', 'lse']);
@@ -119,12 +119,12 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { segments, ...rest }
   return out;
 }
 
-/** Rotary embedding of x [B, T, H, D]; angles [positions, D]: of each position cos of the D/2 angles, then sin of them. */
+/** Rotary embedding (Su et al. 2021) of x [B, T, H, D]. Each row of angles [positions, D] holds the cosines of D/2 angles, then their sines. */
 export function rope(x: Tensor, angles: Tensor): Tensor {
   return recordOne('rope', [x, angles, scalar('position', 'i32')]);
 }
 
-/** i32 [T]: position, position + 1, … for tokens [B, T]. */
+/** The positions of tokens [B, T], i32 [T]: position, position + 1, … */
 export function positionsOf(tokens: Tensor, position: Tensor): Tensor {
   const [, length] = tokens.type.shape;
   if (length === undefined) misuse(`positionsOf: tokens must be [batch, tokens], found ${typeText(tokens.type)}`);
@@ -132,7 +132,7 @@ export function positionsOf(tokens: Tensor, position: Tensor): Tensor {
   return recordOne('add', [recordOne('iota', [], { shape, axis: 0 }), position]);
 }
 
-/** Writes x [B, T, …] into `cache` [B, capacity, …] at the call's position, in place; the whole cache. */
+/** Writes x [B, T, …] in place into `cache` [B, capacity, …], from the call's position on. Returns the whole cache. */
 export function cacheWrite(cache: Tensor, x: Tensor): Tensor {
   return recordOne('cache_write', [cache, x, scalar('position', 'i32')]);
 }
@@ -151,7 +151,7 @@ export function meanLoss(losses: Tensor, targets: Tensor): Tensor {
   return recordOne('reshape', [div(total, recordOne('max', [count, lift(1)]))], { shape: [] }, 'loss');
 }
 
-/** Zero with probability `rate`, else x/(1−rate); the same numbers again in a recomputed forward. */
+/** Zero with probability `rate`, else x/(1−rate), elementwise. A forward that runs again draws the same numbers. */
 export function dropout(x: Tensor, rate: number): Tensor {
   if (rate === 0) return x;
   return recordOne('dropout', [x, scalar('seed', 'u32')], { rate, site: activeTrace().site++ });
@@ -168,7 +168,10 @@ export interface LinearOptions {
   readonly init?: Initialiser;
 }
 
-/** A linear layer with parameters `<name>.weight` and `<name>.bias`, and the adapter that the compile options put on it. */
+/**
+ * Applies a linear layer, with the adapter that the trace's options put on it: x [..., inputs] → [..., outputs]. It declares the parameters
+ * `<name>.weight` and, with `bias`, `<name>.bias`.
+ */
 export function linear(name: string, x: Tensor, options: LinearOptions): Tensor {
   const { inputs, outputs, bias = false, layout = 'out,in', init } = options;
   const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs], { linear: layout, ...(init ? { init } : {}) });
@@ -182,7 +185,7 @@ export function linear(name: string, x: Tensor, options: LinearOptions): Tensor 
 function lora(name: string, x: Tensor, { inputs, outputs }: LinearOptions, { rank, scale, dropout: rate }: AdapterSpec): Tensor {
   const a = param(`${name}.lora_A.weight`, [rank, inputs], { init: { kind: 'uniform', bound: 1 / Math.sqrt(inputs) } });
   const b = param(`${name}.lora_B.weight`, [outputs, rank], { init: { kind: 'constant', value: 0 } });
-  // scaled where it is narrow: no cotangent as wide as the layer is multiplied for the adapter's sake
+  // The scale is applied where the adapter is narrow, so that backward does not scale a cotangent as wide as the layer.
   const low = mul(recordOne('dot', [dropout(x, rate), a], { tb: true }, 'low'), scale);
   return recordOne('dot', [low, b], { tb: true }, 'delta');
 }

@@ -1,14 +1,14 @@
-/** @file A parameter in parts: neighbouring rows that functions are handed one part at a time. */
+/** @file Splits a parameter into parts, each of neighbouring rows, of which functions take one at a time. */
 
 import { EbbError } from '../errors.ts';
 import { byteSize } from '../ir/types.ts';
 import { activeTrace, type ParamOptions, recordOne, storedParam, widened } from './context.ts';
 import type { Tensor } from './nn.ts';
 
-/** Where a part of a tensor may start in its buffer, in bytes (WebGPU's minStorageBufferOffsetAlignment). */
+/** In bytes: a part of a tensor may start in its buffer at multiples of this (WebGPU's minStorageBufferOffsetAlignment). */
 const ALIGNMENT = 256;
 
-/** Rows of one part of a parameter; the tensor is read inside a section, where a stored dtype is widened. */
+/** The rows of one part of a parameter. `read` is called inside the section that uses them, and widens a stored dtype there. */
 export interface ParamPart {
   readonly start: number;
   readonly rows: number;
@@ -16,8 +16,8 @@ export interface ParamPart {
 }
 
 /**
- * Declares a parameter of `shape` that is used in parts of at most `most` rows, equal but for the last. Each part is handed to the
- * section that reads it, and its gradient is written where it lies in the whole one.
+ * Declares a parameter of `shape` [rows, width] that is used in parts of at most `most` rows, rounded up to the alignment. All but the last are
+ * equally large. The section that reads a part takes only that part, and its gradient is written to the part's place in the whole gradient.
  * @throws TraceError as `param` does
  */
 export function paramParts(name: string, shape: readonly [number, number], most: number, options: ParamOptions = {}): readonly ParamPart[] {

@@ -1,11 +1,11 @@
-/** @file When two functions are one: they differ in names and source lines alone. */
+/** @file Decides whether two functions differ only in names and source lines. */
 
 import { printFunc } from '../ir/print.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 
 /**
- * The function's text with its values numbered: equal texts are one function. Scalars keep their names, by which a step gives their
- * values. `mask` may hide what is not to count.
+ * The function's text with its values numbered; functions with equal texts can be one. Scalars keep their names, by which a step sets their
+ * values. `mask` may hide what should not count.
  */
 export function structureKey(func: Func, mask: (op: Op) => Op = (op) => op): string {
   const numbered = new Map<Value, Value>();

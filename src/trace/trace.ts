@@ -12,16 +12,16 @@ import { type Family, familiesOf, liftedValues } from './lift.ts';
 
 export type InputTypes = Readonly<Record<string, Type>>;
 
-/** A model: its inputs and how it is built of them. `build` returns the loss (f32[]) first for training, any values otherwise. */
+/** A model: its inputs, and `build`, which computes its results from them. For training, the first result must be the loss, f32[]. */
 export interface ModelDefinition<Inputs extends InputTypes = InputTypes> {
   readonly inputs: Inputs;
-  /** Bounds of the run-time dimensions where nothing else is asked for, e.g. `{ B: 8, T: 64 }`. */
+  /** Default bounds of the run-time dimensions, e.g. `{ B: 8, T: 64 }`. */
   readonly dims?: Readonly<Record<string, number>>;
   build(inputs: { readonly [K in keyof Inputs]: Value }): Value | readonly Value[];
 }
 
 /**
- * A model, as a file exports it. Returns what it is given; `build` sees its inputs by name.
+ * Types a model definition, so that `build` sees its inputs by name, and returns it. A model file exports the result.
  * @example export const model = defineModel({ inputs: { x: { dtype: 'f32', shape: ['B', 8] } }, build: ({ x }) => mean(mul(x, x)) });
  */
 export function defineModel<const Inputs extends InputTypes>(definition: ModelDefinition<Inputs>): ModelDefinition<Inputs> {
@@ -30,7 +30,7 @@ export function defineModel<const Inputs extends InputTypes>(definition: ModelDe
 
 /** A traced model: its module, its parameters, and the units that may lose their backward. */
 export interface TracedModel {
-  /** Functions, `main` last. Main is calls, and the slices of weights that they are handed. */
+  /** Functions, `main` last. Main consists of calls, and of the slices of weights that they take. */
   readonly module: Module;
   readonly params: readonly ParamDecl[];
   /** Names of the units, in the order they run. */
@@ -74,7 +74,7 @@ const RESERVED = /^(lifted\d+|loss_scale)$/;
 
 const ARGUMENT_ORDER: readonly Role[] = ['value', 'input', 'weight', 'state', 'scalar'];
 
-/** Each segment starts with the constants it reads, wherever they were first written: equal segments stay equal. */
+/** The ops of a segment, behind the constants that it reads. Wherever a constant was made first, equal segments thus have equal ops. */
 function withConstants(segment: Segment, constants: ReadonlyMap<Value, Op>): readonly Op[] {
   const read = new Set(segment.ops.flatMap((op) => op.operands).filter((v) => constants.has(v)));
   return [...[...read].flatMap((v) => constants.get(v) ?? []), ...segment.ops.filter((op) => constantOf(op) === null)];
@@ -100,7 +100,7 @@ function outlineSegment(
   };
   const nameOf = (v: Value): string => given.get(v)?.name ?? v.name;
   const isScalar = (v: Value): boolean => roles.get(v) === 'scalar';
-  // a step gives scalars their values by name: theirs are taken first
+  // A step sets scalars by name, so they get their names first.
   for (const v of args.filter(isScalar)) rename(v, nameOf(v));
   const params: Param[] = args.map((v) => {
     const role = roles.get(v) ?? 'value';
@@ -135,8 +135,8 @@ function functionName(site: string, scope: NameScope): string {
 }
 
 /**
- * What calls return is named by their site: `%layers.3.attn`, or `%head.logits` where there are several. What is handed in has the name
- * it is asked for by, whatever the ops before it were called.
+ * Names the results of calls by their site: `%layers.3.attn`, or `%head.logits` if a call has several. What main receives keeps the name by
+ * which it was declared, whatever the ops before it were called.
  */
 function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<Trace, 'names' | 'given'>): Func {
   const scope = nameScope();
@@ -159,19 +159,19 @@ function bySite({ ops, params, results, ...main }: Func, { names, given }: Pick<
   return { ...main, params: params.map((p) => ({ ...p, value: now(p.value) })), ops: calls, results: results.map((r) => ({ ...r, value: now(r.value) })) };
 }
 
-/** Dimensions of the update functions, which follow the model's in the uniform block. */
+/** Names of the update functions' dimensions, which follow the model's in the uniform block. */
 const TAKEN: readonly string[] = ['N', 'Q', 'G'];
 const DIM_NAME = /^[A-Za-z]\w*$/;
-/** Words of the uniform block that are left for the model's. */
+/** Words of the uniform block that are left for the model's dimensions. */
 const MOST_DIMS = 4;
 
-/** @throws EbbError for a run-time dimension without a bound, one that has another meaning, and more than there is room for */
+/** Bounds of the run-time dimensions. @throws EbbError if an input's dimension has none, a name is taken, or there are too many */
 function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: TraceOptions['dims']): Readonly<Record<string, number>> {
   const dims = { ...defaults, ...given };
   for (const [name, { shape }] of Object.entries(inputs))
     for (const dim of shape)
       if (typeof dim === 'string' && !Object.hasOwn(dims, dim))
-        throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; the model's dims do: dims: { ${dim}: 16 }`);
+        throw new EbbError(`input ${name} is [${shape.join(', ')}], and nothing says how large ${dim} may be; bound it in the model's dims: { ${dim}: 16 }`);
   const names = Object.keys(dims);
   const odd = names.find((name) => !DIM_NAME.test(name) || name in {});
   if (odd !== undefined)
@@ -184,8 +184,8 @@ function boundDims({ inputs, dims: defaults = {} }: ModelDefinition, given: Trac
 }
 
 /**
- * Values that main can return: each made by a call of its own bytes. What was handed in, a constant, a tensor that is returned twice, and
- * a loss that a unit makes (whose backward may be left out) are copied.
+ * Makes values that main can return: a call must make each, in bytes of its own. It copies what the model receives, constants, tensors that are
+ * returned twice, and a loss that a unit makes (whose backward may be left out).
  */
 function returnable({ b, given, regions }: Trace, built: readonly Value[]): readonly Value[] {
   const maker = new Map(b.added.flatMap((op, at) => op.results.map((r) => [r, at] as const)));
@@ -196,7 +196,7 @@ function returnable({ b, given, regions }: Trace, built: readonly Value[]): read
   });
 }
 
-/** @throws TraceError for a unit whose sum is read by nothing, at its line */
+/** @throws TraceError at the line of a unit whose sum nothing reads */
 function checkUnitsAreRead(segments: readonly Segment[], isRead: (v: Value, segment: number) => boolean): void {
   segments.forEach(({ site, unit, ops }, i) => {
     const sum = unit ? ops.at(-1)?.results[0] : undefined;
@@ -204,7 +204,7 @@ function checkUnitsAreRead(segments: readonly Segment[], isRead: (v: Value, segm
   });
 }
 
-/** @throws EbbError for what is no tensor of the trace */
+/** The tensors that `build` returned. @throws EbbError if one is no tensor of this trace */
 function builtTensors({ b, given }: Trace, built: unknown): readonly Value[] {
   const values: readonly unknown[] = Array.isArray(built) ? built : [built];
   const made = new Set<unknown>([...given.keys(), ...b.added.flatMap((op) => op.results)]);
@@ -222,8 +222,8 @@ function builtTensors({ b, given }: Trace, built: unknown): readonly Value[] {
 }
 
 /**
- * Traces `definition`. Bounds of run-time dimensions that `options` does not give are the definition's own.
- * @throws TraceError for misuse, with the line of the definition
+ * Traces a model definition into a module. `options.dims` replaces the definition's own bounds of run-time dimensions.
+ * @throws TraceError for misuse, naming the line of the definition; EbbError if a bound is missing, or `build` returns no tensor
  */
 export function traceModel(definition: ModelDefinition, { dims: given, ...rest }: TraceOptions): TracedModel {
   const options: TraceOptions = { ...rest, dims: boundDims(definition, given) };

@@ -1,11 +1,11 @@
-/** @file What a unit's branch must be: of its input's type, made of its input, without the residual add, which the unit itself does. */
+/** @file Checks the branch of a unit: it has the type of the unit's input, depends on it, and does not add it, which the unit itself does. */
 
 import { opDef } from '../ir/ops/index.ts';
 import { type Op, sameType, typeText, type Value } from '../ir/types.ts';
 import { misuse } from './error.ts';
 import { locText } from './location.ts';
 
-/** `ops` are those of the branch. @throws TraceError at the line of the unit, or of the second residual add */
+/** `ops` are the ops of the branch. @throws TraceError at the line of the unit, or of the second residual add */
 export function checkBranch(site: string, x: Value, out: Value, ops: readonly Op[]): void {
   const made = out.loc ? ` (made at ${locText(out.loc)})` : '';
   if (!sameType(x.type, out.type))

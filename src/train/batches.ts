@@ -1,7 +1,7 @@
 /** @file From token sequences to batches: order by seed and epoch, padding to the longest, next-token targets. */
 
 import { permutation } from '../dropbp/random.ts';
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { elementText, type InputData, idOutside, notFinite, outsideText } from '../runtime/inputs.ts';
 import type { IdRange, InputDecl, Sizes } from '../runtime/program.ts';
 
@@ -129,7 +129,7 @@ export function sequenceBatches(
         order = options.shuffle ? permutation(sequences.length, options.seed, 2, epoch) : sequences.map((_, i) => i);
       }
       const from = (index % count) * options.batch;
-      const chosen = Array.from({ length: options.batch }, (_, k) => sequences[order[(from + k) % sequences.length] ?? 0] as Sequence);
+      const chosen = Array.from({ length: options.batch }, (_, k) => at(sequences, at(order, (from + k) % sequences.length)));
       return collate(chosen, options.vocabSize, options.padId);
     },
   };
@@ -204,7 +204,7 @@ export function tensorBatches(where: string, inputs: readonly InputDecl[], read:
       const hint = shape.length === decl.extent.of.length ? `; the first axis counts steps: one step of this is [${[1, ...shape].join(', ')}]` : '';
       throw new EbbError(`${where}: ${decl.name} has shape [${shape.join(', ')}], expected ${shapeText(decl, 'steps')}${hint}`);
     }
-  const steps = given.map(({ decl, shape }) => ({ decl, shape, steps: shape[0] ?? 0 }));
+  const steps = given.map(({ decl, shape }) => ({ decl, shape, steps: at(shape, 0) }));
   const [first] = steps;
   const other = steps.find((g) => g.steps !== first?.steps);
   if (first && other)
@@ -258,7 +258,7 @@ function boundSizes(where: string, given: readonly GivenInput[], leading: Leadin
     const text = `${where}: ${decl.name} has shape [${shape.join(', ')}]`;
     if (shape.includes(0)) throw new EbbError(`${text}, an axis of it is empty; expected ${shapeText(decl, leading)}, none of them 0`);
     for (const [axis, dim] of decl.extent.of.entries()) {
-      const size = own[axis] ?? 0;
+      const size = at(own, axis);
       if (typeof dim === 'number' && size !== dim) throw new EbbError(`${text}, expected ${shapeText(decl, leading)}`);
       if (typeof dim === 'number') continue;
       const known = bound.get(dim) ?? { size, by: input };
@@ -279,8 +279,8 @@ function stepsOf(where: string, given: readonly GivenInput[], leading: Leading):
   const sizes = boundSizes(where, given, leading);
   for (const { decl, shape, data } of given) {
     const { name, dtype, ids } = decl;
-    const at = ids ? idOutside(data, ids) : -1;
-    if (ids && at >= 0) throw new EbbError(`${where}: ${name} ${outsideText(data, at, shape, ids)}`);
+    const stray = ids ? idOutside(data, ids) : -1;
+    if (ids && stray >= 0) throw new EbbError(`${where}: ${name} ${outsideText(data, stray, shape, ids)}`);
     const broken = dtype === 'f32' ? notFinite(data) : -1;
     if (broken >= 0)
       throw new EbbError(
@@ -292,8 +292,7 @@ function stepsOf(where: string, given: readonly GivenInput[], leading: Leading):
     data,
     size: shape.slice(shape.length - extent.of.length).reduce((a, b) => a * b, 1),
   }));
-  const [first] = given;
-  const count = leading === 'steps' ? (first?.shape[0] ?? 0) : 1;
+  const count = leading === 'steps' ? at(at(given, 0).shape, 0) : 1;
   const tokens = (sizes['B'] ?? 1) * (sizes['T'] ?? 1);
   return readyBatches(count, (step) => ({
     sizes,

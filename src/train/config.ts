@@ -105,7 +105,8 @@ export const runSchema = z.strictObject({
   evalEvery: z.int().nonnegative().default(0),
   evalLimit: z.int().positive().default(64),
   saveEvery: z.int().nonnegative().default(0),
-  adapter: z.string().default('auto'),
+  /** Device of this machine: `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of its name. */
+  device: z.string().default('auto'),
   /** What operands of matrix products may be rounded to, where the device multiplies matrices of f16; sums are f32. */
   matmulPrecision: z.enum(['f32', 'f16']).default('f32'),
   /** Most bytes of device memory that the run's own buffers take: a number, or `2GiB`, `500MB`. */
@@ -155,8 +156,29 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce((value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined), input);
 }
 
-/** Checks a config. @throws EbbError naming the file and the first wrong key, what was found and what was expected. */
-export function parseConfig(input: unknown, file: string): RunConfig {
+/** Keys by the names they had in version 0.1.0, with what they hold. */
+const RENAMED: readonly { readonly from: string; readonly to: keyof RunInput; readonly holds: (value: unknown) => boolean }[] = [
+  { from: 'adapter', to: 'device', holds: (value) => typeof value === 'string' },
+];
+
+/** The input under the names that keys have now. @param note is told of each old one @throws EbbError for a key that is given by both names */
+export function withNewNames(input: object, file: string, note: (text: string) => void): object {
+  return RENAMED.reduce((keys, { from, to, holds }) => {
+    const value: unknown = Reflect.get(keys, from);
+    if (!holds(value)) return keys;
+    if (Reflect.get(keys, to) !== undefined) throw new EbbError(`${file}: ${from} is what ${to} was called, and both are given; give ${to} alone`);
+    note(`${file}: the key ${from} is called ${to} now; the old name is still read`);
+    const { [from]: _old, ...rest } = keys as Record<string, unknown>;
+    return { ...rest, [to]: value };
+  }, input);
+}
+
+/**
+ * Checks a config. @param note is told of keys that are given by a name they had in an earlier version; default: nobody is
+ * @throws EbbError naming the file and the first wrong key, what was found and what was expected
+ */
+export function parseConfig(given: unknown, file: string, note: (text: string) => void = () => {}): RunConfig {
+  const input = typeof given === 'object' && given !== null ? withNewNames(given, file, note) : given;
   const parsed = runSchema.safeParse(input);
   if (parsed.success) return parsed.data;
   const hint = 'docs/training.md lists the keys';

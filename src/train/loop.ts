@@ -2,11 +2,11 @@
 
 import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
 import { sensitivities } from '../dropbp/sensitivity.ts';
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine, MicroBatch, StepResult, Update } from '../runtime/execute.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { usersOf } from '../runtime/link/probe.ts';
-import type { DispatchTime } from '../runtime/profile.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
 import type { RunConfig } from './config.ts';
@@ -210,7 +210,7 @@ export async function measureSensitivities(source: StepSource & Pick<TrainerOpti
     const scalar = (name: string, site: string): number => (name === 'seed' ? siteSeed(source, step, k, site) : neutralScalar(name));
     const probed = await engine.probe(microBatch(batches.at(step * config.accumulate + k), [], scalar));
     sensitivities(units, probed, 'norms', layout).forEach((s, i) => {
-      sums[i] = (sums[i] ?? 0) + s / count;
+      sums[i] = at(sums, i) + s / count;
     });
     flops += probed.flops;
     wholeFlops += probed.wholeFlops;
@@ -225,7 +225,7 @@ export async function evaluate(engine: Engine, batches: readonly Batch[], onBatc
   for (const [i, batch] of batches.entries()) {
     const micro: MicroBatch = { ...microBatch(batch, [], neutralScalar), forwardOnly: true };
     const { losses } = await engine.step([micro], null).read();
-    sum += (losses[0] ?? 0) * batch.counted;
+    sum += at(losses, 0) * batch.counted;
     count += batch.counted;
     onBatch?.(i + 1, batches.length);
   }

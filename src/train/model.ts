@@ -1,6 +1,6 @@
 /** @file A compiled model as training sees it: its program, and what the program alone does not say. */
 
-import type { AdapterAbout, ModelAbout } from '../runtime/plan.ts';
+import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
 import type { Program } from '../runtime/program.ts';
 
 /** A compiled model as the training loop takes it. */

@@ -7,7 +7,7 @@ import { stepPrinter } from '../terminal/progress.ts';
 
 /** Opens the device and trains; the first Ctrl-C ends the run after its step, with a checkpoint. @throws EbbError */
 export async function commandRun(
-  adapter: string,
+  deviceName: string,
   { resume = false, json = false }: { readonly resume?: boolean; readonly json?: boolean },
   train: (device: CommandDevice, hooks: TrainHooks) => Promise<TrainReport>,
 ): Promise<void> {
@@ -16,7 +16,7 @@ export async function commandRun(
     stopping = true;
     say('stopping after this step; the checkpoint resumes with --resume (Ctrl-C again ends at once)');
   });
-  await withDevice(adapter, async (device) => {
+  await withDevice(deviceName, async (device) => {
     const printer = stepPrinter();
     const report = await train(device, { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate, stop: () => stopping, resume });
     printer.end();

@@ -8,10 +8,11 @@ import { headerEnd, PREFIX, parseSafetensors } from '../formats/safetensorsHeade
 import { checkBounds, checkPositions, hubSteps, takesSequences, tokenRange, tokenSteps } from '../run/batchFiles.ts';
 import { startEngine } from '../run/engine.ts';
 import { namedWeights, requireWeights, type Weights } from '../run/startingValue.ts';
-import { adapterLimits, watchDevice } from '../runtime/device.ts';
+import type { Device } from '../runtime/device.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { checkRequirements, type Requirements } from '../runtime/plan.ts';
+import { checkRequirements, type Requirements } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
+import { openPageDevice } from '../runtime/webgpu/page.ts';
 import { type BatchSource, tensorBatches } from '../train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
@@ -97,25 +98,10 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
 const dataKinds = (inputs: readonly InputDecl[]): string =>
   takesSequences(inputs) ? 'tokens (.bin) or batches (.safetensors)' : `a .safetensors file with a tensor for each of ${inputs.map((i) => i.name).join(', ')}`;
 
-async function pageAdapter(): Promise<GPUAdapter> {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw new EbbError('this browser offers no WebGPU adapter; use a browser with WebGPU, over https or on localhost');
-  return adapter;
-}
-
-/** What the page's GPU is called. @throws EbbError where there is none */
-export async function pageAdapterName(): Promise<string> {
-  const { vendor, architecture, description } = (await pageAdapter()).info;
-  return [vendor, architecture, description].filter((part) => part !== '').join(' ') || 'a WebGPU adapter';
-}
-
-/** The page's GPU with the adapter's own limits, as the kernels ask for it. @throws EbbError where there is none, or it lacks something */
-export async function pageDevice(requires: Requirements): Promise<GPUDevice> {
-  const adapter = await pageAdapter();
-  const requiredFeatures = requires.features.filter((f) => adapter.features.has(f as GPUFeatureName)) as GPUFeatureName[];
-  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits: adapterLimits(adapter) });
-  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  checkRequirements(requires, device, subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? null) : null);
+/** The page's GPU with all that it offers. @throws EbbError where there is none, or it lacks something that the kernels ask for */
+export async function pageDevice(requires: Requirements): Promise<Device> {
+  const device = await openPageDevice();
+  checkRequirements(requires, device.profile);
   return device;
 }
 
@@ -156,7 +142,7 @@ export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promis
   const weights = run.weights ? await weightsOf(run.weights) : DRAWN;
   if (loaded.about.lora) requireWeights(loaded.about.name, weights, "choose a safetensors file with the parameters' names");
   const device = await pageDevice(loaded.requires);
-  const failed = new Promise<never>((_, reject) => watchDevice(device, reject));
+  const failed = new Promise<never>((_, reject) => device.onFailure(reject));
   try {
     return await Promise.race([trainOn(device, loaded, weights, batches, run), failed]);
   } finally {
@@ -164,7 +150,7 @@ export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promis
   }
 }
 
-async function trainOn(device: GPUDevice, loaded: LoadedTrainer, weights: Weights, batches: BatchSource, run: PageRun): Promise<PageResult> {
+async function trainOn(device: Device, loaded: LoadedTrainer, weights: Weights, batches: BatchSource, run: PageRun): Promise<PageResult> {
   const engine = await startEngine(device, loaded, weights, { micros: 1, optimizer: 'adamw', decay: 'matrices', seed: run.seed });
   const losses: number[] = [];
   await train({

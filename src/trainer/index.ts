@@ -2,7 +2,7 @@
 
 export { type StartOptions, startEngine } from '../run/engine.ts';
 export { namedWeights, type StartPiece, type StoredTensor, startingValue, type Weights } from '../run/startingValue.ts';
-export { checkRequirements, type LoadedPlan, type ModelAbout, type Plan, parsePlan, planProgram, type Requirements } from '../runtime/plan.ts';
+export { checkRequirements, type LoadedPlan, type ModelAbout, type Plan, parsePlan, planProgram, type Requirements } from '../runtime/planFile.ts';
 export { type Batch, type BatchSource, makeBatch, readyBatches, tensorBatches, tokenStream } from '../train/batches.ts';
 export { evaluate, newState, type StepMetrics, type TrainConfig, type TrainState, train } from '../train/loop.ts';
 export type { TrainableModel } from '../train/model.ts';

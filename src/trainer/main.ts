@@ -16,7 +16,7 @@ import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
-import { type AdapterAbout, checkRequirements } from '../runtime/plan.ts';
+import { type AdapterAbout, checkRequirements } from '../runtime/planFile.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
 import { eachOnce, say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
@@ -49,7 +49,7 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
     const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
     checkCompiled(loaded, raw, file);
     checkRunFolder(config.out, flags.resume ?? false, config, flags.config);
-    await commandRun(config.adapter, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
+    await commandRun(config.device, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
   });
   try {
     await command.parseAsync();
@@ -69,7 +69,7 @@ function runConfig(
   matmulPrecision: RunConfig['matmulPrecision'] = 'f32',
 ): { config: RunConfig; raw: Partial<RunInput>; file: string } {
   const file = flags.config ?? 'the command line';
-  const fromFile = namedRunFile(flags.config);
+  const fromFile = namedRunFile(flags.config, say);
   const weights = flags.weights ?? fromFile.weights;
   const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
   const input = {
@@ -133,13 +133,8 @@ function startingWeights(config: RunConfig, model: LoadedTrainer): DiskWeights {
 }
 
 /** Trains a compiled model by a config. @throws EbbError */
-export async function trainPackage(
-  loaded: LoadedTrainer,
-  config: RunConfig,
-  { device, traits, opened }: CommandDevice,
-  hooks: TrainHooks,
-): Promise<TrainReport> {
-  checkRequirements(loaded.requires, device, traits.subgroupSize);
+export async function trainPackage(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<TrainReport> {
+  checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded);
   const tokenizer = (): string => {
@@ -150,7 +145,7 @@ export async function trainPackage(
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
-    `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${opened.name}`;
+    `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
   return withRunData(config, subject, async (data) => {
     checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
     return runTraining({ config, model: loaded, weights, data, device, ready }, hooks);

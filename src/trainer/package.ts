@@ -4,7 +4,7 @@ import { EbbError } from '../errors.ts';
 import { bytesSource, decodeUtf8 } from '../formats/bytes.ts';
 import { f32FromBytes } from '../formats/floats.ts';
 import { parseSafetensors } from '../formats/safetensorsHeader.ts';
-import { parsePlan, planProgram, type Requirements } from '../runtime/plan.ts';
+import { parsePlan, planProgram, type Requirements } from '../runtime/planFile.ts';
 import type { TrainableModel } from '../train/model.ts';
 
 /** A compiled model with what it asks of a device. */

@@ -1,7 +1,8 @@
 /** @file The page of a standalone trainer: choose files and numbers, watch the loss, take the result along. */
 
+import { pageDeviceName } from '../runtime/webgpu/page.ts';
 import type { StepMetrics } from '../train/loop.ts';
-import { type NamedBytes, type PageRun, pageAdapterName, trainInPage } from './inPage.ts';
+import { type NamedBytes, type PageRun, trainInPage } from './inPage.ts';
 import type { TrainerPackage } from './package.ts';
 
 function element<K extends keyof HTMLElementTagNameMap>(name: K, props: object = {}, children: readonly (Node | string)[] = []): HTMLElementTagNameMap[K] {
@@ -181,7 +182,7 @@ export function openPage(trainer: TrainerPackage, root: HTMLElement): void {
   root.replaceChildren(element('h1', { textContent: `Train ${trainer.name}` }), element('p', { className: 'about', textContent: about }), form, chart.figure);
   say('ready', 'Looking for a GPU…');
   start.disabled = true;
-  pageAdapterName().then(
+  pageDeviceName().then(
     (name) => {
       say('ready', `Ready, on ${name}.`);
       start.disabled = false;

@@ -1,8 +1,8 @@
 /** @file Schedules as books of version 1 have them: fields of all kinds in one, of which each kind used some. */
 
 import { z } from 'zod';
-import { rows } from '../codegen/kernel/attention/rows.ts';
-import { spread } from '../codegen/kernel/attention/spread.ts';
+import { rows } from '../codegen/kernel/attention/rows/schedule.ts';
+import { spread } from '../codegen/kernel/attention/spread/schedule.ts';
 import { matrix } from '../codegen/kernel/matmul/matrix/schedule.ts';
 import { register } from '../codegen/kernel/matmul/register/schedule.ts';
 import { shared } from '../codegen/kernel/matmul/shared/schedule.ts';

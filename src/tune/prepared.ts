@@ -3,16 +3,18 @@
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
 import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
+import { at } from '../errors.ts';
 import type { Value } from '../ir/types.ts';
-import { readFloats, USAGE } from '../runtime/buffers.ts';
-import { createPipelines, type Pipeline } from '../runtime/pipelines.ts';
+import { BLOCK_BYTES, type Device, type DeviceBuffer, type Launch, type Memory } from '../runtime/device.ts';
+import { bufferAt } from '../runtime/engineBuffers.ts';
+import { type Address, address } from '../runtime/link/address.ts';
 import { type Extent, extentBytes, type Sizes } from '../runtime/program.ts';
 
 /** Buffers for the values of a problem, shared by all of its trials. */
 export interface Operands {
-  /** The buffer of a value, the same in every kernel that binds it. */
-  buffer(value: Value): GPUBuffer;
-  readonly uniforms: GPUBuffer;
+  readonly memory: Memory;
+  /** Where a value lies, the same in every kernel that is given it. */
+  place(value: Value): Promise<Address>;
   /** Everything as it was: kernels may write over what they read. */
   reset(): void;
   destroy(): void;
@@ -46,54 +48,52 @@ function contents({ type: { dtype } }: Value, bytes: number, seed: number): Arra
 }
 
 /** Operands for dimensions of `sizes`; run-time scalars are one. */
-export function createOperands(device: GPUDevice, dims: readonly string[], sizes: Sizes, extentOf: (value: Value) => Extent): Operands {
-  const made = new Map<Value, { readonly buffer: GPUBuffer; readonly data: ArrayBufferView<ArrayBuffer> }>();
-  const uniforms = device.createBuffer({ size: 256, usage: USAGE.uniform | USAGE.copyDst });
-  const words = new Uint32Array(64).fill(new Uint32Array(Float32Array.of(1).buffer)[0] ?? 0);
+export async function createOperands(device: Device, dims: readonly string[], sizes: Sizes, extentOf: (value: Value) => Extent): Promise<Operands> {
+  const places = new Map<Value, Promise<Address>>();
+  const buffers: DeviceBuffer[] = [];
+  const contentsOf: ArrayBufferView[] = [];
+  const [blocks] = (await device.allocate([{ name: 'parameters of a trial', bytes: BLOCK_BYTES, use: 'blocks' }])) as [DeviceBuffer];
+  const words = new Uint32Array(BLOCK_BYTES / 4).fill(at(new Uint32Array(Float32Array.of(1).buffer), 0));
   dims.forEach((name, i) => {
-    words[i] = sizes[name] ?? 1;
+    const { [name]: size = 1 } = sizes;
+    words[i] = size;
   });
-  device.queue.writeBuffer(uniforms, 0, words);
+  device.write(blocks, 0, words);
+  const make = async (value: Value, index: number): Promise<Address> => {
+    const bytes = Math.max(256, Math.ceil(extentBytes(extentOf(value), sizes) / 16) * 16);
+    const [buffer] = (await device.allocate([{ name: value.name, bytes, use: 'data' }])) as [DeviceBuffer];
+    const data = contents(value, bytes, index);
+    device.write(buffer, 0, data);
+    [buffers[index], contentsOf[index]] = [buffer, data];
+    return address(index, 0);
+  };
   return {
-    uniforms,
-    buffer(value) {
-      const known = made.get(value);
-      if (known) return known.buffer;
-      const size = Math.max(256, Math.ceil(extentBytes(extentOf(value), sizes) / 16) * 16);
-      const buffer = device.createBuffer({ size, usage: USAGE.storage | USAGE.copySrc | USAGE.copyDst });
-      const data = contents(value, size, made.size);
-      device.queue.writeBuffer(buffer, 0, data);
-      made.set(value, { buffer, data });
-      return buffer;
+    memory: { buffers, blocks },
+    place(value) {
+      const known = places.get(value) ?? make(value, places.size);
+      places.set(value, known);
+      return known;
     },
     reset() {
-      for (const { buffer, data } of made.values()) device.queue.writeBuffer(buffer, 0, data);
+      for (const [i, buffer] of buffers.entries()) device.write(buffer, 0, at(contentsOf, i));
     },
     destroy() {
-      for (const { buffer } of made.values()) buffer.destroy();
-      uniforms.destroy();
+      for (const buffer of [blocks, ...buffers]) buffer.destroy();
     },
   };
 }
 
 /** Compiles the kernels of a group and runs them once, since some drivers compile at the first run. */
-export async function prepareKernel(device: GPUDevice, { kernel, values, before }: Lowered, operands: Operands, sizes: Sizes): Promise<PreparedKernel> {
+export async function prepareKernel(device: Device, { kernel, values, before }: Lowered, operands: Operands, sizes: Sizes): Promise<PreparedKernel> {
   const started = performance.now();
   const bound = [...(before ? [before] : []), { kernel, values }];
   const steps = await Promise.all(bound.map((b) => createStep(device, b, operands, sizes)));
   const run = async (repeats: number): Promise<number> => {
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (let i = 0; i < repeats; i++)
-      for (const { pipeline, group, workgroups } of steps) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group, [0]);
-        pass.dispatchWorkgroups(...workgroups);
-      }
-    pass.end();
+    const recording = device.record();
+    for (let i = 0; i < repeats; i++) for (const { launch, places, workgroups } of steps) recording.dispatch(launch, 0, places, ...workgroups);
     const submitted = performance.now();
-    device.queue.submit([encoder.finish()]);
-    await device.queue.onSubmittedWorkDone();
+    device.submit(recording);
+    await device.done();
     return (performance.now() - submitted) / repeats;
   };
   await run(1);
@@ -103,29 +103,28 @@ export async function prepareKernel(device: GPUDevice, { kernel, values, before 
     async results() {
       operands.reset();
       await run(1);
-      const written = values.filter((_, i) => kernel.buffers[i]?.access === 'read_write').map((value) => operands.buffer(value));
-      return Promise.all(written.map((buffer) => readFloats(device, buffer, 0, buffer.size)));
+      const written = values.filter((_, i) => kernel.buffers[i]?.access === 'read_write');
+      return Promise.all(
+        written.map(async (value) => {
+          const buffer = bufferAt(operands.memory, await operands.place(value));
+          return new Float32Array(await device.read(buffer, 0, buffer.bytes));
+        }),
+      );
     },
   };
 }
 
 interface Step {
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
+  readonly launch: Launch;
+  readonly places: readonly Address[];
   readonly workgroups: readonly [number, number, number];
 }
 
-async function createStep(device: GPUDevice, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<Step> {
+async function createStep(device: Device, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<Step> {
   const access = kernel.buffers.map((b) => b.access);
-  const decl = { name: kernel.name, wgsl: moduleOf(WGSL, kernel), access, moves: access.map(() => false), features: [] };
-  const [{ pipeline, layout }] = (await createPipelines(device, [decl])) as [Pipeline];
-  const group = device.createBindGroup({
-    layout,
-    entries: [
-      { binding: 0, resource: { buffer: operands.uniforms, size: 256 } },
-      ...values.map((value, i) => ({ binding: i + 1, resource: { buffer: operands.buffer(value) } })),
-    ],
-  });
+  const pipeline = await device.pipeline({ name: kernel.name, code: moduleOf(WGSL, kernel), access, moves: access.map(() => false) });
+  const places = await Promise.all(values.map((value) => operands.place(value)));
+  const bytes = places.map((place) => bufferAt(operands.memory, place).bytes);
   const workgroups = kernel.grid.map((axis) => Math.ceil(extentBytes({ of: axis.of, bytes: 1 }, sizes) / axis.per)) as [number, number, number];
-  return { pipeline, group, workgroups };
+  return { launch: device.launch(pipeline, operands.memory, bytes), places, workgroups };
 }

@@ -4,6 +4,7 @@ import type { ChooseSchedule, ScheduleProblem } from '../codegen/kernel/lower/ch
 import { type Schedule, scheduleText } from '../codegen/kernel/schedules.ts';
 import { at } from '../errors.ts';
 import type { Value } from '../ir/types.ts';
+import type { Device } from '../runtime/device.ts';
 import type { Extent, Sizes } from '../runtime/program.ts';
 import type { Entry, ScheduleBook, Trial } from './book.ts';
 import { createOperands, type PreparedKernel, prepareKernel } from './prepared.ts';
@@ -16,7 +17,7 @@ export interface OpenProblem {
 }
 
 export interface TuneOptions {
-  readonly device: GPUDevice;
+  readonly device: Device;
   readonly book: ScheduleBook;
   readonly extentOf: (value: Value) => Extent;
   /** Milliseconds for everything. */
@@ -61,7 +62,7 @@ export async function tune(problems: readonly OpenProblem[], options: TuneOption
   for (const { problem, dims, sizes } of problems) {
     if (now() >= deadline) break;
     onProblem?.(done, problems.length, problem.name);
-    const operands = createOperands(device, dims, sizes, options.extentOf);
+    const operands = await createOperands(device, dims, sizes, options.extentOf);
     const end = Math.min(deadline, now() + (options.perProblemMs ?? 5000));
     const trials = await race(problem, ({ lower }) => prepareKernel(device, lower(), operands, sizes), end, now, options.warmMs);
     operands.destroy();

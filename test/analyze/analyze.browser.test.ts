@@ -1,4 +1,4 @@
-/** @file `ebb analyze` as a person runs it on the bundled model: text, JSON, and a page that a browser draws without asking for anything. */
+/** @file `ebb analyze` as a person runs it on the bundled model: text, JSON, and a page that a browser draws without asking the network for anything. */
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ let file: string;
 let report: AnalyzeReport;
 let browser: Browser | null;
 
-/** A run of which only what is shown is there; its last line was torn off. */
+/** Writes a run folder with only the files that are shown. Its last line is incomplete. */
 function writeRun(name: string, drop: string, losses: readonly number[]): string {
   const folder = join(scratch, name);
   mkdirSync(folder);
@@ -59,8 +59,8 @@ it('reports units, rates, settings, runs, and what it recommends', () => {
     [0.97, 'official', null],
     [0.97, 'optimal', null],
   ]);
-  expect(report.rates[3]!.refused).toMatch(/no drop rates leave out that share .* the highest that is reached here is 0\.9/);
-  // a rate that is out of reach is left out and said; weights do not change the time
+  expect(report.rates[3]!.refused).toMatch(/no drop rates leave out that share .* the highest share that is reached here is 0\.9/);
+  // a note says that a rate out of reach is left out; weights do not change the time
   expect(report.settings.map((s) => s.name)).toEqual(['rate 0.5, optimal, fixed-budget', 'rate 0.5, optimal, fixed-budget, with weights']);
   expect(report.notes.at(-1)).toMatch(/rate 0\.97, optimal, fixed-budget is left out: drop\.rate: is 0\.97/);
   const [plain, weighted] = report.settings;

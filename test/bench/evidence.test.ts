@@ -1,4 +1,4 @@
-/** @file The evidence's settings are matched as they say, and its numbers are paired as they say. */
+/** @file The settings of the evidence cost what their names say, and its numbers are paired by seed. */
 
 import { stepCosts } from '../../bench/evidence/costs.ts';
 import { viewsWorthShowing } from '../../bench/evidence/page.ts';
@@ -6,7 +6,7 @@ import type { RunResult } from '../../bench/evidence/results.ts';
 import { settingsOf } from '../../bench/evidence/settings.ts';
 import { paired, summarise } from '../../bench/evidence/summary.ts';
 import { deviation, mean } from '../../bench/stats.ts';
-import { createPlan } from '../../src/dropbp/plans/index.ts';
+import { createDropPlan } from '../../src/dropbp/plans/index.ts';
 import { functionFlops } from '../../src/runtime/program.ts';
 import { drawPattern } from '../../src/train/patterns.ts';
 import { linkedModel } from '../support/linkers.ts';
@@ -19,7 +19,7 @@ const STEPS = 3000;
 /** FLOPs of the mean step of a setting, from variants as they are linked. */
 function meanFlops(name: string): number {
   const { drop } = settings.find((s) => s.name === name)!;
-  const plan = createPlan(drop, { units: costs.units, costs: costs.backward, steps: STEPS, scaled: true });
+  const plan = createDropPlan(drop, { units: costs.units, costs: costs.backward, steps: STEPS, scaled: true });
   const known = new Map<string, number>();
   const of = (step: number): number => {
     const pattern = drawPattern(plan.draw({ seed: 1, step, micro: 0, microBatches: 1 }));

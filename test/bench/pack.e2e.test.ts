@@ -1,4 +1,4 @@
-/** @file The packed benchmark runs from a folder of its own, with nothing of the repository: matmuls, steps and dropped units. */
+/** @file The packed benchmark runs from its own folder, without the repository: matmuls, steps and dropped units. */
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ it('measures without the sources, and says who is missing', () => {
   const run = spawnSync(process.execPath, ['bench.mjs', ...flags], {
     cwd: folder,
     encoding: 'utf8',
-    env: { ...process.env, EBB_ADAPTER: 'swiftshader', EBB_TUNE: 'off' },
+    env: { ...process.env, EBB_DEVICE: 'swiftshader', EBB_TUNE: 'off' },
   });
   expect({ status: run.status, stderr: run.status === 0 ? '' : run.stderr }).toEqual({ status: 0, stderr: '' });
   expect(run.stderr).toContain('tfjs-webgpu does not take part: its program is not here');

@@ -145,7 +145,9 @@ describe('train', () => {
     [['--lr', '-1'], /--lr.*0 or more/],
     [['--drop-rate', '1.5'], /drop\.rate/],
     [['--model', '/nowhere'], /\/nowhere/],
-    [['--adapter', 'abacus'], /abacus.*there are/],
+    [['--device', 'abacus'], /device abacus: this machine has no such device; there are/],
+    [['--adapter', 'abacus'], /--adapter abacus is called --device abacus now.*\n.*there are/],
+    [['--adapter', 'gpu', '--device', 'gpu'], /give --device alone/],
   ])('refuses %j in one sentence', async (args, message) => {
     const run = await runCli(['train', '--model', TINY_MODEL, '--data', QUESTIONS, '--out', at('never'), ...args]);
     expect(run.code).toBe(1);

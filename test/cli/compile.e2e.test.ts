@@ -177,6 +177,7 @@ describe('what is asked for is checked before anything is written', () => {
     [['--length', '9999'], /--length is 9999, the model has positions for 512/],
     [['--rank', '0'], /--rank .*expected a whole number, 1 or more/],
     [['--alpha', '-1'], /--alpha .*expected a number above 0/],
+    [['--device', 'nvidia'], /--device nvidia: --target portable compiles for any device; leave one of the two out/],
     [['--drop-rate', '2'], /--drop-rate .*expected a number from 0 to 1/],
     [['--lora-dropout', '1'], /--lora-dropout .*expected a number from 0 to 0\.99/],
     [['--matmul-precision', 'f16', '--target', 'portable'], /--matmul-precision f16 needs the matrices of a device, .*add --target device/],
@@ -200,6 +201,43 @@ describe('what is asked for is checked before anything is written', () => {
     const file = await runCli(['compile', TINY_MODEL, '-o', at('tokens.bin'), '--target', 'portable']);
     expect(file.stderr).toMatch(/tokens\.bin: a part of the path is a file/);
   });
+});
+
+describe('for a device that is described', () => {
+  /** No adapter of this machine is called so: whoever opens one fails. */
+  const noAdapter = { EBB_DEVICE: 'none of this machine' };
+  const compileFor = async (device: string, out: string): Promise<string> => {
+    const run = await runCli(['compile', TINY_MODEL, '-o', at(out), ...BOUNDS, '--device', device], undefined, noAdapter);
+    expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
+    return run.stdout;
+  };
+  const planOf = (folder: string) => JSON.parse(readFileSync(join(at(folder), 'plan.json'), 'utf8')) as { requires: Record<string, unknown> };
+
+  it('opens no adapter, says what it was compiled for, and refuses a device that lacks something by name', async () => {
+    expect(await compileFor('nvidia', 'nvidia')).toMatch(/kernels for nvidia \(NVIDIA, profile of Turing and newer\); compiled in/);
+    expect(planOf('nvidia').requires).toMatchObject({ kind: 'nvidia', device: 'NVIDIA, profile of Turing and newer', subgroupSize: 32 });
+    expect(readFileSync(join(at('nvidia'), 'README.md'), 'utf8')).toContain('for nvidia (NVIDIA, profile of Turing and newer)');
+    const args = ['--weights', TINY_MODEL, '--data', at('batches.safetensors'), '--steps', '1', '--out', at('never')];
+    const { code, stderr } = await runTrainer('nvidia', ...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /the trainer was compiled for nvidia \(NVIDIA, .*\), and this device, .*, has subgroups of \d lanes, not of 32; compile the model for this device/,
+    );
+    expect(existsSync(at('never'))).toBe(false);
+  }, 120_000);
+
+  it('takes what ebb doctor --profile prints, to the same trainer as on the device itself', async () => {
+    const { code, stdout, stderr } = await runCli(['doctor', '--profile']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    writeFileSync(at('profile.json'), stdout);
+    await compileFor(at('profile.json'), 'described');
+    const here = await runCli(['compile', TINY_MODEL, '-o', at('here'), ...BOUNDS, '--device', 'auto'], undefined, { EBB_TUNE: 'off' });
+    expect({ code: here.code, stderr: here.stderr }).toEqual({ code: 0, stderr: '' });
+    const own = filesIn(at('here')).filter((name) => !name.startsWith('node_modules'));
+    expect(filesIn(at('described')).filter((name) => !name.startsWith('node_modules'))).toEqual(own);
+    for (const name of own)
+      expect({ name, same: readFileSync(join(at('described'), name)).equals(readFileSync(join(at('here'), name))) }).toEqual({ name, same: true });
+  }, 120_000);
 });
 
 describe('a LoRA trainer', () => {

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
-import type { Plan } from '../../src/runtime/plan.ts';
+import type { Plan } from '../../src/runtime/planFile.ts';
 import { ROOT, runCli } from '../support/cli.ts';
 import { runNode } from '../support/node.ts';
 

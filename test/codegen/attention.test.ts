@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { attentionForward, attentionKeyGradient, attentionQueryGradient } from '../../src/codegen/kernel/attention/kernels.ts';
-import { type RowsSchedule, rows } from '../../src/codegen/kernel/attention/rows.ts';
+import { type RowsSchedule, rows } from '../../src/codegen/kernel/attention/rows/schedule.ts';
 import { type AttentionSchedule, attentionCandidates, fitsAttention, standardAttention } from '../../src/codegen/kernel/attention/schedule.ts';
 import type { AttentionKernel, AttentionWork } from '../../src/codegen/kernel/attention/work.ts';
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { rows } from '../../src/codegen/kernel/attention/rows.ts';
+import { rows } from '../../src/codegen/kernel/attention/rows/schedule.ts';
 import type { ChooseSchedule } from '../../src/codegen/kernel/lower/choice.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { scheduleText } from '../../src/codegen/kernel/schedules.ts';

@@ -1,8 +1,8 @@
-/** @file Every model in examples/ is a definition that traces to a module which verifies and reads back as it was. Training: test/cli/examples. */
+/** @file Every model in examples/ is a definition. It traces to a module that verifies, and whose text reads back unchanged. test/cli/examples trains them. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { definitionLoader, traceDefinition } from '../../src/definition/load.ts';
 import { parseModule } from '../../src/ir/parse.ts';
 import { printModule } from '../../src/ir/print.ts';
 import { verify } from '../../src/ir/verify.ts';
@@ -11,6 +11,8 @@ import { ROOT } from '../support/cli.ts';
 const EXAMPLES = readdirSync(join(ROOT, 'examples')).filter(
   (f) => f.endsWith('.ts') && readFileSync(join(ROOT, 'examples', f), 'utf8').includes('export const model = '),
 );
+
+const loadDefinition = definitionLoader();
 
 it('are the models of examples/', () => {
   expect(EXAMPLES).toEqual(['char-transformer.ts', 'custom-op.ts', 'gpt2.ts', 'llama.ts', 'mlp.ts', 'unet.ts', 'vision-transformer.ts']);
@@ -24,7 +26,7 @@ it.each(EXAMPLES)('%s', async (file) => {
   const text = printModule(module, { locs: true });
   expect(printModule(parseModule(text, file), { locs: true })).toBe(text);
   expect(text).toContain(`loc(${file}:`);
-  // but for constants, which are one wherever they are asked for
+  // a constant has no line, because equal constants are one value wherever they are used
   const lost = module.funcs.flatMap((f) =>
     f.ops.filter((op) => op.name !== 'constant' && op.results.some((r) => !r.loc)).map((op) => `@${f.name}: ${op.name}`),
   );

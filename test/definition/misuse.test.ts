@@ -1,10 +1,10 @@
-/** @file What a person is told about a definition that is wrong: file, line and column, the reason, the code, a caret. */
+/** @file Messages about wrong definitions: each gives file, line and column, the reason, the line of code, and a caret below it. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DefinitionError } from '../../src/definition/diagnostic.ts';
-import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { definitionLoader, traceDefinition } from '../../src/definition/load.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -12,8 +12,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const loadDefinition = definitionLoader();
 let count = 0;
-/** Writes files, loads and traces the first, and returns the error's text with the folder left out. */
+/** Writes files, loads and traces the first of them, and returns the text of the error without the folder. */
 async function errorOf(files: Readonly<Record<string, string>> | string): Promise<string> {
   const all = typeof files === 'string' ? { [`m${count++}.ts`]: files } : files;
   for (const [name, text] of Object.entries(all)) writeFileSync(join(folder, name), text);
@@ -247,12 +248,12 @@ describe('while tracing', () => {
                          ^"
 `);
     expect(await errorOf(model("return mean(mul(x, param('x', [8])));", 'mul, param'))).toMatchInlineSnapshot(`
-"m.ts:6:24: parameter x: the model has an input of this name; give one of them another
+"m.ts:6:24: parameter x: the model has an input of this name; give one of them another name
       return mean(mul(x, param('x', [8])));
                          ^"
 `);
     expect(await errorOf(model("const y = unit('a', x, relu);\n    return mean(mul(y, param('branch_weight', [8])));", 'mul, param, relu, unit'))).toMatch(
-      /^m\.ts:7:24: parameter branch_weight: the model has a run-time scalar of this name; give one of them another\n/,
+      /^m\.ts:7:24: parameter branch_weight: the model has a run-time scalar of this name; give one of them another name\n/,
     );
     expect(await errorOf(model("return mean(unit('layer one', x, relu));", 'relu, unit'))).toMatchInlineSnapshot(`
 "m.ts:6:17: unit "layer one": expected a name of letters, digits, _, - and dots, as in layers.3.attn
@@ -300,7 +301,7 @@ describe('while tracing', () => {
     const op = (name: string, decompose: string): string =>
       `const op = compositeOp({ name: '${name}', operands: ['x', 'y'], decompose: ({ x, y }) => ${decompose} });`;
     expect(await errorOf(model('return mean(op([x, x]));', 'compositeOp, mul, param', op('first', "mul(x, mul(y, param('w', [8])))")))).toMatchInlineSnapshot(`
-"m.ts:6:17: first: in its decomposition, m.ts:2:102: parameter w is declared inside the decomposition of first; a decomposition has its operands only: pass it as one of them
+"m.ts:6:17: first: in its decomposition, m.ts:2:102: parameter w is declared inside the decomposition of first; a decomposition may use its operands only: pass it as one of them
       return mean(op([x, x]));
                   ^"
 `);
@@ -313,7 +314,7 @@ describe('while tracing', () => {
 
   it('a dimension without a bound', async () => {
     expect(await errorOf(model('return mean(x);', 'relu').replace("'B', 8", "'N', 8").replace(', relu', ''))).toMatchInlineSnapshot(
-      `"input x is [N, 8], and nothing says how large N may be; the model's dims do: dims: { N: 16 }"`,
+      `"input x is [N, 8], and nothing says how large N may be; bound it in the model's dims: { N: 16 }"`,
     );
   });
 

@@ -1,10 +1,10 @@
-/** @file Values carry the names of the definition and its lines, through helpers and loops, and names alone make no other function. */
+/** @file Values carry the names and the lines of the definition, through helpers and loops. A difference in names alone makes no separate function. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileModel } from '../../src/compile/compile.ts';
-import { loadDefinition, traceDefinition } from '../../src/definition/load.ts';
+import { definitionLoader, traceDefinition } from '../../src/definition/load.ts';
 import { stageText } from '../../src/inspect/stages.ts';
 import { printFunc, printModule } from '../../src/ir/print.ts';
 import { param, unit } from '../../src/trace/context.ts';
@@ -19,6 +19,8 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ebb-names-'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const loadDefinition = definitionLoader();
 
 async function traced(files: Readonly<Record<string, string>>): Promise<TracedModel> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);

@@ -26,7 +26,7 @@ it('docs/training.md names every key of a run', () => {
 it('docs/plan.md names every key of a plan, and every role and kind', () => {
   // what may be written, not what one plan happens to have
   const project = new Project({ skipAddingFilesFromTsConfig: true, compilerOptions: { strict: true } });
-  const stored = ['src/runtime/plan.ts', 'src/runtime/program.ts', 'src/cost.ts', 'src/formats/layout.ts'].map((file) =>
+  const stored = ['src/runtime/planFile.ts', 'src/runtime/program.ts', 'src/cost.ts', 'src/formats/layout.ts'].map((file) =>
     project.addSourceFileAtPath(join(ROOT, file)),
   );
   // pieces that are no part of the file: a program's version is its `program`, WGSL lies beside it, groups are made when a run begins

@@ -1,11 +1,11 @@
-/** @file Fidelity of dropped gradients: what is estimated from samples is, on average over all samples there can be, what enumeration says. */
+/** @file Fidelity of dropped gradients: averaged over all possible samples, the estimates equal the numbers that enumeration of all patterns gives. */
 
 import { estimate, ratioEstimate } from '../../src/dropbp/fidelity/estimate.ts';
 import { type BatchFidelity, fidelitySums } from '../../src/dropbp/fidelity/fidelity.ts';
 import { inverseWeights } from '../../src/dropbp/weights.ts';
 
 type Vector = readonly [number, number];
-/** A chain x ← x + θ_i·J_i x of three units: Jacobians, and what each unit's two parameters make of the cotangent above. */
+/** The Jacobians of a chain x ← x + θ_i·J_i x of three units with two parameters each. */
 const J: readonly (readonly [Vector, Vector])[] = [
   [
     [0.5, -0.2],
@@ -23,7 +23,7 @@ const J: readonly (readonly [Vector, Vector])[] = [
 const RATES = [0.25, 0.5, 0.6];
 const UNITS = RATES.length;
 
-/** Gradients of the units' parameters in a pattern; a dropped unit has none. */
+/** Gradients of the units' parameters under a pattern. A dropped unit has none. */
 function chainGradient(kept: readonly boolean[], weights: readonly number[]): (Float32Array | null)[] {
   let delta: Vector = [1, -0.7];
   const gradients: (Float32Array | null)[] = J.map(() => null);
@@ -46,7 +46,7 @@ const reference = { full, groupOf: [0, 1, 2], groups: UNITS, directions: null };
 const norm = Math.sqrt(full.reduce((sum, g) => sum + g[0]! ** 2 + g[1]! ** 2, 0));
 const flat = (gradient: readonly (Float32Array | null)[]): number[] => gradient.flatMap((g) => [...(g ?? [0, 0])]);
 
-/** Bias and variance of some of the entries, by all patterns. */
+/** Bias and variance of the parameters of `units`, by enumeration of all patterns. */
 function exact(weights: readonly number[], units: readonly number[]) {
   const own = (values: readonly number[]): number[] => values.filter((_, i) => units.includes(Math.floor(i / 2)));
   const samples = PATTERNS.map(({ kept, probability }) => ({ probability, g: own(flat(chainGradient(kept, weights))) }));
@@ -71,7 +71,7 @@ it.each([
   ['without weights', [1, 1, 1], 3],
   ['with weights', inverseWeights(RATES), 2],
 ])('%s: bias and variance are right on average over all draws of %j, %i at a time', (name, weights, count) => {
-  // every list of `count` patterns there can be, by its probability
+  // every possible list of `count` patterns, weighted by its probability
   const lists = Array.from({ length: PATTERNS.length ** count }, (_, n) =>
     Array.from({ length: count }, (_u, k) => PATTERNS[Math.floor(n / PATTERNS.length ** k) % PATTERNS.length]!),
   );
@@ -127,7 +127,7 @@ it('takes progress from the directions of other batches', () => {
 it('knows how far a mean and a ratio may be off', () => {
   expect(estimate([1, 2, 3, 6])).toEqual({ mean: 3, error: Math.sqrt(14 / 3 / 4) });
   expect(estimate([5])).toEqual({ mean: 5, error: null });
-  // numbers that vary together have a ratio that does not
+  // the ratio of numbers that vary together does not vary
   const ratio = ratioEstimate([2, 4, 8], [1, 2, 4]);
   expect(ratio.mean).toBe(2);
   expect(ratio.error).toBeCloseTo(0, 12);

@@ -1,4 +1,4 @@
-/** @file Optimal rates: no point of a grid is better, and a lower bound from the dual problem is met, so nothing is. */
+/** @file Optimal rates: no point of a grid is better, and they reach a lower bound from the dual problem, so no rates are better. */
 
 import { HARMS, type HarmName, optimal } from '../../src/dropbp/allocation/optimal.ts';
 import { uniform } from '../../src/dropbp/random.ts';
@@ -14,7 +14,7 @@ interface Case {
   readonly rate: number;
   readonly minRate: number;
 }
-/** Sensitivities over six decades, costs over one; some ties and zeros. */
+/** Problems with sensitivities over six decades and costs over one, some of them equal or zero. */
 const drawn = Array.from({ length: 12 }, (_, k): Case => {
   const sensitivities = Array.from({ length: 5 }, (_s, i) => 10 ** (6 * uniform(k, 0, i) - 3));
   const costs = Array.from({ length: 5 }, (_c, i) => 10 ** uniform(k, 1, i));
@@ -30,7 +30,7 @@ const harmOf = (harm: HarmName, { sensitivities }: Case, rates: readonly number[
     rates.map((r) => HARMS[harm].of(r)),
   );
 
-/** The least over the grid of tenths that leaves out enough. */
+/** The least harm over the grid of tenths, among the points that leave out enough. */
 function gridBest(harm: HarmName, problem: Case): number {
   const { costs, rate, minRate } = problem;
   const need =
@@ -50,7 +50,7 @@ function gridBest(harm: HarmName, problem: Case): number {
   return best;
 }
 
-/** The lesser end of [a, b] of a convex function, by golden ratio. */
+/** The least value of a function on [a, b] that is convex, by golden-section search. */
 function least(f: (x: number) => number, a: number, b: number): number {
   const G = (Math.sqrt(5) - 1) / 2;
   let [from, to] = [a, b];
@@ -62,7 +62,7 @@ function least(f: (x: number) => number, a: number, b: number): number {
   return Math.min(f((from + to) / 2), f(a), f(b));
 }
 
-/** max over λ of min over rates of harm + λ·(need − cost·rates): below every feasible point, met by the optimum alone (convexity). */
+/** max over λ of min over rates of harm + λ·(need − cost·rates). It is a lower bound for every feasible point, and by convexity the optimum reaches it. */
 function dualBound(harm: HarmName, { sensitivities, costs, rate, minRate }: Case): number {
   const need =
     rate *
@@ -109,8 +109,8 @@ it('equal units get equal rates, and no more is left out than asked', () => {
 it('refuses a target above the cap with the highest rate, and a negative sensitivity', () => {
   const problem = { sensitivities: [1, 2], costs: [1, 1], minRate: 0, maxRate: MAX_RATE, harm: 'bias' as const };
   expect(messageOf(() => optimal({ ...problem, rate: 0.95 }))).toBe(
-    "drop.rate: is 0.95, and no drop rates leave out that share of the backward's cost; the highest that is reached here is 0.9",
+    "drop.rate: is 0.95, and no drop rates leave out that share of the backward's cost; the highest share that is reached here is 0.9",
   );
   expect(optimal({ ...problem, rate: 0.9 })).toEqual([0.9, 0.9]);
-  expect(messageOf(() => optimal({ ...problem, rate: 0.5, sensitivities: [1, -2] }))).toMatch('drop.sensitivities: -2 is none');
+  expect(messageOf(() => optimal({ ...problem, rate: 0.5, sensitivities: [1, -2] }))).toMatch('drop.sensitivities: found -2, expected numbers of 0 or more');
 });

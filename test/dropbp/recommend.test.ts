@@ -1,11 +1,11 @@
-/** @file Which rate is recommended: the most progress a second that is sure, and nothing where dropping does not pay. */
+/** @file Which rate is recommended: the one with the most certain progress a second, or none where dropping does not pay. */
 
-import { recommend, type Trial } from '../../src/dropbp/fidelity/recommend.ts';
+import { recommend, type SettingOutcome } from '../../src/dropbp/fidelity/recommend.ts';
 
 const UNITS = 24;
-/** Progress of `mean`, a little different by batch. */
+/** Values around `mean`, one a batch. */
 const around = (mean: number, spread: number): number[] => [mean - spread, mean + spread, mean, mean];
-const trial = (name: string, ms: number, cosine: number, progress: number, spread = 0.004): Trial => ({
+const trial = (name: string, ms: number, cosine: number, progress: number, spread = 0.004): SettingOutcome => ({
   name,
   ms,
   roundMs: [ms, 1.01 * ms, ms],
@@ -51,13 +51,13 @@ it('measures by the same batch where batches do not agree, or where there is one
   const blind = { ...none, progress: around(0.01, 0.3) };
   const trials = [{ ...trial('half', 75, 0.9, 0.45), progress: around(-0.01, 0.3) }];
   expect(recommend(blind, trials, UNITS)).toMatchObject({ name: 'half', yardstick: 'same batch', caveats: [expect.stringMatching(/agree too little/)] });
-  const one = (t: Trial): Trial => ({ ...t, cosine: t.cosine.slice(0, 1), progress: null });
+  const one = (t: SettingOutcome): SettingOutcome => ({ ...t, cosine: t.cosine.slice(0, 1), progress: null });
   const found = recommend(one(none), trials.map(one), UNITS);
   expect(found).toMatchObject({ name: 'half', agreement: null, caveats: [expect.stringMatching(/one batch tells nothing of other data/)] });
 });
 
 it('says where a model is shallow, and where nothing is saved', () => {
   const { caveats } = recommend(none, [trial('half', 98, 0.99, 0.499)], 4);
-  expect(caveats.join()).toMatch(/shallow, 4 units/);
+  expect(caveats.join()).toMatch(/the model is shallow: each of its 4 units/);
   expect(caveats.join()).toMatch(/saves next to nothing here: a step takes at least 0\.98/);
 });

@@ -1,4 +1,4 @@
-/** @file Allocation and sampling against the reference code: rates and patterns exactly, frequencies within their sampling error. */
+/** @file Allocation and sampling agree with the reference code: rates and patterns exactly, frequencies within their sampling error. */
 
 import { join } from 'node:path';
 import { official as allocate } from '../../src/dropbp/allocation/official.ts';
@@ -33,7 +33,7 @@ withFixtures('dropbp', (folder) => {
     (_tag, p, c) => {
       const at = (rate: number) => allocate({ sensitivities: c.sensitivities, costs: c.flops, rate, minRate: c.min_rate });
       const message = messageOf(() => at(p));
-      expect(message).toMatch(new RegExp(`^drop\\.rate: is ${p}, .* the highest that is reached here is `));
+      expect(message).toMatch(new RegExp(`^drop\\.rate: is ${p}, .* the highest share that is reached here is `));
       const highest = Number(/[\d.]+$/.exec(message)![0]);
       expect(highest).toBeGreaterThan(0.89);
       expect(at(highest).every((rate) => rate > 0.89 && rate < 1)).toBe(true);
@@ -66,11 +66,11 @@ withFixtures('dropbp', (folder) => {
         sample({ rates, costs: [], share: p, random: drawStream(1, draw, 0) }).forEach((dropped, i) => {
           if (dropped) counts[i]++;
         });
-      // A frequency of so many draws has at most this standard error, the difference of two of them √2 times it.
+      // a frequency of so many draws has at most this standard error, and the difference of two of them has √2 times it
       const error = 0.5 / Math.sqrt(draws);
       const wanted: number[] = branches.map((branch: string) => per_branch_frequency[branch]);
       counts.forEach((n: number, i: number) => expect(Math.abs(n / draws - wanted[i]!)).toBeLessThan(4 * Math.SQRT2 * error));
-      // Branches that are topped up to a count vary less together than independent ones, for which this would be 2.4 standard errors.
+      // this would be 2.4 standard errors for independent branches; the sum of branches that are topped up to a count varies less
       const mean = counts.reduce((a: number, b: number) => a + b, 0) / draws / rates.length;
       expect(Math.abs(mean - mean_count_fraction)).toBeLessThan((2.4 * Math.SQRT2 * error) / Math.sqrt(rates.length));
     }

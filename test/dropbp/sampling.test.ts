@@ -1,4 +1,4 @@
-/** @file Samplers over 100,000 draws of fixed seeds: every unit with its own rate, and a budget that every draw keeps. */
+/** @file Samplers over 100,000 draws of fixed seeds: every unit is dropped with its own rate, and every draw keeps the budget. */
 
 import { drawStream } from '../../src/dropbp/random.ts';
 import { SAMPLERS, type SamplerName } from '../../src/dropbp/sampling/index.ts';
@@ -6,7 +6,7 @@ import { inverseWeights, meanPairBias } from '../../src/dropbp/weights.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
 
 const DRAWS = 100_000;
-/** Of fifty comparisons with 3 standard errors one in eight seeds or so fails one, whatever the sampler; this one fails none, and others are counted below. */
+/** With fifty comparisons against 3 standard errors, about one seed in eight fails one, whatever the sampler. This seed fails none; other seeds are counted below. */
 const SEED = 2;
 
 interface Setting {
@@ -54,7 +54,7 @@ describe.each(Object.entries(SETTINGS))('%s', (_name, setting) => {
     const most = Math.max(...costs);
     expect(low).toBeGreaterThan(target - most);
     expect(high).toBeLessThan(target + most);
-    // and not by keeping to one pattern
+    // the budget is not kept by always drawing the same pattern
     expect(high).toBeGreaterThan(low);
   });
 });
@@ -75,20 +75,20 @@ it.each(['bernoulli', 'fixed-budget'] as const)('%s is off by 2 standard errors 
   expect(off / compared).toBeLessThan(0.1);
 });
 
-it('fixed-budget draws every pair of equal units together alike often', () => {
+it('fixed-budget draws every pair of equal units together equally often', () => {
   const n = 6;
   const together = new Map<string, number>();
   for (let draw = 0; draw < DRAWS; draw++) {
     const dropped = SAMPLERS['fixed-budget']({ rates: Array(n).fill(0.5), costs: Array(n).fill(1), share: 0, random: drawStream(3, draw, 0) });
     for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) if (dropped[i] && dropped[j]) together.set(`${j},${i}`, (together.get(`${j},${i}`) ?? 0) + 1);
   }
-  // 3 of 6 are dropped: a pair with probability 3/6 · 2/5
+  // 3 of 6 units are dropped, so a pair is dropped with the probability 3/6 · 2/5
   const p = 0.2;
   expect(together.size).toBe(15);
   for (const count of together.values()) expect(Math.abs(count / DRAWS - p)).toBeLessThan(4 * Math.sqrt((p * (1 - p)) / DRAWS));
 });
 
-it('weights miss by what the draws of two units have to do with each other', () => {
+it('weights leave the bias that the dependence of two draws makes', () => {
   const six = { rates: Array(6).fill(0.5), costs: Array(6).fill(1), share: 0.5 };
   expect(Math.abs(meanPairBias(SAMPLERS.bernoulli, six, 20_000))).toBeLessThan(0.02);
   // P(both kept) = 0.2 where 0.25 would be unbiased

@@ -1,4 +1,4 @@
-/** @file Sensitivities against the reference code, full fine-tuning and LoRA, norms and differences; and that probing leaves no trace. */
+/** @file Sensitivities agree with the reference code for full fine-tuning and LoRA, by norms and by differences; and probing leaves no trace in a run. */
 
 import { join } from 'node:path';
 import { sensitivities } from '../../src/dropbp/sensitivity.ts';
@@ -16,7 +16,7 @@ import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { ownName } from '../support/trainRun.ts';
 
-/** Norms of gradients by parameter, as the reference's model names them; null where there is no gradient. */
+/** Norms of gradients by the names that the reference's model gives its parameters. Null where there is no gradient. */
 type Norms = Readonly<Record<string, number | null>>;
 interface ReferenceRun {
   readonly sensitivities: readonly number[];
@@ -30,7 +30,7 @@ interface Reference {
 
 const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
 
-/** Every parameter that the reference lists, with nothing dropped and with each unit dropped: the same norm, or no gradient either. */
+/** Expects for every parameter that the reference lists, with nothing dropped and with each unit dropped, the same norm, or no gradient on either side. */
 function compareNorms({ program }: Engine, probed: Probed, whole: Norms, without: Readonly<Record<string, Norms>>): void {
   const users = usersOf(program);
   const sites = program.calls.map((c) => c.site);
@@ -52,7 +52,7 @@ function compareNorms({ program }: Engine, probed: Probed, whole: Norms, without
   compare(whole, (param) => probed.whole.get(param) ?? null);
   expect(Object.keys(without).sort()).toEqual([...probed.dropped.keys()].sort());
   for (const [unit, below] of probed.dropped) {
-    // What is used above the unit alone is not probed, since nothing changes there.
+    // a parameter that is used only above the unit is not probed, because nothing changes there
     const isAbove = (param: number): boolean => [...(users.get(param) ?? [])].every((call) => call > sites.indexOf(unit));
     compare(without[unit]!, (param) => below.get(param) ?? (isAbove(param) ? (probed.whole.get(param) ?? null) : null));
   }
@@ -105,7 +105,7 @@ withFixtures('dropbp', (root) => {
     engine.destroy();
   });
 
-  it('a step behind a probe is the step without it, bit for bit', async () => {
+  it('a step after a probe is bit for bit the step without the probe', async () => {
     const weights = async (probes: boolean): Promise<Float32Array[]> => {
       const { engine } = await open('full', 'norms');
       const update = { optimizer: 'adamw', maxNorm: 1, alsoUntouched: false, scalar: () => 0.01 } as const;

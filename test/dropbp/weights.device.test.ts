@@ -1,7 +1,7 @@
-/** @file Unbiased gradients: the expectation over all patterns, each by its probability, is the full gradient with weights, and is not without. */
+/** @file Unbiased gradients: the expectation over all patterns is the full gradient with weights, and is not without them. */
 
 import { compileModel } from '../../src/compile/compile.ts';
-import { createPlan } from '../../src/dropbp/plans/index.ts';
+import { createDropPlan } from '../../src/dropbp/plans/index.ts';
 import { createEngine, type Engine } from '../../src/runtime/execute.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { microBatch, planModel } from '../../src/train/loop.ts';
@@ -29,7 +29,7 @@ async function gradient(engine: Engine, dropped: readonly string[], weights: Rea
   return all;
 }
 
-/** Largest difference, in parts of the parameter's largest gradient. */
+/** The largest difference, relative to the parameter's largest gradient. */
 function worst(expected: Map<string, Float64Array>, full: Map<string, Float32Array>): number {
   return Math.max(
     ...[...full].map(([name, g]) => {
@@ -55,7 +55,7 @@ it.each([
     const { units } = traced;
     const model = planModel(engine, 1);
     // unequal rates, by sensitivity
-    const plan = createPlan(
+    const plan = createDropPlan(
       { kind: 'dropbp', rate: 0.5, after: 0, allocation: 'optimal', sensitivities: Object.fromEntries(units.map((u, i) => [u, 1 + i])), weights: true },
       model,
     );

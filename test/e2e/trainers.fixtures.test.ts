@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readBatches } from '../../src/formats/dataset.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
-import type { CommandDevice } from '../../src/node/device.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
 import { trainPackage } from '../../src/trainer/main.ts';
@@ -58,8 +57,7 @@ withFixtures('train', (root) => {
       const lora = adapter === null ? false : { from: adapter };
       const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
       const steps: StepMetrics[] = [];
-      const device = { ...opened, opened: { name: 'the test device' } } as unknown as CommandDevice;
-      await trainPackage(loaded, config, device, { onStep: (m) => void steps.push(m) });
+      await trainPackage(loaded, config, opened, { onStep: (m) => void steps.push(m) });
       run.log.forEach((expected, i) => {
         const found = steps[i]!;
         expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(tolerances.loss));

@@ -1,4 +1,4 @@
-/** @file `ebb inspect` as a person runs it: dumps, diffs of dumps, colours by the environment, mistakes in one sentence. */
+/** @file `ebb inspect` as a person runs it: dumps, diffs of dumps, colours by the environment, and mistakes, which are reported in one sentence. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

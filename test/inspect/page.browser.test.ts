@@ -1,4 +1,4 @@
-/** @file The page of `ebb inspect --html` in a real browser: what is clicked together has the numbers that `--json` prints. */
+/** @file The page of `ebb inspect --html` in a real browser: a pattern that is put together by clicks has the numbers that `--json` prints. */
 
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ afterAll(async () => {
   rmSync(scratch, { recursive: true });
 });
 
-/** What the command line says of a pattern. */
+/** The numbers that the command line prints for a pattern. */
 async function expected(args: readonly string[]): Promise<Totals> {
   const { stdout } = await runCli(['inspect', TINY_MODEL, '--stage', 'plan', '--json', ...args]);
   const { pattern } = JSON.parse(stdout) as { pattern: Totals };
@@ -33,7 +33,7 @@ async function expected(args: readonly string[]): Promise<Totals> {
 }
 const numbers = (page: Page): Promise<Totals> => page.evaluate('window.ebb.numbers()') as Promise<Totals>;
 
-/** Opens the page, hands it over, and fails for anything on its console. */
+/** Opens the page for `work`, and fails when anything appears on its console. */
 async function withPage(work: (page: Page) => Promise<void>, size = { width: 1280, height: 800 }): Promise<void> {
   if (!browser) return;
   const { page, complaints } = await openPage(browser, pathToFileURL(file), size);
@@ -116,7 +116,7 @@ it.each<[string, (page: Page) => Promise<void>, readonly string[]]>([
   });
 });
 
-it('takes patterns from scripts, and none again', async () => {
+it('takes patterns from scripts, and drops nothing again when told to', async () => {
   await withPage(async (page) => {
     const whole = await numbers(page);
     await page.evaluate(`window.ebb.setPattern({ 'layers.3.mlp': 'dropped' })`);
@@ -140,7 +140,7 @@ it('draws memory call by call, with a gap for what is dropped', async () => {
   });
 });
 
-it('shows graphs, and of a kernel its values, lines, IR and WGSL', async () => {
+it('shows graphs, and the values, lines, IR and WGSL of a kernel', async () => {
   await withPage(async (page) => {
     await page.click('[data-site="layers.3.mlp"] .name');
     const panes = await page.$$eval('.pane', (all) => all.map((e) => e.getAttribute('data-function')));
@@ -156,7 +156,7 @@ it('shows graphs, and of a kernel its values, lines, IR and WGSL', async () => {
   });
 });
 
-/** What a frame of a graph shows: its scale, its width, that of what is in it. */
+/** For each frame of a graph: its scale, its width, and the width of its contents. */
 const frames = (page: Page): Promise<[number, number, number][]> =>
   page.evaluate(`[...document.querySelectorAll('.pane .frame')].map((f) => [Number(f.dataset.scale), f.clientWidth, f.scrollWidth])`) as Promise<
     [number, number, number][]
@@ -167,7 +167,7 @@ it('shows a wide graph whole when it is asked to, and stays so when something in
     await page.click('[data-site="layers.3.attn"] .name');
     await page.waitForFunction(`document.querySelector('.pane .frame').dataset.scale !== undefined`);
     const [, wide] = await frames(page);
-    // to be read it has to be scrolled
+    // at a scale at which it can be read, it has to be scrolled
     expect(wide![0]).toBe(0.72);
     expect(wide![2]).toBeGreaterThan(wide![1]);
     const inBackward = async (button: string): Promise<void> => (await page.$(`.pane:nth-child(2) .zoom button::-p-text(${button})`))!.click();
@@ -189,7 +189,7 @@ it('brings what was chosen into view where everything is one column', async () =
       const top = (): Promise<number> => page.$eval('.details', (e) => e.getBoundingClientRect().top);
       expect(await top()).toBeGreaterThan(800);
       await page.evaluate(`document.querySelector('.pane .node.kernel').click()`);
-      // the page ends below it
+      // it cannot be scrolled to the top, because the page ends below it
       expect(Math.abs(await top())).toBeLessThan(600);
     },
     { width: 400, height: 800 },
@@ -202,7 +202,7 @@ it.each([400, 800, 1280, 1920])('fits a window %i wide', async (width) => {
       await page.click('#random');
       const [wide, cut] = (await page.evaluate(`[
         document.documentElement.scrollWidth,
-        [...document.querySelectorAll('.tile strong, .tile .change, .row .name')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent),
+        [...document.querySelectorAll('.quantity strong, .quantity .change, .row .name')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent),
       ]`)) as [number, string[]];
       expect(wide).toBeLessThanOrEqual(width);
       expect(cut).toEqual([]);

@@ -1,5 +1,7 @@
+/** @file Tables and traces of measured dispatches. */
+
 import { fastest, profileOf, profileText, traceFile } from '../../src/inspect/profile.ts';
-import type { DispatchTime } from '../../src/runtime/profile.ts';
+import type { DispatchTime } from '../../src/runtime/dispatchTimes.ts';
 
 const time = (site: string, phase: DispatchTime['phase'], kernel: string, start: number, ms: number): DispatchTime => ({
   site,

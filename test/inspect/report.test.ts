@@ -1,4 +1,4 @@
-/** @file Reports of models whose values have several readers: their cotangents are summed, and the sums are counted. */
+/** @file Reports of models in which several calls read a value: the sums of its cotangents are counted. */
 
 import { pageData } from '../../src/inspect/html.ts';
 import { patternOf } from '../../src/inspect/patterns.ts';
@@ -30,14 +30,14 @@ it('counts sums of cotangents in dispatches and bytes, not in FLOPs, as a step d
   const report = variantReport(program, variant, { dropped: [], remat: [], skipped: [] }, SIZES);
   const [sum, ...more] = report.calls.filter((c) => c.phase === 'sum');
   expect(more).toEqual([]);
-  // two tensors of f32[2,5,8], whose 80 elements are rounded up to where a buffer may be bound
+  // two tensors f32[2,5,8], whose 80 elements are rounded up to an offset at which a buffer may be bound
   expect(sum).toMatchObject({ function: 'accumulate', dispatches: 1, bytes: 2 * 4 * 128, flops: 128 });
   for (const key of QUANTITIES) expect(report[key]).toBeGreaterThan(0);
   const own = report.calls.filter((c) => c.phase === 'backward').reduce((n, c) => n + c.flops, 0);
   expect(report.backwardFlops).toBe(own);
 });
 
-it('makes a page of it: a graph for what calls run, none for the rest', async () => {
+it('gives the page a graph for each function that a call runs, and none for the others', async () => {
   const data = await pageData(inspected, 'skipping', SIZES, patternOf(['up']));
   expect(data.pattern).toEqual({ up: 'dropped' });
   data.functions.forEach((view, i) => {

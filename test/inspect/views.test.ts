@@ -37,7 +37,7 @@ describe('--function', () => {
     expect(functionsOf(stageText(tiny, stage, PLAIN, { function: 'mlp' }))).toEqual(names);
   });
 
-  it('takes one form, and names like it are not meant', () => {
+  it('takes one form, and no function whose name only begins alike', () => {
     expect(functionsOf(stageText(tiny, 'fuse', PLAIN, { function: 'mlp.bwd' }))).toEqual(['mlp.bwd']);
     expect(() => stageText(tiny, 'trace', PLAIN, { function: 'ml' })).toThrow(
       /^--function: no function @ml here; there are @embed, @attn, @mlp, @head, @main$/,
@@ -65,7 +65,7 @@ describe('--unit', () => {
     }
   });
 
-  it('names what a backward is handed: cotangents, saved values, weights', () => {
+  it('names the operands of a backward: cotangents, saved values, weights', () => {
     const text = stageText(tiny, 'dropbp', PLAIN, { unit: 'layers.3.mlp', function: 'mlp.bwd' });
     const head = /^func .*$/m.exec(text)?.[0];
     expect(head).toMatch(
@@ -74,7 +74,7 @@ describe('--unit', () => {
     expect(head).toMatch(/scalar %branch_weight/);
   });
 
-  it('lists the calls there are when there is none of that name', () => {
+  it('lists all calls when none has that name', () => {
     expect(() => stageText(tiny, 'trace', PLAIN, { unit: 'layers.9.mlp' })).toThrow(
       /^--unit: no unit or piece of trunk layers\.9\.mlp; there are embed, layers\.0\.attn, .*, head$/,
     );
@@ -127,7 +127,7 @@ describe('--diff', () => {
 });
 
 describe('a pattern', () => {
-  it('restricted to a call counts that call alone', () => {
+  it('counts only the call that it is restricted to', () => {
     const { json, text } = patternView(tiny, patternOf(['layers.3.mlp']), ['layers.3.mlp'], { ...options, scope: { unit: 'layers.3.mlp' } });
     const { pattern, nothingDropped } = json as { pattern: VariantReport; nothingDropped: VariantReport };
     expect(pattern).toMatchObject({ backwardFlops: 0 });
@@ -135,7 +135,7 @@ describe('a pattern', () => {
     expect(text.match(/ call /g)).toHaveLength(1);
   });
 
-  it('has the memory of its calls for its peak', () => {
+  it('has the peak that the memory of its calls reaches', () => {
     const linker = inspectionLinker(tiny.compiled.program);
     for (const pattern of [patternOf([]), patternOf(['layers.0.attn'], ['layers.4.attn', 'layers.2.mlp']), patternOf(tiny.traced.units)]) {
       const { calls, stackBytes, slotBytes, savedBytes } = linker.link(pattern);
@@ -168,7 +168,7 @@ describe('colours', () => {
     expect(plain(highlightDiff(text))).toBe(text);
   });
 
-  it('mark what is what', () => {
+  it('mark each kind of token', () => {
     const lines = '%h = rms_norm %x, %norm {eps = 0.00001} : f32[B,T,12] loc(llama.ts:4:7) // 12 FLOP\n  call @mlp.fwd [layers.0.mlp] {phase = "forward"}\n';
     expect(
       irTokens(lines)

@@ -1,4 +1,4 @@
-/** @file The arithmetic of costs: what is put together from terms is, at any sizes, what the same arithmetic gives of numbers. */
+/** @file The arithmetic of costs agrees, at any sizes, with the same arithmetic of numbers. */
 
 import fc from 'fast-check';
 import { type Cost, costAt, costText, leastOf, productOf, sumOf } from '../../src/cost.ts';

@@ -45,7 +45,7 @@ it.each([
   ['func @f(%x: f32[2]) -> (f32[2]) {\n  return %y\n}', /:\d+:\d+: .*%y/],
   ['func @f(%x: f32[2]) -> f32[2] {\n  return %x\n}', /:2:24: expected "\("/],
   ['ebb 99\n', /^bad\.ebb:1:5: expected version 1 of the text form, found "99"; print the module again with this Ebb$/],
-  ['func @f(%x: f32[2]) -> (f32[3]) {\n  return %x\n}', /:\d+:\d+: expected @f to return \(f32\[3\]\)/],
+  ['func @f(%x: f32[2]) -> (f32[3]) {\n  return %x\n}', /:\d+:\d+: expected @f above to return \(f32\[3\]\)/],
   ['func @f(%x: f99[2]) -> f32[2] {\n  return %x\n}', /:\d+:\d+: .*f99/],
   ['func @f(%x: f32[2] -> f32[2] {\n  return %x\n}', /:\d+:\d+: expected/],
   ['func @f(%x: f32[2]) -> (f32[2]) {\n  %y = frobnicate %x : f32[2]\n  return %y\n}', /frobnicate/],

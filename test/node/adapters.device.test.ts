@@ -26,6 +26,6 @@ it('takes the best of what there is, or what is asked for by name', () => {
   expect(chooseAdapter(all.slice(1), 'auto').choice.kind).toBe('lavapipe');
   expect(chooseAdapter(all, 'swiftshader').choice.kind).toBe('swiftshader');
   expect(chooseAdapter(all, '4090').choice.kind).toBe('nvidia');
-  expect(() => chooseAdapter(all.slice(1), 'gpu')).toThrow(/gpu: no such adapter; there are lavapipe/);
+  expect(() => chooseAdapter(all.slice(1), 'gpu')).toThrow(/device gpu: this machine has no such device; there are lavapipe/);
   expect(() => chooseAdapter([], 'auto')).toThrow(/install/);
 });

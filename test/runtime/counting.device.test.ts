@@ -1,22 +1,22 @@
 /** @file What really reaches the device, counted at the WebGPU calls: dropped units leave no backward, nothing saved and no write. */
 
+import { deviceTraits } from '../../src/codegen/kernel/device.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { permutation } from '../../src/dropbp/random.ts';
+import type { Device } from '../../src/runtime/device.ts';
 import { createEngine, type Engine, type Update } from '../../src/runtime/execute.ts';
 import { BUFFERS, bufferOf, offsetOf } from '../../src/runtime/link/address.ts';
 import { trainableBuffer } from '../../src/runtime/storage.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { microBatch } from '../../src/train/loop.ts';
-import { type Counts, countingDevice, type Dispatch } from '../support/countingDevice.ts';
-import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
+import { type Counts, type Dispatch, gpuBuffer, openCounting } from '../support/countingDevice.ts';
 import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';
 import { tokenBatch } from '../support/tokenBatch.ts';
 
-let opened: TestDevice;
-beforeAll(async () => {
-  opened = await openTestDevice();
+const opened: Device[] = [];
+afterAll(() => {
+  for (const device of opened) device.destroy();
 });
-afterAll(() => opened.device.destroy());
 
 const UPDATE: Update = { optimizer: 'sgd', maxNorm: 1, scalar: (name) => (name === 'lr' ? 0.01 : 0), alsoUntouched: false };
 
@@ -28,9 +28,10 @@ interface Counted {
 }
 
 async function counted(options: TinyOptions): Promise<Counted> {
-  const { device, counts } = countingDevice(opened.device);
+  const { device, counts } = await openCounting();
+  opened.push(device);
   const traced = tinyModel(options);
-  const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['sgd'] });
+  const { program } = compileModel(traced, { device: { traits: deviceTraits(device), maxBuffers: 8 }, optimizers: ['sgd'] });
   const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'sgd' });
   traced.params.forEach((p, i) => {
     const size = p.shape.reduce((a, b) => a * b, 1);
@@ -63,7 +64,7 @@ function rangesOf({ engine }: Counted, unit: string, kind: 0 | 1) {
     if (a.kind !== 'param' || !engine.program.params[a.param]!.trainable) return [];
     const at = engine.storage.placement.params[a.param]!;
     const page = (bufferOf(at) - trainableBuffer(0, 0)) / 4;
-    return [{ buffer: engine.buffers[trainableBuffer(page, kind)]!, offset: offsetOf(at), size: engine.program.params[a.param]!.bytes }];
+    return [{ buffer: gpuBuffer(engine.buffers[trainableBuffer(page, kind)]!), offset: offsetOf(at), size: engine.program.params[a.param]!.bytes }];
   });
 }
 type Range = ReturnType<typeof rangesOf>[number];
@@ -75,7 +76,7 @@ const touching = (dispatches: readonly Dispatch[], ranges: readonly Range[], wri
 /** Dispatches that sum up squares of gradients, one for each stretch of neighbouring groups; the others. */
 function normsApart({ engine }: Counted, dispatches: readonly Dispatch[]): { norms: number; others: number } {
   const norms = engine.buffers[trainableBuffer(engine.storage.trainablePages.length, 0) + engine.storage.frozenPages.length]!;
-  const parts = [{ buffer: norms, offset: 0, size: 256 * engine.storage.groups.length }];
+  const parts = [{ buffer: gpuBuffer(norms), offset: 0, size: 256 * engine.storage.groups.length }];
   // the clip scale is made of all parts, written elsewhere in the same buffer
   const own = dispatches.filter((d) => touching([d], parts, true) === 1 && d.ranges.length === 2).length;
   return { norms: own, others: dispatches.length - own };
@@ -119,7 +120,7 @@ describe('a 12-layer model', () => {
 
   it('saves nothing of a dropped unit: the stack below the head holds what kept units saved', async () => {
     const { units, engine } = model;
-    const stack = engine.buffers[BUFFERS.stack];
+    const stack = gpuBuffer(engine.buffers[BUFFERS.stack]!);
     const head = engine.program.calls.at(-1)!;
     const norm = head.arguments.find(
       (a) => a.kind === 'param' && engine.program.calls.filter((c) => c.arguments.some((x) => x.kind === 'param' && x.param === a.param)).length === 1,
@@ -128,7 +129,7 @@ describe('a 12-layer model', () => {
     /** Lowest stack byte that the head's forward writes. */
     const base = (dispatches: readonly Dispatch[]): number => {
       const first = dispatches.find((d) =>
-        d.ranges.some((r) => r.buffer === engine.buffers[bufferOf(at)] && r.offset <= offsetOf(at) && offsetOf(at) < r.offset + r.size),
+        d.ranges.some((r) => r.buffer === gpuBuffer(engine.buffers[bufferOf(at)]!) && r.offset <= offsetOf(at) && offsetOf(at) < r.offset + r.size),
       )!;
       return Math.min(...first.ranges.filter((r) => r.buffer === stack && r.writable).map((r) => r.offset));
     };

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { compileModel } from '../../src/compile/compile.ts';
-import { planCalls } from '../../src/runtime/link/forms.ts';
+import { formsOfCalls } from '../../src/runtime/link/forms.ts';
 import { functionFlops } from '../../src/runtime/program.ts';
 import { param, section, unit } from '../../src/trace/context.ts';
 import { add, attention, crossEntropy, embedding, linear, reshape, rmsNorm, type Tensor } from '../../src/trace/nn.ts';
@@ -78,7 +78,7 @@ describe.each(Object.entries(MODELS))('%s', (_name, model) => {
 
 it('what units cost to drop follows each dimension that they have', () => {
   const { program, stages } = compileModel(remembering, { device: CPU_DEVICE });
-  const backwards = planCalls(program, new Map(), false).filter(({ call }) => call.unit);
+  const backwards = formsOfCalls(program, new Map(), false).filter(({ call }) => call.unit);
   fc.assert(
     fc.property(SIZES, (sizes) => {
       const counted = backwards.map(({ backward }) => stages.fuse.funcs[backward!.function]!.ops.reduce((sum, op) => sum + countFlops(op, sizes), 0));

@@ -3,6 +3,7 @@
 import * as fc from 'fast-check';
 import { BLOCKS, type BlockType, dequantise } from '../../src/formats/ggmlBlocks.ts';
 import { type Piece, piecesOf } from '../../src/formats/pieces.ts';
+import type { DeviceBuffer } from '../../src/runtime/device.ts';
 import { lastingValues, storedBytes } from '../../src/runtime/lasting.ts';
 import { address, FIRST_OTHER } from '../../src/runtime/link/address.ts';
 import { aligned } from '../../src/runtime/link/layout.ts';
@@ -38,10 +39,10 @@ function engineOf(list: readonly { readonly dtype: BlockType; readonly blocks: n
     return at;
   });
   const buffer = fake.buffer(end);
-  const table: (GPUBuffer | undefined)[] = [];
+  const table: (DeviceBuffer | undefined)[] = [];
   table[FIRST_OTHER] = buffer;
   const placement = { params: places.map((at) => address(FIRST_OTHER, at)), gradients: params.map(() => null), states: [], inputs: [] };
-  return { values: lastingValues(fake.device, { params }, { placement }, table), params, places, bytes: fake.bytesOf(buffer), fake };
+  return { values: lastingValues({ device: fake.device, params, placement, buffers: table }), params, places, bytes: fake.bytesOf(buffer), fake };
 }
 
 /** Where a parameter may be cut: pieces of about `most` bytes. */

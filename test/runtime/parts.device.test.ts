@@ -42,7 +42,7 @@ async function run(
   choose?: ChooseSchedule,
 ): Promise<Ran> {
   const traced = tinyModel(options);
-  const device = { traits: opened.traits, maxBuffers: opened.device.limits.maxStorageBuffersPerShaderStage, maxBinding, choose };
+  const device = { traits: opened.traits, maxBuffers: opened.device.profile.limits.maxStorageBuffersPerShaderStage, maxBinding, choose };
   const { program } = compileModel(traced, { device, optimizers: ['adamw'] });
   const engine = await createEngine(opened.device, program, { micros: 1, decays: (i) => traced.params[i]!.shape.length > 1, optimizer: 'adamw' });
   traced.params.forEach((p, i) => {
@@ -102,7 +102,7 @@ it('an embedding of more than 128 MiB: its last rows learn as its first ones do'
   const [vocabSize, hiddenSize] = [290_001, 124];
   expect(vocabSize * hiddenSize * 4).toBeGreaterThan(2 ** 27);
   const options = { vocabSize, hiddenSize, numLayers: 1, headDim: 4, intermediateSize: 8, dims: { B: 2, T: 5 } };
-  const limit = opened.device.limits.maxStorageBufferBindingSize;
+  const limit = opened.device.profile.limits.maxStorageBufferBindingSize;
   const last = (i: number): number => vocabSize - 1 - (i % 41);
   const first = await run(options, limit, (i) => i % 41);
   const table = first.engine.program.params.findIndex((p) => p.name === 'model.embed_tokens.weight');

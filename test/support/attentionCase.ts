@@ -1,6 +1,6 @@
 /** @file Attention cases: specs, inputs, and forward and backward by plain loops in f64. */
 
-import type { AttentionSpec } from '../../src/codegen/kernel/attention/kernels.ts';
+import type { AttentionSpec } from '../../src/codegen/kernel/attention/spec.ts';
 import { param } from '../../src/codegen/kernel/expr.ts';
 
 export interface AttentionCase {

@@ -1,5 +1,9 @@
 /** @file A device that counts what is asked of it: objects created, and for every dispatch the byte ranges it binds and whether it may write them. */
 
+import type { Device, DeviceBuffer } from '../../src/runtime/device.ts';
+import type { WebgpuBuffer } from '../../src/runtime/webgpu/buffers.ts';
+import { openBetween } from './webgpuDevice.ts';
+
 export interface BoundRange {
   readonly buffer: GPUBuffer;
   readonly offset: number;
@@ -40,7 +44,7 @@ const bound = <T extends object>(target: T, overrides: Record<string, unknown>):
   });
 
 /** Wraps `device`; the wrapped one behaves the same. */
-export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: Counts } {
+function countingDevice(device: GPUDevice): { gpu: GPUDevice; counts: Counts } {
   const created: Record<string, number> = {};
   const counts: Counts = {
     created,
@@ -127,5 +131,19 @@ export function countingDevice(device: GPUDevice): { device: GPUDevice; counts: 
       return bound(encoder, { beginComputePass: (d?: GPUComputePassDescriptor) => wrapPass(encoder.beginComputePass(d)) });
     },
   });
-  return { device: wrapped, counts };
+  return { gpu: wrapped, counts };
 }
+
+/** Opens the device of the tests so that it is counted what reaches WebGPU. */
+export async function openCounting(): Promise<{ device: Device; counts: Counts }> {
+  let counts: Counts | undefined;
+  const device = await openBetween((gpu) => {
+    const counting = countingDevice(gpu);
+    counts = counting.counts;
+    return counting.gpu;
+  });
+  return { device, counts: counts! };
+}
+
+/** WebGPU's buffer behind one of a device. */
+export const gpuBuffer = (buffer: DeviceBuffer): GPUBuffer => (buffer as WebgpuBuffer).gpu;

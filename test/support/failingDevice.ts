@@ -1,8 +1,8 @@
 /** @file A device that can be lost, or out of memory, when a test says so. */
 
 import type { EbbError } from '../../src/errors.ts';
-import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
-import { watchDevice } from '../../src/runtime/device.ts';
+import type { OpenedDevice } from '../../src/node/adapter.ts';
+import { openBetween } from './webgpuDevice.ts';
 
 export interface Failures {
   /** The device is lost: what is submitted fails, and `lost` resolves a little later. */
@@ -11,10 +11,8 @@ export interface Failures {
   outOfMemory: boolean;
 }
 
-/** Opens the device of the tests so that it fails on demand; errors are reported as those of a real one. */
-export async function openFailing(failures: Partial<Failures>, onError: (error: EbbError) => void): Promise<OpenedDevice> {
-  const opened = await openDevice({ onError: () => {} });
-  const { device } = opened;
+/** WebGPU's device, but that it fails on demand. */
+function failing(gpu: GPUDevice, failures: Partial<Failures>): GPUDevice {
   let gone = false;
   const lost = new Promise<GPUDeviceLostInfo>((resolve) => {
     failures.lose = (message) => {
@@ -26,7 +24,7 @@ export async function openFailing(failures: Partial<Failures>, onError: (error: 
     const value = Reflect.get(target, key, target) as unknown;
     return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
   };
-  const queue = new Proxy(device.queue, {
+  const queue = new Proxy(gpu.queue, {
     get: (target, key) =>
       key === 'submit' && gone
         ? () => {
@@ -34,18 +32,23 @@ export async function openFailing(failures: Partial<Failures>, onError: (error: 
           }
         : method(target, key),
   });
-  const failing = new Proxy(device, {
+  return new Proxy(gpu, {
     get(target, key) {
       if (key === 'queue') return queue;
       if (key === 'lost') return lost;
       if (key === 'popErrorScope' && failures.outOfMemory)
         return async () => {
-          await device.popErrorScope();
+          await gpu.popErrorScope();
           return { message: 'no memory' };
         };
       return method(target, key);
     },
   });
-  watchDevice(failing, onError);
-  return { ...opened, device: failing };
+}
+
+/** Opens the device of the tests so that it fails on demand; errors are reported as those of a real one. */
+export async function openFailing(failures: Partial<Failures>, onError: (error: EbbError) => void): Promise<OpenedDevice> {
+  const device = await openBetween((gpu) => failing(gpu, failures));
+  device.onFailure(onError);
+  return { device, why: 'a test', close: () => device.destroy() };
 }

@@ -1,8 +1,8 @@
 /** @file The tables that the kernel tests share between the interpreter and an adapter. */
 
-import { rows } from '../../src/codegen/kernel/attention/rows.ts';
+import { rows } from '../../src/codegen/kernel/attention/rows/schedule.ts';
 import type { AttentionSchedule } from '../../src/codegen/kernel/attention/schedule.ts';
-import { spread } from '../../src/codegen/kernel/attention/spread.ts';
+import { spread } from '../../src/codegen/kernel/attention/spread/schedule.ts';
 import { matrix } from '../../src/codegen/kernel/matmul/matrix/schedule.ts';
 import { register } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';

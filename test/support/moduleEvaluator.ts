@@ -12,7 +12,7 @@ import { evaluate, evaluateNamed } from '../../src/ir/evaluate.ts';
 import { mainOf } from '../../src/ir/module.ts';
 import { size, type Tensor, tensor } from '../../src/ir/tensor.ts';
 import { type DimSizes, dimSize, liftedOf, type Op, type Value } from '../../src/ir/types.ts';
-import { type Form, planCalls } from '../../src/runtime/link/forms.ts';
+import { type Form, formsOfCalls } from '../../src/runtime/link/forms.ts';
 import type { TracedModel } from '../../src/trace/trace.ts';
 
 /** One micro-batch of one pattern. */
@@ -96,7 +96,7 @@ export function variantGradients(model: TracedModel, formed: FormedModel, settin
   const { sizes } = setting;
   const main = mainOf(model.module);
   const inputs = main.params.filter((p) => p.role === 'input').map((p) => p.value.name);
-  const plans = planCalls(
+  const plans = formsOfCalls(
     { values: formed.values, params: model.params, calls: formed.calls, results: formed.results, functions: formed.functions },
     setting.forms,
     false,

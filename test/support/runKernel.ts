@@ -4,14 +4,13 @@ import { type Kernel, PARAM_WORDS } from '../../src/codegen/kernel/ir.ts';
 import { sizeValue } from '../../src/codegen/kernel/size.ts';
 import { moduleOf } from '../../src/codegen/targets/target.ts';
 import { WGSL } from '../../src/codegen/targets/wgsl/wgsl.ts';
-
-/** WebGPU's flag values: the globals exist only once an adapter module was loaded. */
-const GPU = { COMPUTE: 4, READ: 1, MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 0x40, STORAGE: 0x80 };
+import type { BufferRequest, Device, DeviceBuffer } from '../../src/runtime/device.ts';
+import { address } from '../../src/runtime/link/address.ts';
 
 export type Data = Float32Array | Uint32Array | Int32Array;
 
 export interface KernelRun {
-  /** The uniform block's first words; the rest are 0. */
+  /** The parameter block's first words; the rest are 0. */
   readonly params?: Uint32Array;
   /** By buffer name; every buffer of the kernel. The arrays are not changed. */
   readonly buffers: Readonly<Record<string, Data>>;
@@ -34,62 +33,40 @@ export interface PreparedKernel {
   destroy(): void;
 }
 
-export async function prepareKernel(device: GPUDevice, kernel: Kernel, run: KernelRun): Promise<PreparedKernel> {
+/** @throws Error with the WGSL of a kernel that does not compile */
+export async function prepareKernel(device: Device, kernel: Kernel, run: KernelRun): Promise<PreparedKernel> {
+  const code = moduleOf(WGSL, kernel);
+  const access = kernel.buffers.map((buffer) => buffer.access);
   const started = performance.now();
-  const module = device.createShaderModule({ code: moduleOf(WGSL, kernel) });
-  const layout = device.createBindGroupLayout({
-    entries: [
-      { binding: 0, visibility: GPU.COMPUTE, buffer: { type: 'uniform' } },
-      ...kernel.buffers.map(({ access }, index) => ({
-        binding: index + 1,
-        visibility: GPU.COMPUTE,
-        buffer: { type: access === 'read' ? ('read-only-storage' as const) : ('storage' as const) },
-      })),
-    ],
+  const pipeline = await device.pipeline({ name: kernel.name, code, access, moves: access.map(() => false) }).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${code}`);
   });
-  device.pushErrorScope('validation');
-  const pipeline = await device
-    .createComputePipelineAsync({
-      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: 'main' },
-    })
-    .catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${moduleOf(WGSL, kernel)}`);
-    });
   const compileMs = performance.now() - started;
-  const params = device.createBuffer({ size: PARAM_WORDS * 4, usage: GPU.UNIFORM | GPU.COPY_DST });
-  const words = new Uint32Array(PARAM_WORDS);
-  words.set(run.params ?? []);
-  device.queue.writeBuffer(params, 0, words);
-  const buffers = kernel.buffers.map(({ name }) => {
+  const given = kernel.buffers.map(({ name }) => {
     const data = run.buffers[name];
     if (data === undefined) throw new Error(`${kernel.name}: no data for buffer ${name}`);
-    const usage = GPU.STORAGE | GPU.COPY_DST | GPU.COPY_SRC;
-    const buffer = device.createBuffer({ size: Math.max(16, Math.ceil(data.byteLength / 16) * 16), usage });
-    device.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>);
-    return { name, buffer, data };
+    return { name, data };
   });
-  const group = device.createBindGroup({
-    layout,
-    entries: [params, ...buffers.map(({ buffer }) => buffer)].map((buffer, binding) => ({
-      binding,
-      resource: { buffer },
-    })),
-  });
-  const problem = await device.popErrorScope();
-  if (problem !== null) throw new Error(`${kernel.name}: ${problem.message}`);
-  const submit = (times: number): void => {
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    for (let i = 0; i < times; i++) pass.dispatchWorkgroups(...gridOf(kernel, run.dims));
-    pass.end();
-    device.queue.submit([encoder.finish()]);
-  };
+  const requests = given.map(({ name, data }): BufferRequest => ({ name, bytes: Math.max(16, Math.ceil(data.byteLength / 16) * 16), use: 'data' }));
+  const [blocks, ...buffers] = (await device.allocate([{ name: 'parameters', bytes: PARAM_WORDS * 4, use: 'blocks' }, ...requests])) as [
+    DeviceBuffer,
+    ...DeviceBuffer[],
+  ];
+  const words = new Uint32Array(PARAM_WORDS);
+  words.set(run.params ?? []);
+  device.write(blocks, 0, words);
+  buffers.forEach((buffer, i) => device.write(buffer, 0, given[i]!.data));
+  const launch = device.launch(
+    pipeline,
+    { buffers, blocks },
+    buffers.map((buffer) => buffer.bytes),
+  );
+  const addresses = buffers.map((_, i) => address(i, 0));
   const dispatch = async (times = 1): Promise<void> => {
-    submit(times);
-    await device.queue.onSubmittedWorkDone();
+    const recording = device.record();
+    for (let i = 0; i < times; i++) recording.dispatch(launch, 0, addresses, ...gridOf(kernel, run.dims));
+    device.submit(recording);
+    await device.done();
   };
   return {
     compileMs,
@@ -104,29 +81,21 @@ export async function prepareKernel(device: GPUDevice, kernel: Kernel, run: Kern
       }
       return best;
     },
-    read: async () =>
-      Object.fromEntries(await Promise.all(buffers.map(async ({ name, buffer, data }) => [name, await readBack(device, buffer, data)] as const))),
+    read: async () => Object.fromEntries(await Promise.all(given.map(async ({ name, data }, i) => [name, await readBack(device, buffers[i]!, data)] as const))),
     destroy() {
-      for (const { buffer } of buffers) buffer.destroy();
-      params.destroy();
+      for (const buffer of [blocks, ...buffers]) buffer.destroy();
     },
   };
 }
 
-async function readBack(device: GPUDevice, from: GPUBuffer, like: Data): Promise<Data> {
-  const staging = device.createBuffer({ size: from.size, usage: GPU.MAP_READ | GPU.COPY_DST });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(from, 0, staging, 0, from.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPU.READ);
-  const bytes = staging.getMappedRange().slice(0, like.byteLength);
-  staging.destroy();
+async function readBack(device: Device, from: DeviceBuffer, like: Data): Promise<Data> {
+  const bytes = (await device.read(from, 0, from.bytes)).slice(0, like.byteLength);
   if (like instanceof Float32Array) return new Float32Array(bytes);
   return like instanceof Uint32Array ? new Uint32Array(bytes) : new Int32Array(bytes);
 }
 
 /** Dispatches the kernel once; resolves to the contents of its writable buffers by name. */
-export async function runKernel(device: GPUDevice, kernel: Kernel, run: KernelRun): Promise<Record<string, Data>> {
+export async function runKernel(device: Device, kernel: Kernel, run: KernelRun): Promise<Record<string, Data>> {
   const prepared = await prepareKernel(device, kernel, run);
   await prepared.dispatch();
   const all = await prepared.read();

@@ -1,11 +1,12 @@
-/** @file A WebGPU device for tests: the best adapter, or the one EBB_ADAPTER names; bounds checks off as in production. An error of
- * the device fails the test that runs. */
+/** @file A device for tests: the best adapter, or the one EBB_DEVICE names; bounds checks off as in production. An error of the device
+ * fails the test that runs. */
 
-import { openDevice } from '../../src/node/adapter.ts';
-import type { CommandDevice } from '../../src/node/device.ts';
-import { deviceTraits } from '../../src/node/traits.ts';
+import { type DeviceTraits, deviceTraits } from '../../src/codegen/kernel/device.ts';
+import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
 
-export type TestDevice = CommandDevice;
+export interface TestDevice extends OpenedDevice {
+  readonly traits: DeviceTraits;
+}
 
 export async function openTestDevice(): Promise<TestDevice> {
   const opened = await openDevice({
@@ -14,5 +15,5 @@ export async function openTestDevice(): Promise<TestDevice> {
         throw error;
       }),
   });
-  return { opened, device: opened.device, traits: deviceTraits(opened) };
+  return { ...opened, traits: deviceTraits(opened.device) };
 }

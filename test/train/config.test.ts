@@ -67,3 +67,12 @@ it('fills in the keys of a drop plan that are not given', () => {
   expect(parse({ drop: { kind: 'uniform', rate: 0.5 } }).drop).toEqual({ kind: 'uniform', rate: 0.5, sampling: 'bernoulli', weights: false });
   expect(parse({ drop: { kind: 'lisa', period: 3 } }).drop).toEqual({ kind: 'lisa', layers: 2, period: 3 });
 });
+
+it('reads keys by the names they had in version 0.1.0, and tells of them', () => {
+  const notes: string[] = [];
+  const note = (text: string): void => void notes.push(text);
+  expect(parseConfig({ model: 'm', data: 'd', adapter: 'gpu' }, 'run.yaml', note).device).toBe('gpu');
+  expect(notes).toEqual(['run.yaml: the key adapter is called device now; the old name is still read']);
+  expect(messageOf(() => parse({ adapter: 'gpu', device: 'gpu' }))).toBe('run.yaml: adapter is what device was called, and both are given; give device alone');
+  expect(messageOf(() => parse({ adapter: { rank: 8 } }))).toBe('run.yaml: unknown key adapter; docs/training.md lists the keys');
+});

@@ -6,9 +6,9 @@ import { createEngine } from '../../src/runtime/execute.ts';
 import type { Program } from '../../src/runtime/program.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { newState, planModel, train } from '../../src/train/loop.ts';
-import { type MemoryPlan, planMemory } from '../../src/train/memory.ts';
+import { type MemoryPlan, planMemory } from '../../src/train/memoryPlan.ts';
 import { messageOf } from '../formats/fixtureFolder.ts';
-import { countingDevice } from '../support/countingDevice.ts';
+import { openCounting } from '../support/countingDevice.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { tinyModel } from '../support/tinyModels.ts';
 import { tokenBatch } from '../support/tokenBatch.ts';
@@ -28,7 +28,7 @@ const DROPS: readonly PlanConfig[] = [{ kind: 'none' }, { kind: 'uniform', rate:
 
 function planned(program: Program, drop: PlanConfig, budget: number | null): MemoryPlan {
   const plan = createPlan(drop, planModel({ program }, STEPS));
-  const { maxBufferSize } = opened.device.limits;
+  const { maxBufferSize } = opened.device.profile.limits;
   return planMemory({ program, plan, seed: 5, steps: STEPS, accumulate: 1, optimizer: 'adamw', decays: () => true, maxBufferSize, budget });
 }
 
@@ -38,7 +38,7 @@ it.each(DROPS.map((drop) => [drop.kind, drop] as const))(
     const traced = tinyModel({ numLayers: 4, dims: { B: 2, T: 24 } });
     const { program } = compileModel(traced, { device: { traits: opened.traits, maxBuffers: 8 }, optimizers: ['adamw'] });
     const losses = async (memory: MemoryPlan): Promise<{ losses: number[]; again: number }> => {
-      const { device, counts } = countingDevice(opened.device);
+      const { device, counts } = await openCounting();
       const { forms, activations, fitted } = memory;
       const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'adamw', forms, activations });
       expect(counts.allocatedBytes).toBe(memory.total);
@@ -73,6 +73,7 @@ it.each(DROPS.map((drop) => [drop.kind, drop] as const))(
         onStep: (m) => void found.push(m.loss),
       });
       engine.destroy();
+      device.destroy();
       return { losses: found, again };
     };
     const free = planned(program, drop, null);
@@ -101,8 +102,9 @@ it('sensitivities are measured within a budget that holds everything of a step, 
   const { total } = planned(program, drop, null);
   expect(() => planned(program, drop, total - 1)).toThrow(`memoryBudget: is ${total - 1} bytes, expected at least ${total}: sensitivities are to be measured`);
   const { forms, activations } = planned(program, drop, total);
-  const { device, counts } = countingDevice(opened.device);
+  const { device, counts } = await openCounting();
   const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'adamw', forms, activations, probes: 'norms' });
   expect(counts.allocatedBytes).toBe(total);
   engine.destroy();
+  device.destroy();
 });

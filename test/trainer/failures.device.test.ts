@@ -7,6 +7,7 @@ import { trainModel } from '../../src/cli/train.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { withDevice } from '../../src/node/device.ts';
 import type { TrainHooks } from '../../src/run/run.ts';
+import type { Device } from '../../src/runtime/device.ts';
 import { createEngine } from '../../src/runtime/execute.ts';
 import { parseConfig, type RunInput } from '../../src/train/config.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
@@ -72,16 +73,8 @@ it('a loss that is no number: the step, and the learning rate', async () => {
 
 it('a buffer larger than the device allows is refused by its use', async () => {
   const opened = await openTestDevice();
-  const limits = new Proxy(opened.device.limits, {
-    get: (target, key) => (key === 'maxBufferSize' ? 2 ** 14 : (Reflect.get(target, key, target) as unknown)),
-  });
-  const small = new Proxy(opened.device, {
-    get(target, key) {
-      if (key === 'limits') return limits;
-      const value = Reflect.get(target, key, target) as unknown;
-      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
-    },
-  });
+  const { profile } = opened.device;
+  const small: Device = { ...opened.device, profile: { ...profile, limits: { ...profile.limits, maxBufferSize: 2 ** 14 } } };
   const { program } = compileModel(tinyModel({ dims: { B: 8, T: 64 } }), { device: { traits: opened.traits, maxBuffers: 8 } });
   await expect(createEngine(small, program, { micros: 1, decays: () => true, optimizer: 'none' })).rejects.toThrow(
     /activations needs a buffer of \d+ bytes, this device allows 16384; choose a smaller batch or length$/,

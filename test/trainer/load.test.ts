@@ -14,6 +14,7 @@ import { loadParams, startsOf } from '../../src/run/engine.ts';
 import { writeResult } from '../../src/run/result.ts';
 import { namedWeights, type StoredTensor, startOf, startPieces, type Weights } from '../../src/run/startingValue.ts';
 import { checkpointWeights, NO_WEIGHTS } from '../../src/run/weights.ts';
+import type { DeviceBuffer } from '../../src/runtime/device.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { lastingValues } from '../../src/runtime/lasting.ts';
 import { address, FIRST_OTHER } from '../../src/runtime/link/address.ts';
@@ -47,10 +48,10 @@ function parametersOnly(params: readonly ParamInfo[]) {
     places.push(at);
     return at + aligned(4 * p.shape.reduce((a, b) => a * b, 1));
   }, 0);
-  const table: (GPUBuffer | undefined)[] = [];
+  const table: (DeviceBuffer | undefined)[] = [];
   table[FIRST_OTHER] = fake.buffer(end);
   const placement = { params: places.map((at) => address(FIRST_OTHER, at)), gradients: params.map(() => null), states: [], inputs: [] };
-  return lastingValues(fake.device, { params }, { placement }, table);
+  return lastingValues({ device: fake.device, params, placement, buffers: table });
 }
 
 const HALVES: readonly BlockType[] = ['f16', 'bf16', 'f32'];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { readPeft } from '../../src/formats/peft.ts';
 import { writeResult } from '../../src/run/result.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
-import type { AdapterAbout } from '../../src/runtime/plan.ts';
+import type { AdapterAbout } from '../../src/runtime/planFile.ts';
 
 it('writes ranks and alphas by layer where they differ', async () => {
   const layers = { 'model.layers.0.self_attn.q_proj': { rank: 4, scale: 2 }, 'model.layers.1.self_attn.q_proj': { rank: 2, scale: 8 } };

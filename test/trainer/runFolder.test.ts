@@ -72,7 +72,7 @@ it('goes on from the checkpoint; lines behind it and a torn last line are cut of
   await started();
   appendFileSync(metrics, '{"step":3,"loss":0.1,"lo');
   const written = {};
-  const folder = openRunFolder(out, true, config({ steps: 20, evalEvery: 3, evalLimit: 2, saveEvery: 1, adapter: 'gpu' }));
+  const folder = openRunFolder(out, true, config({ steps: 20, evalEvery: 3, evalLimit: 2, saveEvery: 1, device: 'gpu' }));
   expect(await folder.resume(fakeEngine(written))).toEqual({ step: 2, updates: [2] });
   expect(written).toEqual({ a: 1, b: 1, 'm.a': 2, 'm.b': 2, 'v.a': 2, 'v.b': 2 });
   folder.begin(config());

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spread } from '../../src/codegen/kernel/attention/spread.ts';
+import { spread } from '../../src/codegen/kernel/attention/spread/schedule.ts';
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
 import type { Choice, ScheduleProblem } from '../../src/codegen/kernel/lower/choice.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
@@ -11,7 +11,8 @@ import type { MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts
 import { shared } from '../../src/codegen/kernel/matmul/shared/schedule.ts';
 import { standardMatmul } from '../../src/codegen/kernel/matmul/standard.ts';
 import type { MatmulLoad, MatmulPrecision, MatmulSizes, MatmulWork } from '../../src/codegen/kernel/matmul/work.ts';
-import { MATRIX_FEATURE, type MatrixTraits, matrixTraits } from '../../src/runtime/matrices.ts';
+import { MATRIX_FEATURE, type MatrixTraits } from '../../src/runtime/matrices.ts';
+import { matrixTraits } from '../../src/runtime/webgpu/adapterProfile.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
 import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';

@@ -1,26 +1,28 @@
-/** @file The plots of the page: each a function from the report and a width to a figure. Colours are the page's own variables. */
+/** @file The plots that compare settings. Each is a function from the report and a width to a figure. Colours are variables of the page's style. */
 
 import * as Plot from '@observablehq/plot';
 import type { AnalyzeReport, SettingReport } from '../report.ts';
 
-/** What every plot is drawn from. */
+/** What a plot is drawn from. */
 export interface Drawn {
   readonly report: AnalyzeReport;
-  /** Settings that are shown: of one spread. */
+  /** The settings that are shown, which have the same spread. */
   readonly settings: readonly SettingReport[];
+  /** In pixels. */
   readonly width: number;
 }
 
 export type Figure = SVGElement | HTMLElement;
 
-/** Of series, in their order. */
+/** The colours of series, in their order. */
 export const COLOURS = ['var(--c1)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)', 'var(--c7)', 'var(--c8)'];
 const percent = (x: number): string => `${Math.round(100 * x)} %`;
 const pair = (mean: number, error: number | null, digits = 3): string => `${mean.toFixed(digits)}${error === null ? '' : ` ± ${error.toFixed(digits)}`}`;
 
+/** A bar of one standard error around a mean, or null where the error is not known. */
 const around = (mean: number, error: number | null): Point['bar'] => (error === null ? null : [mean - error, mean + error]);
 
-/** What all plots have in common. */
+/** The options that all plots share. */
 export const frame = (width: number, height = 280): Plot.PlotOptions => ({
   width,
   height,
@@ -29,21 +31,23 @@ export const frame = (width: number, height = 280): Plot.PlotOptions => ({
   style: { background: 'transparent', fontSize: '12px' },
 });
 
+/** A scale that gives each of `domain` its colour. */
 const colours = (domain: readonly string[]): Plot.ScaleOptions => ({ domain: [...domain], range: COLOURS.slice(0, domain.length), legend: true });
 const samplings = ({ report }: Drawn): string[] => [...new Set(report.settings.map((s) => s.sampling))];
 const rateAxis = { label: 'target rate →', ticks: 5 } as const;
 
-/** A point of a setting, with its error. */
+/** The point of a setting. */
 interface Point {
   readonly setting: SettingReport;
   readonly x: number;
   readonly y: number;
-  /** Ends of its bar, or null: none is drawn. */
+  /** The ends of its bar. Null draws none. */
   readonly bar: readonly [number, number] | null;
+  /** Shown when the pointer is near. */
   readonly title: string;
 }
 
-/** Lines of settings by sampling, dashed with weights, with bars of one standard error. */
+/** The marks of settings: a line for each sampling, dashed where they have weights, with bars of one standard error. */
 function lines(points: readonly Point[]): Plot.Markish[] {
   const of = (weights: boolean): Point[] => points.filter((p) => p.setting.weights === weights);
   const colour = (p: Point): string => p.setting.sampling;
@@ -61,19 +65,19 @@ function lines(points: readonly Point[]): Plot.Markish[] {
   ];
 }
 
-/** Settings at the same rate lie side by side. */
-function besides(drawn: Drawn, setting: SettingReport): number {
+/** The place of a setting on the axis of rates, shifted a little so that settings at the same rate lie side by side. */
+function rateBeside(drawn: Drawn, setting: SettingReport): number {
   const order = samplings(drawn);
   return setting.rate + 0.008 * (order.indexOf(setting.sampling) - (order.length - 1) / 2) + (setting.weights ? 0.004 : 0);
 }
 
-/** Progress a second by rate. */
+/** Draws progress a second by rate. */
 export function gainPlot(drawn: Drawn): Figure {
   const points = drawn.settings.map((setting): Point => {
     const { mean, error } = setting.gain;
     return {
       setting,
-      x: besides(drawn, setting),
+      x: rateBeside(drawn, setting),
       y: mean,
       bar: around(mean, error),
       title: `${setting.name}\n${pair(mean, error, 2)} times the progress a second`,
@@ -88,7 +92,7 @@ export function gainPlot(drawn: Drawn): Figure {
   });
 }
 
-/** Cosine with the full gradient against the time that is saved. */
+/** Draws the cosine with the full gradient against the time that is saved. */
 export function fidelityPlot(drawn: Drawn): Figure {
   const full = drawn.report.none.time.ms;
   const points = drawn.settings.map((setting): Point => {
@@ -114,14 +118,14 @@ export function fidelityPlot(drawn: Drawn): Figure {
 
 const root = (x: number): number => Math.sqrt(Math.max(0, x));
 
-/** ‖E g′ − g‖/‖g‖ by rate, with the range of a standard error. */
+/** Draws the bias ‖E g′ − g‖/‖g‖ by rate, with bars of one standard error of its square. */
 export function biasPlot(drawn: Drawn): Figure {
   const points = drawn.settings.map((setting): Point => {
     const { mean, error } = setting.biasSquared;
     const y = root(mean);
     return {
       setting,
-      x: besides(drawn, setting),
+      x: rateBeside(drawn, setting),
       y,
       bar: error === null ? null : [root(mean - error), root(mean + error)],
       title: `${setting.name}\nbias ${y.toFixed(3)}\nsquared ${pair(mean, error, 4)}`,
@@ -136,13 +140,13 @@ export function biasPlot(drawn: Drawn): Figure {
   });
 }
 
-/** √E‖g′ − E g′‖²/‖g‖ by rate, on a scale of powers. */
+/** Draws the noise √E‖g′ − E g′‖²/‖g‖ by rate, on a logarithmic scale. */
 export function noisePlot(drawn: Drawn): Figure {
   const points = drawn.settings.flatMap((setting): Point[] => {
     const { mean, error } = setting.variance;
     if (mean <= 0) return [];
     const y = root(mean);
-    return [{ setting, x: besides(drawn, setting), y, bar: null, title: `${setting.name}\nnoise ${y.toFixed(3)}\nsquared ${pair(mean, error, 4)}` }];
+    return [{ setting, x: rateBeside(drawn, setting), y, bar: null, title: `${setting.name}\nnoise ${y.toFixed(3)}\nsquared ${pair(mean, error, 4)}` }];
   });
   return Plot.plot({
     ...frame(drawn.width),
@@ -155,13 +159,13 @@ export function noisePlot(drawn: Drawn): Figure {
 
 const unweighted = ({ settings }: Drawn): SettingReport[] => settings.filter((s) => !s.weights);
 
-/** Milliseconds of a step, measured and by FLOPs. */
+/** Draws the milliseconds of a step by rate, measured and predicted from FLOPs. */
 export function timePlot(drawn: Drawn): Figure {
   const { none } = drawn.report;
   const rows = unweighted(drawn);
   const title = (s: SettingReport): string =>
     `${s.name}\n${s.time.ms.toFixed(1)} ms measured, median ${s.time.medianMs.toFixed(1)}\n${s.time.predictedMs.toFixed(1)} ms by FLOPs`;
-  const x = (s: SettingReport): number => besides(drawn, s);
+  const x = (s: SettingReport): number => rateBeside(drawn, s);
   return Plot.plot({
     ...frame(drawn.width),
     x: { ...rateAxis, domain: [0, 1] },
@@ -179,11 +183,11 @@ export function timePlot(drawn: Drawn): Figure {
 
 const MEBI = 2 ** 20;
 
-/** Bytes of a run by rate: planned for its worst pattern, and taken by the steps that were timed. */
+/** Draws the bytes of a run by rate: planned for its worst pattern, and taken by the steps that were timed. */
 export function memoryPlot(drawn: Drawn): Figure {
   const { none } = drawn.report;
   const rows = unweighted(drawn);
-  const x = (s: SettingReport): number => besides(drawn, s);
+  const x = (s: SettingReport): number => rateBeside(drawn, s);
   const title = (s: SettingReport): string =>
     `${s.name}\n${(s.memory.plannedBytes / MEBI).toFixed(1)} MiB planned for its worst pattern\n${(s.memory.usedBytes / MEBI).toFixed(1)} MiB taken at most`;
   return Plot.plot({

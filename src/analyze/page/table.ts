@@ -1,4 +1,4 @@
-/** @file Every number of the plots, as a table. */
+/** @file All numbers of the plots as a table. */
 
 import type { Estimate } from '../../dropbp/fidelity/estimate.ts';
 import { el } from '../../page/browser/dom.ts';
@@ -9,7 +9,7 @@ const shown = ({ mean, error }: Estimate): string => `${mean.toFixed(3)}${error 
 
 const HEAD = ['setting', 'ms', 'median', 'by FLOPs', 'MiB', 'planned', 'cosine', 'bias²', 'variance', 'other batches', 'progress a second'];
 
-/** The settings, folded away until they are asked for. */
+/** The table of settings. It is folded until the reader opens it. */
 export function settingsTable({ settings, none, recommendation }: AnalyzeReport): HTMLElement {
   const numbers = (time: typeof none.time, memory: typeof none.memory): string[] => [
     time.ms.toFixed(1),

@@ -1,16 +1,17 @@
-/** @file Plots by unit, and loss curves. */
+/** @file The plots by unit, and the loss curves. */
 
 import * as Plot from '@observablehq/plot';
+import { at } from '../../errors.ts';
 import type { AnalyzeReport } from '../report.ts';
 import { COLOURS, type Drawn, type Figure, frame } from './plots.ts';
 
-/** Names of units fit under so many pixels each. */
+/** Pixels along the axis that the name of a unit takes. */
 const NAME_WIDTH = 26;
 
-/** What a unit does: the last part of its name. */
-const kindOf = (unit: string): string => unit.split('.').at(-1) ?? unit;
+/** The kind of a unit is the last part of its name: `attn` for `layers.3.attn`. */
+const kindOf = (unit: string): string => at(unit.split('.'), -1);
 
-/** Units along x in the order of the model, with every name, or every n-th where there is no room. */
+/** The axis with units in the order of the model. It names every unit, or every n-th where there is no room. */
 function unitAxis({ units }: AnalyzeReport, width: number): { readonly x: Plot.ScaleOptions; readonly options: Plot.PlotOptions; readonly axis: Plot.Markish } {
   const every = Math.ceil((units.length * NAME_WIDTH) / Math.max(1, width - 80));
   const shown = units.filter((_, i) => i % every === 0);
@@ -21,12 +22,12 @@ function unitAxis({ units }: AnalyzeReport, width: number): { readonly x: Plot.S
   };
 }
 
-/** Sensitivities, on a scale of powers where they are. */
+/** Draws the sensitivity of each unit. */
 export function sensitivityPlot({ report, width }: Drawn): Figure {
   const { units, sensitivities, costs } = report;
   const { x, options, axis } = unitAxis(report, width);
   const whole = costs.reduce((a, b) => a + b, 0);
-  const rows = units.map((unit, i) => ({ unit, kind: kindOf(unit), value: sensitivities[i] ?? 0, cost: (costs[i] ?? 0) / whole }));
+  const rows = units.map((unit, i) => ({ unit, kind: kindOf(unit), value: at(sensitivities, i), cost: at(costs, i) / whole }));
   const kinds = [...new Set(rows.map((r) => r.kind))].slice(0, COLOURS.length);
   return Plot.plot({
     ...options,
@@ -50,11 +51,11 @@ export function sensitivityPlot({ report, width }: Drawn): Figure {
   });
 }
 
-/** Drop rates by unit, a line for each target, one allocation under the other. */
+/** Draws the drop rates by unit: a line for each target, and one allocation below the other. */
 export function ratesPlot({ report, width }: Drawn): Figure {
   const { x, options, axis } = unitAxis(report, width);
   const rows = report.rates.flatMap(({ rate, allocation, rates }) =>
-    (rates ?? []).map((value, i) => ({ unit: report.units[i] ?? '', value, rate: `${rate}`, allocation })),
+    (rates ?? []).map((value, i) => ({ unit: at(report.units, i), value, rate: `${rate}`, allocation })),
   );
   const targets = [...new Set(rows.map((r) => r.rate))];
   return Plot.plot({
@@ -77,12 +78,12 @@ export function ratesPlot({ report, width }: Drawn): Figure {
   });
 }
 
-/** Cosine of a unit's gradient with its full one where it got one, by rate: of one sampling, without weights. */
+/** Draws the cosine of each unit's gradient with its full one, over the patterns that keep the unit, by rate. It shows one sampling, without weights. */
 export function unitFidelityPlot({ report, settings, width }: Drawn, sampling: string): Figure {
   const { x, options, axis } = unitAxis(report, width);
   const rows = settings
     .filter((s) => !s.weights && s.sampling === sampling)
-    .flatMap((s) => s.units.flatMap((u, i) => (u && u.cosine !== null ? [{ unit: report.units[i] ?? '', rate: s.rate, cosine: u.cosine, kept: u.kept }] : [])));
+    .flatMap((s) => s.units.flatMap((u, i) => (u && u.cosine !== null ? [{ unit: at(report.units, i), rate: s.rate, cosine: u.cosine, kept: u.kept }] : [])));
   return Plot.plot({
     ...options,
     height: 110 + 34 * new Set(rows.map((r) => r.rate)).size,
@@ -112,7 +113,7 @@ export function unitFidelityPlot({ report, settings, width }: Drawn, sampling: s
   });
 }
 
-/** Means of neighbours, so that a curve is seen through the noise of its batches. */
+/** Replaces each value by the mean of its neighbours, so that the curve shows through the noise of the batches. */
 function smoothed(values: readonly number[]): number[] {
   const reach = Math.floor(values.length / 40);
   return values.map((_, i) => {
@@ -121,23 +122,23 @@ function smoothed(values: readonly number[]): number[] {
   });
 }
 
-/** Losses of runs by step or by wall time. */
+/** Draws the losses of runs by step or by wall time. */
 export function lossPlot({ report, width }: Drawn, by: 'step' | 'seconds'): Figure {
   const rows = report.runs.flatMap(({ name, drop, points }) => {
     const smooth = smoothed(points.map((p) => p.loss));
-    return points.map((p, i) => ({ name, drop, at: p[by], loss: smooth[i] ?? p.loss }));
+    return points.map((p, i) => ({ name, drop, x: p[by], loss: at(smooth, i) }));
   });
   const names = report.runs.map((r) => r.name);
   return Plot.plot({
     ...frame(width, 300),
     x: { label: by === 'step' ? 'step →' : 'seconds →' },
     y: { label: '↑ loss, means of neighbours', grid: true },
-    color: { domain: names, range: names.map((_, i) => COLOURS[i % COLOURS.length] as string), legend: true },
+    color: { domain: names, range: names.map((_, i) => at(COLOURS, i % COLOURS.length)), legend: true },
     marks: [
-      Plot.line(rows, { x: 'at', y: 'loss', stroke: 'name', z: 'name', strokeWidth: 1.6 }),
+      Plot.line(rows, { x: 'x', y: 'loss', stroke: 'name', z: 'name', strokeWidth: 1.6 }),
       Plot.tip(
         rows,
-        Plot.pointer({ x: 'at', y: 'loss', title: (r) => `${r.name} (${r.drop})\n${by} ${by === 'step' ? r.at : r.at.toFixed(1)}: loss ${r.loss.toFixed(4)}` }),
+        Plot.pointer({ x: 'x', y: 'loss', title: (r) => `${r.name} (${r.drop})\n${by} ${by === 'step' ? r.x : r.x.toFixed(1)}: loss ${r.loss.toFixed(4)}` }),
       ),
     ],
   });

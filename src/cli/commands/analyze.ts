@@ -61,7 +61,7 @@ export const analyzeCommand = (): Command =>
     const { allocations = null, runs = [], html, json } = flags;
     const rates = [...flags.rates].sort((a, b) => a - b);
     if (html !== undefined) checkOutFile(html, '--html', [...runInputs(config), ...inputsOf({ 'the run file': file })]);
-    await withDevice(config.adapter, async (device) => {
+    await withDevice(config.device, async (device) => {
       const report = await analyzeRun(config, device, { ...flags, rates, spreads: allocations, runs, say });
       if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);
       print(json ? JSON.stringify(report, null, 2) : analyzeText(report));

@@ -2,19 +2,22 @@
 
 import { Command, Option } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
+import { BUILT_IN, PORTABLE } from '../../compile/devices/builtIn.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import { loadAdapter } from '../../run/adapter.ts';
 import { loraOf } from '../../session.ts';
-import { deviceOption, dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
-
+import { type DeviceFlags, deviceOf, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
 import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
+import { compileDevice } from '../compileDevice.ts';
 import { dtypeOption } from '../options.ts';
 import { nameOf } from '../source.ts';
+import { knownSchedules } from '../tune.ts';
 import { precisionOption } from './precision.ts';
 
-interface Flags {
+interface Flags extends DeviceFlags {
   readonly out?: string;
   readonly batch?: number;
   readonly length?: number;
@@ -31,7 +34,6 @@ interface Flags {
   readonly dtype?: StoredType;
   readonly standalone?: boolean;
   readonly json?: boolean;
-  readonly adapter: string;
 }
 
 function loraFlags(flags: Flags): CompileFlags['lora'] {
@@ -40,6 +42,18 @@ function loraFlags(flags: Flags): CompileFlags['lora'] {
   if (!lora && [loraLayers, rank, alpha, rslora, loraDropout].every((f) => f === undefined)) return null;
   return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout ?? 0 };
 }
+
+function reportText({ out, device, units, functions, kernels, compileMs, writeMs }: CompileReport): string {
+  const made = `compiled in ${compileMs.toFixed(0)} ms, written in ${writeMs.toFixed(0)} ms`;
+  return `${out}: ${units} units, ${functions} functions, ${kernels} kernels for ${device}; ${made}`;
+}
+
+/** `--device`, which takes profiles too. */
+const compileDeviceOption = (): Option =>
+  new Option(
+    '--device <name>',
+    `device to compile for: auto, gpu or part of a name, of this machine; or, though it is not here, ${Object.keys(BUILT_IN).join(', ')} or a profile (.json, of ebb doctor --profile)`,
+  );
 
 /** `ebb compile`. */
 export const compileCommand = (): Command =>
@@ -60,15 +74,17 @@ export const compileCommand = (): Command =>
       new Option('--lora-from <dir>', 'the layers, ranks and scales of a PEFT adapter').conflicts(['rank', 'alpha', 'rslora', 'loraLayers']),
     )
     .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
-    .addOption(new Option('--target <kind>', 'kernels for this device, or for any WebGPU device').choices(['device', 'portable']))
+    .addOption(new Option('--target <kind>', 'kernels for the device that --device names, or for any WebGPU device').choices(['device', 'portable']))
     .addOption(precisionOption())
     .addOption(dtypeOption())
     .option('--standalone', 'bundle the runtime: the folder needs webgpu alone, and has a page (portable, unless --target device)')
     .option('--json', 'print JSON')
-    .addOption(deviceOption())
+    .addOption(compileDeviceOption())
+    .addOption(oldDeviceOption())
     .action(async (model: string, flags: Flags) => {
-      const portable = (flags.target ?? (flags.standalone ? 'portable' : 'device')) === 'portable';
-      if (portable && flags.matmulPrecision === 'f16')
+      const { matmulPrecision, standalone = false, target } = flags;
+      const device = compileDevice({ device: deviceOf(flags), mayBeProfile: flags.adapter === undefined, target, standalone });
+      if (matmulPrecision === 'f16' && 'profile' in device && device.profile === PORTABLE)
         throw new EbbError('--matmul-precision f16 needs the matrices of a device, which portable kernels do without; add --target device, or leave it out');
       const options: CompileFlags = {
         out: flags.out ?? `${nameOf(model)}-trainer`,
@@ -77,16 +93,12 @@ export const compileCommand = (): Command =>
         lora: loraFlags(flags),
         dropRate: flags.dropRate ?? null,
         dtype: flags.dtype,
-        matmulPrecision: flags.matmulPrecision,
-        portable,
-        standalone: flags.standalone ?? false,
+        matmulPrecision,
+        standalone,
       };
-      const report: CompileReport = portable
-        ? await compileTo(model, options, null)
-        : await withDevice(flags.adapter, (device) => compileTo(model, options, device));
-      print(
-        flags.json
-          ? JSON.stringify(report)
-          : `${report.out}: ${report.units} units, ${report.functions} functions, ${report.kernels} kernels; compiled in ${report.compileMs.toFixed(0)} ms, written in ${report.writeMs.toFixed(0)} ms`,
-      );
+      const report: CompileReport =
+        'profile' in device
+          ? await compileTo(model, options, { profile: device.profile, schedules: null })
+          : await withDevice(device.open, (opened) => compileTo(model, options, { profile: opened.device.profile, schedules: knownSchedules(opened) }));
+      print(flags.json ? JSON.stringify(report) : reportText(report));
     });

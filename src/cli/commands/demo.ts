@@ -2,7 +2,8 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { deviceOption, positive, print } from '../../terminal/options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { positive, print } from '../../terminal/options.ts';
 import { stepPrinter } from '../../terminal/progress.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
 
@@ -12,8 +13,9 @@ export const demoCommand = (): Command =>
     .description('the bundled model learns another kind of text in a few minutes')
     .option('--steps <n>', 'optimizer steps', positive, DEMO_STEPS)
     .addOption(deviceOption())
-    .action(async (flags: { adapter: string; steps: number }) => {
-      await withDevice(flags.adapter, async (device) => {
+    .addOption(oldDeviceOption())
+    .action(async (flags: DeviceFlags & { steps: number }) => {
+      await withDevice(deviceOf(flags), async (device) => {
         const printer = stepPrinter();
         const report = await runDemo(device, flags.steps, { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate });
         printer.end();

@@ -1,8 +1,10 @@
 /** @file `ebb doctor`: the machine. */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { profileText } from '../../compile/devices/file.ts';
 import { withDevice } from '../../node/device.ts';
-import { deviceOption, print } from '../../terminal/options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { print } from '../../terminal/options.ts';
 import { doctor, doctorText } from '../doctor.ts';
 import { entriesText } from '../tune.ts';
 
@@ -12,9 +14,18 @@ export const doctorCommand = (): Command =>
     .description('adapters, limits and measured speed of this machine')
     .option('--schedules', 'list the kernels whose schedules were measured, and why each won')
     .option('--json', 'print JSON')
+    .addOption(
+      new Option('--profile', 'print the device as a profile, which ebb compile --device takes on another machine; nothing is measured').conflicts([
+        'json',
+        'schedules',
+      ]),
+    )
     .addOption(deviceOption())
-    .action(async (flags: { json?: boolean; schedules?: boolean; adapter: string }) => {
-      const report = await withDevice(flags.adapter, doctor);
+    .addOption(oldDeviceOption())
+    .action(async (flags: DeviceFlags & { json?: boolean; schedules?: boolean; profile?: boolean }) => {
+      const device = deviceOf(flags);
+      if (flags.profile) return print(await withDevice(device, async (opened) => profileText(opened.device.profile)));
+      const report = await withDevice(device, doctor);
       const { entries } = report.schedules;
       const listed = flags.schedules && entries.length > 0 ? `\n${entriesText(entries)}` : '';
       print(flags.json ? JSON.stringify(report, null, 2) : `${doctorText(report)}${listed}`);

@@ -2,9 +2,10 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
+import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
 import { type EvalOptions, runEval } from '../evaluate.ts';
-import { type Adapters, adapterOption, fieldNames } from '../options.ts';
+import { fieldNames } from '../options.ts';
 
 /** `ebb eval`. */
 export const evalCommand = (): Command =>
@@ -18,8 +19,10 @@ export const evalCommand = (): Command =>
     .option('--fields <names>', "names of a record's fields: text=…, or prompt=…,completion=…", fieldNames, {})
     .option('--json', 'print JSON')
     .addOption(adapterOption())
-    .action(async (model: string, flags: Omit<EvalOptions, 'adapter'> & { json?: boolean; adapter: Adapters }) => {
-      const report = await withDevice(flags.adapter.device ?? 'auto', (device) => runEval(model, { ...flags, adapter: flags.adapter.adapter }, device));
+    .addOption(deviceOption())
+    .action(async (model: string, flags: Omit<EvalOptions, 'adapter'> & AdapterFlags & { json?: boolean }) => {
+      const { device, adapter } = adapterOf(flags);
+      const report = await withDevice(device, (opened) => runEval(model, { ...flags, adapter }, opened));
       print(
         flags.json
           ? JSON.stringify(report)

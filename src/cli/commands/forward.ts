@@ -2,9 +2,9 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
+import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
 import { forward } from '../forward.ts';
-import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb forward`. */
 export const forwardCommand = (): Command =>
@@ -15,7 +15,9 @@ export const forwardCommand = (): Command =>
     .option('--weights <path>', "of a definition: safetensors with the parameters' names")
     .requiredOption('--out <file>', 'safetensors to write: logits; of a definition loss, result.1, …')
     .addOption(adapterOption())
-    .action(async (model: string, flags: { batch: string; out: string; weights?: string; adapter: Adapters }) => {
-      const written = await withDevice(flags.adapter.device ?? 'auto', (device) => forward(model, { ...flags, adapter: flags.adapter.adapter }, device));
+    .addOption(deviceOption())
+    .action(async (model: string, flags: AdapterFlags & { batch: string; out: string; weights?: string }) => {
+      const { device, adapter } = adapterOf(flags);
+      const written = await withDevice(device, (opened) => forward(model, { ...flags, adapter }, opened));
       print(`${flags.out}: ${written.map(({ name, dtype, shape }) => `${name} ${dtype.toLowerCase()} [${shape.join(', ')}]`).join(', ')}`);
     });

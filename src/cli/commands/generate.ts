@@ -2,9 +2,9 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
+import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
 import { runGenerate } from '../generate.ts';
-import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb generate`. */
 export const generateCommand = (): Command =>
@@ -19,9 +19,9 @@ export const generateCommand = (): Command =>
     .option('--top-p <x>', 'keep the likeliest tokens of this probability, above 0 and at most 1', share, 1)
     .option('--seed <n>', 'seed of sampling', count, 0)
     .addOption(adapterOption())
-    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & { adapter: Adapters }) => {
-      await withDevice(flags.adapter.device ?? 'auto', (device) =>
-        runGenerate(model, { ...flags, adapter: flags.adapter.adapter }, device, (piece) => void process.stdout.write(piece)),
-      );
+    .addOption(deviceOption())
+    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & AdapterFlags) => {
+      const { device, adapter } = adapterOf(flags);
+      await withDevice(device, (opened) => runGenerate(model, { ...flags, adapter }, opened, (piece) => void process.stdout.write(piece)));
       print('');
     });

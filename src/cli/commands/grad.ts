@@ -2,9 +2,9 @@
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
+import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { list, listOption, print } from '../../terminal/options.ts';
 import { grad } from '../forward.ts';
-import { type Adapters, adapterOption } from '../options.ts';
 
 /** `ebb grad`. */
 export const gradCommand = (): Command =>
@@ -22,8 +22,10 @@ export const gradCommand = (): Command =>
     .option('--out <file>', 'safetensors to write')
     .option('--json', 'print JSON')
     .addOption(adapterOption())
-    .action(async (model: string, flags: { batch: string; out?: string; weights?: string; drop: string[]; json?: boolean; adapter: Adapters }) => {
-      const report = await withDevice(flags.adapter.device ?? 'auto', (device) => grad(model, { ...flags, adapter: flags.adapter.adapter }, device));
+    .addOption(deviceOption())
+    .action(async (model: string, flags: AdapterFlags & { batch: string; out?: string; weights?: string; drop: string[]; json?: boolean }) => {
+      const { device, adapter } = adapterOf(flags);
+      const report = await withDevice(device, (opened) => grad(model, { ...flags, adapter }, opened));
       print(
         flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
       );

@@ -1,6 +1,7 @@
 /** @file `ebb inspect`: the IR at any stage, what lies between two, what a pattern costs. */
 
 import { Command, Option } from 'commander';
+import { deviceTraits } from '../../codegen/kernel/device.ts';
 import { EbbError } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
@@ -9,22 +10,23 @@ import { withDevice } from '../../node/device.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import type { Pattern } from '../../runtime/link/forms.ts';
 import type { LoraOptions } from '../../session.ts';
-import { count, deviceOption, list, listOption, positive, print, rate } from '../../terminal/options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { diffDumps, diffSides, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { dtypeOption } from '../options.ts';
 import { measureModel } from '../profile.ts';
 
 interface InspectFlags
-  extends Pick<
-    InspectOptions,
-    'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length' | 'dtype'
-  > {
+  extends DeviceFlags,
+    Pick<
+      InspectOptions,
+      'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length' | 'dtype'
+    > {
   readonly lora?: boolean;
   readonly rank?: number;
   readonly json?: boolean;
   readonly measure?: boolean;
   readonly html?: string;
-  readonly adapter: string;
 }
 
 async function view(model: string | undefined, flags: InspectFlags): Promise<View> {
@@ -43,7 +45,7 @@ function measured(model: string | undefined, flags: InspectFlags): Promise<View>
     throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
   const { batch = null, length = null } = flags;
   const pattern = (units: readonly string[]): Pattern => patternFrom(flags, units).pattern;
-  return withDevice(flags.adapter, (device) => measureModel(model, device, { batch, length, lora: loraOf(flags), pattern }));
+  return withDevice(deviceOf(flags), (device) => measureModel(model, device, { batch, length, lora: loraOf(flags), pattern }));
 }
 
 const DEFAULT_RANK = 8;
@@ -59,8 +61,8 @@ async function page(model: string | undefined, file: string, flags: InspectFlags
 }
 
 function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
-  return withDevice(flags.adapter, async ({ traits, device }) =>
-    work({ ...flags, lora: loraOf(flags), traits, maxBuffers: device.limits.maxStorageBuffersPerShaderStage }),
+  return withDevice(deviceOf(flags), async ({ device }) =>
+    work({ ...flags, lora: loraOf(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
   );
 }
 
@@ -89,6 +91,7 @@ export const inspectCommand = (): Command =>
     .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
     .addOption(deviceOption())
+    .addOption(oldDeviceOption())
     .action(async (model: string | undefined, flags: InspectFlags) => {
       if (flags.html !== undefined) return print(await page(model, flags.html, flags));
       const { text, json, language, diff } = await (flags.measure ? measured(model, flags) : view(model, flags));

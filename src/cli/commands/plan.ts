@@ -17,7 +17,7 @@ export const planCommand = (): Command =>
       .addOption(dtypeOption()),
   ).action(async (file: string | undefined, flags: ModelRunFlags & { readonly dtype?: StoredType }) => {
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
-    await withDevice(config.adapter, async (device) => {
+    await withDevice(config.device, async (device) => {
       const report = await planRun(config, device, flags.dtype);
       print(flags.json ? JSON.stringify(report, null, 2) : planText(report));
     });

@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { checkRunFolder } from '../../run/runFolder.ts';
-import type { DispatchTime } from '../../runtime/profile.ts';
+
+import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
 import { positive } from '../../terminal/options.ts';
 import { parseConfig } from '../../train/config.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
@@ -24,7 +25,7 @@ export const trainCommand = (): Command =>
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
     checkRunFolder(config.out, flags.resume ?? false, config, file);
-    await commandRun(config.adapter, flags, async (device, hooks) => {
+    await commandRun(config.device, flags, async (device, hooks) => {
       if (flags.profile === undefined || flags.profile === false) return trainModel(config, device, hooks);
       const steps: (readonly DispatchTime[])[] = [];
       const timed = { steps: flags.profile === true ? 1 : flags.profile, report: (_step: number, times: readonly DispatchTime[]) => void steps.push(times) };

@@ -6,14 +6,15 @@ import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import type { LoraOptions } from '../../session.ts';
-import { deviceOption, positive, positiveNumber, print, say } from '../../terminal/options.ts';
+import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { positive, positiveNumber, print, say } from '../../terminal/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
 import { dtypeOption } from '../options.ts';
 import { describeSource } from '../source.ts';
 import { entriesText, tuneModel } from '../tune.ts';
 import { precisionOption } from './precision.ts';
 
-interface TuneFlags {
+interface TuneFlags extends DeviceFlags {
   readonly batch?: number;
   readonly length?: number;
   readonly lora?: boolean;
@@ -22,7 +23,6 @@ interface TuneFlags {
   readonly matmulPrecision: MatmulPrecision;
   readonly dtype?: StoredType;
   readonly json?: boolean;
-  readonly adapter: string;
 }
 
 /** `ebb tune`. */
@@ -39,10 +39,11 @@ export const tuneCommand = (): Command =>
     .addOption(dtypeOption())
     .option('--json', 'print JSON')
     .addOption(deviceOption())
+    .addOption(oldDeviceOption())
     .action(async (model: string, flags: TuneFlags) => {
       const lora: LoraOptions | null = flags.lora ? { layers: ['*'], rank: flags.rank, alpha: 2 * flags.rank, rslora: false, dropout: 0 } : null;
       if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
-      await withDevice(flags.adapter, async (device) => {
+      await withDevice(deviceOf(flags), async (device) => {
         const source = await describeSource(model, flags.dtype);
         const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora });
         const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, {
@@ -54,7 +55,7 @@ export const tuneCommand = (): Command =>
           print(
             [
               ...(measured.length > 0 ? [entriesText(measured)] : []),
-              `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.opened.name}: ${file}`,
+              `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.device.profile.name}: ${file}`,
             ].join('\n'),
           );
       });

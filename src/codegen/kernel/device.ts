@@ -1,6 +1,7 @@
 /** @file What kernels depend on: what a device offers, and how devices of its kind take their work. */
 
 import type { AdapterKind } from '../../runtime/adapterKind.ts';
+import { type DeviceProfile, subgroupSizeOf } from '../../runtime/deviceProfile.ts';
 import type { MatrixTraits } from '../../runtime/matrices.ts';
 
 /** What a device offers to kernels. */
@@ -15,6 +16,19 @@ export interface DeviceTraits {
   readonly maxInvocations: number;
   /** Bytes of workgroup memory. */
   readonly maxWorkgroupStorage: number;
+}
+
+/** What schedules ask of a device that is like this. */
+export function deviceTraits({ profile }: { readonly profile: DeviceProfile }): DeviceTraits {
+  const { kind, features, limits, matrices } = profile;
+  return {
+    kind,
+    subgroups: features.includes('subgroups'),
+    subgroupSize: subgroupSizeOf(profile),
+    matrices,
+    maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
+    maxWorkgroupStorage: limits.maxComputeWorkgroupStorageSize,
+  };
 }
 
 /** The most that one lane's code may unroll to. Drivers compile larger code for seconds. */

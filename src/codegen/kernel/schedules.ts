@@ -1,7 +1,7 @@
 /** @file Every kind of schedule there is: of matmuls and of attention. */
 
-import { ROWS } from './attention/rows.ts';
-import { SPREAD } from './attention/spread.ts';
+import { ROWS } from './attention/rows/schedule.ts';
+import { SPREAD } from './attention/spread/schedule.ts';
 import { MATRIX } from './matmul/matrix/schedule.ts';
 import { REGISTER } from './matmul/register/schedule.ts';
 import { SHARED } from './matmul/shared/schedule.ts';

@@ -2,7 +2,7 @@
 
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
-import { type ModelAbout, makePlan, type Requirements } from '../../runtime/plan.ts';
+import { type ModelAbout, makePlan, type Requirements } from '../../runtime/planFile.ts';
 import type { Program } from '../../runtime/program.ts';
 import { kernelFiles } from './kernels.ts';
 import { javascriptOf, trainerSource, type UnitCost } from './source.ts';

@@ -1,7 +1,7 @@
 /** @file The texts around a trainer: plan.json in lines a person can read and diff, README.md, package.json, tsconfig.json, the page. */
 
 import { STRICT } from '../../definition/strict.ts';
-import type { ModelAbout, Plan } from '../../runtime/plan.ts';
+import type { ModelAbout, Plan } from '../../runtime/planFile.ts';
 
 /** JSON with one line for each item of a top-level list, and one for each other key. */
 export function planText(plan: Plan): string {

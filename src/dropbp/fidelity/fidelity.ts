@@ -1,20 +1,19 @@
 /**
- * @file How far gradients with drop patterns are from the full one of the same batch: cosine, bias and variance, from sums that are
- * carried along, so that no more than the sum of the differences is held of the samples.
+ * @file How far gradients under drop patterns are from the full gradient of the same batch: cosine, bias and variance. They follow from
+ * running sums, so that of all samples only the sum of their differences is held in memory.
  *
  * Over samples g′_1 … g′_M of independent patterns, with d_k = g′_k − g:
- * - bias ‖E g′ − g‖²: mean of d_j·d_k over pairs j ≠ k, that is (‖Σd‖² − Σ‖d‖²) / (M(M − 1)). Without bias: E d_j·d_k = ‖E d‖² for
- *   independent j, k, where ‖mean d‖² alone is too large by a share 1/M of the variance. Single estimates may be below 0.
- * - variance E‖g′ − E g′‖²: (Σ‖d‖² − ‖Σd‖²/M) / (M − 1).
+ * - The bias ‖E g′ − g‖² is the mean of d_j·d_k over pairs j ≠ k, which is (‖Σd‖² − Σ‖d‖²) / (M(M − 1)). This estimate has no bias of its
+ *   own, because E d_j·d_k = ‖E d‖² for independent j and k; ‖mean d‖² alone would be too large by 1/M of the variance. A single estimate
+ *   may be below 0.
+ * - The variance E‖g′ − E g′‖² is (Σ‖d‖² − ‖Σd‖²/M) / (M − 1).
  * Both are divided by ‖g‖².
  */
 
+import { at, invariant } from '../../errors.ts';
 import { meanOf } from './estimate.ts';
 
-/** Gradients by position, one array a parameter; null where a parameter got none, which counts as zeros. */
-type Values = Float32Array | null;
-
-/** What was found for some parameters on one batch; relative to the full gradient. */
+/** What was found for some parameters on one batch, relative to their full gradient g. */
 export interface Fidelity {
   /** Mean cos(g, g′). */
   readonly cosine: number;
@@ -24,26 +23,28 @@ export interface Fidelity {
   readonly variance: number;
 }
 
-/** Of one unit. `cosine` is the mean over the samples in which it got a gradient, null where it never did. */
+/** What was found for the parameters of one unit. */
 export interface UnitFidelity extends Omit<Fidelity, 'cosine'> {
+  /** Mean over the samples in which the unit got a gradient. Null where it never did. */
   readonly cosine: number | null;
   /** Share of the samples in which it got a gradient. */
   readonly kept: number;
 }
 
+/** What was found on one batch. */
 export interface BatchFidelity {
-  /** All that is trained. A sample without any gradient has cosine 0. */
+  /** For all that is trained. A sample without any gradient has the cosine 0. */
   readonly whole: Fidelity;
-  /** By group; null for a group whose full gradient is zero. */
+  /** By group of parameters. Null for a group whose full gradient is zero. */
   readonly groups: readonly (UnitFidelity | null)[];
-  /** Mean cos(g′, g₀) over the samples and the full gradients g₀ of other batches; null where there are none. */
+  /** Mean cos(g′, g₀) over the samples and the full gradients g₀ of other batches. Null where there are no other batches. */
   readonly progress: number | null;
 }
 
-/** The full gradient of a batch, and what the samples are held against. Lists are by parameter, of the same lengths. */
-export interface Reference {
+/** The full gradient of a batch, and what samples are compared with. Lists are by parameter and have the same length. */
+export interface FullGradient {
   readonly full: readonly Float32Array[];
-  /** For each parameter its group, 0 to `groups` − 1. */
+  /** The group of each parameter, 0 to `groups` − 1. */
   readonly groupOf: readonly number[];
   readonly groups: number;
   /** Σ g₀/‖g₀‖ over the full gradients of `others` other batches. */
@@ -52,11 +53,11 @@ export interface Reference {
 
 /** Takes the samples of one batch, parameter by parameter. */
 export interface FidelitySums {
-  /** The gradient of a parameter in the sample that is being taken; each parameter once a sample. */
-  add(param: number, values: Values): void;
-  /** Ends the sample. */
+  /** Takes the gradient of one parameter in the current sample; null counts as zeros. Each parameter is added once a sample. */
+  add(param: number, gradient: Float32Array | null): void;
+  /** Ends the current sample. */
   next(): void;
-  /** @throws Error for fewer than two samples, of which there is no variance */
+  /** @throws Error for fewer than two samples, which have no variance */
   result(): BatchFidelity;
 }
 
@@ -65,74 +66,94 @@ export const dot = (a: Float32Array, b: Float32Array): number => {
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
   return sum;
 };
-const total = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+const total = (list: ArrayLike<number>): number => Array.from(list).reduce((a, b) => a + b, 0);
 
-/** Sums of the sample under way, by group. */
-interface Sample {
+/** ‖g‖² of each group for a gradient with one array a parameter. */
+function groupSquares(gradient: readonly Float32Array[], groupOf: readonly number[], groups: number): Float64Array {
+  const squares = new Float64Array(groups);
+  gradient.forEach((g, param) => {
+    const group = at(groupOf, param);
+    squares[group] = at(squares, group) + dot(g, g);
+  });
+  return squares;
+}
+
+/** What is known of the current sample so far. */
+interface SampleSums {
+  /** ‖g′‖² by group. */
   readonly square: Float64Array;
+  /** g·g′ by group. */
   readonly withFull: Float64Array;
+  /** g′·Σ g₀/‖g₀‖. */
   withOthers: number;
 }
 
-export function fidelitySums({ full, groupOf, groups, directions }: Reference): FidelitySums {
-  const sums = full.map((g) => new Float32Array(g.length));
-  const squares = new Float64Array(groups);
-  full.forEach((g, p) => {
-    squares[groupOf[p] as number] = (squares[groupOf[p] as number] as number) + dot(g, g);
-  });
-  const norm = Math.sqrt(total([...squares]));
-  /** Σ‖d‖² over the samples, by group. */
-  const differences = new Float64Array(groups);
-  const cosines: number[] = [];
-  const ofGroups: number[][] = Array.from({ length: groups }, () => []);
-  const progress: number[] = [];
-  const empty = (): Sample => ({ square: new Float64Array(groups), withFull: new Float64Array(groups), withOthers: 0 });
-  let sample = empty();
+const emptySample = (groups: number): SampleSums => ({ square: new Float64Array(groups), withFull: new Float64Array(groups), withOthers: 0 });
+
+/** One parameter of a sample. Adds d = g′ − g to `sum`, and returns ‖g′‖², g·g′ and ‖d‖². */
+function compare(g: Float32Array, gradient: Float32Array | null, sum: Float32Array): { square: number; withFull: number; difference: number } {
+  let [square, withFull, difference] = [0, 0, 0];
+  for (let i = 0; i < g.length; i++) {
+    const [x, y] = [g[i] as number, gradient === null ? 0 : (gradient[i] as number)];
+    square += y * y;
+    withFull += x * y;
+    difference += (y - x) * (y - x);
+    sum[i] = (sum[i] as number) + (y - x);
+  }
+  return { square, withFull, difference };
+}
+
+/** Bias and variance of `count` samples, from ‖Σd‖² and Σ‖d‖², relative to ‖g‖². */
+function spread(count: number, sumSquared: number, squared: number, full: number): Omit<Fidelity, 'cosine'> {
   return {
-    add(param, values) {
-      const [g, sum] = [full[param] as Float32Array, sums[param] as Float32Array];
-      const group = groupOf[param] as number;
-      let [square, withFull, difference] = [0, 0, 0];
-      for (let i = 0; i < g.length; i++) {
-        const [x, y] = [g[i] as number, values === null ? 0 : (values[i] as number)];
-        square += y * y;
-        withFull += x * y;
-        difference += (y - x) * (y - x);
-        sum[i] = (sum[i] as number) + (y - x);
-      }
-      sample.square[group] = (sample.square[group] as number) + square;
-      sample.withFull[group] = (sample.withFull[group] as number) + withFull;
-      differences[group] = (differences[group] as number) + difference;
-      if (directions && values !== null) sample.withOthers += dot(values, directions.sum[param] as Float32Array);
+    biasSquared: (sumSquared - squared) / (count * (count - 1)) / full,
+    variance: (squared - sumSquared / count) / (count - 1) / full,
+  };
+}
+
+/** Creates the sums of one batch. */
+export function fidelitySums({ full, groupOf, groups, directions }: FullGradient): FidelitySums {
+  const squares = groupSquares(full, groupOf, groups);
+  const norm = Math.sqrt(total(squares));
+  /** Σd, one array a parameter. */
+  const sums = full.map((g) => new Float32Array(g.length));
+  /** Σ‖d‖² by group. */
+  const differences = new Float64Array(groups);
+  /** Cosines of the samples; for each group those of the samples in which it got a gradient. */
+  const cosines: number[] = [];
+  const groupCosines: number[][] = Array.from({ length: groups }, () => []);
+  const progress: number[] = [];
+  let sample = emptySample(groups);
+  return {
+    add(param, gradient) {
+      const group = at(groupOf, param);
+      const { square, withFull, difference } = compare(at(full, param), gradient, at(sums, param));
+      sample.square[group] = at(sample.square, group) + square;
+      sample.withFull[group] = at(sample.withFull, group) + withFull;
+      differences[group] = at(differences, group) + difference;
+      if (directions && gradient !== null) sample.withOthers += dot(gradient, at(directions.sum, param));
     },
     next() {
-      const size = Math.sqrt(total([...sample.square]));
-      cosines.push(size === 0 ? 0 : total([...sample.withFull]) / (norm * size));
-      ofGroups.forEach((list, i) => {
-        const square = sample.square[i] as number;
-        if (square > 0) list.push((sample.withFull[i] as number) / Math.sqrt(square * (squares[i] as number)));
+      const size = Math.sqrt(total(sample.square));
+      cosines.push(size === 0 ? 0 : total(sample.withFull) / (norm * size));
+      groupCosines.forEach((list, group) => {
+        const square = at(sample.square, group);
+        if (square > 0) list.push(at(sample.withFull, group) / Math.sqrt(square * at(squares, group)));
       });
       if (directions) progress.push(size === 0 ? 0 : sample.withOthers / (size * directions.others));
-      sample = empty();
+      sample = emptySample(groups);
     },
     result() {
       const count = cosines.length;
-      if (count < 2) throw new Error(`internal: ${count} samples of a gradient, expected two or more`);
-      const biases = new Float64Array(groups);
-      sums.forEach((sum, p) => {
-        biases[groupOf[p] as number] = (biases[groupOf[p] as number] as number) + dot(sum, sum);
-      });
-      const spread = (sumSquared: number, squared: number, of: number): Omit<Fidelity, 'cosine'> => ({
-        biasSquared: (sumSquared - squared) / (count * (count - 1)) / of,
-        variance: (squared - sumSquared / count) / (count - 1) / of,
-      });
+      invariant(count >= 2, `${count} samples of a gradient, expected two or more`);
+      const sumsSquared = groupSquares(sums, groupOf, groups);
       return {
-        whole: { cosine: meanOf(cosines), ...spread(total([...biases]), total([...differences]), norm ** 2) },
-        groups: ofGroups.map((list, i) => {
-          const square = squares[i] as number;
+        whole: { cosine: meanOf(cosines), ...spread(count, total(sumsSquared), total(differences), norm ** 2) },
+        groups: groupCosines.map((list, group): UnitFidelity | null => {
+          const square = at(squares, group);
           if (square === 0) return null;
           const cosine = list.length === 0 ? null : meanOf(list);
-          return { cosine, kept: list.length / count, ...spread(biases[i] as number, differences[i] as number, square) };
+          return { cosine, kept: list.length / count, ...spread(count, at(sumsSquared, group), at(differences, group), square) };
         }),
         progress: directions ? meanOf(progress) : null,
       };

@@ -1,104 +1,123 @@
 /**
  * @file Which drop rate to train with, by what was measured.
  *
- * To first order a step of length η along g′ lowers the loss of other data by η·‖∇‖·cos(g′, ∇), ∇ the gradient there. So what a setting
- * is worth is its cosine by the time of its step, over the same of steps with nothing dropped: its gain.
+ * To first order a step of length η along g′ lowers the loss of other data by η·‖∇‖·cos(g′, ∇), where ∇ is the gradient on that data. So a
+ * setting's gain is its cosine divided by the time of its step, relative to the same quotient of steps with nothing dropped.
  */
 
 import { type Estimate, estimate, ratioEstimate } from './estimate.ts';
 
-/** A setting as it was measured; `cosine` and `progress` are by batch. */
-export interface Trial {
+/** What was measured for a setting; `cosine` and `progress` are by batch. */
+export interface SettingOutcome {
   readonly name: string;
-  /** Milliseconds of a step at its best. */
+  /** The least milliseconds of a step. */
   readonly ms: number;
-  /** Mean milliseconds of its steps in each round of timing, in which all settings took turns. */
+  /** Mean milliseconds of a step in each round of timing. All settings take turns in a round. */
   readonly roundMs: readonly number[];
   /** Mean cos(g′, g) with the full gradient of the same batch. */
   readonly cosine: readonly number[];
-  /** Mean cos(g′, g₀) with those of other batches; null where there is one batch. */
+  /** Mean cos(g′, g₀) with the full gradients of other batches. Null where there is one batch. */
   readonly progress: readonly number[] | null;
 }
 
 /** How a setting compares with dropping nothing. */
 export interface Worth {
   readonly name: string;
-  /** Time of a step over that of a full one; its error is that of the mean over rounds. */
+  /** Time of a step relative to a full step. Its error is that of the mean over rounds. */
   readonly time: Estimate;
-  /** Progress of a step over that of a full one. */
+  /** Progress of a step relative to a full step. */
   readonly progress: Estimate;
-  /** Progress a second over that of full steps. */
+  /** Progress a second relative to full steps. */
   readonly gain: Estimate;
 }
 
 export interface Recommendation {
-  /** The setting, or null: drop nothing. */
+  /** The setting to train with. Null to drop nothing. */
   readonly name: string | null;
   readonly reason: string;
   readonly caveats: readonly string[];
-  /** What progress was measured with: full gradients of other batches, or, where those do not agree with each other, of the same batch. */
+  /** What progress was measured with: full gradients of other batches; or of the same batch, where those do not agree with each other. */
   readonly yardstick: 'other batches' | 'same batch';
-  /** cos(g, g₀) of full gradients of different batches: how much of a gradient is the batch's own noise. */
+  /** cos(g, g₀) of the full gradients of different batches. It tells how much of a gradient is the batch's own noise. */
   readonly agreement: Estimate | null;
   /** By setting, in the order given. */
   readonly worths: readonly Worth[];
 }
 
-/** Models of fewer units are said to be shallow. */
+/** A model of fewer units is called shallow. */
 const SHALLOW = 8;
-/** Steps that keep more of their time are said to save nothing. */
+/** A step that takes more than this share of a full step saves next to nothing. */
 const SAVES_NOTHING = 0.95;
 
 const shown = ({ mean, error }: Estimate): string => `${mean.toFixed(2)}${error === null ? '' : ` ± ${error.toFixed(2)}`}`;
-/** a/b of independent estimates, errors by first order; an error that is not known counts as none. */
+
+/** An error that is not known counts as 0. */
+const errorOf = ({ error }: Estimate): number => error ?? 0;
+
+/** The quotient a/b of independent estimates, with its error to first order. */
 function quotient(a: Estimate, b: Estimate): Estimate {
   const mean = a.mean / b.mean;
   if (a.error === null && b.error === null) return { mean, error: null };
-  return { mean, error: Math.hypot((a.error ?? 0) / b.mean, (mean * (b.error ?? 0)) / b.mean) };
+  return { mean, error: Math.hypot(errorOf(a) / b.mean, (mean * errorOf(b)) / b.mean) };
 }
 
-/** What is sure of a gain: less its standard error. */
-const sure = ({ gain }: Worth): number => gain.mean - (gain.error ?? 0);
+/** The part of a gain that is certain: the gain less its standard error. */
+const sureGain = ({ gain }: Worth): number => gain.mean - errorOf(gain);
 
-/**
- * The setting whose gain less its standard error is the largest and above 1, what dropping nothing has; else nothing.
- * @param none steps with nothing dropped
- * @param units of the model
- */
-export function recommend(none: Trial, trials: readonly Trial[], units: number): Recommendation {
-  const agreement = none.progress && estimate(none.progress);
-  const agrees = agreement !== null && agreement.mean > 2 * (agreement.error ?? Number.POSITIVE_INFINITY);
-  const values = ({ progress, cosine }: Trial): readonly number[] => (agrees && progress ? progress : cosine);
-  const worths = trials.map((trial): Worth => {
-    const time: Estimate = { mean: trial.ms / none.ms, error: ratioEstimate(trial.roundMs, none.roundMs).error };
-    const progress = ratioEstimate(values(trial), values(none));
-    return { name: trial.name, time, progress, gain: quotient(progress, time) };
-  });
-  const best = [...worths].sort((a, b) => sure(b) - sure(a))[0];
+/** Compares a setting with dropping nothing. @param otherBatches whether progress is measured on other batches */
+function worthOf(setting: SettingOutcome, none: SettingOutcome, otherBatches: boolean): Worth {
+  const cosines = ({ progress, cosine }: SettingOutcome): readonly number[] => (otherBatches && progress ? progress : cosine);
+  const time: Estimate = { mean: setting.ms / none.ms, error: ratioEstimate(setting.roundMs, none.roundMs).error };
+  const progress = ratioEstimate(cosines(setting), cosines(none));
+  return { name: setting.name, time, progress, gain: quotient(progress, time) };
+}
+
+/** Says why progress could not be measured on other batches. */
+function yardstickCaveat(agreement: Estimate | null): string {
+  if (agreement === null)
+    return 'one batch tells nothing of other data, so progress is the cosine with the full gradient of the same batch; give more --batches';
+  return `full gradients of different batches agree too little to measure progress on other data (cosine ${shown(agreement)}), so progress is the cosine with the full gradient of the same batch; give more --batches`;
+}
+
+/** What a person should know of the comparison, a sentence each. */
+function caveatsOf(worths: readonly Worth[], best: Worth): string[] {
   const caveats: string[] = [];
-  if (!agrees)
-    caveats.push(
-      agreement === null
-        ? 'one batch tells nothing of other data: progress is the cosine with the full gradient of the same batch; give --batches'
-        : `full gradients of different batches agree too little to measure progress on other data (cosine ${shown(agreement)}): it is the cosine with the full gradient of the same batch; give more --batches`,
-    );
-  if (units < SHALLOW) caveats.push(`the model is shallow, ${units} units: each of them is a large part of the gradient`);
-  if (best === undefined)
-    return { name: null, reason: 'nothing else was measured.', caveats, yardstick: agrees ? 'other batches' : 'same batch', agreement, worths };
   const least = Math.min(...worths.map(({ time }) => time.mean));
-  if (least > SAVES_NOTHING) caveats.push(`dropping saves next to nothing here: a step takes at least ${least.toFixed(2)} of the time of a full one`);
-  const told = `a step takes ${shown(best.time)} of the time of a full one and makes ${shown(best.progress)} of its progress, so ${shown(best.gain)} times the progress a second`;
-  const drops = sure(best) > 1;
-  const near = worths.filter((w) => w !== best && w.gain.mean + (w.gain.error ?? 0) >= sure(best) && w.gain.mean > 1);
+  if (least > SAVES_NOTHING) caveats.push(`dropping saves next to nothing here: a step takes at least ${least.toFixed(2)} of the time of a full step`);
+  const drops = sureGain(best) > 1;
+  const near = worths.filter((w) => w !== best && w.gain.mean + errorOf(w.gain) >= sureGain(best) && w.gain.mean > 1);
   if (drops && near.length > 0)
     caveats.push(`within a standard error of it: ${near.map(({ name, gain }) => `${name} (${shown(gain)})`).join(', ')}; which of them is best is not known`);
-  if (!drops && best.gain.mean > 1) caveats.push('the errors are larger than the differences: more --batches and --patterns would tell');
+  if (!drops && best.gain.mean > 1) caveats.push('the errors are larger than the differences; more --batches and --patterns would tell');
+  return caveats;
+}
+
+/**
+ * Recommends the setting whose gain less its standard error is largest, if it is above 1, which is the gain of dropping nothing. Else it
+ * recommends to drop nothing.
+ * @param none the outcome of steps with nothing dropped
+ * @param units number of units of the model
+ */
+export function recommend(none: SettingOutcome, settings: readonly SettingOutcome[], units: number): Recommendation {
+  const agreement = none.progress && estimate(none.progress);
+  const agrees = agreement !== null && agreement.error !== null && agreement.mean > 2 * agreement.error;
+  const worths = settings.map((setting) => worthOf(setting, none, agrees));
+  const caveats = [
+    ...(agrees ? [] : [yardstickCaveat(agreement)]),
+    ...(units < SHALLOW ? [`the model is shallow: each of its ${units} units is a large part of the gradient`] : []),
+  ];
+  const common = { yardstick: agrees ? 'other batches' : 'same batch', agreement, worths } as const;
+  const [best] = [...worths].sort((a, b) => sureGain(b) - sureGain(a));
+  if (best === undefined) return { name: null, reason: 'nothing else was measured.', caveats, ...common };
+  const drops = sureGain(best) > 1;
+  const told = `a step takes ${shown(best.time)} of the time of a full one and makes ${shown(best.progress)} of its progress, so ${shown(best.gain)} times the progress a second`;
   return {
     name: drops ? best.name : null,
     reason: drops ? `${best.name}: ${told}.` : `drop nothing: of the settings measured ${best.name} comes closest, where ${told}.`,
-    caveats,
-    yardstick: agrees ? 'other batches' : 'same batch',
-    agreement,
-    worths,
+    caveats: [...caveats, ...caveatsOf(worths, best)],
+    ...common,
   };
 }
+
+/** The name that cli/ imports it under. */
+export type Trial = SettingOutcome;

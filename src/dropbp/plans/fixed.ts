@@ -1,15 +1,16 @@
-/** @file `fixed`: a given list of patterns, one a micro-batch, over and over. */
+/** @file `fixed`: a given list of patterns. Each micro-batch takes the next one, and after the last one the first again. */
 
-import { EbbError } from '../../errors.ts';
+import { at, EbbError } from '../../errors.ts';
 import { unitLists } from '../fields.ts';
-import { checkUnits, definePlan } from './plan.ts';
+import { checkUnits } from '../units.ts';
+import { defineDropPlan } from './dropPlan.ts';
 
-export const fixed = definePlan({
+export const fixed = defineDropPlan({
   kind: 'fixed',
   fields: { patterns: unitLists },
   create({ patterns }, { units }) {
     if (patterns.length === 0) throw new EbbError('drop.patterns: expected at least one list of units, found none');
-    checkUnits('drop.patterns', patterns.flat(), units);
-    return { draw: ({ step, micro, microBatches }) => ({ dropped: patterns[(step * microBatches + micro) % patterns.length] ?? [] }) };
+    checkUnits(patterns.flat(), units, 'drop.patterns');
+    return { draw: ({ step, micro, microBatches }) => ({ dropped: at(patterns, (step * microBatches + micro) % patterns.length) }) };
   },
 });

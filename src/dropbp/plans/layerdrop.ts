@@ -3,13 +3,14 @@
 import { share } from '../fields.ts';
 import { layersOf } from '../layers.ts';
 import { drawStream } from '../random.ts';
-import { definePlan } from './plan.ts';
+import { defineDropPlan } from './dropPlan.ts';
 
 /**
- * For comparison with DropBP: each layer, all of its units together, is skipped with `rate`, on its own. What is left is not rescaled,
- * in training or afterwards, as in the paper; evaluation runs every layer. The loss of a step is that of a smaller model.
+ * For comparison with DropBP: each layer, with all of its units, is skipped with the probability `rate`, independently of the others. As in
+ * the paper, what is left is not rescaled, in training or afterwards, and evaluation runs every layer. So the loss of a step is that of a
+ * smaller model.
  */
-export const layerdrop = definePlan({
+export const layerdrop = defineDropPlan({
   kind: 'layerdrop',
   fields: { rate: share },
   create({ rate }, { units }) {

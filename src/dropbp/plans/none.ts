@@ -1,5 +1,5 @@
-/** @file `none`: every unit gets its backward in every step. */
+/** @file `none`: every unit has its backward in every step. */
 
-import { definePlan } from './plan.ts';
+import { defineDropPlan } from './dropPlan.ts';
 
-export const none = definePlan({ kind: 'none', fields: {}, create: () => ({ draw: () => ({ dropped: [] }) }) });
+export const none = defineDropPlan({ kind: 'none', fields: {}, create: () => ({ draw: () => ({ dropped: [] }) }) });

@@ -1,16 +1,15 @@
-/** @file `uniform`: all units are dropped with one rate (DropBP §3.1, before sensitivities are known). */
+/** @file `uniform`: all units are dropped with the same rate (DropBP, arXiv 2402.17812, §3.1). */
 
 import { share } from '../fields.ts';
-import { definePlan } from './plan.ts';
-import { biasNotes, sampled, sampledFields } from './sampled.ts';
+import { defineDropPlan } from './dropPlan.ts';
+import { biasNotes, drawByRates, rateFields, weightsMisfit } from './rateDraw.ts';
 
-export const uniform = definePlan({
+export const uniform = defineDropPlan({
   kind: 'uniform',
-  fields: { rate: share, ...sampledFields },
-  misfit: ({ rate, weights }) =>
-    weights && rate === 1 ? { field: 'weights', expected: 'false at a rate of 1: a unit that is never kept has no weight 1/(1−rate)' } : null,
+  fields: { rate: share, ...rateFields },
+  misfit: weightsMisfit,
   create({ rate, sampling, weights }, model) {
     const how = { rates: model.units.map(() => rate), share: rate, sampling, weights };
-    return { draw: sampled(model, how), notes: biasNotes(model, how) };
+    return { draw: drawByRates(model, how), notes: biasNotes(model, how) };
   },
 });

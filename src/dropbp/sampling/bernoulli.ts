@@ -1,6 +1,6 @@
-/** @file `bernoulli`: each unit on its own. */
+/** @file `bernoulli`: draws each unit on its own. */
 
 import type { Sampler } from './sampler.ts';
 
-/** Unit i is dropped with its rate, whatever becomes of the others: marginals exact, the cost of a step is not fixed. */
+/** Drops each unit with the probability that its rate says, independently of the others. The cost that a step drops varies. */
 export const bernoulli: Sampler = ({ rates, random }) => rates.map((rate, i) => random(i) < rate);

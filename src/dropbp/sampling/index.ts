@@ -1,4 +1,4 @@
-/** @file The samplers, by name. Adding one is a file and a line here. */
+/** @file The samplers by name. A new one is a file and a line here. */
 
 import { bernoulli } from './bernoulli.ts';
 import { fixedBudget } from './fixedBudget.ts';

@@ -1,11 +1,13 @@
-/** @file `official`: as the reference code draws (github.com/WooSunghyeon/dropbp, `set_dropped_layers`). */
+/** @file `official`: draws as the reference code does (github.com/WooSunghyeon/dropbp, `set_dropped_layers`). */
 
+import { at } from '../../errors.ts';
 import { bernoulli } from './bernoulli.ts';
 import type { Sampler } from './sampler.ts';
 
 /**
- * Each unit on its own; then, as long as fewer than `share` of the units are dropped, by count and not by cost, the one with the
- * highest rate among those left, the first of equals. So units are dropped more often than their rates say, at equal rates the first.
+ * Draws each unit on its own. While fewer than `share` of the units are dropped, by count and not by cost, it then drops the unit with the
+ * highest rate among those left, the first of equals. So units are dropped more often than their rates say; at equal rates this favours
+ * the first units.
  */
 export const official: Sampler = (input) => {
   const { rates, share } = input;
@@ -20,5 +22,5 @@ export const official: Sampler = (input) => {
   return dropped;
 };
 
-/** Highest first, equals in their order. */
-const byRate = (rates: readonly number[]): number[] => rates.map((_, i) => i).sort((a, b) => (rates[b] ?? 0) - (rates[a] ?? 0));
+/** Indices of the rates from high to low; equal rates stay in their order. */
+const byRate = (rates: readonly number[]): number[] => rates.map((_, i) => i).sort((a, b) => at(rates, b) - at(rates, a));

@@ -1,9 +1,9 @@
-/** @file IR and WGSL as coloured text, by the tokenizer that colours the terminal. */
+/** @file IR and WGSL as coloured text. The tokens are those that colour text in a terminal. */
 
 import { el } from '../../page/browser/dom.ts';
 import { irTokens, type TextToken, wgslTokens } from '../tokens.ts';
 
-/** A block of code. */
+/** Creates a block of code. */
 export function code(text: string, language: 'ir' | 'wgsl'): HTMLElement {
   const tokens: readonly TextToken[] = language === 'ir' ? irTokens(text) : wgslTokens(text);
   return el(

@@ -1,5 +1,6 @@
-/** @file The page of `ebb inspect --html`: links patterns by the real linker as they are clicked together. */
+/** @file The page of `ebb inspect --html`. The reader puts a pattern together, and the linker of the engine links it in the page. */
 
+import { embeddedData } from '../../page/browser/data.ts';
 import { el } from '../../page/browser/dom.ts';
 import { themeButton } from '../../page/browser/theme.ts';
 import type { Form } from '../../runtime/link/forms.ts';
@@ -7,15 +8,16 @@ import type { PageData } from '../pageData.ts';
 import { QUANTITIES, type Totals } from '../report.ts';
 import { details } from './details.ts';
 import { graphs } from './graphView.ts';
+import { quantityCards } from './quantities.ts';
 import { createStore } from './store.ts';
-import { tiles } from './tiles.ts';
 import { timeline } from './timeline.ts';
 import { unitsColumn } from './units.ts';
 
-/** For scripts and tests: what a person does by clicking, and what they read. */
+/** What scripts and tests can do and read, as a person does by clicking. */
 interface PageApi {
-  /** Forms by unit; units left out are `full`. */
+  /** Sets the form of each unit. A unit that is left out becomes `full`. */
   setPattern(pattern: Readonly<Record<string, Form>>): void;
+  /** Returns the numbers of the pattern. */
   numbers(): Totals;
 }
 
@@ -25,7 +27,7 @@ declare global {
   }
 }
 
-const data: PageData = JSON.parse(document.getElementById('data')?.textContent ?? '{}');
+const data = embeddedData<PageData>();
 const store = createStore(data);
 store.setPattern(Object.entries(data.pattern));
 window.ebb = {
@@ -42,5 +44,5 @@ document.body.append(
     el('span', {}, `${store.units.length} units · ${data.program.functions.length} functions · ${data.program.pipelines.length} kernels · ${sizes.join(', ')}`),
     themeButton(),
   ),
-  el('div', { class: 'layout' }, unitsColumn(store), el('main', {}, tiles(store), timeline(store), graphs(store)), details(store)),
+  el('div', { class: 'layout' }, unitsColumn(store), el('main', {}, quantityCards(store), timeline(store), graphs(store)), details(store)),
 );

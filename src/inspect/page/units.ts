@@ -1,6 +1,7 @@
-/** @file The column of calls: each unit with its form of the pattern, trunk between them, the frontier. */
+/** @file The column of calls in the order of forward: units with their forms in the pattern, the trunk between them, and the frontier. */
 
 import { uniformDrop } from '../../dropbp/uniformDrop.ts';
+import { at } from '../../errors.ts';
 import { el } from '../../page/browser/dom.ts';
 import type { Form } from '../../runtime/link/forms.ts';
 import { amount } from '../report.ts';
@@ -13,7 +14,7 @@ const FORMS: readonly { readonly form: Form; readonly label: string; readonly ti
   { form: 'dropped', label: 'drop', title: 'saves nothing, has no backward' },
 ];
 
-/** Bytes that a call's forward leaves on the stack, by call. */
+/** By call: the bytes that its forward leaves on the stack. A call without a forward is absent. */
 function keptByCall(store: Store): Map<number, number> {
   const kept = new Map<number, number>();
   let below = 0;
@@ -25,6 +26,7 @@ function keptByCall(store: Store): Map<number, number> {
   return kept;
 }
 
+/** The buttons that set the whole pattern: nothing dropped, everything dropped, or units drawn at a rate. */
 function controls(store: Store): HTMLElement {
   const all = (form: Form) => () => store.setPattern(store.units.map((u) => [u, form] as const));
   const rate = el('input', { type: 'number', min: 0, max: 1, step: 0.05, value: 0.5, id: 'rate' });
@@ -60,19 +62,17 @@ function controls(store: Store): HTMLElement {
   );
 }
 
-interface Row {
+interface CallRow {
   readonly element: HTMLElement;
-  readonly update: (kept: number, runs: boolean) => void;
+  /** @param kept bytes that the call's forward leaves on the stack @param backward whether the call has a backward */
+  readonly update: (kept: number, backward: boolean) => void;
 }
 
-function row(store: Store, call: number): Row {
-  const { site, unit } = store.data.program.calls[call] ?? { site: '', unit: false };
+/** The row of a call. A unit has a radio button for each form. */
+function callRow(store: Store, call: number): CallRow {
+  const { site, unit, forward } = at(store.data.program.calls, call);
   const cost = el('span', { class: 'cost' });
-  const name = el(
-    'button',
-    { class: 'name', title: `show ${site}`, onclick: () => store.select({ call, fn: store.data.program.calls[call]?.forward ?? 0 }) },
-    site,
-  );
+  const name = el('button', { class: 'name', title: `show ${site}`, onclick: () => store.select({ call, fn: forward }) }, site);
   const radios = FORMS.map(({ form, title }) =>
     el('input', {
       type: 'radio',
@@ -85,7 +85,7 @@ function row(store: Store, call: number): Row {
   const group = el(
     'span',
     { class: 'forms', role: 'radiogroup', 'aria-label': site },
-    ...FORMS.map(({ form, label, title }, i) => el('label', { class: `form ${form}`, title }, radios[i] ?? null, el('span', {}, label))),
+    ...FORMS.map(({ form, label, title }, i) => el('label', { class: `form ${form}`, title }, at(radios, i), el('span', {}, label))),
   );
   const element = el(
     'li',
@@ -96,30 +96,36 @@ function row(store: Store, call: number): Row {
   );
   return {
     element,
-    update(kept, runs) {
+    update(kept, backward) {
       const form = store.pattern.get(site) ?? 'full';
       for (const radio of radios) radio.checked = radio.value === form;
-      element.classList.toggle('idle', !runs);
+      element.classList.toggle('idle', !backward);
       element.classList.toggle('frontier', store.linked.variant.frontier === site);
       element.classList.toggle('selected', store.selection.call === call);
-      cost.textContent = runs ? short(kept, 'B') : '–';
-      cost.title = runs ? `${amount(kept, 'B')} kept for backward` : 'no backward';
+      cost.textContent = backward ? short(kept, 'B') : '–';
+      cost.title = backward ? `${amount(kept, 'B')} kept for backward` : 'no backward';
     },
   };
 }
 
-/** The column. */
+/** What a pattern does to units, in a sentence. */
+function summaryText({ linked: { report, ms }, units }: Store): string {
+  const { dropped, remat = [], skipped = [] } = report;
+  const others = [...(remat.length > 0 ? [`${remat.length} remat`] : []), ...(skipped.length > 0 ? [`${skipped.length} skipped`] : [])];
+  return `${dropped.length} of ${units.length} units dropped${others.map((o) => `, ${o}`).join('')} · linked in ${ms.toFixed(1)} ms`;
+}
+
+/** Creates the column. */
 export function unitsColumn(store: Store): HTMLElement {
+  const { calls } = store.data.program;
   const summary = el('p', { class: 'summary', 'aria-live': 'polite' });
-  const rows = store.data.program.calls.map((_, call) => row(store, call));
+  const rows = calls.map((_, call) => callRow(store, call));
   const list = el('ol', { class: 'units' }, ...rows.map((r) => r.element));
   store.draw(() => {
     const kept = keptByCall(store);
-    const ran = new Set(store.linked.variant.kept);
-    rows.forEach((r, call) => r.update(kept.get(call) ?? 0, ran.has(store.data.program.calls[call]?.site ?? '')));
-    const { dropped, remat = [], skipped = [] } = store.linked.report;
-    const others = [...(remat.length > 0 ? [`${remat.length} remat`] : []), ...(skipped.length > 0 ? [`${skipped.length} skipped`] : [])];
-    summary.textContent = `${dropped.length} of ${store.units.length} units dropped${others.map((o) => `, ${o}`).join('')} · linked in ${store.linked.ms.toFixed(1)} ms`;
+    const backwards = new Set(store.linked.variant.kept);
+    rows.forEach((r, call) => r.update(kept.get(call) ?? 0, backwards.has(at(calls, call).site)));
+    summary.textContent = summaryText(store);
   }, true);
   return el(
     'aside',

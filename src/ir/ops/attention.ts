@@ -1,8 +1,8 @@
 /** @file `attention %q, %k, %v, %segq, %segk, %position {scale, causal, window?, softCap?}`. Its backward ops are in ./attentionGradients.ts.
- * q [B, T, H, D]; k, v [B, S, Hkv, D] (query head h reads key head ⌊h·Hkv/H⌋); segments i32 [B, T] and [B, S]; position i32[].
- * Results: out [B, T, H, D] and lse [B, H, T] (log-sum-exp of the visible scores; 0 for a row that sees nothing, whose out is 0).
- * Key j is visible to query i when segk[j] = segq[i] ≠ 0, when `causal` j ≤ i + position, and with `window` i + position − j < window.
- * Derivative: Dao et al. 2022 (FlashAttention), from the saved out and lse.
+ * Operands: q [B, T, H, D]; k, v [B, S, Hkv, D] (query head h reads key head ⌊h·Hkv/H⌋); segments i32 [B, T] and [B, S]; position i32[].
+ * Results: out [B, T, H, D], and lse [B, H, T], the log-sum-exp of the visible scores. A query that sees no key has out 0 and lse 0.
+ * Query i sees key j if segk[j] = segq[i] ≠ 0; with `causal` only if j ≤ i + position, with `window` only if i + position − j < window.
+ * The derivative is that of Dao et al. 2022 (FlashAttention), computed from the saved out and lse.
  *
  * - (C1) ranks, head widths, batch and head counts agree. (C2) segments and position are i32 of the shapes above.
  * - (C3) the window is a whole number, 1 or more.
@@ -12,14 +12,17 @@ import { type Cost, leastOf, productOf, sumOf } from '../../cost.ts';
 import type { AttrsOf } from '../attributes.ts';
 import { constraint } from '../constraint.ts';
 import { type FuncBuilder, makeOp, type Sample, shapeToAttr } from '../define.ts';
-import type { Named } from '../operands.ts';
-import { type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
+import { bindOperands, type Named } from '../operands.ts';
+import { type Attrs, type Dim, sameShape, type Type, typeText, type Value } from '../types.ts';
 
-/** What attention and its gradients are told of the scores. */
+/** Attributes of attention and of its gradients: how the scores are computed, and which are visible. */
 export const SCORES = { scale: 'number', causal: 'boolean', window: 'number?', softCap: 'number?' } as const;
 type ScoreAttrs = AttrsOf<typeof SCORES>;
 
 const OPERANDS = { q: 'f32', k: 'f32', v: 'f32', segq: 'i32', segk: 'i32', position: 'i32' } as const;
+
+/** Operands of `attention` by name. */
+export const attentionOperands = <T>(operands: readonly T[], attrs: Attrs): Named<typeof OPERANDS, T> => bindOperands(OPERANDS, operands, attrs);
 
 /** Sizes of a tensor of heads: [batch, tokens, heads, headDim]. */
 type Heads = readonly [batch: Dim, tokens: Dim, heads: Dim, headDim: Dim];
@@ -61,7 +64,7 @@ export function lseType(q: Type): Type {
   return { dtype: 'f32', shape: [batch, heads, tokens] };
 }
 
-/** Constraint `id` of the op `name`: a window is a whole number, 1 or more. */
+/** Checks constraint `id` of the op `name`: a window is a whole number, 1 or more. */
 export function checkWindow(window: number | undefined, name: string, id: string): void {
   constraint(
     window === undefined || (Number.isInteger(window) && window >= 1),
@@ -76,18 +79,18 @@ const triangle = (n: Cost): Cost => productOf([0.5, n, sumOf([n, 1])]);
 const minus = (a: Cost | Dim, b: Cost | Dim): Cost => sumOf([a, productOf([-1, b])]);
 
 /**
- * Number of (query, key) pairs that can be visible, for one head of one sequence. Segments and padding are data and hide nothing here.
- * `position` too is known only when a step runs: the queries are counted as the last of the keys, at max(0, keys − tokens). In training there
- * are as many keys as queries, and that is 0; in generation it is where the cache is full.
+ * Number of (query, key) pairs that can be visible, for one head of one sequence. Segments and padding are data, so they hide nothing here.
+ * `position` is data too, and is taken to be max(0, keys − tokens), as if the queries were the last of the keys. In training, with as many
+ * keys as queries, it is 0; in generation this is the position at which the cache is full.
  */
 function visiblePairs(tokens: Dim, keys: Dim, causal: boolean, window: number | undefined): Cost {
   const fewer = leastOf([[tokens], [keys]]);
-  // a triangle is hidden of `fewer` queries and `fewer` keys; where there are more keys or queries, these see and are seen by all
+  // Causality hides a triangle among `fewer` queries and `fewer` keys. Any further queries see all keys, and any further keys are seen by all queries.
   const later = causal ? triangle(minus(fewer, 1)) : [];
   const notLater = minus(productOf([tokens, keys]), later);
   if (window === undefined) return notLater;
-  // The last query does not see max(tokens, keys) − window keys, which are too early, and each query before it one less. What of this triangle
-  // lies before the first query or behind the last key is a smaller one.
+  // The window hides the earliest max(tokens, keys) − window keys from the last query, and one key less from each query before it. The parts of
+  // this triangle that lie before the first query or behind the last key are smaller triangles, and are not counted.
   const longer = minus(sumOf([tokens, keys]), fewer);
   const near = minus(sumOf([leastOf([[tokens], [window]]), leastOf([[keys], [window]])]), leastOf([[tokens], [keys], [window]]));
   const early = minus(
@@ -105,7 +108,7 @@ export function pairFlops(q: Type, k: Type, { causal, window }: Pick<ScoreAttrs,
 }
 
 export interface Scores {
-  /** Scaled, capped scores [B, H, T, S] and whether each is visible. */
+  /** Scaled, capped scores [B, H, T, S]; `visible` says of each whether its query sees its key. */
   readonly scores: Value;
   readonly visible: Value;
   readonly toHeads: (x: Value) => Value;
@@ -114,7 +117,7 @@ export interface Scores {
   readonly qHeads: Value;
 }
 
-/** [B, S, Hkv, D] → [B, H, S, D], key heads repeated. */
+/** [B, S, Hkv, D] → [B, H, S, D]: each key head is repeated for the query heads that read it. */
 function repeatHeads(b: FuncBuilder, x: Value, heads: number): Value {
   const [batch, keys, kvHeads, width] = headsOf(x.type);
   const group = heads / Number(kvHeads);
@@ -125,7 +128,7 @@ function repeatHeads(b: FuncBuilder, x: Value, heads: number): Value {
   return b.op('reshape', [repeated], { shape: shapeToAttr([batch, heads, keys, width]) });
 }
 
-/** `rows` and `columns`: segments [B, H or 1, T, 1] of the queries and [B, 1, 1, S] of the keys, in one dtype. */
+/** `rows` are the segments of the queries, [B, H or 1, T, 1]; `columns` are those of the keys, [B, 1, 1, S], in the same dtype. */
 interface ScoreInputs {
   readonly q: Value;
   readonly k: Value;
@@ -189,7 +192,7 @@ export const attention = makeOp({
     const lse = b.op('select', [none, b.constant(0), b.op('add', [b.op('log', [safe]), top])]);
     return [out, b.op('reshape', [lse], { shape: shapeToAttr([batch, heads, tokens]) })];
   },
-  // lse is for the backward alone: a cotangent of it is not supported and none arises
+  // Only the backward reads lse, so no cotangent of it arrives, and none is supported.
   vjp: ({ b, d, results, raw, needs }, { q, k, v, segq, segk, position }) => {
     const [out, lse] = results as readonly [Value, Value];
     const stats = b.op('attention_stats', [out, d, lse, segq], {}, 'stats');
@@ -199,7 +202,7 @@ export const attention = makeOp({
     const [dk = null, dv = null] = needs.k || needs.v ? b.ops('attention_dkv', inputs, how, ['dk', 'dv']) : [];
     return { q: dq, k: dk, v: dv };
   },
-  // scores, and the weighted sum of the values
+  // The scores and the weighted sum of the values take 2 FLOPs each.
   flops: ({ q, k }, _results, attrs) => pairFlops(q, k, attrs, 4),
   samples: SAMPLES,
   rejects: [

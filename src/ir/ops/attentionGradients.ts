@@ -1,6 +1,6 @@
-/** @file Attention backward, from the saved out and lse (FlashAttention, Dao et al. 2022): `attention_stats`, `attention_dq`, `attention_dkv`.
+/** @file The backward ops of attention, which read the saved out and lse (FlashAttention, Dao et al. 2022): `attention_stats`, `attention_dq`, `attention_dkv`.
  *
- * - (C1) ranks, head widths, batch and head counts agree. (C2) position is i32[], stats are attention_stats'.
+ * - (C1) ranks, head widths, batch and head counts agree. (C2) position is i32[], and stats have the type that `attention_stats` returns.
  * - (C3) key segments are i32 [B, S]; without them S = T. (C4) angles are [positions, D], D even. (C5) the window is a whole number, 1 or more.
  */
 
@@ -17,11 +17,16 @@ import { rope } from './rope.ts';
 const f = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 const seg = (...shape: number[]): Type => ({ dtype: 'i32', shape });
 
-/** `attention_stats %out, %d, %lse, %segq`: of each query (lse, Σ over headDim of out·d, its segment: exact below 2²⁴), [B, H, T, 3]. */
+const STATS_OPERANDS = { out: 'f32', d: 'f32', lse: 'f32', segq: 'i32' } as const;
+
+/** Operands of `attention_stats` by name. */
+export const statsOperands = <T>(operands: readonly T[], attrs: Attrs): Named<typeof STATS_OPERANDS, T> => bindOperands(STATS_OPERANDS, operands, attrs);
+
+/** `attention_stats %out, %d, %lse, %segq`, [B, H, T, 3]: for each query its lse, Σ out·d over headDim, and its segment as f32 (exact below 2²⁴). */
 export const attentionStats = makeOp({
   name: 'attention_stats',
   kind: 'kernel',
-  operands: { out: 'f32', d: 'f32', lse: 'f32', segq: 'i32' },
+  operands: STATS_OPERANDS,
   infer: ({ out }) => ({ dtype: 'f32', shape: [...lseType(out).shape, 3] }),
   decompose: (b, { out, d, lse, segq }) => {
     const [batch, tokens, heads] = out.type.shape as readonly [Dim, Dim, Dim];
@@ -39,8 +44,8 @@ const ATTRS = { ...SCORES, key_segments: 'boolean', rotated: 'boolean' } as cons
 type GradientAttrs = AttrsOf<typeof ATTRS>;
 
 /**
- * `attention_dq|attention_dkv %q, %k, %v, %position, %d, %stats, %segk?, %angles? {…, key_segments?, rotated?}`. Without `key_segments` keys
- * have the segments of the queries (S = T). `rotated`: q and k are `rope`s by the angles, and dq and dk are turned back, to before it.
+ * `attention_dq|attention_dkv %q, %k, %v, %position, %d, %stats, %segk?, %angles? {…, key_segments?, rotated?}`. Without `key_segments` the keys
+ * have the segments of the queries (S = T). With `rotated`, `rope` made q and k with these angles, and dq and dk are rotated back.
  */
 const OPERANDS = {
   q: 'f32',
@@ -54,7 +59,7 @@ const OPERANDS = {
 } as const;
 type GradientOperands<T> = Named<typeof OPERANDS, T>;
 
-/** Operands of `attention_dq` and `attention_dkv` by name; those that `attrs` do not announce are undefined. */
+/** Operands of `attention_dq` and `attention_dkv` by name; those whose attribute is not set are undefined. */
 export const gradientOperands = <T>(operands: readonly T[], attrs: Attrs): GradientOperands<T> => bindOperands(OPERANDS, operands, attrs);
 
 function checkGradient({ q, k, v, position, stats, segk, angles }: GradientOperands<Type>, { window }: GradientAttrs, name: string): void {
@@ -71,8 +76,7 @@ function checkGradient({ q, k, v, position, stats, segk, angles }: GradientOpera
     segk === undefined ? tokens === keys : sameShape(segk.shape, [batch, keys]),
     name,
     'C3',
-    () =>
-      `without key_segments there are as many keys as queries, else they are i32[batch, keys]; found ${[q, k, ...(segk ? [segk] : [])].map(typeText).join(', ')}`,
+    () => `keys must be as many as queries, or have segments i32[batch, keys], found ${[q, k, ...(segk ? [segk] : [])].map(typeText).join(', ')}`,
   );
   constraint(
     angles === undefined || (angles.shape.length === 2 && angles.shape[1] === q.shape[3] && Number(q.shape[3]) % 2 === 0),
@@ -83,15 +87,15 @@ function checkGradient({ q, k, v, position, stats, segk, angles }: GradientOpera
   checkWindow(window, name, 'C5');
 }
 
-/** `perPair` FLOPs for each element of a head and each visible pair; where the first result is turned back, three for each of its elements. */
+/** `perPair` FLOPs for each element of a head and each visible pair, and 3 for each element of the first result if it is rotated back. */
 const gradientFlops =
   (perPair: number) =>
   ({ q, k, angles }: GradientOperands<Type>, results: readonly Type[], attrs: GradientAttrs): Cost =>
     sumOf([pairFlops(q, k, attrs, perPair), angles ? productOf([3, ...at(results, 0).shape]) : 0]);
 
 /**
- * The gradient with the `rope {inverse}` that reads its first result taken in: it turns dq or dk back as it stores it. With key segments of
- * their own, dK and dV would bind more than eight buffers then.
+ * Merges a gradient with the `rope {inverse}` that reads its first result: its kernel then rotates dq or dk back as it stores it. Gradients
+ * with key segments are not merged, since dK and dV would then bind more than eight buffers.
  */
 function absorbs(op: Op, reader: Op, known: ReadonlySet<Value>): Op | null {
   if (reader.name !== rope.name || reader.attrs['inverse'] !== true) return null;
@@ -105,11 +109,11 @@ interface ScoreGradients extends Scores {
   readonly p: Value;
   readonly ds: Value;
   readonly dHeads: Value;
-  /** To before the rotation of q and k. */
+  /** Turns the gradient of a rotated q or k into that before the rotation. */
   readonly back: (gradient: Value) => Value;
 }
 
-/** dS = P∘(dP − delta), through the soft cap; [B, H, T, S] and the probabilities P. */
+/** The probabilities P and the cotangents of the scores, dS = P∘(dP − delta) through the soft cap; both are [B, H, T, S]. */
 function scoreCotangents(b: FuncBuilder, operands: GradientOperands<Value>, attrs: GradientAttrs): ScoreGradients {
   const { q, k, v, position, d, stats, segk, angles } = operands;
   const column = (start: number): Value => b.op('slice', [stats], { axis: 3, start, size: 1 });
@@ -129,7 +133,7 @@ function scoreCotangents(b: FuncBuilder, operands: GradientOperands<Value>, attr
 }
 
 const GRADIENT_INPUTS: readonly Type[] = [f(2, 3, 4, 2), f(2, 3, 2, 2), f(2, 3, 2, 2), seg(), f(2, 3, 4, 2), f(2, 4, 3, 3)];
-/** lse near 1, delta, and a segment that is one of `ids`. */
+/** Values of stats for samples: lse and delta between 0 and 2, and segments from `ids`. */
 const statsOf = (ids: readonly number[]): readonly number[] =>
   Array.from({ length: 72 }, (_, i) => (i % 3 === 2 ? at(ids, (Math.floor(i / 36) * 3 + (Math.floor(i / 3) % 3)) % ids.length) : 1 + Math.sin(i)));
 const GRADIENT_SAMPLES: readonly Sample[] = [
@@ -149,7 +153,7 @@ const gradientRejects = (attrs: Attrs): readonly Rejection[] => [
   { constraint: 'C5', types: GRADIENT_INPUTS, attrs: { ...attrs, window: 1.5 } },
 ];
 
-/** What both gradients are made of. */
+/** What the definitions of both gradients share. */
 const GRADIENT = { kind: 'kernel', operands: OPERANDS, attrs: ATTRS, absorbs, samples: GRADIENT_SAMPLES, rejects: gradientRejects({ scale: 1 }) } as const;
 
 export const attentionDq = makeOp({
@@ -163,7 +167,7 @@ export const attentionDq = makeOp({
     const { ds, kHeads, toHeads, back } = scoreCotangents(b, operands, attrs);
     return back(toHeads(b.op('dot', [ds, kHeads], { batch: 2 })));
   },
-  // scores again, their cotangents, and dQ
+  // The scores again, their cotangents, and dQ take 2 FLOPs each.
   flops: gradientFlops(6),
 });
 
@@ -185,7 +189,7 @@ export const attentionDkv = makeOp({
     };
     return [back(fold(b.op('dot', [ds, qHeads], { batch: 2, ta: true }))), fold(b.op('dot', [p, dHeads], { batch: 2, ta: true }))];
   },
-  // scores again, their cotangents, dK and dV
+  // The scores again, their cotangents, dK and dV take 2 FLOPs each.
   flops: gradientFlops(8),
 });
 

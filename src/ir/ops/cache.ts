@@ -1,4 +1,4 @@
-/** @file `cache_write %cache, %x, %position`: the cache [B, capacity, …] with x [B, T, …] at rows position…; done in place on a `state`.
+/** @file `cache_write %cache, %x, %position`: the cache [B, capacity, …] with x [B, T, …] in its rows from `position` on. Kernels do it in place on a `state`.
  * (C1) all axes but the second agree. (C2) position is a scalar. */
 
 import { at } from '../../errors.ts';

@@ -1,4 +1,4 @@
-/** @file What ops that are only their decomposition have in common. */
+/** @file Helpers for ops that are defined by their decomposition alone. */
 
 import type { AttrSpecs } from '../attributes.ts';
 import { makeOp, type OpSource } from '../define.ts';
@@ -9,7 +9,7 @@ export const F = (...shape: number[]): Type => ({ dtype: 'f32', shape });
 
 type Source<N extends string, O extends OperandSpecs, A extends AttrSpecs> = OpSource<N, 'composite', O, A>;
 
-/** An op that decomposes. Without `infer` its result has the type of its first operand. */
+/** Makes an op that is decomposed. By default its result has the type of its first operand. */
 export function composite<const N extends string, const O extends OperandSpecs, const A extends AttrSpecs = Record<never, never>>({
   infer = (types) => Object.values(types)[0] as Type,
   ...op

@@ -1,4 +1,4 @@
-/** @file Composites that are only their decomposition: activations, norms, softmax, dropout, the residual add. */
+/** @file Ops that are defined by their decomposition alone: activations, norms, softmax, dropout, the residual add. */
 
 import { constraint } from '../constraint.ts';
 import { type FuncBuilder, shapeToAttr } from '../define.ts';
@@ -13,9 +13,9 @@ function unary<const N extends string>(name: N, build: (b: FuncBuilder, x: Value
 const sigmoid = unary('sigmoid', (b, x) => b.op('div', [b.constant(1), b.op('add', [b.constant(1), b.op('exp', [b.op('neg', [x])])])]));
 /** x·σ(x) (Elfwing et al. 2017). */
 const silu = unary('silu', (b, x) => b.op('mul', [x, b.op('sigmoid', [x])]));
-/** max(x, 0), whose derivative at 0 is 0 (as torch's). */
+/** max(x, 0), whose derivative at 0 is 0 (as in torch). */
 const relu = unary('relu', (b, x) => b.op('select', [b.op('le', [x, b.constant(0)]), b.constant(0), x]));
-/** ½x(1+tanh(√(2/π)(x+0.044715x³))), as GPT-2 has it (`gelu_new`). */
+/** ½x(1+tanh(√(2/π)(x+0.044715x³))), as in GPT-2 (`gelu_new`). */
 const geluTanh = unary('gelu_tanh', (b, x) => {
   const cube = b.op('mul', [x, b.op('mul', [x, x])]);
   const inner = b.op('mul', [b.constant(Math.sqrt(2 / Math.PI)), b.op('add', [x, b.op('mul', [b.constant(0.044715), cube])])]);
@@ -33,7 +33,7 @@ const gelu = unary('gelu', (b, x) => {
   return b.op('mul', [b.op('mul', [b.constant(0.5), x]), b.op('add', [b.constant(1), erf])]);
 });
 
-/** `swiglu %gate, %up`: silu(gate)·up (Shazeer 2020). (C1) both have one type. */
+/** `swiglu %gate, %up`: silu(gate)·up (Shazeer 2020). (C1) gate and up have the same type. */
 const swiglu = composite({
   name: 'swiglu',
   operands: { gate: 'f32', up: 'f32' },
@@ -59,7 +59,7 @@ function checkNorm(name: string, x: Type, weights: Readonly<Record<string, Type>
   return x;
 }
 
-/** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight over the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) it is static. */
+/** `rms_norm %x, %weight {eps}`: x·rsqrt(mean(x²)+eps)·weight on the last axis (Zhang & Sennrich 2019). (C1) weight is [last axis]. (C2) this is static. */
 const rmsNorm = composite({
   name: 'rms_norm',
   operands: { x: 'f32', weight: 'f32' },
@@ -77,7 +77,7 @@ const rmsNorm = composite({
   ],
 });
 
-/** `layer_norm %x, %weight, %bias {eps}` over the last axis (Ba et al. 2016). (C1) weight and bias are [last axis]. (C2) it is static. */
+/** `layer_norm %x, %weight, %bias {eps}` over the last axis (Ba et al. 2016). (C1) weight and bias are [last axis]. (C2) that axis is static. */
 const layerNorm = composite({
   name: 'layer_norm',
   operands: { x: 'f32', weight: 'f32', bias: 'f32' },
@@ -93,7 +93,7 @@ const layerNorm = composite({
   rejects: [{ constraint: 'C1', types: [F(2, 4), F(4), F(3)], attrs: { eps: 1e-5 } }],
 });
 
-/** Softmax over the last axis; the maximum is subtracted and has no derivative of its own. */
+/** Softmax over the last axis. The maximum is subtracted first; no gradient flows through it. */
 const softmax = composite({
   name: 'softmax',
   operands: { x: 'f32' },
@@ -106,8 +106,8 @@ const softmax = composite({
 });
 
 /**
- * `random %seed {shape, site}`: f32 uniform in [0, 1), 24 bits, a pure function of (seed, site, index): the 32-bit finaliser
- * "lowbias32" (C. Wellons, hash-prospector) chained over the axes, so a shorter batch draws the same numbers. (C1) seed is a scalar.
+ * `random %seed {shape, site}`: f32 numbers, uniform in [0, 1) with 24 bits. Each is a pure function of (seed, site, index): the 32-bit finaliser
+ * "lowbias32" (C. Wellons, hash-prospector) is chained over the axes, so that a smaller batch draws the same numbers. (C1) seed is a scalar.
  */
 const random = composite({
   name: 'random',
@@ -155,9 +155,9 @@ const dropout = composite({
 });
 
 /**
- * `residual %x, %branch, %weight[, %scale]`: x + scale·branch, the end of a unit. The run-time scalar `weight` multiplies the branch's
- * cotangent only (DropBP with inverse-probability weights: 1/(1−p); otherwise 1); `scale` the branch, forward and backward (stochastic
- * depth), 1 where it is left out. (C1) x and branch have one type. (C2) weight is f32[], (C3) as is scale.
+ * `residual %x, %branch, %weight[, %scale]`: x + scale·branch, which ends a unit. The run-time scalar `weight` multiplies only the branch's
+ * cotangent: it is 1/(1−p) for DropBP with inverse-probability weights, otherwise 1. `scale` multiplies the branch forward and backward
+ * (stochastic depth), and is 1 if left out. (C1) x and branch have the same type. (C2) weight is f32[]. (C3) scale is f32[].
  */
 const residual = composite({
   name: 'residual',

@@ -20,9 +20,9 @@ function given<const N extends string>(name: N): OpDef & { readonly name: N; rea
   };
 }
 
-/** `call @callee [site](…)`: uses a function of the module; `site` names the use (`layers.3.attn`). */
+/** `call @callee [site](…)`: calls a function of the module. `site` names the call (`layers.3.attn`). */
 export const call = { ...given('call'), flops: () => [] } as const;
-/** `fused %a, … {kind, name} { … }`: a group of ops that is one kernel. */
+/** `fused %a, … {kind, name} { … }`: a group of ops that becomes one kernel. */
 export const fused = given('fused');
 
 export const isCall = (op: Op): boolean => op.name === call.name;

@@ -1,6 +1,6 @@
-/** @file `dot`: the one contraction. With `batch` leading batch axes and `contract` contracted axes,
+/** @file `dot`, the only contraction. With `batch` leading batch axes and `contract` contracted axes,
  * lhs is [batch…, M…, K…] (`ta`: [batch…, K…, M…]), rhs is [batch…, K…, N…] (`tb`: [batch…, N…, K…]), the result [batch…, M…, N…].
- * Printed with `^T` behind an operand whose flag is set: `dot %x, %w^T` is a linear layer with a weight [out, in].
+ * An operand whose flag is set is printed with `^T` behind it: `dot %x, %w^T` is a linear layer with a weight [out, in].
  *
  * - (C1) batch axes agree. (C2) contracted axes agree.
  */
@@ -79,7 +79,7 @@ export const dot = makeOp({
         }
     return out;
   },
-  // dA = dC·Bᵀ and dB = Aᵀ·dC in the operands' own layouts: again dots, never an intermediate
+  // dA = dC·Bᵀ and dB = Aᵀ·dC are dots too, which read and write the operands' own layouts, so nothing is transposed in memory.
   vjp: ({ b, d, attrs, needs }, { lhs, rhs }) => {
     const s = splitAxes(lhs.type, rhs.type, attrs);
     const batch = s.batch.length;

@@ -1,4 +1,4 @@
-/** @file Data-dependent rows: `gather` (embedding) and its transpose `scatter_add`, and `dequantise` of stored weights. */
+/** @file Ops on rows that ids select, `gather` (embedding) and its transpose `scatter_add`, and `dequantise`, which widens stored weights. */
 
 import { call, convert, i32, min, sub, u32 } from '../../codegen/kernel/expr.ts';
 import { productOf } from '../../cost.ts';
@@ -8,7 +8,7 @@ import { makeOp, shapeToAttr } from '../define.ts';
 import { tensor } from '../tensor.ts';
 import { blockOf, type Type, typeText } from '../types.ts';
 
-/** Whether a row is left out by attribute `padding`, a row of the table or none. */
+/** Checks constraint C2 of `op`: the attribute `padding`, if it is given, is a row of the table. */
 function checkPadding(padding: number | undefined, rows: number, op: string): void {
   constraint(
     padding === undefined || (Number.isInteger(padding) && padding >= 0 && padding < rows),
@@ -87,8 +87,8 @@ const gather = makeOp({
 });
 
 /**
- * `scatter_add %ids, %d {rows, padding?}`: result [rows, …] where each row is the sum of d's rows with that id; row `padding` is zero.
- * Deterministic. (C1) d has ids' axes first. (C2) padding is one of the rows.
+ * `scatter_add %ids, %d {rows, padding?}`: f32 [rows, …]. Row r is the sum of those rows of d whose id is r; row `padding` is zero. The result is
+ * deterministic. (C1) the leading axes of d are those of ids. (C2) padding is one of the rows.
  */
 const scatterAdd = makeOp({
   name: 'scatter_add',
@@ -156,8 +156,8 @@ const scatterAdd = makeOp({
 const wholeBlocks = ({ dtype, shape }: Type): boolean => typeof shape.at(-1) === 'number' && Number(shape.at(-1)) % blockOf(dtype).block === 0;
 
 /**
- * `dequantise %w`: f32 from the dtype a checkpoint is stored in. Kernels do it while loading; it is never materialised on its own.
- * The evaluator's tensors hold the numbers themselves. (C1) the last axis is whole blocks.
+ * `dequantise %w`: w as f32, widened from the dtype in which its checkpoint stores it. Kernels widen w while they load it, or once before a dot
+ * (`widenOnce`). The evaluator's tensors hold the widened numbers already. (C1) the last axis is whole blocks.
  */
 const dequantise = makeOp({
   name: 'dequantise',

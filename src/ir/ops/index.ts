@@ -1,4 +1,4 @@
-/** @file The registry: every op of the IR, by name. Adding one is a file and a line here. */
+/** @file The registry of all ops by name. To add an op, write its file and list it here. */
 
 import { at, EbbError, invariant } from '../../errors.ts';
 import type { Combine, OpDef, OpKind } from '../define.ts';
@@ -32,12 +32,12 @@ const BUILT_IN = [
 ] as const;
 
 type BuiltIn = (typeof BUILT_IN)[number];
-/** Names of the ops of a kind: tables over them are complete, or do not type-check. */
+/** Names of the built-in ops of a kind. A table over them type-checks only if it is complete. */
 export type OpName<K extends OpKind = OpKind> = Extract<BuiltIn, { readonly kind: K }>['name'];
 
 const registry = new Map<string, OpDef>(BUILT_IN.map((def) => [def.name, def]));
 
-/** The definition of an op. @throws EbbError for a name that is none. */
+/** The definition of an op. @throws EbbError if no op has this name */
 export function opDef(name: string): OpDef {
   const def = registry.get(name);
   if (!def) throw new EbbError(`unknown op ${name}; known are ${[...registry.keys()].join(', ')}`);
@@ -46,39 +46,39 @@ export function opDef(name: string): OpDef {
 
 export const kindOf = (op: Op): OpKind => opDef(op.name).kind;
 
-/** The operand whose bytes an op's result is, under another shape; null where it has bytes of its own. */
+/** The operand whose bytes the op's result shares under another shape, or null if the result has bytes of its own. */
 export function aliasOf(op: Op): Value | null {
   const [x] = op.operands;
   return x && findOp(op.name)?.aliases ? x : null;
 }
 
-/** The operand that an op writes in place, or null. */
+/** The operand that the op's kernel updates in place, or null. */
 export function writtenBy(op: Op): Value | null {
   const { effects } = opDef(op.name);
   return effects === null || effects === 'accumulates' ? null : at(op.operands, effects.writes);
 }
 
-/** How a reduction puts two elements together. */
+/** How a reduction combines two elements. */
 export function combineOf(op: Op): Combine {
   const { combine } = opDef(op.name);
-  invariant(combine, `${op.name} does not say how it puts two elements together`);
+  invariant(combine, `${op.name} does not say how it combines two elements`);
   return combine;
 }
 
-/** Whether an op adds to what lies in its result. */
+/** Whether the op's kernel adds to what its result holds. */
 export const accumulates = (op: Op): boolean => opDef(op.name).effects === 'accumulates';
 
-/** Whether an op makes something of nothing: numbers, and positions. */
+/** Whether an op has no operands, as constants and `iota`. */
 export const isSource = (op: Op): boolean => op.operands.length === 0 && kindOf(op) === 'index';
 
-/** The definition of an op, or undefined for a name that is none. */
+/** The definition of an op, or undefined if no op has this name. */
 export const findOp = (name: string): OpDef | undefined => registry.get(name);
 
 const sources = new Map<string, string>();
 
 /**
- * Adds a user's op; ../derive.ts makes one of a decomposition alone. `source` is the text that defines it: a file that is read twice
- * defines its ops twice. @throws EbbError when the name is taken by another definition.
+ * Registers a user's op; `defineOp` makes one from a decomposition alone. `source` is the text that defines the op, which the same text may
+ * define again, since a file may be read twice. @throws EbbError if another definition has taken the name
  */
 export function registerOp(def: OpDef, source?: string): OpDef {
   const known = registry.get(def.name);

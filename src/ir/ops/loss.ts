@@ -1,4 +1,4 @@
-/** @file The loss of next-token prediction, and what it is made of when the vocabulary comes in parts. */
+/** @file The loss of next-token prediction, and the ops that compute it when the vocabulary is split into parts. */
 
 import { constraint } from '../constraint.ts';
 import { shapeToAttr } from '../define.ts';
@@ -7,7 +7,7 @@ import { composite, F, lastAxis } from './composite.ts';
 
 const column = (x: Type): Type => ({ dtype: 'f32', shape: [...x.shape.slice(0, -1), 1] });
 
-/** `logsumexp %x`: log Σ eˣ over the last axis, which stays with size 1; the maximum is subtracted and has no derivative of its own. */
+/** `logsumexp %x`: log Σ eˣ over the last axis, which stays with size 1. The maximum is subtracted first; no gradient flows through it. */
 const logsumexp = composite({
   name: 'logsumexp',
   operands: { x: 'f32' },
@@ -21,7 +21,7 @@ const logsumexp = composite({
   samples: [{ types: [F(2, 3, 4)] }],
 });
 
-/** `logaddexp %x, %y`: log(eˣ + eʸ). (C1) both have one type. */
+/** `logaddexp %x, %y`: log(eˣ + eʸ). (C1) x and y have the same type. */
 const logaddexp = composite({
   name: 'logaddexp',
   operands: { x: 'f32', y: 'f32' },
@@ -39,8 +39,8 @@ const logaddexp = composite({
 });
 
 /**
- * `pick %x, %index, %first`: x[…, index − first] as a last axis of size 1, 0 where the row has no such element.
- * (C1) the index has x's axes but the last, `first` is a scalar.
+ * `pick %x, %index, %first`: x[…, index − first] with a last axis of size 1; 0 if the row has no such element.
+ * (C1) index has the axes of x but the last, and first is a scalar.
  */
 const pick = composite({
   name: 'pick',
@@ -66,8 +66,8 @@ const pick = composite({
 });
 
 /**
- * `cross_entropy_of %lse, %picked, %targets`: lse − picked for each row, 0 where the target is negative (ignored).
- * (C1) lse and picked are [targets' axes, 1].
+ * `cross_entropy_of %lse, %picked, %targets`: lse − picked for each row; 0 if the row is ignored, which a negative target says.
+ * (C1) lse and picked have the axes of targets, and one more of size 1.
  */
 const crossEntropyOf = composite({
   name: 'cross_entropy_of',
@@ -91,8 +91,8 @@ const crossEntropyOf = composite({
 });
 
 /**
- * `cross_entropy %logits, %targets`: −log softmax(logits)[target] for each row, 0 where the target is negative (ignored).
- * (C1) targets have logits' axes but the last.
+ * `cross_entropy %logits, %targets`: −log softmax(logits)[target] for each row; 0 if the row is ignored, which a negative target says.
+ * (C1) targets have the axes of logits but the last.
  */
 const crossEntropy = composite({
   name: 'cross_entropy',

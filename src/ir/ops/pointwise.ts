@@ -1,4 +1,4 @@
-/** @file Pointwise ops: one row each, since they share one shape rule.
+/** @file Pointwise ops. Each is a row of one table, since they share one shape rule.
  *
  * - (C1) operands broadcast against each other as in numpy. (C2) operands have equal dtypes.
  */
@@ -22,26 +22,26 @@ interface Common {
   /** Dtypes of the operands. */
   readonly domain: Domain;
   readonly result?: 'bool';
-  /** Cotangents of the operands from the cotangent `d` of the result; before broadcasting is undone. */
+  /** Cotangents of the operands from the cotangent `d` of the result. They have the result's shape; `gradients` undoes broadcasting. */
   readonly vjp?: Derivative;
   /** FLOPs of an element; default 1. */
   readonly flops?: number;
-  /** Keeps samples inside the function's domain. */
+  /** Whether samples must be positive, to lie inside the function's domain. */
   readonly positive?: true;
   readonly traits?: Pick<OpDef, 'adds' | 'view' | 'inLoads'>;
-  /** Whether the result is the first operand, where both have one shape. `numberOf`: the number that a value is, where it is a constant. */
+  /** Whether the result equals the first operand if their shapes agree. `numberOf` returns the number of a constant, and null for other values. */
   readonly isFirst?: (y: Value | undefined, numberOf: (v: Value) => number | null) => boolean;
 }
 /**
- * A function of one or two numbers: for the reference evaluator, and as an expression of the kernel IR, whose operands may be vectors. `bind` names
- * what the expression reads several times.
+ * A function of one or two numbers: `js` for the reference evaluator, and `expr` for kernels, whose operands may be vectors. `bind` names a value that
+ * the expression reads several times.
  */
 type Row = Common &
   (
     | { readonly js: (x: number) => number; readonly expr: (x: Expr, bind: Bind) => Expr; readonly arity: 1 }
     | {
         readonly js: (x: number, y: number) => number;
-        /** The same for 32-bit integers, where numbers of JS are not exact. */
+        /** Replaces `js` for 32-bit integers where the arithmetic of JS is not exact. */
         readonly integer?: (x: number, y: number) => number;
         readonly expr: (x: Expr, y: Expr, bind: Bind) => Expr;
         readonly arity: 2;
@@ -56,7 +56,7 @@ const fn1 =
   (fn: Fn) =>
   (x: Expr): Expr =>
     call(fn, x);
-/** Cotangents of the larger or smaller of two operands: `d` goes to the first where it wins, and half to each where they tie (as torch.maximum). */
+/** Cotangents of the operands of max or min: `d` goes to the first if it wins, else to the second, and half to each if they tie (as torch.maximum). */
 function shared(b: FuncBuilder, d: Value, wins: Value, ties: Value): [Value, Value] {
   const [zero, half] = [b.constant(0), b.op('mul', [d, b.constant(0.5)])];
   return [b.op('select', [wins, d, b.op('select', [ties, half, zero])]), b.op('select', [wins, zero, b.op('select', [ties, half, d])])];
@@ -144,12 +144,12 @@ const ROWS = {
   bit_and: { arity: 2, domain: 'bits', js: (x, y) => (x & y) >>> 0, expr: infix('&') },
   shift_right: { arity: 2, domain: 'bits', js: (x, y) => x >>> y, expr: infix('>>') },
   shift_left: { arity: 2, domain: 'bits', js: (x, y) => (x << y) >>> 0, expr: infix('<<') },
-  // a second home for a value: two results that are one tensor each need bytes of their own
+  // Gives a value bytes of its own, which a function needs that returns one value twice, or one of its parameters.
   copy: { arity: 1, domain: 'plain', flops: 0, js: (x) => x, expr: (x) => x, vjp: ({ d }) => [d], traits: { view: true } },
   stop_gradient: { arity: 1, domain: 'f32', flops: 0, js: (x) => x, expr: (x) => x, vjp: () => [null], isFirst: () => true },
 } as const satisfies Readonly<Record<string, Row>>;
 
-/** A result of JS arithmetic as the device's 32-bit integers hold it. */
+/** A result of JS arithmetic, wrapped as the device's 32-bit integers wrap it. */
 function wrapped(dtype: DType, value: number): number {
   return dtype === 'u32' ? value >>> 0 : dtype === 'i32' ? Math.trunc(value) | 0 : value;
 }
@@ -172,7 +172,7 @@ function samplesOf(row: Row): readonly Sample[] {
   ];
 }
 
-/** Cotangents of the operands that want one, summed over what they broadcast along. */
+/** Cotangents of the operands that need one, summed over the axes that the operands broadcast along. */
 function gradients(
   row: Row,
   c: { readonly b: FuncBuilder; readonly results: readonly Value[]; readonly d: Value },
@@ -184,7 +184,7 @@ function gradients(
   return operands.map((operand, i) => (needs[i] && found[i] ? unbroadcast(c.b, found[i], operand.type) : null));
 }
 
-/** A pointwise op of its row. */
+/** Makes a pointwise op from its row. */
 export function pointwiseOp<const N extends string>(name: N, row: Row): OpDef & { readonly name: N; readonly kind: 'pointwise' } {
   const dtype = at(dtypesOf(row.domain), 0);
   const common = {

@@ -1,4 +1,4 @@
-/** @file Reductions. The reduced axes stay, with size 1. (C1) axes are distinct and below the rank. */
+/** @file Reductions. The reduced axes stay with size 1. (C1) axes are distinct and below the rank. */
 
 import { add, call } from '../../codegen/kernel/expr.ts';
 import { largestOf, maxOf } from '../../codegen/kernel/numerics.ts';
@@ -13,7 +13,7 @@ type Operands = { readonly x: 'f32' };
 type Attributes = { readonly axes: 'numbers' };
 type Derivative = NonNullable<OpSource<string, 'reduce', Operands, Attributes>['vjp']>;
 
-/** A reduction from how two elements are put together. */
+/** Makes a reduction from the function that combines two elements. */
 export function reductionOp<const N extends string>(name: N, combine: Combine, vjp: Derivative) {
   return makeOp({
     name,
@@ -67,10 +67,10 @@ const reduceSum = reductionOp(
   }),
 );
 
-/** The least f32: what a maximum starts with. */
+/** The least finite f32, with which a maximum starts. */
 const LEAST = -3.4028234663852886e38;
 
-/** Maximum over the axes; maxima that tie share the cotangent evenly (as torch.amax). */
+/** Maximum over the axes; maxima that tie share the cotangent evenly (as in torch.amax). */
 const reduceMax = reductionOp(
   'reduce_max',
   { identity: LEAST, js: Math.max, expr: maxOf, subgroup: largestOf },

@@ -1,6 +1,6 @@
 /** @file `rope %x, %angles, %position {inverse?}`: rotary embedding (Su et al. 2021), half-split pairs as in HF's `rotate_half`.
- * x [B, T, H, D]; angles [positions, D]: of each position cos of the D/2 angles, then sin of them; token t is at position + t.
- * y₁ = x₁·cos − x₂·sin, y₂ = x₂·cos + x₁·sin; `inverse` rotates back, which is the derivative's transpose.
+ * x is [B, T, H, D]. Each row of angles [positions, D] holds the cosines of a position's D/2 angles, then their sines. Token t is at position + t.
+ * y₁ = x₁·cos − x₂·sin, y₂ = x₂·cos + x₁·sin. `inverse` rotates back; since a rotation's transpose is its inverse, that is the vjp.
  *
  * - (C1) x has four axes, the last even and static. (C2) angles are [positions, D]. (C3) position is a scalar.
  */

@@ -12,10 +12,10 @@ import { type Dim, type DType, lastDim, type Op, type Shape, sameShape, type Typ
 import { unbroadcast } from './unbroadcast.ts';
 
 const NO_FLOPS = (): Cost => [];
-/** One for each element of the result. */
+/** One FLOP for each element of the result. */
 const ofResult = (_types: unknown, results: readonly Type[]): Cost => productOf(at(results, 0).shape);
 
-/** Whether rows are known to be whole fours. */
+/** Whether the size of the last axis is known, and a multiple of 4. */
 const inFours = ({ shape }: Type): boolean => typeof lastDim(shape) === 'number' && Number(lastDim(shape)) % 4 === 0;
 
 function literal(dtype: DType, number: number): Expr {
@@ -23,7 +23,7 @@ function literal(dtype: DType, number: number): Expr {
   return constantExpr(dtype === 'i32' || dtype === 'u32' ? dtype : 'f32', number);
 }
 
-/** `constant {value, dtype}`: a scalar; without a dtype, f32. */
+/** `constant {value, dtype?}`: a scalar; the default dtype is f32. */
 const constant = makeOp({
   name: 'constant',
   kind: 'index',
@@ -39,10 +39,10 @@ const constant = makeOp({
   rejects: [{ constraint: 'C0', types: [], attrs: { value: 1, dtype: 'f99' } }],
 });
 
-/** The number that an op is, or null for one that is none. */
+/** The number of a `constant`, or null for any other op. */
 export const constantOf = (op: Op | undefined): number | null => (op?.name === constant.name ? Number(op.attrs['value']) : null);
 
-/** `iota {shape, axis}`: i32, the index along `axis`. (C1) axis is one of the shape's. */
+/** `iota {shape, axis}`: i32, each element's index along `axis`. (C1) axis is below the rank. */
 const iota = makeOp({
   name: 'iota',
   kind: 'index',
@@ -60,7 +60,7 @@ const iota = makeOp({
   rejects: [{ constraint: 'C1', types: [], attrs: { shape: ['2'], axis: 1 } }],
 });
 
-/** Product of a shape as (constant, sorted symbols): equal products hold for every binding. */
+/** The element count of a shape as text: a number times sorted names. Shapes with equal texts have equally many elements at all run-time sizes. */
 export function productKey(shape: Shape): string {
   const numbers = shape.reduce<number>((p, d) => (typeof d === 'number' ? p * d : p), 1);
   return [numbers, ...shape.filter((d) => typeof d === 'string').sort()].join('*');
@@ -83,7 +83,7 @@ const reshape = makeOp({
   vjp: ({ b, d }, { x }) => ({ x: b.op('reshape', [d], { shape: shapeToAttr(x.type.shape) }) }),
   flops: NO_FLOPS,
   element: (place) => place.at('x', () => ({ flat: place.flat() }), lastDim(place.typeOf('x').shape) === 1 ? 1 : place.width),
-  // neighbours stay neighbours; four of them lie within a row of the operand too
+  // Neighbours stay neighbours, but four of them must lie in one row of the operand too.
   fourWide: ({ x }) => (inFours(x) ? 'all' : 'none'),
   identity: ({ x }, { shape }) => (sameShape(x.type.shape, shape) ? x : null),
   samples: [{ types: [{ dtype: 'f32', shape: [2, 6] }], attrs: { shape: ['3', '4'] } }],
@@ -125,7 +125,7 @@ const transpose = makeOp({
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 3] }], attrs: { perm: [0, 0] } }],
 });
 
-/** `broadcast %x {shape}`: repeats along axes of size 1 and new leading axes. (C1) the shapes fit as in numpy. */
+/** `broadcast %x {shape}`: repeats x along axes of size 1 and along new leading axes. (C1) the shapes fit as in numpy. */
 const broadcast = makeOp({
   name: 'broadcast',
   kind: 'index',
@@ -153,12 +153,12 @@ const broadcast = makeOp({
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [3] }], attrs: { shape: ['2', '4'] } }],
 });
 
-/** The place of an element whose position along `axis` is moved. */
+/** The place at `axes`, but at position `moved` along `axis`. */
 const movedAlong = (axes: readonly Expr[], axis: number, moved: Expr): { readonly axes: readonly Expr[] } => ({
   axes: axes.map((position, i) => (i === axis ? moved : position)),
 });
 
-/** `slice %x {axis, start, size}`. (C1) the axis has a static size and holds start + size elements. */
+/** `slice %x {axis, start, size}`: `size` elements of x along `axis`, from `start` on. (C1) the axis is static and has start + size elements or more. */
 const slice = makeOp({
   name: 'slice',
   kind: 'index',
@@ -203,10 +203,10 @@ const slice = makeOp({
   rejects: [{ constraint: 'C1', types: [{ dtype: 'f32', shape: [2, 5] }], attrs: { axis: 1, start: 3, size: 3 } }],
 });
 
-/** First row of a slice, or null for an op that is none. */
+/** Where a `slice` starts along its axis, or null for any other op. */
 export const sliceStart = (op: Op): number | null => (op.name === slice.name ? Number(op.attrs['start']) : null);
 
-/** `concat %a, %b, … {axis}`. (C1) dtypes and all other axes agree; the axis is static. */
+/** `concat %a, %b, … {axis}`: the operands joined along `axis`. (C1) dtypes and all other axes agree; the axis is static. */
 const concat = makeOp({
   name: 'concat',
   kind: 'index',
@@ -214,7 +214,7 @@ const concat = makeOp({
   attrs: { axis: 'number' },
   infer: ({ parts }, { axis }) => {
     const [first] = parts;
-    constraint(first !== undefined, 'concat', 'C1', () => 'there must be something to put together, found no operand');
+    constraint(first !== undefined, 'concat', 'C1', () => 'there must be at least one operand, found none');
     let total = 0;
     for (const type of parts) {
       const extent = type.shape[axis];
@@ -243,7 +243,7 @@ const concat = makeOp({
           );
         from -= extent;
       }
-      throw new Error('concat: a position behind the last part');
+      throw new Error('concat: the position lies behind the last part');
     }),
   vjp: ({ b, d, attrs: { axis }, needs }, { parts }) => {
     let start = 0;
@@ -268,7 +268,7 @@ const concat = makeOp({
       return { part, start, extent };
     });
     let chosen: Expr | null = null;
-    // from behind, so that each part is chosen where the position lies before its end
+    // Parts are visited from the last to the first, so that the first one is chosen whose end lies behind the position.
     for (const { part, start, extent } of parts.reverse()) {
       const value = place.at(part, () => {
         const axes = place.axes();
@@ -277,7 +277,7 @@ const concat = makeOp({
       });
       chosen = chosen === null ? value : selectExpr(chosen, value, lt(position, u32(start + extent)));
     }
-    invariant(chosen, 'concat puts nothing together');
+    invariant(chosen, 'concat has no operands');
     return chosen;
   },
   fourWide: ({ parts }, { shape }, { axis }) => (axis !== shape.length - 1 || parts.every(inFours) ? 'all' : 'none'),
@@ -302,7 +302,7 @@ const concat = makeOp({
   ],
 });
 
-/** The axis along which an op puts its operands together, or null for one that does not. */
+/** The axis of a `concat`, or null for any other op. */
 export const concatAxis = (op: Op): number | null => (op.name === concat.name ? Number(op.attrs['axis']) : null);
 
 function converted(x: Expr, to: KScalar): Expr {
@@ -312,7 +312,7 @@ function converted(x: Expr, to: KScalar): Expr {
   return convertExpr(to, x);
 }
 
-/** `convert %x {to}`: f32, i32, u32, bool. (C1) `to` is one of these. */
+/** `convert %x {to}`: x in the dtype `to`. (C1) `to` is f32, i32, u32 or bool. */
 const convert = makeOp({
   name: 'convert',
   kind: 'pointwise',
@@ -334,7 +334,7 @@ const convert = makeOp({
   rejects: [{ constraint: 'C1', types: [{ dtype: 'i32', shape: [4] }], attrs: { to: 'bf16' } }],
 });
 
-/** `select %cond, %yes, %no`. (C1) shapes broadcast, yes and no have one dtype. */
+/** `select %cond, %yes, %no`: yes where cond is true, else no. (C1) shapes broadcast; yes and no have the same dtype. */
 const select = makeOp({
   name: 'select',
   kind: 'pointwise',
@@ -355,7 +355,7 @@ const select = makeOp({
   flops: ofResult,
   element: (place) => {
     const [no, yes] = [place.same('no'), place.same('yes')];
-    // one condition holds for the whole row
+    // One condition decides for the whole row.
     if (place.width === 1 || lastDim(place.typeOf('cond').shape) === 1)
       return selectExpr(widened(no, place.width), widened(yes, place.width), place.same('cond', 1));
     const part = (value: Expr, i: number): Expr => (isVector(value.type) ? { kind: 'component', type: 'f32', of: value, index: u32(i) } : value);

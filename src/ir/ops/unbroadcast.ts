@@ -4,7 +4,7 @@ import { at } from '../../errors.ts';
 import { type FuncBuilder, shapeToAttr } from '../define.ts';
 import { sameShape, type Type, type Value } from '../types.ts';
 
-/** Sums `gradient`, which has the result's shape, to the operand's `type`; the value itself when nothing was repeated. */
+/** Sums `gradient`, which has the result's shape, to the shape of the operand's `type`. If nothing was repeated, it returns `gradient` itself. */
 export function unbroadcast(b: FuncBuilder, gradient: Value, type: Type): Value {
   const from = gradient.type.shape;
   if (sameShape(from, type.shape)) return gradient;

@@ -1,4 +1,4 @@
-/** @file Elements by call: `el('button', { class: 'quiet', onclick }, 'all')`. */
+/** @file Creates elements by a call such as `el('button', { class: 'quiet', onclick }, 'all')`. */
 
 type Child = Node | string | null;
 type Attributes = Readonly<Record<string, string | number | boolean | null | ((event: Event) => void)>>;
@@ -13,12 +13,12 @@ function fill<T extends Element>(element: T, attributes: Attributes, children: r
   return element;
 }
 
-/** An HTML element. Functions are listeners, `true` is a bare attribute, `false` and null are none. */
+/** Creates an HTML element. Attributes that are functions become listeners, `true` makes an attribute without a value, and `false` and null make none. */
 export function el<K extends keyof HTMLElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: readonly Child[]): HTMLElementTagNameMap[K] {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** An SVG element. */
+/** Creates an SVG element; attributes are as for `el`. */
 export function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Attributes = {}, ...children: readonly Child[]): SVGElementTagNameMap[K] {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
 }

@@ -1,8 +1,8 @@
-/** @file The button that turns a page light or dark, against what the system says. */
+/** @file The button that switches a page between light and dark. */
 
 import { el } from './dom.ts';
 
-/** Until it is used the page is as the system is. */
+/** Creates the button. Until it is used, the page follows the setting of the system. */
 export function themeButton(): HTMLElement {
   const dark = matchMedia('(prefers-color-scheme: dark)');
   const root = document.documentElement;

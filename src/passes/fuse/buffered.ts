@@ -1,14 +1,14 @@
-/** @file Step 2 of `fuse`: which values outside of groups must lie in a buffer. */
+/** @file Step 2 of `fuse`: finds the values outside of clusters that must lie in a buffer. */
 
 import { aliasOf, isSource, opDef } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { RECOMPUTE_LIMIT, treeFlops } from './cost.ts';
 import { type Clustering, type Exclusions, storageOf } from './types.ts';
 
-const isMadeOfNothing = (op: Op | undefined): boolean => op !== undefined && isSource(op);
+const isSourceOp = (op: Op | undefined): boolean => op !== undefined && isSource(op);
 const isAlias = (op: Op | undefined): boolean => op !== undefined && aliasOf(op) !== null;
 
-/** Bare moves, widening and scaling by a scalar: cheap enough to repeat in a dot's loads. */
+/** Whether only moves, widening and scaling by a scalar make `v`, up to where `stop` holds: a dot's loads can repeat those for every tile. */
 function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, widenOnce: number): boolean {
   if (stop(v)) return true;
   const op = producer.get(v);
@@ -19,11 +19,14 @@ function cheapInDot(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value)
   return isCheap && op.operands.every((o) => cheapInDot(o, producer, stop, widenOnce));
 }
 
-/** Step 2: which values outside of groups must lie in a buffer. */
+/**
+ * Values outside of clusters that must lie in a buffer: results, operands of kernel ops, operands of dots that loads cannot repeat, and costly
+ * values that several groups read. `widenOnce` is as in `FuseOptions`.
+ */
 export function bufferedValues(func: Func, producer: ReadonlyMap<Value, Op>, { home }: Clustering, { buffered }: Exclusions, widenOnce: number): Set<Value> {
   const out = new Set<Value>(buffered);
   const isParam = new Set(func.params.map((p) => p.value));
-  const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !isMadeOfNothing(producer.get(v));
+  const free = (v: Value): boolean => !home.has(v) && !isParam.has(v) && !isSourceOp(producer.get(v));
   for (const { value } of func.results) {
     const owner = storageOf(value, producer);
     if (!home.has(owner) && !isParam.has(owner)) out.add(owner);

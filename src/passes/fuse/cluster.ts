@@ -1,4 +1,4 @@
-/** @file Step 1 of `fuse`: anchors start clusters, pointwise ops and reductions of the same rows join them. */
+/** @file Step 1 of `fuse`: anchors start clusters; pointwise ops, and reductions of the same rows, join them. */
 
 import { aliasOf, isSource, kindOf, opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
@@ -8,7 +8,7 @@ import { type Cluster, type Clustering, type Exclusions, type GroupKind, isFull,
 
 const isRowScalar = (shape: Shape, space: Shape): boolean => product(shape) === product(space.slice(0, -1));
 
-/** Row clusters reduce the last axis, or all axes at once (one row); other reductions are column clusters. */
+/** The kind and space of the cluster that a reduction starts: `row` if it reduces the last axis, or all axes (one row), else `column`. */
 function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
   const [x] = op.operands;
   const axes = op.attrs['axes'] as readonly number[];
@@ -20,7 +20,7 @@ function reductionSpace(op: Op): { kind: GroupKind; space: Shape } {
   return { kind: 'column', space: op.results[0]?.type.shape ?? [] };
 }
 
-/** Step 1: anchors start clusters, pointwise ops join them. */
+/** Assigns ops to clusters. Ops in `unjoined` join none. */
 export function clusterOps(func: Func, producer: ReadonlyMap<Value, Op>, { unjoined }: Exclusions): Clustering {
   const clusters: Cluster[] = [];
   const readers = readerCounts(func);
@@ -49,13 +49,13 @@ export function clusterOps(func: Func, producer: ReadonlyMap<Value, Op>, { unjoi
     cluster.members.add(op);
     for (const r of op.results) home.set(r, cluster);
   };
-  /** Every path from `cluster` to the operands is element for element. */
+  /** Whether each operand is either a value of `cluster` or not computed from one. */
   const aligned = (op: Op, cluster: Cluster): boolean => op.operands.every((v) => home.get(v) === cluster || latest(v) !== cluster);
 
   for (const op of func.ops) {
     const { kind } = opDef(op.name);
     const [out] = op.results;
-    // a reshape moves nothing: it is read through, never joined
+    // A reshape copies nothing, so it joins no cluster: readers look through it.
     if (!out || isSource(op) || aliasOf(op)) continue;
     if (kind === 'dot') {
       const host = unjoined.has(op) ? null : jointHost(op, clusters, latest);
@@ -98,14 +98,14 @@ function readerCounts(func: Func): Map<Value, number> {
   return counts;
 }
 
-/** A dot's stores are unrolled over its register tile: what costs much beside the cluster's own values (random numbers) stays outside. */
+/** Whether the cluster can afford the op. A dot unrolls its stores over a register tile, so ops with costly other operands (random numbers) stay out. */
 function affordable(op: Op, cluster: Cluster, producer: ReadonlyMap<Value, Op>, home: ReadonlyMap<Value, Cluster>): boolean {
   if (cluster.kind !== 'dot') return true;
   const seen = new Set<Value>();
   return op.operands.reduce((sum, v) => sum + treeFlops(v, producer, (o) => home.has(o), seen), 0) < RECOMPUTE_LIMIT;
 }
 
-/** A pointwise op (or a reshape) whose element is made of the same element of the cluster. */
+/** Whether each element of a pointwise op (in rows also of a broadcast) comes from the same element, or the same row's number, of the cluster. */
 function joins(op: Op, out: Value, cluster: Cluster, home: ReadonlyMap<Value, Cluster>): boolean {
   const { kind } = opDef(op.name);
   const inside = op.operands.filter((v) => home.get(v) === cluster);
@@ -128,7 +128,7 @@ function joins(op: Op, out: Value, cluster: Cluster, home: ReadonlyMap<Value, Cl
   return kind === 'pointwise' && inside.every((v) => product(v.type.shape) === product(out.type.shape));
 }
 
-/** An existing row cluster that a reduction of the same rows can share. */
+/** The row cluster that a reduction of the same rows can join, or null. */
 function rowHost(
   op: Op,
   space: Shape,
@@ -146,7 +146,7 @@ function rowHost(
   return last && fits(last) && (!from || from.order < last.order) ? last : null;
 }
 
-/** The free expression of `v` reads cluster `g` only through pointwise ops of the full row. */
+/** Whether `v` is computed from values of cluster `g` only through pointwise ops and broadcasts outside of clusters. */
 function alignedTree(v: Value, g: Cluster, home: ReadonlyMap<Value, Cluster>, producer: ReadonlyMap<Value, Op>, latest: (v: Value) => Cluster | null): boolean {
   if (home.get(v) === g) return true;
   if (latest(v) !== g) return true;

@@ -1,12 +1,12 @@
-/** @file What computing a value again would cost. */
+/** @file The cost of computing a value again. */
 
 import { opDef } from '../../ir/ops/index.ts';
 import type { Op, Value } from '../../ir/types.ts';
 
-/** FLOPs an element above which a value is computed once and stored rather than at each of its readers. */
+/** From this many FLOPs per element on, a value is computed once and stored rather than computed by each of its readers. */
 export const RECOMPUTE_LIMIT = 20;
 
-/** FLOPs an element of everything behind `v` up to where `stop` holds; `seen` is counted once. */
+/** FLOPs per element to compute `v` from values for which `stop` holds. Values in `seen` are not counted again. */
 export function treeFlops(v: Value, producer: ReadonlyMap<Value, Op>, stop: (v: Value) => boolean, seen = new Set<Value>()): number {
   if (stop(v) || seen.has(v)) return 0;
   seen.add(v);

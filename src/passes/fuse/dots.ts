@@ -1,4 +1,4 @@
-/** @file Dots that become one kernel: side by side over an operand they share, or one after the other into one sum. */
+/** @file Dots that become one kernel: they share an operand and have results side by side, or they are added up into one sum. */
 
 import { dotShape } from '../../ir/ops/dot.ts';
 import { kindOf, opDef } from '../../ir/ops/index.ts';
@@ -6,9 +6,9 @@ import { productKey } from '../../ir/ops/structural.ts';
 import type { Op, Value } from '../../ir/types.ts';
 import type { Cluster } from './types.ts';
 
-/** Results of one kernel: more take too many registers. */
+/** Most results of one kernel; more take too many registers. */
 const MOST_RESULTS = 3;
-/** Walks along k into one sum: each is code of its own. */
+/** Most dots that one kernel adds up; each has a loop along k of its own. */
 const MOST_TERMS = 3;
 
 export const isDot = (op: Op): boolean => kindOf(op) === 'dot';
@@ -21,7 +21,7 @@ export function dotsOf({ members }: Pick<Cluster, 'members'>): Op[] {
   return [...members].filter(isDot);
 }
 
-/** Equal for dots whose results lie side by side, tile for tile. */
+/** Equal for dots whose results can be cut into the same tiles. */
 const resultKey = (op: Op): string => {
   const { batch, m, n } = dotShape(op);
   return [batch, m, n].map(productKey).join('|');
@@ -34,10 +34,10 @@ function share(a: Op, b: Op): boolean {
   return (a.operands[0] === b.operands[0] && s.ta === t.ta) || (a.operands[1] === b.operands[1] && s.tb === t.tb);
 }
 
-/** Whether dots lie side by side: each shares an operand with another. Others are terms of a sum, which no further dot joins. */
+/** Whether the results of dots lie side by side: each dot shares an operand with another. Otherwise they are terms of a sum, which no dot may join. */
 const sideBySide = (dots: readonly Op[]): boolean => dots.length === 1 || dots.every((d) => dots.some((other) => other !== d && share(other, d)));
 
-/** The cluster whose kernel can compute `op` too: equally large results of equally deep dots that share an operand, none behind another. */
+/** The cluster whose kernel can compute `op` too, or null: its dots have equal sizes, one shares an operand with `op`, and `op` depends on none. */
 export function jointHost(op: Op, clusters: readonly Cluster[], latest: (v: Value) => Cluster | null): Cluster | null {
   const fits = (g: Cluster): boolean => {
     if (g.kind !== 'dot') return false;
@@ -53,7 +53,7 @@ export function jointHost(op: Op, clusters: readonly Cluster[], latest: (v: Valu
   return clusters.find(fits) ?? null;
 }
 
-/** Only dots and their sum, none of which anything else reads. */
+/** Whether a cluster computes only dots and their sum `value`, each of which is read once. */
 function pureSum(cluster: Cluster, value: Value, readers: ReadonlyMap<Value, number>): boolean {
   const values = [...cluster.members].flatMap((op) => op.results);
   return (
@@ -65,7 +65,7 @@ function pureSum(cluster: Cluster, value: Value, readers: ReadonlyMap<Value, num
   );
 }
 
-/** For an `add` of what two clusters of dots compute, and nothing else reads: the earlier one, to go into the later one. */
+/** If `op` adds up what two clusters of dots compute for it alone: the earlier cluster, and the later one that takes it in. Otherwise null. */
 export function sumOfDots(
   op: Op,
   home: ReadonlyMap<Value, Cluster>,

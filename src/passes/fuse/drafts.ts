@@ -1,11 +1,11 @@
-/** @file Step 3 of `fuse`: groups with what they read, compute inline and write, in an order that respects their dependencies. */
+/** @file Step 3 of `fuse`: drafts of groups, which say what each reads, computes and writes, ordered by their dependencies. */
 
 import { opDef } from '../../ir/ops/index.ts';
 import { type Func, type Op, type Shape, sameShape, type Value } from '../../ir/types.ts';
 import { bindings } from './limits.ts';
 import { type Clustering, type Draft, type FuseOptions, type GroupKind, product, storageOf } from './types.ts';
 
-/** Step 3: groups with what they read, compute inline and write, in an order that respects their dependencies. */
+/** Drafts a group for each cluster and each buffered value, in an order that respects their dependencies. Groups that write nothing are left out. */
 export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { clusters, home }: Clustering, buffered: ReadonlySet<Value>): Draft[] {
   const position = new Map(func.ops.map((op, i) => [op, i]));
   const isParam = new Set(func.params.map((p) => p.value));
@@ -37,8 +37,8 @@ export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { clusters,
     return { kind, space, anchor, members, ops: [...members, ...inlined].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0)), reads: [...reads] };
   });
   const readSomewhere = new Set(made.flatMap((g) => g.reads));
+  // A result may be a reshape of the value that a group writes.
   for (const { value } of func.results) readSomewhere.add(storageOf(value, producer));
-  // a reshaped result inside a group is its storage under another shape
   const drafted = made.map((g): Draft => ({ ...g, outputs: [...new Set([...g.members].flatMap((op) => op.results).filter((r) => readSomewhere.has(r)))] }));
   return schedule(
     drafted.filter((g) => g.outputs.length > 0),
@@ -46,7 +46,7 @@ export function drafts(func: Func, producer: ReadonlyMap<Value, Op>, { clusters,
   );
 }
 
-/** Dependencies first; otherwise in the order of the source. */
+/** Orders groups so that each follows those that it depends on; otherwise they stay in the order of the source. */
 function schedule(groups: readonly Draft[], position: ReadonlyMap<Op, number>): Draft[] {
   const writer = new Map(groups.flatMap((g) => g.outputs.map((v): [Value, Draft] => [v, g])));
   const done = new Set<Draft>();
@@ -71,8 +71,8 @@ export interface MergeContext extends Pick<FuseOptions, 'maxBuffers' | 'parts'> 
 }
 
 /**
- * Map groups over one space become one kernel with several outputs, unless one reads another's result elsewhere than at its own element;
- * what a dot's stores could compute with an op or two more goes there.
+ * Merges map groups over one space into one kernel with several outputs, unless one reads another's result elsewhere than at its own element.
+ * A map group that the stores of a dot can compute with an op or two more is merged with the dot.
  */
 export function mergeMaps(groups: readonly Draft[], context: MergeContext): Draft[] {
   const out: Draft[] = [];
@@ -93,7 +93,7 @@ export function mergeMaps(groups: readonly Draft[], context: MergeContext): Draf
     const made = new Set(between.flatMap((h) => h.outputs));
     if (!g.reads.some((v) => made.has(v))) out[host] = merged(other, g, context);
     else if (!between.some((h) => h.reads.some((v) => other.outputs.includes(v)))) {
-      // the earlier one can wait
+      // Nothing between them reads the earlier group, so it can run here.
       out.splice(host, 1);
       out.push(merged(other, g, context));
     } else out.push(g);
@@ -101,7 +101,7 @@ export function mergeMaps(groups: readonly Draft[], context: MergeContext): Draf
   return out;
 }
 
-/** Two groups as one: what one writes and the other reads stays inside, and is still written. */
+/** Merges two groups. A value that the first writes and the second reads is no longer read from a buffer, but still written. */
 function merged(first: Draft, second: Draft, { position }: MergeContext): Draft {
   const ops = [...new Set([...first.ops, ...second.ops])].sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
   const reads = [...new Set([...first.reads, ...second.reads.filter((v) => !first.outputs.includes(v))])];
@@ -113,10 +113,10 @@ function fitsTogether(first: Draft, second: Draft, context: MergeContext): boole
   return own.every((v) => elementwiseIn(v, second)) && bindings(merged(first, second, context), context.scalars, context.parts) <= context.maxBuffers;
 }
 
-/** Ops that a dot's stores take on for a map group that reads nothing else. */
+/** Most ops that a dot's stores compute in addition, for a map group that reads nothing else. */
 const ABSORBED_OPS = 2;
 
-/** Whether a map group can be computed by the stores of a dot that comes later, where nothing between them needs it. */
+/** Whether the stores of a later dot can compute a map group, which neither that dot nor a group between them reads. */
 function absorbs(dot: Draft, map: Draft, between: readonly Draft[], context: MergeContext): boolean {
   if (map.kind !== 'map' || product(map.space) !== product(dot.space)) return false;
   const more = map.ops.filter((op) => !dot.ops.includes(op));
@@ -129,7 +129,7 @@ function absorbs(dot: Draft, map: Draft, between: readonly Draft[], context: Mer
   );
 }
 
-/** `v` is read in the group only by pointwise ops of its own shape (reductions over rows read before they write). */
+/** Whether only pointwise ops of its own shape read `v` in the group. Reductions over rows may read it too, since they read before anything is written. */
 export function elementwiseIn(v: Value, g: { readonly kind: string; readonly ops: readonly Op[] }): boolean {
   const tainted = new Set<Value>([v]);
   for (const op of g.ops) {

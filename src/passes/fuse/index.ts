@@ -1,8 +1,8 @@
-/** @file `fuse`: the ops of a function into groups, each of which becomes one kernel.
+/** @file `fuse` puts the ops of a function into groups, each of which becomes one kernel.
  *
- * An anchor (dot, reduction, attention, …) starts a group. A pointwise op joins the group of its latest operand when it is computed
- * element for element from it (an epilogue); what is left over is computed where it is read (a prologue), or gets a `map` group of its
- * own when it must lie in a buffer: results, operands of kernel ops, costly or repeated operands of dots.
+ * An anchor (dot, reduction, attention, …) starts a group. A pointwise op joins the group of its latest operand if it is computed
+ * element for element from it (an epilogue). Other ops are computed where they are read (a prologue), or get a `map` group of their own
+ * if their values must lie in a buffer: results, operands of kernel ops, costly or repeated operands of dots.
  * No group binds more than `maxBuffers` buffers.
  */
 
@@ -51,7 +51,7 @@ export function fuse(func: Func, options: FuseOptions): Func {
   return { ...func, ops: [...ops, ...aliases(func, producer, groups)] };
 }
 
-/** Results that are another shape of what a group writes: reshapes that stay outside of groups and move nothing. */
+/** The reshapes that stay outside of groups because results need them: they copy nothing of what groups write. */
 function aliases(func: Func, producer: ReadonlyMap<Value, Op>, groups: readonly Draft[]): Op[] {
   const written = new Set(groups.flatMap((g) => g.outputs));
   const known = new Set<Value>([...written, ...func.params.map((p) => p.value)]);

@@ -1,11 +1,11 @@
-/** @file Step 4 of `fuse`: what leaves a group that binds too many buffers, or writes more than it need. */
+/** @file Step 4 of `fuse`: decides what leaves a group that binds too many buffers, or that writes more than it needs to. */
 
 import { aliasOf, isSource } from '../../ir/ops/index.ts';
 import type { Func, Op, Value } from '../../ir/types.ts';
 import { isDot, isPlainSum } from './dots.ts';
 import { type Clustering, type Draft, type Exclusions, type FuseOptions, storageOf } from './types.ts';
 
-/** The widest group over the limit loses its last joined op, or computes a prologue into a buffer of its own. */
+/** Excludes from group `g`, which is over the limit, the op that joined it last, or else a value that it computes inline. False if it has neither. */
 export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<Value, Op>, members: ReadonlySet<Op>): boolean {
   const joined = [...members].filter((op) => op !== g.anchor && !exclusions.unjoined.has(op)).at(-1);
   if (joined) {
@@ -24,8 +24,8 @@ export function exclude(g: Draft, exclusions: Exclusions, producer: ReadonlyMap<
 }
 
 /**
- * Joined ops of a dot whose results only groups read that could compute them while loading: storing the dot's own result once is
- * less traffic than storing two or more of its consequences.
+ * Ops of dot groups that should leave, since all groups that read their results could compute these while loading. Storing a dot's own result
+ * once is less traffic than storing two or more values that are computed from it.
  */
 export function needlessOutputs(func: Func, groups: readonly Draft[], { clusters }: Clustering, producer: ReadonlyMap<Value, Op>): Op[] {
   const results = new Set(func.results.map((r) => storageOf(r.value, producer)));
@@ -39,7 +39,7 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { clusters
     if (idle.length + (anchorStored ? 1 : 0) < 2) return [];
     const members = clusters.find((p) => p.anchor === g.anchor)?.members ?? new Set<Op>();
     const behind = new Set(idle);
-    // what only feeds the idle ones goes with them
+    // Ops that only feed those leave with them.
     const leaving = [...members].reverse().filter((op) => {
       if (op.results.some((r) => madeByDot(r, producer))) return false;
       const users = [...members].filter((m) => m.operands.some((v) => op.results.includes(v)));
@@ -52,7 +52,7 @@ export function needlessOutputs(func: Func, groups: readonly Draft[], { clusters
   });
 }
 
-/** The result of a dot, or a sum of such: what its kernel accumulates. */
+/** Whether a kernel accumulates `v`: the result of a dot, or a sum of such results. */
 function madeByDot(v: Value, producer: ReadonlyMap<Value, Op>): boolean {
   const op = producer.get(v);
   return op !== undefined && (isDot(op) || (isPlainSum(op) && op.operands.every((o) => madeByDot(o, producer))));
@@ -68,7 +68,7 @@ function behindAnchor(g: Draft, v: Value, producer: ReadonlyMap<Value, Op>): boo
   return g.ops.filter(isDot).some((op) => op.operands.some(reach));
 }
 
-/** Storage buffers of a group: run-time scalars come in the uniform block. */
+/** How many storage buffers a group binds. Run-time scalars take none, since they come in the uniform block. */
 export function bindings(g: Pick<Draft, 'reads' | 'outputs'>, scalars: ReadonlySet<Value>, parts: FuseOptions['parts']): number {
   return [...g.reads.filter((v) => !scalars.has(v)), ...g.outputs].reduce((n, v) => n + (parts?.(v) ?? 1), 0);
 }

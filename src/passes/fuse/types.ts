@@ -1,4 +1,4 @@
-/** @file What the steps of `fuse` hand on: groups of ops around an anchor, then drafts with what they read and write. */
+/** @file What the steps of `fuse` pass on: clusters of ops around an anchor, then drafts of groups with what they read and write. */
 
 import { aliasOf } from '../../ir/ops/index.ts';
 import { productKey } from '../../ir/ops/structural.ts';
@@ -9,9 +9,9 @@ export type GroupKind = 'map' | 'row' | 'column' | 'dot' | 'kernel';
 export interface FuseOptions {
   /** Storage buffers a kernel may bind (WebGPU's default limit is 8). */
   readonly maxBuffers: number;
-  /** Bindings of a value, more than one where it is larger than a binding may be. Default: one. */
+  /** How many bindings a value takes: several if it is larger than a binding may be. Default: 1. */
   readonly parts?: (value: Value) => number;
-  /** Stored weights of at most so many f32 bytes are widened into scratch once a dot, not in each of its tiles. */
+  /** Stored weights that take at most this many bytes as f32 are widened into scratch once per dot, not in each of its tiles. Default: 0. */
   readonly widenOnce?: number;
 }
 
@@ -19,7 +19,7 @@ export interface Cluster {
   readonly kind: GroupKind;
   readonly anchor: Op;
   readonly order: number;
-  /** Shape of one row-major pass over the group's elements; a row group's last axis is the reduced one. */
+  /** Shape of one row-major pass over the cluster's elements; the last axis of a row cluster is the reduced one. */
   readonly space: Shape;
   readonly members: Set<Op>;
 }
@@ -29,9 +29,11 @@ export interface Clustering {
   readonly home: ReadonlyMap<Value, Cluster>;
 }
 
-/** Ops that one round found to overflow the binding limit. */
+/** What earlier rounds found to bind too many buffers, or to be written needlessly. */
 export interface Exclusions {
+  /** Ops that join no cluster. */
   readonly unjoined: Set<Op>;
+  /** Values that get a buffer. */
   readonly buffered: Set<Value>;
 }
 
@@ -50,13 +52,14 @@ export function producers(func: Func): Map<Value, Op> {
   return new Map(func.ops.flatMap((op) => op.results.map((r): [Value, Op] => [r, op])));
 }
 
-/** Through reshapes to the value that owns the bytes. */
+/** The value that owns the bytes of `v`: reshapes copy nothing. */
 export function storageOf(v: Value, producer: ReadonlyMap<Value, Op>): Value {
   const op = producer.get(v);
   const of = op && aliasOf(op);
   return of ? storageOf(of, producer) : v;
 }
 
+/** Whether a reduction reduces all axes to one number, unless its only axis is the last one. */
 export const isFull = (op: Op): boolean => {
   const axes = op.attrs['axes'] as readonly number[];
   const shape = op.operands[0]?.type.shape ?? [];

@@ -1,7 +1,7 @@
 /** @file Fits a pattern into a stack of a given size: some of its units run their forward again instead of saving, at the least FLOPs. */
 
 import { extentBytes, functionFlops, type Program, type Sizes } from '../program.ts';
-import { functionOf, type Pattern, persistentValues, planCalls } from './forms.ts';
+import { formsOfCalls, functionOf, type Pattern, persistentValues } from './forms.ts';
 import { aligned } from './layout.ts';
 import type { Linker } from './link.ts';
 import type { Variant } from './linked.ts';
@@ -54,7 +54,7 @@ interface Choice {
 type Linked = Pick<Fitted, 'pattern' | 'variant'>;
 
 function choicesOf(program: Program, sizes: Sizes, units: ReadonlySet<string>, full: Linked, remat: Linked): readonly Choice[] {
-  const persistent = ({ pattern }: Linked): ReadonlySet<number> => persistentValues(program, planCalls(program, pattern, false));
+  const persistent = ({ pattern }: Linked): ReadonlySet<number> => persistentValues(program, formsOfCalls(program, pattern, false));
   const [always, maybe] = [persistent(full), persistent(remat)];
   const bytesOf = (values: readonly number[]): number =>
     values.reduce((sum, v) => sum + (maybe.has(v) && !always.has(v) ? aligned(extentBytes(program.values[v]?.extent ?? { of: [], bytes: 0 }, sizes)) : 0), 0);

@@ -9,7 +9,7 @@ export type Form = 'full' | 'remat' | 'dropped' | 'skipped';
 export type Pattern = ReadonlyMap<string, Form>;
 
 /** A call under a pattern: its backward form, or none. */
-export interface CallPlan {
+export interface CallForm {
   readonly call: CallDecl;
   readonly backward: BackwardDecl | null;
   /** For each argument whether its gradient is kept; a form may make more. */
@@ -44,15 +44,15 @@ function formFor({ site, backwards }: CallDecl, key: string): BackwardDecl {
   return least;
 }
 
-/** What planning reads of a program. */
-export interface Plannable extends Pick<Program, 'calls' | 'results'> {
+/** What choosing forms reads of a program. */
+export interface Formable extends Pick<Program, 'calls' | 'results'> {
   readonly values: readonly unknown[];
   readonly params: readonly { readonly trainable: boolean }[];
   readonly functions: readonly Pick<FunctionDecl, 'flows'>[];
 }
 
 /** Which calls run a backward, and in which form: gradients flow down, trainable things are counted upwards. */
-export function planCalls(program: Plannable, pattern: Pattern, forwardOnly: boolean): CallPlan[] {
+export function formsOfCalls(program: Formable, pattern: Pattern, forwardOnly: boolean): CallForm[] {
   const needs = program.values.map(() => false);
   const trainable = program.params.map((p) => p.trainable);
   const flowsOf = (call: CallDecl): Flows => program.functions[call.forward]?.flows ?? [];
@@ -67,7 +67,7 @@ export function planCalls(program: Plannable, pattern: Pattern, forwardOnly: boo
     return wants;
   });
   const arrives = program.values.map((_, v): '0' | '1' | 's' => (v === program.results[0] ? 's' : '0'));
-  const plans: CallPlan[] = [];
+  const forms: CallForm[] = [];
   for (let i = program.calls.length - 1; i >= 0; i--) {
     const call = program.calls[i] as CallDecl;
     const form = (call.unit && pattern.get(call.site)) || 'full';
@@ -79,18 +79,18 @@ export function planCalls(program: Plannable, pattern: Pattern, forwardOnly: boo
     call.arguments.forEach((a, k) => {
       if (a.kind === 'value' && (backward !== null ? wants[k] === true : passed(k))) arrives[a.value] = '1';
     });
-    plans.unshift({ call, backward, wants, remat: (form === 'remat' || call.again === true) && backward !== null, skipped: form === 'skipped' });
+    forms.unshift({ call, backward, wants, remat: (form === 'remat' || call.again === true) && backward !== null, skipped: form === 'skipped' });
   }
-  return plans;
+  return forms;
 }
 
 /**
  * For each value the one whose bytes it is: a skipped unit's result is its residual, others are their own.
  * @throws EbbError for a unit that cannot be skipped
  */
-export function valueRoots(program: Program, plans: readonly CallPlan[]): readonly number[] {
+export function valueRoots(program: Program, forms: readonly CallForm[]): readonly number[] {
   const roots = program.values.map((_, v) => v);
-  for (const { call, skipped } of plans) {
+  for (const { call, skipped } of forms) {
     if (!skipped) {
       const read = call.arguments.flatMap((a) => (a.kind === 'value' ? [a.value] : []));
       const twice = read.find((v, k) => read.some((w, l) => l < k && w !== v && roots[w] === roots[v]));
@@ -125,9 +125,9 @@ export function keptSlots(program: Program, call: CallDecl, backward: BackwardDe
 }
 
 /** Values that some backward of this plan reads again. */
-export function persistentValues(program: Program, plans: readonly Pick<CallPlan, 'call' | 'backward' | 'remat'>[]): Set<number> {
+export function persistentValues(program: Program, forms: readonly Pick<CallForm, 'call' | 'backward' | 'remat'>[]): Set<number> {
   const out = new Set<number>();
-  for (const { call, backward, remat } of plans) {
+  for (const { call, backward, remat } of forms) {
     if (!backward) continue;
     const fn = functionOf(program, call.forward);
     for (const s of backward.sources) {

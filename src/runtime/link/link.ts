@@ -1,14 +1,17 @@
 /** @file Links a pattern into a variant: chooses a form for every call and an address for every value. No compilation, no GPU; plain
  * arithmetic, the same for a pattern seen before and one never seen. */
 
+import { at } from '../../errors.ts';
 import { type BackwardDecl, type CallDecl, extentBytes, type Program } from '../program.ts';
 import { type Layouts, stackBound } from './bounds.ts';
-import { type Form, functionOf, keptSlots, type Pattern, planCalls } from './forms.ts';
+import { startDescent } from './descent.ts';
+import { type Form, formsOfCalls, functionOf, keptSlots, type Pattern } from './forms.ts';
 import { aligned, type CallLayout, layoutCall, slotBytes } from './layout.ts';
+import { linkBackward } from './linkBackward.ts';
 import type { Placement, Variant } from './linked.ts';
-import { type ProbeKind, type ProbePlan, planProbes } from './probe.ts';
-import { startWalk } from './walk.ts';
-import type { Terrain } from './walkTypes.ts';
+import { linkForward } from './linkForward.ts';
+import { linkedBytes, type ProgramLayout, startLinking } from './linking.ts';
+import { type LinkedProbes, linkProbes, type ProbeKind } from './probe.ts';
 
 /** Links drop patterns into step programs, each in well under a millisecond; the layouts of calls are kept. */
 export interface Linker {
@@ -16,7 +19,7 @@ export interface Linker {
   /** Bytes that no pattern of these forms exceeds. */
   bounds(forms: readonly Form[]): { readonly stackBytes: number; readonly slotBytes: number };
   /** Links the probes of all units, see ./probe.ts. */
-  probes(kind: ProbeKind, base?: Pattern): ProbePlan;
+  probes(kind: ProbeKind, base?: Pattern): LinkedProbes;
 }
 
 export interface LinkOptions {
@@ -34,7 +37,7 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
   const resultOffset = new Map<number, number>();
   program.results.reduce((offset, r) => {
     resultOffset.set(r, offset);
-    return offset + (valueBytes[r] ?? 0);
+    return offset + at(valueBytes, r);
   }, 0);
   const laidOut = new Map<ReadonlySet<number>, Map<number, CallLayout>>();
   const keptBy = new Map<number, Map<number, ReadonlySet<number>>>();
@@ -67,24 +70,24 @@ export function createLinker(program: Program, placement: Placement, sizes: Read
     return fn.results.reduce((sum, { slot }) => sum + slotBytes(fn, slot, sizes), 0);
   };
   const layouts: Layouts = { kept: keptOf, layout, resultBytes };
-  const terrain: Terrain = { program, placement, sizes, layouts, valueBytes, resultOffset, lastReaders };
+  const whole: ProgramLayout = { program, placement, sizes, layouts, valueBytes, resultOffset, lastReaders };
 
   const link = (pattern: Pattern, { forwardOnly = false, written = new Set() }: LinkOptions = {}): Variant => {
-    const plans = planCalls(program, pattern, forwardOnly);
-    const walk = startWalk(terrain, plans);
-    for (let i = 0; i < plans.length; i++) walk.forward(i);
-    const pass = walk.pass({ written });
-    for (let i = plans.length - 1; i >= 0 && !forwardOnly; i--) walk.backward(i, pass);
-    const { saved, stack, slots } = walk.bytes();
-    const ran = plans.filter((p) => p.backward !== null).map((p) => p.call.site);
-    return { calls: walk.calls, savedBytes: saved, stackBytes: stack, slotBytes: slots, touched: pass.touched, kept: ran, frontier: ran[0] ?? null };
+    const callForms = formsOfCalls(program, pattern, forwardOnly);
+    const linking = startLinking(whole, callForms);
+    for (let i = 0; i < callForms.length; i++) linkForward(linking, i);
+    const descent = startDescent(linking, { written });
+    for (let i = callForms.length - 1; i >= 0 && !forwardOnly; i--) linkBackward(linking, i, descent);
+    const { saved, stack, slots } = linkedBytes(linking);
+    const kept = callForms.filter((form) => form.backward !== null).map((form) => form.call.site);
+    return { calls: linking.calls, savedBytes: saved, stackBytes: stack, slotBytes: slots, touched: descent.touched, kept, frontier: kept[0] ?? null };
   };
 
   // a pattern's transient residuals are some of those of an evaluation, its cotangents some of those with nothing dropped
   const slotsBound = link(new Map()).slotBytes + link(new Map(), { forwardOnly: true }).slotBytes;
   return {
     link,
-    probes: (kind, base) => planProbes(terrain, kind, base),
+    probes: (kind, base) => linkProbes(whole, kind, base),
     bounds: (forms) => ({ stackBytes: stackBound(program, layouts, valueBytes, forms), slotBytes: slotsBound }),
   };
 }

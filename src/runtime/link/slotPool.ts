@@ -1,10 +1,12 @@
 /** @file Fixed places of equal size that come and go. */
 
+import { invariant } from '../../errors.ts';
+
 export interface SlotPool {
-  /** A free place of `bytes`. */
+  /** A free place of `bytes`. Returns its offset. */
   take(bytes: number): number;
-  /** Gives a place back, if it is one of the pool's. */
-  give(offset: number, owned: boolean): void;
+  /** Gives a place back. */
+  give(offset: number): void;
   /** Bytes up to the highest place ever taken. */
   bytes(): number;
   /** Bytes taken and not given back. */
@@ -18,7 +20,7 @@ export function slotPool(): SlotPool {
   let end = 0;
   let used = 0;
   return {
-    take(bytes: number): number {
+    take(bytes) {
       used += bytes;
       const known = free.get(bytes)?.pop();
       if (known !== undefined) return known;
@@ -27,9 +29,9 @@ export function slotPool(): SlotPool {
       sizeOf.set(offset, bytes);
       return offset;
     },
-    give(offset: number, owned: boolean): void {
-      if (!owned) return;
-      const bytes = sizeOf.get(offset) ?? 0;
+    give(offset) {
+      const bytes = sizeOf.get(offset);
+      invariant(bytes !== undefined, `no place of the pool begins at byte ${offset}`);
       used -= bytes;
       const list = free.get(bytes) ?? [];
       list.push(offset);

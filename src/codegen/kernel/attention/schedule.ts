@@ -1,8 +1,8 @@
 /** @file How an attention kernel is cut: a schedule of one of two kinds, `rows` for GPUs, `spread` for CPUs. */
 
 import type { DeviceTraits } from '../device.ts';
-import { fitsRows, type RowsSchedule, rowsCandidates, standardRows } from './rows.ts';
-import { fitsSpread, type SpreadSchedule, spreadCandidates, standardSpread } from './spread.ts';
+import { fitsRows, type RowsSchedule, rowsCandidates, standardRows } from './rows/schedule.ts';
+import { fitsSpread, type SpreadSchedule, spreadCandidates, standardSpread } from './spread/schedule.ts';
 import type { AttentionWork } from './work.ts';
 
 export type AttentionSchedule = RowsSchedule | SpreadSchedule;

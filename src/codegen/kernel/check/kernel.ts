@@ -1,5 +1,6 @@
 /** @file Checks a kernel before it is printed: names, types, features, limits, and barriers as far as one can see. */
 
+import { at } from '../../../errors.ts';
 import { bytesOf, type Expr, type FragmentType, type Kernel, type KType, PARAM_WORDS, type Stmt, scalarOf } from '../ir.ts';
 import { exprsOf, operandsOf } from '../visit.ts';
 import { fragmentProblems } from './fragments.ts';
@@ -186,7 +187,7 @@ function limitProblems(kernel: Kernel, limits: KernelLimits): string[] {
   if (kernel.workgroup.some((size) => !Number.isInteger(size) || size < 1)) problems.push(`the workgroup ${kernel.workgroup.join(' × ')} is no shape`);
   if (invocations > limits.maxInvocations) problems.push(`${invocations} invocations a workgroup, the device allows ${limits.maxInvocations}`);
   kernel.workgroup.forEach((size, axis) => {
-    const most = limits.maxWorkgroupSize[axis] ?? 1;
+    const most = at(limits.maxWorkgroupSize, axis);
     if (size > most) problems.push(`workgroup size ${size} along ${'xyz'[axis]}, the device allows ${most}`);
   });
   const bytes = workgroupBytes(kernel);

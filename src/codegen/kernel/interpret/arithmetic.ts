@@ -1,5 +1,6 @@
 /** @file The arithmetic of kernels, by type: f32 rounded after every operation, integers wrapped to 32 bits. */
 
+import { at } from '../../../errors.ts';
 import { type BinOp, type Fn, type KScalar, type KType, scalarOf } from '../ir.ts';
 
 /** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
@@ -134,7 +135,7 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
     case 'unpack2x16float':
       return ([word]) => [fromHalf((word as number) & 0xffff), fromHalf((word as number) >>> 16)];
     case 'pack2x16float':
-      return ([pair]) => (toHalf((pair as number[])[0] ?? 0) | (toHalf((pair as number[])[1] ?? 0) << 16)) >>> 0;
+      return ([pair]) => (toHalf(at(pair as number[], 0)) | (toHalf(at(pair as number[], 1)) << 16)) >>> 0;
     case 'extractBits':
       return (args) => lift(args, (x, offset, count) => extract(argument, x as number, offset as number, count as number));
     case 'insertBits':

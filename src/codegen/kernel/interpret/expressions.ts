@@ -1,6 +1,6 @@
 /** @file Evaluates kernel expressions and simple statements for ./interpret.ts: compiled once to closures, run per invocation. */
 
-import { invariant } from '../../../errors.ts';
+import { at, invariant } from '../../../errors.ts';
 import { type Expr, isVector, type Kernel, type KType, type Stmt, scalarOf, widthOf } from '../ir.ts';
 import { applyBin, applyCall, convertTo, type Value } from './arithmetic.ts';
 import { compileFragment, fragmentTypes } from './fragments.ts';
@@ -60,7 +60,7 @@ export function evaluator(kernel: Kernel, params: Uint32Array, buffers: Readonly
       case 'builtin':
         return (lane) => lane.builtins[expr.name];
       case 'param':
-        return () => params[expr.index] ?? 0;
+        return () => at(params, expr.index);
       case 'bin': {
         const [a, b] = [compile(expr.a), compile(expr.b)];
         if (expr.op === '&&') return (lane) => (a(lane) ? b(lane) : 0);

@@ -1,6 +1,6 @@
 /** @file Fragments on the interpreter: every lane keeps the whole matrix, and stores its share of the elements, so that a missing barrier shows. */
 
-import { invariant } from '../../../errors.ts';
+import { at, invariant } from '../../../errors.ts';
 import type { Expr, FragmentStmt, FragmentType, Kernel, Stmt } from '../ir.ts';
 import { everyStmt } from '../visit.ts';
 import { convertTo, type Value } from './arithmetic.ts';
@@ -73,8 +73,8 @@ export function compileFragment(stmt: FragmentStmt, around: Surroundings): (lane
         const [sum, a, b] = [elements(lane, result), elements(lane, left), elements(lane, right)];
         lane.vars[result] = Array.from({ length: rows * cols }, (_, i) => {
           const [r, c] = [Math.floor(i / cols), i % cols];
-          let total = sum[i] ?? 0;
-          for (let k = 0; k < depth; k++) total += (a[r * depth + k] ?? 0) * (b[k * cols + c] ?? 0);
+          let total = at(sum, i);
+          for (let k = 0; k < depth; k++) total += at(a, r * depth + k) * at(b, k * cols + c);
           return convertTo(scalar, total);
         });
       };

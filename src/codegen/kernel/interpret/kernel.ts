@@ -2,7 +2,7 @@
  * operation, so a missing barrier shows; every index is checked. */
 
 import { invariant } from '../../../errors.ts';
-import type { Expr, Kernel, Stmt } from '../ir.ts';
+import { type Expr, type Kernel, PARAM_WORDS, type Stmt } from '../ir.ts';
 import { sizeValue } from '../size.ts';
 import { exprsOf, operandsOf } from '../visit.ts';
 import type { Value } from './arithmetic.ts';
@@ -31,8 +31,10 @@ type Step = { readonly plain: Run } | { readonly waits: (lane: Lane) => Generato
  * invocations of a workgroup meet different barriers or subgroup operations.
  */
 export function interpret(kernel: Kernel, input: InterpretInput): void {
-  const { params = new Uint32Array(0), buffers, dims = {}, subgroupSize = 4, reverse = false } = input;
+  const { buffers, dims = {}, subgroupSize = 4, reverse = false } = input;
   for (const { name } of kernel.buffers) invariant(buffers[name] !== undefined, `${kernel.name}: no data for buffer ${name}`);
+  const params = new Uint32Array(PARAM_WORDS);
+  params.set(input.params ?? []);
   const context = evaluator(kernel, params, buffers);
   const body = compileBlock(kernel.body, context);
   const [x, y, z] = kernel.grid.map((axis) => Math.ceil(sizeValue(axis, dims) / axis.per)) as [number, number, number];

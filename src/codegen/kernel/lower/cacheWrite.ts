@@ -1,4 +1,4 @@
-/** @file `cache_write` in place: only the new rows are touched. */
+/** @file Lowers `cache_write`, which updates the cache in place: only the new rows are touched. */
 
 import type { Op } from '../../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';

@@ -1,4 +1,4 @@
-/** @file `column` groups: reductions over other than the last axis. Lanes along x take outputs, lanes along y share the reduced axes. */
+/** @file Lowers `column` groups, which reduce axes other than the last. Lanes along x have an output each; lanes along y share the reduced elements. */
 
 import { at, invariant } from '../../../errors.ts';
 import { combineOf, kindOf } from '../../../ir/ops/index.ts';

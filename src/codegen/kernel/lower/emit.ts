@@ -1,4 +1,4 @@
-/** @file Emits the value of a fused group's expression at an index: ops say what their elements are made of (`OpDef.element`). */
+/** @file Emits elements of a fused group's values at given positions; `OpDef.element` says how an op makes its element from those of its operands. */
 
 import { invariant } from '../../../errors.ts';
 import { type ElementAt, type Place, type Width, widened } from '../../../ir/element.ts';
@@ -12,25 +12,25 @@ import { dequantised } from './stored.ts';
 
 export interface GroupContext {
   readonly b: KernelBuilder;
-  /** Ops of the group by result. */
+  /** The op of the group that makes a value. */
   readonly producer: ReadonlyMap<Value, Op>;
-  /** Buffers of the values read, and whether they are bound as vec4. */
+  /** Buffers of the values that the group reads. */
   readonly leaves: ReadonlyMap<Value, BufferRef>;
-  /** Uniform word of a run-time scalar. */
+  /** The word of a run-time scalar in the uniform block. */
   readonly scalarWord: ReadonlyMap<Value, number>;
   readonly dim: (dim: Dim) => Expr;
   readonly quotients: Quotients;
 }
 
 /**
- * Emits into one block. What it has emitted it knows when it reads it again; positions are equal when they were made of the same values,
- * which never change.
+ * Emits into one block. It remembers what it emitted, so that each value is computed once at each position. Positions are equal if they were made
+ * from the same expressions, whose values never change.
  */
 export interface Emitter {
   readonly scope: IndexScope;
-  /** The value at an index; `width` 4: four consecutive elements of the last axis, starting at a multiple of 4. */
+  /** The element of a value at an index; with `width` 4, four consecutive elements of the last axis, starting at a multiple of 4. */
   emit(value: Value, index: Index, width: Width): Expr;
-  /** Fixes a value, wherever it is read, for the rest of the emitter's life. */
+  /** Sets what a value is, at any index, for the rest of the emitter's life. */
   define(value: Value, expr: Expr): void;
   /** An emitter for an inner scope: it knows what is defined here and forgets what it adds. */
   inner(): Emitter;
@@ -45,11 +45,11 @@ export function dimOf(dims: readonly string[]): (dim: Dim) => Expr {
   };
 }
 
-/** Positions of one block. */
+/** The positions of one block. */
 interface Places {
-  /** Equal for positions that are made of the same. */
+  /** A number that is equal for positions made from the same expressions. */
   idOf(index: Index): number;
-  /** The index that was made under the same key, or a new one: what is computed from it is computed once. */
+  /** The index that was made under the same key before, or a new one, so that its arithmetic is emitted once. */
   derived(key: string, make: () => Index): Index;
 }
 
@@ -73,7 +73,7 @@ function places(): Places {
   };
 }
 
-/** What emitting into one block is done with. */
+/** What the emitter of one block works with. */
 interface Block {
   readonly context: GroupContext;
   readonly scope: IndexScope;
@@ -81,7 +81,7 @@ interface Block {
   readonly emit: Emitter['emit'];
 }
 
-/** Position in an operand that broadcasts into `index`'s shape. */
+/** The position in an operand of `shape`, which broadcasts into the shape of `index`. */
 function broadcastIndex(shape: Shape, index: Index, scope: IndexScope): Index {
   if (sameShape(shape, index.shape)) return index;
   if (shape.length === 0) return flatIndex(shape, u32(0), scope);
@@ -93,7 +93,7 @@ function broadcastIndex(shape: Shape, index: Index, scope: IndexScope): Index {
   );
 }
 
-/** Whether an operand has one element for all four of a vector. */
+/** Whether an operand of this shape has one element for all four of a vector. */
 const isNarrow = (shape: Shape): boolean => shape.length === 0 || lastDim(shape) === 1;
 
 /** The elements of an op's operands, as seen from a position of its result. */
@@ -110,7 +110,7 @@ function elementAt({ context, scope, places, emit }: Block, op: Op, result: Valu
     const place = places.derived(`${places.idOf(from)}>${shape.join()}`, () => broadcastIndex(shape, from, scope));
     return emit(x, place, isNarrow(shape) ? 1 : wanted);
   };
-  /** Equal for ops that do the same to operands of the same shapes. */
+  /** A text that is equal for ops that do the same to operands of the same shapes. */
   const kind = (): string => `${op.name}${JSON.stringify(op.attrs)}${op.operands.map((o) => o.type.shape.join()).join(';')}`;
   return {
     width,
@@ -144,7 +144,7 @@ function elementAt({ context, scope, places, emit }: Block, op: Op, result: Valu
   };
 }
 
-/** A value that the group reads: a run-time scalar, or an element of a buffer. */
+/** Emits a value that the group reads: a run-time scalar, or an element of a buffer. */
 function leaf({ scalarWord, leaves }: GroupContext, value: Value, index: Index, width: Width): Expr {
   const word = scalarWord.get(value);
   if (word !== undefined) {
@@ -201,7 +201,7 @@ export function loadFrom(buffer: BufferRef, value: Value, flat: Expr, width: Wid
   return value.type.dtype === 'bool' ? bin('!=', raw, u32(0)) : raw;
 }
 
-/** Uniform words of a function's run-time scalars, in their order. */
+/** Gives each run-time scalar of a function a word of the uniform block, in order. */
 export function scalarWords(scalars: readonly Value[]): Map<Value, number> {
   return new Map(scalars.map((v, i) => [v, FIRST_SCALAR_WORD + i]));
 }

@@ -1,4 +1,4 @@
-/** @file A fused group on its way to a kernel: what it reads and writes, the buffers behind that, its stores. */
+/** @file A fused group while it is lowered to a kernel: what it reads and writes, its buffers, and its stores. */
 
 import { at } from '../../../errors.ts';
 import type { Width } from '../../../ir/element.ts';
@@ -19,7 +19,7 @@ export interface Group {
   readonly producer: ReadonlyMap<Value, Op>;
   readonly reads: readonly Value[];
   readonly outputs: readonly Value[];
-  /** Outputs that take the place of a read. */
+  /** The operand that an output overwrites, for outputs that do. */
   readonly inplace: ReadonlyMap<Value, Value>;
 }
 
@@ -56,9 +56,9 @@ export interface GroupBuffers {
   readonly context: GroupContext;
   readonly emit: Emitter;
   readonly values: readonly Value[];
-  /** Writes an output's element(s) at `index`, converting and accumulating as the output asks. */
+  /** Stores one or four elements of an output at `index`: bool as u32, and added to what lies there if `LowerOptions.adds` has the output. */
   store(output: Value, index: Index, value: Expr, width: Width): void;
-  /** Computes every output at flat position `at`, then writes them: an output may lie where another one reads. */
+  /** Computes every output at flat position `at` before it stores any, since an output may overwrite what another one reads. */
   storeAll(outputs: readonly Value[], at: Expr, inner: Emitter, width: Width): void;
 }
 
@@ -103,7 +103,7 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
     values,
     store,
     storeAll: (stored, at, inner, width) => {
-      // one index for outputs of one shape: what they share is then computed once
+      // Outputs of one shape use one index, so that what they share is computed once.
       const indices = new Map<string, Index>();
       const made = stored.map((output) => {
         const { shape } = output.type;
@@ -116,12 +116,12 @@ export function bindGroup(b: KernelBuilder, group: Group, options: LowerOptions,
   };
 }
 
-/** Workgroups for `shape`, `per` elements each. */
+/** A grid axis with a workgroup for every `per` elements of `shape`. */
 export function gridOf(shape: Shape, per: number): GridAxis {
   return { of: shape.length > 0 ? shape : [1], per };
 }
 
-/** Four at a time where every output and everything behind it allows. */
+/** 4 if every output, and everything that it is computed from, can be computed four at a time; otherwise 1. */
 export function groupWidth(group: Group, outputs: readonly Value[]): Width {
   const wide = (v: Value): boolean => v.type.dtype === 'f32' && typeof lastDim(v.type.shape) === 'number' && Number(lastDim(v.type.shape)) % 4 === 0;
   return outputs.every((v) => wide(v) && vectorisable(v, group.producer)) ? 4 : 1;

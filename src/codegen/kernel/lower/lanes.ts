@@ -1,4 +1,4 @@
-/** @file Elements put together over the lanes of a workgroup, the same in every lane afterwards, in a fixed order. A NaN among them comes out. */
+/** @file Combines elements over the lanes of a workgroup, in a fixed order; every lane gets the same result, which is NaN if one element is. */
 
 import type { Combine } from '../../../ir/define.ts';
 import type { KernelBuilder } from '../builder.ts';
@@ -6,8 +6,8 @@ import { add, builtin, component, lt, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 
 /**
- * Combines `value` over the first `lanes` lanes along x (a power of two): by subgroup where the workgroup is one and there is a function for
- * it, else by a tree in workgroup memory. Must be called in uniform control flow.
+ * Combines `value` over the first `lanes` lanes along x (a power of two). If the workgroup is one subgroup and there is a function for that, a
+ * subgroup function does it, otherwise a tree in workgroup memory. Call it in uniform control flow only.
  */
 export function acrossLanes(b: KernelBuilder, { expr, subgroup }: Combine, value: Expr, lanes: number, isSubgroup: boolean): Expr {
   if (lanes === 1) return value;
@@ -24,7 +24,7 @@ export function acrossLanes(b: KernelBuilder, { expr, subgroup }: Combine, value
   return b.let('all', shared.at(u32(0)));
 }
 
-/** The four components of a vec4 put together. */
+/** Combines the four components of a vec4. */
 export function horizontal({ expr }: Combine, value: Expr): Expr {
   return expr(expr(component(value, 0), component(value, 1)), expr(component(value, 2), component(value, 3)));
 }

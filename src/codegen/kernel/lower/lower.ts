@@ -1,4 +1,4 @@
-/** @file Lowers a `fused` group to a kernel: pointwise and reduction groups by rule, dots and kernel ops through ./ops with ports. */
+/** @file Lowers a `fused` group to a kernel. Each kind of group has a file here; ./ops.ts lists the ops that have a kernel of their own. */
 
 import { invariant } from '../../../errors.ts';
 import { kindOf } from '../../../ir/ops/index.ts';
@@ -13,7 +13,7 @@ import { kernelOf } from './ops.ts';
 import type { LowerOptions } from './options.ts';
 import { lowerRow } from './row.ts';
 
-/** Lowers one `fused` op. */
+/** Lowers one `fused` op to a kernel, or to two that run one after the other. */
 export function lowerGroup(op: Op, options: LowerOptions): Lowered {
   const { before, ...own } = lowered(op, options);
   return { ...clean(own), ...(before ? { before: clean(before) } : {}) };

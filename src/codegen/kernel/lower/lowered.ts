@@ -1,4 +1,4 @@
-/** @file What lowering a group gives. */
+/** @file The result of lowering a group. */
 
 import type { Value } from '../../../ir/types.ts';
 import type { Kernel } from '../ir.ts';
@@ -10,6 +10,6 @@ export interface BoundKernel {
 }
 
 export interface Lowered extends BoundKernel {
-  /** A kernel that has to run before, and leaves scratch values that this one alone reads. */
+  /** A kernel that must run first. It writes scratch values that only this kernel reads. */
   readonly before?: BoundKernel;
 }

@@ -1,4 +1,4 @@
-/** @file `map` groups: an invocation computes one element, or four, of every output; of outputs put together of equal parts, one of each part. */
+/** @file Lowers `map` groups: an invocation computes one element, or four, of every output; if the outputs concatenate equal parts, one of each part. */
 
 import { at } from '../../../errors.ts';
 import type { Width } from '../../../ir/element.ts';
@@ -35,7 +35,7 @@ export function lowerMap(group: Group, options: LowerOptions): Lowered {
   return { kernel: b.finish([gridOf(shape, LANES * width), ONE_GROUP, ONE_GROUP]), values };
 }
 
-/** Outputs that are all put together along `axis` of as many parts of one shape, to one shape. */
+/** Outputs of shape `whole`, each of which concatenates parts of the same `shape` along `axis`. */
 interface Parts {
   readonly axis: number;
   readonly shape: Shape;
@@ -43,7 +43,7 @@ interface Parts {
   readonly outputs: readonly { readonly output: Value; readonly parts: readonly Value[] }[];
 }
 
-/** Rope's halves are the case: each reads what the other reads, so that computing them together loads it once. */
+/** The parts of the outputs if all concatenate equal parts, else null. Rope's two halves read the same elements, so computing both at once loads them once. */
 function equalParts({ outputs, producer }: Group): Parts | null {
   const concatOf = (v: Value): Op | undefined => {
     const op = producer.get(v);
@@ -63,7 +63,7 @@ function equalParts({ outputs, producer }: Group): Parts | null {
   return alike ? { axis, shape, whole, outputs: made } : null;
 }
 
-/** Computes the parts of every output at flat position `at` of a part, then writes them: an output may lie where another one reads. */
+/** Computes all parts of all outputs at flat position `at` of a part before it stores any, since an output may overwrite what another one reads. */
 function storeParts(store: GroupBuffers['store'], { axis, shape, whole, outputs }: Parts, at: Expr, inner: Emitter, width: Width): void {
   const index = flatIndex(shape, at, inner.scope);
   const extent = Number(shape[axis]);

@@ -7,22 +7,22 @@ import type { Expr } from '../ir.ts';
 
 export interface Index {
   readonly shape: Shape;
-  /** What it was made of: the flat position, or one of each axis. */
+  /** What the index was made from: a flat position, or a position along each axis. */
   readonly given: { readonly flat: Expr } | { readonly axes: readonly Expr[] };
   flat(): Expr;
   axes(): readonly Expr[];
 }
 
 /**
- * What quotients of one kernel were made of, so that (x / d) · d + x % d becomes x again (d is not 0 where any lane gets): a division by a size
- * known only at run time costs a CPU 20 cycles.
+ * The divisions that made the quotients of one kernel, so that (x / d) · d + x % d becomes x again: a division by a size known only at run time
+ * costs a CPU 20 cycles. d is not 0 in any lane that gets there.
  */
 export type Quotients = Map<Expr, { readonly whole: Expr; readonly by: Dim; readonly remainder: Expr }>;
 
 export interface IndexScope {
   /** The run-time value of a dimension. */
   readonly dim: (dim: Dim) => Expr;
-  /** Binds an intermediate so that it is computed once. */
+  /** Binds an intermediate to a variable, so that it is computed once. */
   readonly bind: (name: string, value: Expr) => Expr;
   readonly quotients: Quotients;
 }
@@ -32,7 +32,7 @@ export function productExpr(shape: Shape, scope: IndexScope): Expr {
   return shape.filter((d) => typeof d === 'string').reduce<Expr>((p, d) => mul(p, scope.dim(d)), u32(constant));
 }
 
-/** Row-major position `flat` of `shape`. */
+/** The index at row-major position `flat` of `shape`. */
 export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
   let axes: readonly Expr[] | null = null;
   return {
@@ -63,7 +63,7 @@ export function flatIndex(shape: Shape, flat: Expr, scope: IndexScope): Index {
   };
 }
 
-/** Position given axis by axis. */
+/** The index at a position given along each axis. */
 export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope): Index {
   let flat: Expr | null = null;
   return {
@@ -85,7 +85,7 @@ export function axesIndex(shape: Shape, axes: readonly Expr[], scope: IndexScope
   };
 }
 
-/** The position `by` further along the last axis. */
+/** The index that lies `by` elements further along the last axis. */
 export function shiftedIndex(index: Index, by: number, scope: IndexScope): Index {
   const axes = index.axes();
   return axesIndex(

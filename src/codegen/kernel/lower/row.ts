@@ -1,5 +1,5 @@
-/** @file `row` groups: a workgroup reduces one row (the last axis, or everything) in as few passes as its reductions depend on each
- * other, then writes what is computed from it. */
+/** @file Lowers `row` groups: a workgroup reduces one row (the last axis, or all axes), then writes what is computed from the results. Reductions
+ * that do not depend on each other share a pass over the row. */
 
 import type { Width } from '../../../ir/element.ts';
 import { combineOf, kindOf } from '../../../ir/ops/index.ts';
@@ -30,10 +30,10 @@ function rowSpace(anchor: Op): RowSpace {
   return lastOnly ? { full: false, rows: shape.slice(0, -1), width: shape.slice(-1) } : { full: true, rows: [], width: shape };
 }
 
-/** What rows of a run-time size are taken for: gradients of whole groups of parameters, and losses of a batch. */
+/** Width at which rows of a run-time size are scheduled: they are gradients of parameter groups, or losses of a batch. */
 const UNKNOWN_WIDTH = 1024;
 
-/** Lanes of a row: one subgroup on a CPU, as many as the row feeds on a GPU. */
+/** Lanes for a row: one subgroup on a CPU, and on a GPU as many as the row keeps busy. */
 function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgroup: boolean } {
   if (kindTraits(device).lanesInTurn && device.subgroups && device.subgroupSize) return { lanes: device.subgroupSize, subgroup: true };
   let lanes = 1;
@@ -41,7 +41,7 @@ function rowLanes(device: DeviceTraits, width: number): { lanes: number; subgrou
   return { lanes: Math.max(lanes, 8), subgroup: false };
 }
 
-/** How many reductions lie below each one: reductions of one level share a pass. */
+/** How many reductions each one depends on, one behind the other. Reductions of equal depth share a pass. */
 function levels(group: Group): Map<Op, number> {
   const depth = new Map<Value, number>();
   const level = new Map<Op, number>();
@@ -78,7 +78,7 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
   const level = levels(group);
   const passes = Math.max(...level.values()) + 1;
   const rowEmitter = emit;
-  /** One loop over the row, `step` elements a lane and turn. */
+  /** Loops over the row; a lane takes `vector` elements per turn. */
   const overRow = (body: (inner: Emitter, k: Expr) => void): void => {
     const first = b.let('first', mul(builtin('localX'), u32(vector)));
     b.for('k', first, width, u32(lanes * vector), (k) => body(rowEmitter.inner(), k));
@@ -117,19 +117,19 @@ export function lowerRow(group: Group, options: LowerOptions): Lowered {
       return { output, index, value: rowEmitter.emit(output, index, 1) };
     });
     if (rowOutputs.length > 0) overRow((inner, k) => storeAll(rowOutputs, b.let('p', at(k)), inner, vector));
-    // last: a scalar may take the place of one that the row reads
+    // Scalars are stored last, since one may overwrite a scalar that the row reads.
     if (scalars.length > 0)
       b.if(eq(builtin('localX'), u32(0)), () => {
         for (const { output, index, value } of scalars) store(output, index, value, 1);
       });
   };
-  // the whole workgroup leaves together, so barriers inside stay uniform
+  // The whole workgroup returns together, so control flow stays uniform at the barriers.
   b.if({ kind: 'un', type: 'bool', op: '!', a: inRange }, () => b.return());
   body();
   return { kernel: b.finish([gridOf(full ? [1] : rows, 1), ONE_GROUP, ONE_GROUP]), values };
 }
 
-/** Values of one number a row that depend on finished reductions only are computed once, outside of the loops. */
+/** Computes values that are one number per row, and depend only on finished reductions, once and outside of the loops. */
 function bindRowScalars(
   b: KernelBuilder,
   group: Group,

@@ -1,4 +1,4 @@
-/** @file `scatter_add` without atomics: the first token of each id sums the rows of all tokens with that id, in their order. */
+/** @file Lowers `scatter_add` without atomics: the first token of each id sums the rows of all tokens with that id, in their order. */
 
 import type { Op } from '../../../ir/types.ts';
 import { kernelBuilder, ONE_GROUP } from '../builder.ts';
@@ -12,10 +12,10 @@ import type { Lowered } from './lowered.ts';
 import type { LowerOptions } from './options.ts';
 import { type IndexScope, productExpr } from './position.ts';
 
-/** Each lane looks through all ids: a CPU, which runs them in turn, has few lanes, and more columns for each. */
+/** Lanes of a workgroup, and most columns of a lane. Each lane searches all ids, so on a CPU, which runs lanes in turn, few lanes take many columns. */
 const cutOf = (lanesInTurn: boolean): { readonly lanes: number; readonly most: number } => (lanesInTurn ? { lanes: 8, most: 8 } : { lanes: 64, most: 1 });
 
-/** The result must hold zeros, or what is to be added to: only rows that occur are touched. */
+/** The result must hold zeros or other numbers to add to, since only rows whose id occurs are touched. */
 export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lowered {
   const [ids, rows] = op.operands;
   const [out] = op.results;
@@ -41,7 +41,7 @@ export function lowerScatterAdd(group: Group, op: Op, options: LowerOptions): Lo
   const vocabulary = Number(out.type.shape[0]);
   const inside = lt(token, tokens);
   const { padding } = op.attrs;
-  /** Rows of the padding id are left out. */
+  /** Runs `body` unless the id is that of the padding. */
   const counted = (id: Expr, body: () => void): void => (typeof padding === 'number' ? b.if(bin('!=', id, i32(padding)), body) : body());
   const perToken = (id: Expr): void => {
     const first = b.var('first', 'u32', u32(1));

@@ -1,4 +1,4 @@
-/** @file Widens stored weights while loading. Buffers hold the checkpoint's bytes as u32 words; layouts are llama.cpp's (ggml-common.h). */
+/** @file Widens stored weights while loading them. Buffers hold the checkpoint's bytes as u32 words, in the layouts of llama.cpp (ggml-common.h). */
 
 import { blockOf, type DType } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
@@ -12,15 +12,15 @@ const mask = (a: Expr, m: number): Expr => bin('&', a, u32(m));
 interface Bytes {
   /** The byte at an offset. */
   at(offset: Expr): Expr;
-  /** The four bytes from an offset on, the first lowest. */
+  /** The four bytes from an offset on as a word, whose lowest byte is the first. */
   four(offset: Expr): Expr;
   /** An f16 at an even offset. */
   half(offset: Expr): Expr;
-  /** The two f16 at a multiple of 4. */
+  /** The two f16 at an offset that is a multiple of 4. */
   halves(offset: Expr): readonly [Expr, Expr];
 }
 
-/** @param aligned whether four bytes are only asked for at multiples of 4 */
+/** @param aligned whether `four` is called only with multiples of 4 */
 function bytesOf(b: KernelBuilder, buffer: BufferRef, aligned: boolean): Bytes {
   const word = (offset: Expr): Expr => buffer.load(div(offset, u32(4)));
   const bitOf = (offset: Expr): Expr => mul(rem(offset, u32(4)), u32(8));
@@ -31,7 +31,7 @@ function bytesOf(b: KernelBuilder, buffer: BufferRef, aligned: boolean): Bytes {
       if (aligned) return b.let('four', word(wanted));
       const offset = b.let('offset', wanted);
       const bit = b.let('bit', bitOf(offset));
-      // at a multiple of 4 both are one word, neither shifted
+      // At a multiple of 4, both are the same word, and neither is shifted.
       const [low, high] = [word(offset), word(add(offset, u32(3)))];
       return b.let('four', bin('|', shr(low, bit), shl(high, mask(sub(u32(32), bit), 31))));
     },
@@ -43,19 +43,19 @@ function bytesOf(b: KernelBuilder, buffer: BufferRef, aligned: boolean): Bytes {
   };
 }
 
-/** Where an element lies: its block's first byte, and its position there. With three more behind it, they share all but their quants. */
+/** Where an element lies: `base` is the first byte of its block, `at` its position in the block. Four neighbours share all but their quants. */
 interface Place {
   readonly b: KernelBuilder;
   readonly bytes: Bytes;
   readonly base: Expr;
   readonly at: Expr;
-  /** Loads the byte at an offset, or that and those of the three elements behind it, which lie behind it. */
+  /** Loads the byte at an offset or, for four elements at once, the four bytes from there on. */
   readonly load: (offset: Expr) => Expr;
 }
 
 /** An element is scale · (quant − zero) + shift. */
 interface Block {
-  /** The quant, given how one element's byte is taken from what was loaded. */
+  /** Loads quants, and returns a function for the quant of one element; it is told how to take that element's byte from what was loaded. */
   readonly quant: (place: Place) => (byte: (loaded: Expr) => Expr) => Expr;
   readonly zero?: number;
   readonly scale: (place: Place) => { readonly scale: Expr; readonly shift?: Expr };
@@ -120,7 +120,7 @@ const BLOCKS: Partial<Record<DType, Block>> = {
     },
   },
   q6_k: {
-    // two halves of 128: ql 64 bytes and qh 32 bytes each, scales one for 16
+    // A block has two halves of 128 elements, with 64 bytes of ql and 32 of qh each, and a scale for every 16 elements.
     quant: ({ b, base, at, load }) => {
       const half = b.let('half', div(at, u32(128)));
       const l = b.let('l', rem(at, u32(32)));
@@ -134,7 +134,7 @@ const BLOCKS: Partial<Record<DType, Block>> = {
   },
 };
 
-/** Element `flat` of a stored weight as f32, or four from a multiple of 4. */
+/** Element `flat` of a stored weight as f32, or with `width` 4 the four from there on, where `flat` is a multiple of 4. */
 export function dequantised(b: KernelBuilder, buffer: BufferRef, dtype: DType, flat: Expr, width: 1 | 4): Expr {
   if (dtype === 'bf16' || dtype === 'f16') return width === 1 ? half(buffer, dtype, flat) : fourHalves(b, buffer, dtype, flat);
   const { block, bytes: size } = blockOf(dtype);

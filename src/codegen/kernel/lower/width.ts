@@ -1,4 +1,4 @@
-/** @file Which values of a group are computed four at a time. */
+/** @file Decides which values of a group are computed four at a time. */
 
 import { at } from '../../../errors.ts';
 import { isSource, kindOf, opDef } from '../../../ir/ops/index.ts';
@@ -21,7 +21,7 @@ export function vectorisable(value: Value, producer: ReadonlyMap<Value, Op>, see
   return positional.every((i) => byPosition(at(op.operands, i), producer)) && along.every((i) => vectorisable(at(op.operands, i), producer, seen));
 }
 
-/** Whether elements of a row differ by their position alone, so that each of four can be asked for by itself. */
+/** Whether the elements of a row differ by their position alone, so that each of four can be computed by itself. */
 function byPosition(value: Value, producer: ReadonlyMap<Value, Op>, seen = new Set<Value>()): boolean {
   const { shape } = value.type;
   if (seen.has(value) || shape.length === 0 || lastDim(shape) === 1) return true;

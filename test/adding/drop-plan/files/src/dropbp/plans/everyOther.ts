@@ -1,9 +1,9 @@
-/** @file `every-other`: units take turns, each `turns`-th one has a backward. */
+/** @file `every-other`: units take turns, and each `turns`-th one has a backward. */
 
 import { positive, withDefault } from '../fields.ts';
-import { definePlan } from './plan.ts';
+import { defineDropPlan } from './dropPlan.ts';
 
-export const everyOther = definePlan({
+export const everyOther = defineDropPlan({
   kind: 'every-other',
   /** How many units share one backward. */
   fields: { turns: withDefault(positive, 2) },

@@ -1,0 +1,34 @@
+/** @file What `ebb compile --device` names: a profile, which is the same on every machine, or a device of this machine. */
+
+import { BUILT_IN, PORTABLE } from '../compile/devices/builtIn.ts';
+import { parseProfile } from '../compile/devices/file.ts';
+import { EbbError } from '../errors.ts';
+import { readText } from '../formats/files.ts';
+import type { DeviceProfile } from '../runtime/deviceProfile.ts';
+
+/** A device to compile for: described, or to be opened by its name (undefined: the best of this machine). */
+export type CompileDevice = { readonly profile: DeviceProfile } | { readonly open: string | undefined };
+
+export interface CompileDeviceFlags {
+  readonly device: string | undefined;
+  /** Whether the name may be a profile's: that of the old flag is always a device of this machine. */
+  readonly mayBeProfile: boolean;
+  readonly target: 'device' | 'portable' | undefined;
+  readonly standalone: boolean;
+}
+
+const isBuiltIn = (name: string): name is keyof typeof BUILT_IN => Object.hasOwn(BUILT_IN, name);
+
+/**
+ * What to compile for. The name of a built-in profile and a file that ends in `.json` are profiles: no adapter is opened, whatever this machine
+ * has. Every other name is that of a device of this machine. Standalone trainers are portable unless a device is asked for.
+ * @throws EbbError for a device beside `--target portable`, and for a file that is no profile
+ */
+export function compileDevice({ device, mayBeProfile, target, standalone }: CompileDeviceFlags): CompileDevice {
+  if (target === 'portable' && device !== undefined)
+    throw new EbbError(`--device ${device}: --target portable compiles for any device; leave one of the two out`);
+  if ((target ?? (standalone && device === undefined ? 'portable' : 'device')) === 'portable') return { profile: PORTABLE };
+  if (device === undefined || !mayBeProfile) return { open: device };
+  if (isBuiltIn(device)) return { profile: BUILT_IN[device] };
+  return device.toLowerCase().endsWith('.json') ? { profile: parseProfile(readText(device), device) } : { open: device };
+}

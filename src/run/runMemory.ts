@@ -1,0 +1,43 @@
+/** @file The memory of a run by its config, and as a person reads it. */
+
+import type { Plan } from '../dropbp/plans/index.ts';
+import { type BufferKind, bytesOfKinds } from '../runtime/bufferBytes.ts';
+import type { Program } from '../runtime/program.ts';
+import type { RunConfig } from '../train/config.ts';
+import { type MemoryPlan, type PatternMemory, planMemory } from '../train/memoryPlan.ts';
+import { decaysOf } from './engine.ts';
+
+type MemoryConfig = Pick<RunConfig, 'seed' | 'accumulate' | 'optimizer' | 'decay' | 'memoryBudget'>;
+
+/** @throws EbbError where the budget is too small, with the least that is not */
+export function planRunMemory(config: MemoryConfig, program: Program, plan: Plan, steps: number, maxBufferSize: number): MemoryPlan {
+  const { seed, accumulate, optimizer, decay, memoryBudget = null } = config;
+  const decays = decaysOf(program, decay);
+  return planMemory({ program, plan, seed, steps, accumulate, optimizer: optimizer.name, decays, maxBufferSize, budget: memoryBudget });
+}
+
+const ROWS: readonly (readonly [string, readonly BufferKind[]])[] = [
+  ['weights', ['params', 'frozen']],
+  ['gradients', ['gradients']],
+  ['optimizer', ['m', 'v']],
+  ['activations and scratch', ['activations']],
+  ['residuals', ['residuals']],
+  ['batches and results', ['inputs', 'results', 'states', 'readback', 'norms', 'uniforms']],
+];
+
+const mebi = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+
+/** What buffers there will be, and what the run's patterns need of them; bytes are exact. */
+export function memoryText({ buffers, total, patterns, worst, mean }: Omit<MemoryPlan, 'fitted' | 'forms'>, budget: number | null): string {
+  const row = (label: string, bytes: number): string => `  ${label.padEnd(24)}${mebi(bytes).padStart(14)}${String(bytes).padStart(15)} B`;
+  const pattern = (name: string, p: PatternMemory): string =>
+    `  ${name}: ${mebi(p.stackBytes)}, of which saved ${mebi(p.savedBytes)}; units whose forward runs again: ${Number(p.again.toFixed(1))} (${(100 * p.againShare).toFixed(1)} % of forward)`;
+  return [
+    `memory${budget === null ? '' : ` within ${mebi(budget)}`}:`,
+    ...ROWS.map(([label, kinds]) => row(label, bytesOfKinds(buffers, ...kinds))),
+    row('total', total),
+    `activations and scratch of ${patterns} different drop patterns:`,
+    pattern('worst', worst),
+    pattern('mean', mean),
+  ].join('\n');
+}

@@ -1,0 +1,77 @@
+/** @file What an engine is: a program on a device, whose steps are submitted and read back later. */
+
+import type { ActivationBytes } from './bufferBytes.ts';
+import type { Memory } from './device.ts';
+import type { DispatchTime } from './dispatchTimes.ts';
+import type { LastingValues } from './lasting.ts';
+import type { Form } from './link/forms.ts';
+import type { Linker } from './link/link.ts';
+import type { Variant } from './link/linked.ts';
+import type { ProbeKind } from './link/probe.ts';
+import type { Program } from './program.ts';
+import type { Probed } from './runProbes.ts';
+import type { MicroBatch } from './stepParts.ts';
+import type { StoragePlan } from './storage.ts';
+import type { Update } from './updatePhase.ts';
+
+/** A step that was submitted: what is known of it at once, and what the device has yet to say. */
+export interface StepResult {
+  /** One for each micro-batch. */
+  readonly variants: readonly Variant[];
+  /** Groups that were updated. */
+  readonly updated: readonly number[];
+  readonly dispatches: number;
+  readonly forwardFlops: number;
+  readonly backwardFlops: number;
+  /** Losses of the micro-batches and the gradient norm before clipping (NaN without an update). Waits for the device. */
+  read(): Promise<{ losses: readonly number[]; gradNorm: number }>;
+  /** Of a timed step: how long every dispatch took. Waits for the device. */
+  readonly times?: () => Promise<readonly DispatchTime[]>;
+}
+
+export interface StepOptions {
+  /** Time every dispatch, each alone on the device. @throws EbbError where the device has no timestamps */
+  readonly timed?: boolean;
+}
+
+/** A program on a device: its pipelines, buffers and parameters. Create one with `createEngine`. */
+export interface Engine extends LastingValues {
+  readonly program: Program;
+  readonly storage: StoragePlan;
+  readonly linker: Linker;
+  /** Bytes of each kind of buffer. */
+  readonly memory: Readonly<Record<string, number>>;
+  /** Device buffers by id. */
+  readonly buffers: Memory['buffers'];
+  /**
+   * Submits the micro-batches and, unless null, the update.
+   * @throws EbbError for an input that is missing, of another size, or holds ids that there are not, and for more micro-batches than planned
+   */
+  step(micros: readonly MicroBatch[], update: Update | null, options?: StepOptions): StepResult;
+  /**
+   * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The engine is made with `probes`.
+   */
+  probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
+  /** Runs forward and returns main's results as f32. */
+  forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
+  /** Frees the buffers; the device stays. */
+  destroy(): void;
+}
+
+/** What memory is allocated for. */
+export interface EngineOptions {
+  /** Most micro-batches in a step. */
+  readonly micros: number;
+  /** Whether a parameter is under weight decay. */
+  readonly decays: (param: number) => boolean;
+  /** An engine of the same model whose weights and states this one uses (prefill and decoding). */
+  readonly share?: Engine;
+  /** Gradients and moments are allocated only for training. */
+  readonly optimizer: 'adamw' | 'sgd' | 'none';
+  /** Forms that patterns may hold; default all but `remat`. */
+  readonly forms?: readonly Form[];
+  /** What `probe` measures; memory is allocated for it. */
+  readonly probes?: ProbeKind;
+  /** Memory for what moves; default enough for every pattern of these forms. */
+  readonly activations?: ActivationBytes;
+}
