@@ -14,11 +14,6 @@ export function adapterKind(info: { readonly vendor: string; readonly architectu
 
 const SOFTWARE: readonly AdapterKind[] = ['lavapipe', 'swiftshader'];
 
-/** Whether an adapter is a CPU. */
-export function isSoftware(kind: AdapterKind): boolean {
-  return SOFTWARE.includes(kind);
-}
-
 /** Better adapters have smaller ranks: real GPUs, lavapipe, SwiftShader. */
 export function adapterRank(kind: AdapterKind): number {
   return SOFTWARE.indexOf(kind) + 1;
