@@ -6,8 +6,8 @@ import { readCurve } from '../analyze/runCurve.ts';
 import { planOf, type Setting, settingName } from '../analyze/settings.ts';
 import type { StepTime } from '../analyze/timing.ts';
 import { ALLOCATIONS, allocateRates } from '../dropbp/allocation/index.ts';
-import { recommend, type Trial } from '../dropbp/fidelity/recommend.ts';
-import { createPlan } from '../dropbp/plans/index.ts';
+import { recommend, type SettingOutcome } from '../dropbp/fidelity/recommend.ts';
+import { createDropPlan } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
@@ -73,7 +73,7 @@ function reportOf(
 ): Omit<AnalyzeReport, 'model' | 'data' | 'device' | 'run' | 'runs'> {
   const { sensed, costs, none, settings, refused } = found;
   const memory = memoryReports(found, config, engine, maxBufferSize);
-  const recommendation = recommend(fullTrial(found), trialsOf(found), sensed.units.length);
+  const recommendation = recommend(outcomeOfNone(found), outcomesOf(found), sensed.units.length);
   const gains = new Map(recommendation.worths.map((w) => [w.name, w.gain]));
   return {
     units: sensed.units,
@@ -106,7 +106,7 @@ function allOf(values: readonly (number | null)[]): readonly number[] | null {
   return known.length === values.length ? known : null;
 }
 
-const fullTrial = ({ none: { time, progress } }: Analysis): Trial => ({
+const outcomeOfNone = ({ none: { time, progress } }: Analysis): SettingOutcome => ({
   name: 'nothing dropped',
   ms: time.ms,
   roundMs: time.roundMs,
@@ -114,10 +114,10 @@ const fullTrial = ({ none: { time, progress } }: Analysis): Trial => ({
   progress: allOf(progress),
 });
 
-const trialsOf = ({ settings }: Analysis): Trial[] =>
+const outcomesOf = ({ settings }: Analysis): SettingOutcome[] =>
   settings.flatMap(({ setting, time: { ms, roundMs }, gradients }) =>
     gradients.map(
-      ({ weights, batches }): Trial => ({
+      ({ weights, batches }): SettingOutcome => ({
         name: settingName({ ...setting, weights }),
         ms,
         roundMs,
@@ -155,7 +155,7 @@ function memoryReports({ sensing }: Analysis, config: RunConfig & TrainConfig, {
   const model = planModel({ program }, config.steps);
   const drawn = Math.max(1, Math.min(config.steps, Math.ceil(DRAWS / config.accumulate)));
   return (setting: Setting | null, { peakBytes }: StepTime): MemoryReport => {
-    const { buffers, total, worst } = planRunMemory(free, program, createPlan(planOf(setting, sensing), model), drawn, maxBufferSize);
+    const { buffers, total, worst } = planRunMemory(free, program, createDropPlan(planOf(setting, sensing), model), drawn, maxBufferSize);
     const [stack, slots] = [bytesOfKinds(buffers, 'activations'), bytesOfKinds(buffers, 'residuals')];
     return { plannedBytes: total - stack + worst.stackBytes, usedBytes: total - stack - slots + peakBytes };
   };

@@ -1,7 +1,7 @@
 /** @file `ebb plan`: a run's memory by its config, and the longest sequences that its budget holds. */
 
 import { compileModel } from '../compile/compile.ts';
-import { createPlan, type PlanConfig } from '../dropbp/plans/index.ts';
+import { createDropPlan, type DropPlanConfig } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 import { pathKind } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
@@ -94,15 +94,15 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
     return known;
   };
   const program = programAt(length);
-  const plan = createPlan(config.drop, planModel({ program }, steps));
+  const plan = createDropPlan(config.drop, planModel({ program }, steps));
   const { fitted: _fitted, forms: _forms, ...memory } = planRunMemory(config, program, plan, steps, maxBufferSize);
   const budget = config.memoryBudget ?? null;
   /** Whether it fits, and whether nothing runs again then. */
   const fits = (length: number, rate: number): { readonly saving: boolean; readonly again: boolean } => {
-    const drop: PlanConfig = rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: 'fixed-budget' };
+    const drop: DropPlanConfig = rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: 'fixed-budget' };
     const at = programAt(length);
     try {
-      const { worst, buffers } = planRunMemory(config, at, createPlan(drop, planModel({ program: at }, DRAWS)), DRAWS, maxBufferSize);
+      const { worst, buffers } = planRunMemory(config, at, createDropPlan(drop, planModel({ program: at }, DRAWS)), DRAWS, maxBufferSize);
       const made = Object.values(buffers).every((pages) => pages.every((bytes) => bytes <= maxBufferSize));
       return { saving: made && worst.again === 0, again: made };
     } catch (error) {

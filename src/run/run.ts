@@ -1,6 +1,6 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
-import { createPlan } from '../dropbp/plans/index.ts';
+import { createDropPlan } from '../dropbp/plans/index.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -126,7 +126,7 @@ export async function runTraining({ config, model, weights, data, device, files,
   for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
   const steps = config.steps ?? stepsOf(config, await data.loaded);
-  const plan = createPlan(config.drop, planModel(model, steps));
+  const plan = createDropPlan(config.drop, planModel(model, steps));
   for (const note of plan.notes ?? []) say(note);
   const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.profile.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));

@@ -1,6 +1,6 @@
 /** @file The memory of a run by its config, and as a person reads it. */
 
-import type { Plan } from '../dropbp/plans/index.ts';
+import type { DropPlan } from '../dropbp/plans/index.ts';
 import { type BufferKind, bytesOfKinds } from '../runtime/bufferBytes.ts';
 import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -10,7 +10,7 @@ import { decaysOf } from './engine.ts';
 type MemoryConfig = Pick<RunConfig, 'seed' | 'accumulate' | 'optimizer' | 'decay' | 'memoryBudget'>;
 
 /** @throws EbbError where the budget is too small, with the least that is not */
-export function planRunMemory(config: MemoryConfig, program: Program, plan: Plan, steps: number, maxBufferSize: number): MemoryPlan {
+export function planRunMemory(config: MemoryConfig, program: Program, plan: DropPlan, steps: number, maxBufferSize: number): MemoryPlan {
   const { seed, accumulate, optimizer, decay, memoryBudget = null } = config;
   const decays = decaysOf(program, decay);
   return planMemory({ program, plan, seed, steps, accumulate, optimizer: optimizer.name, decays, maxBufferSize, budget: memoryBudget });

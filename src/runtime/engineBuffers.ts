@@ -105,7 +105,8 @@ export async function allocate(device: Device, program: Program, bounds: Sizes, 
   const memory: Record<string, number> = {};
   for (const w of all) if (w.id !== null) buffers[w.id] = sharedOf(w);
   wanted.forEach(({ kind, bytes, id }, i) => {
-    memory[kind] = (memory[kind] ?? 0) + bytes;
+    const { [kind]: before = 0 } = memory;
+    memory[kind] = before + bytes;
     if (id !== null) buffers[id] = at(made, i);
   });
   const unaddressed = (kind: BufferKind): DeviceBuffer[] => made.filter((_, i) => at(wanted, i).kind === kind);

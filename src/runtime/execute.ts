@@ -13,7 +13,7 @@ import { runStep, writeInputs } from './runStep.ts';
 import { type CallGiven, stepCall } from './stepCall.ts';
 import type { MicroBatch } from './stepParts.ts';
 
-export type { Engine, EngineOptions, StepOptions, StepResult } from './engine.ts';
+export type { Engine, EngineOptions, StepResult } from './engine.ts';
 export type { MicroBatch } from './stepParts.ts';
 export type { Update } from './updatePhase.ts';
 

@@ -21,7 +21,7 @@ export function notFinite(data: ArrayLike<number>): number {
 
 /** `25 at [0, 3]`: an element by its place. @param at index into `data`, an array of `shape` */
 export function elementText(data: ArrayLike<number>, at: number, shape: readonly number[]): string {
-  const index = shape.map((_, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % (shape[axis] ?? 1));
+  const index = shape.map((size, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
   return `${data[at]} at [${index.join(', ')}]`;
 }
 

@@ -174,7 +174,7 @@ function lackOf({ features, subgroupSize, matrices = [], limits }: Requirements,
   const product = matrices.find((wanted) => !device.matrices?.shapes.some((shape) => sameProduct(shape, wanted)));
   if (product) return `multiplies no matrices of ${product.m} × ${product.k} and ${product.k} × ${product.n} in ${product.input}`;
   const own: Readonly<Record<string, number>> = device.limits;
-  const limit = Object.entries(limits).find(([name, least]) => !((own[name] ?? 0) >= least));
+  const limit = Object.entries(limits).find(([name, least]) => !(own[name] !== undefined && own[name] >= least));
   return limit ? `has ${limit[0]} ${own[limit[0]] ?? 'unknown'}, less than ${limit[1]}` : null;
 }
 

@@ -3,6 +3,7 @@
  * one parameter, one kernel sums every row, and the host adds up the rows of each parameter in f64.
  */
 
+import { at } from '../errors.ts';
 import type { Address } from './link/address.ts';
 import { ALIGNMENT, aligned } from './link/layout.ts';
 import type { GradientPlace, ProbeStage } from './link/probe.ts';
@@ -79,7 +80,7 @@ export function addSquares(squares: Map<number, number>, { shares }: NormRange, 
   let row = first;
   for (const { param, rows } of shares) {
     let sum = squares.get(param) ?? 0;
-    for (let k = 0; k < rows; k++) sum += sums[row++] ?? 0;
+    for (let k = 0; k < rows; k++) sum += at(sums, row++);
     squares.set(param, sum);
   }
 }

@@ -59,7 +59,11 @@ function normCall({ program, buffers, sizes }: ProbeRunner, { dropped, range, of
   const place: Readonly<Record<string, Address>> = { g: range.at, parts: buffers.probes + offset };
   return {
     fn,
-    slots: at(program.functions, fn).slots.map((slot) => place[slot.name] ?? -1),
+    slots: at(program.functions, fn).slots.map((slot) => {
+      const own = place[slot.name];
+      invariant(own !== undefined, `sqnorm has a slot ${slot.name} that nothing is bound to`);
+      return own;
+    }),
     sizes: { ...sizes, N: range.rows, Q: range.width / 4 },
     adds: false,
     scalar: () => 0,

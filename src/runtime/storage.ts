@@ -1,6 +1,6 @@
 /** @file Which buffer every lasting tensor lies in: parameters, gradients and optimizer state by group, inputs, caches. */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { type Address, address, FIRST_OTHER } from './link/address.ts';
 import { aligned } from './link/layout.ts';
 import type { Placement } from './link/linked.ts';
@@ -85,15 +85,15 @@ export function planStorage(program: Program, sizes: Readonly<Record<string, num
     const taken = ordered.reduce((end, i) => end + aligned(bytesOf(i)), 0);
     const total = Math.ceil(taken / alignmentOf(taken)) * alignmentOf(taken);
     check(`the parameters of ${name}`, total);
-    if (trainablePages.length === 0 || (trainablePages.at(-1) ?? 0) + total > pageLimit) trainablePages.push(0);
+    if (trainablePages.length === 0 || at(trainablePages, -1) + total > pageLimit) trainablePages.push(0);
     const page = trainablePages.length - 1;
-    const start = trainablePages[page] ?? 0;
+    const start = at(trainablePages, page);
     trainablePages[page] = start + total;
-    ordered.reduce((at, i) => {
-      places.set(i, at);
-      params[i] = address(trainableBuffer(page, 0), at);
-      gradients[i] = address(trainableBuffer(page, 1), at);
-      return at + aligned(bytesOf(i));
+    ordered.reduce((offset, i) => {
+      places.set(i, offset);
+      params[i] = address(trainableBuffer(page, 0), offset);
+      gradients[i] = address(trainableBuffer(page, 1), offset);
+      return offset + aligned(bytesOf(i));
     }, start);
     const undecayed = ordered.filter((i) => !decays(i)).map((i) => places.get(i) ?? 0);
     const decayEnd = Math.min(start + total, ...undecayed);
@@ -111,13 +111,11 @@ export function planStorage(program: Program, sizes: Readonly<Record<string, num
     if (p.trainable) return;
     check(p.name, p.bytes);
     const bytes = aligned(p.bytes);
-    let page = frozenPages.length - 1;
-    if (page < 0 || (frozenPages[page] ?? 0) + bytes > pageLimit) {
-      frozenPages.push(0);
-      page++;
-    }
-    params[i] = address(firstFrozen + page, frozenPages[page] ?? 0);
-    frozenPages[page] = (frozenPages[page] ?? 0) + bytes;
+    if (frozenPages.length === 0 || at(frozenPages, -1) + bytes > pageLimit) frozenPages.push(0);
+    const page = frozenPages.length - 1;
+    const end = at(frozenPages, page);
+    params[i] = address(firstFrozen + page, end);
+    frozenPages[page] = end + bytes;
   });
   const lay = (extents: readonly number[], buffer: number): { addresses: Address[]; bytes: number } => {
     let end = 0;

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { isDefaulted } from '../dropbp/fields.ts';
-import { misfitOf, PLAN_KINDS, type PlanConfig } from '../dropbp/plans/index.ts';
+import { DROP_PLAN_KINDS, type DropPlanConfig, misfitOf } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 
 const adapter = z
@@ -41,7 +41,7 @@ const optimizer = z.discriminatedUnion('name', [
 ]);
 
 /** A plan's own keys, with their defaults. */
-function planSchema({ kind, fields }: (typeof PLAN_KINDS)[number]) {
+function planSchema({ kind, fields }: (typeof DROP_PLAN_KINDS)[number]) {
   const keys = Object.entries(fields).map(([name, field]): [string, z.ZodType] => {
     const key = z.unknown().superRefine((value, context) => {
       if (!field.accepts(value)) context.addIssue({ code: 'custom', message: `expected ${field.expected}` });
@@ -52,12 +52,12 @@ function planSchema({ kind, fields }: (typeof PLAN_KINDS)[number]) {
 }
 type PlanSchema = ReturnType<typeof planSchema>;
 
-const plans = z.discriminatedUnion('kind', PLAN_KINDS.map(planSchema) as [PlanSchema, ...PlanSchema[]]).superRefine((plan, context) => {
-  const misfit = misfitOf(plan as unknown as PlanConfig);
+const plans = z.discriminatedUnion('kind', DROP_PLAN_KINDS.map(planSchema) as [PlanSchema, ...PlanSchema[]]).superRefine((plan, context) => {
+  const misfit = misfitOf(plan as unknown as DropPlanConfig);
   if (misfit) context.addIssue({ code: 'custom', path: [misfit.field], message: `expected ${misfit.expected}` });
 });
 /** The schemas were made of the plans' own keys, whose types this says. */
-const drop = plans as unknown as z.ZodType<PlanConfig, PlanConfig>;
+const drop = plans as unknown as z.ZodType<DropPlanConfig, DropPlanConfig>;
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
 

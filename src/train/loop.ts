@@ -1,6 +1,6 @@
 /** @file The training loop over an engine: one submission a step, at most two steps ahead of the device, metrics as they come back. */
 
-import { createPlan, type Draw, type Plan, type PlanModel } from '../dropbp/plans/index.ts';
+import { createDropPlan, type Draw, type DropPlan, type DropPlanModel } from '../dropbp/plans/index.ts';
 import { sensitivities } from '../dropbp/sensitivity.ts';
 import { at, EbbError } from '../errors.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
@@ -105,7 +105,7 @@ export function unitsOf({ program }: Pick<Engine, 'program'>): string[] {
 }
 
 /** What a plan decides about a compiled model. */
-export function planModel({ program }: Pick<Engine, 'program'>, steps: number): PlanModel {
+export function planModel({ program }: Pick<Engine, 'program'>, steps: number): DropPlanModel {
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const scaled = program.calls.some((c) => c.unit && c.arguments.some((a) => a.kind === 'scalar' && a.name === 'branch_scale'));
   return { units: unitsOf({ program }), costs: unitCosts(program, bounds), steps, scaled };
@@ -122,7 +122,7 @@ const NOTHING_LEARNT =
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
   const { engine, config, state, onStep, stop, between, timed, ahead = RUN_AHEAD } = options;
-  const plan = createPlan(config.drop, planModel(engine, config.steps));
+  const plan = createDropPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
   const first = state.step;
   let last = performance.now();
@@ -178,7 +178,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
 }
 
 /** Encodes and submits one step, and advances the state. */
-function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: Plan): Pending {
+function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: DropPlan): Pending {
   const { step } = state;
   const { optimizer, accumulate, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
@@ -190,10 +190,10 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
     optimizer: optimizer.name,
     maxNorm: config.clip,
     alsoUntouched: config.missingGrad === 'zeros',
-    scalar: (name, group) => updateScalar(optimizer, lr, state.updates[group] ?? 0, name),
+    scalar: (name, group) => updateScalar(optimizer, lr, at(state.updates, group), name),
   };
   const result = engine.step(micros, update, { timed: timed?.when(step) ?? false });
-  for (const group of result.updated) state.updates[group] = (state.updates[group] ?? 0) + 1;
+  for (const group of result.updated) state.updates[group] = at(state.updates, group) + 1;
   state.step = step + 1;
   return { result, step, lr, tokens, draws };
 }

@@ -1,6 +1,6 @@
 /** @file What memory a run takes, known before it starts, and how its patterns are fitted into a budget. */
 
-import type { Plan } from '../dropbp/plans/index.ts';
+import type { DropPlan } from '../dropbp/plans/index.ts';
 import { at, EbbError } from '../errors.ts';
 import { type ActivationBytes, type BufferBytes, bufferBytes, bytesOfKinds, totalBytes } from '../runtime/bufferBytes.ts';
 import { type Fitted, fitPattern } from '../runtime/link/fit.ts';
@@ -14,7 +14,7 @@ import { drawPattern } from './patterns.ts';
 /** What a run's memory depends on. */
 export interface MemoryRequest {
   readonly program: Program;
-  readonly plan: Plan;
+  readonly plan: DropPlan;
   readonly seed: number;
   readonly steps: number;
   /** Micro-batches a step. */

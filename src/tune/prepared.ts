@@ -47,7 +47,7 @@ function contents({ type: { dtype } }: Value, bytes: number, seed: number): Arra
   return dtype === 'i32' || dtype === 'u32' || dtype === 'bool' ? new Int32Array(bytes / 4).fill(1) : new Uint8Array(bytes).fill(SMALL);
 }
 
-/** Makes the memory for dimensions of `sizes`. Run-time scalars are one. */
+/** Makes the memory for dimensions of `sizes`. Run-time scalars are one, and so are dimensions that `sizes` lacks. */
 export async function createOperands(device: Device, dims: readonly string[], sizes: Sizes, extentOf: (value: Value) => Extent): Promise<Operands> {
   const places = new Map<Value, Promise<Address>>();
   const buffers: DeviceBuffer[] = [];
@@ -55,8 +55,8 @@ export async function createOperands(device: Device, dims: readonly string[], si
   const [blocks] = (await device.allocate([{ name: 'parameters of a trial', bytes: BLOCK_BYTES, use: 'blocks' }])) as [DeviceBuffer];
   const words = new Uint32Array(BLOCK_BYTES / 4).fill(at(new Uint32Array(Float32Array.of(1).buffer), 0));
   dims.forEach((name, i) => {
-    const { [name]: size = 1 } = sizes;
-    words[i] = size;
+    const size = sizes[name];
+    words[i] = size === undefined ? 1 : size;
   });
   device.write(blocks, 0, words);
   const make = async (value: Value, index: number): Promise<Address> => {

@@ -180,7 +180,7 @@ describe('what is asked for is checked before anything is written', () => {
     [['--device', 'nvidia'], /--device nvidia: --target portable compiles for any device; leave one of the two out/],
     [['--drop-rate', '2'], /--drop-rate .*expected a number from 0 to 1/],
     [['--lora-dropout', '1'], /--lora-dropout .*expected a number from 0 to 0\.99/],
-    [['--matmul-precision', 'f16', '--target', 'portable'], /--matmul-precision f16 needs the matrices of a device, .*add --target device/],
+    [['--matmul-precision', 'f16'], /--matmul-precision f16 needs the matrices of a device, .*add --target device/],
     [['--lora-from', 'adapter', '--rank', '4'], /'--lora-from <dir>' cannot be used with option '--rank <n>'/],
     [['--lora-from', 'adapter', '--lora-layers', '*'], /'--lora-from <dir>' cannot be used with option '--lora-layers <globs>'/],
   ])('%j', async (flags, message) => {

@@ -1,4 +1,3 @@
-import { expect, it } from '@jest/globals';
 import { freshAdapter } from '../../src/cli/options.ts';
 
 it('makes an adapter of --lora, of --rank alone, and of neither none', () => {

@@ -1,11 +1,15 @@
 /** @file Attention kernels on the interpreter against plain loops. */
 
 import fc from 'fast-check';
+import { attentionForward, attentionKeyGradient, attentionQueryGradient } from '../../src/codegen/kernel/attention/kernels.ts';
 import { type RowsSchedule, rows } from '../../src/codegen/kernel/attention/rows/schedule.ts';
 import { type AttentionSchedule, attentionCandidates, fitsAttention, standardAttention } from '../../src/codegen/kernel/attention/schedule.ts';
 import type { AttentionKernel, AttentionWork } from '../../src/codegen/kernel/attention/work.ts';
 import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
+import type { Kernel } from '../../src/codegen/kernel/ir.ts';
+import { attentionData, attentionDims, attentionParams, attentionReference, attentionSpec } from '../support/attentionCase.ts';
 import { expectAttention } from '../support/attentionRun.ts';
+import { expectClose } from '../support/close.ts';
 import { interpretRun } from '../support/interpretRun.ts';
 import { ATTENTION_CASES, attentionSchedules } from '../support/kernelCases.ts';
 
@@ -20,6 +24,43 @@ describe.each(Object.entries(ATTENTION_CASES))('attention, %s', (_name, c) => {
     await expectAttention(c, schedule, run);
   });
   it('with fixed sizes', () => expectAttention(c, rows({ lanes: 2, rows: 1 }), run, true));
+});
+
+describe('a window far from the ends of a sequence', () => {
+  const c = { batch: 1, queries: 40, keys: 40, heads: 2, kvHeads: 1, headDim: 16, causal: true, window: 4 } as const;
+  const data = attentionData(c);
+  const wanted = attentionReference(c, data);
+  const spec = attentionSpec(c);
+  /** Values of [tokens, heads, headDim] of which those of some tokens are NaN: what is walked over spoils sums, also where its weight is 0. */
+  const spoilt = (values: Float32Array, heads: number, from: number, to: number): Float32Array =>
+    values.map((x, i) => {
+      const token = Math.floor(i / (heads * c.headDim));
+      return from <= token && token < to ? Number.NaN : x;
+    });
+  const rowsOf = (values: ArrayLike<number>, heads: number, from: number, to: number): number[] =>
+    Array.from(values).slice(from * heads * c.headDim, to * heads * c.headDim);
+
+  it.each(Object.entries(attentionSchedules(c.headDim, SUBGROUP)))(
+    '%s: keys and queries that it hides from a whole tile are not walked over',
+    (_n, schedule) => {
+      const ran = (kernel: Kernel, given: Readonly<Record<string, Float32Array>>): ReturnType<typeof interpretRun> => {
+        const buffers = Object.fromEntries(
+          kernel.buffers.map(({ name }) => [name, given[name] ?? Float32Array.from({ ...wanted, ...data }[name as keyof typeof wanted])]),
+        );
+        return interpretRun(kernel, { params: attentionParams(c), dims: attentionDims(c), buffers }, SUBGROUP);
+      };
+      // no tile is taller than 8 rows
+      const keys = { k: spoilt(data.k, c.kvHeads, 0, 8), v: spoilt(data.v, c.kvHeads, 0, 8) };
+      for (const [kernel, name] of [
+        [attentionForward(spec, schedule), 'out'],
+        [attentionQueryGradient(spec, schedule), 'dq'],
+      ] as const)
+        expectClose(rowsOf(ran(kernel, keys)[name]!, c.heads, 24, 40), rowsOf(wanted[name], c.heads, 24, 40), 2e-5, name);
+      const queries = { q: spoilt(data.q, c.heads, 32, 40), dout: spoilt(data.dout, c.heads, 32, 40) };
+      const got = ran(attentionKeyGradient(spec, schedule), queries);
+      for (const name of ['dk', 'dv'] as const) expectClose(rowsOf(got[name]!, c.kvHeads, 0, 16), rowsOf(wanted[name], c.kvHeads, 0, 16), 2e-5, name);
+    },
+  );
 });
 
 it('merges split walks whichever lane comes first', async () => {

@@ -169,6 +169,19 @@ export const ATTENTION_CASES: Readonly<Record<string, AttentionCase>> = {
   },
   'rotated, pairs across chunks': { batch: 1, queries: 6, keys: 6, heads: 2, kvHeads: 2, headDim: 12, softCap: 3, segments: 'shared', rotated: true },
   'rotated, elements alone': { batch: 1, queries: 3, keys: 8, heads: 2, kvHeads: 1, headDim: 10, causal: true, position: 5, rotated: true },
+  'a window longer than the sequence': {
+    batch: 2,
+    queries: 7,
+    keys: 7,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 16,
+    causal: true,
+    window: 9,
+    segments: 'shared',
+    rotated: true,
+  },
+  'decoding from a cache through a window': { batch: 1, queries: 1, keys: 30, heads: 4, kvHeads: 2, headDim: 16, causal: true, position: 21, window: 5 },
 };
 
 /** Schedules that suit a head dimension; `size` is the device's subgroup size. */

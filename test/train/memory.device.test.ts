@@ -1,7 +1,7 @@
 /** @file Memory of a run: what was predicted is what the device is asked for, to the byte; under a budget the run stays within it, and its losses do not change. */
 
 import { compileModel } from '../../src/compile/compile.ts';
-import { createPlan, type PlanConfig } from '../../src/dropbp/plans/index.ts';
+import { createDropPlan, type DropPlanConfig } from '../../src/dropbp/plans/index.ts';
 import { createEngine } from '../../src/runtime/execute.ts';
 import type { Program } from '../../src/runtime/program.ts';
 import { initialValues } from '../../src/train/init.ts';
@@ -24,10 +24,10 @@ const batch = tokenBatch(
   [2, 24],
   Int32Array.from({ length: 48 }, (_, i) => (i * 11) % 37),
 );
-const DROPS: readonly PlanConfig[] = [{ kind: 'none' }, { kind: 'uniform', rate: 0.5, sampling: 'fixed-budget' }, { kind: 'layerdrop', rate: 0.3 }];
+const DROPS: readonly DropPlanConfig[] = [{ kind: 'none' }, { kind: 'uniform', rate: 0.5, sampling: 'fixed-budget' }, { kind: 'layerdrop', rate: 0.3 }];
 
-function planned(program: Program, drop: PlanConfig, budget: number | null): MemoryPlan {
-  const plan = createPlan(drop, planModel({ program }, STEPS));
+function planned(program: Program, drop: DropPlanConfig, budget: number | null): MemoryPlan {
+  const plan = createDropPlan(drop, planModel({ program }, STEPS));
   const { maxBufferSize } = opened.device.profile.limits;
   return planMemory({ program, plan, seed: 5, steps: STEPS, accumulate: 1, optimizer: 'adamw', decays: () => true, maxBufferSize, budget });
 }

@@ -1,7 +1,7 @@
 /** @file Sensitivities in a run: measuring them changes nothing but the rates that follow, and a run that goes on knows them. */
 
 import { compileModel } from '../../src/compile/compile.ts';
-import type { PlanConfig } from '../../src/dropbp/plans/index.ts';
+import type { DropPlanConfig } from '../../src/dropbp/plans/index.ts';
 import { createEngine, type Engine } from '../../src/runtime/execute.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { type Measured, newState, type StepMetrics, type TrainState, train } from '../../src/train/loop.ts';
@@ -29,7 +29,7 @@ interface Run {
   readonly state: TrainState;
 }
 
-async function run(engine: Engine, drop: PlanConfig, from: TrainState, until = STEPS): Promise<Run> {
+async function run(engine: Engine, drop: DropPlanConfig, from: TrainState, until = STEPS): Promise<Run> {
   const lines: StepMetrics[] = [];
   const measured: Measured[] = [];
   const state = await train({

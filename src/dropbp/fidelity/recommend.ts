@@ -118,6 +118,3 @@ export function recommend(none: SettingOutcome, settings: readonly SettingOutcom
     ...common,
   };
 }
-
-/** The name that cli/ imports it under. */
-export type Trial = SettingOutcome;

@@ -53,12 +53,3 @@ function kindOf({ kind }: DropPlanConfig): AnyKind {
 }
 
 export type { Draw, DropPlan, DropPlanModel, Moment } from './dropPlan.ts';
-
-// the names under which train/, run/ and cli/ import these
-export {
-  createDropPlan as createPlan,
-  DROP_PLAN_KINDS as PLAN_KINDS,
-  type DropPlan as Plan,
-  type DropPlanConfig as PlanConfig,
-  type DropPlanModel as PlanModel,
-};

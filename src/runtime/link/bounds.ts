@@ -1,5 +1,6 @@
 /** @file Bytes of the activation stack that no pattern exceeds, without linking any: at every call the most that any of its forms keeps. */
 
+import { at } from '../../errors.ts';
 import type { BackwardDecl, CallDecl, Program } from '../program.ts';
 import { type Form, persistentValues } from './forms.ts';
 import type { CallLayout } from './layout.ts';
@@ -43,7 +44,7 @@ export function stackBound(program: Program, layouts: Layouts, valueBytes: reado
       const x = residual === null ? undefined : given[residual.argument];
       if (x?.kind === 'value' && results.some((r) => persistent.has(r))) persistent.add(x.value);
     }
-  const bytesOf = (values: readonly number[]): number => values.reduce((sum, v) => sum + (valueBytes[v] ?? 0), 0);
+  const bytesOf = (values: readonly number[]): number => values.reduce((sum, v) => sum + at(valueBytes, v), 0);
   let top = 0;
   let peak = 0;
   for (const call of program.calls) {

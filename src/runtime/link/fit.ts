@@ -1,5 +1,6 @@
 /** @file Fits a pattern into a stack of a given size: some of its units run their forward again instead of saving, at the least FLOPs. */
 
+import { at } from '../../errors.ts';
 import { extentBytes, functionFlops, type Program, type Sizes } from '../program.ts';
 import { formsOfCalls, functionOf, type Pattern, persistentValues } from './forms.ts';
 import { aligned } from './layout.ts';
@@ -74,15 +75,15 @@ const NONE: CallBytes = { kept: 0, peak: 0 };
 
 /** By call of the program; a skipped one does nothing. */
 function callBytes(program: Program, variant: Variant): readonly CallBytes[] {
-  const base: number[] = [];
+  const base: number[] = program.calls.map(() => 0);
   const bytes: CallBytes[] = program.calls.map(() => NONE);
   let below = 0;
   for (const { phase, call, footprint } of variant.calls) {
     if (call < 0) continue;
     const forward = phase === 'forward';
     if (forward) base[call] = below;
-    const { kept, peak } = bytes[call] ?? NONE;
-    bytes[call] = { kept: forward ? footprint.kept - below : kept, peak: Math.max(peak, footprint.kept + footprint.frame - (base[call] ?? 0)) };
+    const { kept, peak } = at(bytes, call);
+    bytes[call] = { kept: forward ? footprint.kept - below : kept, peak: Math.max(peak, footprint.kept + footprint.frame - at(base, call)) };
     if (forward) below = footprint.kept;
   }
   return bytes;
