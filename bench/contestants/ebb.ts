@@ -62,13 +62,7 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
 /** While a step is encoded the device is at work on its forward: where that is a CPU it takes the wall's time, not the thread's. */
 const clock = threadClock();
 
-/** A session, and how often each of its groups of parameters was updated. */
-interface Run {
-  readonly session: Session;
-  readonly updates: number[];
-}
-
-async function runStep({ session, updates }: Run, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep(session: Session, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -76,12 +70,11 @@ async function runStep({ session, updates }: Run, model: Model, drop: readonly s
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates[group] ?? 0, name),
+    scalar: (name) => updateScalar(OPTIMIZER, lr, name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  for (const group of result.updated) updates[group] = (updates[group] ?? 0) + 1;
   return {
     ms,
     jsMs,
@@ -158,7 +151,7 @@ async function multiply({ device }: OpenedDevice, request: MatmulRequest): Promi
 
 let opened: OpenedDevice | undefined;
 let model: Model | undefined;
-let run: Run | undefined;
+let session: Session | undefined;
 
 const device = (): OpenedDevice => {
   if (!opened) throw new Error('open comes first');
@@ -171,16 +164,16 @@ await serve({
     return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
   },
   async load(request) {
-    run?.session.engine.destroy();
-    run = undefined;
+    session?.engine.destroy();
+    session = undefined;
     model = request;
   },
   async step({ drop }) {
     if (!model) throw new Error('load comes first');
     const started = performance.now();
-    const first = run === undefined;
-    run ??= { session: await openModel(device(), model), updates: [] };
-    const reply = await runStep(run, model, drop);
+    const first = session === undefined;
+    session ??= await openModel(device(), model);
+    const reply = await runStep(session, model, drop);
     return first ? { ...reply, ms: performance.now() - started } : reply;
   },
   matmul: async (request) => ({ ms: await multiply(device(), request) }),
