@@ -23,7 +23,6 @@ import { dropPattern, RANK, RATES } from './sections/dropbp.ts';
 import { type ModelSpec, modelSpec, SPEC } from './spec.ts';
 import { mean } from './stats.ts';
 import { shown, table } from './table.ts';
-import { updateCounter } from './updates.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -71,7 +70,6 @@ function stepper(engine: Engine): (dropped: readonly string[]) => Promise<Patter
   const ids = Int32Array.from({ length: batch * seq }, (_, i) => (i * 37 + 11) % vocab);
   const inputs = { tokens: ids, targets: ids, segments: new Int32Array(ids.length).fill(1) };
   const scalar = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
-  const counted = updateCounter(engine);
   const units = unitsOf(engine).length;
   return async (dropped) => {
     const micro: MicroBatch = { sizes, inputs, scalar, pattern: new Map(dropped.map((unit) => [unit, 'dropped'])) };
@@ -81,12 +79,11 @@ function stepper(engine: Engine): (dropped: readonly string[]) => Promise<Patter
       optimizer: 'adamw',
       maxNorm: 0,
       alsoUntouched: false,
-      scalar: (name, group) => updateScalar(optimizer, lr, counted.of(group), name),
+      scalar: (name) => updateScalar(optimizer, lr, name),
     });
     await step.read();
     const ms = performance.now() - started;
     const { user, system } = process.cpuUsage(spent);
-    counted.add(step.updated);
     const variant = at(step.variants, 0);
     const readBack = bytesReadBack(engine.program, variant, sizes);
     if (variant.savedBytes !== readBack) throw new Error(`a step saves ${variant.savedBytes} bytes, but its backwards read ${readBack}`);

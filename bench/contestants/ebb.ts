@@ -20,7 +20,6 @@ import { race } from '../../src/tune/race.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
 import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
-import { type UpdateCounter, updateCounter } from '../updates.ts';
 import { packageVersion } from '../versions.ts';
 import { type Contestant, serve } from './serve.ts';
 
@@ -65,13 +64,7 @@ function microBatch({ model }: Model, drop: readonly string[]): MicroBatch {
 /** While a step is encoded the device works on its forward. Where the device is a CPU this takes wall time, but no time of this thread. */
 const clock = threadClock();
 
-/** A session, and how often each of its parameter groups was updated. */
-interface ModelRun {
-  readonly session: Session;
-  readonly updates: UpdateCounter;
-}
-
-async function runStep({ session, updates }: ModelRun, model: Model, drop: readonly string[]): Promise<StepReply> {
+async function runStep(session: Session, model: Model, drop: readonly string[]): Promise<StepReply> {
   const micro = microBatch(model, drop);
   const started = performance.now();
   const prepared = clock.now();
@@ -79,12 +72,11 @@ async function runStep({ session, updates }: ModelRun, model: Model, drop: reado
     optimizer: 'adamw',
     maxNorm: 0,
     alsoUntouched: false,
-    scalar: (name, group) => updateScalar(OPTIMIZER, lr, updates.of(group), name),
+    scalar: (name) => updateScalar(OPTIMIZER, lr, name),
   });
   const jsMs = clock.now() - prepared;
   const { losses } = await result.read();
   const ms = performance.now() - started;
-  updates.add(result.updated);
   return {
     ms,
     jsMs,
@@ -160,7 +152,7 @@ function createContestant(): Contestant {
   const kernels: Kernels = new Map();
   let opened: OpenedDevice | undefined;
   let model: Model | undefined;
-  let run: ModelRun | undefined;
+  let session: Session | undefined;
   const openedDevice = (): OpenedDevice => {
     if (!opened) throw new Error('the request `open` has to come first');
     return opened;
@@ -171,26 +163,21 @@ function createContestant(): Contestant {
       return { library: `Ebb, webgpu ${packageVersion('webgpu', import.meta.url)}`, device: opened.device.profile.name };
     },
     async load(request) {
-      run?.session.engine.destroy();
-      run = undefined;
+      session?.engine.destroy();
+      session = undefined;
       model = request;
     },
     async step({ drop }) {
       if (!model) throw new Error('the request `load` has to come first');
       const started = performance.now();
-      const first = run === undefined;
-      run ??= await openRun(openedDevice(), model);
-      const reply = await runStep(run, model, drop);
+      const first = session === undefined;
+      session ??= await openModel(openedDevice(), model);
+      const reply = await runStep(session, model, drop);
       return first ? { ...reply, ms: performance.now() - started } : reply;
     },
     matmul: async (request) => ({ ms: await multiply(openedDevice(), kernels, request) }),
     close: () => opened?.close(),
   };
-}
-
-async function openRun(opened: OpenedDevice, model: Model): Promise<ModelRun> {
-  const session = await openModel(opened, model);
-  return { session, updates: updateCounter(session.engine) };
 }
 
 await serve(createContestant());

@@ -50,7 +50,7 @@ async function timed(engine: Engine, subject: Subject, drop: DropPlanConfig, bat
   const scalar = (name: string, site: string): number =>
     (name === 'branch_weight' ? draw.weights?.get(site) : name === 'branch_scale' ? draw.scales?.get(site) : undefined) ?? neutralScalar(name);
   const micro = { ...microBatch(batch, draw.dropped, scalar), pattern: drawPattern(draw) };
-  const update: Update = { optimizer: optimizer.name, maxNorm: clip, alsoUntouched: false, scalar: (name) => updateScalar(optimizer, 0, 0, name) };
+  const update: Update = { optimizer: optimizer.name, maxNorm: clip, alsoUntouched: false, scalar: (name) => updateScalar(optimizer, 0, name) };
   const started = performance.now();
   const result = engine.step([micro], update);
   await result.read();

@@ -15,7 +15,7 @@ import { type CompileDevice, compileFunction, type FunctionOptions, partBytesOf 
 import { pipelineTable } from './pipelines.ts';
 import { idRanges } from './ranges.ts';
 import { extentOf } from './slots.ts';
-import { accumulate, adamw, assign, clip, sgd, sqnorm, subtract, zero } from './updates.ts';
+import { accumulate, adamw, adamwCount, assign, clip, sgd, sgdCount, sqnorm, subtract, zero } from './updates.ts';
 
 /** A compiled model: the program, and the module after each stage for inspection. */
 export interface Compiled {
@@ -88,8 +88,8 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
       assign(),
       subtract(),
       zero(),
-      ...(optimizers.includes('adamw') ? [adamw()] : []),
-      ...(optimizers.includes('sgd') ? [sgd()] : []),
+      ...(optimizers.includes('adamw') ? [adamwCount(), adamw()] : []),
+      ...(optimizers.includes('sgd') ? [sgdCount(), sgd()] : []),
     ].map((func) => runPasses(FORWARD, func, undefined, onPass));
     for (const func of funcs) updates[func.name] = addFunction(func, unbounded, { weights: () => false });
     plain.push(...funcs);

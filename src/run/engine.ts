@@ -17,6 +17,8 @@ export interface StartOptions {
   /** `matrices`: parameters of two and more dimensions are under weight decay. */
   readonly decay: 'matrices' | 'all';
   readonly seed: number;
+  /** See `EngineOptions`. */
+  readonly exchange?: EngineOptions['exchange'];
   /** What `Engine.probe` measures, where units are probed. */
   readonly probes?: ProbeKind | undefined;
   /** Forms of the patterns and memory for them; default any pattern without forwards that run again. */
@@ -87,10 +89,17 @@ export function startsOf({ program, table }: Pick<TrainableModel, 'program' | 't
 export async function startEngine(device: Device, model: TrainableModel, weights: Weights, options: StartOptions): Promise<Engine> {
   const { program } = model;
   checkNames(weights, program.params);
-  const { micros, optimizer, memory = {}, probes } = options;
+  const { micros, optimizer, memory = {}, probes, exchange } = options;
   const decays = decaysOf(program, options.decay);
   const starts = startsOf(model, weights);
-  const engine = await createEngine(device, program, { micros, decays, optimizer, ...memory, ...(probes === undefined ? {} : { probes }) });
+  const engine = await createEngine(device, program, {
+    micros,
+    decays,
+    optimizer,
+    ...memory,
+    ...(probes === undefined ? {} : { probes }),
+    ...(exchange ? { exchange } : {}),
+  });
   try {
     await loadParams(engine, starts, options.seed);
   } catch (error) {

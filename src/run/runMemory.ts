@@ -19,7 +19,7 @@ export function planRunMemory(config: MemoryConfig, program: Program, plan: Drop
 const ROWS: readonly (readonly [string, readonly BufferKind[]])[] = [
   ['weights', ['params', 'frozen']],
   ['gradients', ['gradients']],
-  ['optimizer', ['m', 'v']],
+  ['optimizer', ['m', 'v', 'counts']],
   ['activations and scratch', ['activations']],
   ['residuals', ['residuals']],
   ['batches and results', ['inputs', 'results', 'states', 'readback', 'norms', 'uniforms']],

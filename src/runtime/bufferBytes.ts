@@ -1,5 +1,6 @@
 /** @file What an engine allocates, in bytes, known before anything is: `allocate` makes exactly these buffers. */
 
+import { countsLayout } from './countsLayout.ts';
 import { extentBytes, type Program, type Sizes } from './program.ts';
 import { PAGE_KINDS, type StoragePlan } from './storage.ts';
 
@@ -36,6 +37,7 @@ export type BufferKind =
   | (typeof PAGE_KINDS)[number]
   | 'frozen'
   | 'norms'
+  | 'counts'
   | 'probes'
   | 'uniforms'
   | 'readback';
@@ -47,7 +49,7 @@ export function resultBytesOf(program: Program, bounds: Sizes): number {
 
 /** Uniform blocks that a step can need. */
 export function blocksOf(program: Program, storage: StoragePlan, micros: number): number {
-  return (program.calls.length * 4 + 8) * micros + storage.groups.length * 2 + 2;
+  return (program.calls.length * 4 + 8) * micros + storage.groups.length * 2 + 3;
 }
 
 const whole = (bytes: number): number => Math.ceil(bytes / 256) * 256;
@@ -69,6 +71,7 @@ export function bufferBytes(program: Program, bounds: Sizes, storage: StoragePla
     v: pages('v'),
     frozen: storage.frozenPages,
     norms: [NORM_BYTES * (Math.max(1, storage.groups.length) + 2)],
+    counts: optimizer === 'none' ? [] : [countsLayout(storage.groups.length, optimizer).bytes],
     probes: probeBytes > 0 ? [probeBytes] : [],
     uniforms: [blocksOf(program, storage, micros) * BLOCK],
     readback: Array.from({ length: RING }, () => 4 * micros + 8),

@@ -3,6 +3,7 @@
 import type { ActivationBytes } from './bufferBytes.ts';
 import type { Memory } from './device.ts';
 import type { DispatchTime } from './dispatchTimes.ts';
+import type { Exchange } from './exchange.ts';
 import type { LastingValues } from './lasting.ts';
 import type { Form } from './link/forms.ts';
 import type { Linker } from './link/link.ts';
@@ -14,6 +15,12 @@ import type { MicroBatch } from './stepParts.ts';
 import type { StoragePlan } from './storage.ts';
 import type { Update } from './updatePhase.ts';
 
+/** Losses of the micro-batches, and the norm of all gradients before clipping: 0 where nothing was updated, NaN without an update. */
+export interface StepLosses {
+  readonly losses: readonly number[];
+  readonly gradNorm: number;
+}
+
 /** A step that was submitted: what is known of it at once, and what the device has yet to say. */
 export interface StepResult {
   /** One for each micro-batch. */
@@ -23,8 +30,13 @@ export interface StepResult {
   readonly dispatches: number;
   readonly forwardFlops: number;
   readonly backwardFlops: number;
-  /** Losses of the micro-batches and the gradient norm before clipping (NaN without an update). Waits for the device. */
-  read(): Promise<{ losses: readonly number[]; gradNorm: number }>;
+  /** Waits for the device. */
+  read(): Promise<StepLosses>;
+  /**
+   * Only where an exchange returned a promise: resolves when that did and the update was submitted, and rejects as it did. Until then no other
+   * step may begin, and `updated` and `dispatches` say nothing of the update.
+   */
+  readonly exchanged?: Promise<void>;
   /** Of a timed step: how long every dispatch took. Waits for the device. */
   readonly times?: () => Promise<readonly DispatchTime[]>;
 }
@@ -52,6 +64,10 @@ export interface Engine extends LastingValues {
    * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The engine is made with `probes`.
    */
   probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
+  /** How often each group of parameters was updated, as the device counted. Waits for the device. @throws EbbError without an optimizer */
+  readUpdates(): Promise<readonly number[]>;
+  /** Sets how often each group of parameters was updated; 0 for an engine that begins. @throws EbbError for another number of groups, and without an optimizer */
+  writeUpdates(counts: readonly number[]): void;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** Frees the buffers; the device stays. */
@@ -70,6 +86,8 @@ export interface EngineOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Forms that patterns may hold; default all but `remat`. */
   readonly forms?: readonly Form[];
+  /** Told of the gradients of every step that updates, before it does; without one, backward and update are submitted in one. */
+  readonly exchange?: Exchange;
   /** What `probe` measures; memory is allocated for it. */
   readonly probes?: ProbeKind;
   /** Memory for what moves; default enough for every pattern of these forms. */

@@ -18,6 +18,8 @@ export interface EngineBuffers extends Memory {
   readonly clipScale: Address;
   /** Where partial squared norms of probed gradients start. */
   readonly probes: Address;
+  /** Where what is counted of updates starts (./countsLayout.ts). */
+  readonly counts: Address;
   /** What the losses of steps are read back through. */
   readonly ring: readonly DeviceBuffer[];
   destroy(): void;
@@ -50,10 +52,15 @@ interface Wanted {
 }
 
 /** Ids behind the pages of parameters. */
-function idsOf({ trainablePages, frozenPages }: StoragePlan): { readonly frozen: number; readonly norms: number; readonly probes: number } {
+function idsOf({ trainablePages, frozenPages }: StoragePlan): {
+  readonly frozen: number;
+  readonly norms: number;
+  readonly probes: number;
+  readonly counts: number;
+} {
   const frozen = trainableBuffer(trainablePages.length, 0);
   const norms = frozen + frozenPages.length;
-  return { frozen, norms, probes: norms + 1 };
+  return { frozen, norms, probes: norms + 1, counts: norms + 2 };
 }
 
 /** Kinds whose buffers may be another engine's. */
@@ -77,6 +84,7 @@ function wantedBuffers(program: Program, bounds: Sizes, storage: StoragePlan, op
     ...pages('frozen', (page) => ids.frozen + page),
     ...pages('norms', () => ids.norms),
     ...pages('probes', () => ids.probes),
+    ...pages('counts', () => ids.counts),
     ...unaddressed('uniforms', 'blocks'),
     ...unaddressed('readback', 'readback'),
   ];
@@ -122,6 +130,7 @@ export async function allocate(device: Device, program: Program, bounds: Sizes, 
     norm: address(ids.norms, NORM_BYTES * groups),
     clipScale: address(ids.norms, NORM_BYTES * (groups + 1)),
     probes: address(ids.probes, 0),
+    counts: address(ids.counts, 0),
     destroy: () => {
       for (const buffer of made) buffer.destroy();
     },

@@ -5,6 +5,7 @@ import { BLOCK_BYTES, type Device, type Pipeline } from './device.ts';
 import { createEncoder, type Encoder } from './encode.ts';
 import type { EngineOptions } from './engine.ts';
 import { allocate, type EngineBuffers } from './engineBuffers.ts';
+import type { Exchange } from './exchange.ts';
 import type { ParamMemory } from './lasting.ts';
 import { createLaunches } from './launches.ts';
 import { createLinker, type Linker } from './link/link.ts';
@@ -16,6 +17,13 @@ import type { Program, Sizes } from './program.ts';
 import type { MicroStrides } from './stepCall.ts';
 import { type FlopCount, flopCounter, type StepBounds } from './stepParts.ts';
 import { planStorage, type StoragePlan } from './storage.ts';
+import { type UpdateCounts, updateCounts } from './updateCounts.ts';
+
+/** What changes from step to step. */
+export interface EngineState {
+  /** Whether the update of a step waits for its exchange. */
+  exchanging: boolean;
+}
 
 /** Everything that an engine is made of. */
 export interface EngineParts {
@@ -37,6 +45,10 @@ export interface EngineParts {
   /** Dispatches that a step can have. */
   readonly mostDispatches: number;
   readonly probes: LinkedProbes | null;
+  /** Null for an engine that updates nothing. */
+  readonly counts: UpdateCounts | null;
+  readonly exchange: Exchange | null;
+  readonly state: EngineState;
 }
 
 /** Compiles what steps can ask for, side by side. By index of the program; null where nothing asks. @throws EbbError with the kernel's name and the driver's words */
@@ -83,5 +95,8 @@ export async function prepareParts(device: Device, program: Program, options: En
     micros,
     mostDispatches: (buffers.blocks.bytes / BLOCK_BYTES) * Math.max(1, ...program.functions.map((fn) => fn.dispatches.length)),
     probes,
+    counts: optimizer === 'none' ? null : updateCounts(device, buffers, storage.groups.length, optimizer),
+    exchange: options.exchange ?? null,
+    state: { exchanging: false },
   };
 }

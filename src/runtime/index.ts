@@ -3,7 +3,8 @@
 export { type AdapterKind, adapterKind, adapterRank } from './adapterKind.ts';
 export type { Device, DeviceBuffer } from './device.ts';
 export type { DeviceProfile } from './deviceProfile.ts';
-export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepResult, type Update } from './execute.ts';
+export type { Exchange, GradientRange, StepGradients } from './exchange.ts';
+export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepLosses, type StepResult, type Update } from './execute.ts';
 export type { LastingValues } from './lasting.ts';
 export type { Form, Pattern } from './link/forms.ts';
 export { createLinker, type Linker } from './link/link.ts';

@@ -3,7 +3,7 @@
 import { type Cost, costAt } from '../cost.ts';
 
 /** Version of this schema; others are refused by name. */
-export const PROGRAM_VERSION = 5;
+export const PROGRAM_VERSION = 6;
 
 /** Product of numbers and run-time dimensions, times `bytes`. */
 export interface Extent {
@@ -186,7 +186,7 @@ export interface Program {
   readonly params: readonly ParamInfo[];
   /** Values that main returns; the loss first in a training program. */
   readonly results: readonly number[];
-  /** Update functions by name (`sqnorm`, `clip`, `adamw`, `sgd`), over `N` rows of four. */
+  /** Functions of the update phase by name: `sqnorm`, `clip`, `adamw` and `adamw_count`, … (docs/plan.md). */
   readonly updates: Readonly<Record<string, number>>;
 }
 

@@ -2,6 +2,7 @@
 
 import { at, invariant } from '../errors.ts';
 import { NORM_BYTES } from './bufferBytes.ts';
+import { COUNT_BYTES, type CountsLayout, countsLayout } from './countsLayout.ts';
 import type { EngineBuffers } from './engineBuffers.ts';
 import { type Address, address, BUFFERS } from './link/address.ts';
 import { ALIGNMENT } from './link/layout.ts';
@@ -9,11 +10,11 @@ import type { Program, Sizes } from './program.ts';
 import type { StepCall } from './stepCall.ts';
 import { PAGE_KINDS, type PageKind, type StoragePlan, trainableBuffer } from './storage.ts';
 
-/** The optimizer's part of a step; scalars of a group by name. */
+/** The optimizer's part of a step. */
 export interface Update {
   readonly optimizer: 'adamw' | 'sgd';
   readonly maxNorm: number;
-  readonly scalar: (name: string, group: number) => number;
+  readonly scalar: (name: string) => number;
   /** Groups to update besides those that got a gradient (`missingGrad: zeros`). */
   readonly alsoUntouched: boolean;
 }
@@ -69,17 +70,30 @@ export function updatePart(program: Program, storage: StoragePlan, places: Updat
 }
 
 /** Where the update phase finds and leaves what belongs to no parameter. */
-export type UpdatePlaces = Pick<EngineBuffers, 'normParts' | 'norm' | 'clipScale'>;
+export type UpdatePlaces = Pick<EngineBuffers, 'normParts' | 'norm' | 'clipScale' | 'counts'>;
+
+/** What the count of updates is made with. */
+function countInputs({ counts, clipScale }: UpdatePlaces, { updated, table }: CountsLayout): Readonly<Record<string, Address>> {
+  return { updated: counts + updated, scale: clipScale, ...(table === null ? {} : { table: counts + table }) };
+}
 
 /** The calls of an update. @param updated groups of parameters that are updated */
 export function updateCalls(program: Program, storage: StoragePlan, places: UpdatePlaces, update: Update, updated: readonly number[]): StepCall[] {
   const { normParts, norm, clipScale } = places;
+  const count = storage.groups.length;
+  const layout = countsLayout(count, update.optimizer);
+  /** Addresses of the columns' numbers, from a group's on. */
+  const counted = (group: number): Record<string, Address> =>
+    Object.fromEntries(Object.entries(layout.columns).map(([name, offset]) => [name, places.counts + offset + group * COUNT_BYTES]));
   const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: PageKind): Address =>
     address(trainableBuffer(page, PAGE_KINDS.indexOf(kind)), offset);
   const call = (name: string, site: string, sizes: Sizes, byName: Readonly<Record<string, Address>>, scalar: StepCall['scalar']): StepCall => {
     const fn = program.updates[name];
     invariant(fn !== undefined, `the program has no function ${name}`);
-    const slots = withScratch(at(program.functions, fn).slots.map((slot) => byName[slot.name]));
+    const decl = at(program.functions, fn);
+    // What is written elsewhere than in place would be lost with the scratch.
+    for (const [k, { role, of }] of decl.results.entries()) invariant(role !== 'update' || decl.inplace[k] === of, `${name} does not update in place`);
+    const slots = withScratch(decl.slots.map((slot) => byName[slot.name]));
     return { fn, slots, sizes, adds: false, scalar, exact: true, site, phase: 'update' };
   };
   const none = (): number => 0;
@@ -87,11 +101,13 @@ export function updateCalls(program: Program, storage: StoragePlan, places: Upda
     ...stretches(storage, updated, program.partBytes).map((s) =>
       call('sqnorm', 'gradient norm', normRows(s), { g: place(s, 'gradients'), parts: normParts + s.first * NORM_BYTES }, none),
     ),
-    call('clip', 'gradient norm', { G: storage.groups.length }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
+    call('clip', 'gradient norm', { G: count }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
+    call(`${update.optimizer}_count`, 'count of updates', { G: count }, { ...counted(0), ...countInputs(places, layout) }, none),
     ...updated.map((g) => {
       const own = at(storage.groups, g);
-      const state = { p: place(own, 'params'), g: place(own, 'gradients'), m: place(own, 'm'), v: place(own, 'v'), scale: clipScale };
-      const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / ROW_BYTES : update.scalar(name, g));
+      const moments = { p: place(own, 'params'), g: place(own, 'gradients'), m: place(own, 'm'), v: place(own, 'v') };
+      const state = { ...moments, scale: clipScale, ...counted(g) };
+      const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / ROW_BYTES : update.scalar(name));
       return call(update.optimizer, own.name, { N: own.bytes / ROW_BYTES }, state, scalar);
     }),
   ];

@@ -40,8 +40,8 @@ export interface StepMetrics {
 /** What a resume needs besides parameters and moments. */
 export interface TrainState {
   step: number;
-  /** Updates of each group so far. */
-  readonly updates: number[];
+  /** Updates of each group of parameters, as they were when the run was handed over last: at its start, its end and between steps. The device counts. */
+  updates: readonly number[];
   /** By unit, where the plan had them measured. */
   sensitivities?: readonly number[] | undefined;
 }
@@ -125,6 +125,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
   const plan = createDropPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
   const first = state.step;
+  engine.writeUpdates(state.updates);
   let last = performance.now();
 
   const finish = async (): Promise<void> => {
@@ -165,15 +166,19 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
       options.onMeasured?.(measured);
       last = performance.now();
     }
-    pending.push(submit(options, plan));
+    const submitted = submit(options, plan);
+    if (submitted.result.exchanged) await submitted.result.exchanged;
+    pending.push(submitted);
     while (pending.length > ahead) await finish();
     if (between?.when(state.step)) {
       while (pending.length > 0) await finish();
+      state.updates = await engine.readUpdates();
       await between.run(state);
       last = performance.now();
     }
   }
   while (pending.length > 0) await finish();
+  state.updates = await engine.readUpdates();
   return state;
 }
 
@@ -190,10 +195,9 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
     optimizer: optimizer.name,
     maxNorm: config.clip,
     alsoUntouched: config.missingGrad === 'zeros',
-    scalar: (name, group) => updateScalar(optimizer, lr, at(state.updates, group), name),
+    scalar: (name) => updateScalar(optimizer, lr, name),
   };
   const result = engine.step(micros, update, { timed: timed?.when(step) ?? false });
-  for (const group of result.updated) state.updates[group] = at(state.updates, group) + 1;
   state.step = step + 1;
   return { result, step, lr, tokens, draws };
 }

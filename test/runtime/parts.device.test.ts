@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => opened.device.destroy());
 
 const ones = (name: string): number => (name === 'branch_weight' || name === 'loss_scale' ? 1 : 0);
-const SCALARS: Record<string, number> = { lr: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, bias1: 0.1, bias2_sqrt: 0.1, weight_decay: 0.1 };
+const SCALARS: Record<string, number> = { lr: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1 };
 const UPDATE: Update = { optimizer: 'adamw', maxNorm: 1, scalar: (name) => SCALARS[name] ?? 0, alsoUntouched: false };
 
 function noise(count: number, seed: number): Float32Array {

@@ -23,9 +23,9 @@ it.each<[object, string]>([
   [{ version: 2 }, 'smol/plan.json: version is 2, this Ebb reads 1; compile the model again with this Ebb'],
   [{ version: '1' }, 'smol/plan.json: version is "1", this Ebb reads 1; compile the model again with this Ebb'],
   // costs were polynomials of B and T, fitted at the bounds of all else
-  [{ program: 4 }, 'smol/plan.json: program is 4, this Ebb reads 5; compile the model again with this Ebb'],
-  [{ program: 7 }, 'smol/plan.json: program is 7, this Ebb reads 5; compile the model again with this Ebb'],
-  [{ program: undefined }, 'smol/plan.json: program is undefined, this Ebb reads 5; compile the model again with this Ebb'],
+  [{ program: 4 }, 'smol/plan.json: program is 4, this Ebb reads 6; compile the model again with this Ebb'],
+  [{ program: 7 }, 'smol/plan.json: program is 7, this Ebb reads 6; compile the model again with this Ebb'],
+  [{ program: undefined }, 'smol/plan.json: program is undefined, this Ebb reads 6; compile the model again with this Ebb'],
   [{ format: 'onnx' }, 'smol/plan.json: format is "onnx", expected "ebb-plan"; give a folder that ebb compile wrote'],
 ])('refuses %j', (changed, message) => {
   expect(() => parse(changed)).toThrow(message);

@@ -11,6 +11,8 @@ function answering(answer: (step: number) => { loss: number; gradNorm: number },
   return {
     program: { calls: [], dims: [], values: [], params: [], results: [] },
     storage: { groups: [] },
+    readUpdates: async () => [],
+    writeUpdates: () => {},
     step: () => {
       const { loss, gradNorm } = answer(steps++);
       const read = async () => {
