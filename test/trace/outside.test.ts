@@ -112,6 +112,6 @@ it('is refused by name for what it does not take', () => {
         { dims: {} },
       );
   expect(used(2, { from: 0 })).toThrow('every_other C0: takes one operand (x), found 2');
-  expect(used(1)).toThrow('every_other C0: attribute from is missing, a number');
+  expect(used(1)).toThrow('every_other C0: attribute from is missing; it must be a number');
   expect(used(1, { from: 0, step: 2 })).toThrow('every_other C0: has no attribute step; it has from');
 });

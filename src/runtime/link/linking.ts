@@ -87,8 +87,9 @@ export function bytesOf({ whole }: Linking, value: number): number {
   return at(whole.valueBytes, value);
 }
 
-/** The address of a call's argument; -1 for a scalar. */
+/** The address of what a call gives for a parameter of its function; -1 for scalars, among them the call's constants, which stand behind its arguments. */
 export function argumentPlace({ whole, places, roots }: Linking, call: CallDecl, index: number): Address {
+  if (index >= call.arguments.length) return -1;
   const argument = at(call.arguments, index);
   const { placement } = whole;
   if (argument.kind === 'value') return at(places, at(roots, argument.value));
