@@ -1,40 +1,15 @@
-/** @file What commands over a run's config take: a run file, flags over it, and those of the model. */
+/** @file What commands over a run's config take: a run file, and flags over it. */
 
 import type { Command } from 'commander';
 import { namedRunFile } from '../run/runFile.ts';
-import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
-import { positive, positiveNumber, say } from '../terminal/options.ts';
+import { addModelFlags, addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
+import { say } from '../terminal/options.ts';
+import { parseConfig, type RunConfig } from '../train/config.ts';
 
-/** Flags of a run over any model. */
-export interface ModelRunFlags extends RunFlags {
-  readonly model?: string;
-  readonly weights?: string;
-  readonly lora?: boolean;
-  readonly rank?: number;
-  readonly alpha?: number;
-}
+/** Adds the run file, and the flags of its keys. */
+export const addModelRunFlags = (command: Command): Command => addRunFlags(addModelFlags(command.argument('[config]', 'run.yaml')));
 
-export function addModelRunFlags(command: Command): Command {
-  return addRunFlags(
-    command
-      .argument('[config]', 'run.yaml')
-      .option('--model <path>', 'checkpoint folder, GGUF file, hub id or definition (.ts)')
-      .option('--weights <path>', "of a definition: safetensors with the parameters' names; without it all parameters are drawn anew")
-      .option('--lora', 'train a low-rank adapter instead of all weights')
-      .option('--rank <n>', 'rank of the adapter', positive)
-      .option('--alpha <x>', 'alpha of the adapter', positiveNumber),
-  );
-}
-
-/** Flags over the file's keys. */
-export function modelRunInput(file: string | undefined, flags: ModelRunFlags): Record<string, unknown> {
-  const fromFile = namedRunFile(file, say);
-  const { model, weights, lora, rank, alpha } = flags;
-  const adapted = lora === true || rank !== undefined || alpha !== undefined;
-  return {
-    ...runInput(fromFile, flags),
-    ...(model === undefined ? {} : { model }),
-    ...(weights === undefined ? {} : { weights }),
-    ...(adapted ? { lora: { ...(typeof fromFile.lora === 'object' ? fromFile.lora : {}), ...(rank && { rank }), ...(alpha && { alpha }) } } : {}),
-  };
+/** The config of a run file with the flags over it. @throws EbbError naming the file, or the command line, and every key that is wrong */
+export function runConfigOf(file: string | undefined, flags: RunFlags): RunConfig {
+  return parseConfig(runInput(namedRunFile(file, say), flags), file ?? 'the command line');
 }

@@ -5,6 +5,8 @@ export interface Field<T> {
   /** The values it takes, for messages: `a number from 0 to 1`. */
   readonly expected: string;
   readonly accepts: (value: unknown) => value is T;
+  /** The same as a JSON Schema, for editors. */
+  readonly jsonSchema: Readonly<Record<string, unknown>>;
 }
 /** A key that may be left out. */
 export interface DefaultedField<T> extends Field<T> {
@@ -35,37 +37,43 @@ export const isDefaulted = (field: Field<unknown>): field is DefaultedField<unkn
 export const share: Field<number> = {
   expected: 'a number from 0 to 1',
   accepts: (v): v is number => isNumber(v) && v >= 0 && v <= 1,
+  jsonSchema: { type: 'number', minimum: 0, maximum: 1 },
 };
 
 /** Takes a number from 0 to `below`, which is not included. */
 export const shareBelow = (below: number): Field<number> => ({
   expected: `a number from 0 to below ${below}`,
   accepts: (v): v is number => isNumber(v) && v >= 0 && v < below,
+  jsonSchema: { type: 'number', minimum: 0, exclusiveMaximum: below },
 });
 
 /** Takes a whole number, 1 or more. */
 export const positive: Field<number> = {
   expected: 'a whole number, 1 or more',
   accepts: (v): v is number => isNumber(v) && Number.isInteger(v) && v >= 1,
+  jsonSchema: { type: 'integer', minimum: 1 },
 };
 
 /** Takes true or false. */
-export const flag: Field<boolean> = { expected: 'true or false', accepts: (v): v is boolean => typeof v === 'boolean' };
+export const flag: Field<boolean> = { expected: 'true or false', accepts: (v): v is boolean => typeof v === 'boolean', jsonSchema: { type: 'boolean' } };
 
 /** Takes one of `words`. */
 export const choice = <T extends string>(words: readonly T[]): Field<T> => ({
   expected: words.map((w) => JSON.stringify(w)).join(' or '),
   accepts: (v): v is T => words.some((w) => w === v),
+  jsonSchema: { enum: words },
 });
 
 /** Takes a record with a number of 0 or more for every unit, by its name. */
 export const byUnit: Field<Readonly<Record<string, number>>> = {
   expected: 'a number of 0 or more for every unit, by its name',
   accepts: (v): v is Readonly<Record<string, number>> => isObject(v) && Object.values(v).every((x) => isNumber(x) && x >= 0),
+  jsonSchema: { type: 'object', additionalProperties: { type: 'number', minimum: 0 } },
 };
 
 /** Takes a list of lists of unit names. */
 export const unitLists: Field<readonly (readonly string[])[]> = {
   expected: 'lists of unit names',
   accepts: (v): v is readonly (readonly string[])[] => Array.isArray(v) && v.every((list) => Array.isArray(list) && list.every((u) => typeof u === 'string')),
+  jsonSchema: { type: 'array', items: { type: 'array', items: { type: 'string' } } },
 };

@@ -4,17 +4,19 @@ import { z } from 'zod';
 import { isDefaulted } from '../dropbp/fields.ts';
 import { DROP_PLAN_KINDS, type DropPlanConfig, misfitOf } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
+import { type OtherNames, problemsOf, problemsText } from '../issues.ts';
 
 const adapter = z
   .strictObject({
-    /** Layers by glob over their names, e.g. `*.q_proj`; default all linear layers of the units. */
-    layers: z.array(z.string()).optional(),
-    rank: z.int().positive().optional(),
-    alpha: z.number().positive().optional(),
-    rslora: z.boolean().optional(),
-    dropout: z.number().min(0).max(0.99).default(0),
-    /** A PEFT folder to start from; its own settings are the defaults then. */
-    from: z.string().optional(),
+    layers: z
+      .array(z.string())
+      .optional()
+      .describe('layers that get an adapter, by globs over their names such as *.q_proj; default all linear layers of the units'),
+    rank: z.int().positive().optional().describe('rank of the adapter; default 8'),
+    alpha: z.number().positive().optional().describe('alpha of the adapter, whose scale is alpha / rank; default 16'),
+    rslora: z.boolean().optional().describe('scales by alpha / √rank (rsLoRA); default false'),
+    dropout: z.number().min(0).max(0.99).default(0).describe('share of the elements that go into the adapter and are dropped'),
+    from: z.string().optional().describe('a PEFT folder to go on with; its own settings are the defaults then'),
   })
   .transform(({ from, ...given }) => {
     if (from !== undefined) return { ...given, from };
@@ -22,30 +24,36 @@ const adapter = z
     return { layers, rank, alpha, rslora, dropout, from: undefined };
   });
 
-const optimizer = z.discriminatedUnion('name', [
-  z.strictObject({
-    name: z.literal('adamw'),
-    lr: z.number().nonnegative().default(1e-4),
-    betas: z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)]).default([0.9, 0.999]),
-    eps: z.number().positive().default(1e-8),
-    weightDecay: z.number().nonnegative().default(0.01),
-  }),
-  z.strictObject({
-    name: z.literal('sgd'),
-    lr: z.number().nonnegative().default(1e-2),
-    momentum: z.number().min(0).max(1).default(0),
-    dampening: z.number().min(0).max(1).default(0),
-    nesterov: z.boolean().default(false),
-    weightDecay: z.number().nonnegative().default(0),
-  }),
-]);
+const weightDecay = z.number().nonnegative().describe('share of a weight that is taken away in a step, times the learning rate');
+const adamw = z.strictObject({
+  name: z.literal('adamw').default('adamw'),
+  lr: z.number().nonnegative().default(1e-4).describe('learning rate'),
+  betas: z
+    .tuple([z.number().min(0).max(1), z.number().min(0).max(1)])
+    .default([0.9, 0.999])
+    .describe('how slowly the two moments forget'),
+  eps: z.number().positive().default(1e-8).describe('what is added to the root of the second moment'),
+  weightDecay: weightDecay.default(0.01),
+});
+const sgd = z.strictObject({
+  name: z.literal('sgd'),
+  lr: z.number().nonnegative().default(1e-2).describe('learning rate'),
+  momentum: z.number().min(0).max(1).default(0).describe('how slowly the momentum forgets'),
+  dampening: z.number().min(0).max(1).default(0).describe('share of the gradient that does not enter the momentum'),
+  nesterov: z.boolean().default(false).describe("Nesterov's momentum"),
+  weightDecay: weightDecay.default(0),
+});
+const optimizer = z.discriminatedUnion('name', [adamw, sgd]);
 
 /** A plan's own keys, with their defaults. */
 function planSchema({ kind, fields }: (typeof DROP_PLAN_KINDS)[number]) {
   const keys = Object.entries(fields).map(([name, field]): [string, z.ZodType] => {
-    const key = z.unknown().superRefine((value, context) => {
-      if (!field.accepts(value)) context.addIssue({ code: 'custom', message: `expected ${field.expected}` });
-    });
+    const key = z
+      .unknown()
+      .superRefine((value, context) => {
+        if (!field.accepts(value)) context.addIssue({ code: 'custom', message: `expected ${field.expected}` });
+      })
+      .meta({ ...field.jsonSchema });
     return [name, isDefaulted(field) ? key.default(field.fallback) : key];
   });
   return z.strictObject({ kind: z.literal(kind), ...Object.fromEntries(keys) });
@@ -70,91 +78,64 @@ function bytesOf(given: string | number, context: z.RefinementCtx): number {
   return z.NEVER;
 }
 
+const steps = (description: string) => z.int().nonnegative().default(0).describe(description);
+
+/** The keys of a run file. The descriptions are what editors and `--help` show. */
 export const runSchema = z.strictObject({
-  /** A checkpoint folder, a GGUF file, a hub id, or a definition in TypeScript. */
-  model: z.string(),
-  /** Of a definition: safetensors under the parameters' names, or a checkpoint; without it all parameters are drawn anew. */
-  weights: z.string().optional(),
-  /** Text, JSONL or ready batches. */
-  data: z.string(),
-  /** Held-out data of the same kinds. */
-  evalData: z.string().optional(),
-  /** Where the run is written. */
-  out: z.string().default('runs/latest'),
-  fields: z.strictObject({ text: z.string().optional(), prompt: z.string().optional(), completion: z.string().optional() }).default({}),
-  steps: z.int().positive().optional(),
-  epochs: z.number().positive().optional(),
-  batch: z.int().positive().default(1),
-  /** Most tokens of a sequence. */
-  length: z.int().positive().default(256),
-  accumulate: z.int().positive().default(1),
-  /** `true`: an adapter with the defaults. */
-  lora: z.union([z.literal(false), z.literal(true).transform(() => adapter.parse({})), adapter]).default(false),
-  optimizer: optimizer.default({ name: 'adamw', lr: 1e-4, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01 }),
-  /** `matrices`: parameters of two and more dimensions. */
-  decay: z.enum(['matrices', 'all']).default('matrices'),
-  schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
-  warmupSteps: z.int().nonnegative().default(0),
-  /** Largest norm of the whole gradient; 0 clips nothing. */
-  clip: z.number().nonnegative().default(1),
-  missingGrad: z.enum(['skip', 'zeros']).default('skip'),
-  allDropped: z.enum(['backward', 'skip']).default('backward'),
-  drop: drop.default({ kind: 'none' }),
-  seed: z.int().nonnegative().default(0),
-  shuffle: z.boolean().default(true),
-  evalEvery: z.int().nonnegative().default(0),
-  evalLimit: z.int().positive().default(64),
-  saveEvery: z.int().nonnegative().default(0),
-  /** Device of this machine: `auto`, `gpu`, `lavapipe`, `swiftshader`, or part of its name. */
-  device: z.string().default('auto'),
-  /** What operands of matrix products may be rounded to, where the device multiplies matrices of f16; sums are f32. */
-  matmulPrecision: z.enum(['f32', 'f16']).default('f32'),
-  /** Most bytes of device memory that the run's own buffers take: a number, or `2GiB`, `500MB`. */
-  memoryBudget: z.union([z.number(), z.string()]).transform(bytesOf).optional(),
-  /** Seconds that may go into measuring how kernels are cut best, where that is not known yet; `off`: as the kind of device starts. */
-  tune: z.union([z.literal('off'), z.number().nonnegative()]).default(20),
+  $schema: z.string().optional().describe('the JSON Schema of this file, for editors; it changes nothing'),
+  model: z.string().describe('checkpoint folder, GGUF file, hub id or definition (.ts)'),
+  weights: z.string().optional().describe("of a definition: safetensors with the parameters' names, or a checkpoint; without it all parameters are drawn anew"),
+  data: z.string().describe('text, JSONL, batches as safetensors, or int32 tokens (.bin)'),
+  evalData: z.string().optional().describe('held-out data of the same kinds'),
+  out: z.string().default('runs/latest').describe('run folder'),
+  fields: z
+    .strictObject({ text: z.string().optional(), prompt: z.string().optional(), completion: z.string().optional() })
+    .default({})
+    .describe("names of a record's fields, where they are not text, prompt and completion"),
+  steps: z.int().positive().optional().describe('optimizer steps; default: one epoch'),
+  epochs: z.number().positive().optional().describe('how often the data is gone through, where steps are not given'),
+  batch: z.int().positive().default(1).describe('sequences a micro-batch'),
+  length: z.int().positive().default(256).describe('most tokens of a sequence'),
+  accumulate: z.int().positive().default(1).describe('micro-batches a step'),
+  lora: z
+    .union([z.literal(false), z.literal(true).transform(() => adapter.parse({})), adapter])
+    .default(false)
+    .describe('train a low-rank adapter instead of all weights: true, or its settings'),
+  optimizer: optimizer.default(adamw.parse({})).describe('AdamW where no name is given'),
+  decay: z.enum(['matrices', 'all']).default('matrices').describe('which parameters are under weight decay; matrices have two or more dimensions'),
+  schedule: z.enum(['constant', 'linear', 'cosine']).default('constant').describe('how the learning rate goes on after the warm-up'),
+  warmupSteps: steps('steps in which the learning rate rises from 0'),
+  clip: z.number().nonnegative().default(1).describe('largest norm of the whole gradient; 0 clips nothing'),
+  missingGrad: z.enum(['skip', 'zeros']).default('skip').describe('a parameter without a gradient is not updated, or updated with zeros'),
+  allDropped: z
+    .enum(['backward', 'skip'])
+    .default('backward')
+    .describe('what a micro-batch does whose units are all dropped: train the trunk above, or nothing'),
+  drop: drop.default({ kind: 'none' }).describe('which residual branches get no backward in a step'),
+  seed: z.int().nonnegative().default(0).describe('seed of everything random'),
+  shuffle: z.boolean().default(true).describe('whether examples are drawn in another order each epoch'),
+  evalEvery: steps('steps between held-out evaluations; 0: before and after the run alone'),
+  evalLimit: z.int().positive().default(64).describe('held-out examples'),
+  saveEvery: steps('steps between checkpoints; one is always written at the end'),
+  device: z.string().default('auto').describe('device of this machine: auto, gpu, lavapipe, swiftshader, or part of its name'),
+  matmulPrecision: z
+    .enum(['f32', 'f16'])
+    .default('f32')
+    .describe('what operands of matrix products may be rounded to, where the device multiplies matrices of f16; sums are f32'),
+  memoryBudget: z
+    .union([z.number(), z.string()])
+    .transform(bytesOf)
+    .optional()
+    .describe('most device memory of the run, such as 2GiB; to keep it, some branches run their forward again'),
+  tune: z
+    .union([z.literal('off'), z.number().nonnegative()])
+    .default(20)
+    .describe('seconds that may go into measuring how kernels are cut best; off: as the kind of device starts'),
 });
 
 /** A run, checked and with every default filled in: the keys of `run.yaml` (docs/training.md). */
-export type RunConfig = z.infer<typeof runSchema>;
+export type RunConfig = Omit<z.infer<typeof runSchema>, '$schema'>;
 export type RunInput = z.input<typeof runSchema>;
-
-type Issue = z.core.$ZodIssue;
-/** What was wrong, and where, with a union's best alternative in its place. */
-interface Problem {
-  readonly path: readonly PropertyKey[];
-  readonly issue: Issue;
-}
-
-/** An alternative that fails at a key inside the value was meant; one that fails at the value itself was not. */
-function deepest(issue: Issue): Problem {
-  if (issue.code !== 'invalid_union') return { path: issue.path, issue };
-  const inside = issue.errors.flatMap(([first]) => (first ? [deepest(first)] : [])).filter(({ path }) => path.length > 0);
-  const [best] = inside.sort((a, b) => b.path.length - a.path.length);
-  return best ? { path: [...issue.path, ...best.path], issue: best.issue } : { path: issue.path, issue };
-}
-
-const quoted = (values: readonly unknown[]): string => values.map((v) => JSON.stringify(v)).join(' or ');
-
-/** What a union takes, where it has no alternative of the value's kind. */
-function alternatives({ errors }: z.core.$ZodIssueInvalidUnion): string {
-  const kinds = errors.flatMap(([first]): string[] =>
-    first?.code === 'invalid_value' ? first.values.map((v) => JSON.stringify(v)) : first?.code === 'invalid_type' ? [first.expected] : [],
-  );
-  return kinds.length > 0 ? `expected ${kinds.join(' or ')}` : 'expected something else';
-}
-
-function expectation(issue: Issue): string {
-  // the options of a discriminated union are in the issue, though not in its type
-  if (issue.code === 'invalid_union') return 'options' in issue && Array.isArray(issue.options) ? `expected ${quoted(issue.options)}` : alternatives(issue);
-  if (issue.code === 'invalid_value') return `expected ${quoted(issue.values)}`;
-  if (issue.code === 'invalid_type') return `expected ${issue.expected}`;
-  return issue.message.replace(/^Too (small|big): expected (\w+ to be )?/, 'expected ');
-}
-
-function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce((value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined), input);
-}
 
 /** Keys by the names they had in version 0.1.0, with what they hold. */
 const RENAMED: readonly { readonly from: string; readonly to: keyof RunInput; readonly holds: (value: unknown) => boolean }[] = [
@@ -173,25 +154,61 @@ export function withNewNames(input: object, file: string, note: (text: string) =
   }, input);
 }
 
+const HINT = 'docs/training.md lists the keys';
+
+/** Keys without which there is no run. Each has a flag of its own. */
+const REQUIRED: readonly string[] = ['model', 'data'];
+
+/** What other tools call keys of a run. */
+const OTHER_NAMES: OtherNames = {
+  lr: 'optimizer.lr',
+  learningrate: 'optimizer.lr',
+  weightdecay: 'optimizer.weightDecay',
+  numtrainepochs: 'epochs',
+  maxsteps: 'steps',
+  batchsize: 'batch',
+  microbatchsize: 'batch',
+  perdevicetrainbatchsize: 'batch',
+  gradientaccumulationsteps: 'accumulate',
+  maxlength: 'length',
+  maxseqlength: 'length',
+  maxseqlen: 'length',
+  sequencelen: 'length',
+  maxgradnorm: 'clip',
+  lrschedulertype: 'schedule',
+  lrscheduler: 'schedule',
+  r: 'lora.rank',
+  rank: 'lora.rank',
+  alpha: 'lora.alpha',
+  lorar: 'lora.rank',
+  lorarank: 'lora.rank',
+  loraalpha: 'lora.alpha',
+  loradropout: 'lora.dropout',
+  targetmodules: 'lora.layers',
+  outputdir: 'out',
+  evalsteps: 'evalEvery',
+  savesteps: 'saveEvery',
+  dataset: 'data',
+  datasetpath: 'data',
+  basemodel: 'model',
+  modelnameorpath: 'model',
+  droprate: 'drop.rate',
+};
+
 /**
  * Checks a config. @param note is told of keys that are given by a name they had in an earlier version; default: nobody is
- * @throws EbbError naming the file and the first wrong key, what was found and what was expected
+ * @throws EbbError naming the file and all wrong keys, what was found and what was expected
  */
 export function parseConfig(given: unknown, file: string, note: (text: string) => void = () => {}): RunConfig {
   const input = typeof given === 'object' && given !== null ? withNewNames(given, file, note) : given;
   const parsed = runSchema.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const hint = 'docs/training.md lists the keys';
-  const [first] = parsed.error.issues;
-  if (!first) throw new EbbError(`${file}: not a run configuration; ${hint}`);
-  const { path, issue } = deepest(first);
-  if (issue.code === 'unrecognized_keys') {
-    const keys = issue.keys.map((key) => [...path, key].join('.'));
-    throw new EbbError(`${file}: unknown key ${keys.join(', ')}; ${hint}`);
+  if (parsed.success) {
+    const { $schema: _schema, ...config } = parsed.data;
+    return config;
   }
-  const value = valueAt(input, path);
-  if (value === undefined && path.length === 1)
-    throw new EbbError(`${file}: ${String(path[0])} is missing; give --${String(path[0])}, or the key in a run file (YAML); ${hint}`);
-  const found = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`;
-  throw new EbbError(`${file}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${found}, ${expectation(issue)}; ${hint}`);
+  const problems = problemsOf(runSchema, parsed.error, input, OTHER_NAMES).map((problem) => {
+    const { key, isMissing } = problem;
+    return isMissing && REQUIRED.includes(key) ? { text: `${key} is missing; give --${key}, or the key in a run file (YAML)` } : problem;
+  });
+  throw new EbbError(problemsText(file, problems, HINT));
 }

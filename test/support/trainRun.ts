@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { ONLY_OFF, PEFT_TYPES } from '../../src/formats/peftConfig.ts';
 import { openSafetensors, readInts } from '../../src/formats/safetensors.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
@@ -104,7 +105,7 @@ export function unsupportedSetting(config: Readonly<Record<string, unknown>>): s
 }
 
 /** What a run.yaml may name. */
-const OPTIMIZERS = runSchema.shape.optimizer.unwrap().options.map((option) => option.shape.name.value);
+const OPTIMIZERS = runSchema.shape.optimizer.unwrap().options.map(({ shape: { name } }) => (name instanceof z.ZodDefault ? name.unwrap() : name).value);
 const SCHEDULES = runSchema.shape.schedule.unwrap().options;
 
 /** The optimizer's own word of `torch.optim.AdamW` or `Lion (written here)`, as Ebb would spell it. */

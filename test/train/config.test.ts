@@ -6,19 +6,18 @@ import { messageOf } from '../formats/fixtureFolder.ts';
 const parse = (input: object) => parseConfig({ model: 'm', data: 'd', ...input }, 'run.yaml');
 
 it.each<[object, string]>([
-  [{ lora: { layers: '*.q_proj' } }, 'lora.layers: is "*.q_proj", expected array'],
-  [{ lora: { rank: 0 } }, 'lora.rank: is 0, expected >0'],
-  [{ lora: { rank: 1.5 } }, 'lora.rank: is 1.5, expected int'],
-  [{ lora: { rang: 4 } }, 'unknown key lora.rang'],
-  [{ lora: 'yes' }, 'lora: is "yes", expected false or true or object'],
+  [{ lora: { layers: '*.q_proj' } }, 'lora.layers: is "*.q_proj", expected a list'],
+  [{ lora: { rank: 0 } }, 'lora.rank: is 0, expected more than 0'],
+  [{ lora: { rank: 1.5 } }, 'lora.rank: is 1.5, expected a whole number'],
+  [{ lora: { rang: 4 } }, 'unknown key lora.rang (did you mean lora.rank?)'],
+  [{ lora: 'yes' }, 'lora: is "yes", expected false, true or keys with values'],
   [{ optimizer: { name: 'lion' } }, 'optimizer.name: is "lion", expected "adamw" or "sgd"'],
-  [{ optimizer: {} }, 'optimizer.name: is missing, expected "adamw" or "sgd"'],
   [{ optimizer: { name: 'sgd', betas: [0, 1] } }, 'unknown key optimizer.betas'],
-  [{ optimizer: { name: 'adamw', betas: [0, 'x'] } }, 'optimizer.betas.1: is "x", expected number'],
+  [{ optimizer: { name: 'adamw', betas: [0, 'x'] } }, 'optimizer.betas.1: is "x", expected a number'],
   [{ drop: { kind: 'uniform', rate: 1.5 } }, 'drop.rate: is 1.5, expected a number from 0 to 1'],
   [{ drop: { kind: 'uniform' } }, 'drop.rate: is missing, expected a number from 0 to 1'],
   [{ drop: { kind: 'uniform', rate: 0.5, sampling: 'poisson' } }, 'drop.sampling: is "poisson", expected "bernoulli" or "official" or "fixed-budget"'],
-  [{ drop: { kind: 'uniform', rate: 0.5, weight: true } }, 'unknown key drop.weight'],
+  [{ drop: { kind: 'uniform', rate: 0.5, weight: true } }, 'unknown key drop.weight (did you mean drop.weights?)'],
   [
     { drop: { kind: 'uniform', rate: 1, weights: true } },
     'drop.weights: is true, expected false at a rate of 1: a unit that is never kept has no weight 1/(1−rate)',
@@ -33,20 +32,37 @@ it.each<[object, string]>([
   [{ drop: { kind: 'fixed', patterns: ['layers.0.mlp'] } }, 'drop.patterns: is ["layers.0.mlp"], expected lists of unit names'],
   [
     { drop: { kind: 'sensitivity' } },
-    'drop.kind: is "sensitivity", expected "none" or "uniform" or "dropbp" or "lcsb" or "lisa" or "last-k" or "fixed" or "layerdrop" or "stochastic-depth"',
+    'drop.kind: is "sensitivity", expected "none", "uniform", "dropbp", "lcsb", "lisa", "last-k", "fixed", "layerdrop" or "stochastic-depth"',
   ],
   [{ memoryBudget: '2 bananas' }, 'memoryBudget: is "2 bananas", expected bytes, as a number or like 2GiB, 500MB'],
   [{ memoryBudget: -1 }, 'memoryBudget: is -1, expected bytes, as a number or like 2GiB, 500MB'],
   [{ decay: 'none' }, 'decay: is "none", expected "matrices" or "all"'],
-  [{ steps: 0 }, 'steps: is 0, expected >0'],
+  [{ steps: 0 }, 'steps: is 0, expected more than 0'],
   [{ data: undefined }, 'data is missing; give --data, or the key in a run file (YAML)'],
-  [{ learningRate: 3 }, 'unknown key learningRate'],
+  [{ learningRate: 3 }, 'unknown key learningRate (did you mean optimizer.lr?)'],
 ])('%j is refused by its key', (input, message) => {
   expect(messageOf(() => parse(input))).toBe(`run.yaml: ${message}; docs/training.md lists the keys`);
 });
 
+it('says all that is wrong at once', () => {
+  const message = messageOf(() => parse({ warmup_steps: 3, lora: { rank: 0, alfa: 2 }, schedule: 'exponential', optimizer: { lr: -1 } }));
+  expect(message.split('\n')).toEqual([
+    'run.yaml: 5 keys are wrong; docs/training.md lists the keys',
+    '  lora.rank: is 0, expected more than 0',
+    '  unknown key lora.alfa (did you mean lora.alpha?)',
+    '  optimizer.lr: is -1, expected at least 0',
+    '  schedule: is "exponential", expected "constant", "linear" or "cosine"',
+    '  unknown key warmup_steps (did you mean warmupSteps?)',
+  ]);
+});
+
+it('takes an optimizer without a name for AdamW', () => {
+  expect(parse({ optimizer: { lr: 3e-4 } }).optimizer).toEqual({ ...parse({}).optimizer, lr: 3e-4 });
+  expect(messageOf(() => parse({ optimizer: { momentum: 0.9 } }))).toContain('unknown key optimizer.momentum');
+});
+
 it('refuses what is no list of keys', () => {
-  expect(messageOf(() => parseConfig('text', 'run.yaml'))).toBe('run.yaml: is "text", expected object; docs/training.md lists the keys');
+  expect(messageOf(() => parseConfig('text', 'run.yaml'))).toBe('run.yaml: is "text", expected keys with values; docs/training.md lists the keys');
 });
 
 it('takes lora: true for an adapter with the defaults; one that goes on has no defaults of its own', () => {

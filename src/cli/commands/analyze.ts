@@ -8,13 +8,13 @@ import { amount } from '../../inspect/report.ts';
 import { withDevice } from '../../node/device.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import { runInputs } from '../../run/runFolder.ts';
+import type { RunFlags } from '../../terminal/flags.ts';
 import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
-import { parseConfig } from '../../train/config.ts';
 import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
 import { writeHtml } from '../htmlFile.ts';
-import { addModelRunFlags, type ModelRunFlags, modelRunInput } from '../runInput.ts';
+import { addModelRunFlags, runConfigOf } from '../runInput.ts';
 
-interface AnalyzeFlags extends ModelRunFlags, Pick<AnalyzeOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
+interface AnalyzeFlags extends RunFlags, Pick<AnalyzeOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
   readonly allocations?: NonNullable<AnalyzeOptions['spreads']>;
   readonly runs?: readonly string[];
   readonly html?: string;
@@ -57,7 +57,7 @@ export const analyzeCommand = (): Command =>
       .option('--runs <dir...>', 'run folders whose losses are shown side by side')
       .option('--html <file>', 'write a page with plots'),
   ).action(async (file: string | undefined, flags: AnalyzeFlags) => {
-    const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
+    const config = runConfigOf(file, flags);
     const { allocations = null, runs = [], html, json } = flags;
     const rates = [...flags.rates].sort((a, b) => a - b);
     if (html !== undefined) checkOutFile(html, '--html', [...runInputs(config), ...inputsOf({ 'the run file': file })]);

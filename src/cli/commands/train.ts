@@ -5,14 +5,14 @@ import { Command } from 'commander';
 import { checkRunFolder } from '../../run/runFolder.ts';
 
 import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
+import type { RunFlags } from '../../terminal/flags.ts';
 import { positive } from '../../terminal/options.ts';
-import { parseConfig } from '../../train/config.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
 import { writeProfile } from '../profile.ts';
-import { addModelRunFlags, type ModelRunFlags, modelRunInput } from '../runInput.ts';
+import { addModelRunFlags, runConfigOf } from '../runInput.ts';
 import { trainModel } from '../train.ts';
 
-interface TrainFlags extends ModelRunFlags {
+interface TrainFlags extends RunFlags {
   readonly profile?: number | boolean;
 }
 
@@ -23,7 +23,7 @@ export const trainCommand = (): Command =>
       .description('fine-tune a model; a run file (YAML) holds any of the keys, flags go over them')
       .option('--profile [steps]', 'time every kernel of some steps (default 1); tables on stderr, traces for chrome://tracing in the run folder', positive),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
-    const config = parseConfig(modelRunInput(file, flags), file ?? 'the command line');
+    const config = runConfigOf(file, flags);
     checkRunFolder(config.out, flags.resume ?? false, config, file);
     await commandRun(config.device, flags, async (device, hooks) => {
       if (flags.profile === undefined || flags.profile === false) return trainModel(config, device, hooks);
