@@ -103,16 +103,38 @@ export function besides(file: SourceFile, specifier: string): string {
 }
 
 /** TypeScript's errors in the definition's files; a file with syntax errors shows those alone. */
-export function typeErrors({ ts }: Morph, { project, files }: DefinitionFiles): Diagnostic[] {
+export function typeErrors(morph: Morph, { project, files }: DefinitionFiles): Diagnostic[] {
   const program = project.getProgram();
   return files.flatMap((file) => {
     const syntactic = program.getSyntacticDiagnostics(file);
-    return (syntactic.length > 0 ? syntactic : program.getSemanticDiagnostics(file)).map((d) => fromMorph(ts, file, d));
+    return (syntactic.length > 0 ? syntactic : program.getSemanticDiagnostics(file)).map((d) => fromMorph(morph, file, d));
   });
 }
 
-function fromMorph(ts: Morph['ts'], file: SourceFile, diagnostic: MorphDiagnostic): Diagnostic {
+/** The function that computes what an operator would, if tensors had operators. */
+const FOR_OPERATORS: Readonly<Record<string, string>> = { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div', '+=': 'add', '-=': 'sub', '*=': 'mul', '/=': 'div' };
+
+/** Codes of TypeScript's errors for operands of an operator: any, the left one of arithmetic, the right one. */
+const OPERAND_ERRORS: readonly number[] = [2365, 2362, 2363];
+
+/** What a person who gave tensors to an operator is to write instead; empty for other errors. */
+function operatorHint({ ts }: Morph, file: SourceFile, diagnostic: MorphDiagnostic): string {
+  const start = diagnostic.getStart();
+  if (start === undefined || !OPERAND_ERRORS.includes(diagnostic.getCode())) return '';
+  const expression = file.getDescendantAtPos(start)?.getFirstAncestorByKind(ts.SyntaxKind.BinaryExpression);
+  const operator = expression?.getOperatorToken().getText();
+  const func = operator === undefined ? undefined : FOR_OPERATORS[operator];
+  const types = [expression?.getLeft(), expression?.getRight()].map((side) => side?.getType().getSymbol()?.getName());
+  if (func === undefined || !types.includes('Value')) return '';
+  const branch = func === 'add' ? '; inside unit() return the branch alone, since unit() adds it to its input' : '';
+  return `; tensors have no operators: use ${func}(a, b)${branch}`;
+}
+
+function fromMorph(morph: Morph, file: SourceFile, diagnostic: MorphDiagnostic): Diagnostic {
   const { line, column } = file.getLineAndColumnAtPos(diagnostic.getStart() ?? 0);
-  const message = ts.flattenDiagnosticMessageText(diagnostic.compilerObject.messageText, '\n');
-  return { path: file.getFilePath(), line, column, message: `TS${diagnostic.getCode()}: ${message}` };
+  const text = morph.ts.flattenDiagnosticMessageText(diagnostic.compilerObject.messageText, '\n');
+  // The package's own types are known to a definition by their names, and a tensor by that of its alias.
+  const message = text.replaceAll(/import\("[^"]*"\)\.(\w+)/g, (_whole, name: string) => (name === 'Value' ? 'Tensor' : name));
+  const hint = operatorHint(morph, file, diagnostic);
+  return { path: file.getFilePath(), line, column, message: `TS${diagnostic.getCode()}: ${hint === '' ? message : message.replace(/\.$/, '')}${hint}` };
 }

@@ -233,10 +233,11 @@ function declare(trace: Trace, name: string, shape: readonly number[], { table, 
   first.lone = null;
   if (known.shape.join() !== shape.join())
     misuse(`parameter ${name} is [${known.shape}] where it is first declared (${declaredText(first)}) and [${shape}] here; give the second one another name`);
-  if (!table && !tied)
-    misuse(
-      `parameter ${name} is declared twice: first ${declaredText(first)}, again ${declaredText(here)}; if both are one weight, pass { tied: true } to the second, otherwise give it another name`,
-    );
+  if (table || tied) return;
+  const [before, now] = [declaredText(first), declaredText(here)];
+  const otherName =
+    before === now ? 'otherwise put what differs in the name, such as the counter of a loop: layers.0.fc, layers.1.fc' : 'otherwise give it another name';
+  misuse(`parameter ${name} is declared twice: first ${before}, again ${now}; if both are one weight, pass { tied: true } to the second; ${otherName}`);
 }
 
 /** @throws TraceError if a parameter is declared as tied, and nothing else declares it */
@@ -288,7 +289,8 @@ function region({ site, unit, again }: Omit<Region, 'from' | 'to'>, build: () =>
   // A site must be readable between the commas and brackets around it.
   if (!/^[\w.-]+$/.test(site)) misuse(`${kind} ${JSON.stringify(site)}: expected a name of letters, digits, _, - and dots, as in layers.3.attn`);
   if (trace.open !== null) misuse(`${kind} ${site} starts inside ${trace.open}; units and sections do not nest: end ${trace.open} first`);
-  if (trace.regions.some((r) => r.site === site)) misuse(`${site} names two units or sections; give each its own name`);
+  if (trace.regions.some((r) => r.site === site))
+    misuse(`${site} names two units or sections; give each its own name: in a loop, put its counter in the name, such as layers.0, layers.1`);
   trace.open = site;
   trace.site = 0;
   const from = trace.b.added.length;

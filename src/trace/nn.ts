@@ -170,10 +170,13 @@ export interface LinearOptions {
 
 /**
  * Applies a linear layer, with the adapter that the trace's options put on it: x [..., inputs] → [..., outputs]. It declares the parameters
- * `<name>.weight` and, with `bias`, `<name>.bias`.
+ * `<name>.weight` and, with `bias`, `<name>.bias`. @throws TraceError if the last axis of x is not `inputs`
  */
 export function linear(name: string, x: Tensor, options: LinearOptions): Tensor {
   const { inputs, outputs, bias = false, layout = 'out,in', init } = options;
+  const last = x.type.shape.at(-1);
+  if (typeof last === 'number' && last !== inputs)
+    misuse(`linear ${name}: inputs is ${inputs}, but x is ${typeText(x.type)}; give inputs: ${last}, or an x whose last axis is ${inputs}`);
   const weight = param(`${name}.weight`, layout === 'out,in' ? [outputs, inputs] : [inputs, outputs], { linear: layout, ...(init ? { init } : {}) });
   const short = name.split('.').at(-1) ?? 'y';
   let y = recordOne('dot', [x, weight], layout === 'out,in' ? { tb: true } : {}, short);

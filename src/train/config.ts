@@ -26,7 +26,7 @@ const adapter = z
 
 const weightDecay = z.number().nonnegative().describe('share of a weight that is taken away in a step, times the learning rate');
 const adamw = z.strictObject({
-  name: z.literal('adamw').default('adamw'),
+  name: z.literal('adamw').default('adamw').describe('adamw or sgd'),
   lr: z.number().nonnegative().default(1e-4).describe('learning rate'),
   betas: z
     .tuple([z.number().min(0).max(1), z.number().min(0).max(1)])

@@ -136,6 +136,27 @@ two.ts:12:14: TS2322: Type 'number' is not assignable to type 'string'.
 `);
   });
 
+  it('operators between tensors, with the function to use', async () => {
+    const body = "const y = x * relu(x);\n    return mean(unit('a', y, (h) => h + relu(h)));";
+    expect(await errorOf(model(body, 'relu, unit'))).toMatchInlineSnapshot(`
+"m.ts:6:15: TS2362: The left-hand side of an arithmetic operation must be of type 'any', 'number', 'bigint' or an enum type; tensors have no operators: use mul(a, b)
+      const y = x * relu(x);
+                ^
+
+m.ts:6:19: TS2363: The right-hand side of an arithmetic operation must be of type 'any', 'number', 'bigint' or an enum type; tensors have no operators: use mul(a, b)
+      const y = x * relu(x);
+                    ^
+
+m.ts:7:27: TS2345: Argument of type 'number' is not assignable to parameter of type 'Value'.
+      return mean(unit('a', y, (h) => h + relu(h)));
+                            ^
+
+m.ts:7:37: TS2365: Operator '+' cannot be applied to types 'Tensor' and 'Tensor'; tensors have no operators: use add(a, b); inside unit() return the branch alone, since unit() adds it to its input
+      return mean(unit('a', y, (h) => h + relu(h)));
+                                      ^"
+`);
+  });
+
   it('asking whether an optional tensor is there is no branch on its value', async () => {
     const helper =
       'const shifted = (x: Tensor, bias?: Tensor): Tensor => (bias ? add(x, bias) : x);\nconst first = (x: Tensor | null, y: Tensor): Tensor => x ?? y;';
@@ -196,17 +217,30 @@ describe('while tracing', () => {
                                       ^"
 `);
     expect(await errorOf(model("const y = unit('a', x, relu);\n    return mean(unit('a', y, relu));", 'relu, unit'))).toMatchInlineSnapshot(`
-"m.ts:7:17: a names two units or sections; give each its own name
+"m.ts:7:17: a names two units or sections; give each its own name: in a loop, put its counter in the name, such as layers.0, layers.1
       return mean(unit('a', y, relu));
                   ^"
 `);
+  });
+
+  it('a parameter declared again by the same line', async () => {
+    const body = "let y = x;\n    for (let i = 0; i < 2; i++) y = linear('fc', y, { inputs: 8, outputs: 8 });\n    return mean(y);";
+    expect(await errorOf(model(body, 'linear'))).toMatch(
+      /parameter fc\.weight is declared twice: .*; otherwise put what differs in the name, such as the counter of a loop: layers\.0\.fc, layers\.1\.fc\n/,
+    );
+  });
+
+  it('a linear layer that was told another width', async () => {
+    expect(await errorOf(model("return mean(linear('fc', x, { inputs: 16, outputs: 8 }));", 'linear'))).toMatch(
+      /^m\.ts:6:\d+: linear fc: inputs is 16, but x is f32\[B,8\]; give inputs: 8, or an x whose last axis is 16\n/,
+    );
   });
 
   it('a parameter declared twice', async () => {
     expect(
       await errorOf(model("const up = param('w', [8]);\n    const down = param('w', [8]);\n    return mean(mul(mul(x, up), down));", 'mul, param')),
     ).toMatchInlineSnapshot(`
-"m.ts:7:18: parameter w is declared twice: first const up at m.ts:6:16, again const down at m.ts:7:18; if both are one weight, pass { tied: true } to the second, otherwise give it another name
+"m.ts:7:18: parameter w is declared twice: first const up at m.ts:6:16, again const down at m.ts:7:18; if both are one weight, pass { tied: true } to the second; otherwise give it another name
       const down = param('w', [8]);
                    ^"
 `);
