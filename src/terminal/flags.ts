@@ -1,6 +1,7 @@
 /** @file The flags of a run, shared by `ebb train` and generated trainers. A flag overrides the key of the run file. */
 
 import type { Command } from 'commander';
+import { EbbError } from '../errors.ts';
 import type { RunInput } from '../train/config.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from './deviceFlags.ts';
 import { count, nonNegative, number, positive } from './options.ts';
@@ -48,10 +49,18 @@ export function addRunFlags(command: Command): Command {
     .addOption(oldDeviceOption());
 }
 
-/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` does */
+/** @throws EbbError for a flag about held-out evaluations where there is no held-out data */
+function checkEvaluation(fromFile: Partial<RunInput>, { evalData, evalEvery, evalLimit }: RunFlags): void {
+  const flag = evalEvery !== undefined && evalEvery > 0 ? '--eval-every' : evalLimit !== undefined ? '--eval-limit' : null;
+  if (flag !== null && (evalData ?? fromFile.evalData) === undefined)
+    throw new EbbError(`${flag}: there is no held-out data to evaluate; give --eval-data, or leave ${flag} out`);
+}
+
+/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError as `deviceOf` does, and for evaluations without held-out data */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
   const { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget, lr, dropRate } = flags;
   const device = deviceOf(flags);
+  checkEvaluation(fromFile, flags);
   const plain = { data, evalData, out, steps, batch, length, accumulate, seed, saveEvery, evalEvery, evalLimit, memoryBudget };
   return {
     ...fromFile,
