@@ -1,4 +1,4 @@
-/** @file `ebb analyze`: what dropping would do to a run, measured on its own model and data. */
+/** @file `ebb analyze`: measures what dropping would do to a run, on the run's own model and data. */
 
 import { type Analysis, type AnalysisSizes, measureSettings } from '../analyze/measure.ts';
 import { type AnalyzeReport, fidelityReport, type MemoryReport, type RatesReport, type SettingReport, type TimeReport } from '../analyze/report.ts';
@@ -21,14 +21,14 @@ import { planModel, type TrainConfig } from '../train/loop.ts';
 import { compileRun, openRunModel, readyText } from './train.ts';
 
 export interface AnalyzeOptions extends AnalysisSizes {
-  /** Folders of runs to show. */
+  /** Folders of the runs whose losses are shown. */
   readonly runs: readonly string[];
   readonly say: (line: string) => void;
 }
 
-/** Analyses a run. Nothing is written. @throws EbbError */
+/** Analyses a run. It writes no file. @throws EbbError for a model, data or a device that the run cannot use */
 export async function analyzeRun(config: RunConfig, opened: CommandDevice, options: AnalyzeOptions): Promise<AnalyzeReport> {
-  // what is wrong with them is known before anything is measured
+  // A folder that cannot be read is refused before anything is measured.
   const runs = options.runs.map(readCurve);
   const run = await openRunModel(config);
   return withRunData(config, run.source, async (data) => {
@@ -47,7 +47,7 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
   });
 }
 
-/** What a reader wants to know of a run. */
+/** Describes the run for the head of the report. */
 function about(config: RunConfig, { device }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
   const { model, data, batch, length, accumulate, lora, optimizer, seed } = config;
   const run = {
@@ -63,7 +63,7 @@ function about(config: RunConfig, { device }: CommandDevice): Pick<AnalyzeReport
 
 const MEASURED_KINDS: readonly string[] = ['none', 'uniform', 'dropbp'];
 
-/** The numbers, and what follows of them. */
+/** Makes the numbers of the report, and the recommendation that follows from them. */
 function reportOf(
   found: Analysis,
   config: RunConfig & TrainConfig,
@@ -93,14 +93,16 @@ function reportOf(
     recommendation,
     notes: [
       ...disturbed([none.time, ...settings.map((s) => s.time)]),
-      ...(config.memoryBudget === undefined ? [] : ['memoryBudget is not kept here: sensitivities and full gradients keep everything of a step']),
-      ...(MEASURED_KINDS.includes(config.drop.kind) ? [] : [`drop.kind ${config.drop.kind} is not looked at: rates are spread as uniform does`]),
+      ...(config.memoryBudget === undefined ? [] : ['memoryBudget is ignored here, because sensitivities and full gradients need everything of a step']),
+      ...(MEASURED_KINDS.includes(config.drop.kind)
+        ? []
+        : [`drop.kind ${config.drop.kind} is not measured: the rates below are spread as drop.kind uniform spreads them`]),
       ...refused,
     ],
   };
 }
 
-/** All of them, or null where one is missing. */
+/** Returns the values, or null where one of them is missing. */
 function allOf(values: readonly (number | null)[]): readonly number[] | null {
   const known = values.filter((v) => v !== null);
   return known.length === values.length ? known : null;
@@ -127,15 +129,15 @@ const outcomesOf = ({ settings }: Analysis): SettingOutcome[] =>
     ),
   );
 
-/** Rounds that differ by more are told. */
+/** The factor between the median round and the fastest one from which on the report says that something disturbed the measurement. */
 const QUIET = 1.15;
 
-/** Whether something else ran on the machine, by the medians of rounds beside the least. */
+/** Returns a note where median rounds are much slower than the fastest ones, because then something else ran on the machine. */
 function disturbed(times: readonly StepTime[]): string[] {
   const worst = Math.max(...times.map(({ ms, medianMs }) => medianMs / ms));
   if (worst <= QUIET) return [];
   return [
-    `the same steps took up to ${Math.round(100 * (worst - 1))} % longer in other rounds: something else runs on the machine; quiet it, or give more --rounds`,
+    `the same steps took up to ${Math.round(100 * (worst - 1))} % longer in other rounds, so something else is running on the machine; stop it, or give more --rounds`,
   ];
 }
 
@@ -146,10 +148,10 @@ const timeReport = ({ ms, medianMs, flops }: StepTime, full: StepTime): TimeRepo
   predictedMs: (full.ms * flops) / full.flops,
 });
 
-/** Draws that a run's memory is planned for. */
+/** Number of draws that memory is planned for. */
 const DRAWS = 256;
 
-/** Of a setting, or of dropping nothing; a budget is not asked. */
+/** Returns a function that plans the memory of a setting, or of dropping nothing (null). It leaves the memory budget out. */
 function memoryReports({ sensing }: Analysis, config: RunConfig & TrainConfig, { program }: Engine, maxBufferSize: number) {
   const { memoryBudget: _budget, ...free } = config;
   const model = planModel({ program }, config.steps);
@@ -164,7 +166,7 @@ function memoryReports({ sensing }: Analysis, config: RunConfig & TrainConfig, {
 function ratesReport({ sensed: { sensitivities }, sensing, costs }: Analysis, rate: number, allocation: (typeof ALLOCATIONS)[number]): RatesReport {
   try {
     const rates = allocateRates(allocation, { sensitivities, costs, rate, minRate: sensing.minRate }, sensing.harm);
-    // of f32, some
+    // Some rates come from f32 numbers, whose further digits say nothing.
     return { rate, allocation, rates: rates.map((r) => Number(r.toFixed(6))), refused: null };
   } catch (error) {
     if (error instanceof EbbError) return { rate, allocation, rates: null, refused: error.message };

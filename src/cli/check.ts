@@ -1,4 +1,4 @@
-/** @file `ebb check`: what a file or folder is, and whether Ebb can use it, in one sentence. */
+/** @file `ebb check`: says in one sentence what a file or folder is, and whether Ebb can use it. */
 
 import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
@@ -25,7 +25,7 @@ export interface CheckReport {
   readonly message: string;
 }
 
-/** What was found; not ok where it says so. */
+/** What was found. It is ok unless `ok` is there and false. */
 type Finding = Omit<CheckReport, 'ok'> & { readonly ok?: false };
 
 function plural(count: number, noun: string): string {
@@ -38,7 +38,7 @@ function bytes(count: number): string {
   return `${step === 0 ? count : (count / 2 ** (10 * step)).toFixed(1)} ${units[step]}`;
 }
 
-/** The tokenizer in words; tokens the model has no rows for are an error only where they occur. */
+/** Describes the tokenizer. Tokens that the model has no rows for are only mentioned, since they are an error only where data holds them. */
 function describeTokens(checkpoint: ModelDescription): string {
   const { vocabSize: tokens } = checkpoint.tokenizer();
   const { vocabSize: rows } = checkpoint.config;
@@ -54,18 +54,19 @@ function describe({ config, tensors }: ModelDescription): string {
   return `${describeConfig(config)}, ${bytes(size)} of ${dtypesText(tensors)}`;
 }
 
-/** What a model is, by what of its weights is missing. */
+/** What a model is called, by which part of its weights is missing. */
 const WHAT: Readonly<Record<'whole' | MissingWeights['kind'], string>> = {
   whole: 'a checkpoint Ebb can use',
-  configuration: 'configuration only, without weights Ebb reads beside it',
+  configuration: 'configuration only, without weights beside it that Ebb reads',
   header: 'header only, without weights',
   cut: 'cut off, without all of its weights',
 };
 
-/** What can be done with a model without its weights, and what cannot. */
-const WITHOUT_WEIGHTS = 'ebb compile, inspect, plan and tune can use it; train, eval, generate, forward, grad and analyze cannot, they need the weights';
+/** The commands that can use a model without weights, and those that cannot. */
+const WITHOUT_WEIGHTS =
+  'ebb compile, inspect, plan and tune can use it; train, eval, generate, forward, grad and analyze cannot, because they need the weights';
 
-/** A model, with or without weights; weights that break off in their midst are not ok, they were meant to be there. */
+/** Checks a model, with or without weights. Weights that break off in the middle are not ok, because they were meant to be complete. */
 function checkModel(path: string): Finding {
   const model = describeModel(path);
   const { missing, notes, kind, path: place } = model;
@@ -93,11 +94,11 @@ function checkSafetensors(path: string): Finding {
   }
   return {
     kind: 'safetensors',
-    message: `${path}: a valid safetensors file of ${plural(tensors.size, 'tensor')}, but no model on its own (no config.json describes it)`,
+    message: `${path}: a valid safetensors file of ${plural(tensors.size, 'tensor')}, but not a model on its own, since no config.json describes it`,
   };
 }
 
-/** A file with an architecture's own settings, or a model's tensors; general.architecture alone makes no model. */
+/** Whether a GGUF file is a model: it has settings of its architecture, or tensors of a model. general.architecture alone makes no model. */
 function isModel({ metadata, tensors }: Gguf): boolean {
   const architecture = metadata.get('general.architecture');
   const settings = typeof architecture === 'string' && [...metadata.keys()].some((key) => key.startsWith(`${architecture}.`));
@@ -109,7 +110,7 @@ function checkGguf(path: string): Finding {
   const gguf = parseGguf(fileSource(path));
   return {
     kind: 'gguf',
-    message: `${path}: a valid GGUF file of ${plural(gguf.tensors.size, 'tensor')}, but no model (it has no architecture's settings and no layers)`,
+    message: `${path}: a valid GGUF file of ${plural(gguf.tensors.size, 'tensor')}, but not a model, since it has neither settings of an architecture nor layers`,
   };
 }
 
@@ -136,12 +137,12 @@ function checkRecords(path: string): Finding {
 }
 
 function checkIndex(path: string): Finding {
-  // an index alone is no model, and what is wrong with it is said first
+  // An error in the index itself is said first. An index alone is not a model.
   openIndex(path);
   return checkModel(path);
 }
 
-/** A .json file of another name is known by its fields. */
+/** Checks a .json file of an unusual name: its fields say what it is. */
 function checkJson(path: string): Finding {
   const fields: JsonObject = parseJsonObject(path, readText(path));
   if (isObject(fields['weight_map'])) return checkIndex(path);
@@ -169,7 +170,7 @@ function checkText(path: string): Finding {
   return { kind: 'data', message: `${path}: training data Ebb can use: ${size}` };
 }
 
-/** What looks into a file: by name, then by ending. */
+/** Checks a file. Its name says what it is, or else its ending. */
 function checkFile(path: string): Finding {
   const name = basename(path).toLowerCase();
   if (name === 'config.json') return checkModel(path);
@@ -189,8 +190,8 @@ function checkFile(path: string): Finding {
 }
 
 /**
- * What `path` is and whether Ebb can use it: a checkpoint or adapter folder, config.json, index, safetensors, GGUF, tokenizer.json,
- * JSONL or text. A valid container that is no model is ok, and the message says so. Never throws for bad input.
+ * Says what `path` is and whether Ebb can use it: a checkpoint or adapter folder, config.json, index, safetensors, GGUF, tokenizer.json,
+ * JSONL or text. A valid container that is not a model is ok, and the message says that it is none. It does not throw for bad input.
  */
 export async function checkPath(path: string): Promise<CheckReport> {
   try {

@@ -1,4 +1,4 @@
-/** @file `ebb compile`: a model as a folder that trains it without a compiler. */
+/** @file `ebb compile`: writes a model as a folder that trains it without a compiler. */
 
 import { createRequire } from 'node:module';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
@@ -19,14 +19,14 @@ import { captureLocations } from '../trace/location.ts';
 import { bookChooser, type ScheduleBook } from '../tune/book.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
-import { checkTrains, describeSource } from './source.ts';
+import { checkSizes, checkTrains, describeSource } from './source.ts';
 
 export interface CompileFlags {
   readonly out: string;
   readonly batch: number | null;
   readonly length: number | null;
   readonly lora: LoraOptions | null;
-  /** How tensors are stored that no header describes, where not as the configuration says. */
+  /** The type of tensors that no header describes. Default: as the configuration says. */
   readonly dtype?: StoredType | undefined;
   readonly dropRate: number | null;
   readonly matmulPrecision: MatmulPrecision;
@@ -35,13 +35,14 @@ export interface CompileFlags {
 
 export interface CompileReport {
   readonly out: string;
-  /** What it was compiled for. */
+  /** The device that it was compiled for, in words. */
   readonly device: string;
   readonly units: number;
   readonly functions: number;
   readonly kernels: number;
-  /** Milliseconds of reading, tracing and compiling; of writing. */
+  /** Milliseconds of reading, tracing and compiling. */
   readonly compileMs: number;
+  /** Milliseconds of writing. */
   readonly writeMs: number;
 }
 
@@ -51,14 +52,14 @@ const { version: EBB, dependencies } = createRequire(import.meta.url)('../../pac
   dependencies: Readonly<Record<string, string>>;
 };
 
-/** A step with these units dropped, in numbers. */
+/** The costs of a step in which these units are dropped. */
 function costs(program: Program, linker: Linker, dropped: readonly string[], sizes: Sizes): VariantReport {
   return variantReport(program, linker.link(patternOf(dropped)), { dropped, remat: [], skipped: [] }, sizes);
 }
 
 const flopsOf = ({ forwardFlops, backwardFlops }: VariantReport): number => forwardFlops + backwardFlops;
 
-/** What a unit's backward costs: everything kept, less everything but it. */
+/** What the backward of each unit costs: the costs with nothing dropped, less those with this unit dropped. */
 function unitCosts(program: Program, linker: Linker, units: readonly string[], sizes: Sizes): UnitCost[] {
   const whole = costs(program, linker, [], sizes);
   return units.map((site) => {
@@ -67,7 +68,7 @@ function unitCosts(program: Program, linker: Linker, units: readonly string[], s
   });
 }
 
-/** What a model was compiled for, in words. */
+/** Describes the device that a model was compiled for. */
 const deviceText = (profile: DeviceProfile): string => (profile === PORTABLE ? profile.name : `${profile.kind} (${profile.name})`);
 
 const RATES = [0, 0.5, 0.75, 0.875];
@@ -75,16 +76,20 @@ const RATES = [0, 0.5, 0.75, 0.875];
 /** What a model is compiled for. */
 export interface CompileSubject {
   readonly profile: DeviceProfile;
-  /** What was measured on it; null: nothing. */
+  /** The schedules that were measured on it; null where none were. */
   readonly schedules: ScheduleBook | null;
 }
 
-/** Compiles a checkpoint, whose weights may be missing, or a definition, for a device, and writes the folder. @throws EbbError */
+/**
+ * Compiles a definition or a checkpoint, whose weights may be missing, for a device, and writes the folder.
+ * @throws EbbError for a model that cannot be trained, for sizes that it does not have, and for a folder that cannot be written
+ */
 export async function compileTo(model: string, flags: CompileFlags, { profile, schedules }: CompileSubject): Promise<CompileReport> {
   checkFolder(flags.out);
   const started = performance.now();
   captureLocations(true);
   const source = await describeSource(model, flags.dtype);
+  checkSizes(model, source, flags);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);
   const { matmulPrecision } = flags;

@@ -1,4 +1,4 @@
-/** @file What `ebb compile --device` names: a profile, which is the same on every machine, or a device of this machine. */
+/** @file Reads `ebb compile --device`, which names a profile, the same on every machine, or a device of this machine. */
 
 import { BUILT_IN, PORTABLE } from '../compile/devices/builtIn.ts';
 import { parseProfile } from '../compile/devices/file.ts';
@@ -6,12 +6,12 @@ import { EbbError } from '../errors.ts';
 import { readText } from '../formats/files.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 
-/** A device to compile for: described, or to be opened by its name (undefined: the best of this machine). */
+/** A device to compile for: a profile, or the name of a device of this machine that is opened. Undefined names the best one. */
 export type CompileDevice = { readonly profile: DeviceProfile } | { readonly open: string | undefined };
 
 export interface CompileDeviceFlags {
   readonly device: string | undefined;
-  /** Whether the name may be a profile's: that of the old flag is always a device of this machine. */
+  /** Whether the name may be that of a profile. The name after the old flag is always that of a device of this machine. */
   readonly mayBeProfile: boolean;
   readonly target: 'device' | 'portable' | undefined;
   readonly standalone: boolean;
@@ -20,9 +20,9 @@ export interface CompileDeviceFlags {
 const isBuiltIn = (name: string): name is keyof typeof BUILT_IN => Object.hasOwn(BUILT_IN, name);
 
 /**
- * What to compile for. The name of a built-in profile and a file that ends in `.json` are profiles: no adapter is opened, whatever this machine
- * has. Every other name is that of a device of this machine. Standalone trainers are portable unless a device is asked for.
- * @throws EbbError for a device beside `--target portable`, and for a file that is no profile
+ * Finds the device to compile for. The name of a built-in profile and a file that ends in `.json` are profiles, for which no adapter of this
+ * machine is opened. Every other name is that of a device of this machine. Standalone trainers are portable unless a device is asked for.
+ * @throws EbbError for a device beside `--target portable`, and for a file that is not a profile
  */
 export function compileDevice({ device, mayBeProfile, target, standalone }: CompileDeviceFlags): CompileDevice {
   if (target === 'portable' && device !== undefined)

@@ -17,7 +17,7 @@ import { trainModel } from './train.ts';
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
 export const DEMO_STEPS = 72;
 const RATE = 0.5;
-/** Every so many steps drop nothing, so that the run itself holds the comparison. */
+/** One step of this many drops nothing, so that the run can be compared with itself. */
 const WHOLE_EVERY = 8;
 const PROMPT = 'Tom has';
 
@@ -28,6 +28,7 @@ export interface DemoReport {
   readonly table: string;
 }
 
+/** Trains the bundled model with LoRA and DropBP. It writes to a temporary folder. */
 export async function runDemo(device: CommandDevice, steps: number, hooks: TrainHooks & { readonly say: (line: string) => void }): Promise<DemoReport> {
   const model = join(EXAMPLES, 'tiny-llama', 'model');
   const { numLayers } = openCheckpoint(model).config;
@@ -72,7 +73,7 @@ function quoted(text: string): string {
 
 const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
-/** Time, FLOPs and saved bytes of the run's steps with and without dropped units; the first steps, which compile, are left out. */
+/** Compares time, FLOPs and saved bytes of the run's steps with and without dropped units, as a table. It leaves out the first steps, which compile. */
 export function comparison(metricsFile: string): string {
   const steps = readFileSync(metricsFile, 'utf8')
     .split('\n')
@@ -81,7 +82,7 @@ export function comparison(metricsFile: string): string {
     .filter((m) => m.step >= 3);
   const whole = steps.filter((m) => m.dropped.every((d) => d.length === 0));
   const dropped = steps.filter((m) => m.dropped.some((d) => d.length > 0));
-  // the batches differ in length: everything in proportion to the forward pass, which dropping does not change
+  // Batches differ in length, so everything is taken in proportion to the forward pass, which dropping does not change.
   const proportion = (list: readonly StepMetrics[], of: (m: StepMetrics) => number): number => median(list.map((m) => of(m) / m.forwardFlops));
   const forward = median(steps.map((m) => m.forwardFlops));
   const row = (label: string, of: (m: StepMetrics) => number, show: (v: number) => string): string => {

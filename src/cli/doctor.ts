@@ -1,4 +1,4 @@
-/** @file `ebb doctor`: which adapters there are, which is taken and why, and what it measures. */
+/** @file `ebb doctor`: lists the devices of this machine, says which one is taken and why, and measures it. */
 
 import { listAdapters } from '../node/adapter.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -14,7 +14,7 @@ export interface DoctorReport {
   readonly taken: { readonly kind: string; readonly name: string; readonly why: string };
   readonly features: readonly string[];
   readonly limits: Readonly<Record<string, number>>;
-  /** Kernels whose schedules were measured on the adapter taken, and where that is kept. */
+  /** The kernels whose schedules were measured on the device that is taken, and the file that keeps them. */
   readonly schedules: { readonly file: string; readonly entries: readonly Entry[] };
   readonly measured: { readonly matmulGflops: number; readonly copyGBps: number };
   readonly advice: string;
@@ -29,6 +29,7 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
 
+/** Measures the device that is taken, and lists the others. */
 export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
   const { device, why } = taken;
   const { kind, name, features, limits } = device.profile;
@@ -49,15 +50,17 @@ export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
   };
 }
 
-/** What would be faster than the adapter taken, seeing which others there are. */
+/** Says what would be faster than a device of kind `kind`, given the kinds that were found. */
 export function advice(kind: AdapterKind, found: readonly AdapterKind[]): string {
   if (adapterRank(kind) === 0) return 'a GPU is in use; keep its driver up to date';
   if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --device and EBB_DEVICE out to take it';
-  if (kind !== 'lavapipe' && found.includes('lavapipe')) return 'no GPU was found; lavapipe is here and faster (--device lavapipe), a GPU is many times faster';
+  if (kind !== 'lavapipe' && found.includes('lavapipe'))
+    return 'no GPU was found; lavapipe is here and faster (give --device lavapipe), and a GPU is many times faster';
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
-  return 'no GPU was found; a GPU is many times faster, and Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
+  return 'no GPU was found; a GPU is many times faster, and the CPU driver of Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
 }
 
+/** Writes the report as text. */
 export function doctorText(r: DoctorReport): string {
   return [
     'adapters:',

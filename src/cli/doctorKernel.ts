@@ -1,4 +1,4 @@
-/** @file The matmul that `ebb doctor` and bench/ time: Ebb's own kernel, cut by a schedule. */
+/** @file The matmul that `ebb doctor` and bench/ time. It is Ebb's own kernel, cut by a schedule. */
 
 import type { BufferRef } from '../codegen/kernel/builder.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
@@ -17,14 +17,14 @@ import { address } from '../runtime/link/address.ts';
 /** Rows, columns and depth of the matmul that `ebb doctor` measures. */
 export const MEASURED_SIZE = 512;
 
-/** A [m,k] times b [k,n]; n and k are multiples of 4. */
+/** The sizes of a product of a, [m, k], and b, [k, n]. n and k are multiples of 4. */
 export interface MatmulSize {
   readonly m: number;
   readonly n: number;
   readonly k: number;
 }
 
-/** A matmul ready to run: f32 operands and product, row-major. */
+/** A matmul that is ready to run. Operands and product are f32 and lie row by row. */
 export interface MatmulKernel {
   readonly a: DeviceBuffer;
   readonly b: DeviceBuffer;
@@ -34,15 +34,15 @@ export interface MatmulKernel {
   destroy(): void;
 }
 
-/** Such a matmul as schedules are chosen for it. */
+/** Describes such a matmul to the choice of schedules. */
 export const matmulWork = (sizes: MatmulSize): MatmulWork => ({ sizes, layout: { a: 'k', b: 'mn' }, load: SINGLE, precision: 'f32' });
 
-/** The schedule that a device starts with for such a matmul, in one kernel. */
+/** The standard schedule of such a matmul on a device, restricted to one kernel. */
 export function matmulStandard(traits: DeviceTraits, size: MatmulSize): MatmulSchedule {
   return { ...standardMatmul(traits, matmulWork(size)), kGroups: 1 };
 }
 
-/** @throws EbbError where the kernel does not compile, or memory is not enough */
+/** Compiles a matmul and allocates its matrices. @throws EbbError where the kernel does not compile, or the device has too little memory */
 export async function matmulKernel(device: Device, size: MatmulSize, schedule: MatmulSchedule): Promise<MatmulKernel> {
   const { m, n, k } = size;
   const kernel = productKernel(size, schedule);

@@ -1,7 +1,7 @@
-/** @file `ebb eval`: the held-out loss of a model, with or without an adapter. */
+/** @file `ebb eval`: computes the held-out loss of a model, with or without an adapter. */
 
 import { EbbError } from '../errors.ts';
-import type { FieldNames } from '../formats/dataset.ts';
+import { type FieldNames, holdsRecords } from '../formats/dataset.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -22,18 +22,19 @@ export interface EvalOptions {
   readonly limit: number;
   readonly batch: number;
   readonly length: number;
-  /** Names of a record's fields, where they are not the usual ones. */
+  /** The names of a record's fields, where they are not the usual ones. */
   readonly fields?: FieldNames;
 }
 
 export interface EvalReport {
-  /** Mean over the tokens that count. */
+  /** The mean over the tokens that have a label. */
   readonly loss: number;
   readonly perplexity: number;
   readonly examples: number;
   readonly tokens: number;
 }
 
+/** Computes the loss of a model on data. @throws EbbError for a model or data that cannot be used, for data without a label, and for a loss that is no number */
 export async function runEval(model: string, options: EvalOptions, device: CommandDevice): Promise<EvalReport> {
   const path = await modelPath(model);
   const checkpoint = openCheckpoint(path);
@@ -55,6 +56,8 @@ async function evaluateOn(
 ): Promise<EvalReport> {
   const { path, config } = checkpoint;
   const { data, batch, length, limit, fields = {} } = options;
+  if (Object.keys(fields).length > 0 && !holdsRecords(data))
+    throw new EbbError(`--fields: ${data} holds no records whose fields have names; leave --fields out, or give data that ends in .jsonl`);
   const inputs = inputDecls(trainingMode(1).inputs);
   const opened = openData(data, () => path, { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, limit }, preparation);
   const note = opened.isReady ? readySizes(data, opened, options, USUAL_SIZES) : null;
@@ -76,8 +79,9 @@ async function evaluateOn(
   progress.end();
   session.engine.destroy();
   const tokens = batches.reduce((sum, b) => sum + b.counted, 0);
-  if (tokens === 0) throw new EbbError(`${data}: holds no token that counts in a loss, all labels are ignored or masked; give data with something to learn`);
+  if (tokens === 0)
+    throw new EbbError(`${data}: holds no token that counts in a loss, because all labels are ignored or masked; give data with something to learn`);
   if (!Number.isFinite(loss))
-    throw new EbbError(`${path}: the loss on ${data} is ${loss}; the weights are finite, so look at how large they are, and at the data`);
+    throw new EbbError(`${path}: the loss on ${data} is ${loss}; all weights are finite, so look at how large they are, and at the data`);
   return { loss, perplexity: Math.exp(loss), examples, tokens };
 }

@@ -1,4 +1,4 @@
-/** @file The folder `ebb compile` writes: over its own files, never over a person's. */
+/** @file Writes the folder of `ebb compile`. It replaces the files of an earlier trainer, and never those of a person. */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,10 +14,10 @@ import type { TracedModel } from '../trace/trace.ts';
 import { PLAN_FILE, TABLES_FILE } from '../trainer/package.ts';
 import { bundleTrainer, COMMAND_LINE } from './standalone.ts';
 
-/** What an earlier trainer may have had and this one does not. */
+/** The files that an earlier trainer may have left, and that a new one may not have. */
 const OWN = ['kernels', 'ir', TABLES_FILE, COMMAND_LINE, 'index.html', 'node_modules/ebb', 'node_modules/webgpu'];
 
-/** @throws EbbError when `out` is a file, or a folder that holds something else than a trainer */
+/** @throws EbbError where `out` is a file, or a folder that holds something other than a trainer */
 export function checkFolder(out: string): void {
   if (!existsSync(out)) return;
   let files: readonly string[];
@@ -31,7 +31,11 @@ export function checkFolder(out: string): void {
     throw new EbbError(`${out}: is a folder with other files (${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}); give a new folder (-o)`);
 }
 
-/** Writes a package, in place of one that is there. @param inputs what it was made of @throws EbbError, also where an input would be written over */
+/**
+ * Writes a package, in place of an earlier one.
+ * @param inputs the files that it was made of
+ * @throws EbbError where a file cannot be written, or an input would be written over
+ */
 export async function writeFolder(
   out: string,
   files: ReadonlyMap<string, string>,
@@ -55,7 +59,7 @@ export async function writeFolder(
   }
 }
 
-/** So that the folder runs at once: node_modules points at the packages that made it. Elsewhere `npm install` takes its place. */
+/** Links node_modules to the packages that made the folder, so that it runs at once. On another machine `npm install` does this. */
 function linkPackages(out: string, standalone: boolean): void {
   const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
   const target = standalone ? dirname(createRequire(import.meta.url).resolve('webgpu')) : root;

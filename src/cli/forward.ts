@@ -1,4 +1,4 @@
-/** @file `ebb forward` and `ebb grad`: what a model makes of a given batch, and its gradients, for checking it against PyTorch. */
+/** @file `ebb forward` and `ebb grad`: compute a model's results and gradients for a given batch, so that they can be compared with PyTorch's. */
 
 import { EbbError } from '../errors.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
@@ -23,9 +23,9 @@ import { modelPath } from './model.ts';
 import { openOneBatch } from './oneBatch.ts';
 import { checkWeights, isDefinition } from './source.ts';
 
-/** One batch that the model takes. */
+/** Reads a file that holds one batch. @throws EbbError for a model that cannot be opened, and a batch that does not fit it */
 function oneStep(path: string, model: string): ReadyBatches {
-  // what is no model is said before anything of the batch
+  // An error in the model is said before any error in the batch.
   const { maxPosition } = openCheckpoint(model).config;
   const ready = readBatches(path);
   checkPositions(path, ready.length, maxPosition, 'give a shorter batch');
@@ -37,7 +37,7 @@ export interface ForwardOptions {
   readonly batch: string;
   readonly out: string;
   readonly adapter?: string | undefined;
-  /** Of a definition: what its parameters hold. */
+  /** Of a definition: the file with the values of its parameters. */
   readonly weights?: string | undefined;
 }
 
@@ -54,8 +54,9 @@ export interface Written {
 }
 
 /**
- * Writes what the model makes of the batch: of a checkpoint `logits` [batch, length, vocabSize]; of a definition all that build returns,
- * `loss` where that is f32[] and comes first, and `result.<i>` by its place in the list.
+ * Writes the results of a batch. Those of a checkpoint are `logits`, [batch, length, vocabSize]. Those of a definition are all that build
+ * returns: the first is called `loss` if it is f32[], and every other one `result.<i>` by its place in the list.
+ * @throws EbbError for a model, weights or a batch that cannot be used, and for a file that cannot be written
  */
 export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
   checkOut(model, options);
@@ -72,7 +73,7 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
     if (!data) throw new Error('internal: the model returned less than it should');
     const name = i === 0 && dtype === 'f32' && shape.length === 0 ? 'loss' : `result.${i}`;
     const sizes = shape.map((d) => dimSize(d, batch.sizes));
-    // integers and conditions lie as 32-bit words
+    // The engine returns integers and conditions as 32-bit words in an array of floats.
     return dtype === 'f32'
       ? { name, dtype: 'F32' as const, shape: sizes, data }
       : { name, dtype: 'I32' as const, shape: sizes, data: new Int32Array(data.buffer, data.byteOffset, data.length) };
@@ -112,7 +113,7 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   return [written];
 }
 
-/** Says which results hold what is NaN or infinite: they may be meant to, and are written. */
+/** Says on stderr which results hold NaN or infinity. They are written all the same, since a model may be meant to make them. */
 function sayNonFinite(out: string, entries: readonly (Written & { readonly data: Float32Array | Int32Array })[]): void {
   for (const { name, dtype, shape, data } of entries) {
     const at = dtype === 'F32' ? notFinite(data) : -1;
@@ -124,7 +125,7 @@ export interface GradOptions {
   readonly batch: string;
   readonly out?: string | undefined;
   readonly adapter?: string | undefined;
-  /** Of a definition: what its parameters hold. */
+  /** Of a definition: the file with the values of its parameters. */
   readonly weights?: string | undefined;
   readonly drop: readonly string[];
 }
@@ -140,7 +141,7 @@ export interface GradReport {
 interface Trained {
   readonly engine: Engine;
   readonly batch: Pick<Batch, 'sizes' | 'inputs'>;
-  /** What a parameter is called outside. */
+  /** The name of a parameter in files. */
   readonly nameOf: (param: string) => string;
 }
 
@@ -167,7 +168,7 @@ async function trainedDefinition(model: string, { batch: path, weights, adapter 
 }
 
 /**
- * Loss and gradients of one batch; the gradients are written under the parameters' (the checkpoint's, the adapter file's) names.
+ * Computes the loss and the gradients of one batch. It writes the gradients under the names of the parameters in the checkpoint, or in the file of the adapter.
  * @throws EbbError for a loss or a gradient that is NaN or infinite, and as the model and the batch are opened
  */
 export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
@@ -197,7 +198,7 @@ export async function grad(model: string, options: GradOptions, device: CommandD
   return { loss, absent, norms: Object.fromEntries(norms) };
 }
 
-/** @throws EbbError for a loss or a gradient that is NaN or infinite: there is nothing in it to compare */
+/** @throws EbbError for a loss or a gradient that is NaN or infinite, since it cannot be compared with anything */
 function refuseNonFinite(model: string, batch: string, loss: number, norms: ReadonlyMap<string, number>): void {
   const broken = [...norms].filter(([, norm]) => !Number.isFinite(norm));
   const [first] = broken;
@@ -205,6 +206,6 @@ function refuseNonFinite(model: string, batch: string, loss: number, norms: Read
   const others = broken.length > 1 ? ` (and those of ${broken.length - 1} more parameters)` : '';
   const gradient = first ? `, the norm of the gradient of ${first[0]} is ${first[1]}${others}` : '';
   throw new EbbError(
-    `${model}: with ${batch} the loss is ${loss}${gradient}; nothing is written; look at what in the model has no value for some numbers (log and sqrt of 0 and less, a division by 0), and at how large weights and inputs are`,
+    `${model}: with ${batch} the loss is ${loss}${gradient}; nothing was written; look for ops without a value for some numbers (log and sqrt of 0 or less, a division by 0), and at how large weights and inputs are`,
   );
 }

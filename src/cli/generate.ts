@@ -1,4 +1,4 @@
-/** @file `ebb generate`: text from a prompt, streamed as it comes. */
+/** @file `ebb generate`: continues a prompt, and writes the text as it is made. */
 
 import { createGenerator } from '../generate.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
@@ -19,7 +19,7 @@ export interface GenerateCommandOptions {
   readonly seed: number;
 }
 
-/** Generates and hands out text piece by piece; returns the whole. */
+/** Continues a prompt. It passes each piece of text to `write` as it is made, and returns the whole text. @throws EbbError for a model or an adapter that cannot be used, and a prompt that is too long */
 export async function runGenerate(model: string, options: GenerateCommandOptions, device: CommandDevice, write: (piece: string) => void): Promise<string> {
   const checkpoint = openCheckpoint(await modelPath(model));
   const tokenizer = checkpoint.tokenizer();
@@ -38,7 +38,7 @@ export async function runGenerate(model: string, options: GenerateCommandOptions
     if (stopIds.includes(id)) break;
     ids.push(id);
     const whole = tokenizer.decode(ids, { skipSpecial: true });
-    // an incomplete character waits for its next bytes
+    // The last character is incomplete until its next bytes come.
     if (whole.endsWith('\ufffd')) continue;
     write(whole.slice(shown.length));
     shown = whole;

@@ -1,9 +1,9 @@
-/** @file Writing a page where a person wants it. */
+/** @file Writes an HTML page to a file. */
 
 import { writeFileSync } from 'node:fs';
 import { fileError } from '../formats/files.ts';
 
-/** Returns the bytes written. @throws EbbError naming the file */
+/** Writes a page, and returns its size in bytes. @throws EbbError naming the file where it cannot be written */
 export function writeHtml(file: string, html: string): number {
   try {
     writeFileSync(file, html);

@@ -1,4 +1,4 @@
-/** @file `ebb inspect`: opens what is to be looked at and hands it to src/inspect/. */
+/** @file `ebb inspect`: opens a model or a dump, and hands it to src/inspect/. */
 
 import { basename, relative, resolve } from 'node:path';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
@@ -6,17 +6,18 @@ import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
 import { readText } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
+import type { NamedText } from '../inspect/diff.ts';
 import { pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
-import { type DiffSide, diffSide, dumpText, type PatternOptions, patternDiff, patternView, stageView, textDiff, type View } from '../inspect/views.ts';
+import { diffSides, dumpText, type PatternOptions, patternDiff, patternView, stageView, type TextSide, textDiff, type View } from '../inspect/views.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { writeHtml } from './htmlFile.ts';
-import { describeCheckpoint, describeSource } from './source.ts';
+import { checkSizes, describeCheckpoint, describeSource, isDefinition } from './source.ts';
 
 export const STAGES = [...TEXT_STAGES, 'plan'] as const;
 type Stage = (typeof STAGES)[number];
@@ -33,47 +34,42 @@ export interface InspectOptions {
   readonly unit?: string | undefined;
   readonly cost?: boolean | undefined;
   readonly locs?: boolean | undefined;
-  /** Sizes to compile for and to count at: 1 and 256 for a checkpoint, a definition's own, where they are not given. */
+  /** The sizes to compile for, at which costs are counted too. Default: 1 and 256 for a checkpoint, and its own for a definition. */
   readonly batch?: number | undefined;
   readonly length?: number | undefined;
   readonly lora: LoraOptions | null;
-  /** How tensors are stored that no header describes, where not as the configuration says. */
+  /** The type of tensors that no header describes. Default: as the configuration says. */
   readonly dtype?: StoredType | undefined;
   readonly traits: DeviceTraits;
   readonly maxBuffers: number;
 }
 
-const scopeOf = ({ function: name, unit }: Pick<InspectOptions, 'function' | 'unit'>): Scope => ({ function: name?.replace(/^@/, ''), unit });
+const scopeOf = ({ function: name, unit }: { readonly function?: string | undefined; readonly unit?: string | undefined }): Scope => ({
+  function: name?.replace(/^@/, ''),
+  unit,
+});
 
-type DumpOptions = Pick<InspectOptions, 'function' | 'unit' | 'cost' | 'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'dtype'>;
+type DumpOptions = Pick<InspectOptions, 'function' | 'cost'>;
 
-/** A dump as it is, or one function of it. @throws EbbError for an option that asks for more than a dump holds */
+/** Shows a dump as it is, or one function of it. @throws EbbError for a dump that is wrong, and for a function that it does not hold */
 export function inspectDump(path: string, options: DumpOptions = {}): View {
-  const { unit, stage, drop, remat, skip, dropRate, dtype } = options;
-  const [asked] = Object.entries({ unit, stage, drop, remat, skip, 'drop-rate': dropRate, dtype }).find(([, value]) => value !== undefined) ?? [];
-  if (asked !== undefined) throw new EbbError(`--${asked}: ${path} is a dump, one stage without weights and kernels; give the model it was made of`);
   const text = dumpText(readText(path), path, scopeOf(options), options.cost);
   return { text, json: { text }, language: 'ir' };
 }
 
-/** Two dumps. */
-export function diffDumps(a: string, b: string, options: DumpOptions): View {
-  return textDiff({ name: a, text: inspectDump(a, options).text }, { name: b, text: inspectDump(b, options).text });
+/** Shows the difference of two dumps. @throws EbbError as `inspectDump` does */
+export function diffDumps([a, b]: readonly [TextSide, TextSide], options: DumpOptions): View {
+  return textDiff({ name: a.name, text: inspectDump(a.name, options).text }, { name: b.name, text: inspectDump(b.name, options).text });
 }
 
-/** The two sides of `--diff`. @throws EbbError when there are more or fewer */
-export function diffSides(names: readonly string[]): [DiffSide, DiffSide] {
-  const [a, b, ...more] = names;
-  if (a === undefined || b === undefined || more.length > 0)
-    throw new EbbError(
-      `--diff: expected two stages (${TEXT_STAGES.join(', ')}), two patterns (none, or units between commas) or two .ebb files, found ${names.length}`,
-    );
-  return [diffSide(a), diffSide(b)];
-}
-
-/** A model definition, or a checkpoint (no weights are needed), whose lengths are not held to the positions it was trained for. */
+/** Traces a definition or a checkpoint, whose weights may be missing. The length may exceed the positions that a checkpoint was trained for. */
 async function traceFor(path: string, { lora, batch, length, dtype }: InspectOptions): Promise<TracedModel> {
-  if (/\.[cm]?ts$/i.test(path)) return (await describeSource(path, dtype)).trace({ batch: batch ?? null, length: length ?? null, lora });
+  if (isDefinition(path)) {
+    const source = await describeSource(path, dtype);
+    const sizes = { batch: batch ?? null, length: length ?? null };
+    checkSizes(path, source, sizes);
+    return source.trace({ ...sizes, lora });
+  }
   const checkpoint = await describeCheckpoint(path, dtype);
   const dims = { B: batch ?? 1, T: length ?? 256 };
   return traceCheckpoint(checkpoint, { mode: trainingMode(dims.T), dims, lora, trains: lora ? 'adapter' : 'full' });
@@ -81,11 +77,11 @@ async function traceFor(path: string, { lora, batch, length, dtype }: InspectOpt
 
 interface Opened {
   readonly traced: TracedModel;
-  /** Compiled when it is first asked for. */
+  /** Compiles the model at the first call, and returns the same at later ones. */
   readonly compiled: () => Inspected;
 }
 
-/** A model, traced for training. */
+/** Traces a model for training. */
 async function openForInspection(path: string, options: InspectOptions): Promise<Opened> {
   captureLocations(options.locs ?? false);
   const model = await traceFor(path, options);
@@ -108,19 +104,19 @@ export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'sk
   checkUnits(skip, units, '--skip');
   const both = remat.find((unit) => dropped.includes(unit));
   if (both !== undefined && options.drop !== undefined)
-    throw new EbbError(`--remat: ${both} is dropped, a unit without backward runs no forward again; name it once`);
+    throw new EbbError(`--remat: ${both} is dropped too, and a unit without a backward does not run its forward again; name it once`);
   const twice = skip.find((unit) => remat.includes(unit) || options.drop?.includes(unit));
-  if (twice !== undefined) throw new EbbError(`--skip: ${twice} is named as dropped or remat too, a unit without a forward is neither; name it once`);
+  if (twice !== undefined) throw new EbbError(`--skip: ${twice} is named as dropped or remat too, which a unit without a forward cannot be; name it once`);
   return { pattern: patternOf(dropped, remat, skip), dropped: dropped.filter((unit) => !skip.includes(unit)) };
 }
 
-/** A path inside the working folder as it is, others by their last name. */
+/** The title of a page: the path of a model inside the working folder, or else its last name. */
 function pageTitle(path: string): string {
   const inside = relative('', path);
   return inside === '' || inside.startsWith('..') ? basename(resolve(path)) : inside;
 }
 
-/** Writes a model's page; values carry their source lines. Returns its bytes. */
+/** Writes the page of a model, with the source lines of its values. Returns its size in bytes. @throws EbbError for an unknown unit, and a file that cannot be written */
 export async function writePage(path: string, file: string, options: InspectOptions): Promise<number> {
   const { traced, compiled } = await openForInspection(path, { ...options, locs: true });
   const { pattern } = patternFrom(options, traced.units);
@@ -128,7 +124,7 @@ export async function writePage(path: string, file: string, options: InspectOpti
   return writeHtml(file, pageHtml(data));
 }
 
-/** Inspects a model. @throws EbbError for a unit, function or stage that there is not */
+/** Inspects a model. @throws EbbError for a unit, function or pattern that the model does not have */
 export async function inspectModel(path: string, options: InspectOptions): Promise<View> {
   const { traced, compiled } = await openForInspection(path, options);
   const sizes = traced.module.dims;
@@ -137,20 +133,17 @@ export async function inspectModel(path: string, options: InspectOptions): Promi
   const pattern: PatternOptions = { sizes, cost: options.cost ?? false, scope };
   const staged = (stage: TextStage): Parameters<typeof stageText>[0] => (stage === 'trace' ? { traced } : compiled());
   if (options.diff) {
-    const [a, b] = diffSides(options.diff);
-    if (a.kind === 'pattern' && b.kind === 'pattern') return patternDiff(compiled(), a.name, b.name, pattern);
-    const text = (side: DiffSide): { name: string; text: string } => {
-      if (side.kind === 'pattern')
-        throw new EbbError(
-          `--diff: ${side.name} is neither a stage (${TEXT_STAGES.join(', ')}) nor an .ebb file, as the other side is; patterns are compared with patterns`,
-        );
-      return { name: side.name, text: side.kind === 'dump' ? inspectDump(side.name, options).text : stageText(staged(side.name), side.name, shown, scope) };
-    };
+    const found = diffSides(options.diff);
+    if (found.kind === 'patterns') return patternDiff(compiled(), ...found.names, pattern);
+    const text = ({ kind, name }: TextSide): NamedText => ({
+      name,
+      text: kind === 'dump' ? inspectDump(name, options).text : stageText(staged(name), name, shown, scope),
+    });
+    const [a, b] = found.sides;
     return textDiff(text(a), text(b));
   }
-  const patterned = options.drop !== undefined || options.dropRate !== undefined || options.remat !== undefined || options.skip !== undefined;
+  const patterned = [options.drop, options.dropRate, options.remat, options.skip].some((value) => value !== undefined);
   const stage = options.stage ?? (patterned ? 'plan' : 'trace');
-  if (patterned && stage !== 'plan') throw new EbbError(`--stage ${stage} is the same for all patterns; leave --stage out, or the pattern`);
   if (stage !== 'plan') return stageView(staged(stage), stage, shown, scope);
   const { pattern: forms, dropped } = patternFrom(options, traced.units);
   return patternView(compiled(), forms, dropped, pattern);

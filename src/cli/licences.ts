@@ -1,10 +1,10 @@
-/** @file The licences of the packages that a bundle holds parts of: what is copied carries what it asks for. */
+/** @file Collects the licences of the packages that a bundle holds parts of, since a copy has to carry them. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const PACKAGE = /^(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/;
-/** Files whose text a copy carries. */
+/** The names of files whose text a copy has to carry. */
 const NOTICE = /^(licen[cs]e|notice|copying)([.-].*)?$/i;
 
 interface Manifest {
@@ -25,7 +25,8 @@ function noticeOf(folder: string): { readonly name: string; readonly text: strin
 }
 
 /**
- * A comment with the licence of every package that files of `inputs` belong to, and of those in `own`; each text once. Empty where there is none.
+ * Returns a comment with the licences of the packages that the files of `inputs` belong to, and of the package folders `own`. Each text is in it
+ * once. It is empty where there is no package.
  * @param inputs paths of the bundled files, relative to `root`
  * @throws Error for a package that does not say under which licence it is
  */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** @file Starts the command line. Source maps come first: source lines in the IR and in errors are those of TypeScript, not of dist/. */
+/** @file Starts the command line. It switches on source maps before anything is loaded, so that source lines in the IR and in errors are those of TypeScript, not of dist/. */
 
 process.setSourceMapsEnabled(true);
 await import('./program.ts');

@@ -1,4 +1,4 @@
-/** @file A definition with weights and one batch on a device: what `ebb forward` and `ebb grad` run of a model that is no checkpoint. */
+/** @file Opens a definition with weights and one batch on a device, for `ebb forward` and `ebb grad` of a model that is not a checkpoint. */
 
 import { compileModel } from '../compile/compile.ts';
 import { EbbError } from '../errors.ts';
@@ -14,19 +14,19 @@ import { type Batch, singleBatch } from '../train/batches.ts';
 
 import { checkTrains, openSource } from './source.ts';
 
-/** What of a definition is run. */
+/** The files that a definition is run with. */
 export interface OneBatchOptions {
   readonly batch: string;
   readonly weights: string | undefined;
   readonly adapter: string | undefined;
-  /** Gradients are wanted: of the adapter's parameters where there is one, else of all. */
+  /** Whether gradients are wanted: those of the adapter's parameters if there is an adapter, else those of all parameters. */
   readonly trains: boolean;
 }
 
 export interface OneBatch {
   readonly engine: Engine;
   readonly batch: Pick<Batch, 'sizes' | 'inputs'>;
-  /** Types of what build returns. */
+  /** The types of the values that build returns. */
   readonly results: readonly Type[];
   readonly adapted: boolean;
 }

@@ -1,4 +1,4 @@
-/** @file Options that several commands take, and what they mean. */
+/** @file The options that several commands take. */
 
 import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
@@ -6,9 +6,9 @@ import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/store
 import type { LoraOptions } from '../session.ts';
 import { list } from '../terminal/options.ts';
 
-/** How tensors are stored where nothing but the configuration describes them. */
+/** The option `--dtype`: how tensors are stored where only the configuration describes them. */
 export const dtypeOption = (): Option =>
-  new Option('--dtype <type>', 'how weights that are not there are stored (f32, f16, bf16); default as config.json says, else f32').argParser(
+  new Option('--dtype <type>', 'type that missing weights are taken to have (f32, f16, bf16); default as config.json says, else f32').argParser(
     (text: string): StoredType => {
       const found = STORED_TYPE_NAMES.includes(text) ? storedType(text) : undefined;
       if (found === undefined) throw new InvalidArgumentError(`expected one of ${STORED_TYPE_NAMES.join(', ')}.`);
@@ -16,10 +16,10 @@ export const dtypeOption = (): Option =>
     },
   );
 
-/** The rank of an adapter of which only `--lora` says that there is one. */
+/** The rank of an adapter where `--lora` is given without `--rank`. */
 export const DEFAULT_RANK = 8;
 
-/** The adapter on all linear layers that `--lora`, `--rank` or both ask for; null where neither is given. */
+/** Returns the adapter on all linear layers that `--lora`, `--rank` or both ask for, or null where neither is given. */
 export function freshAdapter({ lora, rank }: { readonly lora?: boolean; readonly rank?: number }): LoraOptions | null {
   if (!lora && rank === undefined) return null;
   const given = rank ?? DEFAULT_RANK;
@@ -28,7 +28,7 @@ export function freshAdapter({ lora, rank }: { readonly lora?: boolean; readonly
 
 const FIELDS = ['text', 'prompt', 'completion'] as const;
 
-/** Names of a record's fields: `text=body`, or `prompt=q,completion=a`. */
+/** Parses the names of a record's fields: `text=body`, or `prompt=q,completion=a`. @throws InvalidArgumentError for anything else */
 export function fieldNames(text: string): FieldNames {
   const pairs = list(text).map((pair): [string, string] => {
     const [field = '', name = ''] = pair.split('=').map((s) => s.trim());

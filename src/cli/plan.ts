@@ -1,4 +1,4 @@
-/** @file `ebb plan`: a run's memory by its config, and the longest sequences that its budget holds. */
+/** @file `ebb plan`: computes the memory that a run takes, and the longest sequences that a memory budget allows. */
 
 import { compileModel } from '../compile/compile.ts';
 import { createDropPlan, type DropPlanConfig } from '../dropbp/plans/index.ts';
@@ -18,35 +18,36 @@ import type { SourceDescription } from './source.ts';
 import { describeRunModel } from './train.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 
-/** The longest sequences that a budget holds at a drop rate; 0 where not even the shortest looked at fits. */
+/** The longest sequences that a budget allows at a drop rate, in tokens. 0: not even the shortest one that was tried fits. */
 interface Longest {
   readonly rate: number;
-  /** Where patterns save all that they read. */
+  /** The length where backward reads everything from memory. */
   readonly saving: number;
-  /** Where units may run their forward again. */
+  /** The length where units may run their forward again instead. */
   readonly again: number;
 }
 
-/** What `ebb plan --json` prints; bytes. */
+/** What `ebb plan --json` prints. Memory is in bytes. */
 export interface PlanReport {
   readonly memory: Omit<MemoryPlan, 'fitted' | 'forms'>;
   readonly budget: number | null;
   readonly notes: readonly string[];
-  /** Only under a budget. */
+  /** Null where there is no budget. */
   readonly longest: {
-    readonly batch: number /** Lengths looked at are whole multiples of this. */;
+    readonly batch: number;
+    /** The lengths that were tried are whole multiples of this. */
     readonly within: number;
     readonly rates: readonly Longest[];
   } | null;
 }
 
 const RATES = [0, 0.5, 0.75, 0.875];
-/** Draws of a rate that have to fit: with a fixed budget of cost they differ little. */
+/** Number of draws at a rate that have to fit. Draws with a fixed budget of cost differ little, so a few say enough. */
 const DRAWS = 32;
-/** Lengths that are told apart, at most. */
+/** Number of lengths that can be the answer, at most. */
 const LENGTHS = 64;
 
-/** What of a run its data decides. */
+/** The sizes of a run that its data decides. */
 interface RunSizes {
   readonly batch: number;
   readonly length: number;
@@ -54,8 +55,8 @@ interface RunSizes {
 }
 
 /**
- * The sizes of a run. Where the model brings no tokenizer and steps are given, text is not counted, which is said on stderr.
- * @throws EbbError for data that is broken, and for text that nothing can tokenise where its tokens have to be counted
+ * Finds the sizes of a run. Where the model has no tokenizer and the number of steps is given, it does not count the text, and says so on stderr.
+ * @throws EbbError for data that is broken, and for text without a tokenizer where its tokens have to be counted
  */
 async function sizesOf(config: RunConfig, source: SourceDescription): Promise<RunSizes> {
   pathKind(config.data);
@@ -97,7 +98,7 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
   const plan = createDropPlan(config.drop, planModel({ program }, steps));
   const { fitted: _fitted, forms: _forms, ...memory } = planRunMemory(config, program, plan, steps, maxBufferSize);
   const budget = config.memoryBudget ?? null;
-  /** Whether it fits, and whether nothing runs again then. */
+  /** Whether sequences of a length fit: `saving` where no forward runs again, `again` where forwards may. */
   const fits = (length: number, rate: number): { readonly saving: boolean; readonly again: boolean } => {
     const drop: DropPlanConfig = rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate, sampling: 'fixed-budget' };
     const at = programAt(length);
@@ -127,13 +128,13 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
   return { ...common, longest: { batch, within, rates } };
 }
 
-/** The report as a person reads it. */
+/** Writes the report as text. */
 export function planText({ memory, budget, notes, longest }: PlanReport): string {
   const lines = [...notes, memoryText(memory, budget)];
-  if (!longest) return [...lines, 'with --memory-budget it also says how long sequences can be'].join('\n');
+  if (!longest) return [...lines, 'give --memory-budget to see how long sequences can be'].join('\n');
   return [
     ...lines,
-    `longest sequences within it at batch ${longest.batch}, in steps of ${longest.within} tokens, with draws of fixed budget:`,
+    `longest sequences within the budget at batch ${longest.batch}, in steps of ${longest.within} tokens, with sampling fixed-budget:`,
     `  ${'drop rate'.padEnd(12)}${'all saved'.padStart(12)}${'forwards run again'.padStart(22)}`,
     ...longest.rates.map(({ rate, saving, again }) => `  ${String(rate).padEnd(12)}${String(saving).padStart(12)}${String(again).padStart(22)}`),
   ].join('\n');

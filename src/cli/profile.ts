@@ -1,4 +1,4 @@
-/** @file Measured steps: `ebb train --profile`, `ebb inspect --measure`. */
+/** @file Measures the kernels of training steps, for `ebb train --profile` and `ebb inspect --measure`. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,13 +14,13 @@ import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { compileDeviceOf, type LoraOptions, trainableModel } from '../session.ts';
 import { measureRoof } from './roof.ts';
-import { openSource } from './source.ts';
+import { checkSizes, openSource } from './source.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 
 /** Writes the profile of a run's steps into its folder, as text and as a trace. Returns the text. */
 export async function writeProfile(folder: string, steps: readonly (readonly DispatchTime[])[], device: CommandDevice): Promise<string> {
   const roof = await measureRoof(device.device);
-  // patterns differ from step to step, so steps are not merged
+  // Drop patterns differ from step to step, so the table is that of the first step alone.
   const [first = []] = steps;
   const text = profileText(profileOf(first, roof));
   mkdirSync(folder, { recursive: true });
@@ -31,7 +31,7 @@ export async function writeProfile(folder: string, steps: readonly (readonly Dis
   return text;
 }
 
-/** Inputs of the right sizes that every program takes: tokens and classes 0, one segment, numbers 0. */
+/** Makes up inputs that every program accepts: all zeros, in one segment. */
 function madeUp(inputs: readonly InputDecl[], sizes: Sizes): InputData {
   return Object.fromEntries(
     inputs.map(({ name, dtype, extent }): [string, InputData[string]] => {
@@ -52,9 +52,13 @@ export interface MeasureOptions {
 
 const ROUNDS = 4;
 
-/** Runs training steps of a model under a pattern and measures every dispatch, the least of a few rounds. Nothing is written. */
+/**
+ * Runs training steps of a model under a pattern and measures every dispatch. The times are the least of a few rounds. It writes no file.
+ * @throws EbbError for a model that cannot be opened, and sizes or units that it does not have
+ */
 export async function measureModel(path: string, device: CommandDevice, { pattern, ...bounds }: MeasureOptions): Promise<View & { readonly profile: Profile }> {
   const source = await openSource(path);
+  checkSizes(path, source, bounds);
   const traced = source.trace(bounds);
   const compiled = compileModel(traced, { device: compileDeviceOf(withSchedules(device, knownSchedules(device))), optimizers: ['adamw'] });
   const model = trainableModel(traced, compiled, source.about(traced, bounds.lora));
@@ -65,7 +69,7 @@ export async function measureModel(path: string, device: CommandDevice, { patter
   for (let round = 0; round <= ROUNDS; round++) {
     const result = engine.step([micro], { optimizer: 'adamw', maxNorm: 0, alsoUntouched: false, scalar: still }, { timed: true });
     await result.read();
-    // the first round compiles
+    // The first round includes compilation.
     if (round > 0 && result.times) steps.push(await result.times());
   }
   engine.destroy();
@@ -73,5 +77,5 @@ export async function measureModel(path: string, device: CommandDevice, { patter
   return { text: profileText(profile), json: profile, language: 'ir', profile };
 }
 
-/** An update that changes next to nothing. */
+/** The optimizer's scalars for an update that changes next to nothing. */
 const still = (name: string): number => (name === 'lr' || name === 'weight_decay' ? 0 : name === 'eps' ? 1e-8 : 0.5);

@@ -1,4 +1,4 @@
-/** @file The command line: thin commands over the library, one file each in ./commands. Results on stdout, everything else on stderr. */
+/** @file The command line: thin commands over the library, one file each in ./commands. They write results to stdout, and everything else to stderr. */
 
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
@@ -17,10 +17,10 @@ import { planCommand } from './commands/plan.ts';
 import { trainCommand } from './commands/train.ts';
 import { tuneCommand } from './commands/tune.ts';
 
-// a reader that had enough (`ebb inspect … | head`) is no error
+// A reader that stops reading (`ebb inspect … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-/** One sentence for a wrong option, as for every other error. */
+/** Writes an error of commander as one sentence, like all other errors. */
 function outputError(text: string, write: (text: string) => void): void {
   const sentence = text
     .trim()
@@ -57,6 +57,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   say(error instanceof EbbError ? `ebb: ${error.message}` : `ebb: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  // what a failed device left unfinished must not keep the process alive
+  // Work that a failed device never finishes must not keep the process alive.
   process.exit(1);
 }

@@ -1,18 +1,18 @@
-/** @file What a device was measured to do at most: a matmul of Ebb's own, and copies. */
+/** @file Measures the most that a device does in a second, by a matmul of Ebb's own and by copies. */
 
 import { deviceTraits } from '../codegen/kernel/device.ts';
 import type { Roof } from '../inspect/profile.ts';
 import type { Device, DeviceBuffer, Recording } from '../runtime/device.ts';
 import { MEASURED_SIZE, matmulKernel, matmulStandard } from './doctorKernel.ts';
 
-/** Measures a device: the best of some runs each. */
+/** Measures a device. Each number is the best of a few runs. */
 export async function measureRoof(device: Device): Promise<Roof> {
   return { gflops: await matmulGflops(device), gbps: await copyGBps(device) };
 }
 
 const RUNS = 3;
 
-/** The best of some timed runs, in seconds. */
+/** Times a few runs, and returns the shortest time in seconds. */
 async function fastest(device: Device, record: (recording: Recording) => void): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let run = 0; run <= RUNS; run++) {
@@ -21,7 +21,7 @@ async function fastest(device: Device, record: (recording: Recording) => void): 
     const started = performance.now();
     device.submit(recording);
     await device.done();
-    // the first run compiles
+    // The first run includes compilation.
     if (run > 0) best = Math.min(best, performance.now() - started);
   }
   return best / 1000;

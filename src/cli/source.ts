@@ -1,4 +1,4 @@
-/** @file What a command trains or compiles: a checkpoint's model, or a definition in TypeScript; traced for given bounds. */
+/** @file Opens the model that a command trains or compiles: a checkpoint, or a definition in TypeScript. Both are traced for given bounds. */
 
 import { join } from 'node:path';
 import { programInputs } from '../compile/compile.ts';
@@ -21,45 +21,46 @@ import type { TracedModel } from '../trace/trace.ts';
 import { modelPath } from './model.ts';
 
 export interface TraceBounds {
-  /** Most sequences and tokens; null: as the definition says. */
+  /** Most sequences of a batch. Null: as the definition says. */
   readonly batch: number | null;
+  /** Most tokens of a sequence. Null: as the definition says. */
   readonly length: number | null;
   readonly lora: LoraOptions | null;
-  /** Whether units' branches take a scale, which some drop plans give them. */
+  /** Whether the branches of units are multiplied by a scale, which some drop plans set. */
   readonly scaledBranches?: boolean;
-  /** Nothing is trained; default: the adapter, or everything where there is none. */
+  /** Whether nothing is trained. Default: the adapter is trained, or everything where there is none. */
   readonly frozen?: boolean;
 }
 
-/** What a model is; its weights may be missing. */
+/** A model without its weights, which may be missing. */
 export interface SourceDescription {
   readonly inputs: readonly InputDecl[];
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
-  /** Where the tokenizer is. @throws EbbError where there is none */
+  /** Returns the path of the tokenizer. @throws EbbError where there is none */
   readonly tokenizer: () => string;
-  /** The training program's model. @throws EbbError */
+  /** Traces the model for training. @throws EbbError for a length that exceeds its positions, and an adapter that fits no layer */
   trace(bounds: TraceBounds): TracedModel;
   about(traced: TracedModel, lora: LoraOptions | null): ModelAbout;
 }
 
-/** A model that can be run. */
+/** A model with its weights, which can be run. */
 export interface ModelSource extends SourceDescription {
   readonly weights: DiskWeights;
 }
 
 export const isDefinition = (model: string): boolean => /\.[mc]?ts$/i.test(model);
 
-/** @throws EbbError for weights given beside a model that has some */
+/** @throws EbbError for weights that are given beside a checkpoint, which has its own */
 export function checkWeights(model: string, weights: string | undefined): void {
   if (weights !== undefined && !isDefinition(model))
-    throw new EbbError(`weights: ${model} is a checkpoint and brings its own; leave ${weights} out, or give a definition (.ts) as model`);
+    throw new EbbError(`weights: ${model} is a checkpoint and has its own; leave ${weights} out, or give a definition (.ts) as model`);
 }
 
 /**
  * Opens a checkpoint with its weights, or a model definition.
- * @param weights of a definition: what its parameters start from; undefined: they are drawn
- * @throws EbbError
+ * @param weights of a definition: the file that its parameters start from; without it they are drawn
+ * @throws EbbError for a model that cannot be opened, and weights that do not belong to it
  */
 export async function openSource(model: string, weights?: string): Promise<ModelSource> {
   checkWeights(model, weights);
@@ -70,8 +71,8 @@ export async function openSource(model: string, weights?: string): Promise<Model
 
 /**
  * Opens a checkpoint whose weights may be missing, or a model definition.
- * @param dtype how tensors are stored that no header describes, where not as the configuration says
- * @throws EbbError, also for a dtype where something else says it
+ * @param dtype the type of tensors that no header describes; default: as the configuration says
+ * @throws EbbError for a model that cannot be opened, and a dtype where the model says itself how its tensors are stored
  */
 export async function describeSource(model: string, dtype: StoredType | undefined): Promise<SourceDescription> {
   if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype));
@@ -79,20 +80,20 @@ export async function describeSource(model: string, dtype: StoredType | undefine
   return definitionSource(model, NO_WEIGHTS);
 }
 
-/** A checkpoint whose weights may be missing, which is said on stderr. @param dtype as for `describeSource` @throws EbbError */
+/** Opens a checkpoint whose weights may be missing, and says on stderr if they are. @param dtype as for `describeSource` @throws EbbError as `describeSource` does */
 export async function describeCheckpoint(model: string, dtype: StoredType | undefined): Promise<ModelDescription> {
   const described = describeModel(await modelPath(model, { weights: false }), dtype);
   if (described.missing) say(missingText(described.missing));
   return described;
 }
 
-/** @throws EbbError where there is none */
+/** Returns the path of a checkpoint, which has a tokenizer. @throws EbbError where it has none */
 function tokenizerBeside({ kind, path }: ModelDescription): string {
   if (kind === 'hf' && !fileExists(join(path, 'tokenizer.json'))) throw new EbbError(`${path}: holds no tokenizer.json, expected one beside the model`);
   return path;
 }
 
-/** What is missing, and what is taken in its place. */
+/** Says which weights are missing, and how they are taken to be stored. */
 function missingText({ message, assumed }: MissingWeights): string {
   return `${message}; going on without weights${assumed ? `, tensors are taken to be stored as ${assumed.dtype} (${assumed.from})` : ''}`;
 }
@@ -108,7 +109,7 @@ function checkpointSource(model: string, checkpoint: ModelDescription): SourceDe
     tokenizer: () => tokenizerBeside(checkpoint),
     trace({ batch, length, lora, scaledBranches = false, frozen = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
-      if (T > maxPosition) throw new EbbError(`--length is ${T}, the model has positions for ${maxPosition}; give a smaller one`);
+      if (T > maxPosition) throw new EbbError(`--length is ${T}, but the model has positions for ${maxPosition}; give a smaller one`);
       const dims = { B: batch ?? DEFAULT_BATCH, T };
       return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: frozen ? 'nothing' : lora ? 'adapter' : 'full' });
     },
@@ -132,7 +133,7 @@ async function definitionSource(model: string, weights: DiskWeights): Promise<Mo
     return traceForTraining((options: TraceOptions) => traceDefinition(loaded, options), { dims, lora, scaledBranches, frozen });
   };
   return {
-    // the ids that inputs may hold are found in the traced model
+    // The range of ids that an input may hold is found in the traced model.
     inputs: programInputs(trace({ batch: null, length: null, lora: null })),
     vocabSize: null,
     maxPosition: null,
@@ -143,15 +144,30 @@ async function definitionSource(model: string, weights: DiskWeights): Promise<Mo
   };
 }
 
-/** @throws EbbError for a model that there is nothing to learn of: no loss, or no parameter that is trained */
+/**
+ * Checks sizes that were asked for by flags.
+ * @throws EbbError for a size of a dimension that no input of the model has: B for --batch, T for --length
+ */
+export function checkSizes(model: string, { inputs }: Pick<SourceDescription, 'inputs'>, sizes: Pick<TraceBounds, 'batch' | 'length'>): void {
+  const dims = new Set(inputs.flatMap(({ extent }) => extent.of));
+  for (const [name, dim] of [
+    ['batch', 'B'],
+    ['length', 'T'],
+  ] as const)
+    if (sizes[name] !== null && !dims.has(dim))
+      throw new EbbError(`--${name} is ${sizes[name]}, but no input of ${model} has a dimension ${dim}; leave --${name} out`);
+}
+
+/** @throws EbbError for a model that cannot be trained, because it has no loss, or no parameter that is trained */
 export function checkTrains(model: string, { module, params }: TracedModel): void {
   const [loss] = mainOf(module).results;
   const type = loss && typeText(loss.value.type);
-  if (type !== 'f32[]') throw new EbbError(`${model}: build returns ${type ?? 'nothing'}, expected the loss first, f32[], to train it; mean() makes one`);
+  if (type !== 'f32[]')
+    throw new EbbError(`${model}: build returns ${type ?? 'nothing'}, expected a loss, f32[], as its first result, to train the model; mean() makes one`);
   if (!params.some((p) => p.trainable)) throw new EbbError(`${model}: has no parameter to train; declare some with param(), or by layers such as linear()`);
 }
 
-/** The last folder or file of a path, without its ending: what a package is called. */
+/** The name of the package that is made of a model: the last folder or file of its path, without its ending. */
 export function nameOf(model: string): string {
   const parts = model.split(/[\\/]/).filter((part) => part !== '' && part !== '.' && part !== 'model');
   return (parts.at(-1) ?? 'model').replace(/\.(gguf|[mc]?[tj]s)$/i, '');

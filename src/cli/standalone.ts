@@ -1,4 +1,7 @@
-/** @file Bundles a generated trainer with the runtime, by esbuild: `trainer.js` runs in Node and in a page, `node.js` is its command line. Both carry the licences of what they hold. */
+/**
+ * @file Bundles a generated trainer with the runtime, by esbuild. `trainer.js` runs in Node and in a page, and `node.js` is its command line. Both
+ * carry the licences of the packages that they hold parts of.
+ */
 
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +14,7 @@ const DIST = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 /** The command line, beside `trainer.js`. */
 export const COMMAND_LINE = 'node.js';
 
-/** `ebb/trainer` is this package's; its command line, which needs Node, stays a file of its own. */
+/** Resolves `ebb/trainer` to this package. The command line stays a file of its own, since it needs Node. */
 const ownPackage: Plugin = {
   name: 'ebb',
   setup(setup) {
@@ -21,10 +24,10 @@ const ownPackage: Plugin = {
   },
 };
 
-// CommonJS packages inside the bundle ask for Node's modules by `require`
+// CommonJS packages inside the bundle load Node's modules by `require`.
 const REQUIRE = "import { createRequire as ebbRequire } from 'node:module'; const require = ebbRequire(import.meta.url);";
 
-/** Files by name, of the text of `trainer.ts`. The same bytes wherever it is written and run from. */
+/** Bundles the text of a `trainer.ts`, and returns files by name. The bytes do not depend on where it is written to and run from. */
 export async function bundleTrainer(source: string): Promise<Map<string, Uint8Array>> {
   const common = {
     bundle: true,

@@ -1,4 +1,4 @@
-/** @file `ebb train`: a model is traced and compiled for what the data asks, and trained. */
+/** @file `ebb train`: traces and compiles a model for the sizes of the data, and trains it. */
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === fal
 
 const SCHEDULES = 'schedules.json';
 
-/** Those the run began with when it goes on; else what is known, and what there is time to find out. */
+/** Finds the schedules of a run: those that a resumed run began with, or else the known ones and those that there is time to measure. */
 async function schedules(
   config: RunConfig,
   traced: TracedModel,
@@ -37,26 +37,26 @@ async function schedules(
   if (resume && existsSync(ofRun)) return readBook(ofRun);
   if (config.tune === 'off') return emptyBook(surroundingsOf(device.device.profile));
   const { book, measured, left, ms } = await tuneModel(traced, device, config.tune, { before: () => data.loaded });
-  const more = left > 0 ? `, ${left} left as they were (ebb tune measures all)` : '';
+  const more = left > 0 ? `; ${left} keep the schedules that they start with (ebb tune measures all)` : '';
   if (measured.length > 0) say(`measured ${measured.length} kernels in ${(ms / 1000).toFixed(1)} s${more}`);
   return book;
 }
 
-/** The model that a config names, and the adapter it goes on with. */
+/** The model that a config names, and the adapter that training starts from. */
 export interface RunModel<S extends SourceDescription = ModelSource> {
   readonly source: S;
   readonly adapter: LoadedAdapter | null;
   readonly lora: LoraOptions | null;
-  /** The model for batches of up to so many sequences and tokens. */
+  /** Traces the model for batches of up to `batch` sequences of `length` tokens. */
   readonly trace: (batch: number, length: number) => TracedModel;
 }
 
-/** Opens the model of a config. @throws EbbError */
+/** Opens the model of a config. @throws EbbError for a model or an adapter that cannot be opened */
 export async function openRunModel(config: RunConfig): Promise<RunModel> {
   return runModel(config, await openSource(config.model, config.weights));
 }
 
-/** Opens the model of a config whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */
+/** Opens the model of a config whose weights may be missing. @param dtype as for `describeSource` @throws EbbError as `openRunModel` does */
 export async function describeRunModel(config: RunConfig, dtype: StoredType | undefined): Promise<RunModel<SourceDescription>> {
   checkWeights(config.model, config.weights);
   return runModel(config, await describeSource(config.model, dtype));
@@ -73,16 +73,16 @@ function runModel<S extends SourceDescription>(config: RunConfig, source: S): Ru
   return { source, adapter, lora, trace };
 }
 
-/** A run's model, compiled with the schedules that are known or that there was time to measure. */
+/** The model of a run, compiled with the schedules that are known or were measured. */
 interface CompiledRun {
   readonly model: TrainableModel;
   readonly weights: DiskWeights;
   readonly compileMs: number;
-  /** Schedules that the compilation took, as text. */
+  /** The schedules that the compilation used, as text. */
   readonly schedules: string;
 }
 
-/** Compiles a run's model for its data. @throws EbbError */
+/** Compiles a run's model for its data. @throws EbbError for an adapter on a model without weights, and a model that cannot be trained */
 export async function compileRun(
   config: RunConfig,
   { source, adapter, lora, trace }: RunModel,
@@ -107,13 +107,13 @@ export async function compileRun(
   };
 }
 
-/** What is said of a run's engine when it is ready. */
+/** Returns a function that writes the line that is said when the engine of a run is ready. */
 export const readyText =
   (config: RunConfig, { device }: CommandDevice, { compileMs }: Pick<CompiledRun, 'compileMs'>) =>
   (engine: Engine, driverMs: number): string =>
     `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
 
-/** Trains a checkpoint or a definition by a config. @throws EbbError */
+/** Trains a checkpoint or a definition by a config. @throws EbbError for a model, data, a device or a loss that makes the run impossible */
 export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
   const run = await openRunModel(config);
   return withRunData(config, run.source, async (data) => {

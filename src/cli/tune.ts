@@ -1,4 +1,4 @@
-/** @file Schedules of a model's kernels on this device: what was measured before, and what there is time to measure now. */
+/** @file Finds the schedules of a model's kernels on this device: it reads those that were measured before, and measures others while there is time. */
 
 import { kindTraits } from '../codegen/kernel/device.ts';
 import { scheduleText } from '../codegen/kernel/schedules.ts';
@@ -13,13 +13,13 @@ import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/b
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
 import { collector, type OpenProblem, tune } from '../tune/tune.ts';
 
-/** What is known on a device; nothing where tuning is off. @throws EbbError for a broken cache file */
+/** Returns the schedules that are known on a device, and none where tuning is off. @throws EbbError for a broken cache file */
 export function knownSchedules({ device }: Pick<CommandDevice, 'device'>): ScheduleBook {
   const where = surroundingsOf(device.profile);
   return tuningAllowed() ? openBook(where) : emptyBook(where);
 }
 
-/** The device with the schedules of `book`; `used` collects the entries that a compilation takes. */
+/** Returns the device with the schedules of `book`. A compilation adds the entries that it uses to `used`. */
 export function withSchedules(device: SessionDevice, book: ScheduleBook, used: Record<string, Entry> = {}): SessionDevice {
   return {
     ...device,
@@ -29,10 +29,10 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
   };
 }
 
-/** A device, and what products on it may be rounded to. */
+/** A device, and the type that operands of products on it may be rounded to. */
 export type TunedDevice = CommandDevice & Pick<SessionDevice, 'matmulPrecision'>;
 
-/** Kernels of a model whose schedules `book` does not know. */
+/** Returns the kernels of a model whose schedules `book` does not know. */
 export function openProblems(traced: TracedModel, device: TunedDevice, book: ScheduleBook): OpenProblem[] {
   const bounds = traced.module.dims;
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
@@ -45,20 +45,21 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
 
 export interface Tuned {
   readonly book: ScheduleBook;
-  /** Problems measured now, and those there was no time for. */
+  /** The entries that were measured now. */
   readonly measured: readonly Entry[];
+  /** Number of kernels that there was no time for. */
   readonly left: number;
-  /** Milliseconds of measuring. */
+  /** How long measuring took, in milliseconds. */
   readonly ms: number;
 }
 
 export interface TuneHooks {
   readonly onProblem?: (done: number, total: number, name: string) => void;
-  /** What is waited for before anything is measured, since other work would be measured along. */
+  /** Measuring starts when this is done, since other work at the same time would change the times. */
   readonly before?: () => Promise<unknown>;
 }
 
-/** Measures what is not known yet, for at most `seconds`, and keeps it. */
+/** Measures the schedules that are not known yet, for at most `seconds`, and saves them. @throws EbbError for a broken cache file */
 export async function tuneModel(traced: TracedModel, device: TunedDevice, seconds: number, { onProblem, before }: TuneHooks = {}): Promise<Tuned> {
   const known = knownSchedules(device);
   const problems = openProblems(traced, device, known);
@@ -78,7 +79,7 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
   return { book, measured, left, ms: performance.now() - started };
 }
 
-/** A table of problems: what won, how fast, and by how much over the next. */
+/** Writes a table of kernels: the schedule that won, its time, and how much faster it is than the next. */
 export function entriesText(entries: readonly Entry[]): string {
   const rows = entries.map(({ name, trials }) => {
     const best = at(trials, 0);

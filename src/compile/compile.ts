@@ -3,7 +3,7 @@
 import { kindTraits } from '../codegen/kernel/device.ts';
 import type { Target } from '../codegen/targets/target.ts';
 import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
-import { EbbError } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Func, Module } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
@@ -72,28 +72,13 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const formed = formModel(model, { turnsBack: kindTraits(device.traits).turnsBack, onPass });
   for (const { func, flows, ...how } of formed.functions) {
     const index = addFunction(func, device, how);
-    if (flows) table.decls[index] = { ...(table.decls[index] as FunctionDecl), flows };
+    if (flows) table.decls[index] = { ...at(table.decls, index), flows };
   }
-  const states = main.params.filter((p) => p.role === 'state').map((p) => p.value);
-  const updates: Record<string, number> = {};
-  const plain = formed.functions.map((f) => f.func);
-  if (trains) {
-    // The runtime calls these functions on no more bytes at once than a binding holds.
-    const { maxBinding: _whole, ...unbounded } = device;
-    const optimizers = options.optimizers ?? ['adamw', 'sgd'];
-    const funcs = [
-      accumulate(),
-      sqnorm(),
-      clip(),
-      assign(),
-      subtract(),
-      zero(),
-      ...(optimizers.includes('adamw') ? [adamwCount(), adamw()] : []),
-      ...(optimizers.includes('sgd') ? [sgdCount(), sgd()] : []),
-    ].map((func) => runPasses(FORWARD, func, undefined, onPass));
-    for (const func of funcs) updates[func.name] = addFunction(func, unbounded, { weights: () => false });
-    plain.push(...funcs);
-  }
+  const updates = trains ? updateFunctions(options) : [];
+  // The runtime calls update functions on no more bytes at once than a binding holds.
+  const { maxBinding: _whole, ...unbounded } = device;
+  const updateIndices = Object.fromEntries(updates.map((func) => [func.name, addFunction(func, unbounded, { weights: () => false })]));
+  const plain = [...formed.functions.map((f) => f.func), ...updates];
   const program: Program = {
     version: PROGRAM_VERSION,
     dims: Object.entries(dims).map(([name, bound]) => ({ name, bound })),
@@ -103,23 +88,37 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     calls: formed.calls,
     values: formed.values.map((v) => ({ name: v.name, extent: extentOf(v.type) })),
     inputs: programInputs(model),
-    states: states.map((v) => ({ name: v.name, extent: extentOf(v.type) })),
-    params: model.params.map(
-      (p): ParamInfo => ({
-        name: p.name,
-        shape: p.shape,
-        dtype: p.dtype,
-        bytes: byteLength(p),
-        trainable: p.trainable,
-        table: p.table !== undefined,
-        init: p.init,
-      }),
-    ),
+    states: main.params.flatMap(({ role, value: { name, type } }) => (role === 'state' ? [{ name, extent: extentOf(type) }] : [])),
+    params: model.params.map(paramInfo),
     results: formed.results,
-    updates,
+    updates: updateIndices,
   };
   return { program, stages: { trace: module, dropbp: { dims, funcs: plain }, fuse: { dims, funcs: table.fused } } };
 }
+
+/** The functions that update parameters, for the optimizers that are asked for, in the ops that kernels are made of. */
+function updateFunctions({ optimizers = ['adamw', 'sgd'], onPass }: CompileOptions): Func[] {
+  return [
+    accumulate(),
+    sqnorm(),
+    clip(),
+    assign(),
+    subtract(),
+    zero(),
+    ...(optimizers.includes('adamw') ? [adamwCount(), adamw()] : []),
+    ...(optimizers.includes('sgd') ? [sgdCount(), sgd()] : []),
+  ].map((func) => runPasses(FORWARD, func, undefined, onPass));
+}
+
+const paramInfo = (p: TracedModel['params'][number]): ParamInfo => ({
+  name: p.name,
+  shape: p.shape,
+  dtype: p.dtype,
+  bytes: byteLength(p),
+  trainable: p.trainable,
+  table: p.table !== undefined,
+  init: p.init,
+});
 
 /** The inputs of a step, in the order of the model's definition, with the range of those that are ids. */
 export function programInputs({ module }: Pick<TracedModel, 'module'>): InputDecl[] {

@@ -39,41 +39,23 @@ export function learns({ module, params }: TracedModel): boolean {
   return params.some((p) => p.trainable) && loss?.value.type.dtype === 'f32' && loss.value.type.shape.length === 0;
 }
 
+/** The forms of a function, by their index among all formed functions. */
+interface Forms {
+  readonly forward: number;
+  readonly backwards: ReadonlyMap<string, { readonly decl: number; readonly backward: Backward }>;
+}
+
 /** Makes all forms of all functions of a traced model. A model that cannot be trained has forwards only. */
-export function formModel(model: TracedModel, { turnsBack = true, onPass }: FormModelOptions = {}): FormedModel {
+export function formModel(model: TracedModel, options: FormModelOptions = {}): FormedModel {
   const { module } = model;
-  const main = mainOf(module);
-  const trains = learns(model);
   const flows = flowTable();
-  const keyed = trains
+  const keyed = learns(model)
     ? backwardKeys(model, flows)
     : callsOf(module).map((call): CallKeys => {
         const func = calleeOf(module, call);
         return { call, func, keys: [], grouped: false, residual: residualOf(call, func) };
       });
-  const functions: FormedFunction[] = [];
-  const add = (formed: FormedFunction): number => functions.push(formed) - 1;
-  const lastUnit = keyed.findLastIndex(({ call }) => call.attrs['unit'] === true);
-  const forms = new Map<Func, { forward: number; backwards: ReadonlyMap<string, { decl: number; backward: Backward }> }>();
-  for (const { func } of keyed) {
-    if (forms.has(func)) continue;
-    const uses = keyed.filter((k) => k.func === func);
-    const keys = [...new Map(uses.flatMap((k) => k.keys).map((k) => [backwardKeyText(k), k])).values()];
-    const made = keys.length > 0 ? formsOf(func, keys, { sizes: module.dims, turnsBack, onPass }) : { forward: forwardOf(func, onPass), backwards: [] };
-    const forward = add({ func: made.forward, weights: () => false, everyStep: trains, ...(trains ? { flows: flows(func) } : {}) });
-    const backwards = made.backwards.map((backward): [string, { decl: number; backward: Backward }] => {
-      const decl = add({
-        func: backward.func,
-        weights: (i) => func.params[i]?.role === 'weight',
-        everyStep: uses.every(({ call }) => call.attrs['unit'] !== true),
-        // A backward of a call behind all units runs once a step; other backwards may run again (runtime/link/probe.ts).
-        overwriteSaved: uses.every((k) => keyed.indexOf(k) > lastUnit),
-      });
-      return [backwardKeyText(backward.key), { decl, backward }];
-    });
-    forms.set(func, { forward, backwards: new Map(backwards) });
-  }
-
+  const { functions, formsBy } = formFunctions(model, keyed, flows, options);
   const values = callsOf(module).flatMap((op) => op.results);
   const valueIds = new Map(values.map((v, i) => [v, i]));
   const idOf = (v: Value): number => {
@@ -82,28 +64,67 @@ export function formModel(model: TracedModel, { turnsBack = true, onPass }: Form
     return id;
   };
   const argument = argumentOf(model, idOf);
-  const calls = keyed.map(({ call, func, keys, grouped, residual }): CallDecl => {
-    const form = forms.get(func);
-    invariant(form, `@${func.name} has no forms`);
-    return {
-      site: String(call.attrs['site']),
-      unit: call.attrs['unit'] === true,
-      forward: form.forward,
-      arguments: call.operands.map(argument),
-      results: call.results.map(idOf),
-      backwards: keys.map((key): BackwardDecl => {
-        const text = backwardKeyText(key);
-        const found = form.backwards.get(text);
-        invariant(found, `@${func.name} has no form ${text}`);
-        return { key: text, function: found.decl, sources: found.backward.sources, gradientOf: found.backward.gradientOf };
-      }),
-      residual,
-      ...(grouped ? { grouped: true } : {}),
-      ...(call.attrs['again'] === true ? { again: true } : {}),
-      ...(liftedOf(call).length > 0 ? { constants: Object.fromEntries(liftedOf(call).map((value, i) => [`lifted${i}`, value])) } : {}),
-    };
+  const calls = keyed.map((use): CallDecl => {
+    const forms = formsBy.get(use.func);
+    invariant(forms, `@${use.func.name} has no forms`);
+    return callDecl(use, forms, argument, idOf);
   });
-  return { functions, calls, values, results: main.results.map((r) => idOf(r.value)) };
+  return { functions, calls, values, results: mainOf(module).results.map((r) => idOf(r.value)) };
+}
+
+/** Makes the forms that the calls of each function are asked for. */
+function formFunctions(
+  model: TracedModel,
+  keyed: readonly CallKeys[],
+  flows: ReturnType<typeof flowTable>,
+  { turnsBack = true, onPass }: FormModelOptions,
+): { readonly functions: readonly FormedFunction[]; readonly formsBy: ReadonlyMap<Func, Forms> } {
+  const trains = learns(model);
+  const functions: FormedFunction[] = [];
+  const add = (formed: FormedFunction): number => functions.push(formed) - 1;
+  const lastUnit = keyed.findLastIndex(({ call }) => call.attrs['unit'] === true);
+  const formsBy = new Map<Func, Forms>();
+  for (const { func } of keyed) {
+    if (formsBy.has(func)) continue;
+    const uses = keyed.filter((k) => k.func === func);
+    const keys = [...new Map(uses.flatMap((k) => k.keys).map((k) => [backwardKeyText(k), k])).values()];
+    const made = keys.length > 0 ? formsOf(func, keys, { sizes: model.module.dims, turnsBack, onPass }) : { forward: forwardOf(func, onPass), backwards: [] };
+    const forward = add({ func: made.forward, weights: () => false, everyStep: trains, ...(trains ? { flows: flows(func) } : {}) });
+    const backwards = made.backwards.map((backward) => {
+      const decl = add({
+        func: backward.func,
+        weights: (i) => func.params[i]?.role === 'weight',
+        everyStep: uses.every(({ call }) => call.attrs['unit'] !== true),
+        // A backward of a call behind all units runs once a step; other backwards may run again (runtime/link/probe.ts).
+        overwriteSaved: uses.every((k) => keyed.indexOf(k) > lastUnit),
+      });
+      return [backwardKeyText(backward.key), { decl, backward }] as const;
+    });
+    formsBy.set(func, { forward, backwards: new Map(backwards) });
+  }
+  return { functions, formsBy };
+}
+
+/** Describes a call as plain data. */
+function callDecl({ call, func, keys, grouped, residual }: CallKeys, forms: Forms, argument: (v: Value) => ArgumentDecl, idOf: (v: Value) => number): CallDecl {
+  const lifted = liftedOf(call);
+  return {
+    site: String(call.attrs['site']),
+    unit: call.attrs['unit'] === true,
+    forward: forms.forward,
+    arguments: call.operands.map(argument),
+    results: call.results.map(idOf),
+    backwards: keys.map((key): BackwardDecl => {
+      const text = backwardKeyText(key);
+      const found = forms.backwards.get(text);
+      invariant(found, `@${func.name} has no form ${text}`);
+      return { key: text, function: found.decl, sources: found.backward.sources, gradientOf: found.backward.gradientOf };
+    }),
+    residual,
+    ...(grouped ? { grouped: true } : {}),
+    ...(call.attrs['again'] === true ? { again: true } : {}),
+    ...(lifted.length > 0 ? { constants: Object.fromEntries(lifted.map((value, i) => [`lifted${i}`, value])) } : {}),
+  };
 }
 
 /** Returns a function that describes an operand of a call as plain data. */

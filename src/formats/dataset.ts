@@ -60,10 +60,13 @@ export function readBatches(path: string): ReadyBatches {
   return json ? jsonBatches(path, parseJsonObject(path, readText(path, 2 ** 30))) : safetensorsBatches(path);
 }
 
+/** Whether a data file holds records, by its ending. */
+export const holdsRecords = (path: string): boolean => /\.(jsonl|ndjson)$/i.test(path);
+
 /** Opens a data file by its ending: .jsonl and .ndjson are records, .safetensors and .json batches, everything else is text. */
 export function openDataset(path: string, names: FieldNames = {}): Dataset {
   const lower = path.toLowerCase();
-  if (/\.(jsonl|ndjson)$/.test(lower)) return { kind: 'records', path, records: () => readRecords(path, names) };
+  if (holdsRecords(path)) return { kind: 'records', path, records: () => readRecords(path, names) };
   if (/\.(safetensors|json)$/.test(lower)) return { kind: 'batches', path, batches: readBatches(path) };
   const text = readText(path, 2 ** 29)
     .replace(/^\ufeff/, '')

@@ -2,6 +2,7 @@
 
 import { at, EbbError } from '../errors.ts';
 
+// The values of all 65536 bit patterns are constants. They are made at their first use, since most processes read no f16.
 let halves: Float32Array | undefined;
 
 /** The value of an IEEE 754 binary16 bit pattern. */

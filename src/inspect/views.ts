@@ -97,17 +97,32 @@ export function patternView(x: Inspected, pattern: Pattern, dropped: readonly st
   };
 }
 
-/** One side of `--diff`: a stage, a pattern, or the text of a dump. */
-export type DiffSide =
-  | { readonly kind: 'stage'; readonly name: TextStage }
-  | { readonly kind: 'pattern'; readonly name: string }
-  | { readonly kind: 'dump'; readonly name: string };
+/** A side of `--diff` that is a text: a stage of the model, or a dump. */
+export type TextSide = { readonly kind: 'stage'; readonly name: TextStage } | { readonly kind: 'dump'; readonly name: string };
 
-/** Finds out what a side of `--diff` names: a dump by its ending, a stage by its name, and otherwise a pattern. */
-export function diffSide(name: string): DiffSide {
+/** The two sides of `--diff`, by what they are. */
+export type DiffSides =
+  | { readonly kind: 'patterns'; readonly names: readonly [string, string] }
+  | { readonly kind: 'stages' | 'dumps' | 'mixed'; readonly sides: readonly [TextSide, TextSide] };
+
+/** Finds out what a side of `--diff` names: a dump by its ending, and a stage by its name. Null: it names a pattern. */
+function textSide(name: string): TextSide | null {
   if (name.endsWith('.ebb')) return { kind: 'dump', name };
   const stage = TEXT_STAGES.find((s) => s === name);
-  return stage ? { kind: 'stage', name: stage } : { kind: 'pattern', name };
+  return stage === undefined ? null : { kind: 'stage', name: stage };
+}
+
+/** Reads the sides of `--diff`. @throws EbbError unless they are two, and both patterns or both texts */
+export function diffSides(names: readonly string[]): DiffSides {
+  const stages = TEXT_STAGES.join(', ');
+  const [a, b, ...more] = names;
+  if (a === undefined || b === undefined || more.length > 0)
+    throw new EbbError(`--diff: expected two stages (${stages}), two patterns (none, or units between commas) or two .ebb files, found ${names.length}`);
+  const [left, right] = [textSide(a), textSide(b)];
+  if (left && right) return { kind: left.kind !== right.kind ? 'mixed' : left.kind === 'dump' ? 'dumps' : 'stages', sides: [left, right] };
+  if (left || right)
+    throw new EbbError(`--diff: ${left ? b : a} is neither a stage (${stages}) nor an .ebb file, as the other side is; patterns are compared with patterns`);
+  return { kind: 'patterns', names: [a, b] };
 }
 
 /** Shows the difference of two texts. */

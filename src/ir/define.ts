@@ -194,6 +194,84 @@ export interface OpSource<N extends string, K extends OpKind, O extends OperandS
 
 const listOf = <T>(found: OneOrMore<T>): readonly T[] => (Array.isArray(found) ? (found as readonly T[]) : [found as T]);
 
+/** How the functions of an op's source, which take operands and attributes by name, are reached with lists. */
+interface Naming<O extends OperandSpecs, A extends AttrSpecs> {
+  /** The entries of a list, which has one for each operand, by the operands' names. */
+  readonly named: <T>(list: readonly T[], given: Attrs) => Named<O, T>;
+  readonly view: (given: Attrs) => AttrsOf<A>;
+  /** The number of an operand, given by its name or by its number. */
+  readonly numberOf: (operand: string | number) => number;
+}
+
+function namingOf<O extends OperandSpecs, A extends AttrSpecs>(operands: O, attrs: A): Naming<O, A> {
+  const names = Object.keys(operands);
+  return {
+    named: (list, given) => bindOperands(operands, list, given),
+    view: (given) => viewAttrs(attrs, given),
+    numberOf: (operand) => (typeof operand === 'number' ? operand : names.indexOf(operand)),
+  };
+}
+
+type Source<O extends OperandSpecs, A extends AttrSpecs> = OpSource<string, OpKind, O, A>;
+
+/** `infer` of an op, which checks constraint C0 first. */
+function inferBy<O extends OperandSpecs, A extends AttrSpecs>(
+  { name, operands, infer }: Source<O, A>,
+  attrs: A,
+  { named, view }: Naming<O, A>,
+): OpDef['infer'] {
+  return (types, given) => {
+    checkOperands(name, operands, types, given);
+    checkAttrs(name, attrs, given);
+    return listOf(infer(named(types, given), view(given)));
+  };
+}
+
+/** `fourWide` of an op, which has a default by the op's kind. */
+function fourWideBy<O extends OperandSpecs, A extends AttrSpecs>(
+  { kind, fourWide }: Pick<Source<O, A>, 'kind' | 'fourWide'>,
+  { named, view, numberOf }: Naming<O, A>,
+): OpDef['fourWide'] {
+  return (op) => {
+    const result = at(op.results, 0).type;
+    const found = typeof fourWide === 'function' ? fourWide(named(typesOf(op), op.attrs), result, view(op.attrs)) : (fourWide ?? wideByKind(kind, result));
+    if (found === 'none') return null;
+    if (found === 'all') return { along: op.operands.map((_, i) => i) };
+    const { along, positional = [] } = found;
+    return { along: along.map(numberOf), positional: positional.map(numberOf) };
+  };
+}
+
+/** `vjp` of an op: the cotangents that its source gives by name, put in the order of the operands. */
+function vjpBy<O extends OperandSpecs, A extends AttrSpecs>(
+  { name, operands }: Pick<Source<O, A>, 'name' | 'operands'>,
+  vjp: NonNullable<Source<O, A>['vjp']>,
+  { named, view }: Naming<O, A>,
+): NonNullable<OpDef['vjp']> {
+  return ({ b, operands: values, results, attrs: given, cotangents, needs }) => {
+    const context = {
+      b,
+      results,
+      attrs: view(given),
+      raw: given,
+      cotangents,
+      needs: named(needs, given),
+      get d(): Value {
+        const [d] = cotangents;
+        invariant(d, `${name} is differentiated without a cotangent of its first result`);
+        return d;
+      },
+    };
+    const found = vjp(context, named(values, given)) as Readonly<Record<string, Value | null | undefined | readonly (Value | null)[]>>;
+    const numbers = values.map((_, i) => i);
+    const places = bindOperands(operands, numbers, given) as Readonly<Record<string, number | readonly number[] | undefined>>;
+    const out: (Value | null)[] = values.map(() => null);
+    for (const [operand, place] of Object.entries(places))
+      if (place !== undefined) listOf<number>(place).forEach((i, k) => (out[i] = listOf(found[operand] ?? null)[k] ?? null));
+    return out;
+  };
+}
+
 /**
  * Makes an op from its source. `infer` first checks constraint C0: the number and dtypes of the operands, and the names and types of the
  * attributes, are as the source declares them.
@@ -201,13 +279,28 @@ const listOf = <T>(found: OneOrMore<T>): readonly T[] => (Array.isArray(found) ?
 export function makeOp<const N extends string, const K extends OpKind, const O extends OperandSpecs, const A extends AttrSpecs = Record<never, never>>(
   source: OpSource<N, K, O, A>,
 ): OpDef & { readonly name: N; readonly kind: K } {
-  const { name, kind, operands, evaluate, decompose, vjp, flops, element, identity, fourWide, effects, ids, infer, samples, rejects, ...traits } = source;
+  const {
+    name,
+    kind,
+    operands,
+    evaluate,
+    decompose,
+    vjp,
+    flops,
+    element,
+    identity,
+    effects,
+    ids,
+    samples,
+    rejects,
+    infer: _,
+    fourWide: __,
+    ...traits
+  } = source;
   const attrs = (source.attrs ?? {}) as A;
-  const named = <T>(list: readonly T[], given: Attrs): Named<O, T> => bindOperands(operands, list, given);
-  const view = (given: Attrs): AttrsOf<A> => viewAttrs(attrs, given);
-  const numberOf = (operand: string | number): number => (typeof operand === 'number' ? operand : Object.keys(operands).indexOf(operand));
-  const numbered = ({ along, positional = [] }: FourWide<string>): FourWide => ({ along: along.map(numberOf), positional: positional.map(numberOf) });
-  const own = {
+  const naming = namingOf(operands, attrs);
+  const { named, view, numberOf } = naming;
+  const required = {
     ...traits,
     name,
     kind,
@@ -217,62 +310,23 @@ export function makeOp<const N extends string, const K extends OpKind, const O e
     ...(rejects ? { rejects } : {}),
     effects: effects === undefined || effects === 'accumulates' ? (effects ?? null) : { writes: numberOf(effects.writes) },
     ids: ids ? idsByNumber(ids, numberOf) : null,
-    infer: (types: readonly Type[], given: Attrs) => {
-      checkOperands(name, operands, types, given);
-      checkAttrs(name, attrs, given);
-      return listOf(infer(named(types, given), view(given)));
-    },
-    fourWide: (op: Op): FourWide | null => {
-      const result = at(op.results, 0).type;
-      const found = typeof fourWide === 'function' ? fourWide(named(typesOf(op), op.attrs), result, view(op.attrs)) : (fourWide ?? wideByKind(kind, result));
-      return found === 'none' ? null : found === 'all' ? { along: op.operands.map((_, i) => i) } : numbered(found);
-    },
+    infer: inferBy(source, attrs, naming),
+    fourWide: fourWideBy(source, naming),
   };
-  const whole: OpDef & { readonly name: N; readonly kind: K } = {
-    ...own,
-    ...(evaluate
-      ? {
-          evaluate: (inputs, given, sizes, types) => {
-            const shape = at(types, 0).shape as readonly number[];
-            return listOf(evaluate(named(inputs, given), view(given), { sizes, shape }));
-          },
-        }
-      : {}),
-    ...(decompose ? { decompose: (b, values, given) => listOf(decompose(b, named(values, given), view(given))) } : {}),
-    ...(vjp
-      ? {
-          vjp: ({ b, operands: values, results, attrs: given, cotangents, needs }) => {
-            const context = {
-              b,
-              results,
-              attrs: view(given),
-              raw: given,
-              cotangents,
-              needs: named(needs, given),
-              get d(): Value {
-                const [d] = cotangents;
-                invariant(d, `${name} is differentiated without a cotangent of its first result`);
-                return d;
-              },
-            };
-            const found = vjp(context, named(values, given)) as Readonly<Record<string, Value | null | undefined | readonly (Value | null)[]>>;
-            const places = bindOperands(
-              operands,
-              values.map((_, i) => i),
-              given,
-            ) as Readonly<Record<string, number | readonly number[] | undefined>>;
-            const out: (Value | null)[] = values.map(() => null);
-            for (const [operand, place] of Object.entries(places))
-              if (place !== undefined) listOf<number>(place).forEach((i, k) => (out[i] = listOf(found[operand] ?? null)[k] ?? null));
-            return out;
-          },
-        }
-      : {}),
-    ...(flops ? { flops: (types, results, given) => flops(named(types, given), results, view(given)) } : {}),
-    ...(element ? { element: (place, op) => element(byName(place, numberOf), view(op.attrs)) } : {}),
-    ...(identity ? { identity: (values, result, given, numberOfValue) => identity(named(values, given), result, view(given), numberOfValue) } : {}),
+  const optional: Omit<Partial<OpDef>, keyof typeof required> = {
+    ...(evaluate && {
+      evaluate: (inputs, given, sizes, types) => {
+        const shape = at(types, 0).shape as readonly number[];
+        return listOf(evaluate(named(inputs, given), view(given), { sizes, shape }));
+      },
+    }),
+    ...(decompose && { decompose: (b, values, given) => listOf(decompose(b, named(values, given), view(given))) }),
+    ...(vjp && { vjp: vjpBy(source, vjp, naming) }),
+    ...(flops && { flops: (types, results, given) => flops(named(types, given), results, view(given)) }),
+    ...(element && { element: (place, op) => element(byName(place, numberOf), view(op.attrs)) }),
+    ...(identity && { identity: (values, result, given, numberOfValue) => identity(named(values, given), result, view(given), numberOfValue) }),
   };
-  return whole;
+  return { ...required, ...optional };
 }
 
 function idsByNumber({ ids, of, first, ...rest }: IdsOf<string>, numberOf: (operand: string) => number): IdsOf {

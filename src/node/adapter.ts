@@ -40,7 +40,7 @@ interface Dawn {
   readonly globals: Record<string, unknown>;
 }
 
-// kept in module scope: Dawn's instance must outlive its devices, and must not hang on globalThis
+// A Dawn instance must outlive its devices, which know nothing of it, and must not hang on globalThis. So the module keeps it.
 const instances = new Map<string, GPU>();
 
 /**

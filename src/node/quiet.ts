@@ -12,21 +12,18 @@ interface Descriptors {
   dup2(from: number, to: number): number;
 }
 
-let descriptors: Descriptors | null | undefined;
-
+/** Returns the C library's functions for file descriptors, or null where they cannot be called. */
 function libc(): Descriptors | null {
-  if (descriptors !== undefined) return descriptors;
   try {
     const koffi = createRequire(import.meta.url)('koffi') as { load(path: string): { func(declaration: string): (...args: number[]) => number } };
     const library = koffi.load(process.platform === 'darwin' ? 'libSystem.B.dylib' : 'libc.so.6');
-    descriptors = { dup: library.func('int dup(int)') as Descriptors['dup'], dup2: library.func('int dup2(int, int)') as Descriptors['dup2'] };
+    return { dup: library.func('int dup(int)') as Descriptors['dup'], dup2: library.func('int dup2(int, int)') as Descriptors['dup2'] };
   } catch {
-    descriptors = null;
+    return null;
   }
-  return descriptors;
 }
 
-/** Runs `work`; whatever it wrote to stderr comes out afterwards, without those warnings. */
+/** Runs `work`. Whatever it wrote to stderr comes out afterwards, without those warnings. */
 export async function quietly<T>(work: () => Promise<T>): Promise<T> {
   const fds = process.platform === 'win32' ? null : libc();
   if (!fds) return work();

@@ -18,9 +18,10 @@ function systemDrivers(): string[] {
   );
 }
 
+// The variables and libraries of a process are set up once; a second time would list SwiftShader twice.
 let prepared = false;
 
-/** Once, before Dawn: lists SwiftShader beside the system's drivers, and loads its Vulkan loader where the system has none. */
+/** Lists SwiftShader beside the system's drivers, and loads its Vulkan loader where the system has none. It must be called before Dawn is loaded; later calls do nothing. */
 export function prepareVulkan(): void {
   if (prepared || process.platform !== 'linux') return;
   prepared = true;

@@ -1,6 +1,7 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createDropPlan } from '../dropbp/plans/index.ts';
+import { holdsRecords } from '../formats/dataset.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -68,6 +69,15 @@ export interface DataSubject {
 /** Sizes of a micro-batch where `run.yaml` says nothing. */
 export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
+/** What is to be said of keys that change nothing in a run with this data. */
+function unreadKeys({ data, evalData, evalEvery, fields }: RunConfig): string[] {
+  const records = holdsRecords(data) || (evalData !== undefined && holdsRecords(evalData));
+  return [
+    ...(evalEvery > 0 && evalData === undefined ? [`evalEvery is ${evalEvery}, but there is no evalData, so nothing is evaluated`] : []),
+    ...(Object.keys(fields).length > 0 && !records ? [`fields names fields of records, but ${data} holds none, so it changes nothing`] : []),
+  ];
+}
+
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
@@ -86,7 +96,7 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
     const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
     loaded.then(preparation.end, preparation.end);
     const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
-    return { batch, length, notes: note === null ? [] : [note], loaded, end: preparation.end };
+    return { batch, length, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;

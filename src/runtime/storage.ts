@@ -4,7 +4,7 @@ import { at, EbbError } from '../errors.ts';
 import { type Address, address, FIRST_OTHER } from './link/address.ts';
 import { aligned } from './link/layout.ts';
 import type { Placement } from './link/linked.ts';
-import { extentBytes, type ParamGroup, type Program } from './program.ts';
+import { type Extent, extentBytes, type ParamGroup, type Program } from './program.ts';
 
 /** Parameters that get their gradients together, updated by one dispatch; a parameter larger than a binding lies in several. */
 export interface GroupPlace {
@@ -67,76 +67,112 @@ export function trainableBuffer(page: number, kind: number): number {
   return FIRST_OTHER + page * PAGE_KINDS.length + kind;
 }
 
-/** Lays out everything that lives longer than a step. @param decays which parameters are under weight decay */
-export function planStorage(program: Program, sizes: Readonly<Record<string, number>>, limits: StorageLimits, decays: (param: number) => boolean): StoragePlan {
-  const pageLimit = limits.maxBufferSize - (limits.maxBufferSize % 256);
-  const check = (name: string, bytes: number): void => {
-    if (bytes > pageLimit)
-      throw new EbbError(`${name} takes ${bytes} bytes, and a buffer of this device holds at most ${pageLimit}; choose another adapter or a smaller model`);
+/** Buffers that grow to the right: each range goes to the last page, or to a new one where it no longer fits. */
+interface Pages {
+  readonly bytes: readonly number[];
+  /** Takes a range. @throws EbbError naming `what` where no page holds it */
+  take(what: string, bytes: number): { readonly page: number; readonly offset: number };
+}
+
+function growingPages(maxBufferSize: number): Pages {
+  const limit = maxBufferSize - (maxBufferSize % 256);
+  const pages: number[] = [];
+  return {
+    bytes: pages,
+    take(what, bytes) {
+      if (bytes > limit)
+        throw new EbbError(`${what} takes ${bytes} bytes, and a buffer of this device holds at most ${limit}; choose another device or a smaller model`);
+      if (pages.length === 0 || at(pages, -1) + bytes > limit) pages.push(0);
+      const page = pages.length - 1;
+      const offset = at(pages, page);
+      pages[page] = offset + bytes;
+      return { page, offset };
+    },
   };
+}
+
+/** Where a parameter lies in a page, and its bytes with what aligns the next one. */
+interface Placed {
+  readonly param: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Lays parameters side by side, from `start`. */
+function sideBySide(program: Program, params: readonly number[], start: number): readonly Placed[] {
+  let offset = start;
+  return params.map((param) => {
+    const placed = { param, offset, bytes: aligned(at(program.params, param).bytes) };
+    offset += placed.bytes;
+    return placed;
+  });
+}
+
+/** The pieces of a group of parameters of `total` bytes from `start`. A group larger than a binding is updated piece by piece. */
+function piecesOf(
+  {
+    name,
+    page,
+    start,
+    total,
+    placed,
+  }: { readonly name: string; readonly page: number; readonly start: number; readonly total: number; readonly placed: readonly Placed[] },
+  decays: (param: number) => boolean,
+  maxBinding: number,
+): GroupPlace[] {
+  const end = start + total;
+  const decayEnd = Math.min(end, ...placed.filter(({ param }) => !decays(param)).map(({ offset }) => offset));
+  const piece = Math.floor(maxBinding / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
+  return Array.from({ length: Math.ceil(total / piece) }, (_, i) => {
+    const offset = start + i * piece;
+    const bytes = Math.min(piece, end - offset);
+    const inside = placed.filter((p) => p.offset < offset + bytes && offset < p.offset + p.bytes);
+    return { name, params: inside.map((p) => p.param), page, offset, bytes, decayBytes: Math.max(0, Math.min(decayEnd - offset, bytes)) };
+  });
+}
+
+/** Lays ranges side by side in a buffer. */
+function rangesIn(buffer: number, sizes: readonly number[]): { readonly addresses: readonly Address[]; readonly bytes: number } {
+  let end = 0;
+  const addresses = sizes.map((bytes) => {
+    const start = end;
+    end += aligned(bytes);
+    return address(buffer, start);
+  });
+  return { addresses, bytes: end };
+}
+
+/** Lays out everything that lives longer than a step. @param decays which parameters are under weight decay @throws EbbError for what no buffer of the device holds */
+export function planStorage(program: Program, sizes: Readonly<Record<string, number>>, limits: StorageLimits, decays: (param: number) => boolean): StoragePlan {
   const params: Address[] = program.params.map(() => -1);
   const gradients: (Address | null)[] = program.params.map(() => null);
-  const trainablePages: number[] = [];
-  const groups: GroupPlace[] = [];
-  for (const { name, params: members } of paramGroups(program)) {
+  const trainable = growingPages(limits.maxBufferSize);
+  const groups = paramGroups(program).flatMap(({ name, params: members }) => {
+    // parameters under weight decay come first, so that they are one range
     const ordered = [...members.filter(decays), ...members.filter((i) => !decays(i))];
-    const places = new Map<number, number>();
-    const bytesOf = (i: number): number => program.params[i]?.bytes ?? 0;
-    const taken = ordered.reduce((end, i) => end + aligned(bytesOf(i)), 0);
+    const taken = ordered.reduce((sum, i) => sum + aligned(at(program.params, i).bytes), 0);
     const total = Math.ceil(taken / alignmentOf(taken)) * alignmentOf(taken);
-    check(`the parameters of ${name}`, total);
-    if (trainablePages.length === 0 || at(trainablePages, -1) + total > pageLimit) trainablePages.push(0);
-    const page = trainablePages.length - 1;
-    const start = at(trainablePages, page);
-    trainablePages[page] = start + total;
-    ordered.reduce((offset, i) => {
-      places.set(i, offset);
-      params[i] = address(trainableBuffer(page, 0), offset);
-      gradients[i] = address(trainableBuffer(page, 1), offset);
-      return offset + aligned(bytesOf(i));
-    }, start);
-    const undecayed = ordered.filter((i) => !decays(i)).map((i) => places.get(i) ?? 0);
-    const decayEnd = Math.min(start + total, ...undecayed);
-    // a group larger than a binding is updated piece by piece
-    const piece = Math.floor(limits.maxBinding / GROUP_ALIGNMENT) * GROUP_ALIGNMENT;
-    for (let offset = start; offset < start + total; offset += piece) {
-      const bytes = Math.min(piece, start + total - offset);
-      const inside = ordered.filter((i) => (places.get(i) ?? 0) < offset + bytes && offset < (places.get(i) ?? 0) + aligned(bytesOf(i)));
-      groups.push({ name, params: inside, page, offset, bytes, decayBytes: Math.max(0, Math.min(decayEnd - offset, bytes)) });
+    const { page, offset: start } = trainable.take(`the parameters of ${name}`, total);
+    const placed = sideBySide(program, ordered, start);
+    for (const { param, offset } of placed) {
+      params[param] = address(trainableBuffer(page, 0), offset);
+      gradients[param] = address(trainableBuffer(page, 1), offset);
     }
-  }
-  const frozenPages: number[] = [];
-  const firstFrozen = trainableBuffer(trainablePages.length, 0);
+    return piecesOf({ name, page, start, total, placed }, decays, limits.maxBinding);
+  });
+  const frozen = growingPages(limits.maxBufferSize);
+  const firstFrozen = trainableBuffer(trainable.bytes.length, 0);
   program.params.forEach((p, i) => {
     if (p.trainable) return;
-    check(p.name, p.bytes);
-    const bytes = aligned(p.bytes);
-    if (frozenPages.length === 0 || at(frozenPages, -1) + bytes > pageLimit) frozenPages.push(0);
-    const page = frozenPages.length - 1;
-    const end = at(frozenPages, page);
-    params[i] = address(firstFrozen + page, end);
-    frozenPages[page] = end + bytes;
+    const { page, offset } = frozen.take(p.name, aligned(p.bytes));
+    params[i] = address(firstFrozen + page, offset);
   });
-  const lay = (extents: readonly number[], buffer: number): { addresses: Address[]; bytes: number } => {
-    let end = 0;
-    const addresses = extents.map((bytes) => {
-      const at = address(buffer, end);
-      end += aligned(bytes);
-      return at;
-    });
-    return { addresses, bytes: end };
-  };
-  const inputs = lay(
-    program.inputs.map((x) => extentBytes(x.extent, sizes)),
-    2,
-  );
-  const states = lay(
-    program.states.map((x) => extentBytes(x.extent, sizes)),
-    4,
-  );
+  const bytesOf = ({ extent }: { readonly extent: Extent }): number => extentBytes(extent, sizes);
+  const inputs = rangesIn(2, program.inputs.map(bytesOf));
+  const states = rangesIn(4, program.states.map(bytesOf));
   return {
-    trainablePages,
-    frozenPages,
+    trainablePages: trainable.bytes,
+    frozenPages: frozen.bytes,
     groups,
     placement: { params, gradients, states: states.addresses, inputs: inputs.addresses },
     inputBytes: inputs.bytes,

@@ -94,6 +94,7 @@ export interface Trace {
   readonly decomposing: string | null;
 }
 
+// Model code calls plain functions, which are handed no trace, so the trace in progress is state of the module. `withTrace` sets and restores it.
 let current: Trace | null = null;
 
 /** The trace in progress. @throws EbbError if there is none */

@@ -20,6 +20,8 @@ const FRAMES = 14;
 /** Maps a position in running code to the position in the source that it was made from. */
 export type SourceMapper = (line: number, column: number) => { readonly line: number; readonly column: number };
 
+// Both are state of the module because V8's stacks are state of the process: an op may be recorded, and misused, where no trace is in progress
+// (while a definition is imported), and a stack is read long after it was kept. A file that is read again replaces its own mapper.
 let enabled = false;
 const mappers = new Map<string, SourceMapper>();
 

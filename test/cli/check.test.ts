@@ -50,7 +50,7 @@ it('knows batches, empty folders, lone configurations and absent paths', async (
   expect(await checkPath(join(empty, 'config.json'))).toMatchObject({
     ok: true,
     kind: 'config',
-    message: expect.stringContaining('without weights Ebb reads beside it: gpt2, 2 layers'),
+    message: expect.stringContaining('without weights beside it that Ebb reads: gpt2, 2 layers'),
   });
   expect(await checkPath(empty)).toMatchObject({ ok: true, kind: 'config', message: expect.stringContaining('holds no weights') });
   expect(await checkPath(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });

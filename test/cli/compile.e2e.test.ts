@@ -174,7 +174,7 @@ describe('what is asked for is checked before anything is written', () => {
   it.each([
     [['--batch', '0'], /--batch .*expected a whole number, 1 or more/],
     [['--length', '0'], /--length .*expected a whole number, 1 or more/],
-    [['--length', '9999'], /--length is 9999, the model has positions for 512/],
+    [['--length', '9999'], /--length is 9999, but the model has positions for 512/],
     [['--rank', '0'], /--rank .*expected a whole number, 1 or more/],
     [['--alpha', '-1'], /--alpha .*expected a number above 0/],
     [['--device', 'nvidia'], /--device nvidia: --target portable compiles for any device; leave one of the two out/],

@@ -68,11 +68,11 @@ it.each([
   [[TINY_MODEL, '--unit', 'layers.3.mpl'], /--unit: no unit or piece of trunk layers\.3\.mpl; there are embed, /],
   [[TINY_MODEL, '--stage', 'plan', '--unit', 'layers.3.mpl'], /--unit: no unit .* there are embed, /],
   [[TINY_MODEL, '--remat', 'layers.3.mpl'], /--remat: unknown unit layers\.3\.mpl; the model has /],
-  [['nowhere.ebb', '--unit', 'layers.3.mlp'], /--unit: nowhere\.ebb is a dump/],
+  [['nowhere.ebb', '--unit', 'layers.3.mlp'], /--unit: a dump holds one stage/],
   [['--stage', 'trace'], /no model to inspect/],
   [['dump.ebb', '--html', 'x.html'], /--html: expected a model/],
   [['nowhere.ebb'], /nowhere\.ebb: no such file/],
-  [['nowhere.ebb', '--drop', 'layers.3.mlp'], /--drop: nowhere\.ebb is a dump/],
+  [['nowhere.ebb', '--drop', 'layers.3.mlp'], /--drop: a dump holds one stage/],
   [[TINY_MODEL, '--diff', 'trace', 'nowhere.ebb'], /nowhere\.ebb: no such file/],
   [[TINY_MODEL, '--html', 'nowhere/x.html'], /--html nowhere\/x\.html: there is no folder \S+nowhere to write it into/],
   [[TINY_MODEL, '--batch', '0'], /--batch .*expected a whole number, 1 or more/],
@@ -82,7 +82,7 @@ it.each([
   [[TINY_MODEL, '--drop', 'layers.3.mlp', '--drop-rate', '0.5'], /'--drop-rate <p>' cannot be used with option '--drop <units>'/],
   [[TINY_MODEL, '--drop', 'layers.3.mlp', '--remat', 'layers.3.mlp'], /--remat: layers\.3\.mlp is dropped/],
   [[TINY_MODEL, '--skip', 'layers.3.mlp', '--remat', 'layers.3.mlp'], /--skip: layers\.3\.mlp is named as dropped or remat too/],
-  [[TINY_MODEL, '--stage', 'fuse', '--drop', 'layers.3.mlp'], /--stage fuse is the same for all patterns/],
+  [[TINY_MODEL, '--stage', 'fuse', '--drop', 'layers.3.mlp'], /--drop: a stage is the same for all patterns; leave --drop or --stage out/],
 ])('refuses %j in one sentence', async (args, message) => {
   const run = await inspect(...args);
   expect(run.code).toBe(1);

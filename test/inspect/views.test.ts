@@ -6,7 +6,7 @@ import { patternOf } from '../../src/inspect/patterns.ts';
 import { inspectionLinker, type VariantReport } from '../../src/inspect/report.ts';
 import { type Inspected, IR_STAGES, inspect, kernelTexts, stageText } from '../../src/inspect/stages.ts';
 import { irTokens, wgslTokens } from '../../src/inspect/tokens.ts';
-import { diffSide, dumpText, patternDiff, patternView } from '../../src/inspect/views.ts';
+import { diffSides, dumpText, patternDiff, patternView } from '../../src/inspect/views.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import { traceCheckpoint } from '../../src/session.ts';
@@ -83,7 +83,15 @@ describe('--unit', () => {
 
 describe('--diff', () => {
   it('tells stages, patterns and dumps apart', () => {
-    expect(['fuse', 'none', 'layers.3.mlp', 'old/dump.ebb'].map((s) => diffSide(s).kind)).toEqual(['stage', 'pattern', 'pattern', 'dump']);
+    const kind = (a: string, b: string): string => diffSides([a, b]).kind;
+    expect([kind('fuse', 'grad'), kind('none', 'layers.3.mlp'), kind('a.ebb', 'old/b.ebb'), kind('fuse', 'a.ebb')]).toEqual([
+      'stages',
+      'patterns',
+      'dumps',
+      'mixed',
+    ]);
+    expect(() => diffSides(['none', 'a.ebb'])).toThrow('--diff: none is neither a stage');
+    expect(() => diffSides(['none'])).toThrow('two .ebb files, found 1');
   });
 
   it('of two stages is a unified diff', () => {

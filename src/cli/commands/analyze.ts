@@ -1,4 +1,4 @@
-/** @file `ebb analyze`: which drop rate a run should have, measured on its model and data. */
+/** @file `ebb analyze`: measures which drop rate a run should have, on its model and data. */
 
 import { Command, InvalidArgumentError } from 'commander';
 import { reportPage } from '../../analyze/html.ts';
@@ -11,8 +11,9 @@ import { runInputs } from '../../run/runFolder.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
 import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
+import { givenOptions, tellUnread } from '../given.ts';
 import { writeHtml } from '../htmlFile.ts';
-import { addModelRunFlags, runConfigOf } from '../runInput.ts';
+import { addModelRunFlags, RUNNING, runConfigOf } from '../runInput.ts';
 
 interface AnalyzeFlags extends RunFlags, Pick<AnalyzeOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
   readonly allocations?: NonNullable<AnalyzeOptions['spreads']>;
@@ -22,7 +23,7 @@ interface AnalyzeFlags extends RunFlags, Pick<AnalyzeOptions, 'rates' | 'samplin
 
 const shares = (text: string): number[] => list(text).map(share);
 
-/** Words between commas, each one of `known`. */
+/** Parses words between commas, each of which is one of `known`. */
 const words =
   <T extends string>(known: readonly T[]) =>
   (text: string): T[] =>
@@ -32,7 +33,7 @@ const words =
       return found;
     });
 
-/** Patterns without variance tell nothing. */
+/** Parses a number of patterns. A single pattern has no variance to measure. */
 function patterns(text: string): number {
   const count = positive(text);
   if (count < 2) throw new InvalidArgumentError('expected a whole number, 2 or more.');
@@ -48,15 +49,23 @@ export const analyzeCommand = (): Command =>
       )
       .addOption(listOption('--rates <p,…>', 'target rates', shares, [0.25, 0.5, 0.75, 0.875]))
       .addOption(
-        listOption('--allocations <a,…>', `how a rate is spread over the units, some of ${SPREADS.join(', ')}; default as the run's plan does`, words(SPREADS)),
+        listOption(
+          '--allocations <a,…>',
+          `how a rate is spread over the units, some of ${SPREADS.join(', ')}; default as the run's drop plan does`,
+          words(SPREADS),
+        ),
       )
       .addOption(listOption('--samplings <s,…>', 'how units are drawn', words(SAMPLINGS), SAMPLINGS))
-      .option('--batches <n>', 'steps whose batches are taken', positive, 4)
-      .option('--patterns <n>', 'patterns of each setting on each of them', patterns, 8)
-      .option('--rounds <n>', 'how often each pattern is timed', positive, 3)
+      .option('--batches <n>', 'number of steps whose batches are taken', positive, 4)
+      .option('--patterns <n>', 'number of patterns of each setting on each batch', patterns, 8)
+      .option('--rounds <n>', 'number of times that each pattern is timed', positive, 3)
       .option('--runs <dir...>', 'run folders whose losses are shown side by side')
       .option('--html <file>', 'write a page with plots'),
-  ).action(async (file: string | undefined, flags: AnalyzeFlags) => {
+  ).action(async (file: string | undefined, flags: AnalyzeFlags, command: Command) => {
+    const given = givenOptions(command);
+    tellUnread(given, RUNNING, 'ebb analyze trains nothing');
+    tellUnread(given, ['drop-rate'], 'ebb analyze measures the rates of --rates');
+    tellUnread(given, ['memory-budget'], 'ebb analyze keeps everything of a step, as sensitivities and full gradients need');
     const config = runConfigOf(file, flags);
     const { allocations = null, runs = [], html, json } = flags;
     const rates = [...flags.rates].sort((a, b) => a - b);

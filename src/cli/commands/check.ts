@@ -1,4 +1,4 @@
-/** @file `ebb check`: what files are. */
+/** @file `ebb check`: says what files are. */
 
 import { Command } from 'commander';
 import { print, say } from '../../terminal/options.ts';
@@ -7,7 +7,7 @@ import { checkPath } from '../check.ts';
 /** `ebb check`. */
 export const checkCommand = (): Command =>
   new Command('check')
-    .description('what files are, and whether Ebb can use them')
+    .description('say what files are, and whether Ebb can use them')
     .argument('<path...>', 'checkpoint folders, config.json, safetensors, GGUF, tokenizer.json, JSONL')
     .option('--json', 'print JSON')
     .action(async (paths: string[], flags: { json?: boolean }) => {

@@ -1,4 +1,4 @@
-/** @file `ebb compile`: a trainer that needs no compiler. */
+/** @file `ebb compile`: writes a trainer that needs no compiler. */
 
 import { Command, Option } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
@@ -10,12 +10,12 @@ import { loadAdapter } from '../../run/adapter.ts';
 import { loraOf } from '../../session.ts';
 import { type DeviceFlags, deviceOf, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
-import { type CompileFlags, type CompileReport, compileTo } from '../compile.ts';
+import { type CompileFlags, type CompileReport, type CompileSubject, compileTo } from '../compile.ts';
 import { compileDevice } from '../compileDevice.ts';
 import { dtypeOption } from '../options.ts';
 import { nameOf } from '../source.ts';
 import { knownSchedules } from '../tune.ts';
-import { precisionOption } from './precision.ts';
+import { precisionOption, tellPrecision } from './precision.ts';
 
 interface Flags extends DeviceFlags {
   readonly out?: string;
@@ -48,11 +48,11 @@ function reportText({ out, device, units, functions, kernels, compileMs, writeMs
   return `${out}: ${units} units, ${functions} functions, ${kernels} kernels for ${device}; ${made}`;
 }
 
-/** `--device`, which takes profiles too. */
+/** The option `--device`, which takes profiles too. */
 const compileDeviceOption = (): Option =>
   new Option(
     '--device <name>',
-    `device to compile for: auto, gpu or part of a name, of this machine; or, though it is not here, ${Object.keys(BUILT_IN).join(', ')} or a profile (.json, of ebb doctor --profile)`,
+    `device to compile for: auto, gpu or part of the name of a device of this machine; or one that is not here: ${Object.keys(BUILT_IN).join(', ')} or a profile (.json, as ebb doctor --profile prints it)`,
   );
 
 /** `ebb compile`. */
@@ -61,23 +61,26 @@ export const compileCommand = (): Command =>
     .description('compile a model into a folder that trains it: trainer, kernels, plan, IR')
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
     .option('-o, --out <dir>', 'folder to write; default NAME-trainer')
-    .option('--batch <n>', 'most sequences of a micro-batch (2, or as the definition says)', positive)
-    .option('--length <n>', 'most tokens of a sequence (256, or as the definition says)', positive)
+    .option('--batch <n>', 'most sequences of a micro-batch; default 2, or as the definition says', positive)
+    .option('--length <n>', 'most tokens of a sequence; default 256, or as the definition says', positive)
     .option('--lora', 'train a low-rank adapter instead of all weights')
     .option('--rank <n>', 'rank of the adapter', positive)
     .option('--alpha <x>', 'alpha of the adapter', positiveNumber)
-    .option('--rslora', 'scale by alpha/√rank')
+    .option('--rslora', 'scale the adapter by alpha/√rank instead of alpha/rank')
     .addOption(listOption('--lora-layers <globs>', 'layers of the adapter, between commas', list))
-    .option('--lora-dropout <p>', 'dropout before the adapter', dropoutRate)
+    .option('--lora-dropout <p>', 'dropout of what goes into the adapter', dropoutRate)
     .addOption(
-      // it brings its own
+      // A PEFT adapter has its own ranks, scales and layers.
       new Option('--lora-from <dir>', 'the layers, ranks and scales of a PEFT adapter').conflicts(['rank', 'alpha', 'rslora', 'loraLayers']),
     )
     .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
     .addOption(new Option('--target <kind>', 'kernels for the device that --device names, or for any WebGPU device').choices(['device', 'portable']))
     .addOption(precisionOption())
     .addOption(dtypeOption())
-    .option('--standalone', 'bundle the runtime: the folder needs webgpu alone, and has a page (portable, unless --target device)')
+    .option(
+      '--standalone',
+      'bundle the runtime, so that the folder needs only the package webgpu, and add a page; kernels are portable unless --target device or --device is given',
+    )
     .option('--json', 'print JSON')
     .addOption(compileDeviceOption())
     .addOption(oldDeviceOption())
@@ -85,7 +88,9 @@ export const compileCommand = (): Command =>
       const { matmulPrecision, standalone = false, target } = flags;
       const device = compileDevice({ device: deviceOf(flags), mayBeProfile: flags.adapter === undefined, target, standalone });
       if (matmulPrecision === 'f16' && 'profile' in device && device.profile === PORTABLE)
-        throw new EbbError('--matmul-precision f16 needs the matrices of a device, which portable kernels do without; add --target device, or leave it out');
+        throw new EbbError(
+          '--matmul-precision f16 needs the matrices of a device, which portable kernels do not use; add --target device, or leave --matmul-precision out',
+        );
       const options: CompileFlags = {
         out: flags.out ?? `${nameOf(model)}-trainer`,
         batch: flags.batch ?? null,
@@ -96,9 +101,13 @@ export const compileCommand = (): Command =>
         matmulPrecision,
         standalone,
       };
-      const report: CompileReport =
+      const compiled = (subject: CompileSubject): Promise<CompileReport> => {
+        tellPrecision(matmulPrecision, subject.profile);
+        return compileTo(model, options, subject);
+      };
+      const report =
         'profile' in device
-          ? await compileTo(model, options, { profile: device.profile, schedules: null })
-          : await withDevice(device.open, (opened) => compileTo(model, options, { profile: opened.device.profile, schedules: knownSchedules(opened) }));
+          ? await compiled({ profile: device.profile, schedules: null })
+          : await withDevice(device.open, (opened) => compiled({ profile: opened.device.profile, schedules: knownSchedules(opened) }));
       print(flags.json ? JSON.stringify(report) : reportText(report));
     });

@@ -1,4 +1,4 @@
-/** @file `ebb demo`: the bundled model. */
+/** @file `ebb demo`: trains the bundled model. */
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
@@ -10,7 +10,7 @@ import { DEMO_STEPS, runDemo } from '../demo.ts';
 /** `ebb demo`. */
 export const demoCommand = (): Command =>
   new Command('demo')
-    .description('the bundled model learns another kind of text in a few minutes')
+    .description('train the bundled model on another kind of text, in a few minutes')
     .option('--steps <n>', 'optimizer steps', positive, DEMO_STEPS)
     .addOption(deviceOption())
     .addOption(oldDeviceOption())

@@ -1,4 +1,4 @@
-/** @file `ebb doctor`: the machine. */
+/** @file `ebb doctor`: says what this machine offers. */
 
 import { Command, Option } from 'commander';
 import { profileText } from '../../compile/devices/file.ts';
@@ -11,8 +11,8 @@ import { entriesText } from '../tune.ts';
 /** `ebb doctor`. */
 export const doctorCommand = (): Command =>
   new Command('doctor')
-    .description('adapters, limits and measured speed of this machine')
-    .option('--schedules', 'list the kernels whose schedules were measured, and why each won')
+    .description('show the devices of this machine, their limits and the measured speed')
+    .option('--schedules', 'list the kernels whose schedules were measured, and why each schedule won; --json always has the list')
     .option('--json', 'print JSON')
     .addOption(
       new Option('--profile', 'print the device as a profile, which ebb compile --device takes on another machine; nothing is measured').conflicts([

@@ -1,4 +1,4 @@
-/** @file `ebb eval`: held-out loss. */
+/** @file `ebb eval`: computes a held-out loss. */
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
@@ -10,10 +10,10 @@ import { fieldNames } from '../options.ts';
 /** `ebb eval`. */
 export const evalCommand = (): Command =>
   new Command('eval')
-    .description('held-out loss of a model')
+    .description('compute the held-out loss of a model')
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--data <file>', 'text, JSONL, or batches as safetensors')
-    .option('--limit <n>', 'examples: records, pieces of text, or sequences of ready batches', positive, 64)
+    .option('--limit <n>', 'most examples: records, pieces of text, or sequences of ready batches', positive, 64)
     .option('--batch <n>', 'sequences at once', positive, 1)
     .option('--length <n>', 'most tokens of a sequence', positive, 256)
     .option('--fields <names>', "names of a record's fields: text=…, or prompt=…,completion=…", fieldNames, {})

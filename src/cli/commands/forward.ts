@@ -1,4 +1,4 @@
-/** @file `ebb forward`: what a model makes of a batch. */
+/** @file `ebb forward`: computes the results of a batch. */
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
@@ -9,11 +9,11 @@ import { forward } from '../forward.ts';
 /** `ebb forward`. */
 export const forwardCommand = (): Command =>
   new Command('forward')
-    .description('logits of a batch, or what a definition returns for it, for checking a port')
+    .description('compute the logits of a batch, or what a definition returns for it, to check a port of a model')
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or definition (.ts)')
     .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, optional attention_mask; of a definition: safetensors with a tensor for each input')
     .option('--weights <path>', "of a definition: safetensors with the parameters' names")
-    .requiredOption('--out <file>', 'safetensors to write: logits; of a definition loss, result.1, …')
+    .requiredOption('--out <file>', 'safetensors file to write: logits, or loss, result.1, … of a definition')
     .addOption(adapterOption())
     .addOption(deviceOption())
     .action(async (model: string, flags: AdapterFlags & { batch: string; out: string; weights?: string }) => {

@@ -1,10 +1,14 @@
-/** @file `ebb generate`: continue a prompt. */
+/** @file `ebb generate`: continues a prompt. */
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
 import { runGenerate } from '../generate.ts';
+import { givenOptions, refuseUnread } from '../given.ts';
+
+/** The options that say how a token is drawn. */
+const DRAWING = ['top-k', 'top-p', 'seed'];
 
 /** `ebb generate`. */
 export const generateCommand = (): Command =>
@@ -13,14 +17,21 @@ export const generateCommand = (): Command =>
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--prompt <text>', 'text to continue')
     .option('--chat', "render the prompt as a user's turn by the model's chat template", false)
-    .option('--max-new-tokens <n>', 'tokens to make', positive, 128)
-    .option('--temperature <x>', '0 is greedy', nonNegative, 0)
-    .option('--top-k <n>', 'keep the k likeliest tokens; 0 keeps all', count, 0)
-    .option('--top-p <x>', 'keep the likeliest tokens of this probability, above 0 and at most 1', share, 1)
-    .option('--seed <n>', 'seed of sampling', count, 0)
+    .option('--max-new-tokens <n>', 'most tokens to make', positive, 128)
+    .option('--temperature <x>', '0 always takes the likeliest token; above 0 tokens are drawn', nonNegative, 0)
+    .option('--top-k <n>', 'draw from the k likeliest tokens only; 0 keeps all', count, 0)
+    .option('--top-p <x>', 'draw from the likeliest tokens only, whose probabilities add up to this; above 0 and at most 1', share, 1)
+    .option('--seed <n>', 'seed of the draws', count, 0)
     .addOption(adapterOption())
     .addOption(deviceOption())
-    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & AdapterFlags) => {
+    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & AdapterFlags, command: Command) => {
+      if (flags.temperature === 0)
+        refuseUnread(
+          givenOptions(command),
+          DRAWING,
+          'at temperature 0 the likeliest token is always taken, and none is drawn',
+          (option) => `give a --temperature above 0, or leave ${option} out`,
+        );
       const { device, adapter } = adapterOf(flags);
       await withDevice(device, (opened) => runGenerate(model, { ...flags, adapter }, opened, (piece) => void process.stdout.write(piece)));
       print('');

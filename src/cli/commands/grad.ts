@@ -1,4 +1,4 @@
-/** @file `ebb grad`: gradients of a batch. */
+/** @file `ebb grad`: computes the gradients of a batch. */
 
 import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
@@ -10,7 +10,7 @@ import { grad } from '../forward.ts';
 export const gradCommand = (): Command =>
   new Command('grad')
     .description(
-      'loss and gradients of a batch, for checking a port; a batch without a label to learn (all ignored, or a single token) has loss 0 and zero gradients, where torch gives NaN',
+      'compute loss and gradients of a batch, to check a port of a model; a batch without a label to learn (all ignored, or a single token) has loss 0 and zero gradients, where torch gives NaN',
     )
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or definition (.ts)')
     .requiredOption(
@@ -19,7 +19,7 @@ export const gradCommand = (): Command =>
     )
     .option('--weights <path>', "of a definition: safetensors with the parameters' names")
     .addOption(listOption('--drop <units>', 'units without backward, e.g. layers.0.attn,layers.1.mlp', list, []))
-    .option('--out <file>', 'safetensors to write')
+    .option('--out <file>', 'safetensors file to write the gradients to')
     .option('--json', 'print JSON')
     .addOption(adapterOption())
     .addOption(deviceOption())

@@ -1,4 +1,4 @@
-/** @file `ebb train`: fine-tune a model. */
+/** @file `ebb train`: fine-tunes a model. */
 
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -20,7 +20,7 @@ interface TrainFlags extends RunFlags {
 export const trainCommand = (): Command =>
   addModelRunFlags(
     new Command('train')
-      .description('fine-tune a model; a run file (YAML) holds any of the keys, flags go over them')
+      .description('fine-tune a model; a run file (YAML) may hold any key of a run, and flags override it')
       .option('--profile [steps]', 'time every kernel of some steps (default 1); tables on stderr, traces for chrome://tracing in the run folder', positive),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = runConfigOf(file, flags);

@@ -9,9 +9,9 @@ import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../..
 import { positive, positiveNumber, print, say } from '../../terminal/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
-import { describeSource } from '../source.ts';
+import { checkSizes, describeSource } from '../source.ts';
 import { entriesText, tuneModel } from '../tune.ts';
-import { precisionOption } from './precision.ts';
+import { precisionOption, tellPrecision } from './precision.ts';
 
 interface TuneFlags extends DeviceFlags {
   readonly batch?: number;
@@ -27,11 +27,11 @@ interface TuneFlags extends DeviceFlags {
 /** `ebb tune`. */
 export const tuneCommand = (): Command =>
   new Command('tune')
-    .description("measure how a model's kernels are cut best on this device; training, compiling and inspecting use what was found")
+    .description("measure which schedules make a model's kernels fastest on this device; train, compile and inspect --measure use what was found")
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
     .option('--batch <n>', 'sequences; default 1, or as the definition says', positive)
     .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
-    .option('--lora', 'as it trains with a low-rank adapter on all linear layers')
+    .option('--lora', 'measure the kernels of training a low-rank adapter on all linear layers')
     .option('--rank <n>', `rank of the adapter; default ${DEFAULT_RANK}`, positive)
     .option('--budget <seconds>', 'most time to spend', positiveNumber, 300)
     .addOption(precisionOption())
@@ -42,8 +42,11 @@ export const tuneCommand = (): Command =>
     .action(async (model: string, flags: TuneFlags) => {
       if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
       await withDevice(deviceOf(flags), async (device) => {
+        tellPrecision(flags.matmulPrecision, device.device.profile);
         const source = await describeSource(model, flags.dtype);
-        const traced = source.trace({ batch: flags.batch ?? null, length: flags.length ?? null, lora: freshAdapter(flags) });
+        const sizes = { batch: flags.batch ?? null, length: flags.length ?? null };
+        checkSizes(model, source, sizes);
+        const traced = source.trace({ ...sizes, lora: freshAdapter(flags) });
         const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, {
           onProblem: (done, total, name) => say(`${done + 1}/${total} ${name}`),
         });

@@ -35,6 +35,7 @@ type BuiltIn = (typeof BUILT_IN)[number];
 /** Names of the built-in ops of a kind. A table over them type-checks only if it is complete. */
 export type OpName<K extends OpKind = OpKind> = Extract<BuiltIn, { readonly kind: K }>['name'];
 
+// Ops are found by the names that IR texts and models give them, and users add their own by `defineOp`, so the table is the module's and grows.
 const registry = new Map<string, OpDef>(BUILT_IN.map((def) => [def.name, def]));
 
 /** The definition of an op. @throws EbbError if no op has this name */
@@ -74,6 +75,7 @@ export const isSource = (op: Op): boolean => op.operands.length === 0 && kindOf(
 /** The definition of an op, or undefined if no op has this name. */
 export const findOp = (name: string): OpDef | undefined => registry.get(name);
 
+// The texts that registered ops were defined by, to tell a file that is read twice from two ops of one name.
 const sources = new Map<string, string>();
 
 /**
