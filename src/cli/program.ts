@@ -3,19 +3,7 @@
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
 import { eachOnce, say } from '../terminal/options.ts';
-import { analyzeCommand } from './commands/analyze.ts';
-import { checkCommand } from './commands/check.ts';
-import { compileCommand } from './commands/compile.ts';
-import { demoCommand } from './commands/demo.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { evalCommand } from './commands/eval.ts';
-import { forwardCommand } from './commands/forward.ts';
-import { generateCommand } from './commands/generate.ts';
-import { gradCommand } from './commands/grad.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { planCommand } from './commands/plan.ts';
-import { trainCommand } from './commands/train.ts';
-import { tuneCommand } from './commands/tune.ts';
+import { COMMANDS } from './commands.ts';
 
 // A reader that stops reading (`ebb inspect … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
@@ -36,22 +24,14 @@ const program = new Command('ebb')
   .version('0.1.0')
   .configureOutput({ outputError });
 
-for (const command of [
-  trainCommand(),
-  planCommand(),
-  analyzeCommand(),
-  compileCommand(),
-  evalCommand(),
-  generateCommand(),
-  forwardCommand(),
-  gradCommand(),
-  inspectCommand(),
-  checkCommand(),
-  doctorCommand(),
-  tuneCommand(),
-  demoCommand(),
-])
-  program.addCommand(eachOnce(command).configureOutput({ outputError }));
+/** The command that is called, by the first word that is no option; its file alone is loaded. `ebb help NAME` calls NAME too. */
+const words = process.argv.slice(2).filter((word) => !word.startsWith('-'));
+const called = words[0] === 'help' ? words[1] : words[0];
+
+for (const { name, description, load } of COMMANDS) {
+  const command = program.command(name).description(description).configureOutput({ outputError });
+  if (name === called) eachOnce((await load())(command));
+}
 
 try {
   await program.parseAsync();

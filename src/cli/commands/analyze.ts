@@ -1,6 +1,6 @@
 /** @file `ebb analyze`: measures which drop rate a run should have, on its model and data. */
 
-import { Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { reportPage } from '../../analyze/html.ts';
 import { SAMPLINGS, SPREADS } from '../../analyze/settings.ts';
 import { analyzeText } from '../../analyze/text.ts';
@@ -11,6 +11,7 @@ import { runInputs } from '../../run/runFolder.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
 import { type AnalyzeOptions, analyzeRun } from '../analyze.ts';
+import type { AddOptions } from '../commands.ts';
 import { givenOptions, tellUnread } from '../given.ts';
 import { writeHtml } from '../htmlFile.ts';
 import { addModelRunFlags, RUNNING, runConfigOf } from '../runInput.ts';
@@ -41,12 +42,9 @@ function patterns(text: string): number {
 }
 
 /** `ebb analyze`. */
-export const analyzeCommand = (): Command =>
+export const analyzeCommand: AddOptions = (command) =>
   addModelRunFlags(
-    new Command('analyze')
-      .description(
-        "measure on a run's own model and data what dropping saves and what it does to the gradient, and say which rate to train with; trains nothing",
-      )
+    command
       .addOption(listOption('--rates <p,…>', 'target rates', shares, [0.25, 0.5, 0.75, 0.875]))
       .addOption(
         listOption(
@@ -61,8 +59,8 @@ export const analyzeCommand = (): Command =>
       .option('--rounds <n>', 'number of times that each pattern is timed', positive, 3)
       .option('--runs <dir...>', 'run folders whose losses are shown side by side')
       .option('--html <file>', 'write a page with plots'),
-  ).action(async (file: string | undefined, flags: AnalyzeFlags, command: Command) => {
-    const given = givenOptions(command);
+  ).action(async (file: string | undefined, flags: AnalyzeFlags, own: Command) => {
+    const given = givenOptions(own);
     tellUnread(given, RUNNING, 'ebb analyze trains nothing');
     tellUnread(given, ['drop-rate'], 'ebb analyze measures the rates of --rates');
     tellUnread(given, ['memory-budget'], 'ebb analyze keeps everything of a step, as sensitivities and full gradients need');

@@ -1,13 +1,12 @@
 /** @file `ebb check`: says what files are. */
 
-import { Command } from 'commander';
 import { print, say } from '../../terminal/options.ts';
 import { checkPath } from '../check.ts';
+import type { AddOptions } from '../commands.ts';
 
 /** `ebb check`. */
-export const checkCommand = (): Command =>
-  new Command('check')
-    .description('say what files are, and whether Ebb can use them')
+export const checkCommand: AddOptions = (command) =>
+  command
     .argument('<path...>', 'checkpoint folders, config.json, safetensors, GGUF, tokenizer.json, JSONL')
     .option('--json', 'print JSON')
     .action(async (paths: string[], flags: { json?: boolean }) => {

@@ -1,6 +1,6 @@
 /** @file `ebb compile`: writes a trainer that needs no compiler. */
 
-import { Command, Option } from 'commander';
+import { Option } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import { BUILT_IN, PORTABLE } from '../../compile/devices/builtIn.ts';
 import { EbbError } from '../../errors.ts';
@@ -10,6 +10,7 @@ import { loadAdapter } from '../../run/adapter.ts';
 import { loraOf } from '../../session.ts';
 import { type DeviceFlags, deviceOf, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { type CompileFlags, type CompileReport, type CompileSubject, compileTo } from '../compile.ts';
 import { compileDevice } from '../compileDevice.ts';
 import { dtypeOption } from '../options.ts';
@@ -56,9 +57,8 @@ const compileDeviceOption = (): Option =>
   );
 
 /** `ebb compile`. */
-export const compileCommand = (): Command =>
-  new Command('compile')
-    .description('compile a model into a folder that trains it: trainer, kernels, plan, IR')
+export const compileCommand: AddOptions = (command) =>
+  command
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
     .option('-o, --out <dir>', 'folder to write; default NAME-trainer')
     .option('--batch <n>', 'most sequences of a micro-batch; default 2, or as the definition says', positive)

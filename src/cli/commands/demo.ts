@@ -1,16 +1,15 @@
 /** @file `ebb demo`: trains the bundled model. */
 
-import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
 import { stepPrinter } from '../../terminal/progress.ts';
+import type { AddOptions } from '../commands.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
 
 /** `ebb demo`. */
-export const demoCommand = (): Command =>
-  new Command('demo')
-    .description('train the bundled model on another kind of text, in a few minutes')
+export const demoCommand: AddOptions = (command) =>
+  command
     .option('--steps <n>', 'optimizer steps', positive, DEMO_STEPS)
     .addOption(deviceOption())
     .addOption(oldDeviceOption())

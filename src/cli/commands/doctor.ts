@@ -1,17 +1,17 @@
 /** @file `ebb doctor`: says what this machine offers. */
 
-import { Command, Option } from 'commander';
+import { Option } from 'commander';
 import { profileText } from '../../compile/devices/file.ts';
 import { withDevice } from '../../node/device.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { doctor, doctorText } from '../doctor.ts';
 import { entriesText } from '../tune.ts';
 
 /** `ebb doctor`. */
-export const doctorCommand = (): Command =>
-  new Command('doctor')
-    .description('show the devices of this machine, their limits and the measured speed')
+export const doctorCommand: AddOptions = (command) =>
+  command
     .option('--schedules', 'list the kernels whose schedules were measured, and why each schedule won; --json always has the list')
     .option('--json', 'print JSON')
     .addOption(

@@ -1,16 +1,15 @@
 /** @file `ebb eval`: computes a held-out loss. */
 
-import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { type EvalOptions, runEval } from '../evaluate.ts';
 import { fieldNames } from '../options.ts';
 
 /** `ebb eval`. */
-export const evalCommand = (): Command =>
-  new Command('eval')
-    .description('compute the held-out loss of a model')
+export const evalCommand: AddOptions = (command) =>
+  command
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--data <file>', 'text, JSONL, or batches as safetensors')
     .option('--limit <n>', 'most examples: records, pieces of text, or sequences of ready batches', positive, 64)

@@ -1,15 +1,14 @@
 /** @file `ebb forward`: computes the results of a batch. */
 
-import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { forward } from '../forward.ts';
 
 /** `ebb forward`. */
-export const forwardCommand = (): Command =>
-  new Command('forward')
-    .description('compute the logits of a batch, or what a definition returns for it, to check a port of a model')
+export const forwardCommand: AddOptions = (command) =>
+  command
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or definition (.ts)')
     .requiredOption('--batch <file>', 'safetensors or JSON with input_ids, optional attention_mask; of a definition: safetensors with a tensor for each input')
     .option('--weights <path>', "of a definition: safetensors with the parameters' names")

@@ -1,9 +1,10 @@
 /** @file `ebb generate`: continues a prompt. */
 
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { runGenerate } from '../generate.ts';
 import { givenOptions, refuseUnread } from '../given.ts';
 
@@ -11,9 +12,8 @@ import { givenOptions, refuseUnread } from '../given.ts';
 const DRAWING = ['top-k', 'top-p', 'seed'];
 
 /** `ebb generate`. */
-export const generateCommand = (): Command =>
-  new Command('generate')
-    .description('continue a prompt')
+export const generateCommand: AddOptions = (command) =>
+  command
     .argument('<model>', 'checkpoint folder, GGUF file or hub id')
     .requiredOption('--prompt <text>', 'text to continue')
     .option('--chat', "render the prompt as a user's turn by the model's chat template", false)
@@ -24,10 +24,10 @@ export const generateCommand = (): Command =>
     .option('--seed <n>', 'seed of the draws', count, 0)
     .addOption(adapterOption())
     .addOption(deviceOption())
-    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & AdapterFlags, command: Command) => {
+    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & AdapterFlags, own: Command) => {
       if (flags.temperature === 0)
         refuseUnread(
-          givenOptions(command),
+          givenOptions(own),
           DRAWING,
           'at temperature 0 the likeliest token is always taken, and none is drawn',
           (option) => `give a --temperature above 0, or leave ${option} out`,

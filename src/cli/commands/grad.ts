@@ -1,17 +1,14 @@
 /** @file `ebb grad`: computes the gradients of a batch. */
 
-import { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { list, listOption, print } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { grad } from '../forward.ts';
 
 /** `ebb grad`. */
-export const gradCommand = (): Command =>
-  new Command('grad')
-    .description(
-      'compute loss and gradients of a batch, to check a port of a model; a batch without a label to learn (all ignored, or a single token) has loss 0 and zero gradients, where torch gives NaN',
-    )
+export const gradCommand: AddOptions = (command) =>
+  command
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or definition (.ts)')
     .requiredOption(
       '--batch <file>',

@@ -1,6 +1,6 @@
 /** @file `ebb inspect`: shows the IR at any stage, the difference of two stages, and what a pattern costs. */
 
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { deviceTraits } from '../../codegen/kernel/device.ts';
 import { EbbError } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
@@ -11,6 +11,7 @@ import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import type { Pattern } from '../../runtime/link/forms.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { givenOptions } from '../given.ts';
 import { diffDumps, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { checkOptions, isDump, wayOf } from '../inspectWays.ts';
@@ -69,11 +70,8 @@ function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T 
 }
 
 /** `ebb inspect`. */
-export const inspectCommand = (): Command =>
-  new Command('inspect')
-    .description(
-      'show the IR of a model at any stage, the difference of two stages or patterns, or what a drop pattern costs; a .ebb dump is parsed and printed',
-    )
+export const inspectCommand: AddOptions = (command) =>
+  command
     .argument('[model]', 'checkpoint folder, GGUF file, hub id, model definition (.ts), or a .ebb dump')
     .addOption(new Option('--stage <stage>', 'stage to print').choices([...STAGES]))
     .addOption(listOption('--drop <units>', 'units without backward', list))
@@ -96,9 +94,9 @@ export const inspectCommand = (): Command =>
     .option('--json', 'print JSON')
     .addOption(deviceOption())
     .addOption(oldDeviceOption())
-    .action(async (model: string | undefined, flags: InspectFlags, command: Command) => {
+    .action(async (model: string | undefined, flags: InspectFlags, own: Command) => {
       const sides = flags.diff === undefined ? null : diffSides(flags.diff);
-      checkOptions(wayOf(model, flags, sides), givenOptions(command));
+      checkOptions(wayOf(model, flags, sides), givenOptions(own));
       if (flags.html !== undefined) return print(await page(model, flags.html, flags));
       const { text, json, language, diff } = await (flags.measure ? measured(model, flags) : view(model, flags, sides));
       if (flags.json) return print(JSON.stringify(json, null, 2));

@@ -1,26 +1,25 @@
 /** @file `ebb plan`: says what memory a run takes, and how long its sequences could be, without running it. */
 
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { print } from '../../terminal/options.ts';
+import type { AddOptions } from '../commands.ts';
 import { givenOptions, tellUnread } from '../given.ts';
 import { dtypeOption } from '../options.ts';
 import { planRun, planText } from '../plan.ts';
 import { addModelRunFlags, RUNNING, runConfigOf } from '../runInput.ts';
 
 /** `ebb plan`. */
-export const planCommand = (): Command =>
-  addModelRunFlags(
-    new Command('plan')
-      .description('say what device memory a run takes, to the byte, without running it; with a memory budget it says how long sequences can be, too')
-      .addOption(dtypeOption()),
-  ).action(async (file: string | undefined, flags: RunFlags & { readonly dtype?: StoredType }, command: Command) => {
-    tellUnread(givenOptions(command), RUNNING, 'ebb plan trains nothing');
-    const config = runConfigOf(file, flags);
-    await withDevice(config.device, async (device) => {
-      const report = await planRun(config, device, flags.dtype);
-      print(flags.json ? JSON.stringify(report, null, 2) : planText(report));
-    });
-  });
+export const planCommand: AddOptions = (command) =>
+  addModelRunFlags(command.addOption(dtypeOption())).action(
+    async (file: string | undefined, flags: RunFlags & { readonly dtype?: StoredType }, own: Command) => {
+      tellUnread(givenOptions(own), RUNNING, 'ebb plan trains nothing');
+      const config = runConfigOf(file, flags);
+      await withDevice(config.device, async (device) => {
+        const report = await planRun(config, device, flags.dtype);
+        print(flags.json ? JSON.stringify(report, null, 2) : planText(report));
+      });
+    },
+  );

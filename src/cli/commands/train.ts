@@ -1,13 +1,13 @@
 /** @file `ebb train`: fine-tunes a model. */
 
 import { join } from 'node:path';
-import { Command } from 'commander';
 import { checkRunFolder } from '../../run/runFolder.ts';
 
 import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { positive } from '../../terminal/options.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
+import type { AddOptions } from '../commands.ts';
 import { writeProfile } from '../profile.ts';
 import { addModelRunFlags, runConfigOf } from '../runInput.ts';
 import { trainModel } from '../train.ts';
@@ -17,11 +17,13 @@ interface TrainFlags extends RunFlags {
 }
 
 /** `ebb train`. */
-export const trainCommand = (): Command =>
+export const trainCommand: AddOptions = (command) =>
   addModelRunFlags(
-    new Command('train')
-      .description('fine-tune a model; a run file (YAML) may hold any key of a run, and flags override it')
-      .option('--profile [steps]', 'time every kernel of some steps (default 1); tables on stderr, traces for chrome://tracing in the run folder', positive),
+    command.option(
+      '--profile [steps]',
+      'time every kernel of some steps (default 1); tables on stderr, traces for chrome://tracing in the run folder',
+      positive,
+    ),
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = runConfigOf(file, flags);
     checkRunFolder(config.out, flags.resume ?? false, config, file);

@@ -1,6 +1,5 @@
 /** @file `ebb tune`: measures the schedules of a model's kernels before they are needed. */
 
-import { Command } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
@@ -8,6 +7,7 @@ import { withDevice } from '../../node/device.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, positiveNumber, print, say } from '../../terminal/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
+import type { AddOptions } from '../commands.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
 import { checkSizes, describeSource } from '../source.ts';
 import { entriesText, tuneModel } from '../tune.ts';
@@ -25,9 +25,8 @@ interface TuneFlags extends DeviceFlags {
 }
 
 /** `ebb tune`. */
-export const tuneCommand = (): Command =>
-  new Command('tune')
-    .description("measure which schedules make a model's kernels fastest on this device; train, compile and inspect --measure use what was found")
+export const tuneCommand: AddOptions = (command) =>
+  command
     .argument('<model>', 'checkpoint folder, GGUF file, hub id, or model definition (.ts)')
     .option('--batch <n>', 'sequences; default 1, or as the definition says', positive)
     .option('--length <n>', 'tokens of a sequence; default 256, or as the definition says', positive)
