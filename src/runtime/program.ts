@@ -18,7 +18,8 @@ export interface GridAxis {
 
 export interface PipelineDecl {
   readonly name: string;
-  readonly wgsl: string;
+  /** Its kernel in the language of the program's target. */
+  readonly code: string;
   readonly access: readonly ('read' | 'read_write')[];
   /** Bindings whose range moves from call to call. */
   readonly moves: readonly boolean[];
@@ -174,6 +175,8 @@ export interface ParamGroup {
 /** A compiled model as plain data: functions by form, calls, values and pipelines. docs/plan.md goes through the fields. */
 export interface Program {
   readonly version: number;
+  /** The language of its kernels: the name of a target (`wgsl`). */
+  readonly target: string;
   readonly dims: readonly { readonly name: string; readonly bound: number }[];
   /** Most bytes of one binding; larger slots are bound in parts of this size. */
   readonly partBytes: number;
