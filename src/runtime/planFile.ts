@@ -33,7 +33,7 @@ export interface AdapterAbout extends AdapterSettings {
 export interface CheckpointAbout {
   /** The model's config.json. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** What names of tensors begin with, and lack in a checkpoint of the bare model. */
+  /** The beginning of tensors' names that a checkpoint of the bare model leaves out (`model.`). */
   readonly prefix: string;
   /** Names, or ends of names from a dot on, of tensors that may lie in a checkpoint and are not read. */
   readonly computed: readonly string[];
@@ -91,7 +91,7 @@ export interface LoadedPlan {
   readonly requires: Requirements;
 }
 
-/** What lists of a plan there are, whatever the model. */
+/** The lists that every plan has. */
 const LISTS = ['dims', 'pipelines', 'functions', 'calls', 'values', 'inputs', 'states', 'params', 'results'] as const;
 const OBJECTS = ['about', 'requires', 'updates'] as const;
 const TEXTS = ['target'] as const;
@@ -167,7 +167,7 @@ export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeli
 
 const sameProduct = (a: MatrixProduct, b: MatrixProduct): boolean => a.m === b.m && a.n === b.n && a.k === b.k && a.input === b.input;
 
-/** What a device lacks of what a plan requires, as the end of a sentence; null where it lacks nothing. */
+/** Says as the end of a sentence what a device lacks that a plan requires. Null where it lacks nothing. */
 function lackOf({ features, subgroupSize, matrices = [], limits }: Requirements, device: DeviceProfile): string | null {
   const feature = features.find((name) => !device.features.includes(name));
   if (feature !== undefined) return `lacks the feature ${feature}`;

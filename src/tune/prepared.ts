@@ -114,13 +114,13 @@ export async function prepareKernel(device: Device, { kernel, values, before }: 
   };
 }
 
-interface Step {
+interface PreparedStep {
   readonly launch: Launch;
   readonly places: readonly Address[];
   readonly workgroups: readonly [number, number, number];
 }
 
-async function createStep(device: Device, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<Step> {
+async function createStep(device: Device, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<PreparedStep> {
   const access = kernel.buffers.map((b) => b.access);
   const pipeline = await device.pipeline({
     name: kernel.name,

@@ -4,7 +4,7 @@ import { type AdapterKind, adapterKind } from '../adapterKind.ts';
 import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile, WEBGPU_TARGET } from '../deviceProfile.ts';
 import { MATRIX_FEATURE, type MatrixShape, type MatrixTraits } from '../matrices.ts';
 
-/** What of `adapter.info` says how wide subgroups are, and which matrices they multiply; Dawn's own names. */
+/** The fields of `adapter.info` that say how wide subgroups are, and which matrices they multiply. The names are Dawn's. */
 export interface SubgroupInfo {
   readonly subgroupMinSize?: number;
   readonly subgroupMaxSize?: number;
