@@ -56,7 +56,7 @@ for (const [kind, traits] of Object.entries(DEVICES))
           },
         },
       });
-      for (const { name, wgsl, moves } of program.pipelines) lines.push(`${kind} · ${model} · ${choice} · ${name} ${hash(wgsl + JSON.stringify(moves))}`);
+      for (const { name, code, moves } of program.pipelines) lines.push(`${kind} · ${model} · ${choice} · ${name} ${hash(code + JSON.stringify(moves))}`);
     }
 console.log(lines.join('\n'));
 console.log(`${lines.length} lines ${hash(lines.join('\n'))}`);

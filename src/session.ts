@@ -197,6 +197,7 @@ export function compileDeviceOf({
     choose,
     matmulPrecision,
     traits,
+    target: device.profile.target,
     maxBuffers: limits.maxStorageBuffersPerShaderStage,
     widenOnce: widenOnceFor(traits),
     maxBinding: limits.maxStorageBufferBindingSize,

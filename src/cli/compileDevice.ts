@@ -7,7 +7,7 @@ import { readText } from '../formats/files.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 
 /** A device to compile for: a profile, or the name of a device of this machine that is opened. Undefined names the best one. */
-export type CompileDevice = { readonly profile: DeviceProfile } | { readonly open: string | undefined };
+export type DeviceChoice = { readonly profile: DeviceProfile } | { readonly open: string | undefined };
 
 export interface CompileDeviceFlags {
   readonly device: string | undefined;
@@ -24,7 +24,7 @@ const isBuiltIn = (name: string): name is keyof typeof BUILT_IN => Object.hasOwn
  * machine is opened. Every other name is that of a device of this machine. Standalone trainers are portable unless a device is asked for.
  * @throws EbbError for a device beside `--target portable`, and for a file that is not a profile
  */
-export function compileDevice({ device, mayBeProfile, target, standalone }: CompileDeviceFlags): CompileDevice {
+export function compileDevice({ device, mayBeProfile, target, standalone }: CompileDeviceFlags): DeviceChoice {
   if (target === 'portable' && device !== undefined)
     throw new EbbError(`--device ${device}: --target portable compiles for any device; leave one of the two out`);
   if ((target ?? (standalone && device === undefined ? 'portable' : 'device')) === 'portable') return { profile: PORTABLE };

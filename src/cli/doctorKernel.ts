@@ -10,7 +10,7 @@ import type { MatmulProduct } from '../codegen/kernel/matmul/spec.ts';
 import { standardMatmul } from '../codegen/kernel/matmul/standard.ts';
 import { type MatmulWork, SINGLE } from '../codegen/kernel/matmul/work.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
-import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
+import { targetNamed } from '../codegen/targets/targets.ts';
 import { BLOCK_BYTES, type BufferRequest, type Device, type DeviceBuffer, type Recording } from '../runtime/device.ts';
 import { address } from '../runtime/link/address.ts';
 
@@ -47,7 +47,12 @@ export async function matmulKernel(device: Device, size: MatmulSize, schedule: M
   const { m, n, k } = size;
   const kernel = productKernel(size, schedule);
   const access = kernel.buffers.map((buffer) => buffer.access);
-  const pipeline = await device.pipeline({ name: kernel.name, code: moduleOf(WGSL, kernel), access, moves: access.map(() => false) });
+  const pipeline = await device.pipeline({
+    name: kernel.name,
+    code: moduleOf(targetNamed(device.profile.target), kernel),
+    access,
+    moves: access.map(() => false),
+  });
   const matrices = { a: m * k, b: k * n, c: m * n };
   const requests = Object.entries(matrices).map(([name, elements]): BufferRequest => ({ name, bytes: 4 * elements, use: 'data' }));
   const [blocks, a, b, c] = (await device.allocate([{ name: 'parameters', bytes: BLOCK_BYTES, use: 'blocks' }, ...requests])) as readonly [

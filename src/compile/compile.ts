@@ -2,12 +2,13 @@
 
 import { kindTraits } from '../codegen/kernel/device.ts';
 import type { Target } from '../codegen/targets/target.ts';
-import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
+import { targetNamed } from '../codegen/targets/targets.ts';
 import { at, EbbError } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Func, Module } from '../ir/types.ts';
 import { type OnPass, runPasses } from '../passes/pass.ts';
 import { FORWARD } from '../passes/pipeline.ts';
+import { WEBGPU_TARGET } from '../runtime/deviceProfile.ts';
 import { type FunctionDecl, type InputDecl, type ParamInfo, PROGRAM_VERSION, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { formModel, learns } from './forms.ts';
@@ -31,7 +32,7 @@ export interface Compiled {
 /** What a model is compiled for, and callbacks that watch the compilation. */
 export interface CompileOptions {
   readonly device: CompileDevice;
-  /** The language that kernels are printed in; default WGSL. */
+  /** The language that kernels are printed in; default the one that the device takes. A target that is none of Ebb's own is handed over here. */
   readonly target?: Target;
   /** Optimizers whose update functions are made; default both. */
   readonly optimizers?: readonly ('adamw' | 'sgd')[];
@@ -58,7 +59,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
     throw new EbbError('compileModel: expected options.device, { traits, maxBuffers, … }; Ebb 0.1 called it target, and its traits device');
   const { module } = model;
   const main = mainOf(module);
-  const { device, target = WGSL, onPass, onKernel } = options;
+  const { device, target = targetNamed(device.target ?? WEBGPU_TARGET), onPass, onKernel } = options;
   const trains = learns(model);
   const dims: Record<string, number> = { ...module.dims, ...(trains ? UPDATE_DIMS : {}) };
   const pipelines = pipelineTable(target);
@@ -81,6 +82,7 @@ export function compileModel(model: TracedModel, options: CompileOptions): Compi
   const plain = [...formed.functions.map((f) => f.func), ...updates];
   const program: Program = {
     version: PROGRAM_VERSION,
+    target: target.name,
     dims: Object.entries(dims).map(([name, bound]) => ({ name, bound })),
     partBytes: partBytesOf(device),
     pipelines: pipelines.list,

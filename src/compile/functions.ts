@@ -26,6 +26,8 @@ import { extentOf, type SlotTable, slotTable, type ValueFacts, valueFacts } from
 /** What a model is compiled for: a device, and how its kernels are chosen. */
 export interface CompileDevice {
   readonly traits: DeviceTraits;
+  /** The target whose kernels it takes, by name; default `wgsl`. */
+  readonly target?: string;
   /** Most storage buffers that a kernel may bind. */
   readonly maxBuffers: number;
   /** What operands of matrix products may be rounded to; default f32, which rounds nothing. */

@@ -56,10 +56,10 @@ function combinations(chances: readonly Chance[]): boolean[][] {
 }
 
 /** Which parameters the cotangent of each result of a function flows back to (`flowsOf`). */
-export type Flows = (func: Func) => readonly (readonly number[])[];
+export type FlowTable = (func: Func) => readonly (readonly number[])[];
 
 /** `flowsOf`, computed once for each function. */
-export function flowTable(): Flows {
+export function flowTable(): FlowTable {
   const known = new Map<Func, readonly (readonly number[])[]>();
   return (func) => {
     const flows = known.get(func) ?? flowsOf(func);
@@ -72,7 +72,7 @@ export function flowTable(): Flows {
  * The keys of every call. Walking forward it finds the values that depend on something trainable, walking backward the results whose cotangent
  * can arrive. A unit passes both on through its residual even if it is dropped, and through everything else only if it is kept.
  */
-export function backwardKeys({ module, params }: TracedModel, flowsOf: Flows): CallKeys[] {
+export function backwardKeys({ module, params }: TracedModel, flowsOf: FlowTable): CallKeys[] {
   const main = mainOf(module);
   const trainable = new Set(params.filter((p) => p.trainable).map((p) => p.name));
   const rowsOf = weightRows(main);

@@ -24,7 +24,7 @@ export function pipelineOf({ target, list, indices }: PipelineTable, kernel: Ker
   if (known !== undefined) return known;
   list.push({
     name: kernel.name,
-    wgsl: moduleOf(target, kernel),
+    code: moduleOf(target, kernel),
     access: kernel.buffers.map(({ access }) => access),
     moves,
     features: target.features(kernel.uses),

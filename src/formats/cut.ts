@@ -4,14 +4,14 @@ import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 
 /** Where a tensor's data lies in its file, in bytes. */
-interface Placed {
+interface TensorPlace {
   readonly name: string;
   readonly byteOffset: number;
   readonly byteLength: number;
 }
 
 /** What of a file's data is not there. */
-export interface Cut {
+export interface MissingData {
   readonly file: string;
   /** How many bytes the file has, and how many it would have if it were whole. */
   readonly size: number;
@@ -26,12 +26,12 @@ export interface Cut {
 }
 
 /** How much of a file's data is missing; null where it is all there. @param size bytes of the file */
-export function cutOf(file: string, tensors: Iterable<Placed>, size: number): Cut | null {
+export function cutOf(file: string, tensors: Iterable<TensorPlace>, size: number): MissingData | null {
   const placed = [...tensors].sort((a, b) => a.byteOffset - b.byteOffset);
   const beyond = placed.filter((t) => t.byteOffset + t.byteLength > size);
   const [first] = beyond;
   if (!first) return null;
-  const there = ({ byteOffset, byteLength }: Placed): number => Math.max(0, Math.min(byteLength, size - byteOffset));
+  const there = ({ byteOffset, byteLength }: TensorPlace): number => Math.max(0, Math.min(byteLength, size - byteOffset));
   return {
     file,
     size,
@@ -45,12 +45,12 @@ export function cutOf(file: string, tensors: Iterable<Placed>, size: number): Cu
 }
 
 /** A cut in one sentence, which begins with the file. */
-export function cutText({ file, size, end, tensors, missing, first }: Cut): string {
+export function cutText({ file, size, end, tensors, missing, first }: MissingData): string {
   return `${file}: has ${size} of ${end} bytes: the data of ${missing} of its ${tensors} tensors is not all there, that of ${show(first)} first`;
 }
 
 /** @throws EbbError where data is missing */
-export function refuseCut(file: string, tensors: Iterable<Placed>, size: number): void {
+export function refuseCut(file: string, tensors: Iterable<TensorPlace>, size: number): void {
   const cut = cutOf(file, tensors, size);
   if (cut) throw new EbbError(`${cutText(cut)} (is it truncated?); give the whole file`);
 }

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { type Cut, cutOf, cutText } from './cut.ts';
+import { cutOf, cutText, type MissingData } from './cut.ts';
 import { fileExists, readText } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
@@ -110,7 +110,7 @@ export function openHfFolder<Model extends Layout>(
 
 function missingOf(shards: Shards, tensors: ReadonlyMap<string, WeightSource>, absentText: string, assumed: AssumedType | null): MissingWeights | null {
   const files = [...new Set(shards.files.values())];
-  const cuts = files.map((file) => cutOf(file.path, file.tensors.values(), file.size)).filter((cut): cut is Cut => cut !== null);
+  const cuts = files.map((file) => cutOf(file.path, file.tensors.values(), file.size)).filter((cut): cut is MissingData => cut !== null);
   const [first] = cuts;
   if (assumed && files.length === 0) return { kind: 'configuration', message: absentText, assumed };
   if (!assumed && !first) return null;

@@ -131,13 +131,13 @@ export function stageModule(x: { readonly traced: TracedModel } & Partial<Inspec
 /** The texts of the kernels of a stage, each once. */
 export function kernelTexts(x: Inspected, stage: (typeof KERNEL_STAGES)[number], scope: Scope = {}): string[] {
   const { program } = x.compiled;
-  if (stage === 'wgsl' && scope.unit === undefined && scope.function === undefined) return program.pipelines.map((p) => p.wgsl);
+  if (stage === 'wgsl' && scope.unit === undefined && scope.function === undefined) return program.pipelines.map((p) => p.code);
   const all = scope.unit === undefined ? program.functions.map((_, i) => i) : functionsOfCall(x, callAt(x.traced, scope.unit));
   const functions = scoped(
     all.map((index) => ({ ...at(program.functions, index), kernels: at(x.kernels, index) })),
     scope,
   );
-  const texts = functions.flatMap(({ kernels, dispatches }) => (stage === 'kernel' ? kernels : dispatches.map((d) => at(program.pipelines, d.pipeline).wgsl)));
+  const texts = functions.flatMap(({ kernels, dispatches }) => (stage === 'kernel' ? kernels : dispatches.map((d) => at(program.pipelines, d.pipeline).code)));
   return [...new Set(texts)];
 }
 

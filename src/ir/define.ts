@@ -212,11 +212,11 @@ function namingOf<O extends OperandSpecs, A extends AttrSpecs>(operands: O, attr
   };
 }
 
-type Source<O extends OperandSpecs, A extends AttrSpecs> = OpSource<string, OpKind, O, A>;
+type AnySource<O extends OperandSpecs, A extends AttrSpecs> = OpSource<string, OpKind, O, A>;
 
 /** `infer` of an op, which checks constraint C0 first. */
 function inferBy<O extends OperandSpecs, A extends AttrSpecs>(
-  { name, operands, infer }: Source<O, A>,
+  { name, operands, infer }: AnySource<O, A>,
   attrs: A,
   { named, view }: Naming<O, A>,
 ): OpDef['infer'] {
@@ -229,7 +229,7 @@ function inferBy<O extends OperandSpecs, A extends AttrSpecs>(
 
 /** `fourWide` of an op, which has a default by the op's kind. */
 function fourWideBy<O extends OperandSpecs, A extends AttrSpecs>(
-  { kind, fourWide }: Pick<Source<O, A>, 'kind' | 'fourWide'>,
+  { kind, fourWide }: Pick<AnySource<O, A>, 'kind' | 'fourWide'>,
   { named, view, numberOf }: Naming<O, A>,
 ): OpDef['fourWide'] {
   return (op) => {
@@ -244,8 +244,8 @@ function fourWideBy<O extends OperandSpecs, A extends AttrSpecs>(
 
 /** `vjp` of an op: the cotangents that its source gives by name, put in the order of the operands. */
 function vjpBy<O extends OperandSpecs, A extends AttrSpecs>(
-  { name, operands }: Pick<Source<O, A>, 'name' | 'operands'>,
-  vjp: NonNullable<Source<O, A>['vjp']>,
+  { name, operands }: Pick<AnySource<O, A>, 'name' | 'operands'>,
+  vjp: NonNullable<AnySource<O, A>['vjp']>,
   { named, view }: Naming<O, A>,
 ): NonNullable<OpDef['vjp']> {
   return ({ b, operands: values, results, attrs: given, cotangents, needs }) => {

@@ -13,7 +13,7 @@ export interface LoadedAdapter {
   readonly path: string;
   readonly file: string;
   readonly settings: AdapterSettings;
-  /** What reads them, in f32, by parameter name. */
+  /** For each parameter, by name, a function that reads its weights as f32. */
   readonly weights: ReadonlyMap<string, () => Float32Array>;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }

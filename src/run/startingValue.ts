@@ -27,7 +27,7 @@ export interface Weights {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Whether every tensor is meant for a parameter of its name; a checkpoint may hold more than a model reads. */
   readonly exact?: boolean;
-  /** What reads an adapter's weights, in f32, by parameter name; those missing start anew. */
+  /** For each parameter of an adapter, by name, a function that reads its weights as f32. Parameters that are not in it are drawn anew. */
   readonly adapter: ReadonlyMap<string, () => Float32Array> | null;
 }
 

@@ -3,7 +3,7 @@
 /** Vendors of GPUs, and software adapters: what schedules are chosen by. */
 export type AdapterKind = 'nvidia' | 'apple' | 'amd' | 'intel' | 'lavapipe' | 'swiftshader' | 'other';
 
-/** From `adapter.info`: vendor, architecture and description, any case. */
+/** Finds the kind of an adapter by the vendor, architecture and description of `adapter.info`, in upper or lower case. */
 export function adapterKind(info: { readonly vendor: string; readonly architecture: string; readonly description: string }): AdapterKind {
   const text = `${info.vendor} ${info.architecture} ${info.description}`.toLowerCase();
   if (text.includes('llvmpipe') || text.includes('lavapipe')) return 'lavapipe';

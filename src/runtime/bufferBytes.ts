@@ -22,7 +22,7 @@ export interface ActivationBytes {
 export interface MemoryOptions extends ActivationBytes {
   readonly micros: number;
   readonly optimizer: 'adamw' | 'sgd' | 'none';
-  /** Of the norms of probed gradients; default none. */
+  /** Bytes of the norms of probed gradients. Default: none are probed. */
   readonly probeBytes?: number;
 }
 

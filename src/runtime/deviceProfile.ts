@@ -3,6 +3,9 @@
 import type { AdapterKind } from './adapterKind.ts';
 import { MATRIX_FEATURE, type MatrixTraits } from './matrices.ts';
 
+/** The language that WebGPU's devices take. */
+export const WEBGPU_TARGET = 'wgsl';
+
 /** Features that kernels and measurements may use, by WebGPU's names. */
 export const DEVICE_FEATURES: readonly string[] = ['subgroups', 'shader-f16', 'timestamp-query', MATRIX_FEATURE];
 
@@ -33,6 +36,8 @@ export interface SubgroupSizes {
 export interface DeviceProfile {
   /** What a person calls it. */
   readonly name: string;
+  /** The language that its kernels are in, by the target's name. */
+  readonly target: string;
   /** Whose device it is: schedules are chosen by that. */
   readonly kind: AdapterKind;
   /** Those of `DEVICE_FEATURES` that it has. */

@@ -41,6 +41,7 @@ export interface StepResult {
   readonly times?: () => Promise<readonly DispatchTime[]>;
 }
 
+/** What a step does besides computing. */
 export interface StepOptions {
   /** Time every dispatch, each alone on the device. @throws EbbError where the device has no timestamps */
   readonly timed?: boolean;

@@ -12,7 +12,7 @@ export interface EngineBuffers extends Memory {
   readonly memory: Readonly<Record<string, number>>;
   /** Bytes of main's results in one micro-batch. */
   readonly resultBytes: number;
-  /** Where the partial norms of the groups start, and the norm and clip scale made of them: one buffer. */
+  /** The places in one buffer where the partial norms of the groups start, and where the norm and the clip scale lie that are made of them. */
   readonly normParts: Address;
   readonly norm: Address;
   readonly clipScale: Address;
@@ -30,7 +30,7 @@ export interface AllocateOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Buffers of another engine, whose weights and states are used. */
   readonly shared: Memory['buffers'];
-  /** What the patterns need, and probing. */
+  /** The activation memory that patterns and probing need. */
   readonly activations: ActivationBytes;
   /** Bytes of the norms of probed gradients. */
   readonly probeBytes: number;
@@ -47,7 +47,7 @@ interface Wanted {
   readonly kind: BufferKind;
   readonly bytes: number;
   readonly use: BufferUse;
-  /** Its id, of a buffer that addresses point into; else null. */
+  /** The id of a buffer that addresses point into. Null for other buffers. */
   readonly id: number | null;
 }
 

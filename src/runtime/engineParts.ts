@@ -1,5 +1,6 @@
 /** @file Prepares a program on a device: everything that its steps use is made here, and nothing afterwards. */
 
+import { EbbError } from '../errors.ts';
 import type { ActivationBytes } from './bufferBytes.ts';
 import { BLOCK_BYTES, type Device, type Pipeline } from './device.ts';
 import { createEncoder, type Encoder } from './encode.ts';
@@ -53,7 +54,13 @@ export interface EngineParts {
 
 /** Compiles what steps can ask for, side by side. By index of the program; null where nothing asks. @throws EbbError with the kernel's name and the driver's words */
 function compilePipelines(device: Device, { pipelines }: Program, needed: ReadonlySet<number>): Promise<(Pipeline | null)[]> {
-  return Promise.all(pipelines.map(({ wgsl, ...decl }, i) => (needed.has(i) ? device.pipeline({ ...decl, code: wgsl }) : null)));
+  return Promise.all(pipelines.map((decl, i) => (needed.has(i) ? device.pipeline(decl) : null)));
+}
+
+/** @throws EbbError where a program's kernels are in another language than the device takes */
+function checkTarget({ target }: Program, { profile }: Device): void {
+  if (target !== profile.target)
+    throw new EbbError(`the model was compiled to ${target}, and this device, ${profile.name}, takes ${profile.target}; compile the model for this device`);
 }
 
 const largest = (a: ActivationBytes, b: ActivationBytes): ActivationBytes => ({
@@ -61,8 +68,9 @@ const largest = (a: ActivationBytes, b: ActivationBytes): ActivationBytes => ({
   slotBytes: Math.max(a.slotBytes, b.slotBytes),
 });
 
-/** @throws EbbError where a kernel does not compile, a buffer is larger than the device allows, or memory is not enough */
+/** @throws EbbError where the device takes another language, a kernel does not compile, a buffer is larger than the device allows, or memory is not enough */
 export async function prepareParts(device: Device, program: Program, options: EngineOptions): Promise<EngineParts> {
+  checkTarget(program, device);
   const sizes: Sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const { maxBufferSize } = device.profile.limits;
   const storage = planStorage(program, sizes, { maxBufferSize, maxBinding: program.partBytes }, options.decays);

@@ -7,32 +7,32 @@ import { EbbError } from '../errors.ts';
 import type { Device, DeviceBuffer } from './device.ts';
 import { gradientRange, type ParamMemory } from './lasting.ts';
 
-/** Where the gradient of a trained parameter lies, and whether this step has one. */
+/** The place of the gradient of a trained parameter, and whether this step computed it. */
 export interface GradientRange {
   /** Index among the program's parameters. */
   readonly param: number;
   readonly name: string;
   readonly buffer: DeviceBuffer;
-  /** In bytes: f32, row-major, of the parameter's shape. */
+  /** The place in the buffer, in bytes. The gradient is f32, row by row, and has the parameter's shape. */
   readonly offset: number;
   readonly bytes: number;
-  /** False where no unit that uses it was kept: what lies there is of an earlier step, and the parameter is not updated. */
+  /** Whether the step computed the gradient. Where it dropped all units that use the parameter, the bytes are of an earlier step, and the parameter is not updated. */
   readonly present: boolean;
 }
 
 /** The gradients of a step, all micro-batches added up. */
 export interface StepGradients {
-  /** For work on the device itself: what is submitted runs before the update. */
+  /** The device. Work that is submitted to it runs before the update. */
   readonly device: Device;
   /** One for each trained parameter, in the program's order. */
   readonly ranges: readonly GradientRange[];
-  /** A gradient as it is now. Waits for the device. @throws EbbError for a parameter that has none */
+  /** Waits for the device, and returns a gradient as it is now. @throws EbbError for a parameter that has none */
   read(param: number): Promise<Float32Array>;
-  /** Puts a gradient in the place of what was there; a parameter that had none is updated then. @throws EbbError for another number of elements */
+  /** Replaces a gradient. A parameter that had none is then updated. @throws EbbError for another number of elements */
   write(param: number, gradient: Float32Array): void;
 }
 
-/** Told of the gradients of every step that updates, before it does. The update waits for what it returns. */
+/** A function that is called with the gradients of every step that updates, before the update. The update waits for the promise that it returns. */
 export type Exchange = (gradients: StepGradients) => void | Promise<void>;
 
 /** The gradients of a step. @param written parameters that have one; those that are written are added */

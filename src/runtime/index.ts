@@ -4,7 +4,7 @@ export { type AdapterKind, adapterKind, adapterRank } from './adapterKind.ts';
 export type { Device, DeviceBuffer } from './device.ts';
 export type { DeviceProfile } from './deviceProfile.ts';
 export type { Exchange, GradientRange, StepGradients } from './exchange.ts';
-export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepLosses, type StepResult, type Update } from './execute.ts';
+export { createEngine, type Engine, type EngineOptions, type MicroBatch, type StepLosses, type StepOptions, type StepResult, type Update } from './execute.ts';
 export type { LastingValues } from './lasting.ts';
 export type { Form, Pattern } from './link/forms.ts';
 export { createLinker, type Linker } from './link/link.ts';

@@ -98,18 +98,18 @@ async function read(memory: ParamMemory, param: number, kind: PageKind, { offset
 }
 
 /** A gradient, by where it lies. */
-interface Placed {
+interface PlacedGradient {
   readonly param: number;
   readonly place: Address;
   readonly bytes: number;
 }
 
 /** Gradients in the order in which they lie, in runs that are read at once. */
-function* runsOf(memory: ParamMemory, params: readonly number[]): Generator<readonly Placed[]> {
+function* runsOf(memory: ParamMemory, params: readonly number[]): Generator<readonly PlacedGradient[]> {
   const placed = params
-    .map((param): Placed => ({ param, place: placeOf(memory, param, 'gradients'), bytes: storedBytes(infoOf(memory, param)) }))
+    .map((param): PlacedGradient => ({ param, place: placeOf(memory, param, 'gradients'), bytes: storedBytes(infoOf(memory, param)) }))
     .sort((a, b) => a.place - b.place);
-  let run: Placed[] = [];
+  let run: PlacedGradient[] = [];
   for (const next of placed) {
     const [first] = run;
     if (first && (bufferOf(next.place) !== bufferOf(first.place) || next.place + next.bytes - first.place > READ_BYTES)) {

@@ -15,11 +15,11 @@ interface LaunchTree {
 export interface Prepared {
   readonly decl: DispatchDecl;
   readonly pipeline: Pipeline;
-  /** For each range: bytes of its slot that come before its part. */
+  /** For each range, the bytes of its slot that lie before the part that it is. */
   readonly skipped: readonly number[];
-  /** With the bytes that the slots take at the bounds. */
+  /** The launch whose ranges have the bytes that the slots take at the bounds. */
   readonly launch: Launch;
-  /** With the bytes that they take at other sizes. */
+  /** The launches whose ranges have the bytes that the slots take at other sizes. */
   readonly exact: LaunchTree;
 }
 
@@ -30,7 +30,7 @@ export interface Launches {
   exactly(fn: number, prepared: Prepared, sizes: Sizes): Launch;
 }
 
-/** Where `key` leads. */
+/** Returns the branch that `key` leads to, and makes it where there is none. */
 function branch(tree: LaunchTree, key: number): LaunchTree {
   const known = tree.next.get(key);
   if (known) return known;

@@ -6,7 +6,7 @@ import type { Device, DeviceBuffer } from './device.ts';
 /** A step's place in the ring. */
 export interface RingPlace {
   readonly buffer: DeviceBuffer;
-  /** What the step copied there. Waits for the device. */
+  /** Waits for the device, and returns the bytes that the step copied into the buffer. */
   read(bytes: number): Promise<ArrayBuffer>;
 }
 

@@ -33,7 +33,7 @@ export interface AdapterAbout extends AdapterSettings {
 export interface CheckpointAbout {
   /** The model's config.json. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** What names of tensors begin with, and lack in a checkpoint of the bare model. */
+  /** The beginning of tensors' names that a checkpoint of the bare model leaves out (`model.`). */
   readonly prefix: string;
   /** Names, or ends of names from a dot on, of tensors that may lie in a checkpoint and are not read. */
   readonly computed: readonly string[];
@@ -71,8 +71,8 @@ export interface Requirements {
   readonly limits: Readonly<Record<string, number>>;
 }
 
-/** A pipeline whose WGSL lies in a file. */
-export type StoredPipeline = Omit<PipelineDecl, 'wgsl'> & { readonly file: string };
+/** A pipeline whose kernel lies in a file. */
+export type StoredPipeline = Omit<PipelineDecl, 'code'> & { readonly file: string };
 
 /** `plan.json` as data (docs/plan.md). */
 export interface Plan extends Omit<Program, 'pipelines' | 'version'> {
@@ -91,11 +91,13 @@ export interface LoadedPlan {
   readonly requires: Requirements;
 }
 
-/** What lists of a plan there are, whatever the model. */
+/** The lists that every plan has. */
 const LISTS = ['dims', 'pipelines', 'functions', 'calls', 'values', 'inputs', 'states', 'params', 'results'] as const;
 const OBJECTS = ['about', 'requires', 'updates'] as const;
+const TEXTS = ['target'] as const;
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const isText = (value: unknown): value is string => typeof value === 'string';
 
 /** Whether a text is a plan of any version. */
 export function isPlan(text: string): boolean {
@@ -127,6 +129,7 @@ export function parsePlan(text: string, where = 'plan.json'): Plan {
   for (const [fields, isThere, expected] of [
     [LISTS, Array.isArray, 'a list'],
     [OBJECTS, isObject, 'an object'],
+    [TEXTS, isText, 'a text'],
   ] as const)
     for (const field of fields)
       if (!isThere(plan[field]))
@@ -138,14 +141,14 @@ export function parsePlan(text: string, where = 'plan.json'): Plan {
 export function planProgram(plan: Plan, kernels: ReadonlyMap<string, string>, where = 'plan.json'): LoadedPlan {
   const { format: _format, version: _version, program: version, about, requires, pipelines, ...rest } = plan;
   const compiled = pipelines.map(({ file, ...pipeline }): PipelineDecl => {
-    const wgsl = kernels.get(file);
-    if (wgsl === undefined) throw new EbbError(`${where}: kernel ${file} is missing beside it; compile the model again`);
-    return { ...pipeline, wgsl };
+    const code = kernels.get(file);
+    if (code === undefined) throw new EbbError(`${where}: kernel ${file} is missing beside it; compile the model again`);
+    return { ...pipeline, code };
   });
   return { program: { ...rest, version, pipelines: compiled }, about, requires };
 }
 
-/** The stored form of a program. `file`: where a pipeline's WGSL is written. */
+/** The stored form of a program. `file`: where a pipeline's kernel is written. */
 export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeline: PipelineDecl, index: number) => string): Plan {
   const { version, pipelines, ...rest } = program;
   return {
@@ -156,7 +159,7 @@ export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeli
     requires,
     ...rest,
     pipelines: pipelines.map((pipeline, i): StoredPipeline => {
-      const { wgsl: _wgsl, ...stored } = pipeline;
+      const { code: _code, ...stored } = pipeline;
       return { ...stored, file: file(pipeline, i) };
     }),
   };
@@ -164,7 +167,7 @@ export function makePlan({ program, about, requires }: LoadedPlan, file: (pipeli
 
 const sameProduct = (a: MatrixProduct, b: MatrixProduct): boolean => a.m === b.m && a.n === b.n && a.k === b.k && a.input === b.input;
 
-/** What a device lacks of what a plan requires, as the end of a sentence; null where it lacks nothing. */
+/** Says as the end of a sentence what a device lacks that a plan requires. Null where it lacks nothing. */
 function lackOf({ features, subgroupSize, matrices = [], limits }: Requirements, device: DeviceProfile): string | null {
   const feature = features.find((name) => !device.features.includes(name));
   if (feature !== undefined) return `lacks the feature ${feature}`;

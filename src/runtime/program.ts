@@ -18,7 +18,8 @@ export interface GridAxis {
 
 export interface PipelineDecl {
   readonly name: string;
-  readonly wgsl: string;
+  /** Its kernel in the language of the program's target. */
+  readonly code: string;
   readonly access: readonly ('read' | 'read_write')[];
   /** Bindings whose range moves from call to call. */
   readonly moves: readonly boolean[];
@@ -39,11 +40,11 @@ export interface SlotDecl {
 
 export interface DispatchDecl {
   readonly pipeline: number;
-  /** Where it writes gradients of weights: the pipeline that adds to them instead. */
+  /** Of a dispatch that writes gradients of weights: the pipeline that adds to them instead. */
   readonly adding?: number;
   /** The slot behind each binding. */
   readonly slots: readonly number[];
-  /** For each binding: which part of its slot, `partBytes` each, where slots are larger than a binding may be. */
+  /** For each binding the number of the part of its slot that is bound. Slots larger than a binding are cut into parts of `partBytes`. */
   readonly parts?: readonly number[];
   readonly grid: readonly [GridAxis, GridAxis, GridAxis];
   /** FLOPs of the group at any sizes of the run-time dimensions. */
@@ -71,7 +72,7 @@ export interface FunctionDecl {
   readonly results: readonly { readonly role: 'value' | 'save' | 'grad' | 'update'; readonly slot: number; readonly of?: number }[];
   /** For each result: the parameter whose slot it overwrites, if any. */
   readonly inplace: readonly (number | null)[];
-  /** Of a forward that is trained: for each `value` result the parameters that its cotangent flows back to. */
+  /** Only of forwards that are trained: for each `value` result, the parameters that its cotangent flows back to. */
   readonly flows?: readonly (readonly number[])[];
 }
 
@@ -89,7 +90,7 @@ export interface BackwardDecl {
   readonly key: string;
   readonly function: number;
   readonly sources: readonly SourceDecl[];
-  /** For each result: the call's argument it is the gradient of. */
+  /** For each result, the argument of the call whose gradient it is. */
   readonly gradientOf: readonly number[];
 }
 
@@ -101,7 +102,7 @@ export type ArgumentDecl =
   | { readonly kind: 'state'; readonly state: number }
   | { readonly kind: 'scalar'; readonly name: string };
 
-/** Of a unit `y = x + branch`: x among the arguments, y among the results of the call. */
+/** The residual of a unit `y = x + branch`: the number of x among the call's arguments, and of y among its results. */
 export interface ResidualDecl {
   readonly argument: number;
   readonly result: number;
@@ -115,11 +116,11 @@ export interface CallDecl {
   /** Ids of the values it makes. */
   readonly results: readonly number[];
   readonly backwards: readonly BackwardDecl[];
-  /** For units: which argument the branch is added to, and which result is the sum. */
+  /** The argument that the branch is added to, and the result that is the sum. Null for calls that are not units. */
   readonly residual: ResidualDecl | null;
   /** A backward may serve patterns that need less than it makes: the call takes the least one that has all they need. */
   readonly grouped?: boolean;
-  /** Nothing of its forward is kept: it runs again before its backward. */
+  /** Whether its forward keeps nothing, and runs again before its backward. */
   readonly again?: boolean;
   /** Scalars of the function whose values belong to this call, by name. */
   readonly constants?: Readonly<Record<string, number>>;
@@ -135,7 +136,7 @@ export interface IdRange {
   /** The smallest; null: any negative number means that there is nothing to look up. */
   readonly least: number | null;
   readonly below: number;
-  /** What there are so many of: `table embed has rows`. */
+  /** The end of a sentence that says what there are so many of: `table embed has rows`. */
   readonly of: string;
 }
 
@@ -143,7 +144,7 @@ export interface InputDecl {
   readonly name: string;
   readonly dtype: 'i32' | 'f32' | 'u32';
   readonly extent: Extent;
-  /** Of ids: what they may be. */
+  /** The range of the ids that the input holds. Absent where it holds none. */
   readonly ids?: IdRange;
 }
 
@@ -174,6 +175,8 @@ export interface ParamGroup {
 /** A compiled model as plain data: functions by form, calls, values and pipelines. docs/plan.md goes through the fields. */
 export interface Program {
   readonly version: number;
+  /** The language of its kernels: the name of a target (`wgsl`). */
+  readonly target: string;
   readonly dims: readonly { readonly name: string; readonly bound: number }[];
   /** Most bytes of one binding; larger slots are bound in parts of this size. */
   readonly partBytes: number;

@@ -16,12 +16,13 @@ import type { StepCall } from './stepCall.ts';
 export interface Probed {
   readonly whole: ReadonlyMap<number, number>;
   readonly dropped: ReadonlyMap<string, ReadonlyMap<number, number>>;
-  /** What was computed, forward included, and what of it a forward and backward are. */
+  /** FLOPs of everything that was computed, the forward included. */
   readonly flops: number;
+  /** FLOPs of one forward and backward. */
   readonly wholeFlops: number;
 }
 
-/** What an engine lends for it. */
+/** The parts of an engine that probing uses. */
 export interface ProbeRunner {
   readonly device: Device;
   readonly program: Program;

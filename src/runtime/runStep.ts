@@ -93,7 +93,7 @@ interface StepRun {
   readonly log: DispatchLog | null;
 }
 
-/** What was submitted of a step. */
+/** The groups that a submitted step updates, and the number of its dispatches. */
 interface Submitted {
   readonly updated: readonly number[];
   readonly dispatches: number;

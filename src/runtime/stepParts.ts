@@ -23,13 +23,13 @@ export interface MicroBatch extends CallGiven {
   readonly forwardOnly?: boolean;
 }
 
-/** What an engine was made for. */
+/** The forms and the activation memory that an engine was made for, which bound the patterns that it can run. */
 export interface StepBounds {
   readonly forms: readonly Form[];
   readonly activations: ActivationBytes;
 }
 
-/** What the micro-batches of a step run. */
+/** The first part of a step: the forwards and backwards of its micro-batches. */
 export interface BackwardPart {
   /** One for each micro-batch. */
   readonly variants: readonly Variant[];

@@ -92,14 +92,14 @@ function growingPages(maxBufferSize: number): Pages {
 }
 
 /** Where a parameter lies in a page, and its bytes with what aligns the next one. */
-interface Placed {
+interface PlacedParam {
   readonly param: number;
   readonly offset: number;
   readonly bytes: number;
 }
 
 /** Lays parameters side by side, from `start`. */
-function sideBySide(program: Program, params: readonly number[], start: number): readonly Placed[] {
+function sideBySide(program: Program, params: readonly number[], start: number): readonly PlacedParam[] {
   let offset = start;
   return params.map((param) => {
     const placed = { param, offset, bytes: aligned(at(program.params, param).bytes) };
@@ -116,7 +116,7 @@ function piecesOf(
     start,
     total,
     placed,
-  }: { readonly name: string; readonly page: number; readonly start: number; readonly total: number; readonly placed: readonly Placed[] },
+  }: { readonly name: string; readonly page: number; readonly start: number; readonly total: number; readonly placed: readonly PlacedParam[] },
   decays: (param: number) => boolean,
   maxBinding: number,
 ): GroupPlace[] {

@@ -53,7 +53,7 @@ export function normRows({ bytes, groups }: Pick<Stretch, 'bytes' | 'groups'>): 
   return { N, Q: bytes / 4 / N };
 }
 
-/** What the update of a step runs. */
+/** The last part of a step: the update of its parameters. */
 export interface UpdatePart {
   /** Groups of parameters that are updated. */
   readonly updated: readonly number[];
@@ -69,10 +69,10 @@ export function updatePart(program: Program, storage: StoragePlan, places: Updat
   return { updated, zeroed, calls: updated.length > 0 ? updateCalls(program, storage, places, update, updated) : [] };
 }
 
-/** Where the update phase finds and leaves what belongs to no parameter. */
+/** The places of the values of the update phase that belong to no parameter. */
 export type UpdatePlaces = Pick<EngineBuffers, 'normParts' | 'norm' | 'clipScale' | 'counts'>;
 
-/** What the count of updates is made with. */
+/** The addresses that the function which counts updates is called with, by the names of its operands. */
 function countInputs({ counts, clipScale }: UpdatePlaces, { updated, table }: CountsLayout): Readonly<Record<string, Address>> {
   return { updated: counts + updated, scale: clipScale, ...(table === null ? {} : { table: counts + table }) };
 }

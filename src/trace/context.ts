@@ -67,7 +67,7 @@ interface Declared {
 }
 
 /** A value that the model receives under a name, which nothing else may have. */
-export interface Given {
+export interface ReceivedValue {
   readonly name: string;
   readonly kind: 'input' | 'parameter' | 'state' | 'run-time scalar';
 }
@@ -81,7 +81,7 @@ export interface Trace {
   readonly regions: Region[];
   readonly declared: Map<string, Declared>;
   /** What the model receives by name: inputs, parameters, states and run-time scalars. */
-  readonly given: Map<Value, Given>;
+  readonly given: Map<Value, ReceivedValue>;
   /** Slices of parameters, which main makes and calls take. */
   readonly parts: Set<Value>;
   /** Names that the author of the model gave to values. */
@@ -171,7 +171,7 @@ export function recordOne(name: string, operands: readonly Value[], attrs: Attrs
 const ROLES = { input: 'input', parameter: 'weight', state: 'state', 'run-time scalar': 'scalar' } as const;
 
 /** Adds a named parameter to the function. @throws TraceError if the IR's text cannot hold the name, or something else has it */
-function give(kind: Given['kind'], name: string, type: Type): Value {
+function give(kind: ReceivedValue['kind'], name: string, type: Type): Value {
   const { b, given } = activeTrace();
   if (!/^[A-Za-z0-9_.]+$/.test(name)) misuse(`${kind} ${JSON.stringify(name)}: expected a name of letters, digits, _ and dots, as in layers.3.attn.q.weight`);
   const other = [...given.values()].find((g) => g.name === name);

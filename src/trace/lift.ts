@@ -5,18 +5,18 @@ import type { Func, Op, Value } from '../ir/types.ts';
 import { structureKey } from './structure.ts';
 
 /** Functions that are merged into one. */
-export interface Family {
+export interface MergedFunctions {
   /** The first of them, with parameters `lifted0`, `lifted1`, … in place of the constants that differ. */
   readonly func: Func;
-  /** Indices of the lifted constants in the `ops` of each member. */
+  /** Indices of the lifted constants in the `ops` of each merged function. */
   readonly lifted: readonly number[];
 }
 
 const liftable = (op: Op): boolean => constantOf(op) !== null && ['f32', 'i32'].includes(String(op.attrs['dtype']));
 const masked = (func: Func): string => structureKey(func, (op) => (liftable(op) ? { ...op, attrs: { ...op.attrs, value: 0 } } : op));
 
-/** For each function its family: all functions that equal it but for the values of constants. */
-export function familiesOf(funcs: readonly Func[]): Family[] {
+/** For each function, the function that it is merged into with all others that equal it but for the values of constants. */
+export function mergedFunctions(funcs: readonly Func[]): MergedFunctions[] {
   const members = new Map<string, Func[]>();
   const keys = funcs.map(masked);
   funcs.forEach((func, i) => {
@@ -24,16 +24,16 @@ export function familiesOf(funcs: readonly Func[]): Family[] {
     if (known) known.push(func);
     else members.set(keys[i] ?? '', [func]);
   });
-  const families = new Map([...members].map(([key, equal]): [string, Family] => [key, familyOf(equal)]));
-  return keys.flatMap((key) => families.get(key) ?? []);
+  const merged = new Map([...members].map(([key, equal]): [string, MergedFunctions] => [key, merge(equal)]));
+  return keys.flatMap((key) => merged.get(key) ?? []);
 }
 
-/** The values that one member of a family has for the lifted constants. */
-export function liftedValues(func: Func, { lifted }: Family): readonly number[] {
+/** The values that one of the merged functions has for the lifted constants. */
+export function liftedValues(func: Func, { lifted }: MergedFunctions): readonly number[] {
   return lifted.map((at) => Number(func.ops[at]?.attrs['value']));
 }
 
-function familyOf(members: readonly Func[]): Family {
+function merge(members: readonly Func[]): MergedFunctions {
   const [first] = members as readonly [Func, ...Func[]];
   const lifted = first.ops.flatMap((op, at) => (liftable(op) && members.some((f) => f.ops[at]?.attrs['value'] !== op.attrs['value']) ? [at] : []));
   if (lifted.length === 0) return { func: first, lifted };

@@ -8,7 +8,7 @@ import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Module, Op, Param, Result, Role, Type, Value } from '../ir/types.ts';
 import { checkTied, input, type ParamDecl, type Region, type Trace, type TraceOptions, withTrace } from './context.ts';
 import { misuse } from './error.ts';
-import { type Family, familiesOf, liftedValues } from './lift.ts';
+import { liftedValues, type MergedFunctions, mergedFunctions } from './lift.ts';
 
 export type InputTypes = Readonly<Record<string, Type>>;
 
@@ -251,17 +251,17 @@ export function traceModel(definition: ModelDefinition, { dims: given, ...rest }
   const usedAfter = (v: Value, i: number): boolean => ((lastRead.get(v) ?? -1) > i && !constants.has(v)) || returned.has(v);
   checkUnitsAreRead(segments, usedAfter);
   const outlined = prepared.map(({ segment, ops }, i) => outlineSegment(segment, ops, roles, trace, (v) => usedAfter(v, i)));
-  const funcs = new Map<Family, Func>();
+  const funcs = new Map<MergedFunctions, Func>();
   const scope = nameScope();
   scope.unique(MAIN);
-  const calls = familiesOf(outlined.map((o) => o.func)).map((family, i): Op => {
+  const calls = mergedFunctions(outlined.map((o) => o.func)).map((merged, i): Op => {
     const { segment } = prepared[i] as (typeof prepared)[number];
     const { func: own, args, results } = outlined[i] as Outlined;
-    const values = liftedValues(own, family);
-    let func = funcs.get(family);
+    const values = liftedValues(own, merged);
+    let func = funcs.get(merged);
     if (!func) {
-      func = { ...family.func, name: functionName(segment.site, scope) };
-      funcs.set(family, func);
+      func = { ...merged.func, name: functionName(segment.site, scope) };
+      funcs.set(merged, func);
     }
     const attrs = {
       callee: func.name,

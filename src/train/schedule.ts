@@ -1,9 +1,9 @@
 /** @file Learning rates as transformers' optimization.py defines them: a factor of the base rate, by step. */
 
-export type ScheduleKind = 'constant' | 'linear' | 'cosine';
+export type LearningSchedule = 'constant' | 'linear' | 'cosine';
 
 /** Factor at `step` (from 0): linear warm-up over `warmupSteps`, then constant, linear to 0, or half a cosine to 0 at `totalSteps`. */
-export function scheduleFactor(kind: ScheduleKind, step: number, warmupSteps: number, totalSteps: number): number {
+export function scheduleFactor(kind: LearningSchedule, step: number, warmupSteps: number, totalSteps: number): number {
   if (step < warmupSteps) return step / Math.max(1, warmupSteps);
   const left = Math.max(1, totalSteps - warmupSteps);
   if (kind === 'linear') return Math.max(0, (totalSteps - step) / left);

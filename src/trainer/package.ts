@@ -1,4 +1,4 @@
-/** @file A folder that `ebb compile` wrote, read in Node or over the network: plan.json, kernels/*.wgsl, tables.safetensors. */
+/** @file A folder that `ebb compile` wrote, read in Node or over the network: plan.json, kernels/, tables.safetensors. */
 
 import { EbbError } from '../errors.ts';
 import { bytesSource, decodeUtf8 } from '../formats/bytes.ts';

@@ -2,7 +2,7 @@
 
 import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import { moduleOf } from '../codegen/targets/target.ts';
-import { WGSL } from '../codegen/targets/wgsl/wgsl.ts';
+import { targetNamed } from '../codegen/targets/targets.ts';
 import { at } from '../errors.ts';
 import type { Value } from '../ir/types.ts';
 import { BLOCK_BYTES, type Device, type DeviceBuffer, type Launch, type Memory } from '../runtime/device.ts';
@@ -114,15 +114,20 @@ export async function prepareKernel(device: Device, { kernel, values, before }: 
   };
 }
 
-interface Step {
+interface PreparedStep {
   readonly launch: Launch;
   readonly places: readonly Address[];
   readonly workgroups: readonly [number, number, number];
 }
 
-async function createStep(device: Device, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<Step> {
+async function createStep(device: Device, { kernel, values }: BoundKernel, operands: Operands, sizes: Sizes): Promise<PreparedStep> {
   const access = kernel.buffers.map((b) => b.access);
-  const pipeline = await device.pipeline({ name: kernel.name, code: moduleOf(WGSL, kernel), access, moves: access.map(() => false) });
+  const pipeline = await device.pipeline({
+    name: kernel.name,
+    code: moduleOf(targetNamed(device.profile.target), kernel),
+    access,
+    moves: access.map(() => false),
+  });
   const places = await Promise.all(values.map((value) => operands.place(value)));
   const bytes = places.map((place) => bufferAt(operands.memory, place).bytes);
   const workgroups = kernel.grid.map((axis) => Math.ceil(extentBytes({ of: axis.of, bytes: 1 }, sizes) / axis.per)) as [number, number, number];

@@ -1,7 +1,7 @@
 /** @file What a file may say of a schedule: derived from the descriptions of the kinds, and just as strict. */
 
 import { z } from 'zod';
-import type { Field, ScheduleKind } from '../codegen/kernel/schedule/kind.ts';
+import type { ScheduleField, ScheduleKind } from '../codegen/kernel/schedule/kind.ts';
 import { SCHEDULE_KINDS, type Schedule } from '../codegen/kernel/schedules.ts';
 import { at } from '../errors.ts';
 
@@ -9,7 +9,7 @@ export const positive = z.int().positive();
 
 export const matrixShape = z.strictObject({ m: positive, n: positive, k: positive, input: z.enum(['f16', 'f32']), lanes: positive });
 
-const FIELD: Readonly<Record<Field['holds'], z.ZodType>> = {
+const FIELD: Readonly<Record<ScheduleField['holds'], z.ZodType>> = {
   count: positive,
   flag: z.boolean(),
   pair: z.tuple([positive, positive]),

@@ -1,6 +1,6 @@
 /**
- * @file The recipes of docs/adding.md, each done to a copy of the sources: its files are added and its lines inserted, everything type-checks,
- * what was added passes the checks of its kind, and it took as many files as the page says.
+ * @file The recipes of docs/adding.md, each done to a copy of the sources: its files are added and its lines inserted, everything type-checks
+ * and imports along the arrows, what was added passes the checks of its kind, and it took as many files as the page says.
  */
 
 import { execFile } from 'node:child_process';
@@ -63,6 +63,11 @@ it('type-check, all of them together', async () => {
   writeFileSync(join(copy, 'tsconfig.check.json'), JSON.stringify({ extends: './tsconfig.json', include: ['src', 'checks', 'test/adding'] }));
   const { stdout } = await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.check.json'], { cwd: copy }).catch((error: { stdout: string }) => error);
   expect(stdout).toBe('');
+});
+
+it('import along the arrows of the rooms', async () => {
+  const { stderr } = await run(process.execPath, [join(ROOT, 'scripts/arrows.mjs')], { cwd: copy }).catch((error: { stderr: string }) => error);
+  expect(stderr).toBe('');
 });
 
 describe.each(recipes)('$what', ({ name, what, files, edits }) => {

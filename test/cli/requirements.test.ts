@@ -30,8 +30,8 @@ it.each([
   const inspected = inspect(tinyModel(), { traits, ...device });
   const { pipelines } = inspected.compiled.program;
   const { features, subgroupSize, matrices, limits } = requirementsOf(inspected, profile);
-  expect(limits['maxComputeInvocationsPerWorkgroup']).toBe(Math.max(...pipelines.map((p) => invocations(p.wgsl))));
-  const most = Math.max(...pipelines.map((p) => workgroupBytes(p.wgsl)));
+  expect(limits['maxComputeInvocationsPerWorkgroup']).toBe(Math.max(...pipelines.map((p) => invocations(p.code))));
+  const most = Math.max(...pipelines.map((p) => workgroupBytes(p.code)));
   expect(limits['maxComputeWorkgroupStorageSize'] ?? 0).toBe(most);
   expect(limits['maxStorageBuffersPerShaderStage']).toBe(Math.max(...pipelines.map((p) => p.access.length)));
   expect(features.includes('subgroups')).toBe(traits.subgroups);

@@ -135,14 +135,14 @@ it.each<TinyOptions>([{ dtype: 'q4_0', lora: true }, { kind: 'gpt2' }])(
       compileModel(model, { device: { traits: { ...traits, matrices: { shapes, multiple: lanes } }, maxBuffers: 8, matmulPrecision } }).program.pipelines;
     const using = compiled('f16').filter(({ features }) => features.includes(MATRIX_FEATURE));
     expect(using.length).toBeGreaterThan(8);
-    for (const { name, wgsl, features } of using) {
+    for (const { name, code, features } of using) {
       expect(features).toContain('shader-f16');
-      await expectTaken(name, wgsl);
+      await expectTaken(name, code);
     }
     // nothing asked for: no matrices, and kernels that keep to WebGPU's default limits
-    for (const { name, wgsl, features } of compiled('f32')) {
+    for (const { name, code, features } of compiled('f32')) {
       expect(features).toEqual([]);
-      await expectTaken(name, wgsl);
+      await expectTaken(name, code);
     }
   },
 );

@@ -1,12 +1,12 @@
 /** @file Schedules of every kind: texts that say all of them, and files that may say nothing else. */
 
 import fc from 'fast-check';
-import type { Field, ScheduleKind } from '../../src/codegen/kernel/schedule/kind.ts';
+import type { ScheduleField, ScheduleKind } from '../../src/codegen/kernel/schedule/kind.ts';
 import { parseSchedule, SCHEDULE_KINDS, type Schedule, scheduleText } from '../../src/codegen/kernel/schedules.ts';
 import { scheduleSchema } from '../../src/tune/schema.ts';
 
 const count = fc.oneof(fc.constantFrom(1, 2, 4), fc.integer({ min: 1, max: 1000 }));
-const VALUES: Readonly<Record<Field['holds'], fc.Arbitrary<unknown>>> = {
+const VALUES: Readonly<Record<ScheduleField['holds'], fc.Arbitrary<unknown>>> = {
   count,
   flag: fc.boolean(),
   pair: fc.tuple(count, count),
@@ -32,7 +32,7 @@ it('a text gives back the schedule it is of', () => {
 it('two different schedules have different texts, however little differs', () => {
   fc.assert(
     fc.property(anySchedule, fc.nat(), fc.func(count), (schedule, at, other) => {
-      const fields: Readonly<Record<string, Field>> = SCHEDULE_KINDS[schedule.kind].fields;
+      const fields: Readonly<Record<string, ScheduleField>> = SCHEDULE_KINDS[schedule.kind].fields;
       const names = Object.keys(fields);
       const name = names[at % names.length]!;
       const value = (schedule as unknown as Record<string, unknown>)[name];

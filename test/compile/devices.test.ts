@@ -42,6 +42,11 @@ it.each<[object, string]>([
   expect(() => parsed(change)).toThrow(message);
 });
 
+it('takes WGSL where a profile does not say which language', () => {
+  expect(parsed({ target: undefined }).target).toBe('wgsl');
+  expect(parsed({ target: 'metal' }).target).toBe('metal');
+});
+
 it('refuses what is no profile at all', () => {
   expect(() => parseProfile('{', 'mine.json')).toThrow(/^mine\.json: is no JSON \(.*\); expected a device profile, ebb doctor --profile prints one$/);
   for (const text of ['3', 'null', '[]']) expect(() => parseProfile(text, 'mine.json')).toThrow('mine.json: the file is no object; ');

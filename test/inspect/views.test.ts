@@ -47,7 +47,7 @@ describe('--function', () => {
   it('restricts kernels to those that the function dispatches', () => {
     const { program } = tiny.compiled;
     const fn = program.functions.find((f) => f.name === 'mlp.fwd')!;
-    expect(kernelTexts(tiny, 'wgsl', { function: 'mlp.fwd' })).toEqual(fn.dispatches.map((d) => program.pipelines[d.pipeline]!.wgsl));
+    expect(kernelTexts(tiny, 'wgsl', { function: 'mlp.fwd' })).toEqual(fn.dispatches.map((d) => program.pipelines[d.pipeline]!.code));
     expect(kernelTexts(tiny, 'kernel', { function: 'mlp.fwd' })).toHaveLength(fn.dispatches.length);
     expect(kernelTexts(tiny, 'kernel').length).toBeGreaterThan(program.pipelines.length - 1);
   });

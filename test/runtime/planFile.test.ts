@@ -10,6 +10,7 @@ const plan = {
   program: PROGRAM_VERSION,
   about: {},
   requires: {},
+  target: 'wgsl',
   updates: {},
   ...Object.fromEntries(LISTS.map((list) => [list, []])),
 };
@@ -36,6 +37,7 @@ it('refuses a plan that lacks a part, by name', () => {
     expect(() => parse({ [list]: undefined })).toThrow(`smol/plan.json: ${list} is missing, expected a list; compile the model again with this Ebb`);
   expect(() => parse({ calls: 3 })).toThrow('smol/plan.json: calls is 3, expected a list');
   expect(() => parse({ updates: null })).toThrow('smol/plan.json: updates is null, expected an object');
+  expect(() => parse({ target: undefined })).toThrow('smol/plan.json: target is missing, expected a text');
   for (const text of ['null', '[]', '3']) expect(() => parsePlan(text)).toThrow('plan.json: format is undefined, expected "ebb-plan"');
 });
 

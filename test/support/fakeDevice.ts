@@ -1,7 +1,7 @@
 /** @file A device whose buffers are bytes of this process: it copies, and runs no kernel. It knows what is still staged. */
 
 import type { Device, DeviceBuffer, Recording } from '../../src/runtime/device.ts';
-import type { DeviceProfile } from '../../src/runtime/deviceProfile.ts';
+import { type DeviceProfile, WEBGPU_TARGET } from '../../src/runtime/deviceProfile.ts';
 
 export interface FakeDevice {
   readonly device: Device;
@@ -15,6 +15,7 @@ export interface FakeDevice {
 /** WebGPU's default limits, and nothing that a device may lack. */
 const PROFILE: DeviceProfile = {
   name: 'a fake',
+  target: WEBGPU_TARGET,
   kind: 'other',
   features: [],
   limits: {

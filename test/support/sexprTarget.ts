@@ -32,7 +32,9 @@ function print({ name, buffers, shared, workgroup, body }: Kernel): string {
 const RESERVED = ['kernel', 'buffer', 'shared', 'let', 'var', 'for', 'if', 'set', 'store', 'k', 'at', 'unit', 'row'];
 
 export const SEXPR: Target = {
-  name: 's-expressions',
+  name: 'sexpr',
+  title: 's-expressions',
+  lineComment: ';',
   reserved: new Set(RESERVED),
   print,
   features: ({ subgroups }) => (subgroups ? ['lanes-that-talk'] : []),

@@ -41,9 +41,9 @@ export interface Unrolled {
 
 interface CommonTraits {
   readonly unrolled: {
-    /** For a kernel that is compiled for some steps alone. */
+    /** The limit for a kernel that only some steps run. */
     readonly usual: Unrolled;
-    /** For a kernel that every step runs, which earns back what it takes longer to compile, and for one that is measured. */
+    /** The limit for a kernel that every step runs, whose speed makes up for a longer compilation, and for one that is measured. */
     readonly patient: Unrolled;
   };
   /** Most elements of one result that a lane adds up. */
@@ -72,14 +72,14 @@ export interface CpuTraits extends CommonTraits {
   readonly lanesInTurn: true;
   /** Whether the driver makes one instruction of `fma` (SwiftShader), or two (Mesa). */
   readonly fma: boolean;
-  /** For attention's kernels whose rows are spread over a subgroup. */
+  /** How attention spreads rows over a subgroup in its forward kernel and in those of gradients. */
   readonly spreadRows: { readonly forward: SpreadRows; readonly gradient: SpreadRows };
 }
 
 /** A GPU. Its compiler takes 0.1 s for what takes a software driver seconds. */
 export interface GpuTraits extends CommonTraits {
   readonly lanesInTurn: false;
-  /** What keeps it busy. */
+  /** The work that keeps it busy. */
   readonly busy: {
     /** Workgroups that give every core something to do. */
     readonly groups: number;

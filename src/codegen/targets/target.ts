@@ -6,8 +6,12 @@ import { withIdentifiers } from '../kernel/rewrite/names.ts';
 
 /** A language of kernels. docs/adding.md says what it takes to add one. */
 export interface Target {
-  /** For people: `wgsl`. */
+  /** As programs, device profiles and the endings of files call it: `wgsl`. */
   readonly name: string;
+  /** For people: `WGSL`. */
+  readonly title: string;
+  /** What begins a comment that ends with its line. */
+  readonly lineComment: string;
   /** Names that its modules cannot give to what a kernel declares: keywords, functions, what `print` declares itself. */
   readonly reserved: ReadonlySet<string>;
   /** The module of a kernel whose names are clear of the reserved ones. The same kernel always gives the same text. */

@@ -5,6 +5,7 @@ import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
 import { type ModelAbout, makePlan, type Requirements } from '../../runtime/planFile.ts';
 import type { Program } from '../../runtime/program.ts';
+import { targetNamed } from '../targets/targets.ts';
 import { kernelFiles } from './kernels.ts';
 import { javascriptOf, trainerSource, type UnitCost } from './source.ts';
 import { manifestText, pageText, planText, type ReadmeFacts, readmeText, TSCONFIG_TEXT } from './text.ts';
@@ -17,7 +18,7 @@ export interface PackageInput {
   /** The kernel IR of each kernel. */
   readonly kernels: readonly string[];
   readonly units: readonly UnitCost[];
-  readonly readme: Omit<ReadmeFacts, 'about' | 'ebb' | 'standalone'>;
+  readonly readme: Omit<ReadmeFacts, 'about' | 'ebb' | 'language' | 'standalone'>;
   readonly dropRate: number | null;
   readonly ebb: string;
   /** Standalone packages bundle the runtime and depend on `webgpu` alone. */
@@ -29,7 +30,8 @@ export const FUSE_FILE = 'ir/4-fuse.ebb';
 /** Text files by path; `tables.safetensors` and bundles are written by the caller. */
 export function packageFiles(input: PackageInput): Map<string, string> {
   const { program, about, requires, stages, ebb, standalone } = input;
-  const kernels = kernelFiles(program, stages.fuse, FUSE_FILE);
+  const target = targetNamed(program.target);
+  const kernels = kernelFiles(program, stages.fuse, FUSE_FILE, target);
   const plan = makePlan({ program, about, requires }, (_, i) => at(kernels, i).file);
   const head = [
     `Trains ${about.name}: ${input.units.length} units that may lose their backward in a step (DropBP, arXiv 2402.17812).`,
@@ -49,7 +51,7 @@ export function packageFiles(input: PackageInput): Map<string, string> {
     ['ir/3-dropbp.ebb', ir(stages.dropbp)],
     [FUSE_FILE, ir(stages.fuse)],
     ['ir/5-kernels.txt', `${input.kernels.join('\n')}\n`],
-    ['README.md', readmeText({ ...input.readme, about, ebb, standalone: standalone !== null })],
+    ['README.md', readmeText({ ...input.readme, about, ebb, language: target.title, standalone: standalone !== null })],
     ['package.json', manifestText(about.name, standalone ? { webgpu: standalone.webgpu } : { ebb })],
     ['tsconfig.json', TSCONFIG_TEXT],
     ...(standalone ? [['index.html', pageText(about.name)] as [string, string]] : []),

@@ -5,6 +5,7 @@ import { at, invariant } from '../../errors.ts';
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
 import type { DispatchDecl, Extent, FunctionDecl, Program } from '../../runtime/program.ts';
+import type { Target } from '../targets/target.ts';
 
 export interface KernelFile {
   readonly file: string;
@@ -72,17 +73,17 @@ export function byteText(extents: readonly Extent[]): string {
   return `${[...sums].map(([names, n]) => (names === '' ? String(n) : `${n}·${names}`)).join(' + ')} bytes bound`;
 }
 
-function headOf(uses: readonly Use[], stageFile: string): string {
+function headOf(uses: readonly Use[], stageFile: string, { lineComment }: Target): string {
   return uses
     .map(({ fn, dispatch, lines }) => {
       const extents = [...new Set(dispatch.slots)].map((slot) => at(fn.slots, slot).extent);
-      return `// @${fn.name}, ${stageFile}:${lines[0]}-${lines[1]}: ${flopText(dispatch.flops)}, ${byteText(extents)}`;
+      return `${lineComment} @${fn.name}, ${stageFile}:${lines[0]}-${lines[1]}: ${flopText(dispatch.flops)}, ${byteText(extents)}`;
     })
     .join('\n');
 }
 
 /** The file of every pipeline, in their order. @param stageFile where the fused stage is written */
-export function kernelFiles(program: Program, fuse: Module, stageFile: string): KernelFile[] {
+export function kernelFiles(program: Program, fuse: Module, stageFile: string, target: Target): KernelFile[] {
   const uses = usesOf(program, fuse);
   const taken = new Set<string>();
   return program.pipelines.map((pipeline, i): KernelFile => {
@@ -91,6 +92,6 @@ export function kernelFiles(program: Program, fuse: Module, stageFile: string): 
     let name = base;
     for (let n = 2; taken.has(name); n++) name = `${base}.${n}`;
     taken.add(name);
-    return { file: `kernels/${name}.wgsl`, text: `${headOf(own, stageFile)}\n${pipeline.wgsl.trimEnd()}\n` };
+    return { file: `kernels/${name}.${target.name}`, text: `${headOf(own, stageFile, target)}\n${pipeline.code.trimEnd()}\n` };
   });
 }

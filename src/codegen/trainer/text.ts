@@ -114,6 +114,8 @@ export function pageText(name: string): string {
 export interface ReadmeFacts {
   readonly about: ModelAbout;
   readonly ebb: string;
+  /** What kernels are written in, for people. */
+  readonly language: string;
   readonly standalone: boolean;
   readonly dims: string;
   readonly counts: { readonly units: number; readonly functions: number; readonly kernels: number; readonly params: number; readonly trained: number };
@@ -158,7 +160,7 @@ ${f.rates.map((r) => `| ${r.rate} | ${r.flops} | ${r.saved} | ${r.peak} |`).join
 
 - \`trainer.ts\`, \`trainer.js\`: the program: units, bounds, parameters, and the command line.
 - \`plan.json\`: functions by form, calls, values and where they live: what the runtime links a drop pattern with. Format: docs/plan.md of Ebb.
-- \`kernels/\`: WGSL, each headed by the lines of \`ir/4-fuse.ebb\` it was made of, and its cost.
+- \`kernels/\`: ${f.language}, each headed by the lines of \`ir/4-fuse.ebb\` it was made of, and its cost.
 - \`ir/\`: the model at every stage of the compiler; \`ebb inspect ir/1-trace.ebb\` reads it back.
 ${f.standalone ? '- `node.js`: the runtime and the command line, bundled; `index.html`: the page.\n' : ''}`;
 }

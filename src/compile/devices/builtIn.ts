@@ -8,7 +8,7 @@
  */
 
 import type { AdapterKind } from '../../runtime/adapterKind.ts';
-import type { DeviceLimits, DeviceProfile } from '../../runtime/deviceProfile.ts';
+import { type DeviceLimits, type DeviceProfile, WEBGPU_TARGET } from '../../runtime/deviceProfile.ts';
 import { MATRIX_FEATURE, type MatrixShape } from '../../runtime/matrices.ts';
 
 const MIB = 2 ** 20;
@@ -45,12 +45,21 @@ const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'];
 const shapes = (lanes: number, ...list: readonly Omit<MatrixShape, 'lanes'>[]): MatrixShape[] => list.map((shape) => ({ ...shape, lanes }));
 
 /** What runs on any device with WebGPU: no feature, and the limits that all have. */
-export const PORTABLE: DeviceProfile = { name: 'any WebGPU device', kind: 'other', features: [], limits: DEFAULTS, subgroups: null, matrices: null };
+export const PORTABLE: DeviceProfile = {
+  name: 'any WebGPU device',
+  target: WEBGPU_TARGET,
+  kind: 'other',
+  features: [],
+  limits: DEFAULTS,
+  subgroups: null,
+  matrices: null,
+};
 
 /** Profiles by name. */
 export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProfile>> = {
   nvidia: {
     name: 'NVIDIA, profile of Turing and newer',
+    target: WEBGPU_TARGET,
     kind: 'nvidia',
     features: [...FEATURES, MATRIX_FEATURE],
     limits: { ...DESKTOP, maxComputeWorkgroupStorageSize: 48 * 1024 },
@@ -59,6 +68,7 @@ export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProf
   },
   amd: {
     name: 'AMD, profile of RDNA',
+    target: WEBGPU_TARGET,
     kind: 'amd',
     features: FEATURES,
     // A compute unit has 64 KiB; the driver compiles a shader for 32 or for 64 lanes.
@@ -68,6 +78,7 @@ export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProf
   },
   apple: {
     name: 'Apple, profile of M1 and newer',
+    target: WEBGPU_TARGET,
     kind: 'apple',
     features: [...FEATURES, MATRIX_FEATURE],
     // Dawn binds at most 10 storage buffers through Metal.
@@ -77,6 +88,7 @@ export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProf
   },
   intel: {
     name: 'Intel, profile of Xe',
+    target: WEBGPU_TARGET,
     kind: 'intel',
     features: FEATURES,
     limits: { ...DESKTOP, maxStorageBufferBindingSize: GIB, maxBufferSize: 2 * GIB },
@@ -85,6 +97,7 @@ export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProf
   },
   lavapipe: {
     name: 'lavapipe, profile of Mesa 25',
+    target: WEBGPU_TARGET,
     kind: 'lavapipe',
     features: FEATURES,
     limits: {
@@ -103,6 +116,7 @@ export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProf
   },
   swiftshader: {
     name: 'SwiftShader, profile of Chromium 147',
+    target: WEBGPU_TARGET,
     kind: 'swiftshader',
     features: ['subgroups', 'timestamp-query'],
     limits: {

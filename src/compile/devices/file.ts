@@ -3,14 +3,15 @@
 import { z } from 'zod';
 import { EbbError } from '../../errors.ts';
 import type { AdapterKind } from '../../runtime/adapterKind.ts';
-import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile } from '../../runtime/deviceProfile.ts';
+import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile, WEBGPU_TARGET } from '../../runtime/deviceProfile.ts';
 import { MATRIX_FEATURE } from '../../runtime/matrices.ts';
+import { BUILT_IN } from './builtIn.ts';
 
 /** Name and version of the format; other versions are refused by name. */
 const FORMAT = 'ebb-device';
 const VERSION = 1;
 
-const KINDS = ['nvidia', 'apple', 'amd', 'intel', 'lavapipe', 'swiftshader', 'other'] as const satisfies readonly AdapterKind[];
+const KINDS: readonly AdapterKind[] = [...(Object.keys(BUILT_IN) as (keyof typeof BUILT_IN)[]), 'other'];
 
 const count = z.int().positive();
 const powerOfTwo = count.refine((lanes) => Number.isInteger(Math.log2(lanes)), 'expected a power of two');
@@ -21,6 +22,7 @@ const schema = z
     format: z.literal(FORMAT),
     version: z.literal(VERSION),
     name: z.string().min(1),
+    target: z.string().min(1).default(WEBGPU_TARGET),
     kind: z.enum(KINDS),
     features: z.array(z.enum(DEVICE_FEATURES as [string, ...string[]])),
     limits,

@@ -1,7 +1,7 @@
 /** @file A drop plan: data, and a pure function from (seed, step, micro-batch) to what happens to each unit. */
 
 import { EbbError } from '../../errors.ts';
-import { type Fields, type Given, isDefaulted, type Values } from '../fields.ts';
+import { type GivenFields, isDefaulted, type PlanFields, type Values } from '../fields.ts';
 import { checkUnits } from '../units.ts';
 
 /** The model that a drop plan is for, and how long it is trained. */
@@ -60,7 +60,7 @@ export interface Misfit {
 }
 
 /** A kind of drop plan: its name, its keys, and how a plan of it is made for a model. */
-export interface DropPlanKind<K extends string, F extends Fields> {
+export interface DropPlanKind<K extends string, F extends PlanFields> {
   readonly kind: K;
   readonly fields: F;
   /** True for a kind that multiplies branches in forward; the model has to be compiled for that. */
@@ -72,13 +72,13 @@ export interface DropPlanKind<K extends string, F extends Fields> {
 }
 
 /** The configuration of a kind of drop plan, as a person gives it. */
-export type ConfigOf<P> = P extends DropPlanKind<infer K, infer F> ? { readonly kind: K } & Given<F> : never;
+export type ConfigOf<P> = P extends DropPlanKind<infer K, infer F> ? { readonly kind: K } & GivenFields<F> : never;
 
 /** Returns `kind` itself; by this call the types of its keys follow from its fields. */
-export const defineDropPlan = <K extends string, F extends Fields>(kind: DropPlanKind<K, F>): DropPlanKind<K, F> => kind;
+export const defineDropPlan = <K extends string, F extends PlanFields>(kind: DropPlanKind<K, F>): DropPlanKind<K, F> => kind;
 
 /** Returns the value of every field: the given one, or the field's fallback. */
-export function valuesOf(fields: Fields, given: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+export function valuesOf(fields: PlanFields, given: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, given[name] ?? (isDefaulted(field) ? field.fallback : undefined)]));
 }
 

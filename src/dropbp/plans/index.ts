@@ -1,7 +1,7 @@
 /** @file The kinds of drop plan. A new one is a file and a line here. */
 
 import { EbbError } from '../../errors.ts';
-import type { Fields } from '../fields.ts';
+import type { PlanFields } from '../fields.ts';
 import { dropbp } from './dropbp.ts';
 import { type ConfigOf, type DropPlan, type DropPlanModel, type Misfit, valuesOf } from './dropPlan.ts';
 import { fixed } from './fixed.ts';
@@ -21,7 +21,7 @@ export type DropPlanConfig = ConfigOf<(typeof KINDS)[number]>;
 /** A kind of drop plan whose keys' types are not known. `misfit` and `create` take what `fields` accept. */
 interface AnyKind {
   readonly kind: string;
-  readonly fields: Fields;
+  readonly fields: PlanFields;
   readonly scales?: true;
   misfit?(values: never): Misfit | null;
   create(values: never, model: DropPlanModel): DropPlan;

@@ -70,7 +70,7 @@ function kernelDetails(store: Store, node: KernelNode, given: GivenName): HTMLEl
     ...valueTable('writes', node.writes, given),
     ...valueTable('inside', node.inner, given, false),
     block('IR of the group', node.text, 'ir'),
-    block('WGSL', pipeline.wgsl, 'wgsl'),
+    block('WGSL', pipeline.code, 'wgsl'),
   ];
 }
 

@@ -7,9 +7,9 @@ import type { CallLayout } from './layout.ts';
 
 /** How calls are laid out. */
 export interface Layouts {
-  /** What is saved of a call's forward for this backward; the same set for the same forms. */
+  /** Returns the slots that a call's forward saves for this backward. It is the same set for the same forms. */
   readonly kept: (call: CallDecl, backward: BackwardDecl | null) => ReadonlySet<number>;
-  /** One call of a function, saving the slots in `kept`. */
+  /** Returns the layout of a call of a function that saves the slots in `kept`. */
   readonly layout: (fn: number, kept: ReadonlySet<number>) => CallLayout;
   /** Bytes of all results of a function. */
   readonly resultBytes: (fn: number) => number;

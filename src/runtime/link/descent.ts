@@ -7,7 +7,7 @@ import { bytesOf, combine, type Linking } from './linking.ts';
 
 /** Backwards of calls, one below the other. */
 export interface Descent {
-  /** Of each value: where in the slots buffer its cotangent lies. */
+  /** For each value the place of its cotangent in the slots buffer. */
   readonly cotangents: Map<number, number>;
   /** Parameters that got a gradient. */
   readonly touched: Set<number>;
@@ -22,7 +22,7 @@ export interface Descent {
 export interface DescentOptions {
   /** Parameters whose gradient was written before in this step. */
   readonly written?: Iterable<number>;
-  /** Where gradients go; default: where the placement says. */
+  /** The place that the gradient of a parameter is written to. Default: the one that the placement gives it. */
   readonly gradientAt?: (param: number) => Address;
   readonly pops?: boolean;
 }

@@ -39,7 +39,7 @@ export function fitPattern(program: Program, linker: Linker, sizes: Sizes, patte
   return all.stackBytes <= stackBytes ? { pattern: everything, variant: all, again: [...units] } : null;
 }
 
-/** What a call does to the stack: bytes that it leaves for its backward, and its peak, forward or backward, above what lies below it. */
+/** What a call takes on the stack, in bytes: what it keeps for its backward, and its peak in forward or backward above what lies below it. */
 interface CallBytes {
   readonly kept: number;
   readonly peak: number;
@@ -73,7 +73,7 @@ function choicesOf(program: Program, sizes: Sizes, units: ReadonlySet<string>, f
 
 const NONE: CallBytes = { kept: 0, peak: 0 };
 
-/** By call of the program; a skipped one does nothing. */
+/** Returns what each call of the program takes on the stack. A skipped call takes nothing. */
 function callBytes(program: Program, variant: Variant): readonly CallBytes[] {
   const base: number[] = program.calls.map(() => 0);
   const bytes: CallBytes[] = program.calls.map(() => NONE);
@@ -89,7 +89,7 @@ function callBytes(program: Program, variant: Variant): readonly CallBytes[] {
   return bytes;
 }
 
-/** What the calls so far come to: bytes they keep, the last one's peak, FLOPs they will run again, and which they are. */
+/** A choice for the calls so far: the bytes that they keep, the peak of the last one, the FLOPs that run again, and the units that do. */
 interface State {
   readonly bytes: number;
   readonly peak: number;
@@ -104,7 +104,7 @@ const MOST_STATES = 4096;
  * the calls: of two states with the same form last, one with fewer bytes and fewer FLOPs is better whatever follows.
  */
 function leastAgain(choices: readonly Choice[], allowed: number): readonly string[] | null {
-  /** By rising bytes and falling FLOPs; the last call saved, or runs again. */
+  /** Two lists: one where the last call saves, one where it runs again. Each is sorted by rising bytes and falling FLOPs. */
   let states: readonly (readonly State[])[] = [[{ bytes: 0, peak: 0, flops: 0, again: null }]];
   for (const { site, full, remat } of choices) {
     const next = (from: readonly State[], { kept, peak }: CallBytes, input: number, make: (s: State) => Pick<State, 'flops' | 'again'>): State[] =>
@@ -123,7 +123,7 @@ function leastAgain(choices: readonly Choice[], allowed: number): readonly strin
   return sites;
 }
 
-/** Of lists by rising bytes, the states than which no other has both fewer bytes and fewer FLOPs. */
+/** Merges two lists that are sorted by bytes, and leaves out each state for which another has both fewer bytes and fewer FLOPs. */
 function undominated([a = [], b = []]: readonly (readonly State[])[]): readonly State[] {
   const kept: State[] = [];
   let flops = Number.POSITIVE_INFINITY;

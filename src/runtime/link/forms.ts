@@ -24,7 +24,7 @@ export function functionOf(program: Pick<Program, 'functions'>, index: number): 
   return program.functions[index] as FunctionDecl;
 }
 
-/** Of a function: result by result, the parameters that its cotangent flows back to. */
+/** For each result of a function, the parameters that its cotangent flows back to. */
 type Flows = readonly (readonly number[])[];
 
 /** The key of what really flows back: cotangents that reach something wanted, and what is wanted and reached. */
@@ -44,7 +44,7 @@ function formFor({ site, backwards }: CallDecl, key: string): BackwardDecl {
   return least;
 }
 
-/** What choosing forms reads of a program. */
+/** The part of a program that decides which forms its calls take. */
 export interface Formable extends Pick<Program, 'calls' | 'results'> {
   readonly values: readonly unknown[];
   readonly params: readonly { readonly trainable: boolean }[];

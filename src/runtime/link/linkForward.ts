@@ -6,14 +6,14 @@ import { functionOf } from './forms.ts';
 import type { CallLayout } from './layout.ts';
 import { argumentPlace, bytesOf, type Linking, layoutPlace, release } from './linking.ts';
 
-/** Where a run of a forward leaves what it makes. */
+/** The places of everything that a run of a forward makes. */
 interface ForwardRun {
   readonly phase: 'forward' | 'again';
   readonly layout: CallLayout;
   /** Offsets on the stack: of what is saved, and of the temporaries. */
   readonly base: number;
   readonly frame: number;
-  /** Of each result of the call. */
+  /** The address of each result of the call. */
   readonly results: readonly Address[];
   /** Bytes on the stack that stay behind it. */
   readonly kept: number;

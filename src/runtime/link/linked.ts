@@ -33,7 +33,7 @@ export interface Footprint {
   readonly kept: number;
   /** Scratch above that. */
   readonly frame: number;
-  /** Of the slots: residuals nobody keeps, cotangents. */
+  /** Bytes of the slots, in which cotangents lie, and residuals that nothing saves. */
   readonly slots: number;
 }
 

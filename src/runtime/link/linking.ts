@@ -19,13 +19,13 @@ export interface ProgramLayout {
   /** Run-time dimensions at their bounds. */
   readonly sizes: Sizes;
   readonly layouts: Layouts;
-  /** Of each value: its bytes, its offset among main's results, and the last call that reads it, or -1. */
+  /** For each value its bytes, its offset among main's results, and the last call that reads it, or -1 where none does. */
   readonly valueBytes: readonly number[];
   readonly resultOffset: ReadonlyMap<number, number>;
   readonly lastReaders: readonly number[];
 }
 
-/** What a call's forward left for its backward. */
+/** The values that the forward of a call saved for its backward. */
 export interface SavedCall {
   /** Offset on the stack. */
   readonly base: number;
@@ -44,10 +44,10 @@ export interface Linking {
   /** Values that some backward reads again, and the last call that reads each value, by roots. */
   readonly persistent: ReadonlySet<number>;
   readonly lastReaders: readonly number[];
-  /** Where each value lies, by roots; -1 where it does not yet. */
+  /** The address of each value, at the index of the value whose bytes it is. -1 where it has none yet. */
   readonly places: Address[];
   readonly slots: SlotPool;
-  /** Of each call: how high the stack was before its forward, and what that left. */
+  /** For each call the height of the stack before its forward, and what its forward saved. */
   readonly marks: number[];
   readonly saves: SavedCall[];
   /** Bytes on the stack now, at most with the scratch above it, and at most without. */

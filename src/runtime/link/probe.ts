@@ -67,7 +67,7 @@ interface Probing {
   readonly linking: Linking;
   /** The way down with nothing dropped. */
   readonly main: Descent;
-  /** Where side chains write gradients that are sums over several calls: they change some of the terms. */
+  /** The places to which side chains write gradients that are sums over several calls, since a side chain changes some of the terms. */
   readonly asides: ReadonlyMap<number, Address>;
   readonly stages: ProbeStage[];
   /** Calls that are in a stage. */
@@ -87,7 +87,7 @@ function ownPlace({ linking }: Probing, param: number): Address {
 /** Where a side chain writes a parameter's gradient. */
 const sidePlace = (probing: Probing, param: number): Address => probing.asides.get(param) ?? ownPlace(probing, param);
 
-/** What of a stage is not among its calls. */
+/** What makes a stage besides its calls. */
 interface StageOptions {
   readonly dropped?: string;
   /** Where its gradients lie. */
@@ -153,9 +153,9 @@ function withoutBranch(probing: Probing, call: CallDecl): Map<number, number> {
   return copies;
 }
 
-/** What a side chain starts from. */
+/** The state in which a side chain starts. */
 interface SideStart {
-  /** Of values: where in the slots buffer their cotangents lie. */
+  /** For each value the place of its cotangent in the slots buffer. */
   readonly cotangents: ReadonlyMap<number, number>;
   /** Parameters whose gradients had terms from above. */
   readonly sums: readonly number[];

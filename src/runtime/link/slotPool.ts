@@ -13,7 +13,7 @@ export interface SlotPool {
   used(): number;
 }
 
-/** For residuals nobody keeps, and cotangents. */
+/** Makes an empty pool of the memory in which cotangents lie, and residuals that nothing saves. */
 export function slotPool(): SlotPool {
   const free = new Map<number, number[]>();
   const sizeOf = new Map<number, number>();

@@ -1,10 +1,10 @@
 /** @file A WebGPU adapter as a device profile: its names, features, limits, subgroups and matrices, in Ebb's terms. */
 
 import { type AdapterKind, adapterKind } from '../adapterKind.ts';
-import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile } from '../deviceProfile.ts';
+import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile, WEBGPU_TARGET } from '../deviceProfile.ts';
 import { MATRIX_FEATURE, type MatrixShape, type MatrixTraits } from '../matrices.ts';
 
-/** What of `adapter.info` says how wide subgroups are, and which matrices they multiply; Dawn's own names. */
+/** The fields of `adapter.info` that say how wide subgroups are, and which matrices they multiply. The names are Dawn's. */
 export interface SubgroupInfo {
   readonly subgroupMinSize?: number;
   readonly subgroupMaxSize?: number;
@@ -47,6 +47,7 @@ export function adapterProfile({ info, features, limits }: Pick<GPUAdapter, 'inf
   const matrices = matrixTraits(kind, subgroupInfo, known);
   return {
     name: adapterName(info),
+    target: WEBGPU_TARGET,
     kind,
     features: DEVICE_FEATURES.filter((feature) => known.has(feature) && (feature !== MATRIX_FEATURE || matrices !== null)),
     limits: Object.fromEntries(DEVICE_LIMITS.map((name): [string, number] => [name, limits[name]])) as DeviceLimits,

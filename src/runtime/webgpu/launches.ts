@@ -15,7 +15,7 @@ interface GroupTree {
 export interface WebgpuLaunch extends Launch {
   readonly pipeline: WebgpuPipeline;
   readonly memory: Memory;
-  /** Of each range. */
+  /** The bytes of each range. */
   readonly bytes: readonly number[];
   readonly groups: GroupTree;
 }
@@ -29,7 +29,7 @@ export function makeLaunch(pipeline: WebgpuPipeline, memory: Memory, bytes: read
 /** Ranges whose offsets are given at dispatch are told apart by their buffers' ids, this many to a digit. */
 const IDS = 4096;
 
-/** Where `key` leads. */
+/** Returns the branch that `key` leads to, and makes it where there is none. */
 function branch(tree: GroupTree, key: number): GroupTree {
   const known = tree.next.get(key);
   if (known) return known;

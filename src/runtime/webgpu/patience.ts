@@ -104,7 +104,7 @@ function timer(ms: number): Promise<void> {
   });
 }
 
-/** In Node alone: pages may have no shared memory, and do not spin. */
+/** Blocks the thread. Only Node may call it, since a page may have no shared memory. */
 function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

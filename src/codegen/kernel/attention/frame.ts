@@ -143,7 +143,7 @@ export function forwardInputs(frame: Frame): ForwardInputs {
   return { q, k, v, segment: { query, key: (index) => b.let('seg_k', segK.load(add(mul(batch, keys), index))) } };
 }
 
-/** Of a query: log-sum-exp, Σ dout · out, and its segment (f32). */
+/** The scalars of a query: its log-sum-exp, Σ dout · out, and its segment as f32. */
 export interface QueryScalars {
   readonly lse: Expr;
   readonly delta: Expr;

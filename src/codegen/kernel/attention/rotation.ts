@@ -57,7 +57,7 @@ function turnedChunks(frame: Frame, angles: Angles, index: Expr, row: readonly E
   });
 }
 
-/** What the lane half a row away sends. */
+/** The value that is received from the lane half a row away. */
 function exchanged({ b, held }: Frame, sent: Expr): Expr {
   const parts = [0, 1, 2, 3].map((i) => call('subgroupShuffleXor', component(sent, i), u32(held.lanes / 2)));
   return b.let('received', vec('vec4f', parts));

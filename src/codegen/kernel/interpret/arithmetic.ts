@@ -4,7 +4,7 @@ import { at } from '../../../errors.ts';
 import { type BinOp, type Fn, type KScalar, type KType, scalarOf } from '../ir.ts';
 
 /** Scalars are numbers (booleans 0 and 1), vectors arrays of them; neither is changed after it was made. */
-export type Value = number | readonly number[];
+export type LaneValue = number | readonly number[];
 
 /** The nearest f16, ties to even, as a number. */
 export function roundF16(value: number): number {
@@ -108,7 +108,7 @@ const SEVERAL: Partial<Record<Fn, (...x: number[]) => number>> = {
 };
 
 /** The function of a call whose result has type `type`, on values of `from`. */
-export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: readonly Value[]) => Value {
+export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: readonly LaneValue[]) => LaneValue {
   const scalar = scalarOf(type);
   const several = UNARY[fn] ?? SEVERAL[fn];
   if (several !== undefined) {
@@ -121,10 +121,12 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
       return ([a, b]) => (a as number[]).reduce((sum, x, i) => Math.fround(sum + Math.fround(x * ((b as number[])[i] as number))), 0);
     case 'select':
       return ([no, yes, cond]) =>
-        typeof cond === 'number' ? ((cond ? yes : no) as Value) : lift([no as Value, yes as Value, cond as Value], (n, y, c) => (c ? y : n) as number);
+        typeof cond === 'number'
+          ? ((cond ? yes : no) as LaneValue)
+          : lift([no as LaneValue, yes as LaneValue, cond as LaneValue], (n, y, c) => (c ? y : n) as number);
     case 'convert':
       return ([value]) =>
-        lift([value as Value], (x) => {
+        lift([value as LaneValue], (x) => {
           const saturates = (argument === 'f32' || argument === 'f16') && (scalar === 'u32' || scalar === 'i32');
           return saturates ? saturate(scalar, x as number) : convertTo(scalar, x as number);
         });
@@ -152,14 +154,14 @@ export function applyCall(fn: Fn, type: KType, from: readonly KType[]): (args: r
 }
 
 /** Applies a scalar function per component; scalars go along with vectors. */
-function lift(args: readonly Value[], op: (...x: number[]) => number): Value {
+function lift(args: readonly LaneValue[], op: (...x: number[]) => number): LaneValue {
   const vector = args.find((arg) => typeof arg !== 'number') as readonly number[] | undefined;
   if (vector === undefined) return op(...(args as readonly number[]));
   return vector.map((_, i) => op(...args.map((arg) => (typeof arg === 'number' ? arg : (arg[i] as number)))));
 }
 
 /** The same 32 bits as a value of another type. */
-function reinterpreted(from: KScalar, to: KScalar): (args: readonly Value[]) => Value {
+function reinterpreted(from: KScalar, to: KScalar): (args: readonly LaneValue[]) => LaneValue {
   const bits = new DataView(new ArrayBuffer(4));
   return (args) =>
     lift(args, (value) => {

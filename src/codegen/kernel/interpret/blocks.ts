@@ -3,7 +3,7 @@
 import { invariant } from '../../../errors.ts';
 import type { Expr, Stmt } from '../ir.ts';
 import { exprsOf, operandsOf } from '../visit.ts';
-import type { Value } from './arithmetic.ts';
+import type { LaneValue } from './arithmetic.ts';
 import type { Context } from './context.ts';
 import { compileExpr } from './expressions.ts';
 import type { Lane } from './lane.ts';
@@ -12,10 +12,10 @@ import { compileLeaf } from './statements.ts';
 export type Call = Expr & { readonly kind: 'call' };
 
 /** What an invocation waits for: the whole workgroup at a barrier, or its subgroup at an operation. */
-export type Wait = { readonly at: Stmt } | { readonly at: Call; readonly args: readonly Value[] };
+export type Wait = { readonly at: Stmt } | { readonly at: Call; readonly args: readonly LaneValue[] };
 
 /** What an invocation does; false once it has returned. */
-export type Step = { readonly plain: (lane: Lane) => boolean } | { readonly waits: (lane: Lane) => Generator<Wait, boolean, Value> };
+export type LaneStep = { readonly plain: (lane: Lane) => boolean } | { readonly waits: (lane: Lane) => Generator<Wait, boolean, LaneValue> };
 
 /** The subgroup calls within a statement's own expressions, operands first. */
 function subgroupCalls(stmt: Stmt): readonly Call[] {
@@ -26,7 +26,7 @@ function subgroupCalls(stmt: Stmt): readonly Call[] {
   return exprsOf(stmt).flatMap(within);
 }
 
-export function compileBlock(body: readonly Stmt[], context: Context): Step {
+export function compileBlock(body: readonly Stmt[], context: Context): LaneStep {
   const steps = body.flatMap((stmt) => (stmt.kind === 'comment' ? [] : [compileStmt(stmt, context)]));
   const plain = steps.flatMap((step) => ('plain' in step ? [step.plain] : []));
   if (plain.length === steps.length) {
@@ -45,7 +45,7 @@ export function compileBlock(body: readonly Stmt[], context: Context): Step {
 type Running = Exclude<Stmt, { kind: 'comment' }>;
 
 /** The statement, before which the subgroup operations in its expressions are waited for. */
-function compileStmt(stmt: Running, context: Context): Step {
+function compileStmt(stmt: Running, context: Context): LaneStep {
   const calls = subgroupCalls(stmt).map((call) => ({ call, args: call.args.map((arg) => compileExpr(arg, context)) }));
   const inner = compileOwn(stmt, context);
   if (calls.length === 0) return inner;
@@ -58,7 +58,7 @@ function compileStmt(stmt: Running, context: Context): Step {
   };
 }
 
-function compileOwn(stmt: Running, context: Context): Step {
+function compileOwn(stmt: Running, context: Context): LaneStep {
   switch (stmt.kind) {
     case 'barrier':
       return {
@@ -85,7 +85,7 @@ function compileOwn(stmt: Running, context: Context): Step {
   }
 }
 
-function compileIf(stmt: Stmt & { readonly kind: 'if' }, context: Context): Step {
+function compileIf(stmt: Stmt & { readonly kind: 'if' }, context: Context): LaneStep {
   const cond = compileExpr(stmt.cond, context);
   const [yes, no] = [compileBlock(stmt.then, context), compileBlock(stmt.else, context)];
   if ('plain' in yes && 'plain' in no) return { plain: (lane) => (cond(lane) ? yes.plain(lane) : no.plain(lane)) };
@@ -97,7 +97,7 @@ function compileIf(stmt: Stmt & { readonly kind: 'if' }, context: Context): Step
   };
 }
 
-function compileFor(stmt: Stmt & { readonly kind: 'for' }, context: Context): Step {
+function compileFor(stmt: Stmt & { readonly kind: 'for' }, context: Context): LaneStep {
   const [from, to, step] = [compileExpr(stmt.from, context), compileExpr(stmt.to, context), compileExpr(stmt.step, context)];
   const slot = context.slot(stmt.name);
   const body = compileBlock(stmt.body, context);

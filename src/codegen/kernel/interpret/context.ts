@@ -3,11 +3,11 @@
 import { invariant } from '../../../errors.ts';
 import { type FragmentType, isVector, type Kernel, type KType, widthOf } from '../ir.ts';
 import { fragmentTypes } from '../visit.ts';
-import type { Value } from './arithmetic.ts';
+import type { LaneValue } from './arithmetic.ts';
 import type { Lane } from './lane.ts';
 
 export type Data = Float32Array | Uint32Array | Int32Array;
-export type Evaluate = (lane: Lane) => Value;
+export type Evaluate = (lane: Lane) => LaneValue;
 
 export interface Context {
   /** The kernel's name, for errors. */
@@ -16,15 +16,15 @@ export interface Context {
   /** Where a lane keeps a variable. */
   readonly slot: (name: string) => number;
   /** The array of a name, a lane's own or the workgroup's. */
-  readonly arrayOf: (name: string) => (lane: Lane) => Value[];
+  readonly arrayOf: (name: string) => (lane: Lane) => LaneValue[];
   /** The data of a buffer, and how many numbers an element has. */
   readonly bufferOf: (name: string) => { readonly data: Data; readonly width: number };
   readonly fragmentOf: (name: string) => FragmentType;
   /** Workgroup memory full of zeros. */
-  readonly newShared: () => Value[][];
+  readonly newShared: () => LaneValue[][];
 }
 
-export const zeroOf = (type: KType): Value => (isVector(type) ? Array<number>(widthOf(type)).fill(0) : 0);
+export const zeroOf = (type: KType): LaneValue => (isVector(type) ? Array<number>(widthOf(type)).fill(0) : 0);
 
 /** The index; throws where it is out of bounds. */
 export function checked({ name }: Context, of: string, index: number, length: number): number {
@@ -49,9 +49,9 @@ export function interpreterContext(kernel: Kernel, params: Uint32Array, buffers:
     slot,
     arrayOf(array) {
       const index = shared.get(array);
-      if (index !== undefined) return (lane) => lane.shared[index] as Value[];
+      if (index !== undefined) return (lane) => lane.shared[index] as LaneValue[];
       const own = slot(array);
-      return (lane) => lane.arrays[own] as Value[];
+      return (lane) => lane.arrays[own] as LaneValue[];
     },
     bufferOf(buffer) {
       const [data, type] = [buffers[buffer], elements.get(buffer)];

@@ -2,7 +2,7 @@
 
 import { invariant } from '../../../errors.ts';
 import { type Expr, isVector, type KType, scalarOf, widthOf } from '../ir.ts';
-import { applyBin, applyCall, convertTo, type Value } from './arithmetic.ts';
+import { applyBin, applyCall, convertTo, type LaneValue } from './arithmetic.ts';
 import { type Context, checked, type Evaluate } from './context.ts';
 
 type Of<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
@@ -40,7 +40,7 @@ export function compileExpr(expr: Expr, context: Context): Evaluate {
 
 function constant(type: KType, value: number): Evaluate {
   const single = convertTo(scalarOf(type), value);
-  const whole: Value = isVector(type) ? Array<number>(widthOf(type)).fill(single) : single;
+  const whole: LaneValue = isVector(type) ? Array<number>(widthOf(type)).fill(single) : single;
   return () => whole;
 }
 
@@ -105,15 +105,15 @@ function element({ array }: Of<'element'>, context: Context, index: Evaluate): E
   const arrayOf = context.arrayOf(array);
   return (lane) => {
     const all = arrayOf(lane);
-    return all[checked(context, array, index(lane) as number, all.length)] as Value;
+    return all[checked(context, array, index(lane) as number, all.length)] as LaneValue;
   };
 }
 
-function each(a: Value, op: (x: number) => number): Value {
+function each(a: LaneValue, op: (x: number) => number): LaneValue {
   return typeof a === 'number' ? op(a) : a.map(op);
 }
 
-function zip(a: Value, b: Value, op: (x: number, y: number) => number): Value {
+function zip(a: LaneValue, b: LaneValue, op: (x: number, y: number) => number): LaneValue {
   if (typeof a === 'number') return typeof b === 'number' ? op(a, b) : b.map((y) => op(a, y));
   return a.map((x, i) => op(x, typeof b === 'number' ? b : (b[i] as number)));
 }

@@ -1,7 +1,7 @@
 /** @file Statements that no invocation waits at and that hold no others, compiled to closures. */
 
 import type { Stmt } from '../ir.ts';
-import type { Value } from './arithmetic.ts';
+import type { LaneValue } from './arithmetic.ts';
 import { type Context, checked, zeroOf } from './context.ts';
 import { compileExpr } from './expressions.ts';
 import { compileFragment } from './fragments.ts';
@@ -40,7 +40,7 @@ function keep(stmt: Of<'let' | 'set'>, context: Context): Run {
 
 function declare({ name, type, init }: Of<'var'>, context: Context): Run {
   const slot = context.slot(name);
-  const value = init === undefined ? (): Value => zeroOf(type) : compileExpr(init, context);
+  const value = init === undefined ? (): LaneValue => zeroOf(type) : compileExpr(init, context);
   return (lane) => {
     lane.vars[slot] = value(lane);
   };

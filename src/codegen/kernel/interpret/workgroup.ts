@@ -1,13 +1,13 @@
 /** @file A workgroup on the interpreter: its invocations run one by one up to what they wait for, and go on together. */
 
 import { at, invariant } from '../../../errors.ts';
-import type { Value } from './arithmetic.ts';
-import type { Call, Step, Wait } from './blocks.ts';
+import type { LaneValue } from './arithmetic.ts';
+import type { Call, LaneStep, Wait } from './blocks.ts';
 import type { Lane } from './lane.ts';
 
 /** An invocation that may wait. */
 interface Thread {
-  readonly run: Generator<Wait, boolean, Value>;
+  readonly run: Generator<Wait, boolean, LaneValue>;
   next: IteratorResult<Wait, boolean>;
 }
 
@@ -19,7 +19,7 @@ export interface WorkgroupOptions {
   readonly reverse: boolean;
 }
 
-export function runWorkgroup(lanes: readonly Lane[], body: Step, options: WorkgroupOptions): void {
+export function runWorkgroup(lanes: readonly Lane[], body: LaneStep, options: WorkgroupOptions): void {
   if ('plain' in body) {
     for (const lane of lanes) body.plain(lane);
     return;
@@ -75,13 +75,14 @@ function passBarrier(threads: readonly Thread[], { name }: WorkgroupOptions): vo
 }
 
 /** What an operation of a subgroup gives a lane. @param args the arguments of each lane that takes part */
-function subgroupResult(name: string, fn: Call['fn'], args: ReadonlyMap<number, readonly Value[]>, lane: number): Value {
-  const argument = (from: number, index: number): Value => {
+function subgroupResult(name: string, fn: Call['fn'], args: ReadonlyMap<number, readonly LaneValue[]>, lane: number): LaneValue {
+  const argument = (from: number, index: number): LaneValue => {
     const own = args.get(from);
     invariant(own !== undefined, `${name}: ${fn} reads lane ${from}, which is not active`);
     return at(own, index);
   };
-  const fold = (op: (a: number, b: number) => number): Value => [...args.values()].map(([value]) => value as number).reduce((a, b) => Math.fround(op(a, b)));
+  const fold = (op: (a: number, b: number) => number): LaneValue =>
+    [...args.values()].map(([value]) => value as number).reduce((a, b) => Math.fround(op(a, b)));
   switch (fn) {
     case 'subgroupAdd':
       return fold((a, b) => a + b);

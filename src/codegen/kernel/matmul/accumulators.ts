@@ -5,7 +5,7 @@ import type { ArrayRef, KernelBuilder, Variable } from '../builder.ts';
 import { add, component, f32, hiddenBound, lt, mul, rem, splat, u32, vec } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import { dividesBy } from '../size.ts';
-import type { Cut } from './kind.ts';
+import type { TileCut } from './kind.ts';
 import type { LaneTile, Tile } from './tile.ts';
 
 /** rows × cols sums of one result, kept as scalars or as vec4 along n. */
@@ -18,7 +18,7 @@ export interface Accumulators {
   set(r: number, c: number, value: Expr): void;
 }
 
-function accumulators(b: KernelBuilder, { rows, cols }: Cut, vector: boolean): Accumulators {
+function accumulators(b: KernelBuilder, { rows, cols }: TileCut, vector: boolean): Accumulators {
   const step = vector ? 4 : 1;
   const zero = vector ? splat('vec4f', f32(0)) : f32(0);
   const sums: Variable[] = [];
@@ -53,7 +53,7 @@ function strideOf({ spec, cut }: LaneTile): Stride {
   return { axis, down: axis === 'm' ? 4 : 1, across: axis === 'n' ? 4 : 1 };
 }
 
-/** What is stored at (r, c): one sum, or four along the axis. */
+/** The value that is stored at (r, c): one sum, or four neighbours along the axis. */
 function stored(sums: Accumulators, { axis }: Stride, r: number, c: number): Expr {
   if (axis === null) return sums.scalar(r, c);
   if (axis === 'n' && sums.vector) return sums.at(r, c);

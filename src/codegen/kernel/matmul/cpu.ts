@@ -16,7 +16,7 @@ export const isSmall = ({ sizes: { m, n, k } }: MatmulWork): boolean => m * n * 
 /** Whether there are few columns and many rows (LoRA), so that lanes go along m. */
 export const hasFewColumns = ({ sizes: { m, n } }: MatmulWork): boolean => n <= 16 && m >= 16;
 
-/** As many rows a lane as compile time allows. */
+/** The largest number of rows per lane that compiles in a short time. */
 export function tallRows(work: MatmulWork, { fma }: CpuTraits): number {
   const { sizes, load } = work;
   return powerAtLeast(sizes.m, isSmall(work) ? 4 : load.everyStep || fma ? 32 : 16);

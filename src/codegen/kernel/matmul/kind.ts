@@ -6,7 +6,7 @@ import type { ScheduleKind } from '../schedule/kind.ts';
 import type { MatmulLoad, MatmulPrecision } from './work.ts';
 
 /** How the result is cut, whatever the kind. A workgroup has lanes[0] lanes along n and lanes[1] along m; each computes rows × cols elements of every result. */
-export interface Cut {
+export interface TileCut {
   /** A matmul by matrices has subgroups here. */
   readonly lanes: readonly [number, number];
   readonly rows: number;
@@ -21,7 +21,7 @@ export interface Cut {
   readonly wide: boolean;
 }
 
-/** What of a schedule a driver unrolls. */
+/** The size of the code that a driver makes when it unrolls the loops of a schedule. */
 export interface UnrolledTile {
   /** Elements of each result that are stored one after the other. */
   readonly stores: number;
@@ -31,7 +31,7 @@ export interface UnrolledTile {
 
 export interface MatmulKind<S> {
   readonly description: ScheduleKind;
-  readonly cut: (schedule: S) => Cut;
+  readonly cut: (schedule: S) => TileCut;
   readonly workgroup: (schedule: S) => readonly [number, number, number];
   readonly uses: (schedule: S) => Kernel['uses'];
   /** Bytes of workgroup memory. */
@@ -40,19 +40,19 @@ export interface MatmulKind<S> {
   readonly smaller: (schedule: S) => S | null;
   /** Whether a device can run it, given that it has the invocations and the workgroup memory. The schedule may come from a file. */
   readonly fits: (schedule: S, device: DeviceTraits, precision: MatmulPrecision) => boolean;
-  /** What drivers unroll; null where that is little. */
+  /** Returns what drivers unroll, or null where that is little. */
   readonly unrolled: (schedule: S) => UnrolledTile | null;
   /** Whether workgroups may share k. */
   readonly sharesK: (schedule: S) => boolean;
 }
 
 /** Whether a lane can add up such a tile; columns a lane are a multiple of 4, as vec4 results need. */
-export function tileFits({ rows, cols }: Pick<Cut, 'rows' | 'cols'>, device: DeviceTraits): boolean {
+export function tileFits({ rows, cols }: Pick<TileCut, 'rows' | 'cols'>, device: DeviceTraits): boolean {
   return rows * cols <= kindTraits(device).mostSums && cols % 4 === 0;
 }
 
 /** Elements of the result that a workgroup computes, along m and along n. */
-export function tileOf({ lanes, rows, cols }: Cut): { readonly m: number; readonly n: number } {
+export function tileOf({ lanes, rows, cols }: TileCut): { readonly m: number; readonly n: number } {
   return { m: lanes[1] * rows, n: lanes[0] * cols };
 }
 

@@ -6,13 +6,13 @@ import { add, call, max, mul, rem, splat, sub, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import { dividesBy } from '../size.ts';
 import { type Accumulators, allAccumulators } from './accumulators.ts';
-import type { Cut } from './kind.ts';
-import { type Indices, type Loaded, load, operandIndices, type Step } from './operands.ts';
+import type { TileCut } from './kind.ts';
+import { type Indices, type KStep, type Loaded, load, operandIndices } from './operands.ts';
 import { heldOf, type LaneTile, type TileLoop, type TileOperand } from './tile.ts';
 
 /** How a lane gets A, and how it adds products up: see `ADDING` of ./fields.ts. */
 export interface LaneWalk {
-  readonly loadA: (operand: TileOperand, index: Indices, step: Step) => Loaded;
+  readonly loadA: (operand: TileOperand, index: Indices, step: KStep) => Loaded;
   readonly fold: number;
   readonly fma: boolean;
   /** Whether `dot` multiplies operands that are both loaded along k. */
@@ -35,7 +35,7 @@ export function walkLanes(b: KernelBuilder, tile: LaneTile, walk: LaneWalk): rea
 }
 
 /** The steps of a loop: whole ones, then the rest one k at a time. */
-function steps(b: KernelBuilder, { cut, lane }: LaneTile, loop: TileLoop, body: (step: Step) => void): void {
+function steps(b: KernelBuilder, { cut, lane }: LaneTile, loop: TileLoop, body: (step: KStep) => void): void {
   const { depth, kLanes, kGroups } = cut;
   const exact = dividesBy(loop.size, depth);
   const end = exact ? loop.to : b.let('main_k', sub(loop.to, rem(loop.to, u32(depth))));
@@ -47,7 +47,7 @@ function steps(b: KernelBuilder, { cut, lane }: LaneTile, loop: TileLoop, body: 
 
 interface Multiplying {
   readonly sums: Accumulators;
-  readonly cut: Cut;
+  readonly cut: TileCut;
   readonly walk: LaneWalk;
   /** k of the step. */
   readonly count: number;

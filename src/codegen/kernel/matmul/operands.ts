@@ -10,7 +10,7 @@ import { clamped, type LaneTile, type LoadMode, type Tile, type TileOperand } fr
 /** Four-wide or scalar values of one operand for a step of k: `at(i, kk)` is element (i, k + kk). */
 export interface Loaded {
   readonly mode: LoadMode;
-  /** In mode k the vec4 along k of i, for the four k from kk; in mode mn the vec4 along the own axis from i on, a multiple of 4. */
+  /** In mode k: the vec4 of row or column i for the four k from kk on. In mode mn: the vec4 of the four rows or columns from i on, a multiple of 4, at kk. */
   vec(i: number, kk: number): Expr;
   at(i: number, kk: number): Expr;
 }
@@ -55,14 +55,14 @@ function indicesOf(b: KernelBuilder, tile: LaneTile, { which, mode }: TileOperan
 }
 
 /** A step along k: its first k, and how many there are. In a tail k may be odd, so that nothing is loaded four-wide along k. */
-export interface Step {
+export interface KStep {
   readonly k: Expr;
   readonly count: number;
   readonly tail: boolean;
 }
 
 /** Loads what a lane needs of an operand. */
-export function load(b: KernelBuilder, tile: Tile, { which, port, mode: wanted }: TileOperand, index: Indices, { k, count, tail }: Step): Loaded {
+export function load(b: KernelBuilder, tile: Tile, { which, port, mode: wanted }: TileOperand, index: Indices, { k, count, tail }: KStep): Loaded {
   const mode = tail && wanted === 'k' ? 'scalar' : wanted;
   const own = which === 'a' ? tile.cut.rows : tile.cut.cols;
   const values: Expr[][] = [];

@@ -28,7 +28,7 @@ export const MATMUL_KINDS: { readonly [K in keyof MatmulSchedules]: MatmulKind<M
   matrix: MATRIX_KIND,
 };
 
-/** What the kind of a schedule says of it. */
+/** Returns the kind of a schedule. */
 export function kindOf<K extends keyof MatmulSchedules>(schedule: { readonly kind: K }): MatmulKind<MatmulSchedules[K]> {
   return MATMUL_KINDS[schedule.kind];
 }

@@ -5,7 +5,7 @@ import type { KernelBuilder } from '../builder.ts';
 import { add, builtin, div, min, mul, rem, sub, u32 } from '../expr.ts';
 import type { Expr } from '../ir.ts';
 import { dividesBy, type Size, sizeExpr } from '../size.ts';
-import type { Cut } from './kind.ts';
+import type { TileCut } from './kind.ts';
 import type { MatmulLoop, MatmulPort, MatmulSpec } from './spec.ts';
 
 /** How an operand is loaded: four along k, four along its own axis, or one by one. */
@@ -30,10 +30,10 @@ export interface TileLoop {
   readonly products: readonly { readonly a: TileOperand; readonly b: TileOperand; readonly into: number }[];
 }
 
-/** What is held of each operand. */
+/** Something for each operand of a tile, such as the expressions that were loaded of it. */
 export type ByOperand<T> = ReadonlyMap<TileOperand, T>;
 
-/** What is held of one of them. */
+/** Returns the entry of an operand. */
 export function heldOf<T>(held: ByOperand<T>, operand: TileOperand): T {
   const found = held.get(operand);
   invariant(found !== undefined, 'the operands of a product are loaded before it');
@@ -50,7 +50,7 @@ export interface LanePlace {
 /** The tile of a workgroup. */
 export interface Tile {
   readonly spec: MatmulSpec;
-  readonly cut: Cut;
+  readonly cut: TileCut;
   readonly loops: readonly TileLoop[];
   readonly size: { readonly m: Expr; readonly n: Expr };
   readonly batch: Expr;
@@ -70,7 +70,7 @@ export interface LaneTile extends Tile {
 }
 
 /** Declares the tile's indices. @param placeOf declares which lane this is */
-export function tileContext(b: KernelBuilder, spec: MatmulSpec, cut: Cut, placeOf: () => LanePlace): Tile {
+export function tileContext(b: KernelBuilder, spec: MatmulSpec, cut: TileCut, placeOf: () => LanePlace): Tile {
   const size = { m: b.let('size_m', sizeExpr(spec.m, spec.dim)), n: b.let('size_n', sizeExpr(spec.n, spec.dim)) };
   const axis = batchAxis(b, spec, cut);
   const loops = spec.loops.map((loop) => tileLoop(b, spec, cut, loop, axis.share));
@@ -81,7 +81,7 @@ export function tileContext(b: KernelBuilder, spec: MatmulSpec, cut: Cut, placeO
 }
 
 /** What the workgroups along z stand for: the batch, and shares of k, the batch innermost. */
-function batchAxis(b: KernelBuilder, spec: MatmulSpec, { kGroups }: Cut): { readonly share: Expr; batch(): Expr } {
+function batchAxis(b: KernelBuilder, spec: MatmulSpec, { kGroups }: TileCut): { readonly share: Expr; batch(): Expr } {
   const z = builtin('workgroupZ');
   if (spec.batch.of.every((factor) => factor === 1)) return { share: z, batch: () => u32(0) };
   if (kGroups === 1) return { share: z, batch: () => z };
@@ -89,7 +89,7 @@ function batchAxis(b: KernelBuilder, spec: MatmulSpec, { kGroups }: Cut): { read
   return { share: b.let('split', div(z, batches)), batch: () => b.let('batch', rem(z, batches)) };
 }
 
-function tileLoop(b: KernelBuilder, spec: MatmulSpec, cut: Cut, { k, products }: MatmulLoop, share: Expr): TileLoop {
+function tileLoop(b: KernelBuilder, spec: MatmulSpec, cut: TileCut, { k, products }: MatmulLoop, share: Expr): TileLoop {
   const range = shareOf(b, spec, cut, k, share);
   const operands = new Map<string, Map<MatmulPort, TileOperand>>([
     ['a', new Map()],
@@ -106,7 +106,7 @@ function tileLoop(b: KernelBuilder, spec: MatmulSpec, cut: Cut, { k, products }:
 }
 
 /** Declares a size along k, and where a workgroup's share of it starts and ends. Shares are whole steps, so that only the last may have a rest. */
-function shareOf(b: KernelBuilder, spec: MatmulSpec, { kGroups, depth, kLanes }: Cut, size: Size, share: Expr): Pick<TileLoop, 'k' | 'from' | 'to'> {
+function shareOf(b: KernelBuilder, spec: MatmulSpec, { kGroups, depth, kLanes }: TileCut, size: Size, share: Expr): Pick<TileLoop, 'k' | 'from' | 'to'> {
   const k = b.let('size_k', sizeExpr(size, spec.dim));
   if (kGroups === 1) return { k, from: u32(0), to: k };
   const step = depth * kLanes;
@@ -115,7 +115,7 @@ function shareOf(b: KernelBuilder, spec: MatmulSpec, { kGroups, depth, kLanes }:
   return { k, from, to: b.let('to_k', min(add(from, each), k)) };
 }
 
-function loadMode(port: MatmulPort, { wide, depth }: Cut, k: Size, own: Size, per: number): LoadMode {
+function loadMode(port: MatmulPort, { wide, depth }: TileCut, k: Size, own: Size, per: number): LoadMode {
   if (!wide || port.vectorAxis === null) return 'scalar';
   if (port.vectorAxis === 'k') return depth % 4 === 0 && dividesBy(k, 4) ? 'k' : 'scalar';
   return per % 4 === 0 && dividesBy(own, 4) ? 'mn' : 'scalar';

@@ -64,7 +64,7 @@ function withNames(stmt: Stmt, to: (name: string) => string): Stmt {
   }
 }
 
-/** What a name was asked for as, and its number, 0 where it has none. */
+/** Parts a name into the base that was asked for, and its number, which is 0 where it has none. */
 function parted(name: string): { readonly base: string; readonly number: number } {
   const dot = name.indexOf('.');
   return dot < 0 ? { base: name, number: 0 } : { base: name.slice(0, dot), number: Number(name.slice(dot + 1)) };

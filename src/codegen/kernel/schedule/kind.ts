@@ -23,31 +23,36 @@ interface Matrix {
   readonly holds: 'matrix';
   readonly text: string;
 }
-export type Field = Count | Flag | Pair | Matrix;
-export type Fields = Readonly<Record<string, Field>>;
+export type ScheduleField = Count | Flag | Pair | Matrix;
+export type ScheduleFields = Readonly<Record<string, ScheduleField>>;
 
 /** Texts of the fields of a kind must differ in more than the value that `#` stands for. */
-export interface ScheduleKind<K extends string = string, F extends Fields = Fields> {
+export interface ScheduleKind<K extends string = string, F extends ScheduleFields = ScheduleFields> {
   readonly kind: K;
   readonly fields: F;
 }
 
-type Value<F extends Field> = F extends Count ? number : F extends Flag ? boolean : F extends Pair ? readonly [number, number] : MatrixShape;
-type Omissible<F extends Fields> = { [N in keyof F]: F[N] extends Flag | { readonly usual: number } ? N : never }[keyof F];
+type FieldValue<F extends ScheduleField> = F extends Count ? number : F extends Flag ? boolean : F extends Pair ? readonly [number, number] : MatrixShape;
+type Omissible<F extends ScheduleFields> = { [N in keyof F]: F[N] extends Flag | { readonly usual: number } ? N : never }[keyof F];
 
 /** The schedules of a kind. */
-export type ScheduleOf<D> = D extends ScheduleKind<infer K, infer F> ? { readonly kind: K } & { readonly [N in keyof F]: Value<F[N]> } : never;
+export type ScheduleOf<D> = D extends ScheduleKind<infer K, infer F> ? { readonly kind: K } & { readonly [N in keyof F]: FieldValue<F[N]> } : never;
 
 /** What a schedule is made of: flags are false and numbers usual where nothing is said. */
-type Given<F extends Fields> = { readonly [N in Exclude<keyof F, Omissible<F>>]: Value<F[N]> } & { readonly [N in Omissible<F>]?: Value<F[N]> };
+type GivenValues<F extends ScheduleFields> = { readonly [N in Exclude<keyof F, Omissible<F>>]: FieldValue<F[N]> } & {
+  readonly [N in Omissible<F>]?: FieldValue<F[N]>;
+};
 
 /** The value of a field that is not given; undefined where it has to be. */
-export function omitted(field: Field): false | number | undefined {
+export function omitted(field: ScheduleField): false | number | undefined {
   return field.holds === 'flag' ? false : field.holds === 'count' ? field.usual : undefined;
 }
 
 /** What makes the schedules of a kind. */
-export function scheduleMaker<K extends string, F extends Fields>({ kind, fields }: ScheduleKind<K, F>): (given: Given<F>) => ScheduleOf<ScheduleKind<K, F>> {
+export function scheduleMaker<K extends string, F extends ScheduleFields>({
+  kind,
+  fields,
+}: ScheduleKind<K, F>): (given: GivenValues<F>) => ScheduleOf<ScheduleKind<K, F>> {
   return (given) => {
     const values: Readonly<Record<string, unknown>> = given;
     const entries = Object.entries(fields).map(([name, field]) => [name, values[name] ?? omitted(field)]);

@@ -1,7 +1,7 @@
 /** @file Schedules as text, and back: `register: 8 rows, 4 columns, 16×4 lanes, depth 4`. */
 
 import type { MatrixShape } from '../../../runtime/matrices.ts';
-import { type Field, omitted, type ScheduleKind, type ScheduleOf } from './kind.ts';
+import { omitted, type ScheduleField, type ScheduleKind, type ScheduleOf } from './kind.ts';
 
 /** The text of a schedule: its kind, then every field that holds something else than what is left out. */
 export function kindText({ kind, fields }: ScheduleKind, schedule: { readonly kind: string }): string {
@@ -10,7 +10,7 @@ export function kindText({ kind, fields }: ScheduleKind, schedule: { readonly ki
   return `${kind}: ${parts.join(', ')}`;
 }
 
-function fieldText({ holds, text }: Field, value: unknown): string {
+function fieldText({ holds, text }: ScheduleField, value: unknown): string {
   switch (holds) {
     case 'flag':
       return text;
@@ -26,7 +26,7 @@ function fieldText({ holds, text }: Field, value: unknown): string {
 }
 
 const NUMBER = '([1-9][0-9]*)';
-const PATTERN: Readonly<Record<Field['holds'], string>> = {
+const PATTERN: Readonly<Record<ScheduleField['holds'], string>> = {
   flag: '',
   count: NUMBER,
   pair: `${NUMBER}×${NUMBER}`,
@@ -47,7 +47,7 @@ export function parseKind<D extends ScheduleKind>({ kind, fields }: D, text: str
 }
 
 /** The value that a part of a text gives a field; undefined where it speaks of another. */
-function valueIn({ holds, text }: Field, part: string): unknown {
+function valueIn({ holds, text }: ScheduleField, part: string): unknown {
   const found = new RegExp(`^${text.replace('#', PATTERN[holds])}$`).exec(part);
   if (!found) return undefined;
   const [first, ...more] = found.slice(1);

@@ -8,6 +8,8 @@ import { RESERVED_NAMES } from './reserved.ts';
 
 export const WGSL: Target = {
   name: 'wgsl',
+  title: 'WGSL',
+  lineComment: '//',
   reserved: RESERVED_NAMES,
   print: printWgsl,
   features: ({ subgroups, f16, matrices }) => [...(subgroups ? ['subgroups'] : []), ...(f16 ? ['shader-f16'] : []), ...(matrices ? [MATRIX_FEATURE] : [])],

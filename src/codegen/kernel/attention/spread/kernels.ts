@@ -32,7 +32,7 @@ import { angleBuffer } from '../rotation.ts';
 import type { AttentionSpec } from '../spec.ts';
 import { mulUnit, type OwnRows, ownRows, pairsInLane, type SpreadFrame, spreadFrame, storedType, storeRow, storeRows } from './frame.ts';
 import type { SpreadSchedule } from './schedule.ts';
-import { declareSums, type SpreadWalk, type Step, type Sums, scaledSums, walk } from './walk.ts';
+import { declareSums, type SpreadWalk, type Sums, scaledSums, type WalkStep, walk } from './walk.ts';
 
 /** Whether the pair counts: the lane's own index is before the end, and the key is seen. */
 function counts(frame: SpreadFrame, place: PairPlace, inside: Expr): Expr {
@@ -85,7 +85,7 @@ export function spreadForward(spec: AttentionSpec, schedule: SpreadSchedule): Ke
 }
 
 /** Takes the lane's own key into every row's softmax; sums so far shrink as the maximum grows. */
-function weigh(frame: SpreadFrame, { segment }: ForwardInputs, state: readonly Softmax[], sums: Sums<'out'>, { to }: Range, step: Step<'score'>) {
+function weigh(frame: SpreadFrame, { segment }: ForwardInputs, state: readonly Softmax[], sums: Sums<'out'>, { to }: Range, step: WalkStep<'score'>) {
   const { b } = frame;
   const { own, inside, dots } = step;
   const segK = frame.spec.segments === false ? null : segment.key(b.let('key_in', min(own, sub(to, u32(1)))));

@@ -55,7 +55,7 @@ export function scaledSums<S extends string>(sums: Sums<S>, name: S, by: Expr): 
 }
 
 /** A lane's own index on the walked side, whether it is before the end, and the dot products of each row with what lies there. */
-export interface Step<D extends string> {
+export interface WalkStep<D extends string> {
   readonly own: Expr;
   readonly inside: Expr;
   readonly dots: readonly Readonly<Record<D, Expr>>[];
@@ -71,7 +71,7 @@ export function walk<D extends string, S extends string>(
   rows: readonly Expr[],
   sums: Sums<S>,
   { from, to }: Range,
-  weigh: (step: Step<D>) => readonly Readonly<Record<S, Expr>>[],
+  weigh: (step: WalkStep<D>) => readonly Readonly<Record<S, Expr>>[],
 ): void {
   const { b, schedule } = frame;
   const starts = rows.map((row) => rowStart(frame, 'row_start', w.length.rows, w.heads.rows, row, w.head.rows));

@@ -68,7 +68,7 @@ export function standardSubgroup(device: DeviceTraits, work: MatmulWork): Subgro
   return subgroup({ ...base, rows: tallRows(work, traits), cols });
 }
 
-/** What is worth measuring: rows, columns, fold. */
+/** A tile that is worth measuring. */
 type Tall = readonly [rows: number, cols: number, fold: number];
 const BY_SUMS: readonly Tall[] = [
   [16, 4, 4],
@@ -77,7 +77,7 @@ const BY_SUMS: readonly Tall[] = [
   [16, 4, 2],
   [4, 4, 4],
 ];
-/** Where `fma` is one instruction, taller and wider tiles pay. */
+/** The tiles of devices on which `fma` is one instruction, where taller and wider ones pay. */
 const BY_FMA: readonly Tall[] = [
   [32, 16, 4],
   [32, 8, 4],
