@@ -4,7 +4,7 @@ import type { MatmulPrecision } from '../src/codegen/kernel/matmul/work.ts';
 import { compileModel } from '../src/compile/compile.ts';
 import { type Engine, newState, type OpenedDevice, parseConfig, parseHfConfig, type TracedModel, traceCheckpoint, train, trainingMode } from '../src/index.ts';
 import { startEngine } from '../src/run/engine.ts';
-import { aboutModel, compileDeviceOf, trainableModel } from '../src/session.ts';
+import { aboutModel, compileDeviceOf, trainableModel } from '../src/session/session.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';

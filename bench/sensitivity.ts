@@ -13,7 +13,7 @@ import { compileModel, createEngine, type Engine, initialValues, openDevice, tra
 import { parseHfConfig } from '../src/models/checkpoint.ts';
 import type { Device } from '../src/runtime/device.ts';
 import type { MicroBatch } from '../src/runtime/execute.ts';
-import { compileDeviceOf, traceCheckpoint } from '../src/session.ts';
+import { compileDeviceOf, traceCheckpoint } from '../src/session/session.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '3' }, hidden: { type: 'string', default: '256' }, length: { type: 'string', default: '256' } },

@@ -11,7 +11,7 @@
 import { type CompileOptions, compileModel } from '../src/compile/compile.ts';
 import { parseHfConfig } from '../src/models/checkpoint.ts';
 import { trainingMode } from '../src/models/inputs.ts';
-import { traceCheckpoint } from '../src/session.ts';
+import { traceCheckpoint } from '../src/session/session.ts';
 
 const ROUNDS = 40;
 const device: CompileOptions['device'] = {

@@ -1,7 +1,7 @@
 /** Bundles the pages of `ebb inspect --html` and `ebb analyze --html` into dist/, from where they are inlined, with the licences of the bundled packages. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
-import { licenceComment } from '../dist/cli/licences.js';
+import { licenceComment } from '../dist/session/licences.js';
 
 for (const room of ['inspect', 'analyze']) {
   const { metafile } = await build({

@@ -1,6 +1,6 @@
 /** @file How a token is chosen from logits: the likeliest one, or a draw that temperature, top-k and top-p restrict. */
 
-import { chooseToken } from '../src/generate.ts';
+import { chooseToken } from '../src/session/generator.ts';
 
 const logits = Float32Array.from([0, 2, 1, 2, -1]);
 const all = { temperature: 1, topK: 0, topP: 1, seed: 7 };

@@ -1,8 +1,6 @@
 /** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/cli/doctorKernel.ts';
-import { tuneModel, withSchedules } from '../../src/cli/tune.ts';
 import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
@@ -13,7 +11,9 @@ import { trainingMode } from '../../src/models/inputs.ts';
 import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
 import type { Device } from '../../src/runtime/device.ts';
 import type { MicroBatch } from '../../src/runtime/execute.ts';
-import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session.ts';
+import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/session/doctorKernel.ts';
+import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session/session.ts';
+import { tuneModel, withSchedules } from '../../src/session/tune.ts';
 import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';
 import { race } from '../../src/tune/race.ts';

@@ -1,9 +1,9 @@
 /** @file The page about memory: activation bytes and longest sequences by drop rate, as `ebb plan` gives them. Nothing is trained. */
 
-import { type PlanReport, planRun } from '../../src/cli/plan.ts';
 import { at, invariant } from '../../src/errors.ts';
 import type { DropPlanConfig } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
+import { type PlanReport, planRun } from '../../src/session/plan.ts';
 import { shown, table } from '../table.ts';
 import { BASE, type Plot, type Spec } from '../vega.ts';
 import { SAMPLING } from './settings.ts';

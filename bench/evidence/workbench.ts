@@ -1,6 +1,5 @@
 /** @file One device, and one engine for each program, which all runs use in turn, so that the driver compiles each kernel once. */
 
-import { openRunModel } from '../../src/cli/train.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { scalesBranches } from '../../src/dropbp/plans/index.ts';
 import { at, invariant } from '../../src/errors.ts';
@@ -9,7 +8,8 @@ import type { CommandDevice } from '../../src/node/device.ts';
 import { loadParams, startEngine, startsOf } from '../../src/run/engine.ts';
 import { withRunData } from '../../src/run/run.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
-import { compileDeviceOf, trainableModel } from '../../src/session.ts';
+import { compileDeviceOf, trainableModel } from '../../src/session/session.ts';
+import { openRunModel } from '../../src/session/train.ts';
 import type { Batch, BatchSource } from '../../src/train/batches.ts';
 import { parseConfig, type RunConfig } from '../../src/train/config.ts';
 import type { Subject } from './subjects.ts';

@@ -9,10 +9,10 @@ import { amount } from '../inspect/report.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { TrainHooks } from '../run/run.ts';
+import { runGenerate } from '../session/generate.ts';
+import { trainModel } from '../session/train.ts';
 import { parseConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
-import { runGenerate } from './generate.ts';
-import { trainModel } from './train.ts';
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
 export const DEMO_STEPS = 72;

@@ -3,7 +3,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
-import type { LoraOptions } from '../session.ts';
+import type { LoraOptions } from '../session/session.ts';
 import { list } from '../terminal/options.ts';
 
 /** The option `--dtype`: how tensors are stored where only the configuration describes them. */

@@ -3,7 +3,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { checkPath } from '../../src/cli/check.ts';
+import { checkPath } from '../../src/session/check.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { expectNamed } from '../support/badConfig.ts';
 import { checkpointsIn } from '../support/fixtureModels.ts';

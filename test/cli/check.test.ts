@@ -3,12 +3,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkPath } from '../../src/cli/check.ts';
-import { advice } from '../../src/cli/doctor.ts';
 import { bytesSource } from '../../src/formats/bytes.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
 import { writePeft } from '../../src/formats/peft.ts';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { checkPath } from '../../src/session/check.ts';
+import { advice } from '../../src/session/doctor.ts';
 import { ggufBytes, tinyLlamaGguf } from '../formats/ggufWriter.ts';
 
 let folder: string;

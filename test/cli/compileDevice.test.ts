@@ -3,9 +3,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CompileDeviceFlags, compileDevice } from '../../src/cli/compileDevice.ts';
 import { BUILT_IN, PORTABLE } from '../../src/compile/devices/builtIn.ts';
 import { profileText } from '../../src/compile/devices/file.ts';
+import { type CompileDeviceFlags, compileDevice } from '../../src/session/compileDevice.ts';
 import { adapterOf, deviceOf } from '../../src/terminal/deviceFlags.ts';
 
 let folder: string;

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { bundleTrainer } from '../../src/cli/standalone.ts';
+import type { bundleTrainer } from '../../src/session/standalone.ts';
 
 const MODULES = join(__dirname, '../../node_modules');
 

@@ -9,7 +9,7 @@ import { loadAdapter } from '../../src/run/adapter.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { usersOf } from '../../src/runtime/link/probe.ts';
 import type { Probed } from '../../src/runtime/runProbes.ts';
-import { loraOf, openSession, type Session } from '../../src/session.ts';
+import { loraOf, openSession, type Session } from '../../src/session/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch, unitsOf } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
-import { openSession } from '../../src/session.ts';
+import { openSession } from '../../src/session/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, SHARED_FIXTURES, withFixtures } from '../formats/fixtureFolder.ts';

@@ -3,10 +3,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createGenerator } from '../../src/generate.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
-import { openSession } from '../../src/session.ts';
+import { createGenerator } from '../../src/session/generator.ts';
+import { openSession } from '../../src/session/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { BlockType } from '../../src/formats/ggmlBlocks.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
 import type { AdapterKind } from '../../src/runtime/adapterKind.ts';
-import { type LoraOptions, openSession, type Session, WITHOUT_UPDATES } from '../../src/session.ts';
+import { type LoraOptions, openSession, type Session, WITHOUT_UPDATES } from '../../src/session/session.ts';
 import { initialValues } from '../../src/train/init.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { isAdapterParam } from '../../src/train/model.ts';

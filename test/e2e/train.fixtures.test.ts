@@ -9,7 +9,7 @@ import { widen } from '../../src/formats/weights.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
-import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session.ts';
+import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session/session.ts';
 import { makeBatch } from '../../src/train/batches.ts';
 import { newState, type StepMetrics, train, unitsOf } from '../../src/train/loop.ts';
 import { messageOf, readJson, withFixtures } from '../formats/fixtureFolder.ts';

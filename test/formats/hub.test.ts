@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { modelPath } from '../../src/cli/model.ts';
 import { hubFolder, isHubId } from '../../src/formats/hub.ts';
+import { modelPath } from '../../src/session/modelPath.ts';
 
 const SHA = 'a'.repeat(40);
 const FILES: Record<string, Buffer> = {

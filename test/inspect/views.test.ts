@@ -9,7 +9,7 @@ import { irTokens, wgslTokens } from '../../src/inspect/tokens.ts';
 import { diffSides, dumpText, patternDiff, patternView } from '../../src/inspect/views.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { trainingMode } from '../../src/models/inputs.ts';
-import { traceCheckpoint } from '../../src/session.ts';
+import { traceCheckpoint } from '../../src/session/session.ts';
 import { captureLocations } from '../../src/trace/location.ts';
 import { TINY_MODEL } from '../support/cli.ts';
 import { CPU_DEVICE } from '../support/tinyModels.ts';

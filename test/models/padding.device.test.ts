@@ -3,9 +3,9 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { grad } from '../../src/cli/forward.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { readHfConfig } from '../../src/models/checkpoint.ts';
+import { grad } from '../../src/session/forward.ts';
 import { readJson } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 

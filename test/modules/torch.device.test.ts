@@ -3,9 +3,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { forward, grad } from '../../src/cli/forward.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
+import { forward, grad } from '../../src/session/forward.ts';
 import { openTestDevice } from '../support/testDevice.ts';
 
 interface Golden {

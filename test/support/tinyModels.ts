@@ -4,7 +4,7 @@ import type { DeviceTraits } from '../../src/codegen/kernel/device.ts';
 import type { DType } from '../../src/ir/types.ts';
 import { type ModelReading, parseHfConfig } from '../../src/models/checkpoint.ts';
 import { generationMode, logitsMode, type ModelMode, trainingMode } from '../../src/models/inputs.ts';
-import { type LoraOptions, traceCheckpoint } from '../../src/session.ts';
+import { type LoraOptions, traceCheckpoint } from '../../src/session/session.ts';
 import type { TracedModel } from '../../src/trace/trace.ts';
 
 export interface TinyOptions {

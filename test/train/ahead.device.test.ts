@@ -2,7 +2,7 @@
 
 import { compileModel } from '../../src/compile/compile.ts';
 import { startEngine } from '../../src/run/engine.ts';
-import { aboutModel, trainableModel } from '../../src/session.ts';
+import { aboutModel, trainableModel } from '../../src/session/session.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import { newState, type StepMetrics, train } from '../../src/train/loop.ts';
 import { openTestDevice } from '../support/testDevice.ts';

@@ -10,7 +10,7 @@ import { trainingMode } from '../../src/models/inputs.ts';
 import { llama } from '../../src/models/llama/llama.ts';
 import { type CompiledModel, openForCompiled } from '../../src/run/compiledCheckpoint.ts';
 import { openWeights } from '../../src/run/weights.ts';
-import { aboutModel, traceCheckpoint } from '../../src/session.ts';
+import { aboutModel, traceCheckpoint } from '../../src/session/session.ts';
 import { messageOf, readJson } from '../formats/fixtureFolder.ts';
 import { storedConfig, writeStoredFolder, writeStoredGguf } from '../support/storedModels.ts';
 

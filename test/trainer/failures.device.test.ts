@@ -3,12 +3,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { trainModel } from '../../src/cli/train.ts';
 import { compileModel } from '../../src/compile/compile.ts';
 import { withDevice } from '../../src/node/device.ts';
 import type { TrainHooks } from '../../src/run/run.ts';
 import type { Device } from '../../src/runtime/device.ts';
 import { createEngine } from '../../src/runtime/execute.ts';
+import { trainModel } from '../../src/session/train.ts';
 import { parseConfig, type RunInput } from '../../src/train/config.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
 import { type Failures, openFailing } from '../support/failingDevice.ts';

@@ -1,7 +1,7 @@
 /** @file `ebb check`: says what files are. */
 
+import { checkPath } from '../../session/check.ts';
 import { print, say } from '../../terminal/options.ts';
-import { checkPath } from '../check.ts';
 import type { AddOptions } from '../commands.ts';
 
 /** `ebb check`. */

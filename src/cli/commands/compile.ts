@@ -7,15 +7,15 @@ import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import { loadAdapter } from '../../run/adapter.ts';
-import { loraOf } from '../../session.ts';
+import { type CompileFlags, type CompileReport, type CompileSubject, compileTo } from '../../session/compile.ts';
+import { compileDevice } from '../../session/compileDevice.ts';
+import { loraOf } from '../../session/session.ts';
+import { nameOf } from '../../session/source.ts';
+import { knownSchedules } from '../../session/tune.ts';
 import { type DeviceFlags, deviceOf, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
-import { type CompileFlags, type CompileReport, type CompileSubject, compileTo } from '../compile.ts';
-import { compileDevice } from '../compileDevice.ts';
 import { dtypeOption } from '../options.ts';
-import { nameOf } from '../source.ts';
-import { knownSchedules } from '../tune.ts';
 import { precisionOption, tellPrecision } from './precision.ts';
 
 interface Flags extends DeviceFlags {

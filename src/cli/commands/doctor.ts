@@ -3,11 +3,11 @@
 import { Option } from 'commander';
 import { profileText } from '../../compile/devices/file.ts';
 import { withDevice } from '../../node/device.ts';
+import { doctor, doctorText } from '../../session/doctor.ts';
+import { entriesText } from '../../session/tune.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
-import { doctor, doctorText } from '../doctor.ts';
-import { entriesText } from '../tune.ts';
 
 /** `ebb doctor`. */
 export const doctorCommand: AddOptions = (command) =>

@@ -1,10 +1,10 @@
 /** @file `ebb eval`: computes a held-out loss. */
 
 import { withDevice } from '../../node/device.ts';
+import { type EvalOptions, runEval } from '../../session/evaluate.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
-import { type EvalOptions, runEval } from '../evaluate.ts';
 import { fieldNames } from '../options.ts';
 
 /** `ebb eval`. */

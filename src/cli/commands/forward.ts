@@ -1,10 +1,10 @@
 /** @file `ebb forward`: computes the results of a batch. */
 
 import { withDevice } from '../../node/device.ts';
+import { forward } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
-import { forward } from '../forward.ts';
 
 /** `ebb forward`. */
 export const forwardCommand: AddOptions = (command) =>

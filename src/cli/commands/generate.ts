@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
+import { runGenerate } from '../../session/generate.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
-import { runGenerate } from '../generate.ts';
 import { givenOptions, refuseUnread } from '../given.ts';
 
 /** The options that say how a token is drawn. */

@@ -1,10 +1,10 @@
 /** @file `ebb grad`: computes the gradients of a batch. */
 
 import { withDevice } from '../../node/device.ts';
+import { grad } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { list, listOption, print } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
-import { grad } from '../forward.ts';
 
 /** `ebb grad`. */
 export const gradCommand: AddOptions = (command) =>

@@ -9,14 +9,14 @@ import { type DiffSides, diffSides, type View } from '../../inspect/views.ts';
 import { withDevice } from '../../node/device.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import type { Pattern } from '../../runtime/link/forms.ts';
+import { diffDumps, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../../session/inspect.ts';
+import { measureModel } from '../../session/profile.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions } from '../given.ts';
-import { diffDumps, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../inspect.ts';
 import { checkOptions, isDump, wayOf } from '../inspectWays.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
-import { measureModel } from '../profile.ts';
 
 interface InspectFlags
   extends DeviceFlags,

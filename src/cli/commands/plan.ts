@@ -3,12 +3,12 @@
 import type { Command } from 'commander';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
+import { planRun, planText } from '../../session/plan.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { print } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions, tellUnread } from '../given.ts';
 import { dtypeOption } from '../options.ts';
-import { planRun, planText } from '../plan.ts';
 import { addModelRunFlags, RUNNING, runConfigOf } from '../runInput.ts';
 
 /** `ebb plan`. */

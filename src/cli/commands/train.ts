@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { checkRunFolder } from '../../run/runFolder.ts';
 
 import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
+import { writeProfile } from '../../session/profile.ts';
+import { trainModel } from '../../session/train.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { positive } from '../../terminal/options.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
 import type { AddOptions } from '../commands.ts';
-import { writeProfile } from '../profile.ts';
 import { addModelRunFlags, runConfigOf } from '../runInput.ts';
-import { trainModel } from '../train.ts';
 
 interface TrainFlags extends RunFlags {
   readonly profile?: number | boolean;

@@ -4,13 +4,13 @@ import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
+import { checkSizes, describeSource } from '../../session/source.ts';
+import { entriesText, tuneModel } from '../../session/tune.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, positiveNumber, print, say } from '../../terminal/options.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
 import type { AddOptions } from '../commands.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
-import { checkSizes, describeSource } from '../source.ts';
-import { entriesText, tuneModel } from '../tune.ts';
 import { precisionOption, tellPrecision } from './precision.ts';
 
 interface TuneFlags extends DeviceFlags {

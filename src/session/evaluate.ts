@@ -10,11 +10,11 @@ import { checkPositions } from '../run/batchFiles.ts';
 import { openData, readySizes } from '../run/data.ts';
 import { type Preparation, prepare } from '../run/prepare.ts';
 import { USUAL_SIZES } from '../run/run.ts';
-import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
 import { say } from '../terminal/options.ts';
 import { piecePrinter } from '../terminal/progress.ts';
 import { evaluate } from '../train/loop.ts';
-import { modelPath } from './model.ts';
+import { modelPath } from './modelPath.ts';
+import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 
 export interface EvalOptions {
   readonly data: string;

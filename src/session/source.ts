@@ -14,11 +14,11 @@ import { trainingMode } from '../models/inputs.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import type { ModelAbout } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from '../session.ts';
 import { say } from '../terminal/options.ts';
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { modelPath } from './model.ts';
+import { modelPath } from './modelPath.ts';
+import { aboutModel, inputDecls, type LoraOptions, traceCheckpoint, traceForTraining } from './session.ts';
 
 export interface TraceBounds {
   /** Most sequences of a batch. Null: as the definition says. */

@@ -12,8 +12,8 @@ import type { InputData } from '../runtime/inputs.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
-import { compileDeviceOf, type LoraOptions, trainableModel } from '../session.ts';
 import { measureRoof } from './roof.ts';
+import { compileDeviceOf, type LoraOptions, trainableModel } from './session.ts';
 import { checkSizes, openSource } from './source.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 

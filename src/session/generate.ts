@@ -1,11 +1,11 @@
 /** @file `ebb generate`: continues a prompt, and writes the text as it is made. */
 
-import { createGenerator } from '../generate.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
-import { loraOf } from '../session.ts';
-import { modelPath } from './model.ts';
+import { createGenerator } from './generator.ts';
+import { modelPath } from './modelPath.ts';
+import { loraOf } from './session.ts';
 
 export interface GenerateCommandOptions {
   readonly prompt: string;

@@ -1,30 +1,30 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
-import { deviceTraits } from './codegen/kernel/device.ts';
-import type { ChooseSchedule } from './codegen/kernel/lower/choice.ts';
-import type { MatmulPrecision } from './codegen/kernel/matmul/work.ts';
-import { type Compiled, compileModel } from './compile/compile.ts';
-import { type CompileDevice, widenOnceFor } from './compile/functions.ts';
-import { extentOf } from './compile/slots.ts';
-import { EbbError } from './errors.ts';
-import type { GgufPlace } from './formats/layout.ts';
-import { targetModulesFor } from './formats/peft.ts';
-import type { DType, Type } from './ir/types.ts';
-import { type Checkpoint, type ModelDescription, openCheckpoint } from './models/checkpoint.ts';
-import type { Model } from './models/family.ts';
-import type { ModelMode } from './models/inputs.ts';
-import { checkAdapter, type LoadedAdapter } from './run/adapter.ts';
-import { type StartOptions, startEngine } from './run/engine.ts';
-import { checkpointWeights } from './run/weights.ts';
-import type { Device } from './runtime/device.ts';
-import type { Engine } from './runtime/execute.ts';
-import type { AdapterAbout, CheckpointAbout, ModelAbout } from './runtime/planFile.ts';
+import { deviceTraits } from '../codegen/kernel/device.ts';
+import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
+import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
+import { type Compiled, compileModel } from '../compile/compile.ts';
+import { type CompileDevice, widenOnceFor } from '../compile/functions.ts';
+import { extentOf } from '../compile/slots.ts';
+import { EbbError } from '../errors.ts';
+import type { GgufPlace } from '../formats/layout.ts';
+import { targetModulesFor } from '../formats/peft.ts';
+import type { DType, Type } from '../ir/types.ts';
+import { type Checkpoint, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
+import type { Model } from '../models/family.ts';
+import type { ModelMode } from '../models/inputs.ts';
+import { checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
+import { type StartOptions, startEngine } from '../run/engine.ts';
+import { checkpointWeights } from '../run/weights.ts';
+import type { Device } from '../runtime/device.ts';
+import type { Engine } from '../runtime/execute.ts';
+import type { AdapterAbout, CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
 
-import type { InputDecl } from './runtime/program.ts';
-import type { AdapterSpec, TraceOptions } from './trace/context.ts';
-import { type TracedModel, traceModel } from './trace/trace.ts';
-import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from './train/model.ts';
+import type { InputDecl } from '../runtime/program.ts';
+import type { AdapterSpec, TraceOptions } from '../trace/context.ts';
+import { type TracedModel, traceModel } from '../trace/trace.ts';
+import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from '../train/model.ts';
 
 /** A device, and how kernels for it are made. */
 export interface SessionDevice {

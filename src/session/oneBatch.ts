@@ -9,8 +9,8 @@ import { loadAdapter } from '../run/adapter.ts';
 import { inputReader } from '../run/data.ts';
 import { startEngine } from '../run/engine.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { compileDeviceOf, loraOf, trainableModel, WITHOUT_UPDATES } from '../session.ts';
 import { type Batch, singleBatch } from '../train/batches.ts';
+import { compileDeviceOf, loraOf, trainableModel, WITHOUT_UPDATES } from './session.ts';
 
 import { checkTrains, openSource } from './source.ts';
 

@@ -7,11 +7,11 @@ import { extentOf } from '../compile/slots.ts';
 import { at } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { extentBytes } from '../runtime/program.ts';
-import { compileDeviceOf, type SessionDevice } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
 import { collector, type OpenProblem, tune } from '../tune/tune.ts';
+import { compileDeviceOf, type SessionDevice } from './session.ts';
 
 /** Returns the schedules that are known on a device, and none where tuning is off. @throws EbbError for a broken cache file */
 export function knownSchedules({ device }: Pick<CommandDevice, 'device'>): ScheduleBook {

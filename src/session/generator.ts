@@ -3,16 +3,16 @@
  * share one key-value cache and one copy of the weights.
  */
 
-import { compileModel } from './compile/compile.ts';
-import { uniform } from './dropbp/random.ts';
-import { at, EbbError, invariant } from './errors.ts';
-import type { Checkpoint } from './models/checkpoint.ts';
-import { generationMode } from './models/inputs.ts';
-import { loadParams, startsOf } from './run/engine.ts';
-import { checkpointWeights } from './run/weights.ts';
-import type { Device } from './runtime/device.ts';
-import { createEngine, type Engine } from './runtime/execute.ts';
-import { neutralScalar } from './runtime/scalars.ts';
+import { compileModel } from '../compile/compile.ts';
+import { uniform } from '../dropbp/random.ts';
+import { at, EbbError, invariant } from '../errors.ts';
+import type { Checkpoint } from '../models/checkpoint.ts';
+import { generationMode } from '../models/inputs.ts';
+import { loadParams, startsOf } from '../run/engine.ts';
+import { checkpointWeights } from '../run/weights.ts';
+import type { Device } from '../runtime/device.ts';
+import { createEngine, type Engine } from '../runtime/execute.ts';
+import { neutralScalar } from '../runtime/scalars.ts';
 import { aboutModel, compileDeviceOf, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
 
 /** How tokens are chosen, and when generation ends. */

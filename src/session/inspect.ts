@@ -1,6 +1,7 @@
 /** @file `ebb inspect`: opens a model or a dump, and hands it to src/inspect/. */
 
 import { basename, relative, resolve } from 'node:path';
+import { writeHtml } from '../cli/htmlFile.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
@@ -13,10 +14,9 @@ import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextS
 import { diffSides, dumpText, type PatternOptions, patternDiff, patternView, stageView, type TextSide, textDiff, type View } from '../inspect/views.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
-import { type LoraOptions, traceCheckpoint } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { writeHtml } from './htmlFile.ts';
+import { type LoraOptions, traceCheckpoint } from './session.ts';
 import { checkSizes, describeCheckpoint, describeSource, isDefinition } from './source.ts';
 
 export const STAGES = [...TEXT_STAGES, 'plan'] as const;

@@ -14,13 +14,13 @@ import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
-import { loraOf, openSession, WITHOUT_UPDATES } from '../session.ts';
 import { say } from '../terminal/options.ts';
 import { type Batch, makeBatch } from '../train/batches.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
-import { modelPath } from './model.ts';
+import { modelPath } from './modelPath.ts';
 import { openOneBatch } from './oneBatch.ts';
+import { loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 import { checkWeights, isDefinition } from './source.ts';
 
 /** Reads a file that holds one batch. @throws EbbError for a model that cannot be opened, and a batch that does not fit it */

@@ -11,13 +11,13 @@ import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunDa
 import { requireWeights } from '../run/startingValue.ts';
 import type { DiskWeights } from '../run/weights.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { compileDeviceOf, type LoraOptions, loraOf, trainableModel } from '../session.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import type { RunConfig } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
+import { compileDeviceOf, type LoraOptions, loraOf, trainableModel } from './session.ts';
 import { checkTrains, checkWeights, describeSource, type ModelSource, openSource, type SourceDescription } from './source.ts';
 import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 

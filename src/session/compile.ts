@@ -14,11 +14,11 @@ import { inputsOf } from '../run/outputs.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
-import { compileDeviceOf, type LoraOptions } from '../session.ts';
 import { captureLocations } from '../trace/location.ts';
 import { bookChooser, type ScheduleBook } from '../tune/book.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
+import { compileDeviceOf, type LoraOptions } from './session.ts';
 import { checkSizes, checkTrains, describeSource } from './source.ts';
 
 export interface CompileFlags {
