@@ -36,7 +36,7 @@ const ARROWS = {
   inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'page', 'errors'],
   analyze: ['dropbp', 'run', 'train', 'runtime', 'formats', 'page', 'errors'],
   run: ['train', 'runtime', 'dropbp', 'formats', 'node', 'errors'],
-  terminal: ['train:types', 'train/runKeys', 'formats', 'errors'],
+  terminal: ['train:types', 'train/runKeys', 'run/progress', 'formats', 'errors'],
   trainer: ['run', 'terminal', 'train', 'runtime', 'formats', 'node', 'errors'],
   session: [
     'analyze',
@@ -51,7 +51,6 @@ const ARROWS = {
     'node',
     'run',
     'runtime',
-    'terminal',
     'trace',
     'train',
     'trainer',

@@ -5,6 +5,7 @@ import { perUnit } from '../dropbp/plans/dropPlan.ts';
 import { createDropPlan, type DropPlanModel } from '../dropbp/plans/index.ts';
 import type { SamplerName } from '../dropbp/sampling/index.ts';
 import { at, EbbError, invariant } from '../errors.ts';
+import { pieces, tell, type Watch } from '../run/progress.ts';
 import { type Measured, measureSensitivities, planModel, type TrainerOptions, unitsOf } from '../train/loop.ts';
 import { type GradientReport, measureGradients } from './gradients.ts';
 import { ownWay, planOf, type RateInputs, type Setting, type Spread, settingName, settingsOf, type WeightedSetting } from './settings.ts';
@@ -22,12 +23,6 @@ export interface AnalysisSizes {
   readonly patterns: number;
   /** How often each pattern is timed. */
   readonly rounds: number;
-}
-
-export interface AnalysisHooks {
-  readonly say: (line: string) => void;
-  /** Begins to show the progress of a task. `at` tells how many pieces of it are done. */
-  readonly progress: (what: string) => { at(done: number, total: number): void; end(): void };
 }
 
 /** A setting, measured without weights, and with them where every weight is finite. Its time holds for both. */
@@ -76,7 +71,7 @@ function feasible<S extends Setting>(
  * Measures the settings of a run. The engine is made with `probes`.
  * @throws EbbError for a model without units, and for costs that do not belong to its units
  */
-export async function measureSettings(source: RunSource, sizes: AnalysisSizes, hooks: AnalysisHooks): Promise<Analysis> {
+export async function measureSettings(source: RunSource, sizes: AnalysisSizes, watch: Watch): Promise<Analysis> {
   const { engine, config } = source;
   const units = unitsOf(engine);
   if (units.length === 0) throw new EbbError('the model has no units, so there is nothing to drop; mark its residual branches with unit()');
@@ -84,14 +79,14 @@ export async function measureSettings(source: RunSource, sizes: AnalysisSizes, h
   const model = planModel(engine, config.steps);
   const costs = Object.keys(own.costs).length > 0 ? perUnit('drop.costs', own.costs, units) : model.costs;
   const sensed = await measureSensitivities(source, 0, own.batches);
-  hooks.say(`sensitivities measured in ${(sensed.ms / 1000).toFixed(1)} s`);
+  tell(watch, `sensitivities measured in ${(sensed.ms / 1000).toFixed(1)} s`);
   const sensing: RateInputs = { ...own, sensitivities: Object.fromEntries(units.map((u, i) => [u, at(sensed.sensitivities, i)])) };
   const plain = feasible(settingsOf(sizes.rates, sizes.spreads ?? [own.spread], sizes.samplings), sensing, model);
   const bothWays = plain.kept.flatMap((setting): WeightedSetting[] => [false, true].map((weights) => ({ ...setting, weights })));
   const weighted = feasible(bothWays, sensing, model);
 
-  const [full, ...times] = await timeSettings(source, plain.kept, sensing, sizes, hooks);
-  const compared = await compareSettings(source, weighted.kept, sensing, sizes, hooks, full);
+  const [full, ...times] = await timeSettings(source, plain.kept, sensing, sizes, watch);
+  const compared = await compareSettings(source, weighted.kept, sensing, sizes, watch, full);
   const found = weighted.kept.map((setting, i) => ({ setting, batches: at(compared.plans, i) }));
   const isOf = (a: Setting, b: Setting): boolean => a.rate === b.rate && a.spread === b.spread && a.sampling === b.sampling;
   return {
@@ -114,12 +109,10 @@ async function timeSettings(
   settings: readonly Setting[],
   sensing: RateInputs,
   { patterns, rounds }: AnalysisSizes,
-  { progress }: AnalysisHooks,
+  watch: Watch,
 ): Promise<readonly [full: StepTime, ...settings: StepTime[]]> {
-  const timing = progress('timing steps');
   const plans = [null, ...settings].map((setting) => planOf(setting, sensing));
-  const [full, ...times] = await timeSteps({ ...source, plans, patterns, rounds, onRound: timing.at });
-  timing.end();
+  const [full, ...times] = await timeSteps({ ...source, plans, patterns, rounds, onRound: pieces(watch, 'timing steps') });
   invariant(full, 'steps with nothing dropped were not timed');
   return [full, ...times];
 }
@@ -130,17 +123,16 @@ async function compareSettings(
   settings: readonly WeightedSetting[],
   sensing: RateInputs,
   { batches, patterns }: AnalysisSizes,
-  { say, progress }: AnalysisHooks,
+  watch: Watch,
   full: StepTime,
 ): Promise<GradientReport> {
   const gradients = batches * settings.length * patterns;
   const seconds = Math.ceil((gradients * full.ms) / 1000);
-  say(
+  tell(
+    watch,
     `${gradients} gradients to compare, which takes about ${seconds} s and the time to read them; fewer --batches, --patterns or --samplings make it shorter`,
   );
-  const comparing = progress('comparing gradients');
   const plans = settings.map((setting) => planOf(setting, sensing));
-  const compared = await measureGradients({ ...source, plans, steps: batches, patterns, onGradient: comparing.at });
-  comparing.end();
+  const compared = await measureGradients({ ...source, plans, steps: batches, patterns, onGradient: pieces(watch, 'comparing gradients') });
   return compared;
 }

@@ -8,6 +8,7 @@ import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { amount } from '../inspect/report.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { tell } from '../run/progress.ts';
 import type { TrainHooks } from '../run/run.ts';
 import { runGenerate } from '../session/generate.ts';
 import { trainModel } from '../session/train.ts';
@@ -29,7 +30,7 @@ export interface DemoReport {
 }
 
 /** Trains the bundled model with LoRA and DropBP. It writes to a temporary folder. */
-export async function runDemo(device: CommandDevice, steps: number, hooks: TrainHooks & { readonly say: (line: string) => void }): Promise<DemoReport> {
+export async function runDemo(device: CommandDevice, steps: number, hooks: TrainHooks): Promise<DemoReport> {
   const model = join(EXAMPLES, 'tiny-llama', 'model');
   const { numLayers } = openCheckpoint(model).config;
   const units = Array.from({ length: numLayers }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
@@ -37,9 +38,9 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
   const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
   const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.3, topK: 20, topP: 1, seed: 3 };
   const write = (): void => {};
-  hooks.say(`device: ${device.device.profile.name} (${device.why})`);
+  tell(hooks, `device: ${device.device.profile.name} (${device.why})`);
   const before = await runGenerate(model, text, device, write);
-  hooks.say(`\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
+  tell(hooks, `\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
   const config = parseConfig(
     {
       model,
@@ -62,7 +63,7 @@ export async function runDemo(device: CommandDevice, steps: number, hooks: Train
   );
   const report = await trainModel(config, device, hooks);
   const after = await runGenerate(model, { ...text, adapter: join(out, 'adapter') }, device, write);
-  hooks.say(`\nafter:\n  ${quoted(after)}\n`);
+  tell(hooks, `\nafter:\n  ${quoted(after)}\n`);
   const table = comparison(join(out, 'metrics.jsonl'));
   return { before, after, heldOut: report.heldOut ?? { before: Number.NaN, after: Number.NaN }, table };
 }

@@ -7,12 +7,13 @@ import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
+import { evaluate, newState, planModel, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
 import { prepare } from './prepare.ts';
+import { pieces, tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
@@ -26,15 +27,11 @@ export interface TrainReport {
   readonly interrupted: boolean;
 }
 
-export interface TrainHooks {
-  readonly onStep?: (metrics: StepMetrics, total: number, units: number) => void;
-  readonly say?: (line: string) => void;
-  readonly stop?: () => boolean;
+/** How a run is watched. Its signal ends it after the step that is under way, with a checkpoint. */
+export interface TrainHooks extends Watch {
   readonly resume?: boolean;
   /** Steps to time dispatch by dispatch, counted from where the run starts, and who is told. */
   readonly timed?: { readonly steps: number; readonly report: (step: number, times: readonly DispatchTime[]) => void };
-  /** Held-out batches evaluated so far. */
-  readonly onEvaluate?: (done: number, total: number) => void;
 }
 
 /** The data of a run, and the held-out data if there is any. */
@@ -132,7 +129,7 @@ export interface TrainingRun {
 
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
 export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
-  const say = hooks.say ?? ((): void => {});
+  const say = (text: string): void => tell(hooks, text);
   for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
   const steps = config.steps ?? stepsOf(config, await data.loaded);
@@ -156,7 +153,7 @@ export async function runTraining({ config, model, weights, data, device, files,
   const state = resumed ?? newState(engine);
   if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
   const heldBatches = held ? held.source.all() : [];
-  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, hooks.onEvaluate);
+  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, pieces(hooks, 'held-out evaluation'));
   const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
   let last = Number.NaN;
@@ -178,14 +175,14 @@ export async function runTraining({ config, model, weights, data, device, files,
     onStep: (metrics) => {
       last = metrics.loss;
       folder.appendMetrics(metrics);
-      hooks.onStep?.(metrics, steps, units);
+      hooks.onProgress?.({ kind: 'step', metrics, steps, units });
     },
     onMeasured: ({ step, units: names, sensitivities, ms, flops, officialFlops }) =>
       say(
         `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, with ${(flops / officialFlops).toFixed(2)} of the FLOPs of ${names.length + 1} forwards and backwards: ${names.map((u, i) => `${u} ${sensitivities[i]?.toPrecision(3)}`).join(', ')}`,
       ),
     stop: () => {
-      interrupted = hooks.stop?.() ?? false;
+      interrupted = hooks.signal?.aborted === true;
       return interrupted;
     },
     between: {

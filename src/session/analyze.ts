@@ -11,11 +11,11 @@ import { createDropPlan } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import { stepsOf, withRunData } from '../run/run.ts';
 import { planRunMemory } from '../run/runMemory.ts';
 import { bytesOfKinds } from '../runtime/bufferBytes.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { piecePrinter } from '../terminal/progress.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel, type TrainConfig } from '../train/loop.ts';
 import { compileRun, openRunModel, readyText } from './train.ts';
@@ -23,24 +23,23 @@ import { compileRun, openRunModel, readyText } from './train.ts';
 export interface AnalyzeOptions extends AnalysisSizes {
   /** Folders of the runs whose losses are shown. */
   readonly runs: readonly string[];
-  readonly say: (line: string) => void;
 }
 
 /** Analyses a run. It writes no file. @throws EbbError for a model, data or a device that the run cannot use */
-export async function analyzeRun(config: RunConfig, opened: CommandDevice, options: AnalyzeOptions): Promise<AnalyzeReport> {
+export async function analyzeRun(config: RunConfig, opened: CommandDevice, options: AnalyzeOptions, watch: Watch = {}): Promise<AnalyzeReport> {
   // A folder that cannot be read is refused before anything is measured.
   const runs = options.runs.map(readCurve);
-  const run = await openRunModel(config);
+  const run = await openRunModel(config, watch);
   return withRunData(config, run.source, async (data) => {
-    for (const note of data.notes) options.say(note);
-    const compiled = await compileRun(config, run, opened, data, { say: options.say });
+    for (const note of data.notes) tell(watch, note);
+    const compiled = await compileRun(config, run, opened, data, watch);
     const { train } = await data.loaded;
     const { accumulate: micros, optimizer, decay, seed } = config;
     const starting = performance.now();
     const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });
-    options.say(readyText(config, opened, compiled)(engine, performance.now() - starting));
+    tell(watch, readyText(config, opened, compiled)(engine, performance.now() - starting));
     const whole = { ...config, steps: stepsOf(config, { train, held: null }) };
-    const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, { say: options.say, progress: piecePrinter });
+    const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, watch);
     const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.profile.limits.maxBufferSize, options), runs };
     engine.destroy();
     return report;

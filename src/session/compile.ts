@@ -11,6 +11,7 @@ import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
 import { inputsOf } from '../run/outputs.ts';
+import type { Watch } from '../run/progress.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
@@ -84,11 +85,11 @@ export interface CompileSubject {
  * Compiles a definition or a checkpoint, whose weights may be missing, for a device, and writes the folder.
  * @throws EbbError for a model that cannot be trained, for sizes that it does not have, and for a folder that cannot be written
  */
-export async function compileTo(model: string, flags: CompileFlags, { profile, schedules }: CompileSubject): Promise<CompileReport> {
+export async function compileTo(model: string, flags: CompileFlags, { profile, schedules }: CompileSubject, watch: Watch = {}): Promise<CompileReport> {
   checkFolder(flags.out);
   const started = performance.now();
   captureLocations(true);
-  const source = await describeSource(model, flags.dtype);
+  const source = await describeSource(model, flags.dtype, watch);
   checkSizes(model, source, flags);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);

@@ -9,9 +9,8 @@ import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { openData, readySizes } from '../run/data.ts';
 import { type Preparation, prepare } from '../run/prepare.ts';
+import { pieces, tell, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
-import { say } from '../terminal/options.ts';
-import { piecePrinter } from '../terminal/progress.ts';
 import { evaluate } from '../train/loop.ts';
 import { modelPath } from './modelPath.ts';
 import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
@@ -35,13 +34,13 @@ export interface EvalReport {
 }
 
 /** Computes the loss of a model on data. @throws EbbError for a model or data that cannot be used, for data without a label, and for a loss that is no number */
-export async function runEval(model: string, options: EvalOptions, device: CommandDevice): Promise<EvalReport> {
-  const path = await modelPath(model);
+export async function runEval(model: string, options: EvalOptions, device: CommandDevice, watch: Watch = {}): Promise<EvalReport> {
+  const path = await modelPath(model, {}, watch);
   const checkpoint = openCheckpoint(path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   const preparation = prepare();
   try {
-    return await evaluateOn(options, checkpoint, adapter, device, preparation);
+    return await evaluateOn(options, checkpoint, adapter, device, preparation, watch);
   } finally {
     preparation.end();
   }
@@ -53,6 +52,7 @@ async function evaluateOn(
   adapter: LoadedAdapter | null,
   device: CommandDevice,
   preparation: Preparation,
+  watch: Watch,
 ): Promise<EvalReport> {
   const { path, config } = checkpoint;
   const { data, batch, length, limit, fields = {} } = options;
@@ -61,7 +61,7 @@ async function evaluateOn(
   const inputs = inputDecls(trainingMode(1).inputs);
   const opened = openData(data, () => path, { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, limit }, preparation);
   const note = opened.isReady ? readySizes(data, opened, options, USUAL_SIZES) : null;
-  if (note !== null) say(note);
+  if (note !== null) tell(watch, note);
   checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
   const [session, { source, examples }] = await Promise.all([
     openSession(path, device, {
@@ -74,9 +74,7 @@ async function evaluateOn(
     opened.loaded,
   ]);
   const batches = source.all();
-  const progress = piecePrinter('evaluating');
-  const loss = await evaluate(session.engine, batches, progress.at);
-  progress.end();
+  const loss = await evaluate(session.engine, batches, pieces(watch, 'evaluating'));
   session.engine.destroy();
   const tokens = batches.reduce((sum, b) => sum + b.counted, 0);
   if (tokens === 0)

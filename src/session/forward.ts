@@ -11,10 +11,10 @@ import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
-import { say } from '../terminal/options.ts';
 import { type Batch, makeBatch } from '../train/batches.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
@@ -58,12 +58,12 @@ export interface Written {
  * returns: the first is called `loss` if it is f32[], and every other one `result.<i>` by its place in the list.
  * @throws EbbError for a model, weights or a batch that cannot be used, and for a file that cannot be written
  */
-export async function forward(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+export async function forward(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch = {}): Promise<readonly Written[]> {
   checkOut(model, options);
-  return isDefinition(model) ? forwardDefinition(model, options, device) : forwardCheckpoint(model, options, device);
+  return isDefinition(model) ? forwardDefinition(model, options, device, watch) : forwardCheckpoint(model, options, device, watch);
 }
 
-async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch = {}): Promise<readonly Written[]> {
   const { batch: path, weights, adapter } = options;
   const { engine, batch, results } = await openOneBatch(model, { batch: path, weights, adapter, trains: false }, device);
   const made = await engine.forward({ ...batch, scalar: neutralScalar });
@@ -78,14 +78,14 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
       ? { name, dtype: 'F32' as const, shape: sizes, data }
       : { name, dtype: 'I32' as const, shape: sizes, data: new Int32Array(data.buffer, data.byteOffset, data.length) };
   });
-  sayNonFinite(options.out, entries);
+  tellNonFinite(watch, options.out, entries);
   writeSafetensors(options.out, entries);
   return entries.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
 }
 
-async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice): Promise<readonly Written[]> {
+async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch = {}): Promise<readonly Written[]> {
   checkWeights(model, options.weights);
-  const path = await modelPath(model);
+  const path = await modelPath(model, {}, watch);
   const ready = oneStep(options.batch, path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   const session = await openSession(path, device, {
@@ -108,16 +108,16 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   session.engine.destroy();
   if (!logits) throw new Error('internal: the model returned nothing');
   const written = { name: 'logits', dtype: 'F32', shape: [ready.batch, ready.length, vocabSize] } as const;
-  sayNonFinite(options.out, [{ ...written, data: logits }]);
+  tellNonFinite(watch, options.out, [{ ...written, data: logits }]);
   writeSafetensors(options.out, [{ ...written, data: logits }]);
   return [written];
 }
 
 /** Says on stderr which results hold NaN or infinity. They are written all the same, since a model may be meant to make them. */
-function sayNonFinite(out: string, entries: readonly (Written & { readonly data: Float32Array | Int32Array })[]): void {
+function tellNonFinite(watch: Watch, out: string, entries: readonly (Written & { readonly data: Float32Array | Int32Array })[]): void {
   for (const { name, dtype, shape, data } of entries) {
     const at = dtype === 'F32' ? notFinite(data) : -1;
-    if (at >= 0) say(`${out}: ${name} holds ${elementText(data, at, shape)}`);
+    if (at >= 0) tell(watch, `${out}: ${name} holds ${elementText(data, at, shape)}`);
   }
 }
 
@@ -145,9 +145,9 @@ interface Trained {
   readonly nameOf: (param: string) => string;
 }
 
-async function trainedCheckpoint(model: string, options: GradOptions, device: CommandDevice): Promise<Trained> {
+async function trainedCheckpoint(model: string, options: GradOptions, device: CommandDevice, watch: Watch): Promise<Trained> {
   checkWeights(model, options.weights);
-  const path = await modelPath(model);
+  const path = await modelPath(model, {}, watch);
   const ready = oneStep(options.batch, path);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
@@ -171,9 +171,9 @@ async function trainedDefinition(model: string, { batch: path, weights, adapter 
  * Computes the loss and the gradients of one batch. It writes the gradients under the names of the parameters in the checkpoint, or in the file of the adapter.
  * @throws EbbError for a loss or a gradient that is NaN or infinite, and as the model and the batch are opened
  */
-export async function grad(model: string, options: GradOptions, device: CommandDevice): Promise<GradReport> {
+export async function grad(model: string, options: GradOptions, device: CommandDevice, watch: Watch = {}): Promise<GradReport> {
   checkOut(model, options);
-  const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device);
+  const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device, watch);
   checkUnits(options.drop, unitsOf(engine), '--drop');
   const result = engine.step([{ ...batch, pattern: patternOf(options.drop), scalar: neutralScalar }], null);
   const { losses } = await result.read();

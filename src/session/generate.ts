@@ -3,6 +3,7 @@
 import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
+import type { Watch } from '../run/progress.ts';
 import { createGenerator } from './generator.ts';
 import { modelPath } from './modelPath.ts';
 import { loraOf } from './session.ts';
@@ -20,8 +21,14 @@ export interface GenerateCommandOptions {
 }
 
 /** Continues a prompt. It passes each piece of text to `write` as it is made, and returns the whole text. @throws EbbError for a model or an adapter that cannot be used, and a prompt that is too long */
-export async function runGenerate(model: string, options: GenerateCommandOptions, device: CommandDevice, write: (piece: string) => void): Promise<string> {
-  const checkpoint = openCheckpoint(await modelPath(model));
+export async function runGenerate(
+  model: string,
+  options: GenerateCommandOptions,
+  device: CommandDevice,
+  write: (piece: string) => void,
+  watch: Watch = {},
+): Promise<string> {
+  const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
   const tokenizer = checkpoint.tokenizer();
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   const text = options.chat ? tokenizer.renderChat([{ role: 'user', content: options.prompt }], { addGenerationPrompt: true }) : options.prompt;

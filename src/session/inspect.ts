@@ -1,7 +1,6 @@
 /** @file `ebb inspect`: opens a model or a dump, and hands it to src/inspect/. */
 
 import { basename, relative, resolve } from 'node:path';
-import { writeHtml } from '../cli/htmlFile.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
@@ -13,16 +12,18 @@ import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { diffSides, dumpText, type PatternOptions, patternDiff, patternView, stageView, type TextSide, textDiff, type View } from '../inspect/views.ts';
 import { trainingMode } from '../models/inputs.ts';
+import type { Watch } from '../run/progress.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
+import { writeHtml } from './htmlFile.ts';
 import { type LoraOptions, traceCheckpoint } from './session.ts';
 import { checkSizes, describeCheckpoint, describeSource, isDefinition } from './source.ts';
 
 export const STAGES = [...TEXT_STAGES, 'plan'] as const;
 type Stage = (typeof STAGES)[number];
 
-export interface InspectOptions {
+export interface InspectOptions extends Watch {
   readonly stage?: Stage | undefined;
   readonly drop?: readonly string[] | undefined;
   readonly remat?: readonly string[] | undefined;
@@ -63,14 +64,14 @@ export function diffDumps([a, b]: readonly [TextSide, TextSide], options: DumpOp
 }
 
 /** Traces a definition or a checkpoint, whose weights may be missing. The length may exceed the positions that a checkpoint was trained for. */
-async function traceFor(path: string, { lora, batch, length, dtype }: InspectOptions): Promise<TracedModel> {
+async function traceFor(path: string, { lora, batch, length, dtype, ...watch }: InspectOptions): Promise<TracedModel> {
   if (isDefinition(path)) {
-    const source = await describeSource(path, dtype);
+    const source = await describeSource(path, dtype, watch);
     const sizes = { batch: batch ?? null, length: length ?? null };
     checkSizes(path, source, sizes);
     return source.trace({ ...sizes, lora });
   }
-  const checkpoint = await describeCheckpoint(path, dtype);
+  const checkpoint = await describeCheckpoint(path, dtype, watch);
   const dims = { B: batch ?? 1, T: length ?? 256 };
   return traceCheckpoint(checkpoint, { mode: trainingMode(dims.T), dims, lora, trains: lora ? 'adapter' : 'full' });
 }

@@ -1,11 +1,12 @@
-/** @file Finds the folder or file of the model that a command names. */
+/** @file Where a model lies. */
 
 import { existsSync } from 'node:fs';
 import { type HubOptions, hubFolder, isHubId } from '../formats/hub.ts';
-import { downloadPrinter } from '../terminal/progress.ts';
+import { pieces, type Watch } from '../run/progress.ts';
 
-/** Returns a path as it is, and the local folder of a hub id, which is downloaded first where it is not there. @throws EbbError where it cannot be downloaded */
-export async function modelPath(model: string, options: HubOptions = {}): Promise<string> {
+/** A path as it is, or the local folder of a hub id; a download tells its progress, file by file. */
+export async function modelPath(model: string, options: HubOptions = {}, watch: Watch = {}): Promise<string> {
   if (existsSync(model) || !isHubId(model)) return model;
-  return hubFolder(model, { onProgress: downloadPrinter(), ...options });
+  const onProgress = (file: string, done: number, total: number): void => pieces(watch, `downloading ${file}`, 'bytes')(done, total);
+  return hubFolder(model, { onProgress, ...options });
 }

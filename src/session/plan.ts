@@ -6,10 +6,10 @@ import { EbbError } from '../errors.ts';
 import { pathKind } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import { stepsOf, withRunData } from '../run/run.ts';
 import { memoryText, planRunMemory } from '../run/runMemory.ts';
 import type { Program } from '../runtime/program.ts';
-import { say } from '../terminal/options.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel } from '../train/loop.ts';
 import type { MemoryPlan } from '../train/memoryPlan.ts';
@@ -58,7 +58,7 @@ interface RunSizes {
  * Finds the sizes of a run. Where the model has no tokenizer and the number of steps is given, it does not count the text, and says so on stderr.
  * @throws EbbError for data that is broken, and for text without a tokenizer where its tokens have to be counted
  */
-async function sizesOf(config: RunConfig, source: SourceDescription): Promise<RunSizes> {
+async function sizesOf(config: RunConfig, source: SourceDescription, watch: Watch): Promise<RunSizes> {
   pathKind(config.data);
   let lacking: EbbError | null = null;
   const tokenizer = (): string => {
@@ -70,12 +70,12 @@ async function sizesOf(config: RunConfig, source: SourceDescription): Promise<Ru
     }
   };
   return withRunData(config, { ...source, tokenizer }, async ({ batch, length, notes, loaded }) => {
-    for (const note of notes) say(note);
+    for (const note of notes) tell(watch, note);
     const given = config.steps;
     const counted = loaded.then((data) => stepsOf(config, data));
     const steps = await counted.catch((error: unknown) => {
       if (given === undefined || lacking === null || error !== lacking) throw error;
-      say(`${lacking.message}; going on without counting ${config.data}, as the steps are given`);
+      tell(watch, `${lacking.message}; going on without counting ${config.data}, as the steps are given`);
       return given;
     });
     return { batch, length, steps };
@@ -83,9 +83,9 @@ async function sizesOf(config: RunConfig, source: SourceDescription): Promise<Ru
 }
 
 /** Plans a run of a model whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */
-export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType): Promise<PlanReport> {
-  const run = await describeRunModel(config, dtype);
-  const { batch, length, steps } = await sizesOf(config, run.source);
+export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType, watch: Watch = {}): Promise<PlanReport> {
+  const run = await describeRunModel(config, dtype, watch);
+  const { batch, length, steps } = await sizesOf(config, run.source, watch);
   const compiledFor = compileDeviceOf(withSchedules(device, knownSchedules(device)));
   const { maxBufferSize } = device.device.profile.limits;
   const programs = new Map<number, Program>();

@@ -11,10 +11,10 @@ import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { describeModel, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import type { ModelAbout } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { say } from '../terminal/options.ts';
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { modelPath } from './modelPath.ts';
@@ -62,11 +62,11 @@ export function checkWeights(model: string, weights: string | undefined): void {
  * @param weights of a definition: the file that its parameters start from; without it they are drawn
  * @throws EbbError for a model that cannot be opened, and weights that do not belong to it
  */
-export async function openSource(model: string, weights?: string): Promise<ModelSource> {
+export async function openSource(model: string, weights?: string, watch: Watch = {}): Promise<ModelSource> {
   checkWeights(model, weights);
   if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint));
-  const checkpoint = openCheckpoint(await modelPath(model));
-  return { ...checkpointSource(model, checkpoint), weights: checkpointWeights(checkpoint) };
+  const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
+  return { ...checkpointSource(model, checkpoint, watch), weights: checkpointWeights(checkpoint) };
 }
 
 /**
@@ -74,16 +74,16 @@ export async function openSource(model: string, weights?: string): Promise<Model
  * @param dtype the type of tensors that no header describes; default: as the configuration says
  * @throws EbbError for a model that cannot be opened, and a dtype where the model says itself how its tensors are stored
  */
-export async function describeSource(model: string, dtype: StoredType | undefined): Promise<SourceDescription> {
-  if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype));
+export async function describeSource(model: string, dtype: StoredType | undefined, watch: Watch = {}): Promise<SourceDescription> {
+  if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype, watch), watch);
   if (dtype !== undefined) throw new EbbError(`--dtype is ${dtype}, but ${model} is a definition, whose parameters are f32; leave --dtype out`);
   return definitionSource(model, NO_WEIGHTS);
 }
 
 /** Opens a checkpoint whose weights may be missing, and says on stderr if they are. @param dtype as for `describeSource` @throws EbbError as `describeSource` does */
-export async function describeCheckpoint(model: string, dtype: StoredType | undefined): Promise<ModelDescription> {
-  const described = describeModel(await modelPath(model, { weights: false }), dtype);
-  if (described.missing) say(missingText(described.missing));
+export async function describeCheckpoint(model: string, dtype: StoredType | undefined, watch: Watch = {}): Promise<ModelDescription> {
+  const described = describeModel(await modelPath(model, { weights: false }, watch), dtype);
+  if (described.missing) tell(watch, missingText(described.missing));
   return described;
 }
 
@@ -98,9 +98,9 @@ function missingText({ message, assumed }: MissingWeights): string {
   return `${message}; going on without weights${assumed ? `, tensors are taken to be stored as ${assumed.dtype} (${assumed.from})` : ''}`;
 }
 
-function checkpointSource(model: string, checkpoint: ModelDescription): SourceDescription {
+function checkpointSource(model: string, checkpoint: ModelDescription, watch: Watch): SourceDescription {
   const { config, notes } = checkpoint;
-  for (const note of notes) say(`${model}: ${note}`);
+  for (const note of notes) tell(watch, `${model}: ${note}`);
   const { vocabSize, maxPosition } = config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),

@@ -7,6 +7,7 @@ import { scalesBranches } from '../dropbp/plans/index.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, type LoadedAdapter } from '../run/adapter.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../run/run.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import type { DiskWeights } from '../run/weights.ts';
@@ -26,19 +27,13 @@ const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === fal
 const SCHEDULES = 'schedules.json';
 
 /** Finds the schedules of a run: those that a resumed run began with, or else the known ones and those that there is time to measure. */
-async function schedules(
-  config: RunConfig,
-  traced: TracedModel,
-  device: TunedDevice,
-  data: RunData,
-  { resume, say = () => {} }: TrainHooks,
-): Promise<ScheduleBook> {
+async function schedules(config: RunConfig, traced: TracedModel, device: TunedDevice, data: RunData, hooks: TrainHooks): Promise<ScheduleBook> {
   const ofRun = join(config.out, SCHEDULES);
-  if (resume && existsSync(ofRun)) return readBook(ofRun);
+  if (hooks.resume && existsSync(ofRun)) return readBook(ofRun);
   if (config.tune === 'off') return emptyBook(surroundingsOf(device.device.profile));
   const { book, measured, left, ms } = await tuneModel(traced, device, config.tune, { before: () => data.loaded });
   const more = left > 0 ? `; ${left} keep the schedules that they start with (ebb tune measures all)` : '';
-  if (measured.length > 0) say(`measured ${measured.length} kernels in ${(ms / 1000).toFixed(1)} s${more}`);
+  if (measured.length > 0) tell(hooks, `measured ${measured.length} kernels in ${(ms / 1000).toFixed(1)} s${more}`);
   return book;
 }
 
@@ -52,14 +47,14 @@ export interface RunModel<S extends SourceDescription = ModelSource> {
 }
 
 /** Opens the model of a config. @throws EbbError for a model or an adapter that cannot be opened */
-export async function openRunModel(config: RunConfig): Promise<RunModel> {
-  return runModel(config, await openSource(config.model, config.weights));
+export async function openRunModel(config: RunConfig, watch: Watch = {}): Promise<RunModel> {
+  return runModel(config, await openSource(config.model, config.weights, watch));
 }
 
 /** Opens the model of a config whose weights may be missing. @param dtype as for `describeSource` @throws EbbError as `openRunModel` does */
-export async function describeRunModel(config: RunConfig, dtype: StoredType | undefined): Promise<RunModel<SourceDescription>> {
+export async function describeRunModel(config: RunConfig, dtype: StoredType | undefined, watch: Watch = {}): Promise<RunModel<SourceDescription>> {
   checkWeights(config.model, config.weights);
-  return runModel(config, await describeSource(config.model, dtype));
+  return runModel(config, await describeSource(config.model, dtype, watch));
 }
 
 function runModel<S extends SourceDescription>(config: RunConfig, source: S): RunModel<S> {
@@ -115,7 +110,7 @@ export const readyText =
 
 /** Trains a checkpoint or a definition by a config. @throws EbbError for a model, data, a device or a loss that makes the run impossible */
 export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
-  const run = await openRunModel(config);
+  const run = await openRunModel(config, hooks);
   return withRunData(config, run.source, async (data) => {
     const compiled = await compileRun(config, run, opened, data, hooks);
     const { model, weights, schedules: used } = compiled;

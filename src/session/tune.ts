@@ -6,6 +6,7 @@ import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
 import { at } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import { extentBytes } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
@@ -53,14 +54,13 @@ export interface Tuned {
   readonly ms: number;
 }
 
-export interface TuneHooks {
-  readonly onProblem?: (done: number, total: number, name: string) => void;
+export interface TuneHooks extends Watch {
   /** Measuring starts when this is done, since other work at the same time would change the times. */
   readonly before?: () => Promise<unknown>;
 }
 
 /** Measures the schedules that are not known yet, for at most `seconds`, and saves them. @throws EbbError for a broken cache file */
-export async function tuneModel(traced: TracedModel, device: TunedDevice, seconds: number, { onProblem, before }: TuneHooks = {}): Promise<Tuned> {
+export async function tuneModel(traced: TracedModel, device: TunedDevice, seconds: number, { before, ...watch }: TuneHooks = {}): Promise<Tuned> {
   const known = knownSchedules(device);
   const problems = openProblems(traced, device, known);
   if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length, ms: 0 };
@@ -72,7 +72,7 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
     warmMs: kindTraits(device.device.profile).warmMs,
-    ...(onProblem ? { onProblem } : {}),
+    onProblem: (done, total, name) => tell(watch, `${done + 1}/${total} ${name}`),
   });
   saveBook(book);
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));

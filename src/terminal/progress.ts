@@ -1,16 +1,14 @@
 /** @file Shows the progress of a run: a bar on a terminal, plain lines elsewhere. */
 
 import cliProgress from 'cli-progress';
+import type { PiecesProgress, Progress, Watch } from '../run/progress.ts';
 import type { StepMetrics } from '../train/loop.ts';
 
-/** Shows the progress of a run. */
-export interface StepPrinter {
-  /** Shows a step. @param total steps of the run @param units units of the model */
-  step(metrics: StepMetrics, total: number, units: number): void;
-  /** Shows how many held-out batches are evaluated, between steps. */
-  evaluate(done: number, total: number): void;
-  /** Writes a line of its own. */
-  say(line: string): void;
+/** Shows on stderr what work tells. */
+export interface ProgressPrinter {
+  /** Shows what is told. */
+  readonly onProgress: (progress: Progress) => void;
+  /** Ends a bar that is shown. */
   end(): void;
 }
 
@@ -20,94 +18,111 @@ export function droppedShare(metrics: StepMetrics, units: number): number {
   return units === 0 ? 0 : (100 * dropped) / (units * Math.max(1, metrics.dropped.length));
 }
 
-/** Without a terminal a line is written at most this often. */
+/** Without a terminal lines of steps, and of other work, are written at most this often. */
 const PLAIN_EVERY_MS = 2000;
+const PIECES_EVERY_MS = 10000;
 
-/** Creates the display of a run on stderr. */
-export function stepPrinter(): StepPrinter {
-  const terminal = process.stderr.isTTY === true;
-  const bar = terminal
-    ? new cliProgress.SingleBar(
-        { format: '{bar} {value}/{total}  loss {loss}  {speed} tok/s  backward dropped {dropped} %  eta {eta_formatted}', stream: process.stderr },
-        cliProgress.Presets.shades_classic,
-      )
-    : null;
-  const held = piecePrinter('held-out evaluation');
-  let started = false;
-  let lastPlain = 0;
-  const pause = (): void => {
-    if (bar && started) bar.stop();
-    started = false;
-  };
-  return {
-    step(m, total, units) {
-      const values = { loss: m.loss.toFixed(4), speed: ((1000 * m.tokens) / Math.max(m.ms, 1e-3)).toFixed(0), dropped: droppedShare(m, units).toFixed(0) };
-      if (bar) {
-        if (!started) bar.start(total, m.step, values);
-        started = true;
-        bar.update(m.step + 1, values);
-        return;
-      }
-      const now = performance.now();
-      if (m.step + 1 < total && now - lastPlain < PLAIN_EVERY_MS) return;
-      lastPlain = now;
-      process.stderr.write(`step ${m.step + 1}/${total}  loss ${values.loss}  ${values.speed} tok/s  backward dropped ${values.dropped} %\n`);
-    },
-    evaluate(done, total) {
-      pause();
-      held.at(done, total);
-      if (done === total) held.end();
-    },
-    say(line) {
-      pause();
-      process.stderr.write(`${line}\n`);
-    },
-    end: pause,
-  };
+/** What a bar says besides its count. */
+type Values = Readonly<Record<string, string>>;
+
+const makeBar = (format: string): cliProgress.SingleBar | null =>
+  process.stderr.isTTY === true ? new cliProgress.SingleBar({ format, stream: process.stderr }, cliProgress.Presets.shades_classic) : null;
+
+interface PlainLines {
+  readonly line: (done: number, total: number, values: Values) => string;
+  readonly everyMs: number;
+  /** Whether the first and the last count are written as well. */
+  readonly ends: boolean;
 }
 
-/** Shows the progress of work in equal pieces on stderr: a bar on a terminal, a line every few seconds elsewhere. */
-export function piecePrinter(what: string): { at(done: number, total: number): void; end(): void } {
-  const bar =
-    process.stderr.isTTY === true
-      ? new cliProgress.SingleBar({ format: `${what} {bar} {value}/{total}  eta {eta_formatted}`, stream: process.stderr }, cliProgress.Presets.shades_classic)
-      : null;
+/** Shows one kind of work: a bar on a terminal, plain lines elsewhere. */
+function barPrinter(format: string, { line, everyMs, ends }: PlainLines) {
+  const bar = makeBar(format);
   let started = false;
-  let lastPlain = performance.now();
+  let lastPlain = ends ? Number.NEGATIVE_INFINITY : performance.now();
   return {
-    at(done, total) {
+    at(done: number, total: number, values: Values = {}): void {
       if (bar) {
-        if (!started) bar.start(total, done);
+        if (!started) bar.start(total, done, values);
         started = true;
-        bar.update(done);
+        bar.update(done, values);
         return;
       }
       const now = performance.now();
-      if (done === total || now - lastPlain < 5 * PLAIN_EVERY_MS) return;
+      if (done === total ? !ends : now - lastPlain < everyMs) return;
       lastPlain = now;
-      process.stderr.write(`${what} ${done}/${total}\n`);
+      process.stderr.write(`${line(done, total, values)}\n`);
     },
-    end() {
+    end(): void {
       if (started) bar?.stop();
       started = false;
-      lastPlain = performance.now();
+    },
+  };
+}
+type BarPrinter = ReturnType<typeof barPrinter>;
+
+const stepsPrinter = (): BarPrinter =>
+  barPrinter('{bar} {value}/{total}  loss {loss}  {speed} tok/s  backward dropped {dropped} %  eta {eta_formatted}', {
+    line: (done, total, { loss, speed, dropped }) => `step ${done}/${total}  loss ${loss}  ${speed} tok/s  backward dropped ${dropped} %`,
+    everyMs: PLAIN_EVERY_MS,
+    ends: true,
+  });
+
+const piecesPrinter = (what: string): BarPrinter =>
+  barPrinter(`${what} {bar} {value}/{total}  eta {eta_formatted}`, {
+    line: (done, total) => `${what} ${done}/${total}`,
+    everyMs: PIECES_EVERY_MS,
+    ends: false,
+  });
+
+const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
+
+/** Creates the display of work on stderr. */
+export function progressPrinter(): ProgressPrinter {
+  const steps = stepsPrinter();
+  let other: { readonly what: string; readonly printer: BarPrinter } | null = null;
+  const endOther = (): void => {
+    other?.printer.end();
+    other = null;
+  };
+  const showPieces = ({ what, unit, done, total }: PiecesProgress): void => {
+    steps.end();
+    if (other?.what !== what) {
+      endOther();
+      other = { what, printer: piecesPrinter(unit === 'bytes' ? `${what}, MiB` : what) };
+      if (unit === 'bytes' && process.stderr.isTTY !== true) process.stderr.write(`${what}, ${mebibytes(total)} MiB\n`);
+    }
+    const size = unit === 'bytes' ? mebibytes : (count: number): number => count;
+    other.printer.at(size(done), size(total));
+    if (done >= total) endOther();
+  };
+  return {
+    onProgress(progress) {
+      if (progress.kind === 'pieces') return showPieces(progress);
+      endOther();
+      if (progress.kind === 'note') {
+        steps.end();
+        process.stderr.write(`${progress.text}\n`);
+        return;
+      }
+      const { metrics, steps: total, units } = progress;
+      const { step, loss, tokens, ms } = metrics;
+      const speed = ((1000 * tokens) / Math.max(ms, 1e-3)).toFixed(0);
+      steps.at(step + 1, total, { loss: loss.toFixed(4), speed, dropped: droppedShare(metrics, units).toFixed(0) });
+    },
+    end() {
+      endOther();
+      steps.end();
     },
   };
 }
 
-/** Shows the progress of downloads that follow each other: a bar for each file on a terminal; elsewhere a line when a file begins, and one every few seconds. */
-export function downloadPrinter(): (file: string, doneBytes: number, totalBytes: number) => void {
-  let current = '';
-  let pieces = piecePrinter('');
-  return (file, done, total) => {
-    const mebi = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
-    if (file !== current) {
-      pieces.end();
-      current = file;
-      pieces = piecePrinter(`downloading ${file}, MiB`);
-      if (process.stderr.isTTY !== true) process.stderr.write(`downloading ${file}, ${mebi(total)} MiB\n`);
-    }
-    pieces.at(mebi(done), mebi(total));
-    if (done >= total) pieces.end();
-  };
+/** Runs work whose progress is shown on stderr. */
+export async function withProgress<T>(work: (watch: Watch) => Promise<T>): Promise<T> {
+  const printer = progressPrinter();
+  try {
+    return await work({ onProgress: printer.onProgress });
+  } finally {
+    printer.end();
+  }
 }

@@ -3,7 +3,7 @@
 import { type CommandDevice, withDevice } from '../node/device.ts';
 import type { TrainHooks, TrainReport } from '../run/run.ts';
 import { print, say } from '../terminal/options.ts';
-import { stepPrinter } from '../terminal/progress.ts';
+import { progressPrinter } from '../terminal/progress.ts';
 
 /** Opens the device and trains; the first Ctrl-C ends the run after its step, with a checkpoint. @throws EbbError */
 export async function commandRun(
@@ -11,14 +11,14 @@ export async function commandRun(
   { resume = false, json = false }: { readonly resume?: boolean; readonly json?: boolean },
   train: (device: CommandDevice, hooks: TrainHooks) => Promise<TrainReport>,
 ): Promise<void> {
-  let stopping = false;
+  const stopping = new AbortController();
   process.once('SIGINT', () => {
-    stopping = true;
+    stopping.abort();
     say('stopping after this step; the checkpoint resumes with --resume (Ctrl-C again ends at once)');
   });
   await withDevice(deviceName, async (device) => {
-    const printer = stepPrinter();
-    const report = await train(device, { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate, stop: () => stopping, resume });
+    const printer = progressPrinter();
+    const report = await train(device, { onProgress: printer.onProgress, signal: stopping.signal, resume });
     printer.end();
     print(json ? JSON.stringify(report) : `${report.interrupted ? 'stopped' : 'done'} after ${report.steps} steps: ${report.out}`);
   });

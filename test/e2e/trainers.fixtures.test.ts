@@ -57,7 +57,7 @@ withFixtures('train', (root) => {
       const lora = adapter === null ? false : { from: adapter };
       const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
       const steps: StepMetrics[] = [];
-      await trainPackage(loaded, config, opened, { onStep: (m) => void steps.push(m) });
+      await trainPackage(loaded, config, opened, { onProgress: (p) => void (p.kind === 'step' && steps.push(p.metrics)) });
       run.log.forEach((expected, i) => {
         const found = steps[i]!;
         expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(tolerances.loss));

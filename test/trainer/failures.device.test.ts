@@ -45,13 +45,13 @@ async function failureOf(failures: Partial<Failures>, change: Partial<RunInput>,
 
 it('a lost device: the cause is told, not the calls that failed for it; resume', async () => {
   const failures: Partial<Failures> = {};
-  const onStep: TrainHooks['onStep'] = ({ step }) => {
-    if (step === 2) failures.lose?.('fell off the bus');
-  };
   const evaluated: number[][] = [];
-  const hooks: TrainHooks = { onStep, onEvaluate: (done, total) => void evaluated.push([done, total]) };
+  const onProgress: TrainHooks['onProgress'] = (progress) => {
+    if (progress.kind === 'step' && progress.metrics.step === 2) failures.lose?.('fell off the bus');
+    if (progress.kind === 'pieces') evaluated.push([progress.done, progress.total]);
+  };
   const held = { evalData: join(ROOT, 'examples/demo/held-out.jsonl'), evalLimit: 2 };
-  expect(await failureOf(failures, held, hooks)).toMatch(/^the device was lost \(unknown\): fell off the bus; resume from the last checkpoint/);
+  expect(await failureOf(failures, held, { onProgress })).toMatch(/^the device was lost \(unknown\): fell off the bus; resume from the last checkpoint/);
   expect(evaluated).toEqual([
     [1, 2],
     [2, 2],

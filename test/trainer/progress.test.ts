@@ -1,6 +1,7 @@
 /** @file Progress elsewhere than on a terminal: plain lines, not too many; an evaluation shows how far it is. */
 
-import { downloadPrinter, stepPrinter } from '../../src/terminal/progress.ts';
+import { pieces, tell } from '../../src/run/progress.ts';
+import { progressPrinter } from '../../src/terminal/progress.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
 
 let lines: string[];
@@ -19,29 +20,30 @@ afterEach(() => {
 });
 
 it('a held-out evaluation between steps says how far it is, when it takes long', () => {
-  const printer = stepPrinter();
-  printer.step({ step: 0, loss: 2, tokens: 30, ms: 100, dropped: [['a'], []] } as unknown as StepMetrics, 3, 4);
+  const printer = progressPrinter();
+  const metrics = { step: 0, loss: 2, tokens: 30, ms: 100, dropped: [['a'], []] } as unknown as StepMetrics;
+  printer.onProgress({ kind: 'step', metrics, steps: 3, units: 4 });
   for (let done = 1; done <= 8; done++) {
     now += 6000;
-    printer.evaluate(done, 8);
+    pieces(printer, 'held-out evaluation')(done, 8);
   }
-  printer.say('held-out loss');
+  tell(printer, 'held-out loss');
   printer.end();
   expect(lines).toEqual([
     'step 1/3  loss 2.0000  300 tok/s  backward dropped 13 %\n',
-    'held-out evaluation 2/8\n',
-    'held-out evaluation 4/8\n',
-    'held-out evaluation 6/8\n',
+    'held-out evaluation 3/8\n',
+    'held-out evaluation 5/8\n',
+    'held-out evaluation 7/8\n',
     'held-out loss\n',
   ]);
 });
 
 it('each file of a download is announced, and followed when it takes long', () => {
-  const at = downloadPrinter();
-  at('a.json', 100, 100);
+  const printer = progressPrinter();
+  pieces(printer, 'downloading a.json', 'bytes')(100, 100);
   for (const done of [1, 2, 3]) {
     now += 11_000;
-    at('b.safetensors', done * 2 ** 20, 3 * 2 ** 20);
+    pieces(printer, 'downloading b.safetensors', 'bytes')(done * 2 ** 20, 3 * 2 ** 20);
   }
   expect(lines).toEqual(['downloading a.json, 1 MiB\n', 'downloading b.safetensors, 3 MiB\n', 'downloading b.safetensors, MiB 2/3\n']);
 });

@@ -9,11 +9,12 @@ import { withDevice } from '../../node/device.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import { runInputs } from '../../run/runFolder.ts';
 import { type AnalyzeOptions, analyzeRun } from '../../session/analyze.ts';
+import { writeHtml } from '../../session/htmlFile.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions, tellUnread } from '../given.ts';
-import { writeHtml } from '../htmlFile.ts';
 import { addModelRunFlags, RUNNING, runConfigOf } from '../runInput.ts';
 
 interface AnalyzeFlags extends RunFlags, Pick<AnalyzeOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
@@ -69,7 +70,7 @@ export const analyzeCommand: AddOptions = (command) =>
     const rates = [...flags.rates].sort((a, b) => a - b);
     if (html !== undefined) checkOutFile(html, '--html', [...runInputs(config), ...inputsOf({ 'the run file': file })]);
     await withDevice(config.device, async (device) => {
-      const report = await analyzeRun(config, device, { ...flags, rates, spreads: allocations, runs, say });
+      const report = await withProgress((watch) => analyzeRun(config, device, { ...flags, rates, spreads: allocations, runs }, watch));
       if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);
       print(json ? JSON.stringify(report, null, 2) : analyzeText(report));
     });

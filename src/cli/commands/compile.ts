@@ -14,6 +14,7 @@ import { nameOf } from '../../session/source.ts';
 import { knownSchedules } from '../../session/tune.ts';
 import { type DeviceFlags, deviceOf, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { dtypeOption } from '../options.ts';
 import { precisionOption, tellPrecision } from './precision.ts';
@@ -103,7 +104,7 @@ export const compileCommand: AddOptions = (command) =>
       };
       const compiled = (subject: CompileSubject): Promise<CompileReport> => {
         tellPrecision(matmulPrecision, subject.profile);
-        return compileTo(model, options, subject);
+        return withProgress((watch) => compileTo(model, options, subject, watch));
       };
       const report =
         'profile' in device

@@ -3,7 +3,7 @@
 import { withDevice } from '../../node/device.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
-import { stepPrinter } from '../../terminal/progress.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
 
@@ -15,9 +15,7 @@ export const demoCommand: AddOptions = (command) =>
     .addOption(oldDeviceOption())
     .action(async (flags: DeviceFlags & { steps: number }) => {
       await withDevice(deviceOf(flags), async (device) => {
-        const printer = stepPrinter();
-        const report = await runDemo(device, flags.steps, { say: printer.say, onStep: printer.step, onEvaluate: printer.evaluate });
-        printer.end();
+        const report = await withProgress((watch) => runDemo(device, flags.steps, watch));
         const { before, after } = report.heldOut;
         print(report.table);
         print(`held-out loss ${before.toFixed(4)} -> ${after.toFixed(4)} (${(100 * (1 - after / before)).toFixed(1)} % lower)`);

@@ -4,6 +4,7 @@ import { withDevice } from '../../node/device.ts';
 import { type EvalOptions, runEval } from '../../session/evaluate.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { fieldNames } from '../options.ts';
 
@@ -21,7 +22,7 @@ export const evalCommand: AddOptions = (command) =>
     .addOption(deviceOption())
     .action(async (model: string, flags: Omit<EvalOptions, 'adapter'> & AdapterFlags & { json?: boolean }) => {
       const { device, adapter } = adapterOf(flags);
-      const report = await withDevice(device, (opened) => runEval(model, { ...flags, adapter }, opened));
+      const report = await withDevice(device, (opened) => withProgress((watch) => runEval(model, { ...flags, adapter }, opened, watch)));
       print(
         flags.json
           ? JSON.stringify(report)

@@ -4,6 +4,7 @@ import { withDevice } from '../../node/device.ts';
 import { forward } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 
 /** `ebb forward`. */
@@ -17,6 +18,6 @@ export const forwardCommand: AddOptions = (command) =>
     .addOption(deviceOption())
     .action(async (model: string, flags: AdapterFlags & { batch: string; out: string; weights?: string }) => {
       const { device, adapter } = adapterOf(flags);
-      const written = await withDevice(device, (opened) => forward(model, { ...flags, adapter }, opened));
+      const written = await withDevice(device, (opened) => withProgress((watch) => forward(model, { ...flags, adapter }, opened, watch)));
       print(`${flags.out}: ${written.map(({ name, dtype, shape }) => `${name} ${dtype.toLowerCase()} [${shape.join(', ')}]`).join(', ')}`);
     });

@@ -5,6 +5,7 @@ import { withDevice } from '../../node/device.ts';
 import { runGenerate } from '../../session/generate.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions, refuseUnread } from '../given.ts';
 
@@ -33,6 +34,8 @@ export const generateCommand: AddOptions = (command) =>
           (option) => `give a --temperature above 0, or leave ${option} out`,
         );
       const { device, adapter } = adapterOf(flags);
-      await withDevice(device, (opened) => runGenerate(model, { ...flags, adapter }, opened, (piece) => void process.stdout.write(piece)));
+      await withDevice(device, (opened) =>
+        withProgress((watch) => runGenerate(model, { ...flags, adapter }, opened, (piece) => void process.stdout.write(piece), watch)),
+      );
       print('');
     });

@@ -4,6 +4,7 @@ import { withDevice } from '../../node/device.ts';
 import { grad } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { list, listOption, print } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 
 /** `ebb grad`. */
@@ -22,7 +23,7 @@ export const gradCommand: AddOptions = (command) =>
     .addOption(deviceOption())
     .action(async (model: string, flags: AdapterFlags & { batch: string; out?: string; weights?: string; drop: string[]; json?: boolean }) => {
       const { device, adapter } = adapterOf(flags);
-      const report = await withDevice(device, (opened) => grad(model, { ...flags, adapter }, opened));
+      const report = await withDevice(device, (opened) => withProgress((watch) => grad(model, { ...flags, adapter }, opened, watch)));
       print(
         flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
       );

@@ -13,6 +13,7 @@ import { diffDumps, type InspectOptions, inspectDump, inspectModel, patternFrom,
 import { measureModel } from '../../session/profile.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions } from '../given.ts';
 import { checkOptions, isDump, wayOf } from '../inspectWays.ts';
@@ -64,8 +65,10 @@ async function page(path: string | undefined, file: string, flags: InspectFlags)
 }
 
 function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
-  return withDevice(deviceOf(flags), async ({ device }) =>
-    work({ ...flags, lora: freshAdapter(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
+  return withDevice(deviceOf(flags), ({ device }) =>
+    withProgress(async (watch) =>
+      work({ ...flags, ...watch, lora: freshAdapter(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
+    ),
   );
 }
 

@@ -6,6 +6,7 @@ import { withDevice } from '../../node/device.ts';
 import { planRun, planText } from '../../session/plan.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { print } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions, tellUnread } from '../given.ts';
 import { dtypeOption } from '../options.ts';
@@ -18,7 +19,7 @@ export const planCommand: AddOptions = (command) =>
       tellUnread(givenOptions(own), RUNNING, 'ebb plan trains nothing');
       const config = runConfigOf(file, flags);
       await withDevice(config.device, async (device) => {
-        const report = await planRun(config, device, flags.dtype);
+        const report = await withProgress((watch) => planRun(config, device, flags.dtype, watch));
         print(flags.json ? JSON.stringify(report, null, 2) : planText(report));
       });
     },

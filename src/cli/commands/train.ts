@@ -1,6 +1,7 @@
 /** @file `ebb train`: fine-tunes a model. */
 
 import { join } from 'node:path';
+import { tell } from '../../run/progress.ts';
 import { checkRunFolder } from '../../run/runFolder.ts';
 
 import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
@@ -32,7 +33,7 @@ export const trainCommand: AddOptions = (command) =>
       const steps: (readonly DispatchTime[])[] = [];
       const timed = { steps: flags.profile === true ? 1 : flags.profile, report: (_step: number, times: readonly DispatchTime[]) => void steps.push(times) };
       const report = await trainModel(config, device, { ...hooks, timed });
-      hooks.say?.(steps.length > 0 ? await writeProfile(join(config.out, 'profile'), steps, device) : 'nothing was profiled: the run has fewer than 3 steps');
+      tell(hooks, steps.length > 0 ? await writeProfile(join(config.out, 'profile'), steps, device) : 'nothing was profiled: the run has fewer than 3 steps');
       return report;
     });
   });

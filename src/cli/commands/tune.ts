@@ -7,7 +7,8 @@ import { withDevice } from '../../node/device.ts';
 import { checkSizes, describeSource } from '../../session/source.ts';
 import { entriesText, tuneModel } from '../../session/tune.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
-import { positive, positiveNumber, print, say } from '../../terminal/options.ts';
+import { positive, positiveNumber, print } from '../../terminal/options.ts';
+import { withProgress } from '../../terminal/progress.ts';
 import { bookFile, tuningAllowed } from '../../tune/file.ts';
 import type { AddOptions } from '../commands.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
@@ -40,23 +41,23 @@ export const tuneCommand: AddOptions = (command) =>
     .addOption(oldDeviceOption())
     .action(async (model: string, flags: TuneFlags) => {
       if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
-      await withDevice(deviceOf(flags), async (device) => {
-        tellPrecision(flags.matmulPrecision, device.device.profile);
-        const source = await describeSource(model, flags.dtype);
-        const sizes = { batch: flags.batch ?? null, length: flags.length ?? null };
-        checkSizes(model, source, sizes);
-        const traced = source.trace({ ...sizes, lora: freshAdapter(flags) });
-        const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, {
-          onProblem: (done, total, name) => say(`${done + 1}/${total} ${name}`),
-        });
-        const file = bookFile(book.surroundings);
-        if (flags.json) print(JSON.stringify({ file, measured, left }, null, 2));
-        else
-          print(
-            [
-              ...(measured.length > 0 ? [entriesText(measured)] : []),
-              `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.device.profile.name}: ${file}`,
-            ].join('\n'),
-          );
-      });
+      await withDevice(deviceOf(flags), (device) =>
+        withProgress(async (watch) => {
+          tellPrecision(flags.matmulPrecision, device.device.profile);
+          const source = await describeSource(model, flags.dtype, watch);
+          const sizes = { batch: flags.batch ?? null, length: flags.length ?? null };
+          checkSizes(model, source, sizes);
+          const traced = source.trace({ ...sizes, lora: freshAdapter(flags) });
+          const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, watch);
+          const file = bookFile(book.surroundings);
+          if (flags.json) print(JSON.stringify({ file, measured, left }, null, 2));
+          else
+            print(
+              [
+                ...(measured.length > 0 ? [entriesText(measured)] : []),
+                `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.device.profile.name}: ${file}`,
+              ].join('\n'),
+            );
+        }),
+      );
     });

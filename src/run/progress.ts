@@ -1,0 +1,50 @@
+/** @file What work tells while it goes on. The library prints nothing: whoever calls it is told, and shows it as they like. */
+
+import type { StepMetrics } from '../train/loop.ts';
+
+/** A sentence for a person. */
+export interface NoteProgress {
+  readonly kind: 'note';
+  readonly text: string;
+}
+
+/** Work in pieces: `done` of `total`. Downloads count bytes, evaluations batches, measurements settings. */
+export interface PiecesProgress {
+  readonly kind: 'pieces';
+  /** What is done in pieces, such as `held-out evaluation`. */
+  readonly what: string;
+  readonly unit: 'bytes' | 'pieces';
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A step of training was done. */
+export interface StepProgress {
+  readonly kind: 'step';
+  readonly metrics: StepMetrics;
+  /** Steps of the whole run. */
+  readonly steps: number;
+  /** Residual branches that a step may drop. */
+  readonly units: number;
+}
+
+export type Progress = NoteProgress | PiecesProgress | StepProgress;
+
+/** How a caller watches work, and ends it early. */
+export interface Watch {
+  /** Is told what goes on, in order. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Ends the work. What that leaves behind is said where it is taken. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Tells a sentence. */
+export function tell({ onProgress }: Watch, text: string): void {
+  onProgress?.({ kind: 'note', text });
+}
+
+/** Makes a function that tells how many pieces of some work are done. */
+export const pieces =
+  ({ onProgress }: Watch, what: string, unit: PiecesProgress['unit'] = 'pieces') =>
+  (done: number, total: number): void =>
+    onProgress?.({ kind: 'pieces', what, unit, done, total });
