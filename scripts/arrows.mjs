@@ -26,7 +26,7 @@ const ARROWS = {
     'definition/strict',
     'errors',
   ],
-  compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'errors'],
+  compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'formats/json', 'errors'],
   runtime: ['cost', 'formats/ggmlBlocks', 'formats/layout', 'formats/pieces', 'errors'],
   dropbp: ['errors'],
   formats: ['errors'],

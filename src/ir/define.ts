@@ -5,7 +5,7 @@ import type { Bind } from '../codegen/kernel/numerics.ts';
 import type { Cost } from '../cost.ts';
 import { at, invariant } from '../errors.ts';
 import { type AttrSpecs, type AttrsOf, checkAttrs, viewAttrs } from './attributes.ts';
-import { constraint } from './constraint.ts';
+import { constraint, OpError } from './constraint.ts';
 import type { ElementAt, FourWide } from './element.ts';
 import { bindOperands, checkOperands, type Named, type OperandSpecs } from './operands.ts';
 import type { Tensor } from './tensor.ts';
@@ -192,6 +192,17 @@ export interface OpSource<N extends string, K extends OpKind, O extends OperandS
   readonly rejects?: readonly Rejection[];
 }
 
+/** Returns the types that `infer` gave. @throws OpError if one of them is none */
+function checkResults(name: string, types: readonly Type[]): readonly Type[] {
+  const isDim = (dim: unknown): boolean => (typeof dim === 'number' ? Number.isInteger(dim) && dim > 0 : typeof dim === 'string');
+  for (const type of types) {
+    const { dtype, shape } = (type ?? {}) as Partial<Type>;
+    if (dtype === undefined || !Array.isArray(shape) || !shape.every(isDim))
+      throw new OpError(`${name}: infer returns ${JSON.stringify(type)}, expected { dtype, shape } with sizes above 0 or names of dimensions`);
+  }
+  return types;
+}
+
 const listOf = <T>(found: OneOrMore<T>): readonly T[] => (Array.isArray(found) ? (found as readonly T[]) : [found as T]);
 
 /** How the functions of an op's source, which take operands and attributes by name, are reached with lists. */
@@ -223,7 +234,7 @@ function inferBy<O extends OperandSpecs, A extends AttrSpecs>(
   return (types, given) => {
     checkOperands(name, operands, types, given);
     checkAttrs(name, attrs, given);
-    return listOf(infer(named(types, given), view(given)));
+    return checkResults(name, listOf(infer(named(types, given), view(given))));
   };
 }
 

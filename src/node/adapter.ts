@@ -104,6 +104,7 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
   wanted: string,
   asker = 'device',
 ): { choice: T; why: string } {
+  if (wanted === '') throw new EbbError(`${asker}: is empty; expected auto, gpu or part of a device's name`);
   const names = choices.map((c) => `${c.kind} (${c.name})`).join(', ');
   if (choices.length === 0)
     throw new EbbError(
@@ -123,9 +124,12 @@ function wantedDevice({ device, adapter, onNote = console.warn }: OpenOptions): 
     throw new EbbError(`openDevice: adapter is what device was called, and both are given (${adapter}, ${device}); give device alone`);
   const named = device ?? adapter ?? 'auto';
   if (named !== 'auto') return { wanted: named, asker: 'device' };
-  const { EBB_DEVICE, EBB_ADAPTER } = process.env;
-  if (EBB_DEVICE !== undefined) return { wanted: EBB_DEVICE, asker: 'EBB_DEVICE' };
-  if (EBB_ADAPTER === undefined) return { wanted: 'auto', asker: 'device' };
+  const { EBB_DEVICE = '', EBB_ADAPTER = '' } = process.env;
+  if (EBB_DEVICE !== '') {
+    if (EBB_ADAPTER !== '' && EBB_ADAPTER !== EBB_DEVICE) onNote(`EBB_DEVICE is ${EBB_DEVICE}; EBB_ADAPTER, its old name, is ${EBB_ADAPTER} and is not read`);
+    return { wanted: EBB_DEVICE, asker: 'EBB_DEVICE' };
+  }
+  if (EBB_ADAPTER === '') return { wanted: 'auto', asker: 'device' };
   onNote('the variable EBB_ADAPTER is called EBB_DEVICE now; the old name is still read');
   return { wanted: EBB_ADAPTER, asker: 'EBB_ADAPTER' };
 }

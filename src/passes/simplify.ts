@@ -1,7 +1,8 @@
 /** @file `expand` decomposes composites into primitives. `simplify` merges equal ops and drops unread ones. */
 
 import type { FuncBuilder } from '../ir/define.ts';
-import { opDef } from '../ir/ops/index.ts';
+import { checkDecomposition } from '../ir/derive.ts';
+import { isBuiltIn, opDef } from '../ir/ops/index.ts';
 import { constantOf } from '../ir/ops/structural.ts';
 import type { Func, Op, Value } from '../ir/types.ts';
 import { rewrite } from './rewrite.ts';
@@ -10,7 +11,14 @@ import { rewrite } from './rewrite.ts';
 function decomposed(b: FuncBuilder, op: Op, operands: readonly Value[], which: (name: string) => boolean): readonly Value[] | null {
   const def = opDef(op.name);
   if (!def.decompose || !which(op.name)) return null;
-  return def.decompose(expanding(b, which), operands, op.attrs);
+  const before = b.added.length;
+  const results = def.decompose(expanding(b, which), operands, op.attrs);
+  if (!isBuiltIn(op.name)) {
+    const made = b.added.slice(before);
+    const known = (v: Value): boolean => b.added.some((other) => other.results.includes(v));
+    checkDecomposition(op.name, { operands, made, results, known }, op.results.length > 0 ? op.results.map((r) => r.type) : undefined);
+  }
+  return results;
 }
 
 /** A builder that decomposes the ops that are added to it, as far as `which` allows. */

@@ -33,8 +33,8 @@ export interface StepResult {
   /** Waits for the device. */
   read(): Promise<StepLosses>;
   /**
-   * Only where an exchange returned a promise: resolves when that did and the update was submitted, and rejects as it did. Until then no other
-   * step may begin, and `updated` and `dispatches` say nothing of the update.
+   * Only there if the exchange returned a promise. It resolves when that promise has resolved and the update was submitted, and rejects if that
+   * promise rejects. Until then no other step may begin, and `updated` and `dispatches` do not include the update.
    */
   readonly exchanged?: Promise<void>;
   /** Of a timed step: how long every dispatch took. Waits for the device. */
@@ -65,9 +65,9 @@ export interface Engine extends LastingValues {
    * Norms of gradients with one unit dropped at a time (./probe.ts). Touches nothing that outlives a step. The engine is made with `probes`.
    */
   probe(micro: Pick<MicroBatch, 'sizes' | 'inputs' | 'scalar'>): Promise<Probed>;
-  /** How often each group of parameters was updated, as the device counted. Waits for the device. @throws EbbError without an optimizer */
+  /** Waits for the device, and returns how often it has updated each group of parameters. @throws EbbError without an optimizer */
   readUpdates(): Promise<readonly number[]>;
-  /** Sets how often each group of parameters was updated; 0 for an engine that begins. @throws EbbError for another number of groups, and without an optimizer */
+  /** Sets how often each group of parameters was updated, which is 0 for a new engine. @throws EbbError for another number of groups, and without an optimizer */
   writeUpdates(counts: readonly number[]): void;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
@@ -87,7 +87,7 @@ export interface EngineOptions {
   readonly optimizer: 'adamw' | 'sgd' | 'none';
   /** Forms that patterns may hold; default all but `remat`. */
   readonly forms?: readonly Form[];
-  /** Told of the gradients of every step that updates, before it does; without one, backward and update are submitted in one. */
+  /** It is called with the gradients of every step that updates, before the update. Without it, backward and update are submitted together. */
   readonly exchange?: Exchange;
   /** What `probe` measures; memory is allocated for it. */
   readonly probes?: ProbeKind;

@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
-import { packageFiles } from '../codegen/trainer/index.ts';
+import { type PackageInput, packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
@@ -16,6 +16,7 @@ import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
 import { captureLocations } from '../trace/location.ts';
+import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type ScheduleBook } from '../tune/book.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
@@ -74,6 +75,31 @@ const deviceText = (profile: DeviceProfile): string => (profile === PORTABLE ? p
 
 const RATES = [0, 0.5, 0.75, 0.875];
 
+/** The numbers in a package's README: sizes, counts, and the costs of a step at a few drop rates. */
+function readmeNumbers({ params, units }: TracedModel, program: Program, linker: Linker, device: string): PackageInput['readme'] {
+  const elements = (list: TracedModel['params']): number => list.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const own = new Set(program.inputs.flatMap((i) => i.extent.of.map(String)));
+  return {
+    dims: program.dims
+      .filter((d) => own.has(d.name))
+      .map((d) => `${d.name} ≤ ${d.bound}`)
+      .join(', '),
+    counts: {
+      units: units.length,
+      functions: program.functions.length,
+      kernels: program.pipelines.length,
+      params: elements(params.filter((p) => !p.table)),
+      trained: elements(params.filter((p) => p.trainable)),
+    },
+    rates: RATES.map((rate) => {
+      const report = costs(program, linker, uniformDrop(units, rate, 0), boundsOf(program));
+      return { rate, flops: amount(flopsOf(report), 'FLOP'), saved: amount(report.savedBytes, 'B'), peak: amount(report.peakBytes, 'B') };
+    }),
+    inputs: program.inputs.map((i) => i.name),
+    device,
+  };
+}
+
 /** What a model is compiled for. */
 export interface CompileSubject {
   readonly profile: DeviceProfile;
@@ -103,8 +129,6 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
   const linker = inspectionLinker(program);
   const { units } = traced;
   const about = { ...source.about(traced, flags.lora), ...(matmulPrecision === 'f32' ? {} : { matmulPrecision }) };
-  const sum = (list: readonly (readonly number[])[]): number => list.reduce((n, shape) => n + shape.reduce((a, b) => a * b, 1), 0);
-  const own = new Set(program.inputs.flatMap((i) => i.extent.of.map(String)));
   const files = packageFiles({
     program,
     about,
@@ -115,25 +139,7 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
     dropRate: flags.dropRate,
     ebb: EBB,
     standalone: flags.standalone ? { webgpu: dependencies['webgpu'] ?? '*' } : null,
-    readme: {
-      dims: program.dims
-        .filter((d) => own.has(d.name))
-        .map((d) => `${d.name} ≤ ${d.bound}`)
-        .join(', '),
-      counts: {
-        units: units.length,
-        functions: program.functions.length,
-        kernels: program.pipelines.length,
-        params: sum(traced.params.filter((p) => !p.table).map((p) => p.shape)),
-        trained: sum(traced.params.filter((p) => p.trainable).map((p) => p.shape)),
-      },
-      rates: RATES.map((rate) => {
-        const report = costs(program, linker, uniformDrop(units, rate, 0), sizes);
-        return { rate, flops: amount(flopsOf(report), 'FLOP'), saved: amount(report.savedBytes, 'B'), peak: amount(report.peakBytes, 'B') };
-      }),
-      inputs: program.inputs.map((i) => i.name),
-      device: deviceText(profile),
-    },
+    readme: readmeNumbers(traced, program, linker, deviceText(profile)),
   });
   const inputs = inputsOf({ 'the model': model, '--lora-from': flags.lora?.existing?.path });
   await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });

@@ -1,5 +1,6 @@
 /** @file Reads `ebb compile --device`, which names a profile, the same on every machine, or a device of this machine. */
 
+import { existsSync } from 'node:fs';
 import { BUILT_IN, PORTABLE } from '../compile/devices/builtIn.ts';
 import { parseProfile } from '../compile/devices/file.ts';
 import { EbbError } from '../errors.ts';
@@ -17,18 +18,23 @@ export interface CompileDeviceFlags {
   readonly standalone: boolean;
 }
 
-const isBuiltIn = (name: string): name is keyof typeof BUILT_IN => Object.hasOwn(BUILT_IN, name);
+/** The built-in profile of a name, in letters of either case, as names of devices are found. */
+const builtIn = (name: string): DeviceProfile | undefined => new Map<string, DeviceProfile>(Object.entries(BUILT_IN)).get(name.toLowerCase());
 
 /**
  * Finds the device to compile for. The name of a built-in profile and a file that ends in `.json` are profiles, for which no adapter of this
- * machine is opened. Every other name is that of a device of this machine. Standalone trainers are portable unless a device is asked for.
- * @throws EbbError for a device beside `--target portable`, and for a file that is not a profile
+ * machine is opened. Every other name that is not a path is that of a device of this machine. Standalone trainers are portable unless a
+ * device is asked for.
+ * @throws EbbError for a device beside `--target portable`, and for a path that is not a profile
  */
 export function compileDevice({ device, mayBeProfile, target, standalone }: CompileDeviceFlags): DeviceChoice {
   if (target === 'portable' && device !== undefined)
     throw new EbbError(`--device ${device}: --target portable compiles for any device; leave one of the two out`);
   if ((target ?? (standalone && device === undefined ? 'portable' : 'device')) === 'portable') return { profile: PORTABLE };
   if (device === undefined || !mayBeProfile) return { open: device };
-  if (isBuiltIn(device)) return { profile: BUILT_IN[device] };
-  return device.toLowerCase().endsWith('.json') ? { profile: parseProfile(readText(device), device) } : { open: device };
+  const profile = builtIn(device);
+  if (profile) return { profile };
+  if (device.toLowerCase().endsWith('.json')) return { profile: parseProfile(readText(device), device) };
+  if (existsSync(device)) throw new EbbError(`--device ${device}: is a path, and a profile's name ends in .json; ebb doctor --profile prints one`);
+  return { open: device };
 }

@@ -1,6 +1,5 @@
 /** @file Ops that users define for their models. Each is one node of the IR, which is decomposed before it is differentiated or fused. */
 
-import { EbbError } from '../errors.ts';
 import { type DecomposedOp, defineOp } from '../ir/derive.ts';
 import type { Attrs, Value } from '../ir/types.ts';
 import { recordOne, withTrace } from './context.ts';
@@ -35,7 +34,6 @@ export function compositeOp<const Names extends readonly string[], A extends Att
   decompose,
   ...op
 }: CompositeOp<Names, A>): (operands: InOrder<Names>, ...attrs: string extends keyof A ? [] : [attrs: A]) => Tensor {
-  if (!/^[a-z][a-z0-9_]*$/.test(op.name)) throw new EbbError(`compositeOp: the name of an op is written in snake_case, found ${JSON.stringify(op.name)}`);
   const whole: DecomposedOp = {
     ...op,
     operands: names,

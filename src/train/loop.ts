@@ -40,7 +40,7 @@ export interface StepMetrics {
 /** What a resume needs besides parameters and moments. */
 export interface TrainState {
   step: number;
-  /** Updates of each group of parameters, as they were when the run was handed over last: at its start, its end and between steps. The device counts. */
+  /** How often each group of parameters was updated. The device counts: this is set at the end of a run, and between steps where `between` runs. */
   updates: readonly number[];
   /** By unit, where the plan had them measured. */
   sensitivities?: readonly number[] | undefined;

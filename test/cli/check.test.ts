@@ -24,7 +24,7 @@ function file(name: string, content: string | Uint8Array): string {
 
 it.each([
   ['model.gguf', ggufBytes(tinyLlamaGguf()), true, 'a checkpoint Ebb can use: llama, 1 layer'],
-  ['other.gguf', ggufBytes({ metadata: {}, tensors: [] }), true, 'no model'],
+  ['other.gguf', ggufBytes({ metadata: {}, tensors: [] }), true, 'not a model'],
   ['a.jsonl', '{"text":"a"}\n', true, '1 record'],
   ['b.jsonl', '{"messages":[{"role":"user","content":"a"}]}\n', true, '1 conversation'],
   ['c.jsonl', '{"text":"a"}\nx\n', false, 'line 2:'],

@@ -27,6 +27,8 @@ it('a device of this machine, a built-in profile, or a profile in a file', () =>
   expect(chosen({})).toEqual({ open: undefined });
   for (const device of ['auto', 'gpu', '4090']) expect(chosen({ device })).toEqual({ open: device });
   for (const [device, profile] of Object.entries(BUILT_IN)) expect(chosen({ device })).toEqual({ profile });
+  expect(chosen({ device: 'NVIDIA' })).toEqual({ profile: BUILT_IN.nvidia });
+  expect(() => chosen({ device: folder })).toThrow(`--device ${folder}: is a path, and a profile's name ends in .json; ebb doctor --profile prints one`);
   const file = join(folder, 'mine.json');
   writeFileSync(file, profileText({ ...BUILT_IN.amd, name: 'mine' }));
   expect(chosen({ device: file })).toEqual({ profile: { ...BUILT_IN.amd, name: 'mine' } });

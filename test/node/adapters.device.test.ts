@@ -27,5 +27,6 @@ it('takes the best of what there is, or what is asked for by name', () => {
   expect(chooseAdapter(all, 'swiftshader').choice.kind).toBe('swiftshader');
   expect(chooseAdapter(all, '4090').choice.kind).toBe('nvidia');
   expect(() => chooseAdapter(all.slice(1), 'gpu')).toThrow(/device gpu: this machine has no such device; there are lavapipe/);
+  expect(() => chooseAdapter(all, '')).toThrow("device: is empty; expected auto, gpu or part of a device's name");
   expect(() => chooseAdapter([], 'auto')).toThrow(/install/);
 });

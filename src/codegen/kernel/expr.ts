@@ -62,8 +62,21 @@ export const and = (a: Expr, b: Expr): Expr => bin('&&', a, b);
 export const not = (a: Expr): Expr => ({ kind: 'un', type: 'bool', op: '!', a });
 export const neg = (a: Expr): Expr => ({ kind: 'un', type: a.type, op: '-', a });
 
-/** A function whose result has its first operand's type (`dot`: its scalar type). */
-export function call(fn: Fn, ...args: readonly [Expr, ...Expr[]]): Expr {
+/** Functions that take several numbers of one type. */
+const OF_SEVERAL: ReadonlySet<Fn> = new Set(['min', 'max', 'clamp', 'pow', 'fma']);
+
+/** The operands, of which those that are scalars are spread over as many lanes as the others have. */
+function evened(args: readonly [Expr, ...Expr[]]): readonly [Expr, ...Expr[]] {
+  const wide = args.find((arg) => isVector(arg.type))?.type;
+  if (wide === undefined || !isVector(wide)) return args;
+  const spread = (arg: Expr): Expr => (isVector(arg.type) || arg.type !== scalarOf(wide) ? arg : splat(wide, arg));
+  const [first, ...rest] = args;
+  return [spread(first), ...rest.map(spread)];
+}
+
+/** A function whose result has its first operand's type (`dot`: its scalar type). Where some of several numbers are vectors, the others become so. */
+export function call(fn: Fn, ...given: readonly [Expr, ...Expr[]]): Expr {
+  const args = OF_SEVERAL.has(fn) ? evened(given) : given;
   const type = fn === 'dot' ? scalarOf(args[0].type) : args[0].type;
   return { kind: 'call', type, fn, args };
 }

@@ -19,7 +19,10 @@ export interface TrainerFacts {
 }
 
 const ARRAYS = { i32: 'Int32Array', u32: 'Uint32Array', f32: 'Float32Array' } as const;
-const quoted = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
+const escaped = (char: string): string => (char < ' ' ? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}` : `\\${char}`);
+const quoted = (text: string): string => `'${text.replace(/[\\'\u0000-\u001f]/g, escaped)}'`;
+/** A line of a block comment, which ends neither the line nor the comment, whatever names are in it. */
+const commented = (line: string): string => line.replace(/\s/g, ' ').replaceAll('*/', '* /');
 const doc = (description: string) => [{ description }];
 const key = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name));
 
@@ -41,7 +44,7 @@ export function trainerSource(facts: TrainerFacts): string {
 }
 
 function addHead(file: SourceFile, { head }: TrainerFacts): void {
-  file.addStatements(`/**\n${head.map((line) => ` * ${line}`.trimEnd()).join('\n')}\n */`);
+  file.addStatements(`/**\n${head.map((line) => ` * ${commented(line)}`.trimEnd()).join('\n')}\n */`);
   file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['startTrainer', { name: 'TrainerPackage', isTypeOnly: true }] });
   file.addExportDeclaration({ moduleSpecifier: 'ebb/trainer', namedExports: ['openPage', 'trainInPage'] });
 }

@@ -2,10 +2,11 @@
 
 import { z } from 'zod';
 import { EbbError } from '../../errors.ts';
+import { type Json, parseJson } from '../../formats/json.ts';
 import type { AdapterKind } from '../../runtime/adapterKind.ts';
 import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile, WEBGPU_TARGET } from '../../runtime/deviceProfile.ts';
 import { MATRIX_FEATURE } from '../../runtime/matrices.ts';
-import { BUILT_IN } from './builtIn.ts';
+import { BUILT_IN, PORTABLE } from './builtIn.ts';
 
 /** Name and version of the format; other versions are refused by name. */
 const FORMAT = 'ebb-device';
@@ -13,26 +14,43 @@ const VERSION = 1;
 
 const KINDS: readonly AdapterKind[] = [...(Object.keys(BUILT_IN) as (keyof typeof BUILT_IN)[]), 'other'];
 
-const count = z.int().positive();
-const powerOfTwo = count.refine((lanes) => Number.isInteger(Math.log2(lanes)), 'expected a power of two');
-const limits = z.strictObject(Object.fromEntries(DEVICE_LIMITS.map((name) => [name, count]))) as unknown as z.ZodType<DeviceLimits>;
+/** Lanes of the smallest and of the largest subgroups that WebGPU knows. */
+const LANES = { least: 4, most: 128 } as const;
+
+const WHOLE = 'expected a whole number above 0';
+const count = z.int(WHOLE).positive(WHOLE);
+const lanes = count.refine(
+  (n) => Number.isInteger(Math.log2(n)) && n >= LANES.least && n <= LANES.most,
+  `expected a power of two from ${LANES.least} to ${LANES.most}`,
+);
+
+/** A limit: a device with less than WebGPU promises is none, and kernels count on that much. */
+function limitOf(name: keyof DeviceLimits): z.ZodType<number> {
+  const least = PORTABLE.limits[name];
+  return count.min(least, `expected at least ${least}, which every WebGPU device has`);
+}
+
+const limits = z.strictObject(Object.fromEntries(DEVICE_LIMITS.map((name) => [name, limitOf(name)]))) as unknown as z.ZodType<DeviceLimits>;
 
 const schema = z
   .strictObject({
     format: z.literal(FORMAT),
     version: z.literal(VERSION),
-    name: z.string().min(1),
-    target: z.string().min(1).default(WEBGPU_TARGET),
+    name: z.string('expected text').regex(/^[^\p{Cc}]+$/u, 'expected text of one line'),
+    target: z
+      .string('expected text')
+      .regex(/^[^\p{Cc}]+$/u, 'expected text of one line')
+      .default(WEBGPU_TARGET),
     kind: z.enum(KINDS),
-    features: z.array(z.enum(DEVICE_FEATURES as [string, ...string[]])),
+    features: z.array(z.enum(DEVICE_FEATURES as [string, ...string[]])).refine((names) => new Set(names).size === names.length, 'expected every feature once'),
     limits,
     subgroups: z
-      .strictObject({ least: powerOfTwo, most: powerOfTwo })
+      .strictObject({ least: lanes, most: lanes })
       .refine(({ least, most }) => least <= most, 'expected least to be no more than most')
       .nullable(),
     matrices: z
       .strictObject({
-        shapes: z.array(z.strictObject({ m: count, n: count, k: count, input: z.enum(['f16', 'f32']), lanes: powerOfTwo })).min(1),
+        shapes: z.array(z.strictObject({ m: count, n: count, k: count, input: z.enum(['f16', 'f32']), lanes })).min(1, 'expected a shape or more'),
         multiple: count,
       })
       .nullable(),
@@ -57,23 +75,26 @@ function foundAt(value: unknown, path: readonly PropertyKey[]): string {
 
 const HINT = 'ebb doctor --profile prints one';
 
+function parsed(text: string, where: string): Json {
+  try {
+    return parseJson(where, text);
+  } catch (error) {
+    throw new EbbError(`${error instanceof Error ? error.message : String(error)}; expected a device profile, ${HINT}`);
+  }
+}
+
 /** Reads a profile. @param where the file's name @throws EbbError with the first field that is wrong, unknown or missing */
 export function parseProfile(text: string, where: string): DeviceProfile {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new EbbError(`${where}: is no JSON (${error instanceof Error ? error.message : String(error)}); expected a device profile, ${HINT}`);
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) {
-    const { format: _format, version: _version, ...profile } = parsed.data;
+  const value = parsed(text, where);
+  const found = schema.safeParse(value);
+  if (found.success) {
+    const { format: _format, version: _version, ...profile } = found.data;
     return profile;
   }
-  const [issue] = parsed.error.issues;
+  const [issue] = found.error.issues;
   if (!issue) throw new EbbError(`${where}: is no device profile; ${HINT}`);
   if (issue.code === 'unrecognized_keys')
     throw new EbbError(`${where}: unknown key ${issue.keys.map((key) => [...issue.path, key].join('.')).join(', ')}; ${HINT}`);
   const at = issue.path.length > 0 ? `${issue.path.join('.')} ${foundAt(value, issue.path)}` : 'the file is no object';
-  throw new EbbError(`${where}: ${at}; ${issue.message.replace(/^Invalid \w+: /, '')}; ${HINT}`);
+  throw new EbbError(`${where}: ${at}; ${issue.message.replace(/^Invalid \w+: /, '').replace(/, received \w+$/, '')}; ${HINT}`);
 }

@@ -78,11 +78,36 @@ export const findOp = (name: string): OpDef | undefined => registry.get(name);
 // The texts that registered ops were defined by, to tell a file that is read twice from two ops of one name.
 const sources = new Map<string, string>();
 
+const BUILT_IN_NAMES: ReadonlySet<string> = new Set(registry.keys());
+
+/** Whether the op is the library's own, and not a user's. */
+export const isBuiltIn = (name: string): boolean => BUILT_IN_NAMES.has(name);
+
+/** What kernels, or a decomposition, of an op of a kind are made from. */
+const MADE_FROM: Readonly<Partial<Record<OpKind, 'element' | 'combine' | 'decompose'>>> = {
+  pointwise: 'element',
+  index: 'element',
+  reduce: 'combine',
+  composite: 'decompose',
+};
+
+/** @throws EbbError for a name that the IR's text cannot hold, and for an op that lacks what its kind is made from */
+function checkDefinition(def: OpDef): void {
+  const { name, kind } = def;
+  if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new EbbError(`the name of an op is written in snake_case, found ${JSON.stringify(name)}`);
+  const part = MADE_FROM[kind];
+  if (part === undefined)
+    throw new EbbError(`op ${name} is of kind ${JSON.stringify(kind)}, which only the library's own are; expected one of ${Object.keys(MADE_FROM).join(', ')}`);
+  if (def[part] === undefined) throw new EbbError(`op ${name} is of kind ${kind} and has no ${part}, which that kind is made from; give it one`);
+}
+
 /**
  * Registers a user's op; `defineOp` makes one from a decomposition alone. `source` is the text that defines the op, which the same text may
- * define again, since a file may be read twice. @throws EbbError if another definition has taken the name
+ * define again, since a file may be read twice.
+ * @throws EbbError if the name is not in snake_case or another definition has taken it, or the op lacks what its kind is made from
  */
 export function registerOp(def: OpDef, source?: string): OpDef {
+  checkDefinition(def);
   const known = registry.get(def.name);
   if (known && known !== def && (source === undefined || sources.get(def.name) !== source))
     throw new EbbError(`op ${def.name} exists already; choose another name`);

@@ -4,7 +4,7 @@ import { add, call } from '../../codegen/kernel/expr.ts';
 import { largestOf, maxOf } from '../../codegen/kernel/numerics.ts';
 import { productOf } from '../../cost.ts';
 import { at } from '../../errors.ts';
-import { constraint } from '../constraint.ts';
+import { constraint, OpError } from '../constraint.ts';
 import { type Combine, makeOp, type OpSource, shapeToAttr } from '../define.ts';
 import { strides, tensor } from '../tensor.ts';
 import { typeText } from '../types.ts';
@@ -13,8 +13,36 @@ type Operands = { readonly x: 'f32' };
 type Attributes = { readonly axes: 'numbers' };
 type Derivative = NonNullable<OpSource<string, 'reduce', Operands, Attributes>['vjp']>;
 
-/** Makes a reduction from the function that combines two elements. */
+/** Numbers on which a function that combines elements is tried. */
+const TRIED = [-1.5, 0.25, 2, 3];
+
+const near = (x: number, y: number): boolean => Object.is(x, y) || Number.isNaN(x) || Math.abs(x - y) <= 1e-9 * Math.max(1, Math.abs(x), Math.abs(y));
+
+/** @throws OpError if combining with the identity changes something, or the order in which elements are combined does */
+function checkCombine(name: string, { identity, js }: Combine): void {
+  for (const x of TRIED) {
+    for (const made of [js(identity, x), js(x, identity)])
+      if (!near(made, x)) throw new OpError(`${name}: its identity ${identity} combined with ${x} gives ${made}; expected ${x}: nothing may change`);
+    for (const y of TRIED) {
+      if (!near(js(x, y), js(y, x)))
+        throw new OpError(`${name}: ${x} with ${y} gives ${js(x, y)}, and ${y} with ${x} ${js(y, x)}; expected the same, as kernels combine in any order`);
+      for (const z of TRIED) {
+        const [left, right] = [js(js(x, y), z), js(x, js(y, z))];
+        if (!near(left, right))
+          throw new OpError(
+            `${name}: ${x}, ${y} and ${z} combined from the left give ${left}, and from the right ${right}; expected the same, as kernels combine in any order`,
+          );
+      }
+    }
+  }
+}
+
+/**
+ * Makes a reduction from the function that combines two elements.
+ * @throws OpError if `combine.js` is not associative and commutative, or its identity changes a number, as far as some numbers tell
+ */
 export function reductionOp<const N extends string>(name: N, combine: Combine, vjp: Derivative) {
+  checkCombine(name, combine);
   return makeOp({
     name,
     kind: 'reduce',

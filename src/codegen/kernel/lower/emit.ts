@@ -1,12 +1,14 @@
 /** @file Emits elements of a fused group's values at given positions; `OpDef.element` says how an op makes its element from those of its operands. */
 
-import { invariant } from '../../../errors.ts';
+import { EbbError, invariant } from '../../../errors.ts';
 import { type ElementAt, type Place, type Width, widened } from '../../../ir/element.ts';
-import { opDef } from '../../../ir/ops/index.ts';
-import { type Dim, lastDim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
+import { isBuiltIn, opDef } from '../../../ir/ops/index.ts';
+import { type Dim, type DType, lastDim, type Op, type Shape, sameShape, type Value } from '../../../ir/types.ts';
 import type { BufferRef, KernelBuilder } from '../builder.ts';
+import { typeProblem } from '../check/types.ts';
 import { add, bin, bitcast, component, div, param, rem, u32, vec } from '../expr.ts';
-import { type Expr, FIRST_SCALAR_WORD, isVector } from '../ir.ts';
+import { type Expr, FIRST_SCALAR_WORD, isVector, type KScalar, scalarOf } from '../ir.ts';
+import { operandsOf } from '../visit.ts';
 import { axesIndex, flatIndex, type Index, type IndexScope, type Quotients, shiftedIndex } from './position.ts';
 import { dequantised } from './stored.ts';
 
@@ -156,6 +158,22 @@ function leaf({ scalarWord, leaves }: GroupContext, value: Value, index: Index, 
   return loadFrom(buffer, value, index.flat(), width);
 }
 
+/** Types of kernels by the dtypes that ops compute. */
+const KERNEL_TYPES: Readonly<Partial<Record<DType, KScalar>>> = { f32: 'f32', i32: 'i32', u32: 'u32', bool: 'bool' };
+
+/** Checks what a user's op computes its elements by. @throws EbbError naming the op */
+function checkExpr({ name, results: [result] }: Op, made: Expr): void {
+  const problemIn = (expr: Expr): string | null =>
+    typeProblem(expr) ?? operandsOf(expr).reduce<string | null>((found, operand) => found ?? problemIn(operand), null);
+  const problem = problemIn(made);
+  if (problem !== null)
+    throw new EbbError(
+      `op ${name}: its expression has ${problem}, which kernels have not; operands are of one type, and where they are vectors of four, nothing compares them`,
+    );
+  const wanted = result && KERNEL_TYPES[result.type.dtype];
+  if (wanted !== undefined && scalarOf(made.type) !== wanted) throw new EbbError(`op ${name}: its expression gives ${made.type}, expected ${wanted}`);
+}
+
 export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr> = new Map()): Emitter {
   const { b, producer } = context;
   const fixed = new Map(defined);
@@ -165,7 +183,9 @@ export function emitter(context: GroupContext, defined: ReadonlyMap<Value, Expr>
     if (!op) return leaf(context, value, index, width);
     const { element } = opDef(op.name);
     invariant(element, `op ${op.name} cannot be computed element by element`);
-    return element(elementAt(block, op, value, index, width), op);
+    const made = element(elementAt(block, op, value, index, width), op);
+    if (!isBuiltIn(op.name)) checkExpr(op, made);
+    return made;
   };
   const emit = (value: Value, index: Index, width: Width): Expr => {
     const fix = fixed.get(value);

@@ -1,9 +1,10 @@
 /** @file Lowers a `fused` group to a kernel. Each kind of group has a file here; ./ops.ts lists the ops that have a kernel of their own. */
 
 import { invariant } from '../../../errors.ts';
-import { kindOf } from '../../../ir/ops/index.ts';
+import { isBuiltIn, kindOf, opDef } from '../../../ir/ops/index.ts';
 import type { Op } from '../../../ir/types.ts';
 import { withoutIdleLets } from '../rewrite/tidy.ts';
+import { checkAgreement } from './agreement.ts';
 import { lowerColumn } from './column.ts';
 import { lowerDot } from './dot.ts';
 import { groupOf } from './group.ts';
@@ -23,6 +24,7 @@ const clean = <K extends BoundKernel>(bound: K): K => ({ ...bound, kernel: { ...
 
 function lowered(op: Op, options: LowerOptions): Lowered {
   const group = groupOf(op);
+  for (const { name } of group.ops) if (!isBuiltIn(name)) checkAgreement(opDef(name));
   switch (group.kind) {
     case 'map':
       return lowerMap(group, options);

@@ -1,0 +1,13 @@
+import { callOp, defineModel, makeOp, mseLoss, mul, param, registerOp, unit } from 'ebb';
+
+registerOp(makeOp({ name: 'bare', kind: 'pointwise', operands: { x: 'f32' }, infer: ({ x }) => x, samples: [] }));
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', 4] }, target: { dtype: 'f32', shape: ['B', 4] } },
+  dims: { B: 2 },
+  build: ({ x, target }) => {
+    const w = param('w', [4]);
+    const y = unit('only', x, (h) => callOp('bare', [mul(w, h)]));
+    return mseLoss(y, target);
+  },
+});

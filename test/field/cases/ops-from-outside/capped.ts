@@ -1,0 +1,13 @@
+import { callOp, defineModel, expr, mseLoss, mul, param, pointwiseOp, registerOp, unit } from 'ebb';
+
+registerOp(pointwiseOp('capped', { arity: 1, domain: 'f32', js: (x) => Math.min(x, 1), expr: (x) => expr.min(x, expr.f32(1)), vjp: ({ d }) => [d] }));
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', 4] }, target: { dtype: 'f32', shape: ['B', 4] } },
+  dims: { B: 2 },
+  build: ({ x, target }) => {
+    const w = param('w', [4]);
+    const y = unit('only', x, (h) => callOp('capped', [mul(w, h)]));
+    return mseLoss(y, target);
+  },
+});

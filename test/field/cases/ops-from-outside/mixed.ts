@@ -1,0 +1,13 @@
+import { callOp, defineModel, expr, mseLoss, mul, param, pointwiseOp, registerOp, unit } from 'ebb';
+
+registerOp(pointwiseOp('mixed', { arity: 1, domain: 'f32', js: (x) => x + 1, expr: (x) => expr.add(x, expr.u32(1)), vjp: ({ d }) => [d] }));
+
+export const model = defineModel({
+  inputs: { x: { dtype: 'f32', shape: ['B', 4] }, target: { dtype: 'f32', shape: ['B', 4] } },
+  dims: { B: 2 },
+  build: ({ x, target }) => {
+    const w = param('w', [4]);
+    const y = unit('only', x, (h) => callOp('mixed', [mul(w, h)]));
+    return mseLoss(y, target);
+  },
+});
