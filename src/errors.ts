@@ -1,8 +1,20 @@
 /** @file Errors: one for people, whose message names the file, the field, what was found and what was expected; and checks of what Ebb itself relies on. */
 
-/** An error whose message is meant for a person. The command line prints it without a stack. */
+/**
+ * What an error is about, for programs: `file` a file that cannot be read or written, `config` the configuration of a run, `definition` a
+ * model's definition, `device` the device, `run` a run's folder, `numbers` a loss or result that is no number, `input` everything else that was given.
+ */
+export type EbbErrorCode = 'file' | 'config' | 'definition' | 'device' | 'run' | 'numbers' | 'input';
+
+/** An error whose message is meant for a person, and whose code is meant for a program. The command line prints it without a stack. */
 export class EbbError extends Error {
   override readonly name: string = 'EbbError';
+  readonly code: EbbErrorCode;
+
+  constructor(message: string, code: EbbErrorCode = 'input') {
+    super(message);
+    this.code = code;
+  }
 }
 
 /** Checks an assumption of Ebb's own code. @throws Error where it does not hold, which is a defect of Ebb and not of its input */

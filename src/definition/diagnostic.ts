@@ -20,7 +20,7 @@ export class DefinitionError extends EbbError {
   readonly diagnostics: readonly Diagnostic[];
 
   constructor(diagnostics: readonly Diagnostic[], options?: ErrorOptions) {
-    super(reportText(diagnostics));
+    super(reportText(diagnostics), 'definition');
     this.diagnostics = diagnostics;
     if (options?.cause !== undefined) this.cause = options.cause;
   }

@@ -21,7 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
 export function fileError(path: string, error: unknown): EbbError {
   if (error instanceof EbbError) return error;
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-  return new EbbError(`${path}: ${REASONS[code] ?? (error instanceof Error ? error.message : String(error))}`);
+  return new EbbError(`${path}: ${REASONS[code] ?? (error instanceof Error ? error.message : String(error))}`, 'file');
 }
 
 /** What is at `path`; throws where there is nothing readable. */
@@ -33,7 +33,7 @@ export function pathKind(path: string): 'file' | 'folder' {
   } catch (error) {
     throw fileError(path, error);
   }
-  throw new EbbError(`${path}: is neither a file nor a folder`);
+  throw new EbbError(`${path}: is neither a file nor a folder`, 'file');
 }
 
 export function fileExists(path: string): boolean {
@@ -42,7 +42,7 @@ export function fileExists(path: string): boolean {
 
 /** A file as a byte source: opened and closed at each read, so that nothing has to be closed by the caller. */
 export function fileSource(path: string): ByteSource {
-  if (pathKind(path) === 'folder') throw new EbbError(`${path}: is a folder, expected a file`);
+  if (pathKind(path) === 'folder') throw new EbbError(`${path}: is a folder, expected a file`, 'file');
   const { size } = statSync(path);
   return { name: path, size, read: (offset, length) => readRange(path, offset, length) };
 }
@@ -53,14 +53,14 @@ export function readRange(path: string, offset: number, length: number): Uint8Ar
   try {
     handle = openSync(path, 'r');
     if (offset + length > fstatSync(handle).size) {
-      throw new EbbError(`${path}: ends at byte ${fstatSync(handle).size}, expected at least ${offset + length} bytes`);
+      throw new EbbError(`${path}: ends at byte ${fstatSync(handle).size}, expected at least ${offset + length} bytes`, 'file');
     }
     const bytes = new Uint8Array(length);
     let done = 0;
     while (done < length) {
       // One read call takes at most 2 GiB − 4 KiB on Linux.
       const count = readSync(handle, bytes, done, Math.min(length - done, 1 << 30), offset + done);
-      if (count === 0) throw new EbbError(`${path}: ended at byte ${offset + done} while it was read`);
+      if (count === 0) throw new EbbError(`${path}: ended at byte ${offset + done} while it was read`, 'file');
       done += count;
     }
     return bytes;
@@ -75,7 +75,7 @@ export function readRange(path: string, offset: number, length: number): Uint8Ar
 export function readText(path: string, limit = 256 * 2 ** 20): string {
   const source = fileSource(path);
   if (source.size > limit) {
-    throw new EbbError(`${path}: is ${source.size} bytes long, expected at most ${limit} for a ${basename(path)}`);
+    throw new EbbError(`${path}: is ${source.size} bytes long, expected at most ${limit} for a ${basename(path)}`, 'file');
   }
   return decodeUtf8(path, source.read(0, source.size));
 }

@@ -5,6 +5,10 @@ import { EbbError } from '../errors.ts';
 /** An op that is given operands or attributes which it cannot take. Its message names the op and the constraint. */
 export class OpError extends EbbError {
   override readonly name = 'OpError';
+
+  constructor(message: string) {
+    super(message, 'definition');
+  }
 }
 
 /** @throws OpError `op C1: message` if `holds` is false */

@@ -104,24 +104,25 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
   wanted: string,
   asker = 'device',
 ): { choice: T; why: string } {
-  if (wanted === '') throw new EbbError(`${asker}: is empty; expected auto, gpu or part of a device's name`);
+  if (wanted === '') throw new EbbError(`${asker}: is empty; expected auto, gpu or part of a device's name`, 'device');
   const names = choices.map((c) => `${c.kind} (${c.name})`).join(', ');
   if (choices.length === 0)
     throw new EbbError(
       'no WebGPU adapter was found; install a Vulkan driver (on Debian: mesa-vulkan-drivers 25 or newer), or let npm install the optional package @sparticuz/chromium',
+      'device',
     );
   const [best] = choices;
   if (wanted === 'auto' && best) return { choice: best, why: adapterRank(best.kind) === 0 ? 'a GPU' : `the fastest of ${names}; there is no GPU` };
   const matches = (c: T): boolean => (wanted === 'gpu' ? adapterRank(c.kind) === 0 : c.kind === wanted || c.name.toLowerCase().includes(wanted.toLowerCase()));
   const choice = choices.find(matches);
-  if (!choice) throw new EbbError(`${asker} ${wanted}: this machine has no such device; there are ${names}`);
+  if (!choice) throw new EbbError(`${asker} ${wanted}: this machine has no such device; there are ${names}`, 'device');
   return { choice, why: `asked for by ${wanted}` };
 }
 
 /** Which device is wanted, and what says so. @throws EbbError where it is named twice */
 function wantedDevice({ device, adapter, onNote = console.warn }: OpenOptions): { readonly wanted: string; readonly asker: string } {
   if (adapter !== undefined && device !== undefined)
-    throw new EbbError(`openDevice: adapter is what device was called, and both are given (${adapter}, ${device}); give device alone`);
+    throw new EbbError(`openDevice: adapter is what device was called, and both are given (${adapter}, ${device}); give device alone`, 'device');
   const named = device ?? adapter ?? 'auto';
   if (named !== 'auto') return { wanted: named, asker: 'device' };
   const { EBB_DEVICE = '', EBB_ADAPTER = '' } = process.env;

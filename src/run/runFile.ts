@@ -13,9 +13,10 @@ import { type RunInput, withNewNames } from '../train/config.ts';
 export function readRunFile(file: string, note: (text: string) => void = () => {}): Partial<RunInput> {
   const document = parseDocument(readText(file));
   const [error] = document.errors;
-  if (error) throw new EbbError(`${file}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`);
+  if (error) throw new EbbError(`${file}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`, 'config');
   const run: unknown = document.toJS();
-  if (run === null || typeof run !== 'object' || Array.isArray(run)) throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`);
+  if (run === null || typeof run !== 'object' || Array.isArray(run))
+    throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`, 'config');
   return withNewNames(run, file, note);
 }
 
@@ -31,9 +32,9 @@ const OTHER_KINDS: readonly (readonly [ending: RegExp, what: string, hint: (path
 function checkRunFile(file: string): void {
   const wanted = 'expected a run file (YAML)';
   const [, what, hint] = OTHER_KINDS.find(([ending]) => ending.test(file)) ?? [];
-  if (what !== undefined && hint) throw new EbbError(`${file}: is ${what}, ${wanted}; give ${hint(file)}`);
-  if (!existsSync(file)) throw new EbbError(`${file}: there is no such file, ${wanted}; a model is named by --model, data by --data`);
-  if (pathKind(file) === 'folder') throw new EbbError(`${file}: is a folder, ${wanted}; if it is a model, give --model ${file}`);
+  if (what !== undefined && hint) throw new EbbError(`${file}: is ${what}, ${wanted}; give ${hint(file)}`, 'config');
+  if (!existsSync(file)) throw new EbbError(`${file}: there is no such file, ${wanted}; a model is named by --model, data by --data`, 'config');
+  if (pathKind(file) === 'folder') throw new EbbError(`${file}: is a folder, ${wanted}; if it is a model, give --model ${file}`, 'config');
 }
 
 /** The keys of a run file that a person names, none where none is. @throws EbbError for what is plainly something else, and as `readRunFile` */

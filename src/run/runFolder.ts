@@ -55,7 +55,7 @@ export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConf
  */
 export function checkRunFolder(path: string, resumes: boolean, config: RunConfig, runFile?: string): void {
   if (!resumes && existsSync(join(path, METRICS)))
-    throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`);
+    throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`, 'run');
   checkOutFolder(path, '--out', PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resumes ? undefined : runFile })]);
 }
 
@@ -132,6 +132,7 @@ function checkSameRun(file: string, config: RunConfig): void {
     const show = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
     throw new EbbError(
       `${key} is ${show(now[key])}, the run to resume was started with ${show(before[key])} (${file}); give the same, or start another run (--out)`,
+      'run',
     );
   }
 }
@@ -147,6 +148,7 @@ function readState(file: string, groups: number): TrainState {
   const [issue] = found.error.issues;
   throw new EbbError(
     `${file}: ${issue?.path.join('.') || 'the state'}: ${issue?.message ?? 'is wrong'}; the checkpoint is of another model or adapter, or broken: remove its folder to resume from the one before`,
+    'run',
   );
 }
 
@@ -175,10 +177,11 @@ async function readTraining(path: string, engine: Engine): Promise<void> {
 
 function fittingTensor(path: string, tensors: Weights['tensors'], name: string, shape: readonly number[]): StoredTensor {
   const found = tensors.get(name);
-  if (!found) throw new EbbError(`${path}: has no tensor ${name}; the run was started with another model, adapter or optimizer`);
+  if (!found) throw new EbbError(`${path}: has no tensor ${name}; the run was started with another model, adapter or optimizer`, 'run');
   if (found.shape.join() === shape.join()) return found;
   throw new EbbError(
     `${path}: tensor ${name} has shape [${found.shape.join(', ')}], expected [${shape.join(', ')}]; the run was started with another model or adapter`,
+    'run',
   );
 }
 

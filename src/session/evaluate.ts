@@ -80,6 +80,6 @@ async function evaluateOn(
   if (tokens === 0)
     throw new EbbError(`${data}: holds no token that counts in a loss, because all labels are ignored or masked; give data with something to learn`);
   if (!Number.isFinite(loss))
-    throw new EbbError(`${path}: the loss on ${data} is ${loss}; all weights are finite, so look at how large they are, and at the data`);
+    throw new EbbError(`${path}: the loss on ${data} is ${loss}; all weights are finite, so look at how large they are, and at the data`, 'numbers');
   return { loss, perplexity: Math.exp(loss), examples, tokens };
 }

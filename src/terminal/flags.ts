@@ -141,7 +141,7 @@ function withValue(keys: Keys, [first, ...rest]: readonly string[], value: unkno
 function checkOnce(settings: readonly Setting[]): void {
   for (const [i, { key, by }] of settings.entries()) {
     const other = settings.slice(i + 1).find((later) => later.key === key || later.key.startsWith(`${key}.`) || key.startsWith(`${later.key}.`));
-    if (other) throw new EbbError(`${by} and ${other.by} both set ${other.key === key ? key : `${key} and ${other.key}`}; give one of them`);
+    if (other) throw new EbbError(`${by} and ${other.by} both set ${other.key === key ? key : `${key} and ${other.key}`}; give one of them`, 'config');
   }
 }
 

@@ -12,7 +12,7 @@ export class TraceError extends EbbError {
   readonly loc: Loc | undefined;
 
   constructor(detail: string, loc: Loc | undefined) {
-    super(loc ? `${locText(loc)}: ${detail}` : detail);
+    super(loc ? `${locText(loc)}: ${detail}` : detail, 'definition');
     this.detail = detail;
     this.loc = loc;
   }

@@ -147,7 +147,7 @@ export function withNewNames(input: object, file: string, note: (text: string) =
   return RENAMED.reduce((keys, { from, to, holds }) => {
     const value: unknown = Reflect.get(keys, from);
     if (!holds(value)) return keys;
-    if (Reflect.get(keys, to) !== undefined) throw new EbbError(`${file}: ${from} is what ${to} was called, and both are given; give ${to} alone`);
+    if (Reflect.get(keys, to) !== undefined) throw new EbbError(`${file}: ${from} is what ${to} was called, and both are given; give ${to} alone`, 'config');
     note(`${file}: the key ${from} is called ${to} now; the old name is still read`);
     const { [from]: _old, ...rest } = keys as Record<string, unknown>;
     return { ...rest, [to]: value };
@@ -210,5 +210,5 @@ export function parseConfig(given: unknown, file: string, note: (text: string) =
     const { key, isMissing } = problem;
     return isMissing && REQUIRED.includes(key) ? { text: `${key} is missing; give --${key}, or the key in a run file (YAML)` } : problem;
   });
-  throw new EbbError(problemsText(file, problems, HINT));
+  throw new EbbError(problemsText(file, problems, HINT), 'config');
 }

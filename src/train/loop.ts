@@ -136,7 +136,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
     const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
     if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY) {
       const advice = oldest.step === first ? NOTHING_LEARNT : 'lower the learning rate (optimizer.lr), or look at the data of this step';
-      throw new EbbError(`step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`);
+      throw new EbbError(`step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`, 'numbers');
     }
     const now = performance.now();
     const { variants, forwardFlops, backwardFlops } = oldest.result;

@@ -35,7 +35,7 @@ export async function allocate(gpu: GPUDevice, requests: readonly BufferRequest[
   if ((await gpu.popErrorScope()) === null) return made;
   for (const buffer of made) buffer.destroy();
   const bytes = requests.reduce((sum, request) => sum + request.bytes, 0);
-  throw new EbbError(`the device ran out of memory allocating ${bytes} bytes`);
+  throw new EbbError(`the device ran out of memory allocating ${bytes} bytes`, 'device');
 }
 
 /** Bytes of a `readback` buffer after the submission that copied into it last. Waits for that submission. */

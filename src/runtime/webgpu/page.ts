@@ -7,7 +7,7 @@ import { openAdapter } from './device.ts';
 
 async function pageAdapter(): Promise<GPUAdapter> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw new EbbError('this browser offers no WebGPU adapter; use a browser with WebGPU, over https or on localhost');
+  if (!adapter) throw new EbbError('this browser offers no WebGPU adapter; use a browser with WebGPU, over https or on localhost', 'device');
   return adapter;
 }
 

@@ -42,6 +42,6 @@ export async function makePipeline(gpu: GPUDevice, { name, code, access, moves }
     const info = await module.getCompilationInfo().catch(() => null);
     const lines = code.split('\n');
     const detail = info?.messages.map((m) => `${m.lineNum}: ${m.message} | ${lines[m.lineNum - 1]?.trim() ?? ''}`).join('; ');
-    throw new EbbError(`kernel ${name} does not compile on this device: ${detail || (error instanceof Error ? error.message : String(error))}`);
+    throw new EbbError(`kernel ${name} does not compile on this device: ${detail || (error instanceof Error ? error.message : String(error))}`, 'device');
   }
 }

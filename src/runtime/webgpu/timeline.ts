@@ -18,7 +18,7 @@ const BYTES = 8;
 /** @throws EbbError where the device has no timestamps */
 export function makeTimeline(gpu: GPUDevice, dispatches: number): WebgpuTimeline {
   if (!gpu.features.has('timestamp-query'))
-    throw new EbbError('this device measures no time, since it lacks timestamp-query; choose another with --device, or leave --profile out');
+    throw new EbbError('this device measures no time, since it lacks timestamp-query; choose another with --device, or leave --profile out', 'device');
   const sets = Array.from({ length: Math.ceil((2 * dispatches) / PER_SET) }, (_, i) => {
     const count = Math.min(PER_SET, 2 * dispatches - i * PER_SET);
     const bytes = count * BYTES;
