@@ -1,89 +1,30 @@
 /**
- * Uses Ebb as a library: a small residual network learns a toy language, and each backward leaves out half of its branches.
+ * Fine-tunes a small model on arithmetic questions, and lets it write one. Half of the residual branches get no backward in a step.
  *
  *   npx tsx examples/library.ts
  */
 
-import {
-  compileModel,
-  createEngine,
-  crossEntropy,
-  defineModel,
-  deviceTraits,
-  embedding,
-  initialValues,
-  linear,
-  newState,
-  openDevice,
-  param,
-  printModule,
-  relu,
-  traceModel,
-  train,
-  unit,
-} from 'ebb';
+import { fileURLToPath } from 'node:url';
+import { finetune, loadModel } from 'ebb';
 
-const VOCAB = 96;
-const WIDTH = 32;
-const [B, T] = [8, 32];
+const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const model = pathOf('tiny-llama/model');
 
-const model = traceModel(
-  defineModel({
-    inputs: { tokens: { dtype: 'i32', shape: ['B', 'T'] }, targets: { dtype: 'i32', shape: ['B', 'T'] } },
-    build: ({ tokens, targets }) => {
-      let x = embedding(param('embed', [VOCAB, WIDTH]), tokens);
-      for (let i = 0; i < 4; i++)
-        x = unit(`layers.${i}`, x, (y) =>
-          linear(`layers.${i}.down`, relu(linear(`layers.${i}.up`, y, { inputs: WIDTH, outputs: 64, bias: true })), { inputs: 64, outputs: WIDTH }),
-        );
-      return crossEntropy(linear('head', x, { inputs: WIDTH, outputs: VOCAB }), targets);
-    },
-  }),
-  { dims: { B, T } },
-);
-console.log(printModule(model.module));
-
-const opened = await openDevice();
-const device = { traits: deviceTraits(opened.device), maxBuffers: opened.device.profile.limits.maxStorageBuffersPerShaderStage };
-const { program } = compileModel(model, { device, optimizers: ['adamw'] });
-const engine = await createEngine(opened.device, program, { micros: 1, optimizer: 'adamw', decays: () => false });
-model.params.forEach((p, i) => {
-  engine.writeParam(
-    i,
-    initialValues(
-      p.init,
-      p.shape.reduce((a, b) => a * b, 1),
-      p.name,
-      1,
-    ),
-  );
+const run = await finetune({
+  model,
+  data: pathOf('demo/questions.jsonl'),
+  evalData: pathOf('demo/held-out.jsonl'),
+  out: 'runs/library',
+  lora: { rank: 16, alpha: 32 },
+  drop: 0.5,
+  optimizer: { lr: 3e-3 },
+  steps: 30,
+  batch: 4,
+  length: 96,
+  onStep: ({ step, loss }) => console.log(`step ${step + 1}: loss ${loss.toFixed(3)}`),
 });
+console.log(`held-out loss ${run.heldOut?.before.toFixed(3)} -> ${run.heldOut?.after.toFixed(3)}`);
 
-// the next token is a fixed function of the current one
-const next = (id: number): number => (id * 5 + 17) % VOCAB;
-await train({
-  engine,
-  state: newState(engine),
-  batches: {
-    at: (index) => {
-      const tokens = Int32Array.from({ length: B * T }, (_, i) => (i * 31 + index * 7) % VOCAB);
-      return { sizes: { B, T }, inputs: { tokens, targets: tokens.map(next) }, tokens: B * T, counted: B * T };
-    },
-  },
-  config: {
-    steps: 60,
-    seed: 1,
-    accumulate: 1,
-    clip: 1,
-    missingGrad: 'skip',
-    allDropped: 'backward',
-    drop: { kind: 'uniform', rate: 0.5 },
-    schedule: 'cosine',
-    warmupSteps: 5,
-    optimizer: { name: 'adamw', lr: 2e-2, betas: [0.9, 0.99], eps: 1e-8, weightDecay: 0 },
-  },
-  onStep: ({ step, loss, dropped }) => {
-    if (step % 10 === 0 || step === 59) console.log(`step ${step} loss ${loss.toFixed(3)} without backward: ${dropped.flat().join(', ') || 'none'}`);
-  },
-});
-opened.close();
+const tuned = await loadModel(model, { adapter: run.out });
+for await (const piece of tuned.generate('Tom has', { maxNewTokens: 60 })) process.stdout.write(piece);
+tuned.close();

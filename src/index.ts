@@ -8,7 +8,7 @@ export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } 
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
 export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment } from './dropbp/plans/index.ts';
-export { EbbError } from './errors.ts';
+export { EbbError, type EbbErrorCode } from './errors.ts';
 export { f32ToF16 } from './formats/floats.ts';
 export type { GgufKeys } from './formats/ggufKeys.ts';
 export { type ConfigReader, type ConfigReading, type ConfigSpec, configReader, field, readTokens, tokenFields, writeTokens } from './formats/hfConfig.ts';
@@ -45,9 +45,25 @@ export * from './models/norms.ts';
 export * from './models/rotary.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
 export { differentiate } from './passes/pipeline.ts';
+export type { NoteProgress, PiecesProgress, Progress, StepProgress, Watch } from './run/progress.ts';
+export type { TrainReport } from './run/run.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
+export { type FinetuneOptions, finetune } from './session/finetune.ts';
 export { createGenerator, type GenerateOptions, type Generator } from './session/generator.ts';
+export {
+  analyze,
+  compile,
+  type InspectModelOptions,
+  inspect,
+  type ModelSizes,
+  type PackageOptions,
+  plan,
+  type TuneOptions,
+  tune,
+} from './session/library.ts';
+export { type AnswerOptions, type LoadedModel, type LoadOptions, loadModel } from './session/loadModel.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session/session.ts';
+export type { TextStream } from './session/textStream.ts';
 export { type CompositeOp, callOp, compositeOp } from './trace/composite.ts';
 export { type Initialiser, input, type ParamOptions, param, section, unit } from './trace/context.ts';
 export { TraceError } from './trace/error.ts';

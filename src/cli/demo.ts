@@ -8,11 +8,9 @@ import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { amount } from '../inspect/report.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { tell } from '../run/progress.ts';
-import type { TrainHooks } from '../run/run.ts';
-import { runGenerate } from '../session/generate.ts';
-import { trainModel } from '../session/train.ts';
-import { parseConfig } from '../train/config.ts';
+import { tell, type Watch } from '../run/progress.ts';
+import { finetune } from '../session/finetune.ts';
+import { loadModel } from '../session/loadModel.ts';
 import type { StepMetrics } from '../train/loop.ts';
 
 const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'examples');
@@ -30,40 +28,42 @@ export interface DemoReport {
 }
 
 /** Trains the bundled model with LoRA and DropBP. It writes to a temporary folder. */
-export async function runDemo(device: CommandDevice, steps: number, hooks: TrainHooks): Promise<DemoReport> {
+export async function runDemo(device: CommandDevice, steps: number, watch: Watch): Promise<DemoReport> {
   const model = join(EXAMPLES, 'tiny-llama', 'model');
   const { numLayers } = openCheckpoint(model).config;
   const units = Array.from({ length: numLayers }, (_, i) => [`layers.${i}.attn`, `layers.${i}.mlp`]).flat();
   const patterns = Array.from({ length: steps }, (_, step) => (step % WHOLE_EVERY === WHOLE_EVERY - 1 ? [] : uniformDrop(units, RATE, 1, step)));
   const out = mkdtempSync(join(tmpdir(), 'ebb-demo-'));
-  const text = { prompt: PROMPT, chat: false, maxNewTokens: 48, temperature: 0.3, topK: 20, topP: 1, seed: 3 };
-  const write = (): void => {};
-  tell(hooks, `device: ${device.device.profile.name} (${device.why})`);
-  const before = await runGenerate(model, text, device, write);
-  tell(hooks, `\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
-  const config = parseConfig(
-    {
-      model,
-      data: join(EXAMPLES, 'demo', 'questions.jsonl'),
-      evalData: join(EXAMPLES, 'demo', 'held-out.jsonl'),
-      out,
-      steps,
-      batch: 4,
-      length: 96,
-      lora: { rank: 16, alpha: 32 },
-      optimizer: { name: 'adamw', lr: 3e-3, weightDecay: 0 },
-      schedule: 'cosine',
-      warmupSteps: 8,
-      drop: { kind: 'fixed', patterns },
-      evalLimit: 32,
-      tune: 'off',
-      seed: 1,
-    },
-    'the demo',
-  );
-  const report = await trainModel(config, device, hooks);
-  const after = await runGenerate(model, { ...text, adapter: join(out, 'adapter') }, device, write);
-  tell(hooks, `\nafter:\n  ${quoted(after)}\n`);
+  const continuation = async (adapter?: string): Promise<string> => {
+    const loaded = await loadModel(model, { device, ...watch, ...(adapter === undefined ? {} : { adapter }) });
+    const text = await loaded.generate(PROMPT, { maxNewTokens: 48, temperature: 0.3, topK: 20, seed: 3 }).text();
+    loaded.close();
+    return text;
+  };
+  tell(watch, `device: ${device.device.profile.name} (${device.why})`);
+  const before = await continuation();
+  tell(watch, `\nbefore, "${PROMPT}" goes on:\n  ${quoted(before)}\n`);
+  const report = await finetune({
+    ...watch,
+    device,
+    model,
+    data: join(EXAMPLES, 'demo', 'questions.jsonl'),
+    evalData: join(EXAMPLES, 'demo', 'held-out.jsonl'),
+    out,
+    steps,
+    batch: 4,
+    length: 96,
+    lora: { rank: 16, alpha: 32 },
+    optimizer: { name: 'adamw', lr: 3e-3, weightDecay: 0 },
+    schedule: 'cosine',
+    warmupSteps: 8,
+    drop: { kind: 'fixed', patterns },
+    evalLimit: 32,
+    tune: 'off',
+    seed: 1,
+  });
+  const after = await continuation(join(out, 'adapter'));
+  tell(watch, `\nafter:\n  ${quoted(after)}\n`);
   const table = comparison(join(out, 'metrics.jsonl'));
   return { before, after, heldOut: report.heldOut ?? { before: Number.NaN, after: Number.NaN }, table };
 }

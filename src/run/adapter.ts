@@ -1,12 +1,18 @@
 /** @file PEFT folders: an adapter's settings and weights under the parameters' names, and whether they fit a model. */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { EbbError } from '../errors.ts';
+import { at, EbbError, get } from '../errors.ts';
 import { readPeft } from '../formats/peft.ts';
+import { openSafetensors, readFloats } from '../formats/safetensors.ts';
 import type { AdapterSettings } from '../runtime/planFile.ts';
 
-import type { RunConfig } from '../train/config.ts';
-import { adaptedLayer, adapterParamName, isAdapterParam } from '../train/model.ts';
+import { parseConfig, type RunConfig } from '../train/config.ts';
+import { adaptedLayer, adapterParamName, isAdapterParam, loraScale } from '../train/model.ts';
+import { readRunFile } from './runFile.ts';
+import { CONFIG, checkpointNames, TENSORS } from './runFolder.ts';
+
+const PEFT_CONFIG = 'adapter_config.json';
 
 export interface LoadedAdapter {
   /** The folder, and the file of its matrices. */
@@ -18,8 +24,50 @@ export interface LoadedAdapter {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
+/** An adapter as a checkpoint of a run holds it. @throws EbbError for a run that trains no adapter */
+function checkpointAdapter(folder: string, dropout: number): LoadedAdapter {
+  const runFile = join(folder, '..', '..', CONFIG);
+  const { lora } = parseConfig(readRunFile(runFile), runFile);
+  if (lora === false)
+    throw new EbbError(`${folder}: is a checkpoint of a run that trains all weights, and holds no adapter (lora in ${runFile} is false)`, 'run');
+  const settings = lora.from === undefined ? { ...lora, layers: {} } : loadAdapter(lora.from).settings;
+  const known = new Map(Object.entries(settings.layers));
+  const path = join(folder, TENSORS);
+  const file = openSafetensors(path);
+  const names = [...file.tensors.keys()].filter((name) => isAdapterParam(name) && !/^[mv]\./.test(name));
+  const shapeOf = (name: string): readonly number[] => get(file.tensors, name).shape;
+  const layers = Object.fromEntries(
+    names
+      .filter((name) => name.endsWith('.lora_A.weight'))
+      .map((name): [string, AdapterSettings['layers'][string]] => {
+        const layer = adaptedLayer(name);
+        return [layer, known.get(layer) ?? { rank: at(shapeOf(name), 0), scale: loraScale(settings) }];
+      }),
+  );
+  return {
+    path: folder,
+    file: path,
+    settings: { rank: settings.rank, alpha: settings.alpha, rslora: settings.rslora, dropout, layers },
+    weights: new Map(names.map((name) => [name, () => readFloats(file, name)])),
+    shapes: new Map(names.map((name) => [name, shapeOf(name)])),
+  };
+}
+
+/**
+ * Reads an adapter: a PEFT LoRA folder; a run's folder, which stands for what the run has trained, or for its newest checkpoint; or a checkpoint of a run.
+ * @throws EbbError for what is not LoRA
+ */
+export function loadAdapter(path: string, dropout = 0): LoadedAdapter {
+  if (existsSync(join(path, PEFT_CONFIG))) return peftAdapter(path, dropout);
+  if (existsSync(join(path, TENSORS))) return checkpointAdapter(path, dropout);
+  const trained = join(path, 'adapter');
+  if (existsSync(join(trained, PEFT_CONFIG))) return peftAdapter(trained, dropout);
+  const newest = checkpointNames(path).at(-1);
+  return newest === undefined ? peftAdapter(path, dropout) : checkpointAdapter(join(path, 'checkpoints', newest), dropout);
+}
+
 /** Reads a PEFT LoRA folder. @throws EbbError for what is not LoRA */
-export function loadAdapter(folder: string, dropout = 0): LoadedAdapter {
+function peftAdapter(folder: string, dropout: number): LoadedAdapter {
   const peft = readPeft(folder);
   const tensors = [...peft.tensors].map(([name, tensor]) => ({ name: adapterParamName(name), ...tensor }));
   return {

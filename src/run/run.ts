@@ -20,7 +20,10 @@ import { memoryText, planRunMemory } from './runMemory.ts';
 import type { DiskWeights } from './weights.ts';
 
 export interface TrainReport {
+  /** The run's folder. */
   readonly out: string;
+  /** The folder of the adapter or the model that was trained; null where the run was interrupted. */
+  readonly result: string | null;
   readonly steps: number;
   readonly loss: number;
   readonly heldOut: { readonly before: number; readonly after: number } | null;
@@ -146,6 +149,7 @@ export async function runTraining({ config, model, weights, data, device, files,
     say(ready(engine, performance.now() - started));
     return engine;
   };
+  hooks.signal?.throwIfAborted();
   // the driver compiles while the data is tokenised
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
   const resumed = await folder.resume(engine);
@@ -194,9 +198,10 @@ export async function runTraining({ config, model, weights, data, device, files,
     },
   });
   await save(state);
-  const after = interrupted ? Number.NaN : await conclude(engine, model, weights, config.out, held ? heldOut : null, say);
+  const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
+  const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
   engine.destroy();
-  return { out: config.out, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
+  return { out: config.out, result, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
 }
 
 /** The first steps compile and fill caches: the timed ones follow them, where the run is long enough. */
@@ -211,13 +216,12 @@ async function conclude(
   engine: Engine,
   model: TrainableModel,
   weights: DiskWeights,
-  out: string,
+  result: string,
   heldOut: (() => Promise<number>) | null,
   say: (line: string) => void,
 ): Promise<number> {
   const after = heldOut ? await heldOut() : Number.NaN;
   if (heldOut) say(`held-out loss after: ${after.toFixed(4)}`);
-  const result = `${out}/${model.about.lora ? 'adapter' : 'model'}`;
   await writeResult(result, engine, model.about, weights);
   say(`written: ${result}`);
   return after;

@@ -37,7 +37,8 @@ const KEPT = 2;
 const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'device', 'tune', 'memoryBudget'];
 
 const METRICS = 'metrics.jsonl';
-const CONFIG = 'config.yaml';
+/** The file of a run's config, as resolved. */
+export const CONFIG = 'config.yaml';
 /** What a run writes in its folder. */
 const PARTS: readonly string[] = [CONFIG, METRICS, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
 
@@ -59,6 +60,16 @@ export function checkRunFolder(path: string, resumes: boolean, config: RunConfig
   checkOutFolder(path, '--out', PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resumes ? undefined : runFile })]);
 }
 
+/** The names of the complete checkpoints in a run's folder, the newest last. */
+export function checkpointNames(path: string): string[] {
+  const folder = join(path, 'checkpoints');
+  return existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => /^step-\d+$/.test(name))
+        .sort()
+    : [];
+}
+
 /**
  * Opens a run's folder; nothing is written before `begin`.
  * @throws EbbError as `checkRunFolder`, and when it holds a run that was started with another config
@@ -67,12 +78,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
   const metrics = join(path, METRICS);
   const configFile = join(path, CONFIG);
   checkRunFolder(path, resumes, config);
-  const checkpoints = (): string[] =>
-    existsSync(join(path, 'checkpoints'))
-      ? readdirSync(join(path, 'checkpoints'))
-          .filter((name) => /^step-\d+$/.test(name))
-          .sort()
-      : [];
+  const checkpoints = (): string[] => checkpointNames(path);
   const from = resumes ? checkpoints().at(-1) : undefined;
   if (from !== undefined && existsSync(configFile)) checkSameRun(configFile, config);
   return {
@@ -119,7 +125,8 @@ function removePartial(path: string): void {
 }
 
 const STATE = 'state.json';
-const TENSORS = 'training.safetensors';
+/** The file of a checkpoint's parameters and moments. */
+export const TENSORS = 'training.safetensors';
 
 /** @throws EbbError naming the first key whose value would make it another run */
 function checkSameRun(file: string, config: RunConfig): void {

@@ -38,6 +38,17 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
   const path = await modelPath(model, {}, watch);
   const checkpoint = openCheckpoint(path);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  return evaluateCheckpoint(checkpoint, adapter, options, device, watch);
+}
+
+/** Computes the loss of a model that is open. @throws EbbError as `runEval` does for data, and where an abort comes before the evaluation */
+export async function evaluateCheckpoint(
+  checkpoint: Checkpoint,
+  adapter: LoadedAdapter | null,
+  options: Omit<EvalOptions, 'adapter'>,
+  device: CommandDevice,
+  watch: Watch = {},
+): Promise<EvalReport> {
   const preparation = prepare();
   try {
     return await evaluateOn(options, checkpoint, adapter, device, preparation, watch);
@@ -47,7 +58,7 @@ export async function runEval(model: string, options: EvalOptions, device: Comma
 }
 
 async function evaluateOn(
-  options: EvalOptions,
+  options: Omit<EvalOptions, 'adapter'>,
   checkpoint: Checkpoint,
   adapter: LoadedAdapter | null,
   device: CommandDevice,
@@ -64,7 +75,7 @@ async function evaluateOn(
   if (note !== null) tell(watch, note);
   checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
   const [session, { source, examples }] = await Promise.all([
-    openSession(path, device, {
+    openSession(checkpoint, device, {
       mode: trainingMode(opened.length),
       dims: { B: opened.batch, T: opened.length },
       lora: adapter ? loraOf(adapter) : null,
@@ -74,6 +85,7 @@ async function evaluateOn(
     opened.loaded,
   ]);
   const batches = source.all();
+  watch.signal?.throwIfAborted();
   const loss = await evaluate(session.engine, batches, pieces(watch, 'evaluating'));
   session.engine.destroy();
   const tokens = batches.reduce((sum, b) => sum + b.counted, 0);

@@ -57,9 +57,14 @@ export async function describeRunModel(config: RunConfig, dtype: StoredType | un
   return runModel(config, await describeSource(config.model, dtype, watch));
 }
 
+/** The adapter that `lora` of a config asks for, and the one it goes on with, each null where there is none. @throws EbbError for one that cannot be gone on with */
+export function adaptersOf(config: RunConfig['lora']): Pick<RunModel, 'adapter' | 'lora'> {
+  const adapter = adapterToGoOn(config);
+  return { adapter, lora: adapter ? loraOf(adapter, 'lora.from') : freshLora(config) };
+}
+
 function runModel<S extends SourceDescription>(config: RunConfig, source: S): RunModel<S> {
-  const adapter = adapterToGoOn(config.lora);
-  const lora = adapter ? loraOf(adapter, 'lora.from') : freshLora(config.lora);
+  const { adapter, lora } = adaptersOf(config.lora);
   const trace = (batch: number, length: number): TracedModel => {
     const traced = source.trace({ batch, length, lora, scaledBranches: scalesBranches(config.drop) });
     checkTrains(config.model, traced);

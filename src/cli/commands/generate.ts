@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { withDevice } from '../../node/device.ts';
-import { runGenerate } from '../../session/generate.ts';
+import { type AnswerOptions, loadModel } from '../../session/loadModel.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
@@ -11,6 +11,11 @@ import { givenOptions, refuseUnread } from '../given.ts';
 
 /** The options that say how a token is drawn. */
 const DRAWING = ['top-k', 'top-p', 'seed'];
+
+interface GenerateFlags extends Omit<AnswerOptions, 'signal'>, AdapterFlags {
+  readonly prompt: string;
+  readonly chat: boolean;
+}
 
 /** `ebb generate`. */
 export const generateCommand: AddOptions = (command) =>
@@ -25,7 +30,7 @@ export const generateCommand: AddOptions = (command) =>
     .option('--seed <n>', 'seed of the draws', count, 0)
     .addOption(adapterOption())
     .addOption(deviceOption())
-    .action(async (model: string, flags: Omit<Parameters<typeof runGenerate>[1], 'adapter'> & AdapterFlags, own: Command) => {
+    .action(async (model: string, flags: GenerateFlags, own: Command) => {
       if (flags.temperature === 0)
         refuseUnread(
           givenOptions(own),
@@ -35,7 +40,12 @@ export const generateCommand: AddOptions = (command) =>
         );
       const { device, adapter } = adapterOf(flags);
       await withDevice(device, (opened) =>
-        withProgress((watch) => runGenerate(model, { ...flags, adapter }, opened, (piece) => void process.stdout.write(piece), watch)),
+        withProgress(async (watch) => {
+          const loaded = await loadModel(model, { device: opened, ...watch, ...(adapter === undefined ? {} : { adapter }) });
+          const answer = flags.chat ? loaded.chat([{ role: 'user', content: flags.prompt }], flags) : loaded.generate(flags.prompt, flags);
+          for await (const piece of answer) process.stdout.write(piece);
+          loaded.close();
+        }),
       );
       print('');
     });

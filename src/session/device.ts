@@ -1,0 +1,14 @@
+/** @file How a function of the library gets its device: by name, opened for the call, or as one that is open. */
+
+import { type CommandDevice, withDevice } from '../node/device.ts';
+
+/** Where a function of the library computes. */
+export interface OnDevice {
+  /** A device of this machine (`auto`, `gpu`, `lavapipe`, `swiftshader`, or part of its name), or one that `openDevice` opened. Default `auto`. */
+  readonly device?: string | CommandDevice | undefined;
+}
+
+/** Runs `work` on a device. One that is named is opened for it, and closed whatever happens. @throws EbbError as `withDevice` does */
+export function onDevice<T>(device: OnDevice['device'], work: (device: CommandDevice) => Promise<T>): Promise<T> {
+  return typeof device === 'object' ? work(device) : withDevice(device, work);
+}

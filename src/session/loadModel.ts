@@ -1,0 +1,191 @@
+/** @file `loadModel`: a model, with or without an adapter, that chats, continues text, is evaluated and saved. */
+
+import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { at, EbbError } from '../errors.ts';
+import { fileError } from '../formats/files.ts';
+import type { Tokenizer } from '../formats/tokenizer.ts';
+import type { ChatMessage } from '../formats/tokenizerBuild.ts';
+import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
+import { type OpenedDevice, openDevice } from '../node/adapter.ts';
+import type { CommandDevice } from '../node/device.ts';
+import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
+import type { Watch } from '../run/progress.ts';
+import { USUAL_SIZES } from '../run/run.ts';
+import type { OnDevice } from './device.ts';
+import { type EvalOptions, type EvalReport, evaluateCheckpoint } from './evaluate.ts';
+import { createGenerator, type Generator } from './generator.ts';
+import { modelPath } from './modelPath.ts';
+import { loraOf } from './session.ts';
+import { decoded, type TextStream, textStream } from './textStream.ts';
+
+export interface LoadOptions extends OnDevice, Watch {
+  /** A PEFT adapter: its folder, or that of a run. */
+  readonly adapter?: string;
+  /** Most tokens of a conversation, prompt and answer together. Default: as many as the model has positions for. */
+  readonly contextLength?: number;
+}
+
+/** How an answer is made. */
+export interface AnswerOptions {
+  /** Default 256, or fewer where the context ends before. */
+  readonly maxNewTokens?: number;
+  /** 0 always takes the likeliest token, which is the default. */
+  readonly temperature?: number;
+  /** Only so many of the likeliest tokens are drawn from; 0, the default, keeps all. */
+  readonly topK?: number;
+  /** Only the likeliest tokens whose probabilities reach this sum are drawn from; 1, the default, keeps all. */
+  readonly topP?: number;
+  readonly seed?: number;
+  /** Ends the answer: the stream throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** A model on a device. Its answers are made one at a time. */
+export interface LoadedModel {
+  /** Where the model lies. */
+  readonly path: string;
+  /** Answers a conversation, rendered by the model's chat template. @throws EbbError for one that is longer than the context */
+  chat(messages: readonly ChatMessage[], options?: AnswerOptions): TextStream;
+  /** Continues a text. @throws EbbError for one that is longer than the context */
+  generate(prompt: string, options?: AnswerOptions): TextStream;
+  /** The loss on data, a mean over the tokens that count. @throws EbbError for data that cannot be used */
+  evaluate(data: string, options?: Partial<Omit<EvalOptions, 'data' | 'adapter'>> & Watch): Promise<EvalReport>;
+  /** Writes the adapter, or the model where it has none, into a folder. @throws EbbError where files would be written over */
+  save(folder: string): Promise<void>;
+  /** Frees the device memory. */
+  close(): void;
+}
+
+/** Examples that are evaluated where no limit is given. */
+const EVALUATED = 64;
+const ANSWER: Required<Omit<AnswerOptions, 'signal'>> = { maxNewTokens: 256, temperature: 0, topK: 0, topP: 1, seed: 0 };
+
+/** The tokens that end an answer. */
+export function stopTokens({ config }: Pick<Checkpoint, 'config'>, { eosTokenId }: Pick<Tokenizer, 'eosTokenId'>): readonly number[] {
+  return [...new Set([...config.eosTokenIds, ...(eosTokenId === null ? [] : [eosTokenId])])];
+}
+
+/** Tokens until one that ends the answer, or until the signal. */
+async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly number[], signal: AbortSignal | undefined): AsyncGenerator<number> {
+  for await (const id of tokens) {
+    signal?.throwIfAborted();
+    if (stopIds.includes(id)) return;
+    yield id;
+  }
+}
+
+/** The files of a model or an adapter. */
+function filesOf(checkpoint: Checkpoint, adapter: LoadedAdapter | null): readonly string[] {
+  if (adapter === null && checkpoint.kind === 'gguf') return [checkpoint.path];
+  const folder = adapter?.path ?? checkpoint.path;
+  return readdirSync(folder)
+    .map((name) => join(folder, name))
+    .filter((file) => statSync(file).isFile() && !basename(file).startsWith('.'));
+}
+
+function saveFiles(folder: string, files: readonly string[]): void {
+  const names = files.map((file) => basename(file));
+  const taken = names.find((name) => existsSync(join(folder, name)));
+  if (taken !== undefined) throw new EbbError(`${join(folder, taken)}: is there already; give a new folder`, 'file');
+  try {
+    mkdirSync(folder, { recursive: true });
+    for (const [i, file] of files.entries()) cpSync(file, join(folder, at(names, i)));
+  } catch (error) {
+    throw fileError(folder, error);
+  }
+}
+
+/** A device that was handed over stays open; one that was named is closed with the model. */
+async function openOn(device: OnDevice['device'], fail: (error: EbbError) => void): Promise<Pick<OpenedDevice, 'close'> & CommandDevice> {
+  return typeof device === 'object' ? { ...device, close: () => {} } : openDevice({ device, onError: fail });
+}
+
+/** Programs for sequences of so many tokens. */
+interface Sized {
+  readonly capacity: number;
+  readonly generator: Generator;
+}
+
+/** The least that programs are made for. */
+const LEAST_CAPACITY = 256;
+
+/** Makes the function that gives programs for sequences of so many tokens: those that are there, or larger ones in their place. */
+function generators(most: number, create: (capacity: number) => Promise<Generator>): { readonly of: (tokens: number) => Promise<Generator>; close(): void } {
+  let made: Promise<Sized> | null = null;
+  const replace = async (tokens: number, before: Sized | null): Promise<Sized> => {
+    if (before !== null && before.capacity >= tokens) return before;
+    before?.generator.close();
+    const capacity = Math.min(most, 2 ** Math.ceil(Math.log2(Math.max(LEAST_CAPACITY, tokens))));
+    return { capacity, generator: await create(capacity) };
+  };
+  return {
+    async of(tokens) {
+      const before = made;
+      made = (before ?? Promise.resolve(null)).then((sized) => replace(tokens, sized));
+      return (await made).generator;
+    },
+    close() {
+      void made?.then(({ generator }) => generator.close());
+    },
+  };
+}
+
+/**
+ * Loads a checkpoint folder, a GGUF file or a hub id.
+ * @throws EbbError for a model, an adapter or a device that cannot be used
+ */
+export async function loadModel(model: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  const { signal } = options;
+  const checkpoint = openCheckpoint(await modelPath(model, {}, options));
+  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  const most = Math.min(options.contextLength ?? checkpoint.config.maxPosition, checkpoint.config.maxPosition);
+  let failure: EbbError | null = null;
+  signal?.throwIfAborted();
+  const device = await openOn(options.device, (error) => {
+    failure = error;
+  });
+  const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter ? loraOf(adapter, 'adapter') : null }));
+  let opened: Tokenizer | null = null;
+  const tokenizer = (): Tokenizer => {
+    opened ??= checkpoint.tokenizer();
+    return opened;
+  };
+
+  const answer = (prompt: readonly number[], { signal: stop, ...given }: AnswerOptions): TextStream => {
+    const settings = { ...ANSWER, ...given };
+    const room = most - prompt.length;
+    const { maxNewTokens = Math.min(ANSWER.maxNewTokens, room) } = given;
+    if (room < Math.max(1, maxNewTokens))
+      throw new EbbError(
+        `the prompt has ${prompt.length} tokens and ${Math.max(1, maxNewTokens)} are to follow, but the context holds ${most}; shorten the prompt or ask for fewer tokens`,
+      );
+    const stopIds = stopTokens(checkpoint, tokenizer());
+    async function* ids(): AsyncGenerator<number> {
+      const program = await programs.of(prompt.length + maxNewTokens);
+      for await (const id of untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop)) {
+        if (failure) throw failure;
+        yield id;
+      }
+    }
+    return textStream(decoded(ids(), (all) => tokenizer().decode(all, { skipSpecial: true })));
+  };
+
+  return {
+    path: checkpoint.path,
+    chat(messages, given = {}) {
+      const text = tokenizer().renderChat(messages, { addGenerationPrompt: true });
+      return answer(tokenizer().encode(text, { special: false }), given);
+    },
+    generate: (prompt, given = {}) => answer(tokenizer().encode(prompt, { special: true }), given),
+    evaluate: (data, { limit = EVALUATED, batch = USUAL_SIZES.batch, length = USUAL_SIZES.length, ...rest } = {}) =>
+      evaluateCheckpoint(checkpoint, adapter, { data, limit, batch, length, ...rest }, device, rest),
+    async save(folder) {
+      saveFiles(folder, filesOf(checkpoint, adapter));
+    },
+    close() {
+      programs.close();
+      device.close();
+    },
+  };
+}

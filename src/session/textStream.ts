@@ -1,0 +1,32 @@
+/** @file Text that is made piece by piece, for `for await`, or as a whole. */
+
+/** Text as it is made. It is made once: either piece by piece, or as a whole. */
+export interface TextStream extends AsyncIterable<string> {
+  /** Waits for the whole text. */
+  text(): Promise<string>;
+}
+
+/** The text of a generator of pieces. */
+export function textStream(pieces: AsyncGenerator<string>): TextStream {
+  return {
+    [Symbol.asyncIterator]: () => pieces,
+    async text() {
+      let whole = '';
+      for await (const piece of pieces) whole += piece;
+      return whole;
+    },
+  };
+}
+
+/** Turns token ids into pieces of text; characters whose bytes are not all there wait for them. */
+export async function* decoded(ids: AsyncIterable<number>, decode: (ids: readonly number[]) => string): AsyncGenerator<string> {
+  const all: number[] = [];
+  let shown = 0;
+  for await (const id of ids) {
+    all.push(id);
+    const whole = decode(all);
+    if (whole.endsWith('\ufffd')) continue;
+    if (whole.length > shown) yield whole.slice(shown);
+    shown = whole.length;
+  }
+}
