@@ -71,8 +71,7 @@ export async function compile(model: string, options: PackageOptions = {}): Prom
     lora: loraOptions(options.lora),
   };
   if (typeof device === 'object') return compileTo(model, flags, { profile: device, schedules: null }, options);
-  const target = device === 'portable' ? 'portable' : undefined;
-  const choice = compileDevice({ device: target ? undefined : device, mayBeProfile: true, target, standalone });
+  const choice = compileDevice({ device, mayBeProfile: true, standalone });
   if ('profile' in choice) return compileTo(model, flags, { profile: choice.profile, schedules: null }, options);
   return onDevice(choice.open, (opened) => compileTo(model, flags, { profile: opened.device.profile, schedules: knownSchedules(opened) }, options));
 }
