@@ -11,7 +11,7 @@ export const windowFields = {
   max_window_layers: field.whole.nullish(),
 };
 
-type WindowFields = FieldsOf<typeof windowFields> & { readonly num_hidden_layers: number };
+type WindowFields = FieldsOf<typeof windowFields> & { readonly num_hidden_layers?: number };
 
 const KINDS = { whole: 'full_attention', sliding: 'sliding_attention' } as const;
 
@@ -24,7 +24,7 @@ export function readWindow(where: string, raw: WindowFields, otherwise: number |
   const { sliding_window: given = otherwise, use_sliding_window: used, layer_types: kinds, max_window_layers: first } = raw;
   const window = used === false || given === 0 ? null : given;
   if (window !== null && typeof first === 'number') refuseField(where, 'max_window_layers', first, `none, since sliding_window is ${window} for all layers`);
-  if (kinds && kinds.length !== raw.num_hidden_layers)
+  if (kinds && raw.num_hidden_layers !== undefined && kinds.length !== raw.num_hidden_layers)
     refuseField(where, 'layer_types', kinds, `a list of ${raw.num_hidden_layers}, as num_hidden_layers says`);
   const expected = window === null ? KINDS.whole : KINDS.sliding;
   const other = kinds?.find((kind) => kind !== expected);
