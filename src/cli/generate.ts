@@ -34,15 +34,18 @@ export async function runGenerate(model: string, options: GenerateCommandOptions
   const stopIds = [...new Set([...checkpoint.config.eosTokenIds, ...(tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId])])];
   const ids: number[] = [];
   let shown = '';
+  let whole = '';
   for await (const id of generator.generate(prompt, { ...options, stopIds })) {
     if (stopIds.includes(id)) break;
     ids.push(id);
-    const whole = tokenizer.decode(ids, { skipSpecial: true });
+    whole = tokenizer.decode(ids, { skipSpecial: true });
     // The last character is incomplete until its next bytes come.
     if (whole.endsWith('\ufffd')) continue;
     write(whole.slice(shown.length));
     shown = whole;
   }
   generator.close();
-  return shown;
+  // Bytes at the end that never make a character.
+  if (whole !== shown) write(whole.slice(shown.length));
+  return whole;
 }
