@@ -41,6 +41,7 @@ function loraOptions(lora: RunInput['lora']): LoraOptions | null {
   return adaptersOf(parseBy(runSchema.shape.lora, lora, 'lora', 'docs/training.md lists its settings')).lora;
 }
 
+/** How a package is compiled. */
 export interface PackageOptions extends ModelSizes, Watch {
   /** The folder to write. Default: the model's name and `-trainer`. */
   readonly out?: string;
@@ -83,6 +84,7 @@ export async function plan(options: FinetuneOptions & { readonly dtype?: StoredT
   return onDevice(options.device ?? config.device, (device) => planRun(config, device, dtype, options));
 }
 
+/** What is measured, for how long. */
 export interface TuneOptions extends ModelSizes, OnDevice, Watch {
   /** Most seconds that measuring may take. Default 300. */
   readonly seconds?: number;

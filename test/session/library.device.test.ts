@@ -9,8 +9,8 @@ import { type FinetuneOptions, finetune } from '../../src/session/finetune.ts';
 import { inspect, plan } from '../../src/session/library.ts';
 import { loadModel } from '../../src/session/loadModel.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
-import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { ROOT } from '../support/cli.ts';
+import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
 const model = join(ROOT, 'examples/tiny-llama/model');
 const data = join(ROOT, 'examples/demo/questions.jsonl');
