@@ -44,8 +44,10 @@ export function tell({ onProgress }: Watch, text: string): void {
   onProgress?.({ kind: 'note', text });
 }
 
-/** Makes a function that tells how many pieces of some work are done. */
+/** Makes a function that tells how many pieces of some work are done. The function throws the signal's reason, which ends the work between two pieces. */
 export const pieces =
-  ({ onProgress }: Watch, what: string, unit: PiecesProgress['unit'] = 'pieces') =>
-  (done: number, total: number): void =>
+  ({ onProgress, signal }: Watch, what: string, unit: PiecesProgress['unit'] = 'pieces') =>
+  (done: number, total: number): void => {
+    signal?.throwIfAborted();
     onProgress?.({ kind: 'pieces', what, unit, done, total });
+  };

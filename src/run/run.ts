@@ -158,7 +158,7 @@ export async function runTraining({ config, model, weights, data, device, files,
   const state = resumed ?? newState(engine);
   if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
   const heldBatches = held ? held.source.all() : [];
-  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, pieces(hooks, 'held-out evaluation'));
+  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, pieces({ onProgress: hooks.onProgress }, 'held-out evaluation'));
   const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
   let last = Number.NaN;

@@ -34,6 +34,7 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
     for (const note of data.notes) tell(watch, note);
     const compiled = await compileRun(config, run, opened, data, watch);
     const { train } = await data.loaded;
+    watch.signal?.throwIfAborted();
     const { accumulate: micros, optimizer, decay, seed } = config;
     const starting = performance.now();
     const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });

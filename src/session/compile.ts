@@ -141,6 +141,7 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
     standalone: flags.standalone ? { webgpu: dependencies['webgpu'] ?? '*' } : null,
     readme: readmeNumbers(traced, program, linker, deviceText(profile)),
   });
+  watch.signal?.throwIfAborted();
   const inputs = inputsOf({ 'the model': model, '--adapter': flags.lora?.existing?.path });
   await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });
   const writeMs = performance.now() - started - compileMs;

@@ -128,6 +128,7 @@ export async function writePage(path: string, file: string, options: InspectOpti
 /** Inspects a model. @throws EbbError for a unit, function or pattern that the model does not have */
 export async function inspectModel(path: string, options: InspectOptions): Promise<View> {
   const { traced, compiled } = await openForInspection(path, options);
+  options.signal?.throwIfAborted();
   const sizes = traced.module.dims;
   const scope = scopeOf(options);
   const shown = { locs: options.locs ?? false, costs: options.cost ? sizes : undefined };

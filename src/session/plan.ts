@@ -86,6 +86,7 @@ async function sizesOf(config: RunConfig, source: SourceDescription, watch: Watc
 export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType, watch: Watch = {}): Promise<PlanReport> {
   const run = await describeRunModel(config, dtype, watch);
   const { batch, length, steps } = await sizesOf(config, run.source, watch);
+  watch.signal?.throwIfAborted();
   const compiledFor = compileDeviceOf(withSchedules(device, knownSchedules(device)));
   const { maxBufferSize } = device.device.profile.limits;
   const programs = new Map<number, Program>();

@@ -72,7 +72,10 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
     warmMs: kindTraits(device.device.profile).warmMs,
-    onProblem: (done, total, name) => tell(watch, `${done + 1}/${total} ${name}`),
+    onProblem: (done, total, name) => {
+      watch.signal?.throwIfAborted();
+      tell(watch, `${done + 1}/${total} ${name}`);
+    },
   });
   saveBook(book);
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));

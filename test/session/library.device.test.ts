@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { loadAdapter } from '../../src/run/adapter.ts';
 import type { Progress } from '../../src/run/progress.ts';
 import { type FinetuneOptions, finetune } from '../../src/session/finetune.ts';
-import { inspect, plan } from '../../src/session/library.ts';
+import { compile, inspect, plan } from '../../src/session/library.ts';
 import { loadModel } from '../../src/session/loadModel.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT } from '../support/cli.ts';
@@ -108,6 +108,15 @@ it('an answer ends at its signal, and a prompt that does not fit is refused', as
   expect(seen.length).toBeGreaterThan(0);
   expect(() => loaded.generate('Tom has '.repeat(40))).toThrow(/the context holds 24; shorten the prompt or ask for fewer tokens/);
   loaded.close();
+});
+
+it('other work ends at its signal, and nothing is written', async () => {
+  const stopped = AbortSignal.abort(new Error('enough'));
+  const out = join(folder, 'package');
+  await expect(compile(model, { out, device: 'portable', signal: stopped })).rejects.toThrow('enough');
+  expect(existsSync(out)).toBe(false);
+  await expect(plan(options({ signal: stopped }))).rejects.toThrow('enough');
+  await expect(inspect(model, { device: { ...device, why: 'the test' }, signal: stopped })).rejects.toThrow('enough');
 });
 
 it('errors have a code, and name what is wrong', async () => {
