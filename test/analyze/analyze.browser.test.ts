@@ -44,7 +44,7 @@ beforeAll(async () => {
   report = JSON.parse(run.stdout);
   browser = await openBrowser();
   if (!browser) console.warn('no Chromium on this platform: the page is not opened');
-}, 300_000);
+});
 afterAll(async () => {
   await browser?.close();
   rmSync(scratch, { recursive: true });

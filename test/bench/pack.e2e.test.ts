@@ -43,4 +43,4 @@ it('measures without the sources, and says who is missing', () => {
   expect(run.stdout).toMatch(/64³: ebb \d/);
   expect(run.stdout).toMatch(/S: losses \d\.\d+, \d\.\d+, \d\.\d+, \d\.\d+, the same of ebb/);
   expect(run.stdout).toMatch(/\| ebb +\| S LoRA r=8 \| +0\.875 \//);
-}, 300_000);
+});

@@ -65,7 +65,7 @@ describe('train', () => {
     expect(readFileSync(join(at('whole'), 'config.yaml'), 'utf8')).toMatch(/missingGrad: skip/);
     expect(readdirSync(join(at('whole'), 'adapter')).sort()).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
     expect(run.stderr).toMatch(/held-out loss before: [\d.]+/);
-  }, 300_000);
+  });
 
   it('takes the memory that ebb plan says, within its budget', async () => {
     const planned = JSON.parse(ok(await runCli(['plan', at('run.yaml'), '--json'])).stdout);
@@ -83,7 +83,7 @@ describe('train', () => {
     expect(run.stderr).toMatch(new RegExp(`total +[\\d.]+ MiB +${within.memory.total} B`));
     // recomputing changes no bit
     expect(metricsOf(at('budget')).map((l) => l.loss)).toEqual(metricsOf(at('whole')).map((l) => l.loss));
-  }, 300_000);
+  });
 
   it('stops at Ctrl-C with a checkpoint, refuses to overwrite the run, and resumes to the losses of the whole run', async () => {
     const slow = RUN.replace('steps: 6', 'steps: 6\nsaveEvery: 1');
@@ -109,7 +109,7 @@ describe('train', () => {
     expect(metricsOf(at('part')).map(fields)).toEqual(metricsOf(at('whole')).map(fields));
     const adapters = ['part', 'whole'].map((name) => readFileSync(join(at(name), 'adapter', 'adapter_model.safetensors')));
     expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
-  }, 600_000);
+  });
 
   it('fine-tunes everything and writes a model that loads', async () => {
     ok(
@@ -135,7 +135,7 @@ describe('train', () => {
     );
     const check = ok(await runCli(['check', join(at('full'), 'model')]));
     expect(check.stdout).toMatch(/llama/);
-  }, 300_000);
+  });
 
   it.each([
     [['--steps', 'many'], /--steps.*expected a number/],
@@ -210,20 +210,20 @@ describe('with the trained adapter', () => {
     );
     expect(plain).toMatchObject({ examples: 4, tokens: adapted.tokens });
     expect(adapted.loss).toBeLessThan(plain.loss);
-  }, 300_000);
+  });
 
   it('generate streams the same text twice when greedy', async () => {
     const args = ['generate', TINY_MODEL, '--prompt', 'ROMEO:', '--max-new-tokens', '12', '--adapter', join(at('whole'), 'adapter')];
     const first = ok(await runCli(args));
     expect(first.stdout.trim().length).toBeGreaterThan(3);
     expect(ok(await runCli([...args, '--temperature', '1', '--top-k', '1'])).stdout).toBe(first.stdout);
-  }, 300_000);
+  });
 
   it('eval takes the names of the fields', async () => {
     writeFileSync(at('renamed.jsonl'), '{"frage":"What is 2 + 3?","antwort":"5"}\n');
     const { stdout } = ok(await runCli(['eval', TINY_MODEL, '--data', at('renamed.jsonl'), '--fields', 'prompt=frage,completion=antwort', '--json']));
     expect(JSON.parse(stdout)).toMatchObject({ examples: 1 });
-  }, 300_000);
+  });
 
   it('an adapter of another model is refused by file and layer', async () => {
     writeFileSync(at('one.json'), JSON.stringify({ input_ids: [[5, 9]], labels: [[5, 9]] }));
@@ -269,7 +269,7 @@ describe('with the trained adapter', () => {
       expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(message!) });
     }
     expect(existsSync(at('never'))).toBe(false);
-  }, 300_000);
+  });
 
   it('forward and grad write tensors; dropped units have no gradient, with --adapter only the adapter has', async () => {
     writeFileSync(at('batch.json'), JSON.stringify({ input_ids: [[5, 9, 44, 7, 3, 99]], labels: [[-100, 9, 44, 7, 3, 99]] }));
@@ -300,7 +300,7 @@ describe('with the trained adapter', () => {
     expect(adapted.stdout).toMatch(/loss/);
     const own = [...openSafetensors(at('adapter.safetensors')).tensors.keys()].sort();
     expect(own).toEqual([...openSafetensors(join(at('whole'), 'adapter', 'adapter_model.safetensors')).tensors.keys()].sort());
-  }, 300_000);
+  });
 });
 
 describe('inspect', () => {
@@ -349,7 +349,7 @@ describe('about the machine and the program', () => {
       measured.byKernel.reduce((sum: number, r: { ms: number }) => sum + r.ms, 0),
       6,
     );
-  }, 300_000);
+  });
 
   it('tune measures what is not known, keeps it for training and doctor, and stops at its budget', async () => {
     const env = { EBB_TUNE: 'on', XDG_CACHE_HOME: at('tune-cache') };
@@ -370,7 +370,7 @@ describe('about the machine and the program', () => {
     const report = JSON.parse(ok(await runCli(['doctor', '--json'])).stdout);
     expect(report).toMatchObject({ adapters: expect.any(Array), limits: expect.any(Object) });
     expect(JSON.stringify(report)).toMatch(/gflops/i);
-  }, 300_000);
+  });
 
   it('check says what a file is and whether it can be used', async () => {
     expect(
@@ -386,7 +386,7 @@ describe('about the machine and the program', () => {
     expect(stdout).toMatch(/whole\s+with DropBP\s+saved[\s\S]*time[\s\S]*backward[\s\S]*saved activations/);
     const [, before, after] = /held-out loss ([\d.]+) -> ([\d.]+)/.exec(stdout)!;
     expect(Number(after)).toBeLessThan(0.95 * Number(before));
-  }, 300_000);
+  });
 
   it('helps everywhere', async () => {
     const { stdout } = ok(await runCli(['--help']));
@@ -394,5 +394,5 @@ describe('about the machine and the program', () => {
     expect(commands).toEqual(expect.arrayContaining(['train', 'eval', 'generate', 'forward', 'grad', 'inspect', 'check', 'doctor', 'tune', 'demo']));
     for (const command of commands) expect(ok(await runCli([command, '--help'])).stdout).toMatch(/Usage: ebb/);
     expect((await runCli(['frobnicate'])).code).toBe(1);
-  }, 60_000);
+  });
 });

@@ -66,7 +66,7 @@ seed: 3
 `;
 
 describe('a full trainer', () => {
-  beforeAll(() => compile('full'), 120_000);
+  beforeAll(() => compile('full'));
 
   it('is the same bytes for the same input', async () => {
     await compile('again');
@@ -75,7 +75,7 @@ describe('a full trainer', () => {
     expect(filesIn(at('again'))).toEqual(names);
     for (const name of names)
       expect({ name, same: readFileSync(join(at('again'), name)).equals(readFileSync(join(at('full'), name))) }).toEqual({ name, same: true });
-  }, 120_000);
+  });
 
   it('type-checks under the strictest settings', () => {
     execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', at('full')], { stdio: 'pipe' });
@@ -132,7 +132,7 @@ describe('a full trainer', () => {
     const resumed = await runTrainer('full', '--weights', TINY_MODEL, '--config', at('half.yaml'), ...common, '--out', at('half'), '--resume');
     expect(resumed.stderr).toMatch(/resumed at step 2/);
     expect(metrics('half')).toEqual(metrics('own'));
-  }, 300_000);
+  });
 
   it('takes int32 tokens, and draws its parameters where no weights are given', async () => {
     const run = await runTrainer('full', '--data', at('tokens.bin'), '--steps', '3', '--lr', '1e-3', '--drop-rate', '0.5', '--seed', '1', '--out', at('bin'));
@@ -141,7 +141,7 @@ describe('a full trainer', () => {
     expect(Math.abs(first!.loss - Math.log(1024))).toBeLessThan(1);
     expect(last!.loss).toBeLessThan(first!.loss);
     expect(existsSync(join(at('bin'), 'model', 'model.safetensors'))).toBe(true);
-  }, 120_000);
+  });
 
   it.each([
     [['--batch', '3'], /a batch has 3 sequences, this trainer was compiled for at most 2/],
@@ -225,7 +225,7 @@ describe('for a device that is described', () => {
       /the trainer was compiled for nvidia \(NVIDIA, .*\), and this device, .*, has subgroups of \d lanes, not of 32; compile the model for this device/,
     );
     expect(existsSync(at('never'))).toBe(false);
-  }, 120_000);
+  });
 
   it('takes what ebb doctor --profile prints, to the same trainer as on the device itself', async () => {
     const { code, stdout, stderr } = await runCli(['doctor', '--profile']);
@@ -238,11 +238,11 @@ describe('for a device that is described', () => {
     expect(filesIn(at('described')).filter((name) => !name.startsWith('node_modules'))).toEqual(own);
     for (const name of own)
       expect({ name, same: readFileSync(join(at('described'), name)).equals(readFileSync(join(at('here'), name))) }).toEqual({ name, same: true });
-  }, 120_000);
+  });
 });
 
 describe('a LoRA trainer', () => {
-  beforeAll(() => compile('lora', '--rank', '4', '--alpha', '8', '--lora-layers', '*.q_proj,*.down_proj', '--drop-rate', '0.5'), 120_000);
+  beforeAll(() => compile('lora', '--rank', '4', '--alpha', '8', '--lora-layers', '*.q_proj,*.down_proj', '--drop-rate', '0.5'));
 
   it('trains the adapter with the losses of ebb train, at the drop rate it was compiled with', async () => {
     const data = ['--data', at('batches.safetensors'), '--steps', '3', '--lr', '1e-2', '--seed', '5'];
@@ -258,17 +258,17 @@ describe('a LoRA trainer', () => {
     expect(readFileSync(join(at('lora-own'), 'adapter/adapter_config.json'), 'utf8')).toBe(
       readFileSync(join(at('lora-train'), 'adapter/adapter_config.json'), 'utf8'),
     );
-  }, 300_000);
+  });
 });
 
 describe('a standalone trainer', () => {
-  beforeAll(() => compile('alone', '--standalone'), 120_000);
+  beforeAll(() => compile('alone', '--standalone'));
 
   it('is the same bytes in another folder', async () => {
     await compile('elsewhere', '--standalone');
     for (const name of filesIn(at('alone')).filter((f) => !f.startsWith('node_modules')))
       expect({ name, same: readFileSync(join(at('elsewhere'), name)).equals(readFileSync(join(at('alone'), name))) }).toEqual({ name, same: true });
-  }, 120_000);
+  });
 
   it('leaves nothing behind in a trainer that is compiled in its place', async () => {
     cpSync(at('alone'), at('over'), { recursive: true, verbatimSymlinks: true });
@@ -278,7 +278,7 @@ describe('a standalone trainer', () => {
     const own = (folder: string): string[] => filesIn(at(folder)).filter((f) => !f.startsWith('node_modules'));
     expect(own('over')).toEqual([...own('fresh'), 'run.yaml'].sort());
     expect(readdirSync(join(at('over'), 'node_modules'))).toEqual(['ebb']);
-  }, 120_000);
+  });
 
   it('runs in Node with webgpu alone', async () => {
     expect(JSON.parse(readFileSync(join(at('alone'), 'package.json'), 'utf8')).dependencies).toEqual({ webgpu: expect.any(String) });
@@ -288,12 +288,12 @@ describe('a standalone trainer', () => {
     const run = await runTrainer('alone', ...args);
     expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
     expect(metrics('alone-run')).toHaveLength(2);
-  }, 120_000);
+  });
 
   it('tokenises in a worker that is made of its one file', async () => {
     const args = ['--weights', TINY_MODEL, '--data', join(ROOT, 'examples/demo/questions.jsonl'), '--steps', '2', '--out', at('alone-text')];
     const run = await runTrainer('alone', ...args);
     expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
     expect(metrics('alone-text').map(({ loss }) => Number.isFinite(loss))).toEqual([true, true]);
-  }, 120_000);
+  });
 });

@@ -15,8 +15,6 @@ import { fixtureRuns, probeRows, runTolerances } from '../support/trainRun.ts';
 const GGUF = 2e-3;
 const ZERO = 1e-7;
 
-jest.setTimeout(300_000);
-
 interface Pattern {
   readonly dropped: readonly string[];
   readonly loss: number;

@@ -77,7 +77,7 @@ describe.each(KINDS)('%s is enough', (kind) => {
     expect(files(`${kind}-part`)).toEqual(files(`${kind}-whole`));
     for (const file of files(`${kind}-part`))
       expect({ file, same: readFileSync(join(at(`${kind}-part`), file)).equals(readFileSync(join(at(`${kind}-whole`), file))) }).toEqual({ file, same: true });
-  }, 120_000);
+  });
 
   it('to inspect', async () => {
     const run = await runCli(['inspect', pathOf(kind), '--stage', 'plan', '--lora', '--json', ...SIZES]);
@@ -89,7 +89,7 @@ describe.each(KINDS)('%s is enough', (kind) => {
     ];
     expectRefused(measured, LACKS[kind]);
     expectDone(page, LACKS[kind]);
-  }, 120_000);
+  });
 
   it('to plan, with the memory of the whole model', async () => {
     const plan = (model: string) => runCli(['plan', '--model', model, '--data', at('batch.safetensors'), '--lora', '--steps', '3', '--json', ...SIZES]);
@@ -97,7 +97,7 @@ describe.each(KINDS)('%s is enough', (kind) => {
     expectDone(part, LACKS[kind]);
     expect(whole.stderr).toBe('');
     expect(JSON.parse(part.stdout)).toEqual(JSON.parse(whole.stdout));
-  }, 120_000);
+  });
 
   it('to check, which says what it is', async () => {
     const run = await runCli(['check', pathOf(kind)]);
@@ -123,7 +123,7 @@ describe.each(KINDS)('%s is enough', (kind) => {
     const trainer = join(at(`${kind}-part`), 'trainer.js');
     expectRefused(await runNode(trainer, ['--weights', model, ...data, '--out', at('never')]), LACKS[kind]);
     expect([at('never'), at('never.safetensors')].filter(existsSync)).toEqual([]);
-  }, 180_000);
+  });
 });
 
 it('a trainer compiled for another dtype than its weights have says so, one for f32 takes any', async () => {
@@ -136,7 +136,7 @@ it('a trainer compiled for another dtype than its weights have says so, one for 
     /tensor model\.embed_tokens\.weight is stored as f16, the model was compiled for bf16; compile it .*--dtype f32/,
   );
   expect((await train('f32')).code).toBe(0);
-}, 120_000);
+});
 
 it.each<[string, () => readonly string[], RegExp]>([
   [

@@ -101,7 +101,7 @@ it('attends over random shapes with random masks', async () => {
     }),
     { numRuns: 60 },
   );
-}, 60_000);
+});
 
 it.each(['nvidia', 'intel', 'lavapipe', 'swiftshader', 'other'] as const)(
   'the default schedules for %s are valid and right',

@@ -40,7 +40,6 @@ const NEAR = 1e-4;
  */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {};
 
-jest.setTimeout(300_000);
 
 let scratch: string;
 beforeAll(() => {

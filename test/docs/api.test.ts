@@ -8,4 +8,4 @@ import { ROOT } from '../support/cli.ts';
 it('docs/api is what npm run docs:api writes, with a docstring for every export', async () => {
   const check = promisify(execFile)(join(ROOT, 'node_modules/.bin/tsx'), ['scripts/api.ts', '--check'], { cwd: ROOT });
   expect(await check.catch((error: { stderr: string }) => error)).toMatchObject({ stderr: '' });
-}, 120_000);
+});

@@ -58,7 +58,7 @@ withFixtures('quant', (root) => {
       const width = wanted.length / ids.length;
       const off = wanted.map((w, i) => (mask === null || mask[Math.floor(i / width)] === 1 ? Math.abs(w - logits![i]!) : 0));
       expect(Math.max(...off)).toBeLessThan(LOGITS);
-    }, 300_000);
+    });
 
     it('loss and gradient norms of every pattern', async () => {
       const session = await openSession(path, opened, { ...plain, mode: trainingMode(length), dims: { B: batch, T: length }, trains: 'full' });
@@ -80,7 +80,7 @@ withFixtures('quant', (root) => {
         }
       }
       engine.destroy();
-    }, 300_000);
+    });
 
     it('fine-tuned as a whole, it becomes a Hugging Face folder with its tokenizer, which loads and generates', async () => {
       const out = mkdtempSync(join(tmpdir(), 'ebb-gguf-'));
@@ -96,6 +96,6 @@ withFixtures('quant', (root) => {
       const text = await ran('generate', join(out, 'run', 'model'), '--prompt', 'the cat', '--max-new-tokens', '4');
       expect(text.length).toBeGreaterThan(1);
       rmSync(out, { recursive: true });
-    }, 300_000);
+    });
   });
 });

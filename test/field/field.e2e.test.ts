@@ -67,5 +67,5 @@ describe.each(readdirSync(CASES))('%s', (name) => {
       const told = { run, exit: answer.code, stderr: answer.stderr, stdout: answer.stdout };
       expect(told).toEqual({ run, exit, stderr: expect.stringMatching(stderr), stdout: expect.stringMatching(stdout) });
     }
-  }, 300_000);
+  });
 });

@@ -19,7 +19,7 @@ beforeAll(async () => {
   expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
   browser = await openBrowser();
   if (!browser) console.warn('no Chromium on this platform: the page is not opened');
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   rmSync(scratch, { recursive: true });

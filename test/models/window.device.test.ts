@@ -86,7 +86,7 @@ it('changes nothing for tokens that it reaches back from to the first, and somet
   const [late, later] = [rows(a, WINDOW, 17), rows(b, WINDOW, 17)];
   expect(Math.max(...late.map((x, i) => Math.abs(x - later[i]!)))).toBeGreaterThan(0.1);
   expectClose(await through(prompt(3)), await whole(prompt(3)), NEAR, 'a sequence shorter than the window');
-}, 600_000);
+});
 
 it('generation sees through it: prompts of several chunks, and the tokens that follow, have the logits of whole sequences', async () => {
   const path = checkpoint(WINDOW);
@@ -106,4 +106,4 @@ it('generation sees through it: prompts of several chunks, and the tokens that f
     return row.indexOf(Math.max(...row));
   });
   expect(chosen).toEqual(likeliest);
-}, 600_000);
+});

@@ -108,4 +108,4 @@ it('are right, over random graphs, forms, branch weights and two micro-batches',
     ),
     { numRuns: Number(process.env['EBB_RUNS'] ?? 30) },
   );
-}, 900_000);
+});

@@ -92,4 +92,4 @@ it('a loss that is not finite ends the run and names the step', async () => {
   });
   await expect(run).rejects.toThrow(/^step \d+: the loss is .*lower the learning rate/);
   engine.destroy();
-}, 300_000);
+});

@@ -109,4 +109,4 @@ it("a branch scaled by 2 is a branch whose last layer's weights are twice as lar
   for (const [name, g] of wanted.all)
     expect({ name, equal: g.every((x, i) => found.all.get(name)![i] === (LAST.test(name) ? 2 : 1) * x) }).toEqual({ name, equal: true });
   engine.destroy();
-}, 300_000);
+});

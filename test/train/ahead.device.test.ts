@@ -42,4 +42,4 @@ it('trains to the same losses, norms and weights with no step ahead and with two
   expect(new Set(waiting.lines.map((l) => l.loss)).size).toBe(12);
   expect(ahead).toEqual(waiting);
   device.destroy();
-}, 300_000);
+});

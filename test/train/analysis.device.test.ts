@@ -80,7 +80,7 @@ it('finds no bias under bernoulli with weights, within three standard errors, an
     for (const unit of b.groups) expect(unit).toMatchObject({ kept: 1 });
   }
   expect(none.every((c) => c !== null && Math.abs(c) < 1)).toBe(true);
-}, 300_000);
+});
 
 it('reads all gradients as they are read one by one', async () => {
   const trainable = engine.program.params.flatMap((p, i) => (p.trainable ? [i] : []));

@@ -21,8 +21,6 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-jest.setTimeout(300_000);
-
 let runs = 0;
 /** The message that a run on a failing device ends with. */
 async function failureOf(failures: Partial<Failures>, change: Partial<RunInput>, hooks: TrainHooks = {}): Promise<string> {

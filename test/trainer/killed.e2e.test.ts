@@ -71,4 +71,4 @@ it('is the run that nobody killed', async () => {
   expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
   // nothing half written is left
   expect(readdirSync(at('killed'), { recursive: true }).sort()).toEqual(readdirSync(at('whole'), { recursive: true }).sort());
-}, 300_000);
+});

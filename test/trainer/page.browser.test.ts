@@ -31,7 +31,7 @@ beforeAll(async () => {
   }
   browser = await openBrowser({ webgpu: true });
   if (!browser) console.warn('no Chromium on this platform: the page is not opened');
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   rmSync(scratch, { recursive: true });
@@ -152,7 +152,7 @@ it('trains the losses of the command line, draws them, and hands over the model'
     expect(name).toBe('model.safetensors');
     expectSameTensors(bytes, expected.trained);
   });
-}, 300_000);
+});
 
 it('trains an adapter at the drop rate it was compiled with, and hands over a PEFT file', async () => {
   await withPage(folders.lora, async (page) => {
@@ -169,7 +169,7 @@ it('trains an adapter at the drop rate it was compiled with, and hands over a PE
     expect(name).toBe('adapter_model.safetensors');
     expectSameTensors(bytes, expected.trained);
   });
-}, 300_000);
+});
 
 it('draws parameters where no weights are given, stops when asked, and can train again', async () => {
   await withPage(folders.full, async (page) => {
@@ -189,7 +189,7 @@ it('draws parameters where no weights are given, stops when asked, and can train
     expect(await status(page)).toMatch(/^Done: 1 step · loss 6\.9/);
     expect(await page.$$eval('.steps span', (all) => all.map((e) => e.textContent))).toEqual(['step 1']);
   });
-}, 120_000);
+});
 
 it('says in one sentence what does not fit', async () => {
   await withPage(folders.full, async (page) => {
@@ -203,7 +203,7 @@ it('says in one sentence what does not fit', async () => {
     await setNumber(page, 'dropRate', 1.5);
     expect(await page.$eval('form', (e) => e.checkValidity())).toBe(false);
   });
-}, 120_000);
+});
 
 it('says so where a browser has no WebGPU, and when it is opened as a file', async () => {
   const plain = await openBrowser();
@@ -221,7 +221,7 @@ it('says so where a browser has no WebGPU, and when it is opened as a file', asy
     await server.close();
     await plain.close();
   }
-}, 120_000);
+});
 
 it.each([360, 1000])('fits a window %i wide', async (width) => {
   await withPage(folders.full, async (page) => expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width), width);
