@@ -124,7 +124,8 @@ function entryOf(name: string, nodes: readonly ExportedDeclarations[]): Entry {
 }
 
 /** The comment at the head of a file. */
-const headOf = (file: SourceFile): string => /^\/\*\* @file ([\s\S]*?) \*\//.exec(file.getFullText())?.[1]?.replace(/^`[^`]*`: /, '') ?? '';
+const headOf = (file: SourceFile): string =>
+  (/^\/\*\*[\s*]*@file ([\s\S]*?)\s*\*\//.exec(file.getFullText())?.[1] ?? '').replaceAll(/\n \* ?/g, '\n').replace(/^`[^`]*`: /, '');
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Returns a function that makes anchors as GitHub does: in lower case, and numbered where two headings are equal. */

@@ -3,6 +3,8 @@
 export { deviceTraits } from './codegen/kernel/device.ts';
 /** Expressions of the kernel IR, which the elements of ops are made of. */
 export * as expr from './codegen/kernel/expr.ts';
+/** Functions of expressions that keep NaN, and are exact, on every driver. */
+export * as numerics from './codegen/kernel/numerics.ts';
 export { type Compiled, type CompileOptions, compileModel } from './compile/compile.ts';
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';

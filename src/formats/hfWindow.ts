@@ -18,11 +18,12 @@ const KINDS = { whole: 'full_attention', sliding: 'sliding_attention' } as const
 /**
  * How many keys a query sees at most, itself included, of a model whose layers all see equally far. Null: all keys before it.
  * @param otherwise the reference's window where the file names none
+ * @param used whether the reference looks through the window where the file does not say so (use_sliding_window)
  * @throws EbbError where the fields contradict each other, or layers differ
  */
-export function readWindow(where: string, raw: WindowFields, otherwise: number | null): number | null {
-  const { sliding_window: given = otherwise, use_sliding_window: used, layer_types: kinds, max_window_layers: first } = raw;
-  const window = used === false || given === 0 ? null : given;
+export function readWindow(where: string, raw: WindowFields, otherwise: number | null, used = true): number | null {
+  const { sliding_window: given = otherwise, layer_types: kinds, max_window_layers: first } = raw;
+  const window = !(raw.use_sliding_window ?? used) || given === 0 ? null : given;
   if (window !== null && typeof first === 'number') refuseField(where, 'max_window_layers', first, `none, since sliding_window is ${window} for all layers`);
   if (kinds && raw.num_hidden_layers !== undefined && kinds.length !== raw.num_hidden_layers)
     refuseField(where, 'layer_types', kinds, `a list of ${raw.num_hidden_layers}, as num_hidden_layers says`);

@@ -43,14 +43,17 @@ export function causalAttention(name: string, { q, k, v }: AttentionInputs, sequ
   });
 }
 
+/** Which projections of an attention have biases: all, none, or those of queries, keys and values alone. */
+export type AttentionBias = boolean | 'qkv';
+
 /** The sizes of a self-attention, and what differs between families. */
 export interface SelfAttentionOptions extends SightOptions {
   readonly numHeads: number;
   /** Heads of keys and values: a divisor of numHeads. */
   readonly numKvHeads: number;
   readonly headDim: number;
-  /** Biases on q, k, v and o; default none. */
-  readonly bias?: boolean;
+  /** Default: none. */
+  readonly bias?: AttentionBias;
   /** What becomes of q and k [B, T, heads, headDim] before they meet: rotary embedding, norms. Default: nothing. */
   readonly prepare?: (x: Tensor, which: 'q' | 'k') => Tensor;
 }
@@ -61,10 +64,10 @@ export function selfAttention(name: string, h: Tensor, sequence: SequenceInputs,
   const [batch, tokens] = sizesOf(h, 3);
   const width = widthOf(h);
   const project = (which: string, heads: number): Tensor =>
-    reshape(linear(`${name}.${which}_proj`, h, { inputs: width, outputs: heads * headDim, bias }), [batch, tokens, heads, headDim]);
+    reshape(linear(`${name}.${which}_proj`, h, { inputs: width, outputs: heads * headDim, bias: bias !== false }), [batch, tokens, heads, headDim]);
   const q = named('q', prepare(project('q', numHeads), 'q'));
   const k = named('k', prepare(project('k', numKvHeads), 'k'));
   const v = named('v', project('v', numKvHeads));
   const o = causalAttention(name, { q, k, v }, sequence, sight);
-  return linear(`${name}.o_proj`, reshape(o, [batch, tokens, numHeads * headDim]), { inputs: numHeads * headDim, outputs: width, bias });
+  return linear(`${name}.o_proj`, reshape(o, [batch, tokens, numHeads * headDim]), { inputs: numHeads * headDim, outputs: width, bias: bias === true });
 }

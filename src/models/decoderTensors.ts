@@ -1,6 +1,7 @@
 /** @file The tensors of decoders whose layers are called as Llama's, with their places in GGUF files: rows of which families compose their own. */
 
 import type { ExpectedTensor } from '../formats/layout.ts';
+import type { AttentionBias } from './attention.ts';
 import type { DecoderConfig } from './decoderConfig.ts';
 
 /** A linear layer among the tensors. */
@@ -25,7 +26,7 @@ export function* linearTensors(name: string, { outputs, inputs, bias, from, gguf
 
 /** Which projections of a layer have biases. */
 export interface DecoderBiases {
-  readonly attention: boolean;
+  readonly attention: AttentionBias;
   readonly mlp: boolean;
 }
 
@@ -38,7 +39,7 @@ function* layerTensors(c: DecoderConfig, i: number, biases: DecoderBiases): Gene
     linearTensors(`${layer}.self_attn.${which}_proj`, {
       outputs: rows,
       inputs: c.hiddenSize,
-      bias: biases.attention,
+      bias: biases.attention !== false,
       from: `${from} × hidden_size`,
       gguf: `${block}.${gguf}`,
       ...(pairedHeads === undefined ? {} : { pairedHeads }),
@@ -51,7 +52,7 @@ function* layerTensors(c: DecoderConfig, i: number, biases: DecoderBiases): Gene
   yield* linearTensors(`${layer}.self_attn.o_proj`, {
     outputs: c.hiddenSize,
     inputs: q.rows,
-    bias: biases.attention,
+    bias: biases.attention === true,
     from: `hidden_size × ${q.from}`,
     gguf: `${block}.attn_output`,
   });
