@@ -133,7 +133,8 @@ function purposeOf(use: Use): readonly string[] {
     ...(adding ? [', and adds it to what is there'] : []),
     ...(inplace.size > 0 ? [`, in the place of ${named([...new Set(inplace.values())])}`] : []),
   ].join('');
-  const over = dispatch.partial === true ? 'Computes partial sums for ' : 'Computes ';
+  const rest = dispatch.slots.some((slot) => valueIn(use, slot) === null);
+  const over = dispatch.partial === true ? 'Computes partial sums for ' : rest ? 'Adds up the partial sums for ' : 'Computes ';
   if (formulas.length === 1 && formula !== undefined) return [`${over}${formula}, ${way}${ending}.`];
   return [`${over}${named(outputs)}, ${way}${ending}:`, ...formulas.map((line) => `  ${line}`)];
 }
