@@ -9,7 +9,7 @@ import { cacheFolder } from '../node/swiftshader.ts';
 import { BOOK_SCHEMAS, BOOK_VERSION, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
 
 /** Whether measured schedules are used at all. With EBB_TUNE=off every kernel has the schedule that devices of its kind start with. */
-export function tuningAllowed(env: NodeJS.ProcessEnv = process.env): boolean {
+export function tuningAllowed(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
   return env['EBB_TUNE'] !== 'off';
 }
 
