@@ -83,7 +83,7 @@ await train({
     optimizer: { name: 'adamw', lr: 2e-2, betas: [0.9, 0.99], eps: 1e-8, weightDecay: 0 },
   },
   onStep: ({ step, loss, dropped }) => {
-    if (step % 10 === 0 || step === 59) console.log(`step ${step} loss ${loss.toFixed(3)} without backward: ${dropped.flat().join(', ') || 'none'}`);
+    if (step % 10 === 0 || step === 1) console.log(`step ${step} loss ${loss.toFixed(3)} without backward: ${dropped.flat().join(', ') || 'none'}`);
   },
 });
 opened.close();

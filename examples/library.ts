@@ -21,7 +21,7 @@ const run = await finetune({
   steps: 30,
   batch: 4,
   length: 96,
-  onStep: ({ step, loss }) => console.log(`step ${step + 1}: loss ${loss.toFixed(3)}`),
+  onStep: ({ step, loss }) => console.log(`step ${step}: loss ${loss.toFixed(3)}`),
 });
 console.log(`held-out loss ${run.heldOut?.before.toFixed(3)} -> ${run.heldOut?.after.toFixed(3)}`);
 

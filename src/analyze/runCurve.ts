@@ -51,5 +51,8 @@ export function readCurve(folder: string): Curve {
       seconds += ms / 1000;
       return [{ step, seconds, loss }];
     });
-  return { name: basename(resolve(folder)), drop: planText(drop), points: thinned(points) };
+  // Version 0.1.0 counted steps from 0.
+  const first = points[0]?.step === 0 ? 1 : 0;
+  const counted = points.map((point) => ({ ...point, step: point.step + first }));
+  return { name: basename(resolve(folder)), drop: planText(drop), points: thinned(counted) };
 }

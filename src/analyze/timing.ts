@@ -71,8 +71,8 @@ export async function timeSteps({ engine, config, batches, plans, patterns, roun
 
 /** Adds one step to what was measured of its plan. Counts are the same in every round, so the first round records them. */
 function record({ ms, flops, forwardFlops, peakBytes }: PlanTimes, step: StepMetrics, round: number): void {
-  if (step.step < UNCOUNTED) return;
-  at(ms, step.step - UNCOUNTED).push(step.ms);
+  if (step.step <= UNCOUNTED) return;
+  at(ms, step.step - 1 - UNCOUNTED).push(step.ms);
   if (round > 0) return;
   flops.push(step.forwardFlops + step.backwardFlops);
   forwardFlops.push(step.forwardFlops);

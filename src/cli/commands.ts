@@ -14,6 +14,11 @@ export interface CommandEntry {
 /** In the order in which `ebb --help` lists them. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'init',
+    description: 'write a run file for a model and data, with a comment for each key',
+    load: async () => (await import('./commands/init.ts')).initCommand,
+  },
+  {
     name: 'train',
     description: 'fine-tune a model; a run file (YAML) may hold any key of a run, and flags override it',
     load: async () => (await import('./commands/train.ts')).trainCommand,

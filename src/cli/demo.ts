@@ -80,7 +80,7 @@ export function comparison(metricsFile: string): string {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as StepMetrics)
-    .filter((m) => m.step >= 3);
+    .filter((m) => m.step > 3);
   const whole = steps.filter((m) => m.dropped.every((d) => d.length === 0));
   const dropped = steps.filter((m) => m.dropped.some((d) => d.length > 0));
   // Batches differ in length, so everything is taken in proportion to the forward pass, which dropping does not change.

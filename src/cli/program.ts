@@ -29,10 +29,14 @@ const program = new Command('ebb')
 const words = process.argv.slice(2).filter((word) => !word.startsWith('-'));
 const called = words[0] === 'help' ? words[1] : words[0];
 
+/** `ebb complete SHELL` prints a script that completes commands and options, and the script calls it again: it knows all commands. */
+const COMPLETE = 'complete';
 for (const { name, description, load } of COMMANDS) {
   const command = program.command(name).description(description).configureOutput({ outputError });
-  if (name === called) eachOnce((await load())(command));
+  if (name === called || called === COMPLETE) eachOnce((await load())(command));
 }
+if (called === COMPLETE) (await import('@bomb.sh/tab/commander')).default(program);
+else program.command(COMPLETE).description('print a script for shell completion: bash, zsh, fish or powershell').argument('<shell>');
 
 try {
   await program.parseAsync();

@@ -11,6 +11,8 @@ export const windowFields = {
   max_window_layers: field.whole.nullish(),
 };
 
+type WindowFields = FieldsOf<typeof windowFields> & { readonly num_hidden_layers?: number };
+
 const KINDS = { whole: 'full_attention', sliding: 'sliding_attention' } as const;
 
 /**
@@ -18,10 +20,12 @@ const KINDS = { whole: 'full_attention', sliding: 'sliding_attention' } as const
  * @param otherwise the reference's window where the file names none
  * @throws EbbError where the fields contradict each other, or layers differ
  */
-export function readWindow(where: string, raw: FieldsOf<typeof windowFields>, otherwise: number | null): number | null {
+export function readWindow(where: string, raw: WindowFields, otherwise: number | null): number | null {
   const { sliding_window: given = otherwise, use_sliding_window: used, layer_types: kinds, max_window_layers: first } = raw;
   const window = used === false || given === 0 ? null : given;
   if (window !== null && typeof first === 'number') refuseField(where, 'max_window_layers', first, `none, since sliding_window is ${window} for all layers`);
+  if (kinds && raw.num_hidden_layers !== undefined && kinds.length !== raw.num_hidden_layers)
+    refuseField(where, 'layer_types', kinds, `a list of ${raw.num_hidden_layers}, as num_hidden_layers says`);
   const expected = window === null ? KINDS.whole : KINDS.sliding;
   const other = kinds?.find((kind) => kind !== expected);
   if (other !== undefined)

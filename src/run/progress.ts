@@ -28,6 +28,7 @@ export interface StepProgress {
   readonly units: number;
 }
 
+/** What work tells. */
 export type Progress = NoteProgress | PiecesProgress | StepProgress;
 
 /** How a caller watches work, and ends it early. */

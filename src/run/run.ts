@@ -21,6 +21,7 @@ import { openRunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
 import type { DiskWeights } from './weights.ts';
 
+/** What became of a run. */
 export interface TrainReport {
   /** The run's folder. */
   readonly out: string;

@@ -1,10 +1,22 @@
 /** @file Reads a run file. */
 
 import { existsSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 import { EbbError } from '../errors.ts';
 import { pathKind, readText } from '../formats/files.ts';
 import { type RunInput, withNewNames } from '../train/config.ts';
+
+/** The JSON Schema that this package ships. A standalone trainer has none. */
+const SCHEMA = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'schema', 'run.json');
+
+/** The first line of a run file in `folder`, by which editors complete and check its keys; empty where there is no schema. */
+export function schemaComment(folder: string): string {
+  if (!existsSync(SCHEMA)) return '';
+  const near = relative(resolve(folder), SCHEMA).split(sep).join('/');
+  return `# yaml-language-server: $schema=${near}\n`;
+}
 
 /**
  * The keys of a run file, by their names of today. @param note is told of keys that are given by a name they had in an earlier version

@@ -7,7 +7,7 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
 import { fileError, readText } from '../formats/files.ts';
-import { isObject, type Json, parseJson } from '../formats/json.ts';
+import { isObject, type Json, type JsonObject, parseJson } from '../formats/json.ts';
 import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
@@ -15,7 +15,7 @@ import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
 import { startUpload } from './engine.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
-import { readRunFile } from './runFile.ts';
+import { readRunFile, schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
 export interface RunFolder {
@@ -91,7 +91,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
         throw fileError(path, error);
       }
       if (from === undefined) rmSync(metrics, { force: true });
-      writeTextAside(configFile, stringify(resolved));
+      writeTextAside(configFile, `${schemaComment(path)}${stringify(resolved)}`);
       for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
     },
     appendMetrics: (line) => appendFileSync(metrics, `${JSON.stringify(line)}\n`),
@@ -111,7 +111,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       const folder = join(path, 'checkpoints', from);
       const state = readState(join(folder, STATE), engine.storage.groups.length);
       await readTraining(join(folder, TENSORS), engine);
-      if (existsSync(metrics)) writeTextAside(metrics, linesBefore(readText(metrics, 2 ** 30), state.step));
+      if (existsSync(metrics)) writeTextAside(metrics, linesUpTo(readText(metrics, 2 ** 30), state.step));
       return state;
     },
   };
@@ -192,13 +192,16 @@ function fittingTensor(path: string, tensors: Weights['tensors'], name: string, 
   );
 }
 
-/** The lines of steps before `step`; a last line that was torn off is left out. */
-function linesBefore(text: string, step: number): string {
-  const kept = text.split('\n').filter((line) => {
+/** The lines of the first `step` steps; a last line that was torn off is left out. */
+function linesUpTo(text: string, step: number): string {
+  const lines = text.split('\n').flatMap((line): (JsonObject & { readonly step: number })[] => {
     const found = metricsLine(line);
-    return isObject(found) && typeof found['step'] === 'number' && found['step'] < step;
+    return isObject(found) && typeof found['step'] === 'number' ? [{ ...found, step: found['step'] }] : [];
   });
-  return kept.map((line) => `${line}\n`).join('');
+  // Version 0.1.0 counted steps from 0.
+  const first = lines[0]?.step === 0 ? 1 : 0;
+  const kept = lines.map((line) => ({ ...line, step: line.step + first })).filter((line) => line.step <= step);
+  return kept.map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
 function metricsLine(line: string): Json {

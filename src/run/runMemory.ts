@@ -27,11 +27,17 @@ const ROWS: readonly (readonly [string, readonly BufferKind[]])[] = [
 
 const mebi = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
 
+/** What runs its forward again: units that a budget asks for, and the parts of a head whose logits are never whole. */
+function againText({ again, againShare }: PatternMemory): string {
+  if (againShare === 0) return 'no forward runs again';
+  const share = `${(100 * againShare).toFixed(1)} % of forward runs again`;
+  return again === 0 ? `${share}: parts of the head, whose logits are too large to keep` : `${share}: that of ${Number(again.toFixed(1))} units`;
+}
+
 /** What buffers there will be, and what the run's patterns need of them; bytes are exact. */
 export function memoryText({ buffers, total, patterns, worst, mean }: Omit<MemoryPlan, 'fitted' | 'forms'>, budget: number | null): string {
   const row = (label: string, bytes: number): string => `  ${label.padEnd(24)}${mebi(bytes).padStart(14)}${String(bytes).padStart(15)} B`;
-  const pattern = (name: string, p: PatternMemory): string =>
-    `  ${name}: ${mebi(p.stackBytes)}, of which saved ${mebi(p.savedBytes)}; units whose forward runs again: ${Number(p.again.toFixed(1))} (${(100 * p.againShare).toFixed(1)} % of forward)`;
+  const pattern = (name: string, p: PatternMemory): string => `  ${name}: ${mebi(p.stackBytes)}, of which saved ${mebi(p.savedBytes)}; ${againText(p)}`;
   return [
     `memory${budget === null ? '' : ` within ${mebi(budget)}`}:`,
     ...ROWS.map(([label, kinds]) => row(label, bytesOfKinds(buffers, ...kinds))),

@@ -187,6 +187,6 @@ export function checkRequirements(requires: Requirements, device: DeviceProfile)
   if (lack === null) return;
   const made = requires.device === undefined ? requires.kind : `${requires.kind} (${requires.device})`;
   throw new EbbError(
-    `the trainer was compiled for ${made}, and this device, ${device.name}, ${lack}; compile the model for this device (ebb compile --device auto), or for any (--target portable)`,
+    `the trainer was compiled for ${made}, and this device, ${device.name}, ${lack}; compile the model for this device (ebb compile --device auto), or for any (--device portable)`,
   );
 }

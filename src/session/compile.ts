@@ -143,7 +143,7 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
     standalone: flags.standalone ? { webgpu: dependencyRange('webgpu') } : null,
     readme: readmeNumbers(traced, program, linker, deviceText(profile)),
   });
-  const inputs = inputsOf({ 'the model': model, '--lora-from': flags.lora?.existing?.path });
+  const inputs = inputsOf({ 'the model': model, '--adapter': flags.lora?.existing?.path });
   await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });
   const writeMs = performance.now() - started - compileMs;
   return {

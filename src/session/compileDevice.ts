@@ -14,24 +14,25 @@ export interface CompileDeviceFlags {
   readonly device: string | undefined;
   /** Whether the name may be that of a profile. The name after the old flag is always that of a device of this machine. */
   readonly mayBeProfile: boolean;
-  readonly target: 'device' | 'portable' | undefined;
   readonly standalone: boolean;
 }
 
+/** The profile of any WebGPU device, by its name. */
+export const ANY_DEVICE = 'portable';
+
 /** The built-in profile of a name, in letters of either case, as names of devices are found. */
-const builtIn = (name: string): DeviceProfile | undefined => new Map<string, DeviceProfile>(Object.entries(BUILT_IN)).get(name.toLowerCase());
+const builtIn = (name: string): DeviceProfile | undefined =>
+  new Map<string, DeviceProfile>([...Object.entries(BUILT_IN), [ANY_DEVICE, PORTABLE]]).get(name.toLowerCase());
 
 /**
  * Finds the device to compile for. The name of a built-in profile and a file that ends in `.json` are profiles, for which no adapter of this
  * machine is opened. Every other name that is not a path is that of a device of this machine. Standalone trainers are portable unless a
  * device is asked for.
- * @throws EbbError for a device beside `--target portable`, and for a path that is not a profile
+ * @throws EbbError for a path that is not a profile
  */
-export function compileDevice({ device, mayBeProfile, target, standalone }: CompileDeviceFlags): DeviceChoice {
-  if (target === 'portable' && device !== undefined)
-    throw new EbbError(`--device ${device}: --target portable compiles for any device; leave one of the two out`);
-  if ((target ?? (standalone && device === undefined ? 'portable' : 'device')) === 'portable') return { profile: PORTABLE };
-  if (device === undefined || !mayBeProfile) return { open: device };
+export function compileDevice({ device, mayBeProfile, standalone }: CompileDeviceFlags): DeviceChoice {
+  if (device === undefined) return standalone ? { profile: PORTABLE } : { open: undefined };
+  if (!mayBeProfile) return { open: device };
   const profile = builtIn(device);
   if (profile) return { profile };
   if (device.toLowerCase().endsWith('.json')) return { profile: parseProfile(readText(device), device) };

@@ -1,6 +1,6 @@
 /** @file Writes the folder of `ebb compile`. It replaces the files of an earlier trainer, and never those of a person. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +47,9 @@ export async function writeFolder(
 ): Promise<void> {
   const bundles = standalone ? await bundleTrainer(files.get('trainer.ts') ?? '') : new Map<string, Uint8Array>();
   const tables = traced.params.flatMap((p) => (p.table ? [{ name: p.name, dtype: 'F32' as const, shape: p.shape, data: p.table }] : []));
-  checkOutFolder(out, '--out', [...OWN, ...files.keys(), ...bundles.keys()], inputs);
+  // a link is taken away itself, and what it points at stays
+  const own = OWN.filter((name) => !lstatSync(join(out, name), { throwIfNoEntry: false })?.isSymbolicLink());
+  checkOutFolder(out, '--out', [...own, ...files.keys(), ...bundles.keys()], inputs);
   try {
     for (const name of OWN) rmSync(join(out, name), { recursive: true, force: true });
     for (const [path, text] of files) {

@@ -41,6 +41,7 @@ function loraOptions(lora: RunInput['lora']): LoraOptions | null {
   return adaptersOf(parseBy(runSchema.shape.lora, lora, 'lora', 'docs/training.md lists its settings')).lora;
 }
 
+/** How a package is compiled. */
 export interface PackageOptions extends ModelSizes, Watch {
   /** The folder to write. Default: the model's name and `-trainer`. */
   readonly out?: string;
@@ -71,8 +72,7 @@ export async function compile(model: string, options: PackageOptions = {}): Prom
     lora: loraOptions(options.lora),
   };
   if (typeof device === 'object') return compileTo(model, flags, { profile: device, schedules: null }, options);
-  const target = device === 'portable' ? 'portable' : undefined;
-  const choice = compileDevice({ device: target ? undefined : device, mayBeProfile: true, target, standalone });
+  const choice = compileDevice({ device, mayBeProfile: true, standalone });
   if ('profile' in choice) return compileTo(model, flags, { profile: choice.profile, schedules: null }, options);
   return onDevice(choice.open, (opened) => compileTo(model, flags, { profile: opened.device.profile, schedules: knownSchedules(opened) }, options));
 }
@@ -84,6 +84,7 @@ export async function plan(options: FinetuneOptions & { readonly dtype?: StoredT
   return onDevice(options.device ?? config.device, (device) => planRun(config, device, dtype, options));
 }
 
+/** What is measured, for how long. */
 export interface TuneOptions extends ModelSizes, OnDevice, Watch {
   /** Most seconds that measuring may take. Default 300. */
   readonly seconds?: number;

@@ -19,6 +19,7 @@ import { modelPath } from './modelPath.ts';
 import { loraOf } from './session.ts';
 import { decoded, type TextStream, textStream } from './textStream.ts';
 
+/** How a model is loaded. */
 export interface LoadOptions extends OnDevice, Watch {
   /** A PEFT adapter: its folder, or that of a run. */
   readonly adapter?: string;

@@ -145,10 +145,22 @@ function checkOnce(settings: readonly Setting[]): void {
   }
 }
 
-/** Returns the keys of a run file, overridden by the flags that were given. @throws EbbError for a key that two flags set, and as `adapterOf` */
+/** @throws EbbError for a flag about held-out evaluations where there is no held-out data */
+function checkEvaluation(keys: Keys, settings: readonly Setting[]): void {
+  if (keys['evalData'] !== undefined) return;
+  const idle = settings.find(({ key, value }) => key === 'evalLimit' || (key === 'evalEvery' && value !== 0));
+  if (idle) throw new EbbError(`${idle.by}: there is no held-out data to evaluate; give --eval-data, or leave ${idle.by} out`, 'config');
+}
+
+/**
+ * Returns the keys of a run file, overridden by the flags that were given.
+ * @throws EbbError for a key that two flags set, for evaluations without held-out data, and as `adapterOf` does
+ */
 export function runInput(fromFile: Partial<RunInput>, flags: RunFlags): Record<string, unknown> {
   const settings = settingsOf(flags);
   checkOnce(settings);
   const adapted: Keys = flags.lora === true && !isKeys(fromFile.lora) ? { ...fromFile, lora: true } : { ...fromFile };
-  return { ...settings.reduce<Keys>((keys, { key, value }) => withValue(keys, key.split('.'), value), adapted) };
+  const keys = settings.reduce<Keys>((sofar, { key, value }) => withValue(sofar, key.split('.'), value), adapted);
+  checkEvaluation(keys, settings);
+  return { ...keys };
 }

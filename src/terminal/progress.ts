@@ -108,7 +108,7 @@ export function progressPrinter(): ProgressPrinter {
       const { metrics, steps: total, units } = progress;
       const { step, loss, tokens, ms } = metrics;
       const speed = ((1000 * tokens) / Math.max(ms, 1e-3)).toFixed(0);
-      steps.at(step + 1, total, { loss: loss.toFixed(4), speed, dropped: droppedShare(metrics, units).toFixed(0) });
+      steps.at(step, total, { loss: loss.toFixed(4), speed, dropped: droppedShare(metrics, units).toFixed(0) });
     },
     end() {
       endOther();

@@ -18,6 +18,7 @@ import { type StepSource, siteSeed, stepMicros } from './step.ts';
 
 /** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
 export interface StepMetrics {
+  /** Counted from 1, as terminals and checkpoints count. */
   readonly step: number;
   readonly loss: number;
   /** Of each micro-batch, where there are several. */
@@ -143,12 +144,12 @@ export async function* trainSteps(options: TrainerOptions): AsyncGenerator<StepM
     const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
     if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY) {
       const advice = oldest.step === first ? NOTHING_LEARNT : 'lower the learning rate (optimizer.lr), or look at the data of this step';
-      throw new EbbError(`step ${oldest.step}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`, 'numbers');
+      throw new EbbError(`step ${oldest.step + 1}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`, 'numbers');
     }
     const now = performance.now();
     const { variants, forwardFlops, backwardFlops } = oldest.result;
     const metrics: StepMetrics = {
-      step: oldest.step,
+      step: oldest.step + 1,
       loss,
       losses,
       lr: oldest.lr,

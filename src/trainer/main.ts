@@ -115,7 +115,7 @@ function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }
     const [found, expected] = [of(settings.layers, layer), of(compiled.layers, layer)];
     if (found?.rank !== expected?.rank || Math.abs((found?.scale ?? 0) - (expected?.scale ?? 0)) > 1e-9)
       throw new EbbError(
-        `${folder}: layer ${layer} has ${text(settings.layers, layer)}, this trainer was compiled for ${text(compiled.layers, layer)}; compile with --lora-from ${folder}`,
+        `${folder}: layer ${layer} has ${text(settings.layers, layer)}, this trainer was compiled for ${text(compiled.layers, layer)}; compile with --adapter ${folder}`,
       );
   }
   checkAdapter(adapter, params, 'lora.from');

@@ -155,7 +155,7 @@ export function openPage(trainer: TrainerPackage, root: HTMLElement): void {
       chart.draw(losses, steps);
       progress.value = losses.length / steps;
       const dropped = trainer.units.length === 0 ? '' : ` · backward dropped ${percent(m.dropped.flat().length / trainer.units.length)}`;
-      say('running', `Step ${m.step + 1} of ${steps} · loss ${m.loss.toFixed(4)} · ${((1000 * m.tokens) / m.ms).toFixed(0)} tokens/s${dropped}`);
+      say('running', `Step ${m.step} of ${steps} · loss ${m.loss.toFixed(4)} · ${((1000 * m.tokens) / m.ms).toFixed(0)} tokens/s${dropped}`);
     };
     [stopping, start.disabled, halt.disabled, fields.disabled] = [false, true, false, true];
     offer(null);

@@ -8,9 +8,14 @@ import { EbbError } from '../errors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
 import { BOOK_SCHEMAS, BOOK_VERSION, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
 
-/** Whether measured schedules are used at all. With EBB_TUNE=off every kernel has the schedule that devices of its kind start with. */
+/**
+ * Whether measured schedules are used at all. With EBB_TUNE=off every kernel has the schedule that devices of its kind start with.
+ * @throws EbbError for another value of EBB_TUNE
+ */
 export function tuningAllowed(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
-  return env['EBB_TUNE'] !== 'off';
+  const { EBB_TUNE: wish = '' } = env;
+  if (!['', 'on', 'off'].includes(wish)) throw new EbbError(`EBB_TUNE is ${JSON.stringify(wish)}, expected on or off`);
+  return wish !== 'off';
 }
 
 /** What timings on this device depend on. */
@@ -29,6 +34,9 @@ export function readBook(file: string): ScheduleBook {
   return checked(file, parsed(file));
 }
 
+/** Most characters of a value that an error shows. */
+const SHOWN = 120;
+
 /** What books of every version say of where they were measured. */
 const origin = z.object({
   format: z.literal('ebb-schedules'),
@@ -45,9 +53,13 @@ function checked(file: string, book: unknown): ScheduleBook {
   const found = schema.safeParse(book);
   if (found.success) return found.data;
   const [issue] = found.error.issues;
+  const value = issue?.path.reduce<unknown>((inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined), book);
+  const shown = issue?.code === 'invalid_union' ? `, found ${JSON.stringify(value)?.slice(0, SHOWN)}` : '';
   const generator = origin.safeParse(book).data?.surroundings.generator ?? GENERATOR;
   const older = generator === GENERATOR ? '' : ` (it was measured with version ${generator} of the kernel generator, this Ebb has ${GENERATOR})`;
-  throw new EbbError(`${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'is wrong'}${older}; remove it, and schedules are measured again`);
+  throw new EbbError(
+    `${file}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'is wrong'}${shown}${older}; remove it, and schedules are measured again`,
+  );
 }
 
 function parsed(file: string): unknown {

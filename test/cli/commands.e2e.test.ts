@@ -55,7 +55,7 @@ describe('train', () => {
     const run = ok(await runCli(['train', at('run.yaml'), '--out', at('whole'), '--json']));
     expect(JSON.parse(run.stdout)).toMatchObject({ steps: 6, interrupted: false });
     const lines = metricsOf(at('whole'));
-    expect(lines.map((l) => l.step)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(lines.map((l) => l.step)).toEqual([1, 2, 3, 4, 5, 6]);
     for (const line of lines) {
       expect(Object.keys(line)).toEqual(
         expect.arrayContaining(['step', 'loss', 'lr', 'gradNorm', 'tokens', 'ms', 'dropped', 'forwardFlops', 'backwardFlops', 'savedBytes', 'peakBytes']),

@@ -172,7 +172,7 @@ describe('a full trainer', () => {
     const models = ['own-loop', 'by-flags'].map((run) => readFileSync(join(at(run), 'model', 'model.safetensors')));
     expect(models[0]!.equals(models[1]!)).toBe(true);
     // steps that were under way when the loop was left are finished, written down and in the checkpoint
-    const cut = await own('cut-short', 0);
+    const cut = await own('cut-short', 1);
     expect(cut.losses).toHaveLength(1);
     expect(metrics('cut-short')).toEqual(metrics('by-flags').slice(0, cut.steps));
     expect(existsSync(join(at('cut-short'), 'checkpoints', `step-${String(cut.steps).padStart(8, '0')}`))).toBe(true);
@@ -221,14 +221,15 @@ describe('what is asked for is checked before anything is written', () => {
     [['--length', '9999'], /--length is 9999, but the model has positions for 512/],
     [['--rank', '0'], /--rank .*expected a whole number, 1 or more/],
     [['--alpha', '-1'], /--alpha .*expected a number above 0/],
-    [['--device', 'nvidia'], /--device nvidia: --target portable compiles for any device; leave one of the two out/],
+    [['--target', 'portable'], /--device portable: --target portable compiles for any device; leave one of the two out/],
+    [['--target', 'wasm'], /target wasm: there is no such target; there are wgsl/],
     [['--drop-rate', '2'], /--drop-rate .*expected a number from 0 to 1/],
     [['--lora-dropout', '1'], /--lora-dropout .*expected a number from 0 to 0\.99/],
-    [['--matmul-precision', 'f16'], /--matmul-precision f16 needs the matrices of a device, .*add --target device/],
-    [['--lora-from', 'adapter', '--rank', '4'], /'--lora-from <dir>' cannot be used with option '--rank <n>'/],
-    [['--lora-from', 'adapter', '--lora-layers', '*'], /'--lora-from <dir>' cannot be used with option '--lora-layers <globs>'/],
+    [['--matmul-precision', 'f16'], /--matmul-precision f16 needs the matrices of a device, .*name one by --device/],
+    [['--adapter', 'mine', '--rank', '4'], /--rank: the adapter of --adapter \(mine\) has its own layers, ranks and scales; leave --rank out/],
+    [['--adapter', 'mine', '--lora-layers', '*'], /--lora-layers: the adapter of --adapter \(mine\) has its own/],
   ])('%j', async (flags, message) => {
-    const run = await runCli(['compile', TINY_MODEL, '-o', at('wrong'), '--target', 'portable', ...flags]);
+    const run = await runCli(['compile', TINY_MODEL, '-o', at('wrong'), '--device', 'portable', ...flags]);
     expect(run.code).toBe(1);
     expect(run.stderr.trim()).toMatch(message);
     expect(run.stderr.trim()).not.toContain('\n');
@@ -238,11 +239,11 @@ describe('what is asked for is checked before anything is written', () => {
   it('a folder of other files is left alone, and so is a file', async () => {
     mkdirSync(join(at('mine'), 'node_modules/own'), { recursive: true });
     writeFileSync(join(at('mine'), 'package.json'), '{}');
-    const run = await runCli(['compile', TINY_MODEL, '-o', at('mine'), '--target', 'portable']);
+    const run = await runCli(['compile', TINY_MODEL, '-o', at('mine'), '--device', 'portable']);
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/mine: is a folder with other files \(node_modules, package\.json\); give a new folder \(-o\)/);
     expect(readdirSync(at('mine'), { recursive: true }).sort()).toEqual(['node_modules', 'node_modules/own', 'package.json']);
-    const file = await runCli(['compile', TINY_MODEL, '-o', at('tokens.bin'), '--target', 'portable']);
+    const file = await runCli(['compile', TINY_MODEL, '-o', at('tokens.bin'), '--device', 'portable']);
     expect(file.stderr).toMatch(/tokens\.bin: a part of the path is a file/);
   });
 });
@@ -316,8 +317,8 @@ describe('a standalone trainer', () => {
   it('leaves nothing behind in a trainer that is compiled in its place', async () => {
     cpSync(at('alone'), at('over'), { recursive: true, verbatimSymlinks: true });
     writeFileSync(join(at('over'), 'run.yaml'), RUN);
-    await compile('over', '--target', 'portable');
-    await compile('fresh', '--target', 'portable');
+    await compile('over', '--device', 'portable');
+    await compile('fresh', '--device', 'portable');
     const own = (folder: string): string[] => filesIn(at(folder)).filter((f) => !f.startsWith('node_modules'));
     expect(own('over')).toEqual([...own('fresh'), 'run.yaml'].sort());
     expect(readdirSync(join(at('over'), 'node_modules'))).toEqual(['ebb']);

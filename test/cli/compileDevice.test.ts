@@ -20,7 +20,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const NONE: CompileDeviceFlags = { device: undefined, mayBeProfile: true, target: undefined, standalone: false };
+const NONE: CompileDeviceFlags = { device: undefined, mayBeProfile: true, standalone: false };
 const chosen = (flags: Partial<CompileDeviceFlags>) => compileDevice({ ...NONE, ...flags });
 
 it('a device of this machine, a built-in profile, or a profile in a file', () => {
@@ -37,10 +37,9 @@ it('a device of this machine, a built-in profile, or a profile in a file', () =>
 
 it('standalone trainers are portable unless a device is asked for', () => {
   expect(chosen({ standalone: true })).toEqual({ profile: PORTABLE });
-  expect(chosen({ target: 'portable' })).toEqual({ profile: PORTABLE });
-  expect(chosen({ standalone: true, target: 'device' })).toEqual({ open: undefined });
+  expect(chosen({ device: 'portable' })).toEqual({ profile: PORTABLE });
+  expect(chosen({ standalone: true, device: 'auto' })).toEqual({ open: 'auto' });
   expect(chosen({ standalone: true, device: 'amd' })).toEqual({ profile: BUILT_IN.amd });
-  expect(() => chosen({ device: 'amd', target: 'portable' })).toThrow('--device amd: --target portable compiles for any device; leave one of the two out');
 });
 
 it('the old flag names devices of this machine alone', () => {

@@ -63,7 +63,7 @@ const SIZES = ['--batch', '2', '--length', '16'];
 
 describe.each(KINDS)('%s is enough', (kind) => {
   const compile = (model: string, out: string, ...flags: string[]): Promise<CliRun> =>
-    runCli(['compile', model, '-o', at(out), '--target', 'portable', '--lora', ...SIZES, ...flags]);
+    runCli(['compile', model, '-o', at(out), '--device', 'portable', '--lora', ...SIZES, ...flags]);
 
   it('to compile, to the bytes that the whole model is compiled to', async () => {
     expectDone(await compile(pathOf(kind), `${kind}-part`), LACKS[kind]);
@@ -128,7 +128,7 @@ describe.each(KINDS)('%s is enough', (kind) => {
 
 it('a trainer compiled for another dtype than its weights have says so, one for f32 takes any', async () => {
   const compile = (dtype: string): Promise<CliRun> =>
-    runCli(['compile', pathOf('a configuration'), '-o', at(dtype), '--target', 'portable', '--lora', '--dtype', dtype, ...SIZES]);
+    runCli(['compile', pathOf('a configuration'), '-o', at(dtype), '--device', 'portable', '--lora', '--dtype', dtype, ...SIZES]);
   for (const dtype of ['bfloat16', 'f32']) expectDone(await compile(dtype), /tensors are taken to be stored as b?f\d+ \(--dtype\)/);
   const train = (dtype: string) =>
     runNode(join(at(dtype), 'trainer.js'), ['--weights', TINY_MODEL, '--data', at('batch.safetensors'), '--steps', '1', '--out', at(`${dtype}-run`)]);

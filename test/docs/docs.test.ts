@@ -1,11 +1,13 @@
 /** @file What the documents say is so: keys, commands, files and examples exist. */
 
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Project, SyntaxKind } from 'ts-morph';
 import { runSchema } from '../../src/train/config.ts';
+import { runJsonSchema } from '../../src/train/runKeys.ts';
 import { ROOT } from '../support/cli.ts';
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -59,9 +61,28 @@ it('the package holds what the demo reads', () => {
   for (const path of used.map((f) => `examples/${f}`)) expect({ path, there: existsSync(join(ROOT, path)) && packed(path) }).toEqual({ path, there: true });
 });
 
-it('examples/library.ts trains', async () => {
-  const { stdout } = await promisify(execFile)(join(ROOT, 'node_modules/.bin/tsx'), ['examples/library.ts'], { cwd: ROOT });
-  const losses = [...stdout.matchAll(/^step \d+ loss ([\d.]+)/gm)].map((m) => Number(m[1]));
-  expect(losses[0]).toBeGreaterThan(4);
-  expect(losses.at(-1)).toBeLessThan(0.5);
+it('schema/run.json is what the schema of a run says', () => {
+  expect(JSON.parse(read('schema/run.json'))).toEqual(JSON.parse(JSON.stringify(runJsonSchema())));
+});
+
+const losses = async (example: string, cwd: string): Promise<number[]> => {
+  const { stdout } = await promisify(execFile)(join(ROOT, 'node_modules/.bin/tsx'), [join(ROOT, 'examples', example)], { cwd });
+  return [...stdout.matchAll(/^step \d+:? loss ([\d.]+)/gm)].map((m) => Number(m[1]));
+};
+
+it('examples/engine.ts trains', async () => {
+  const found = await losses('engine.ts', ROOT);
+  expect(found[0]).toBeGreaterThan(4);
+  expect(found.at(-1)).toBeLessThan(0.5);
+}, 300_000);
+
+it('examples/library.ts trains, in thirty lines', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ebb-example-'));
+  const found = await losses('library.ts', folder);
+  expect(found).toHaveLength(30);
+  expect(found.at(-1)).toBeLessThan(found[0]! - 1);
+  expect(existsSync(join(folder, 'runs/library/adapter/adapter_model.safetensors'))).toBe(true);
+  rmSync(folder, { recursive: true });
+  const lines = read('examples/library.ts').split('*/\n')[1]!.trim().split('\n');
+  expect(lines.length).toBeLessThanOrEqual(30);
 }, 300_000);

@@ -37,7 +37,7 @@ withFixtures('train', (root) => {
     const made = (async () => {
       const { batch, length } = readBatches(batches);
       const out = join(scratch, String(packages.size));
-      const lora = adapter === null ? [] : ['--lora-from', adapter];
+      const lora = adapter === null ? [] : ['--adapter', adapter];
       const run = await runCli(['compile', base, '-o', out, '--batch', String(batch), '--length', String(length), ...lora]);
       expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
       return loadTrainer(filesOf(pathToFileURL(`${out}/`)));

@@ -58,6 +58,11 @@ describe('a Llama config.json', () => {
     expect(read({ ...llama, rope_scaling: { type: 'linear', factor: 2 } }).config).toMatchObject({ ropeScaling: { type: 'linear', factor: 2 } });
   });
 
+  it('reads the old spelling of a scaling beside the rope settings of transformers 5', () => {
+    const both = { rope_parameters: { rope_theta: 500, rope_type: 'default' }, rope_scaling: { type: 'linear', factor: 2 } };
+    expect(read({ ...llama, rope_theta: 500, ...both }).config).toMatchObject({ ropeTheta: 500, ropeScaling: { type: 'linear', factor: 2 } });
+  });
+
   it('reads several end tokens, and a head width of its own', () => {
     expect(read({ ...llama, eos_token_id: [3, 4], head_dim: 6, hidden_size: 30 }).config).toMatchObject({ eosTokenIds: [3, 4], headDim: 6 });
   });
@@ -75,6 +80,18 @@ describe('a Llama config.json', () => {
     [{ rope_scaling: { rope_type: 'llama3', factor: 2 } }, 'rope_scaling.low_freq_factor is missing'],
     [{ rope_scaling: { rope_type: 'linear', factor: 2, beta_fast: 3 } }, 'rope_scaling.beta_fast is 3'],
     [{ rope_scaling: 'linear' }, 'rope_scaling is "linear"'],
+    [
+      { rope_theta: 500, rope_parameters: { rope_theta: 1e4, rope_type: 'default' } },
+      'rope_theta is 500, expected 10000 as in rope_parameters, or none beside it',
+    ],
+    [
+      { rope_theta: null, rope_parameters: { rope_theta: 500 }, rope_scaling: { type: 'linear', factor: 2 } },
+      'rope_parameters.rope_theta is 500, expected 10000, since rope_scaling is given and takes its place',
+    ],
+    [
+      { rope_parameters: { rope_type: 'linear', factor: 4 }, rope_scaling: { type: 'linear', factor: 2 } },
+      'rope_parameters and rope_scaling scale in two ways',
+    ],
     [{ rope_theta: -1 }, 'rope_theta is -1'],
     [{ hidden_act: 'mish' }, 'hidden_act is "mish", expected one of silu'],
     [{ head_dim: 7 }, 'head_dim is 7'],

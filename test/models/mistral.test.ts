@@ -29,7 +29,7 @@ describe('config.json', () => {
     [{ sliding_window: null }, null],
     [{ sliding_window: 7 }, 7],
     [{ sliding_window: 7, use_sliding_window: true, layer_types: ['sliding_attention', 'sliding_attention'] }, 7],
-    [{ sliding_window: null, use_sliding_window: false, layer_types: ['full_attention'] }, null],
+    [{ sliding_window: null, use_sliding_window: false, layer_types: ['full_attention', 'full_attention'] }, null],
   ])('%j: the window is %p', (fields, slidingWindow) => {
     expect(read(fields)).toMatchObject({ slidingWindow });
   });
@@ -39,7 +39,12 @@ describe('config.json', () => {
     [{ sliding_window: 7, use_sliding_window: false }, 'use_sliding_window is false'],
     [{ use_sliding_window: false }, 'use_sliding_window is false'],
     [{ sliding_window: 7, layer_types: ['sliding_attention', 'full_attention'] }, 'layer_types is "full_attention", expected sliding_attention in every layer'],
-    [{ sliding_window: null, layer_types: ['sliding_attention'] }, 'layer_types is "sliding_attention", expected full_attention in every layer'],
+    [
+      { sliding_window: null, layer_types: ['sliding_attention', 'sliding_attention'] },
+      'layer_types is "sliding_attention", expected full_attention in every layer',
+    ],
+    [{ sliding_window: 7, layer_types: ['sliding_attention'] }, 'layer_types is ["sliding_attention"], expected a list of 2, as num_hidden_layers says'],
+    [{ sliding_window: 7, layer_types: [] }, 'layer_types is [], expected a list of 2'],
     [{ sliding_window: 7, max_window_layers: 1 }, 'max_window_layers is 1'],
     [{ attention_bias: true }, 'attention_bias is true, expected no such field in a mistral configuration'],
     [{ num_local_experts: 8 }, 'num_local_experts is 8'],

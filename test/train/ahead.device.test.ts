@@ -38,7 +38,7 @@ it('trains to the same losses, norms and weights with no step ahead and with two
     return { lines, weights };
   };
   const [waiting, ahead] = [await ran(0), await ran(2)];
-  expect(waiting.lines.map((l) => l.step)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+  expect(waiting.lines.map((l) => l.step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
   expect(new Set(waiting.lines.map((l) => l.loss)).size).toBe(12);
   expect(ahead).toEqual(waiting);
   device.destroy();

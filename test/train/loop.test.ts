@@ -51,14 +51,14 @@ it.each([
   [1, Number.POSITIVE_INFINITY],
 ])('a loss of %p with a gradient norm of %p ends the run at its step', async (loss, gradNorm) => {
   const engine = answering((step) => (step === 1 ? { loss, gradNorm } : { loss: 1, gradNorm: 1 }));
-  await expect(run(engine, 3)).rejects.toThrow(`step 1: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate`);
+  await expect(run(engine, 3)).rejects.toThrow(`step 2: the loss is ${loss} and the gradient norm ${gradNorm}; lower the learning rate`);
   // nothing was learnt before the first one
   const first = run(
     answering(() => ({ loss, gradNorm })),
     3,
   );
   await expect(first).rejects.toThrow(
-    `step 0: the loss is ${loss} and the gradient norm ${gradNorm}; this is the first step of the run, so the learning rate has no part`,
+    `step 1: the loss is ${loss} and the gradient norm ${gradNorm}; this is the first step of the run, so the learning rate has no part`,
   );
   await expect(first).rejects.not.toThrow('lower the learning rate');
 });
@@ -104,5 +104,5 @@ it.each([
   };
   const lines = await run(engine, 4, ahead);
   expect(events.join(' ')).toBe(order);
-  expect(lines.map((l) => [l.step, l.loss])).toEqual([0, 1, 2, 3].map((n) => [n, n]));
+  expect(lines.map((l) => [l.step, l.loss])).toEqual([0, 1, 2, 3].map((n) => [n + 1, n]));
 });

@@ -47,7 +47,7 @@ it('a lost device: the cause is told, not the calls that failed for it; resume',
   const failures: Partial<Failures> = {};
   const evaluated: number[][] = [];
   const onProgress: TrainHooks['onProgress'] = (progress) => {
-    if (progress.kind === 'step' && progress.metrics.step === 2) failures.lose?.('fell off the bus');
+    if (progress.kind === 'step' && progress.metrics.step === 3) failures.lose?.('fell off the bus');
     if (progress.kind === 'pieces') evaluated.push([progress.done, progress.total]);
   };
   const held = { evalData: join(ROOT, 'examples/demo/held-out.jsonl'), evalLimit: 2 };

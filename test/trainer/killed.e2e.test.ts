@@ -65,7 +65,7 @@ it('is the run that nobody killed', async () => {
   const last = await train('killed', {}, '--resume');
   expect(last.stderr).toMatch(/resumed at step 10/);
   expect(linesOf('killed')).toEqual(linesOf('whole'));
-  expect(linesOf('killed').map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(linesOf('killed').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(stateOf('killed')).toEqual(stateOf('whole'));
   const adapters = ['killed', 'whole'].map((run) => readFileSync(at(run, 'adapter', 'adapter_model.safetensors')));
   expect(adapters[0]!.equals(adapters[1]!)).toBe(true);

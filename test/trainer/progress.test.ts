@@ -21,7 +21,7 @@ afterEach(() => {
 
 it('a held-out evaluation between steps says how far it is, when it takes long', () => {
   const printer = progressPrinter();
-  const metrics = { step: 0, loss: 2, tokens: 30, ms: 100, dropped: [['a'], []] } as unknown as StepMetrics;
+  const metrics = { step: 1, loss: 2, tokens: 30, ms: 100, dropped: [['a'], []] } as unknown as StepMetrics;
   printer.onProgress({ kind: 'step', metrics, steps: 3, units: 4 });
   for (let done = 1; done <= 8; done++) {
     now += 6000;

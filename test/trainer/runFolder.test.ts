@@ -61,9 +61,9 @@ const steps = (): number[] =>
 async function started(): Promise<void> {
   const folder = openRunFolder(out, false, config());
   folder.begin({ ...config(), steps: 9 });
-  for (const step of [0, 1, 2]) {
+  for (const step of [1, 2, 3]) {
     folder.appendMetrics(line(step));
-    if (step === 1) await folder.saveCheckpoint(fakeEngine(), { step: 2, updates: [2] });
+    if (step === 2) await folder.saveCheckpoint(fakeEngine(), { step: 2, updates: [2] });
   }
 }
 const checkpoint = (file: string): string => join(out, 'checkpoints', 'step-00000002', file);
@@ -76,8 +76,15 @@ it('goes on from the checkpoint; lines behind it and a torn last line are cut of
   expect(await folder.resume(fakeEngine(written))).toEqual({ step: 2, updates: [2] });
   expect(written).toEqual({ a: 1, b: 1, 'm.a': 2, 'm.b': 2, 'v.a': 2, 'v.b': 2 });
   folder.begin(config());
-  folder.appendMetrics(line(2));
-  expect(steps()).toEqual([0, 1, 2]);
+  folder.appendMetrics(line(3));
+  expect(steps()).toEqual([1, 2, 3]);
+});
+
+it('counts the steps of an earlier version from 1, which counted them from 0', async () => {
+  await started();
+  writeFileSync(metrics, [0, 1, 2].map((step) => `${JSON.stringify(line(step))}\n`).join(''));
+  await openRunFolder(out, true, config()).resume(fakeEngine());
+  expect(steps()).toEqual([1, 2]);
 });
 
 it.each<[Partial<RunInput>, string]>([
@@ -108,7 +115,7 @@ it.each<[Partial<RunInput>, string]>([
   expect(said).toContain(message);
   expect(said).toContain('config.yaml');
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toBe(before);
-  expect(steps()).toEqual([0, 1, 2]);
+  expect(steps()).toEqual([1, 2, 3]);
 });
 
 it('goes on with a run that began before precision was a choice', async () => {
@@ -127,8 +134,8 @@ it('starts over where there is no checkpoint, with other settings too', async ()
   folder.begin(config({ seed: 5 }));
   expect(existsSync(metrics)).toBe(false);
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toContain('seed: 5');
-  folder.appendMetrics(line(0));
-  expect(steps()).toEqual([0]);
+  folder.appendMetrics(line(1));
+  expect(steps()).toEqual([1]);
 });
 
 it('refuses a folder that holds a run, and makes nothing before it begins', async () => {
@@ -164,5 +171,5 @@ it.each<[string, () => void, string]>([
   expect(said).toContain(message);
   expect(said).toContain(readdirSync(join(out, 'checkpoints'))[0]);
   expect(written).toEqual({});
-  expect(steps()).toEqual([0, 1, 2]);
+  expect(steps()).toEqual([1, 2, 3]);
 });

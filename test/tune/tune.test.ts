@@ -14,7 +14,7 @@ import type { MatmulLoad, MatmulPrecision, MatmulSizes, MatmulWork } from '../..
 import { MATRIX_FEATURE, type MatrixTraits } from '../../src/runtime/matrices.ts';
 import { matrixTraits } from '../../src/runtime/webgpu/adapterProfile.ts';
 import { bookChooser, emptyBook, GENERATOR, type ScheduleBook } from '../../src/tune/book.ts';
-import { bookText, openBook, readBook, saveBook } from '../../src/tune/file.ts';
+import { bookText, openBook, readBook, saveBook, tuningAllowed } from '../../src/tune/file.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';
 import { agrees, type Contest, race } from '../../src/tune/race.ts';
 import { inputOf } from '../support/matmulCase.ts';
@@ -282,4 +282,11 @@ describe('the book', () => {
     saveBook(book, path);
     expect(readBook(path)).toEqual(book);
   });
+});
+
+it('EBB_TUNE is on, off or nothing; another word is refused and not taken for on', () => {
+  expect(tuningAllowed({})).toBe(true);
+  for (const wish of ['', 'on']) expect(tuningAllowed({ EBB_TUNE: wish })).toBe(true);
+  expect(tuningAllowed({ EBB_TUNE: 'off' })).toBe(false);
+  for (const wish of ['OFF', 'no', '0']) expect(() => tuningAllowed({ EBB_TUNE: wish })).toThrow(`EBB_TUNE is "${wish}", expected on or off`);
 });

@@ -2,24 +2,25 @@
 
 import { Option } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
+import { targetNamed } from '../../codegen/targets/targets.ts';
 import { BUILT_IN, PORTABLE } from '../../compile/devices/builtIn.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { withDevice } from '../../node/device.ts';
 import { loadAdapter } from '../../run/adapter.ts';
 import { type CompileFlags, type CompileReport, type CompileSubject, compileTo } from '../../session/compile.ts';
-import { compileDevice } from '../../session/compileDevice.ts';
+import { ANY_DEVICE, compileDevice } from '../../session/compileDevice.ts';
 import { loraOf } from '../../session/session.ts';
 import { nameOf } from '../../session/source.ts';
 import { knownSchedules } from '../../session/tune.ts';
-import { type DeviceFlags, deviceOf, oldDeviceOption } from '../../terminal/deviceFlags.ts';
-import { dropoutRate, list, listOption, positive, positiveNumber, print, rate } from '../../terminal/options.ts';
+import { type AdapterFlags, adapterOf, adapterOption } from '../../terminal/deviceFlags.ts';
+import { dropoutRate, list, listOption, positive, positiveNumber, print, rate, say } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { dtypeOption } from '../options.ts';
 import { precisionOption, tellPrecision } from './precision.ts';
 
-interface Flags extends DeviceFlags {
+interface Flags extends AdapterFlags {
   readonly out?: string;
   readonly batch?: number;
   readonly length?: number;
@@ -31,18 +32,51 @@ interface Flags extends DeviceFlags {
   readonly rslora?: boolean;
   readonly loraDropout?: number;
   readonly dropRate?: number;
-  readonly target?: 'device' | 'portable';
+  readonly target?: string;
   readonly matmulPrecision: MatmulPrecision;
   readonly dtype?: StoredType;
   readonly standalone?: boolean;
   readonly json?: boolean;
 }
 
-function loraFlags(flags: Flags): CompileFlags['lora'] {
-  const { lora, loraFrom, loraLayers, rank, alpha, rslora, loraDropout } = flags;
-  if (loraFrom !== undefined) return loraOf(loadAdapter(loraFrom, loraDropout), '--lora-from');
+/** The PEFT adapter that the flags name. @throws EbbError where two flags name one */
+function adapterFlag(adapter: string | undefined, loraFrom: string | undefined): string | undefined {
+  if (loraFrom === undefined) return adapter;
+  if (adapter !== undefined)
+    throw new EbbError(`--lora-from ${loraFrom}: is what --adapter was called, and --adapter ${adapter} is given too; give --adapter alone`);
+  say('--lora-from is called --adapter now; the old flag is still taken');
+  return loraFrom;
+}
+
+/** @throws EbbError for settings beside an adapter, which has its own */
+function loraFlags(flags: Flags, adapter: string | undefined): CompileFlags['lora'] {
+  const { lora, loraLayers, rank, alpha, rslora, loraDropout } = flags;
+  if (adapter !== undefined) {
+    const [own] = Object.entries({ '--rank': rank, '--alpha': alpha, '--rslora': rslora, '--lora-layers': loraLayers }).filter(
+      ([, value]) => value !== undefined,
+    );
+    if (own) throw new EbbError(`${own[0]}: the adapter of --adapter (${adapter}) has its own layers, ranks and scales; leave ${own[0]} out`);
+    return loraOf(loadAdapter(adapter, loraDropout), '--adapter');
+  }
   if (!lora && [loraLayers, rank, alpha, rslora, loraDropout].every((f) => f === undefined)) return null;
   return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout ?? 0 };
+}
+
+/** What `--target` said of the device in version 0.1.0, as the name of a device now. */
+const OLD_TARGETS: Readonly<Record<string, string>> = { device: 'auto', portable: ANY_DEVICE };
+
+/** The device to compile for, by `--device` and by what `--target` said in version 0.1.0. @throws EbbError where both name one, and for a language that is none */
+function deviceFlag(device: string | undefined, target: string | undefined): string | undefined {
+  if (target === undefined) return device;
+  const old = Object.hasOwn(OLD_TARGETS, target) ? OLD_TARGETS[target] : undefined;
+  if (old === undefined) {
+    targetNamed(target);
+    return device;
+  }
+  if (device !== undefined && target === 'device') return device;
+  if (device !== undefined) throw new EbbError(`--device ${device}: --target ${target} compiles for any device; leave one of the two out`);
+  say(`--target ${target} is called --device ${old} now; the old spelling is still taken`);
+  return old;
 }
 
 function reportText({ out, device, units, functions, kernels, compileMs, writeMs }: CompileReport): string {
@@ -54,7 +88,7 @@ function reportText({ out, device, units, functions, kernels, compileMs, writeMs
 const compileDeviceOption = (): Option =>
   new Option(
     '--device <name>',
-    `device to compile for: auto, gpu or part of the name of a device of this machine; or one that is not here: ${Object.keys(BUILT_IN).join(', ')} or a profile (.json, as ebb doctor --profile prints it)`,
+    `device to compile for: auto, gpu or part of the name of a device of this machine; or one that is not here: ${Object.keys(BUILT_IN).join(', ')}, ${ANY_DEVICE} (any WebGPU device) or a profile (.json, as ebb doctor --profile prints it)`,
   );
 
 /** `ebb compile`. */
@@ -70,33 +104,32 @@ export const compileCommand: AddOptions = (command) =>
     .option('--rslora', 'scale the adapter by alpha/√rank instead of alpha/rank')
     .addOption(listOption('--lora-layers <globs>', 'layers of the adapter, between commas', list))
     .option('--lora-dropout <p>', 'dropout of what goes into the adapter', dropoutRate)
-    .addOption(
-      // A PEFT adapter has its own ranks, scales and layers.
-      new Option('--lora-from <dir>', 'the layers, ranks and scales of a PEFT adapter').conflicts(['rank', 'alpha', 'rslora', 'loraLayers']),
-    )
+    .addOption(adapterOption('the layers, ranks and scales of a PEFT adapter: its folder, or that of a run'))
+    .addOption(new Option('--lora-from <dir>', 'what --adapter was called').hideHelp())
     .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
-    .addOption(new Option('--target <kind>', 'kernels for the device that --device names, or for any WebGPU device').choices(['device', 'portable']))
+    .option('--target <language>', 'language of the kernels: wgsl')
     .addOption(precisionOption())
     .addOption(dtypeOption())
     .option(
       '--standalone',
-      'bundle the runtime, so that the folder needs only the package webgpu, and add a page; kernels are portable unless --target device or --device is given',
+      'bundle the runtime, so that the folder needs only the package webgpu, and add a page; kernels are those of --device portable unless another is named',
     )
     .option('--json', 'print JSON')
     .addOption(compileDeviceOption())
-    .addOption(oldDeviceOption())
     .action(async (model: string, flags: Flags) => {
       const { matmulPrecision, standalone = false, target } = flags;
-      const device = compileDevice({ device: deviceOf(flags), mayBeProfile: flags.adapter === undefined, target, standalone });
+      const named = adapterOf(flags);
+      const adapter = adapterFlag(named.adapter, flags.loraFrom);
+      const device = compileDevice({ device: deviceFlag(named.device, target), mayBeProfile: named.device === flags.device, standalone });
       if (matmulPrecision === 'f16' && 'profile' in device && device.profile === PORTABLE)
         throw new EbbError(
-          '--matmul-precision f16 needs the matrices of a device, which portable kernels do not use; add --target device, or leave --matmul-precision out',
+          '--matmul-precision f16 needs the matrices of a device, which portable kernels do not use; name one by --device, or leave --matmul-precision out',
         );
       const options: CompileFlags = {
         out: flags.out ?? `${nameOf(model)}-trainer`,
         batch: flags.batch ?? null,
         length: flags.length ?? null,
-        lora: loraFlags(flags),
+        lora: loraFlags(flags, adapter),
         dropRate: flags.dropRate ?? null,
         dtype: flags.dtype,
         matmulPrecision,
