@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 /** For each room the rooms, or single files, that it may import from. `:types` allows only type imports. */
 const ARROWS = {
   errors: [],
+  version: [],
   cost: [],
   issues: ['errors'],
   page: ['errors'],
@@ -56,6 +57,7 @@ const ARROWS = {
     'trainer',
     'tune',
     'issues',
+    'version',
     'errors',
   ],
   cli: '*',

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
 import { eachOnce, say } from '../terminal/options.ts';
+import { MANIFEST } from '../version.ts';
 import { COMMANDS } from './commands.ts';
 
 // A reader that stops reading (`ebb inspect … | head`) is no error.
@@ -21,7 +22,7 @@ function outputError(text: string, write: (text: string) => void): void {
 
 const program = new Command('ebb')
   .description('Compiles language models for WebGPU and fine-tunes them, leaving out most of the backward pass (DropBP).')
-  .version('0.1.0')
+  .version(MANIFEST.version)
   .configureOutput({ outputError });
 
 /** The command that is called, by the first word that is no option; its file alone is loaded. `ebb help NAME` calls NAME too. */

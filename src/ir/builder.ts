@@ -78,10 +78,11 @@ function defaultHint(name: string): string {
   return name.split('_')[0] ?? name;
 }
 
-/** Adds copies of `ops` to `b`. `mapping` says which values replace their operands, and gains the copy of each result. */
+/** Adds copies of `ops` to `b`, with their source lines. `mapping` says which values replace their operands, and gains the copy of each result. */
 export function replay(b: FuncBuilder, ops: readonly Op[], mapping: Map<Value, Value>): void {
   for (const op of ops) {
     const operands = op.operands.map((v) => mapping.get(v) ?? v);
+    b.at(op.results[0]?.loc);
     const made = b.raw({
       name: op.name,
       operands,
@@ -95,4 +96,5 @@ export function replay(b: FuncBuilder, ops: readonly Op[], mapping: Map<Value, V
       if (replacement) mapping.set(r, replacement);
     });
   }
+  b.at(undefined);
 }

@@ -143,6 +143,8 @@ interface Traits {
   readonly inLoads?: 'always' | 'with a scalar';
   /** The op widens a weight from the dtype that it is stored in. */
   readonly widens?: boolean;
+  /** What a formula writes between two operands: `x + y` rather than `add(x, y)`. */
+  readonly sign?: string;
   /** For each operand, the boolean attribute that is printed as `^T` behind it. */
   readonly marks?: readonly string[];
   readonly combine?: Combine;

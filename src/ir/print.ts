@@ -37,6 +37,29 @@ function suffix(op: Op, options: PrintOptions): string {
   return flops > 0 ? `${where} // ${flops} FLOP` : where;
 }
 
+/** An op's operands as they are printed, by name, and the attributes that are printed behind them. */
+function partsOf(op: Op, spell: (v: Value, marked: boolean) => string): { readonly operands: readonly string[]; readonly hidden: readonly string[] } {
+  const { marks = [], attrs: specs = null } = findOp(op.name) ?? {};
+  const operands = op.operands.map((v, i) => {
+    const marked = op.attrs[marks[i] ?? ''] === true;
+    return `${spell(v, marked)}${marked ? '^T' : ''}`;
+  });
+  const hidden = Object.entries(op.attrs).flatMap(([name, value]) => (marks.includes(name) || (specs && isDefault(specs, name, value)) ? [name] : []));
+  return { operands, hidden };
+}
+
+/**
+ * An op as a term of a formula: `x + y`, `exp(x)`, `reduce_sum(x, axes = [1])`. The shape of its result is left out.
+ * @param spell returns what is written for an operand; `beside` says whether a sign or a mark stands beside it
+ */
+export function termText(op: Op, spell: (v: Value, beside: boolean) => string): string {
+  const sign = findOp(op.name)?.sign;
+  const { operands, hidden } = partsOf(op, (v, marked) => spell(v, marked || sign !== undefined));
+  if (sign !== undefined) return operands.join(` ${sign} `);
+  const attrs = Object.entries(op.attrs).filter(([name]) => name !== 'shape' && !hidden.includes(name));
+  return `${op.name}(${[...operands, ...attrs.map(([name, value]) => `${name} = ${attrText(value)}`)].join(', ')})`;
+}
+
 function opText(op: Op, indent: string, options: PrintOptions): string {
   const left = op.results.length > 0 ? `${names(op.results)} = ` : '';
   const typed = op.results.length > 0 ? ` : ${op.results.map((r) => typeText(r.type)).join(', ')}` : '';
@@ -50,10 +73,8 @@ function opText(op: Op, indent: string, options: PrintOptions): string {
     const inner = (op.body?.ops ?? []).map((o) => opText(o, `${indent}  `, options)).join('\n');
     return `${indent}${left}fused${attrsText(op.attrs)} {\n${inner}\n${indent}}`;
   }
-  const { marks = [], attrs: specs = null } = findOp(op.name) ?? {};
-  const operands = op.operands.map((v, i) => `%${v.name}${op.attrs[marks[i] ?? ''] === true ? '^T' : ''}`).join(', ');
-  const hidden = Object.entries(op.attrs).flatMap(([name, value]) => (marks.includes(name) || (specs && isDefault(specs, name, value)) ? [name] : []));
-  return `${indent}${left}${op.name}${operands === '' ? '' : ` ${operands}`}${attrsText(op.attrs, hidden)}${typed}${end}`;
+  const { operands, hidden } = partsOf(op, (v) => `%${v.name}`);
+  return `${indent}${left}${op.name}${operands.length === 0 ? '' : ` ${operands.join(', ')}`}${attrsText(op.attrs, hidden)}${typed}${end}`;
 }
 
 function paramText({ value, role }: Param): string {

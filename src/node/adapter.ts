@@ -5,11 +5,12 @@ import { type AdapterKind, adapterKind, adapterRank } from '../runtime/adapterKi
 import type { Device } from '../runtime/device.ts';
 import { adapterName } from '../runtime/webgpu/adapterProfile.ts';
 import { openAdapter } from '../runtime/webgpu/device.ts';
+import type { WebgpuAdapter } from '../runtime/webgpu/objects.ts';
 import { quietly } from './quiet.ts';
 import { prepareVulkan } from './vulkan.ts';
 
 export interface AdapterChoice {
-  readonly adapter: GPUAdapter;
+  readonly adapter: WebgpuAdapter;
   readonly kind: AdapterKind;
   readonly name: string;
 }

@@ -10,25 +10,49 @@ const LOSS_TOLD_MS = 200;
 /** A device of this machine, as commands get it. */
 export type CommandDevice = Omit<OpenedDevice, 'close'>;
 
+/** A device that is held open. */
+export interface HeldDevice {
+  readonly device: CommandDevice;
+  /** Waits for work on the device. @throws EbbError as soon as the device reports an error or is lost: what comes after would be wrong */
+  guard<T>(work: Promise<T>): Promise<T>;
+  close(): void;
+}
+
+/** Opens the device called `name` (default: as `openDevice`) and holds it. @param open opens it */
+export async function holdDevice(name: string | undefined, open = openDevice): Promise<HeldDevice> {
+  let fail: (error: EbbError) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  // whoever waits for no work at the time hears of it with the next
+  failed.catch(() => {});
+  const opened = await open({ device: name, onError: (error) => fail(error) });
+  return {
+    device: opened,
+    async guard(work) {
+      try {
+        return await Promise.race([work, failed]);
+      } catch (error) {
+        if (error instanceof EbbError) throw error;
+        // calls that a lost device leaves unfinished may fail before the loss itself is told
+        await Promise.race([failed, setTimeout(LOSS_TOLD_MS)]);
+        throw error;
+      }
+    },
+    close: () => opened.close(),
+  };
+}
+
 /**
  * Opens the device called `name` (default: as `openDevice`), hands it to `work` and closes it whatever happens.
  * @param open opens it
  * @throws EbbError as soon as the device reports an error or is lost: what comes after would be wrong
  */
 export async function withDevice<T>(name: string | undefined, work: (device: CommandDevice) => Promise<T>, open = openDevice): Promise<T> {
-  let fail: (error: EbbError) => void = () => {};
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject;
-  });
-  const opened = await open({ device: name, onError: (error) => fail(error) });
+  const { device, guard, close } = await holdDevice(name, open);
   try {
-    return await Promise.race([work(opened), failed]);
-  } catch (error) {
-    if (error instanceof EbbError) throw error;
-    // calls that a lost device leaves unfinished may fail before the loss itself is told
-    await Promise.race([failed, setTimeout(LOSS_TOLD_MS)]);
-    throw error;
+    return await guard(work(device));
   } finally {
-    opened.close();
+    close();
   }
 }

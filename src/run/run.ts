@@ -1,13 +1,15 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createDropPlan } from '../dropbp/plans/index.ts';
+import { EbbError } from '../errors.ts';
 import { holdsRecords } from '../formats/dataset.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { InputDecl } from '../runtime/program.ts';
+import type { BatchSource } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, planModel, type TrainerOptions, type TrainState, train, unitsOf } from '../train/loop.ts';
+import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, trainSteps, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
@@ -131,8 +133,43 @@ export interface TrainingRun {
   readonly ready: (engine: Engine, driverMs: number) => string;
 }
 
+/** A run that is open: its steps, and what it leaves. */
+export interface OpenRun {
+  /** Steps of the whole run. */
+  readonly total: number;
+  /** Units that a step may drop. */
+  readonly units: number;
+  /** The micro-batches of its data. */
+  readonly batches: Pick<BatchSource, 'at'>;
+  /**
+   * Trains, and gives each step when it is finished and written to metrics.jsonl; by then the next ones are under way. Checkpoints and held-out
+   * losses come in between, as configured. @param batches default those of its data @throws EbbError when a loss is not finite
+   */
+  steps(batches?: Pick<BatchSource, 'at'>): AsyncGenerator<StepMetrics, void>;
+  /** Reads a parameter as it is now. @throws EbbError where there is none of this name */
+  read(parameter: string): Promise<Float32Array>;
+  /** Writes the last checkpoint, and, unless the run was interrupted, its result. */
+  save(): Promise<TrainReport>;
+  /** Frees what the run holds on the device. */
+  close(): void;
+}
+
 /** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
-export async function runTraining({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
+export async function runTraining(run: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
+  const opened = await openRun(run, hooks);
+  for await (const metrics of opened.steps()) showStep(opened, metrics, hooks);
+  const report = await opened.save();
+  opened.close();
+  return report;
+}
+
+/** Tells that a step is done. */
+export function showStep({ total, units }: Pick<OpenRun, 'total' | 'units'>, metrics: StepMetrics, { onProgress }: Watch): void {
+  onProgress?.({ kind: 'step', metrics, steps: total, units });
+}
+
+/** Opens a run: its folder, its engine with every parameter at its start, its data. @throws EbbError for what the folder or the device makes impossible */
+export async function openRun({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<OpenRun> {
   const say = (text: string): void => tell(hooks, text);
   for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
@@ -169,18 +206,15 @@ export async function runTraining({ config, model, weights, data, device, files,
     if (now.step !== saved) await folder.saveCheckpoint(engine, now);
     saved = now.step;
   };
-  const units = unitsOf(engine).length;
-  await train({
+  const options: Omit<TrainerOptions, 'batches'> = {
     engine,
     state,
-    batches: trainData.source,
     config: { ...config, steps },
     ...(memory ? { fitted: memory.fitted } : {}),
     ...timedSteps(state.step, hooks),
     onStep: (metrics) => {
       last = metrics.loss;
       folder.appendMetrics(metrics);
-      hooks.onProgress?.({ kind: 'step', metrics, steps, units });
     },
     onMeasured: ({ step, units: names, sensitivities, ms, flops, officialFlops }) =>
       say(
@@ -197,12 +231,25 @@ export async function runTraining({ config, model, weights, data, device, files,
         if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut()).toFixed(4)}`);
       },
     },
-  });
-  await save(state);
-  const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
-  const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
-  engine.destroy();
-  return { out: config.out, result, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
+  };
+  return {
+    total: steps,
+    units: unitsOf(engine).length,
+    batches: trainData.source,
+    steps: (batches = trainData.source) => trainSteps({ ...options, batches }),
+    async read(name) {
+      const index = engine.program.params.findIndex((p) => p.name === name);
+      if (index < 0) throw new EbbError(`${model.about.name}: has no parameter ${name}; those that it has are in plan.json, and in the model's definition`);
+      return engine.readParam(index);
+    },
+    async save() {
+      await save(state);
+      const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
+      const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
+      return { out: config.out, result, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
+    },
+    close: () => engine.destroy(),
+  };
 }
 
 /** The first steps compile and fill caches: the timed ones follow them, where the run is long enough. */

@@ -11,3 +11,4 @@ export { createLinker, type Linker } from './link/link.ts';
 export type { Variant } from './link/linked.ts';
 export type { Program } from './program.ts';
 export { openAdapter, webgpuDevice } from './webgpu/device.ts';
+export type { WebgpuAdapter, WebgpuObject } from './webgpu/objects.ts';

@@ -1,11 +1,11 @@
 /** @file `ebb compile`: writes a model as a folder that trains it without a compiler. */
 
-import { createRequire } from 'node:module';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { type PackageInput, packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
+import { invariant } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
@@ -18,6 +18,7 @@ import type { Program, Sizes } from '../runtime/program.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type ScheduleBook } from '../tune/book.ts';
+import { MANIFEST } from '../version.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
 import { compileDeviceOf, type LoraOptions } from './session.ts';
@@ -48,11 +49,12 @@ export interface CompileReport {
   readonly writeMs: number;
 }
 
-/** Version of this package. */
-const { version: EBB, dependencies } = createRequire(import.meta.url)('../../package.json') as {
-  version: string;
-  dependencies: Readonly<Record<string, string>>;
-};
+/** The versions of a package that this one works with. */
+function dependencyRange(name: string): string {
+  const range = MANIFEST.dependencies[name];
+  invariant(range !== undefined, `package.json names ${name}`);
+  return range;
+}
 
 /** The costs of a step in which these units are dropped. */
 function costs(program: Program, linker: Linker, dropped: readonly string[], sizes: Sizes): VariantReport {
@@ -137,8 +139,8 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
     kernels: [...new Set(kernels.flat())],
     units: unitCosts(program, linker, units, sizes),
     dropRate: flags.dropRate,
-    ebb: EBB,
-    standalone: flags.standalone ? { webgpu: dependencies['webgpu'] ?? '*' } : null,
+    ebb: MANIFEST.version,
+    standalone: flags.standalone ? { webgpu: dependencyRange('webgpu') } : null,
     readme: readmeNumbers(traced, program, linker, deviceText(profile)),
   });
   watch.signal?.throwIfAborted();

@@ -1,9 +1,10 @@
 /** @file Writes the folder of `ebb compile`. It replaces the files of an earlier trainer, and never those of a person. */
 
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { EBB_STUB } from '../codegen/trainer/text.ts';
 import { EbbError } from '../errors.ts';
 import { fileError } from '../formats/files.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
@@ -12,10 +13,12 @@ import { isPlan } from '../runtime/planFile.ts';
 
 import type { TracedModel } from '../trace/trace.ts';
 import { PLAN_FILE, TABLES_FILE } from '../trainer/package.ts';
+import { MANIFEST } from '../version.ts';
 import { bundleTrainer, COMMAND_LINE } from './standalone.ts';
+import { stubFiles } from './stub.ts';
 
 /** The files that an earlier trainer may have left, and that a new one may not have. */
-const OWN = ['kernels', 'ir', TABLES_FILE, COMMAND_LINE, 'index.html', 'node_modules/ebb', 'node_modules/webgpu'];
+const OWN = ['kernels', 'ir', TABLES_FILE, COMMAND_LINE, 'index.html', EBB_STUB, 'node_modules/ebb', 'node_modules/webgpu'];
 
 /** @throws EbbError where `out` is a file, or a folder that holds something other than a trainer */
 export function checkFolder(out: string): void {
@@ -55,17 +58,34 @@ export async function writeFolder(
     }
     if (tables.length > 0) writeSafetensors(join(out, TABLES_FILE), tables, {});
     for (const [path, bytes] of bundles) writeFileSync(join(out, path), bytes);
-    linkPackages(out, standalone);
+    writeStubs(out, standalone);
   } catch (error) {
     throw fileError(out, error);
   }
 }
 
-/** Links node_modules to the packages that made the folder, so that it runs at once. On another machine `npm install` does this. */
-function linkPackages(out: string, standalone: boolean): void {
-  const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
-  const target = standalone ? dirname(createRequire(import.meta.url).resolve('webgpu')) : root;
-  const link = join(out, 'node_modules', standalone ? 'webgpu' : 'ebb');
-  mkdirSync(dirname(link), { recursive: true });
-  symlinkSync(target, link, 'junction');
+/** Where this package lies. */
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+/** This package, as a stub. */
+function ebbStub(): ReadonlyMap<string, string> {
+  const { name, version, exports } = MANIFEST;
+  const entries = Object.entries(exports).map(([entry, files]) => [entry, { types: join(ROOT, files.types), code: join(ROOT, files.default) }] as const);
+  return stubFiles(name, version, Object.fromEntries(entries));
+}
+
+/** The package that runs WebGPU in Node, as a stub. Its version is none that `npm install` is content with, so that it gets the package itself. */
+const webgpuStub = (): ReadonlyMap<string, string> => stubFiles('webgpu', '0.0.0', { '.': { code: createRequire(import.meta.url).resolve('webgpu') } });
+
+function writeFiles(folder: string, files: ReadonlyMap<string, string>): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [file, text] of files) writeFileSync(join(folder, file), text);
+}
+
+/** Writes what makes the folder run, and its types check, at once on this machine. On another one packages are installed. */
+function writeStubs(out: string, standalone: boolean): void {
+  const ebb = ebbStub();
+  writeFiles(join(out, EBB_STUB), ebb);
+  const [needed, files] = standalone ? ['webgpu', webgpuStub()] : ['ebb', ebb];
+  writeFiles(join(out, 'node_modules', needed), files);
 }

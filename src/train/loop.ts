@@ -62,7 +62,7 @@ export interface TrainerOptions {
   /** Steps whose dispatches are timed, and who is told; they run one dispatch at a time. */
   readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
-  readonly onStep: (metrics: StepMetrics) => void | Promise<void>;
+  readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
   /** Told when sensitivities were measured, before the step of the state. */
   readonly onMeasured?: (measured: Measured) => void;
   /** Asked after each step; true ends the run early, with all steps finished. */
@@ -122,6 +122,15 @@ const NOTHING_LEARNT =
 
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
+  for await (const _ of trainSteps(options));
+  return options.state;
+}
+
+/**
+ * Runs steps from `state` to `config.steps`, and gives each when it is finished; by then the next ones are under way. Whoever leaves the loop
+ * early has all steps finished that were begun. @throws EbbError when a loss is not finite
+ */
+export async function* trainSteps(options: TrainerOptions): AsyncGenerator<StepMetrics, void> {
   const { engine, config, state, onStep, stop, between, timed, ahead = RUN_AHEAD } = options;
   const plan = createDropPlan(config.drop, planModel(engine, config.steps));
   const pending: Pending[] = [];
@@ -129,9 +138,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
   engine.writeUpdates(state.updates);
   let last = performance.now();
 
-  const finish = async (): Promise<void> => {
-    const oldest = pending.shift();
-    if (!oldest) return;
+  const finish = async (oldest: Pending): Promise<StepMetrics> => {
     const { losses, gradNorm } = await oldest.result.read();
     if (oldest.result.times) timed?.report(oldest.step, await oldest.result.times());
     const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
@@ -141,7 +148,7 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
     }
     const now = performance.now();
     const { variants, forwardFlops, backwardFlops } = oldest.result;
-    await onStep({
+    const metrics: StepMetrics = {
       step: oldest.step + 1,
       loss,
       losses,
@@ -155,32 +162,51 @@ export async function train(options: TrainerOptions): Promise<TrainState> {
       backwardFlops,
       savedBytes: Math.max(...variants.map((v) => v.savedBytes)),
       peakBytes: Math.max(...variants.map((v) => v.stackBytes + v.slotBytes)),
-    });
+    };
+    await onStep?.(metrics);
     last = now;
+    return metrics;
   };
-
-  while (state.step < config.steps && !stop?.()) {
-    if (plan.measure && !state.sensitivities && state.step >= plan.measure.at) {
-      while (pending.length > 0) await finish();
-      const measured = await measureSensitivities(options, state.step, plan.measure.batches);
-      state.sensitivities = measured.sensitivities;
-      options.onMeasured?.(measured);
-      last = performance.now();
-    }
-    const submitted = submit(options, plan);
-    if (submitted.result.exchanged) await submitted.result.exchanged;
-    pending.push(submitted);
-    while (pending.length > ahead) await finish();
-    if (between?.when(state.step)) {
-      while (pending.length > 0) await finish();
-      state.updates = await engine.readUpdates();
-      await between.run(state);
-      last = performance.now();
+  /** Finishes the oldest steps, until `count` are under way. */
+  async function* finishTo(count: number): AsyncGenerator<StepMetrics, void> {
+    while (pending.length > count) {
+      const oldest = pending.shift();
+      if (oldest) yield await finish(oldest);
     }
   }
-  while (pending.length > 0) await finish();
-  state.updates = await engine.readUpdates();
-  return state;
+
+  let failed = false;
+  try {
+    while (state.step < config.steps && !stop?.()) {
+      if (plan.measure && !state.sensitivities && state.step >= plan.measure.at) {
+        yield* finishTo(0);
+        const measured = await measureSensitivities(options, state.step, plan.measure.batches);
+        state.sensitivities = measured.sensitivities;
+        options.onMeasured?.(measured);
+        last = performance.now();
+      }
+      const submitted = submit(options, plan);
+      if (submitted.result.exchanged) await submitted.result.exchanged;
+      pending.push(submitted);
+      yield* finishTo(ahead);
+      if (between?.when(state.step)) {
+        yield* finishTo(0);
+        state.updates = await engine.readUpdates();
+        await between.run(state);
+        last = performance.now();
+      }
+    }
+    yield* finishTo(0);
+  } catch (error) {
+    failed = true;
+    throw error;
+  } finally {
+    if (!failed) {
+      // whoever left the loop early takes no more of them
+      for (const left of pending.splice(0)) await finish(left);
+      state.updates = await engine.readUpdates();
+    }
+  }
 }
 
 /** Encodes and submits one step, and advances the state. */

@@ -1,6 +1,8 @@
 /** @file `ebb/trainer`: the training loop over a compiled program, and what generated trainers are made of; no compiler. Runs in a page. */
 
 export { type StartOptions, startEngine } from '../run/engine.ts';
+export type { NoteProgress, PiecesProgress, Progress, StepProgress, Watch } from '../run/progress.ts';
+export type { TrainReport } from '../run/run.ts';
 export { namedWeights, type StartPiece, type StoredTensor, startingValue, type Weights } from '../run/startingValue.ts';
 export { checkRequirements, type LoadedPlan, type ModelAbout, type Plan, parsePlan, planProgram, type Requirements } from '../runtime/planFile.ts';
 export { type Batch, type BatchSource, makeBatch, readyBatches, tensorBatches, tokenStream } from '../train/batches.ts';
@@ -9,4 +11,5 @@ export type { TrainableModel } from '../train/model.ts';
 export { type NamedBytes, type PageResult, type PageRun, pageBatches, pageDevice, trainInPage } from './inPage.ts';
 export { filesOf, type LoadedTrainer, loadPackage, loadTrainer, type ReadFile, type TrainerPackage } from './package.ts';
 export { openPage } from './page.ts';
-export { startTrainer } from './start.ts';
+export type { RunOptions, Train, TrainerBatch, TrainerBatches, TrainerRun, TrainerStep } from './run.ts';
+export { openRun, startTrainer } from './start.ts';

@@ -6,12 +6,12 @@ import { isMainThread } from 'node:worker_threads';
 import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
-import type { CommandDevice } from '../node/device.ts';
+import { type CommandDevice, type HeldDevice, holdDevice } from '../node/device.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
 import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
-import { runTraining, type TrainHooks, type TrainingRun, type TrainReport, withRunData } from '../run/run.ts';
+import { type OpenRun, openRun as openEngineRun, openRunData, showStep, type TrainHooks, type TrainingRun, type TrainReport } from '../run/run.ts';
 import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
 import { requireWeights } from '../run/startingValue.ts';
@@ -23,8 +23,10 @@ import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { commandRun } from './commandRun.ts';
 import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
+import type { RunOptions, Train, TrainerRun } from './run.ts';
 
 interface Flags extends RunFlags {
+  /** The run file. */
   readonly config?: string;
   readonly weights?: string;
 }
@@ -39,17 +41,15 @@ export function isProgram(module: string): boolean {
 }
 
 /** Parses the process's arguments and trains; errors end as one sentence on stderr and exit code 1. */
-export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
+export async function runCommandLine(trainer: TrainerPackage, train: Train): Promise<void> {
   const command = new Command('trainer.js')
     .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
     .option('--weights <path>', `${WEIGHTS_KINDS}; without it all parameters are drawn anew, but for a low-rank adapter, which needs it`)
     .option('--config <file>', 'run.yaml with any key of a run; flags go over them');
   eachOnce(addRunFlags(command)).action(async (flags: Flags) => {
-    const loaded = await loadPackage(trainer);
-    const { config, raw, file } = runConfig(flags, trainer, loaded.about.matmulPrecision);
-    checkCompiled(loaded, raw, file);
-    checkRunFolder(config.out, flags.resume ?? false, config, flags.config);
-    await commandRun(config.device, flags, (device, hooks) => trainPackage(loaded, config, device, hooks));
+    const { config: file, weights } = flags;
+    const keys = runInput(namedRunFile(file, say), flags);
+    await commandRun(flags, (hooks) => train({ ...keys, ...(weights === undefined ? {} : { weights }), ...hooks, file, named: file ?? 'the command line' }));
   });
   try {
     await command.parseAsync();
@@ -62,25 +62,23 @@ export async function runCommandLine(trainer: TrainerPackage): Promise<void> {
 /** Sizes of a run where nothing is asked for: those that were compiled for. */
 const compiledSizes = ({ B = 1, T = 1 }: TrainerPackage['bounds']): BatchSizes => ({ batch: B, length: T });
 
-/** The config of a run; batch, length and precision are those it was compiled for, unless given. */
-function runConfig(
-  flags: Flags,
-  { bounds, dropRate = 0 }: TrainerPackage,
-  matmulPrecision: RunConfig['matmulPrecision'] = 'f32',
-): { config: RunConfig; raw: Partial<RunInput>; file: string } {
-  const file = flags.config ?? 'the command line';
-  const fromFile = namedRunFile(flags.config, say);
-  const weights = flags.weights ?? fromFile.weights;
-  const drop = dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {};
+/** The keys of a run, without how it is watched. */
+function keysOf({ onProgress: _onProgress, signal: _signal, resume: _resume, file: _file, named: _named, ...keys }: RunOptions): Partial<RunInput> {
+  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined));
+}
+
+/** The config of a run; batch, length and precision are those it was compiled for, unless given. @throws EbbError naming every key that is wrong */
+function runConfig(keys: Partial<RunInput>, { bounds, dropRate = 0 }: TrainerPackage, { about }: LoadedTrainer, file: string): RunConfig {
+  const { weights } = keys;
   const input = {
     model: '',
     ...compiledSizes(bounds),
-    matmulPrecision,
-    ...drop,
-    ...runInput(fromFile, flags),
+    matmulPrecision: about.matmulPrecision ?? 'f32',
+    ...(dropRate > 0 ? { drop: { kind: 'uniform', rate: dropRate } } : {}),
+    ...keys,
     ...(weights === undefined ? {} : { model: weights, weights: undefined }),
   };
-  return { config: parseConfig(input, file), raw: fromFile, file };
+  return parseConfig(input, file);
 }
 
 /** @throws EbbError for a key that asks for another trainer than was compiled */
@@ -132,8 +130,11 @@ function startingWeights(config: RunConfig, model: LoadedTrainer): DiskWeights {
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }
 
-/** Trains a compiled model by a config. @throws EbbError */
-export async function trainPackage(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<TrainReport> {
+/** A run of a compiled model on a device that its caller holds. */
+export type PackageRun = Omit<TrainerRun, 'steps'> & Pick<OpenRun, 'steps'>;
+
+/** Opens a run of a compiled model by its config. @throws EbbError for weights, data, a folder or a device that cannot be used */
+export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<PackageRun> {
   checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded);
@@ -146,8 +147,75 @@ export async function trainPackage(loaded: LoadedTrainer, config: RunConfig, { d
   const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
-  return withRunData(config, subject, async (data) => {
+  const data = openRunData(config, subject);
+  try {
     checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
-    return runTraining({ config, model: loaded, weights, data, device, ready }, hooks);
-  });
+    const run = await openEngineRun({ config, model: loaded, weights, data, device, ready }, hooks);
+    return {
+      ...run,
+      show: (step) => showStep(run, step, hooks),
+      close() {
+        data.end();
+        run.close();
+      },
+    };
+  } catch (error) {
+    data.end();
+    throw error;
+  }
+}
+
+/** The steps of a run, each waited for as `guard` waits. Whoever leaves the loop early waits for those that were begun. */
+async function* guarded<T>(steps: AsyncGenerator<T, void>, guard: HeldDevice['guard']): AsyncGenerator<T, void> {
+  let given = false;
+  try {
+    for (;;) {
+      const next = await guard(steps.next());
+      if (next.done === true) return;
+      given = true;
+      yield next.value;
+      given = false;
+    }
+  } finally {
+    // a step that failed may never end, so it is not waited for
+    if (given) await guard(steps.return());
+  }
+}
+
+/** Opens a run of a compiled model on a device of this machine. @throws EbbError for options, data, weights, a folder or a device that cannot be used */
+export async function openTrainerRun(trainer: TrainerPackage, options: RunOptions): Promise<TrainerRun> {
+  const { resume = false, onProgress, signal, file, named = file ?? 'the options of the run' } = options;
+  const loaded = await loadPackage(trainer);
+  const keys = keysOf(options);
+  const config = runConfig(keys, trainer, loaded, named);
+  checkCompiled(loaded, keys, named);
+  checkRunFolder(config.out, resume, config, file);
+  const { device, guard, close } = await holdDevice(config.device);
+  try {
+    const run = await guard(openPackageRun(loaded, config, device, { onProgress, signal, resume }));
+    return {
+      ...run,
+      steps: (batches) => guarded(run.steps(batches), guard),
+      read: (parameter) => guard(run.read(parameter)),
+      save: () => guard(run.save()),
+      close() {
+        run.close();
+        close();
+      },
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** Trains all steps of a run, and saves what was trained: what trainers do that bring no loop of their own. @throws EbbError as `openTrainerRun` does */
+export async function trainAll(trainer: TrainerPackage, options: RunOptions): Promise<TrainReport> {
+  const run = await openTrainerRun(trainer, options);
+  try {
+    for await (const step of run.steps(run.batches)) run.show(step);
+    return await run.save();
+  } finally {
+    run.close();
+  }
 }

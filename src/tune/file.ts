@@ -12,7 +12,7 @@ import { BOOK_SCHEMAS, BOOK_VERSION, emptyBook, GENERATOR, type ScheduleBook, ty
  * Whether measured schedules are used at all. With EBB_TUNE=off every kernel has the schedule that devices of its kind start with.
  * @throws EbbError for another value of EBB_TUNE
  */
-export function tuningAllowed(env: NodeJS.ProcessEnv = process.env): boolean {
+export function tuningAllowed(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
   const { EBB_TUNE: wish = '' } = env;
   if (!['', 'on', 'off'].includes(wish)) throw new EbbError(`EBB_TUNE is ${JSON.stringify(wish)}, expected on or off`);
   return wish !== 'off';

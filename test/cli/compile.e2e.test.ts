@@ -98,13 +98,20 @@ describe('a full trainer', () => {
     expect(Object.keys(metafile.inputs).filter((path) => path.includes('ts-morph') || path.includes('esbuild'))).toEqual([]);
   });
 
-  it('names kernels after what they do, with the lines they were made of and their cost', () => {
+  it('names kernels after what they do, and says above each what it computes, from where, at which cost, and what it is given', () => {
     const fuse = readFileSync(join(at('full'), 'ir/4-fuse.ebb'), 'utf8').split('\n');
     const kernels = readdirSync(join(at('full'), 'kernels'));
     expect(kernels).toEqual(expect.arrayContaining(['attn.fwd.attention.wgsl', 'mlp.bwd.dot_d_down_proj.wgsl']));
     for (const kernel of kernels) {
-      const [head = ''] = readFileSync(join(at('full'), 'kernels', kernel), 'utf8').split('\n');
-      const [, fn, from, to] = /^\/\/ @([\w.]+), ir\/4-fuse\.ebb:(\d+)-(\d+): .*(FLOP).* bytes bound$/.exec(head)!;
+      const text = readFileSync(join(at('full'), 'kernels', kernel), 'utf8');
+      const [, fn, from, to] = /^\/\/ @([\w.]+), ir\/4-fuse\.ebb:(\d+)-(\d+): .*(FLOP).* bytes bound$/m.exec(text)!;
+      expect(text).toMatch(/^\/\/ (Computes|Adds up the partial sums for|Writes zeros to) /);
+      expect(text).toMatch(/^\/\/ Part of (the (forward|backward) of [\w.]+( and \d+ more calls?)?(, from [\w.:, ]+)?|the update \w+)\.$/m);
+      const [comments = '', code = ''] = text.split(/^(?=@group\(0\) @binding\(0\))/m);
+      const found = (inText: string, pattern: RegExp): string[] => [...new Set([...inText.matchAll(pattern)].map(([, what]) => what!))].sort();
+      expect(found(comments, /^\/\/ (params\[\d+\]\[\d+\]) is /gm)).toEqual(found(code.replaceAll('params[15][3]', ''), /(params\[\d+\]\[\d+\])/g));
+      const bound = found(code, /@binding\(([1-9])\)/g);
+      expect(found(comments, /^\/\/ binding (\d+): \w+, .*(?:read|written|added to)/gm)).toEqual(bound);
       expect(kernel.startsWith(`${fn}.`)).toBe(true);
       expect(fuse[Number(from) - 1]).toMatch(/fused \{/);
       expect(fuse[Number(to) - 1]).toBe('  }');
@@ -133,6 +140,43 @@ describe('a full trainer', () => {
     expect(resumed.stderr).toMatch(/resumed at step 2/);
     expect(metrics('half')).toEqual(metrics('own'));
   });
+
+  it('is a program of its own: a run is opened, its steps are looped over, and what is saved is what the command line saves', async () => {
+    writeFileSync(
+      join(at('full'), 'own.mjs'),
+      `import { openRun } from 'ebb/trainer';
+       import { PARAMETERS, trainer, UNITS } from './trainer.js';
+       const run = await openRun(trainer, JSON.parse(process.argv[2]));
+       const losses = [];
+       for await (const { step, loss, dropped } of run.steps(run.batches)) {
+         if (!dropped.flat().every((unit) => UNITS.includes(unit))) throw new Error('not a unit');
+         losses.push(loss);
+         if (step === Number(process.argv[3])) break;
+       }
+       const sizes = await Promise.all(Object.entries(PARAMETERS).map(async ([name, shape]) => (await run.read(name)).length === shape.reduce((a, b) => a * b, 1)));
+       const report = await run.save();
+       run.close();
+       console.log(JSON.stringify({ losses, fits: sizes.every(Boolean), total: run.total, ...report }));`,
+    );
+    const options = { weights: TINY_MODEL, data: at('batches.safetensors'), steps: 4, seed: 3, drop: { kind: 'uniform', rate: 0.5 } };
+    const own = async (out: string, last: number) => {
+      const run = await runNode(join(at('full'), 'own.mjs'), [JSON.stringify({ ...options, out: at(out) }), String(last)]);
+      expect({ code: run.code, stderr: run.stderr }).toEqual({ code: 0, stderr: '' });
+      return JSON.parse(run.stdout) as { losses: number[]; fits: boolean; total: number; result: string; steps: number };
+    };
+    const whole = await own('own-loop', 4);
+    expect(whole).toMatchObject({ fits: true, total: 4, steps: 4, result: `${at('own-loop')}/model` });
+    const flags = ['--weights', TINY_MODEL, '--data', at('batches.safetensors'), '--steps', '4', '--seed', '3', '--drop-rate', '0.5'];
+    expect((await runTrainer('full', ...flags, '--out', at('by-flags'))).code).toBe(0);
+    expect(whole.losses).toEqual(metrics('by-flags').map(({ loss }) => loss));
+    const models = ['own-loop', 'by-flags'].map((run) => readFileSync(join(at(run), 'model', 'model.safetensors')));
+    expect(models[0]!.equals(models[1]!)).toBe(true);
+    // steps that were under way when the loop was left are finished, written down and in the checkpoint
+    const cut = await own('cut-short', 1);
+    expect(cut.losses).toHaveLength(1);
+    expect(metrics('cut-short')).toEqual(metrics('by-flags').slice(0, cut.steps));
+    expect(existsSync(join(at('cut-short'), 'checkpoints', `step-${String(cut.steps).padStart(8, '0')}`))).toBe(true);
+  }, 120_000);
 
   it('takes int32 tokens, and draws its parameters where no weights are given', async () => {
     const run = await runTrainer('full', '--data', at('tokens.bin'), '--steps', '3', '--lr', '1e-3', '--drop-rate', '0.5', '--seed', '1', '--out', at('bin'));

@@ -8,7 +8,7 @@ import { readBatches } from '../../src/formats/dataset.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
-import { trainPackage } from '../../src/trainer/main.ts';
+import { openPackageRun } from '../../src/trainer/main.ts';
 import { filesOf, type LoadedTrainer, loadTrainer } from '../../src/trainer/package.ts';
 import { withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';
@@ -57,7 +57,10 @@ withFixtures('train', (root) => {
       const lora = adapter === null ? false : { from: adapter };
       const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
       const steps: StepMetrics[] = [];
-      await trainPackage(loaded, config, opened, { onProgress: (p) => void (p.kind === 'step' && steps.push(p.metrics)) });
+      const trained = await openPackageRun(loaded, config, opened, {});
+      for await (const step of trained.steps()) steps.push(step);
+      await trained.save();
+      trained.close();
       run.log.forEach((expected, i) => {
         const found = steps[i]!;
         expected.losses.forEach((loss, k) => expect(Math.abs(loss - found.losses[k]!)).toBeLessThan(tolerances.loss));

@@ -35,6 +35,7 @@ export const SEXPR: Target = {
   name: 'sexpr',
   title: 's-expressions',
   lineComment: ';',
+  word: (index) => `(param u32 ${index})`,
   reserved: new Set(RESERVED),
   print,
   features: ({ subgroups }) => (subgroups ? ['lanes-that-talk'] : []),

@@ -3,11 +3,13 @@
 import { chooseAdapter, listAdapters } from '../../src/node/adapter.ts';
 import type { Device } from '../../src/runtime/device.ts';
 import { adapterProfile } from '../../src/runtime/webgpu/adapterProfile.ts';
-import { requestGpu, webgpuDevice } from '../../src/runtime/webgpu/device.ts';
+import { webgpuDevice } from '../../src/runtime/webgpu/device.ts';
+import { requestGpu } from '../../src/runtime/webgpu/request.ts';
 
 /** Opens the device that `openTestDevice` opens. @param between what WebGPU's device becomes */
 export async function openBetween(between: (gpu: GPUDevice) => GPUDevice): Promise<Device> {
   const { choice } = chooseAdapter(await listAdapters(), process.env['EBB_DEVICE'] ?? 'auto');
-  const profile = adapterProfile(choice.adapter);
-  return webgpuDevice(between(await requestGpu(choice.adapter, profile)), profile);
+  const adapter = choice.adapter as GPUAdapter;
+  const profile = adapterProfile(adapter);
+  return webgpuDevice(between(await requestGpu(adapter, profile)), profile);
 }

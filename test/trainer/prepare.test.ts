@@ -17,7 +17,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What a program prints that has `prepare` of the built package; it has to end by itself. */
 function printed(body: string): unknown {
-  const built = pathToFileURL(join(ROOT, 'dist/trainer/prepare.js')).href;
+  const built = pathToFileURL(join(ROOT, 'dist/run/prepare.js')).href;
   const program = join(folder, 'program.mjs');
   writeFileSync(program, `import { prepare } from ${JSON.stringify(built)};\nconst show = (x) => console.log(JSON.stringify(x));\n${body}`);
   return JSON.parse(execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 60_000 }));

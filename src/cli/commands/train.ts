@@ -1,7 +1,9 @@
 /** @file `ebb train`: fine-tunes a model. */
 
 import { join } from 'node:path';
+import { type CommandDevice, withDevice } from '../../node/device.ts';
 import { tell } from '../../run/progress.ts';
+import type { TrainHooks, TrainReport } from '../../run/run.ts';
 import { checkRunFolder } from '../../run/runFolder.ts';
 
 import type { DispatchTime } from '../../runtime/dispatchTimes.ts';
@@ -28,12 +30,13 @@ export const trainCommand: AddOptions = (command) =>
   ).action(async (file: string | undefined, flags: TrainFlags) => {
     const config = runConfigOf(file, flags);
     checkRunFolder(config.out, flags.resume ?? false, config, file);
-    await commandRun(config.device, flags, async (device, hooks) => {
+    const train = async (device: CommandDevice, hooks: TrainHooks): Promise<TrainReport> => {
       if (flags.profile === undefined || flags.profile === false) return trainModel(config, device, hooks);
       const steps: (readonly DispatchTime[])[] = [];
       const timed = { steps: flags.profile === true ? 1 : flags.profile, report: (_step: number, times: readonly DispatchTime[]) => void steps.push(times) };
       const report = await trainModel(config, device, { ...hooks, timed });
       tell(hooks, steps.length > 0 ? await writeProfile(join(config.out, 'profile'), steps, device) : 'nothing was profiled: the run has fewer than 3 steps');
       return report;
-    });
+    };
+    await commandRun(flags, (hooks) => withDevice(config.device, (device) => train(device, hooks)));
   });

@@ -12,6 +12,8 @@ export interface Target {
   readonly title: string;
   /** What begins a comment that ends with its line. */
   readonly lineComment: string;
+  /** How a module writes a word of the uniform block, in which sizes and scalars are. */
+  readonly word: (index: number) => string;
   /** Names that its modules cannot give to what a kernel declares: keywords, functions, what `print` declares itself. */
   readonly reserved: ReadonlySet<string>;
   /** The module of a kernel whose names are clear of the reserved ones. The same kernel always gives the same text. */

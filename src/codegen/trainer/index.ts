@@ -52,7 +52,7 @@ export function packageFiles(input: PackageInput): Map<string, string> {
     [FUSE_FILE, ir(stages.fuse)],
     ['ir/5-kernels.txt', `${input.kernels.join('\n')}\n`],
     ['README.md', readmeText({ ...input.readme, about, ebb, language: target.title, standalone: standalone !== null })],
-    ['package.json', manifestText(about.name, standalone ? { webgpu: standalone.webgpu } : { ebb })],
+    ['package.json', manifestText(about.name, standalone?.webgpu ?? null)],
     ['tsconfig.json', TSCONFIG_TEXT],
     ...(standalone ? [['index.html', pageText(about.name)] as [string, string]] : []),
   ]);

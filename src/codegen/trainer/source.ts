@@ -45,7 +45,8 @@ export function trainerSource(facts: TrainerFacts): string {
 
 function addHead(file: SourceFile, { head }: TrainerFacts): void {
   file.addStatements(`/**\n${head.map((line) => ` * ${commented(line)}`.trimEnd()).join('\n')}\n */`);
-  file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['startTrainer', { name: 'TrainerPackage', isTypeOnly: true }] });
+  const types = ['RunOptions', 'TrainerPackage', 'TrainerRun', 'TrainReport'].map((name) => ({ name, isTypeOnly: true }));
+  file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['openRun', 'startTrainer', ...types] });
   file.addExportDeclaration({ moduleSpecifier: 'ebb/trainer', namedExports: ['openPage', 'trainInPage'] });
 }
 
@@ -81,7 +82,26 @@ function addFacts(file: SourceFile, { units, program }: TrainerFacts): void {
   });
   const trained = program.params.filter((p) => p.trainable).map((p) => `  ${key(p.name)}: [${p.shape.join(', ')}],`);
   addConstant(file, { name: 'PARAMETERS', initializer: `{\n${trained.join('\n')}\n} as const` }, 'Trained parameters and their shapes.');
+  file.addTypeAlias({ isExported: true, name: 'Parameter', type: 'keyof typeof PARAMETERS', docs: doc('A trained parameter by name.') });
 }
+
+/** The loop that the command line runs. */
+const TRAIN = `/**
+ * Trains as the options say: \`node trainer.js\` runs this with the options that its flags are. Change it as you like, or write another one
+ * with \`openRun\`; \`run.steps\` also takes batches of your own.
+ */
+export async function train(options: RunOptions): Promise<TrainReport> {
+  const run: Run = await openRun<StepInputs, Unit, Parameter>(trainer, options);
+  try {
+    for await (const step of run.steps(run.batches)) {
+      // step.loss and step.gradNorm are of this step, step.dropped names the units whose backward it left out
+      run.show(step);
+    }
+    return await run.save();
+  } finally {
+    run.close();
+  }
+}`;
 
 /** The package as `ebb/trainer` takes it, and what starts it. */
 function addTrainer(file: SourceFile, { name, dropRate }: TrainerFacts): void {
@@ -97,8 +117,15 @@ function addTrainer(file: SourceFile, { name, dropRate }: TrainerFacts): void {
     { name: 'trainer', type: 'TrainerPackage', initializer: `{\n${fields.map((field) => `  ${field},`).join('\n')}\n}` },
     'The compiled model beside this file: plan.json, kernels/, and tables.safetensors if it has tables.',
   );
+  file.addTypeAlias({
+    isExported: true,
+    name: 'Run',
+    type: 'TrainerRun<StepInputs, Unit, Parameter>',
+    docs: doc('A run of this trainer: its batches hold `StepInputs`, its steps drop some of `UNITS`, and it reads `PARAMETERS`.'),
+  });
+  file.addStatements(TRAIN);
   file.addStatements(
-    '// the command line, when Node runs this file; a page imports `trainer` and `openPage` instead\nawait startTrainer(trainer, import.meta.url);',
+    '// the command line, when Node runs this file; a page imports `trainer` and `openPage` instead\nawait startTrainer(trainer, import.meta.url, train);',
   );
 }
 

@@ -12,19 +12,28 @@ export function planText(plan: Plan): string {
   return `{\n${lines.join(',\n')}\n}\n`;
 }
 
-export function manifestText(name: string, dependencies: Readonly<Record<string, string>>): string {
+/** The versions of TypeScript that check a trainer. */
+const TYPESCRIPT = '>=5.7';
+
+/** The folder that stands for Ebb: no registry has to know it, and whoever installs it from a tarball replaces it. */
+export const EBB_STUB = 'ebb';
+
+/** @param webgpu the versions of `webgpu` that a package runs with which holds the rest; null where it runs with Ebb */
+export function manifestText(name: string, webgpu: string | null): string {
   const safe =
     name
       .toLowerCase()
       .replace(/[^a-z0-9._-]+/g, '-')
       .replace(/^[-._]+/, '') || 'model';
+  const ebb = { ebb: `file:${EBB_STUB}` };
   const manifest = {
     name: `${safe}-trainer`,
     version: '1.0.0',
     private: true,
     type: 'module',
     scripts: { start: 'node trainer.js', types: 'tsc -p tsconfig.json' },
-    dependencies,
+    dependencies: webgpu === null ? ebb : { webgpu },
+    devDependencies: { ...(webgpu === null ? {} : ebb), typescript: TYPESCRIPT },
   };
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
@@ -135,10 +144,16 @@ export function readmeText(f: ReadmeFacts): string {
 Trains ${method}. Made by \`ebb compile\` (Ebb ${f.ebb}) for ${f.device}; nothing here compiles a model.
 
 \`\`\`sh
-${f.standalone ? 'npm install webgpu' : 'npm install ebb'}        # where node_modules/ does not have it already
 ${run}
 node trainer.js --help
 \`\`\`
+
+${
+  f.standalone
+    ? 'This runs at once where it was made: `node_modules/webgpu` says where the package is there. Elsewhere, `npm install` gets it.\nTo check its types elsewhere (`npm run types`)'
+    : 'This runs at once where it was made: `ebb/`, and `node_modules/ebb` like it, say where Ebb is there. Elsewhere'
+}, install Ebb from its tarball, \`npm install /path/to/ebb-${f.ebb}.tgz\`, which \`npm pack\` makes in
+Ebb's folder. No registry has to have it.
 
 \`--data\` takes ${f.about.vocabSize === null ? 'a safetensors file' : 'text or JSONL (with a checkpoint folder as weights), tokens (`.bin`: int32, `[batch, length + 1]` a step), or a safetensors file'} with ${f.about.vocabSize === null ? 'a tensor for each input' : '`input_ids`, `labels` and, if you like, `attention_mask`'}${f.about.vocabSize === null ? ` (${f.inputs.map((i) => `\`${i}\``).join(', ')})` : ''}, \`[steps, …]\`.
 \`--config run.yaml\` takes every key of \`ebb train\`. The run folder holds \`metrics.jsonl\`, checkpoints that \`--resume\` goes on from, and the result.
@@ -158,9 +173,12 @@ ${f.rates.map((r) => `| ${r.rate} | ${r.flops} | ${r.saved} | ${r.peak} |`).join
 
 ## Files
 
-- \`trainer.ts\`, \`trainer.js\`: the program: units, bounds, parameters, and the command line.
+- \`trainer.ts\`, \`trainer.js\`: the program: units, bounds, parameters, the loop over the steps, and the command line. To change it, edit
+  \`trainer.js\`; or \`trainer.ts\`, which Node 22.18 and newer run as it is${f.standalone ? ' where Ebb is installed' : ''} (\`node trainer.ts\`), and which
+  \`npm install && npm run types\` checks.
 - \`plan.json\`: functions by form, calls, values and where they live: what the runtime links a drop pattern with. Format: docs/plan.md of Ebb.
-- \`kernels/\`: ${f.language}, each headed by the lines of \`ir/4-fuse.ebb\` it was made of, and its cost.
+- \`kernels/\`: ${f.language}, each headed by what it computes, where that comes from, its cost, its parameters and its buffers.
 - \`ir/\`: the model at every stage of the compiler; \`ebb inspect ir/1-trace.ebb\` reads it back.
+- \`ebb/\`: a few lines that say where Ebb is on the machine that made this folder.
 ${f.standalone ? '- `node.js`: the runtime and the command line, bundled; `index.html`: the page.\n' : ''}`;
 }

@@ -44,14 +44,13 @@ type Row = Common &
         /** Replaces `js` for 32-bit integers where the arithmetic of JS is not exact. */
         readonly integer?: (x: number, y: number) => number;
         readonly expr: (x: Expr, y: Expr, bind: Bind) => Expr;
+        /** What a formula writes between the operands, for an operator of arithmetic or logic. */
+        readonly sign?: string;
         readonly arity: 2;
       }
   );
 
-const infix =
-  (op: BinOp) =>
-  (x: Expr, y: Expr): Expr =>
-    bin(op, x, y);
+const infix = (op: BinOp) => ({ sign: op, expr: (x: Expr, y: Expr): Expr => bin(op, x, y) });
 const fn1 =
   (fn: Fn) =>
   (x: Expr): Expr =>
@@ -63,14 +62,14 @@ function shared(b: FuncBuilder, d: Value, wins: Value, ties: Value): [Value, Val
 }
 
 const ROWS = {
-  add: { arity: 2, domain: 'number', js: (x, y) => x + y, expr: infix('+'), vjp: ({ d }) => [d, d], traits: { adds: true } },
-  sub: { arity: 2, domain: 'number', js: (x, y) => x - y, expr: infix('-'), vjp: ({ b, d }) => [d, b.op('neg', [d])] },
+  add: { arity: 2, domain: 'number', js: (x, y) => x + y, ...infix('+'), vjp: ({ d }) => [d, d], traits: { adds: true } },
+  sub: { arity: 2, domain: 'number', js: (x, y) => x - y, ...infix('-'), vjp: ({ b, d }) => [d, b.op('neg', [d])] },
   mul: {
     arity: 2,
     domain: 'number',
     js: (x, y) => x * y,
     integer: Math.imul,
-    expr: infix('*'),
+    ...infix('*'),
     vjp: ({ b, x, y, d }) => [b.op('mul', [d, y]), b.op('mul', [d, x])],
     traits: { inLoads: 'with a scalar' },
     isFirst: (y, numberOf) => y !== undefined && numberOf(y) === 1,
@@ -80,7 +79,7 @@ const ROWS = {
     domain: 'number',
     positive: true,
     js: (x, y) => x / y,
-    expr: infix('/'),
+    ...infix('/'),
     vjp: ({ b, y, out, d }) => {
       const dx = b.op('div', [d, y]);
       return [dx, b.op('neg', [b.op('mul', [dx, out])])];
@@ -133,17 +132,17 @@ const ROWS = {
   },
   sin: { arity: 1, domain: 'f32', flops: 4, js: Math.sin, expr: sinOf, vjp: ({ b, x, d }) => [b.op('mul', [d, b.op('cos', [x])])] },
   cos: { arity: 1, domain: 'f32', flops: 4, js: Math.cos, expr: cosOf, vjp: ({ b, x, d }) => [b.op('neg', [b.op('mul', [d, b.op('sin', [x])])])] },
-  eq: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x === y), expr: infix('==') },
-  lt: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x < y), expr: infix('<') },
-  le: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x <= y), expr: infix('<=') },
-  ge: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x >= y), expr: infix('>=') },
-  and: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 && y !== 0), expr: infix('&&') },
-  or: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 || y !== 0), expr: infix('||') },
+  eq: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x === y), ...infix('==') },
+  lt: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x < y), ...infix('<') },
+  le: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x <= y), ...infix('<=') },
+  ge: { arity: 2, domain: 'number', result: 'bool', js: (x, y) => Number(x >= y), ...infix('>=') },
+  and: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 && y !== 0), ...infix('&&') },
+  or: { arity: 2, domain: 'bool', js: (x, y) => Number(x !== 0 || y !== 0), ...infix('||') },
   not: { arity: 1, domain: 'bool', js: (x) => Number(x === 0), expr: not },
-  bit_xor: { arity: 2, domain: 'bits', js: (x, y) => (x ^ y) >>> 0, expr: infix('^') },
-  bit_and: { arity: 2, domain: 'bits', js: (x, y) => (x & y) >>> 0, expr: infix('&') },
-  shift_right: { arity: 2, domain: 'bits', js: (x, y) => x >>> y, expr: infix('>>') },
-  shift_left: { arity: 2, domain: 'bits', js: (x, y) => (x << y) >>> 0, expr: infix('<<') },
+  bit_xor: { arity: 2, domain: 'bits', js: (x, y) => (x ^ y) >>> 0, ...infix('^') },
+  bit_and: { arity: 2, domain: 'bits', js: (x, y) => (x & y) >>> 0, ...infix('&') },
+  shift_right: { arity: 2, domain: 'bits', js: (x, y) => x >>> y, ...infix('>>') },
+  shift_left: { arity: 2, domain: 'bits', js: (x, y) => (x << y) >>> 0, ...infix('<<') },
   // Gives a value bytes of its own, which a function needs that returns one value twice, or one of its parameters.
   copy: { arity: 1, domain: 'plain', flops: 0, js: (x) => x, expr: (x) => x, vjp: ({ d }) => [d], traits: { view: true } },
   stop_gradient: { arity: 1, domain: 'f32', flops: 0, js: (x) => x, expr: (x) => x, vjp: () => [null], isFirst: () => true },
@@ -208,6 +207,7 @@ export function pointwiseOp<const N extends string>(name: N, row: Row): OpDef & 
     });
   return makeOp({
     ...common,
+    ...(row.sign === undefined ? {} : { sign: row.sign }),
     operands: { x: row.domain, y: row.domain },
     infer: ({ x, y }) => {
       constraint(x.dtype === y.dtype, name, 'C2', () => `operands must be equal in dtype, found ${typeText(x)} and ${typeText(y)}`);

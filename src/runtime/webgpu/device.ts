@@ -5,25 +5,24 @@ import type { DeviceProfile } from '../deviceProfile.ts';
 import { adapterProfile } from './adapterProfile.ts';
 import { allocate, makeBuffer, readMapped, type WebgpuBuffer } from './buffers.ts';
 import { makeLaunch } from './launches.ts';
+import type { WebgpuAdapter, WebgpuObject } from './objects.ts';
 import { createPatience, type Patience } from './patience.ts';
 import { makePipeline, type WebgpuPipeline } from './pipelines.ts';
 import { makeRecording, type Scratch, type WebgpuRecording } from './recording.ts';
+import { requestGpu } from './request.ts';
 import { makeTimeline, type WebgpuTimeline } from './timeline.ts';
 import { watchDevice } from './watch.ts';
 
-/** WebGPU's device of an adapter, with all that the adapter's profile says. */
-export function requestGpu(adapter: GPUAdapter, { features, limits }: DeviceProfile): Promise<GPUDevice> {
-  return adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits: limits });
-}
-
 /** Opens the device of an adapter, with all of the adapter's limits and every feature that Ebb has a use for. */
-export async function openAdapter(adapter: GPUAdapter): Promise<Device> {
-  const profile = adapterProfile(adapter);
-  return webgpuDevice(await requestGpu(adapter, profile), profile);
+export async function openAdapter(adapter: WebgpuAdapter): Promise<Device> {
+  const own = adapter as GPUAdapter;
+  const profile = adapterProfile(own);
+  return webgpuDevice(await requestGpu(own, profile), profile);
 }
 
 /** Ebb's device over one of WebGPU's, which has what `profile` says. The objects that its calls take must be its own. */
-export function webgpuDevice(gpu: GPUDevice, profile: DeviceProfile, patience: Patience = createPatience()): Device {
+export function webgpuDevice(device: WebgpuObject, profile: DeviceProfile, patience: Patience = createPatience()): Device {
+  const gpu = device as GPUDevice;
   /** Work of the submissions since the last one that somebody can wait for. */
   let unwaited = 0;
   const scratch: Scratch = { offsets: new Uint32Array(1) };

@@ -60,6 +60,9 @@ const BUILTIN: Record<Builtin, string> = {
   subgroupSize: 'subgroup_size',
 };
 
+/** A word of the uniform block, which is bound in rows of four. */
+export const wordText = (index: number): string => `params[${index >> 2}][${index & 3}]`;
+
 /** Prints an expression; `within: 'shift'` puts any comparison or logic in parentheses. */
 export function printExpr(expr: Expr, within: 'any' | 'shift' = 'any'): string {
   const text = print(expr);
@@ -75,7 +78,7 @@ function print(expr: Expr): string {
     case 'builtin':
       return BUILTIN[expr.name];
     case 'param':
-      return `params[${expr.index >> 2}][${expr.index & 3}]${expr.comment === undefined ? '' : ` /* ${expr.comment} */`}`;
+      return `${wordText(expr.index)}${expr.comment === undefined ? '' : ` /* ${expr.comment} */`}`;
     case 'bin': {
       const level = LEVEL[expr.op];
       const [left, right] = BARE[level];
