@@ -58,6 +58,8 @@ function checkpointAdapter(folder: string, dropout: number): LoadedAdapter {
  * @throws EbbError for what is not LoRA
  */
 export function loadAdapter(path: string, dropout = 0): LoadedAdapter {
+  if (!existsSync(path))
+    throw new EbbError(`${path}: no such file or folder; expected a PEFT adapter, a run's folder or a checkpoint of it (--device names a device)`, 'file');
   if (existsSync(join(path, PEFT_CONFIG))) return peftAdapter(path, dropout);
   if (existsSync(join(path, TENSORS))) return checkpointAdapter(path, dropout);
   const trained = join(path, 'adapter');

@@ -146,7 +146,7 @@ describe('train', () => {
     [['--drop-rate', '1.5'], /drop\.rate/],
     [['--model', '/nowhere'], /\/nowhere/],
     [['--device', 'abacus'], /device abacus: this machine has no such device; there are/],
-    [['--adapter', 'abacus'], /--adapter abacus is called --device abacus now.*\n.*there are/],
+    [['--adapter', 'abacus'], /abacus: no such file or folder; expected a PEFT adapter, a run's folder or a checkpoint of it \(--device names a device\)/],
     [['--adapter', 'gpu', '--device', 'gpu'], /give --device alone/],
   ])('refuses %j in one sentence', async (args, message) => {
     const run = await runCli(['train', '--model', TINY_MODEL, '--data', QUESTIONS, '--out', at('never'), ...args]);
@@ -159,7 +159,7 @@ describe('train', () => {
   it.each([
     ['drop: { kind: fixed, patterns: [["layers.77.attn"]] }', /drop\.patterns: unknown unit layers\.77\.attn/],
     ['lora: { layers: ["*.q_proj", "*.qproj"] }', /lora\.layers: \*\.qproj matches no linear layer/],
-    ['lora: { layers: "*.q_proj" }', /lora\.layers: is "\*\.q_proj", expected array/],
+    ['lora: { layers: "*.q_proj" }', /lora\.layers: is "\*\.q_proj", expected a list/],
     ['lora: { layers: [] }', /lora\.layers: expected at least one glob/],
   ])('refuses %s before the run folder is there', async (key, message) => {
     writeFileSync(at('wrong.yaml'), `model: ${TINY_MODEL}\ndata: ${QUESTIONS}\nevalData: ${HELD_OUT}\nsteps: 2\nlength: 24\n${key}\n`);
@@ -251,7 +251,7 @@ describe('with the trained adapter', () => {
       expect({ command, code: run.code, stderr: run.stderr.trim() }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) });
       expect(run.stderr.trim().split('\n')).toHaveLength(1);
     };
-    const absent = `--adapter: ${file(gpt2)} adapts layer transformer.h.0.attn.c_attn, which the model does not have`;
+    const absent = `adapter: ${file(gpt2)} adapts layer transformer.h.0.attn.c_attn, which the model does not have`;
     for (const command of ['forward', 'grad', 'eval', 'generate'] as const) await refused(command, gpt2, absent);
     await refused(
       'forward',
