@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hubFolder, isHubId } from '../../src/formats/hub.ts';
 import { modelPath } from '../../src/session/modelPath.ts';
+import { progressPrinter } from '../../src/terminal/progress.ts';
 
 const SHA = 'a'.repeat(40);
 const FILES: Record<string, Buffer> = {
@@ -114,7 +115,7 @@ it('a command shows which file it downloads, and how large it is', async () => {
   const lines: string[] = [];
   const stderr = jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
   try {
-    expect(await modelPath('org/tiny', { hubUrl, cacheDir })).toMatch(new RegExp(`${SHA}$`));
+    expect(await modelPath('org/tiny', { hubUrl, cacheDir }, progressPrinter())).toMatch(new RegExp(`${SHA}$`));
   } finally {
     stderr.mockRestore();
   }

@@ -150,7 +150,10 @@ describe('attention', () => {
 
 it('a call has no FLOPs of its own, and a number for terms is refused by name', () => {
   expect(opCost({ name: 'call', operands: [], attrs: {}, results: [] })).toEqual([]);
-  const made = { kind: 'pointwise', operands: { x: 'f32' }, infer: ({ x }: { readonly x: Type }) => x, samples: [] } as const;
+  const noKernel = (): never => {
+    throw new Error('no kernel is made of it');
+  };
+  const made = { kind: 'pointwise', operands: { x: 'f32' }, infer: ({ x }: { readonly x: Type }) => x, element: noKernel, samples: [] } as const;
   registerOp({ ...makeOp({ ...made, name: 'counted_in_numbers' }), flops: (() => 7) as unknown as NonNullable<OpDef['flops']> });
   const call = opOf('counted_in_numbers', [{ dtype: 'f32', shape: ['B'] }]);
   expect(() => opCost(call)).toThrow('counted_in_numbers: flops must be a list of terms { times, of }, found 7');
