@@ -55,7 +55,8 @@ withFixtures('train', (root) => {
       const loaded = await compiled(base, data, adapter);
       const out = join(scratch, name.replace('/', '-'));
       const lora = adapter === null ? false : { from: adapter };
-      const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: 1, length: 1 }, 'run.json');
+      const { B = 1, T = 1 } = Object.fromEntries(loaded.program.dims.map((dim) => [dim.name, dim.bound]));
+      const config = parseConfig({ ...trainConfig(run), model: base, data, out, lora, batch: B, length: T }, 'run.json');
       const steps: StepMetrics[] = [];
       const trained = await openPackageRun(loaded, config, opened, {});
       for await (const step of trained.steps()) steps.push(step);
