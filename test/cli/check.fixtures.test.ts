@@ -45,7 +45,7 @@ withFixtures('bad', (folder) => {
       if (line !== undefined && !report.ok) expect(report.message).toContain(`line ${line}:`);
       const records = /accept, (\d+) records/.exec(expected)?.[1];
       if (records) expect(report.message).toContain(`${records} records`);
-      if (/container/.test(expected)) expect(report.message).toContain('no model');
+      if (/container/.test(expected)) expect(report.message).toContain('not a model');
       if (!weights) return;
       for (const field of namedFields(path, wrong)) expect(report.message).toContain(field);
       expectNamed(report.message, path, join(folder, weights));

@@ -1,14 +1,14 @@
 import { deepStrictEqual } from 'node:assert/strict';
-import { compileDevice } from '../src/cli/compileDevice.ts';
 import { compileModel } from '../src/compile/compile.ts';
 import { BUILT_IN } from '../src/compile/devices/builtIn.ts';
 import { parseProfile, profileText } from '../src/compile/devices/file.ts';
 import { adapterKind } from '../src/runtime/adapterKind.ts';
-import { compileDeviceOf } from '../src/session.ts';
+import { compileDevice } from '../src/session/compileDevice.ts';
+import { compileDeviceOf } from '../src/session/session.ts';
 import { tinyModel } from '../test/support/tinyModels.ts';
 
 deepStrictEqual(adapterKind({ vendor: 'qualcomm', architecture: 'adreno-7xx', description: 'Adreno (TM) 740' }), 'adreno');
 const profile = BUILT_IN.adreno;
 deepStrictEqual(parseProfile(profileText(profile), 'phone.json'), profile);
-deepStrictEqual(compileDevice({ device: 'adreno', mayBeProfile: true, target: undefined, standalone: false }), { profile });
+deepStrictEqual(compileDevice({ device: 'adreno', mayBeProfile: true, standalone: false }), { profile });
 compileModel(tinyModel(), { device: compileDeviceOf({ device: { profile } }) });

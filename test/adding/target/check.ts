@@ -5,8 +5,6 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { compileTo } from '../src/cli/compile.ts';
-import { describeSource } from '../src/cli/source.ts';
 import { targetNamed } from '../src/codegen/targets/targets.ts';
 import { watKernel } from '../src/codegen/targets/wat/run.ts';
 import { BUILT_IN } from '../src/compile/devices/builtIn.ts';
@@ -19,6 +17,8 @@ import { startEngine } from '../src/run/engine.ts';
 import { checkpointWeights } from '../src/run/weights.ts';
 import { createEngine } from '../src/runtime/execute.ts';
 import { WAT_PROFILE, watDevice } from '../src/runtime/wat/device.ts';
+import { compileTo } from '../src/session/compile.ts';
+import { describeSource } from '../src/session/source.ts';
 import { makeBatch } from '../src/train/batches.ts';
 import { initialValues } from '../src/train/init.ts';
 import { newState, type StepMetrics, train } from '../src/train/loop.ts';
@@ -67,7 +67,7 @@ const kernels = readdirSync(join(out, 'kernels'));
 ok(kernels.length > 20);
 for (const file of kernels) {
   match(file, /\.wat$/);
-  match(readFileSync(join(out, 'kernels', file), 'utf8'), /^(?:;; @.*\n)+\(node name "\w+" buffers \(list /);
+  match(readFileSync(join(out, 'kernels', file), 'utf8'), /^(?:;; .*\n)*;; @.*\n(?:;; .*\n)+\(node name "\w+" buffers \(list /);
 }
 
 // a step of the package, with a unit dropped

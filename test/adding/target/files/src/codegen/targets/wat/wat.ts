@@ -22,7 +22,7 @@ export const WAT: Target = {
   name: 'wat',
   title: 'WebAssembly text',
   lineComment: ';;',
-  word: (index) => `type "u32" index ${index})`,
+  word: (index) => `(node kind "param" type "u32" index ${index})`,
   reserved: new Set(),
   print: printWat,
   features: () => [],
