@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import { EbbError } from '../errors.ts';
-import { RepeatableOption, say } from './options.ts';
+import { say } from './options.ts';
 
 /** The option `--device` of commands that open a device. */
 export const deviceOption = (): Option =>
@@ -43,7 +43,7 @@ export interface AdapterFlags {
 
 /** The option `--adapter` of commands that take a PEFT adapter. */
 export const adapterOption = (description = 'PEFT adapter: its folder, or that of a run'): Option =>
-  new RepeatableOption('--adapter <dir>', description).argParser((text: string, given: readonly string[] = []) => [...given, text]);
+  new Option('--adapter <dir>', description).argParser((text: string, given: readonly string[] = []) => [...given, text]);
 
 /** Returns the device and the PEFT adapter that the flags name, each undefined where they name none. @throws EbbError where they name two of a kind */
 export function adapterOf({ device, adapter = [] }: AdapterFlags): { readonly device: string | undefined; readonly adapter: string | undefined } {

@@ -7,7 +7,7 @@ import type { bundleTrainer } from '../../src/session/standalone.ts';
 const MODULES = join(__dirname, '../../node_modules');
 
 it('every package in a bundle is named with its licence', async () => {
-  const { bundleTrainer: bundled } = (await import('../../dist/cli/standalone.js' as string)) as { bundleTrainer: typeof bundleTrainer };
+  const { bundleTrainer: bundled } = (await import('../../dist/session/standalone.js' as string)) as { bundleTrainer: typeof bundleTrainer };
   for (const [name, bytes] of await bundled("export * from 'ebb/trainer';")) {
     const text = new TextDecoder().decode(bytes);
     const notices = text.slice(text.lastIndexOf('/*!'));
