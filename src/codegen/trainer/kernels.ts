@@ -1,6 +1,6 @@
 /** @file Kernels as files. They are named after what they do, and each begins with what it computes, where that stands in the fused IR, and what it costs. */
 
-import { at, get } from '../../errors.ts';
+import { at } from '../../errors.ts';
 import { isFused } from '../../ir/ops/control.ts';
 import { printModule } from '../../ir/print.ts';
 import type { Module } from '../../ir/types.ts';
@@ -13,18 +13,14 @@ export interface KernelFile {
   readonly text: string;
 }
 
-/** The lines of every fused group, by function, in order. */
-export function groupLines(text: string): ReadonlyMap<string, readonly Lines[]> {
-  const found = new Map<string, Lines[]>();
-  let groups: Lines[] = [];
+/** The lines of every fused group, by function in the module's order: several functions may have one name. */
+export function groupLines(text: string): readonly (readonly Lines[])[] {
+  const found: Lines[][] = [];
   let start = 0;
   text.split('\n').forEach((line, i) => {
-    const name = /^func @([A-Za-z0-9_.]+)\(/.exec(line)?.[1];
-    if (name !== undefined) {
-      groups = [];
-      found.set(name, groups);
-    } else if (/^ {2}(?:%.* = )?fused \{.*\} \{$/.test(line)) start = i + 1;
-    else if (line === '  }') groups.push([start, i + 1]);
+    if (line.startsWith('func @')) found.push([]);
+    else if (/^ {2}(?:%.* = )?fused \{.*\} \{$/.test(line)) start = i + 1;
+    else if (line === '  }') at(found, -1).push([start, i + 1]);
   });
   return found;
 }
@@ -35,7 +31,7 @@ function usesOf(program: Program, fuse: Module): readonly (readonly Use[])[] {
   const uses = program.pipelines.map((): Use[] => []);
   program.functions.forEach((fn, f) => {
     const fused = at(fuse.funcs, f);
-    const [groups, own] = [fused.ops.filter(isFused), get(lines, fused.name)];
+    const [groups, own] = [fused.ops.filter(isFused), at(lines, f)];
     let group = 0;
     for (const dispatch of fn.dispatches) {
       const use = { fn, fused, dispatch, group: at(groups, group), lines: at(own, group) };
