@@ -21,7 +21,7 @@ export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
 }
 
 /** Starts an engine that trains with AdamW, with drawn parameters and the standard schedules of the device's kind. */
-export async function bareEngine(opened: OpenedDevice, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
+export async function bareEngine(opened: Pick<OpenedDevice, 'device'>, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
   const traced = tracedOf(spec, lora);
   const compiled = compileModel(traced, { device: compileDeviceOf({ device: opened.device, matmulPrecision }), optimizers: ['adamw'] });
   const about = aboutModel('bare', modelOf(spec), traced, null);

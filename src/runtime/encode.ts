@@ -22,6 +22,16 @@ type Grid = readonly [x: number, y: number, z: number];
 /** Words of a parameter block. */
 const WORDS = BLOCK_BYTES / 4;
 
+/**
+ * The address of part of a slot. Every dispatch asks for several: the check is here rather than in at(), which lists of every kind go through
+ * and which is slower for it.
+ */
+function partAddress(slots: readonly Address[], slot: number | undefined, skipped: number | undefined): Address {
+  const place = slot === undefined ? undefined : slots[slot];
+  invariant(place !== undefined && skipped !== undefined, 'a dispatch binds a slot that its call does not give');
+  return place + skipped;
+}
+
 /** Workgroups of a dispatch; an x beyond the device's limit goes on in y. */
 function gridOf([x, y, z]: DispatchDecl['grid'], sizeOf: (dim: string) => number, limit: number): Grid {
   const count = ({ of, per }: DispatchDecl['grid'][number]): number =>
@@ -41,7 +51,10 @@ export function createEncoder(device: Device, program: Program, bounds: Sizes, l
 
   const write = (block: number, { fn, sizes, scalar }: StepCall): void => {
     const first = block * WORDS;
-    for (const [i, { name, bound }] of program.dims.entries()) words[first + i] = sizes[name] ?? bound;
+    for (let i = 0; i < program.dims.length; i++) {
+      const { name, bound } = at(program.dims, i);
+      words[first + i] = sizes[name] ?? bound;
+    }
     for (const s of at(program.functions, fn).scalars) {
       const value = scalar(s.name);
       if (s.dtype === 'f32') floats[first + s.word] = value;
@@ -74,7 +87,7 @@ export function createEncoder(device: Device, program: Program, bounds: Sizes, l
       const { decl, skipped } = prepared;
       const [x, y, z] = workgroups(prepared, sizes);
       if (x * y * z === 0) continue;
-      for (let i = 0; i < decl.slots.length; i++) addresses[i] = at(slots, at(decl.slots, i)) + at(skipped, i);
+      for (let i = 0; i < decl.slots.length; i++) addresses[i] = partAddress(slots, decl.slots[i], skipped[i]);
       recording.dispatch(exact ? launches.exactly(fn, prepared, sizes) : prepared.launch, block, addresses, x, y, z);
       onDispatch?.(decl, call);
       dispatches++;

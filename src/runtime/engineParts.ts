@@ -16,14 +16,17 @@ import { neededPipelines } from './neededPipelines.ts';
 import { probeBytes } from './probeNorms.ts';
 import type { Program, Sizes } from './program.ts';
 import type { MicroStrides } from './stepCall.ts';
-import { type FlopCount, flopCounter, type StepBounds } from './stepParts.ts';
+import { type FlopCount, flopCounter, type SameSizes, type StepBounds, sizesKeeper } from './stepParts.ts';
 import { planStorage, type StoragePlan } from './storage.ts';
 import { type UpdateCounts, updateCounts } from './updateCounts.ts';
+import type { UpdatePlan } from './updatePhase.ts';
 
 /** What changes from step to step. */
 export interface EngineState {
   /** Whether the update of a step waits for its exchange. */
   exchanging: boolean;
+  /** What updates are made of, planned at the first one. */
+  updates: UpdatePlan | null;
 }
 
 /** Everything that an engine is made of. */
@@ -39,6 +42,7 @@ export interface EngineParts {
   readonly ring: LossRing;
   readonly params: ParamMemory;
   readonly flopsOf: FlopCount;
+  readonly sameSizes: SameSizes;
   readonly strides: MicroStrides;
   readonly bounds: StepBounds;
   /** Most micro-batches in a step. */
@@ -98,6 +102,7 @@ export async function prepareParts(device: Device, program: Program, options: En
     ring: createLossRing(device, buffers.ring),
     params: { device, params: program.params, placement: storage.placement, buffers: buffers.buffers },
     flopsOf: flopCounter(program, sizes),
+    sameSizes: sizesKeeper(program),
     strides: { inputs: storage.inputBytes, results: buffers.resultBytes },
     bounds,
     micros,
@@ -105,6 +110,6 @@ export async function prepareParts(device: Device, program: Program, options: En
     probes,
     counts: optimizer === 'none' ? null : updateCounts(device, buffers, storage.groups.length, optimizer),
     exchange: options.exchange ?? null,
-    state: { exchanging: false },
+    state: { exchanging: false, updates: null },
   };
 }

@@ -16,7 +16,7 @@ import { address, BUFFERS, offsetOf } from './link/address.ts';
 import type { RingPlace } from './lossRing.ts';
 import type { StepCall } from './stepCall.ts';
 import { type BackwardPart, backwardPart, type MicroBatch } from './stepParts.ts';
-import { type Update, type UpdatePart, updatePart } from './updatePhase.ts';
+import { planUpdates, type Update, type UpdatePart, updatePart } from './updatePhase.ts';
 
 /** Hands the inputs of micro-batch `index` to the device. */
 export function writeInputs({ device, program, storage, buffers }: EngineParts, { inputs }: Pick<MicroBatch, 'inputs'>, index: number): void {
@@ -102,10 +102,11 @@ interface Submitted {
 const workOf = ({ forwardFlops, backwardFlops }: BackwardPart): number => forwardFlops + backwardFlops;
 
 /** Plans the update of what was written, and tells the device which groups that is. */
-function prepareUpdate({ program, storage, buffers, counts }: EngineParts, update: Update, written: ReadonlySet<number>): UpdatePart {
+function prepareUpdate({ program, storage, buffers, counts, state }: EngineParts, update: Update, written: ReadonlySet<number>): UpdatePart {
   if (counts?.optimizer !== update.optimizer)
     throw new EbbError(`the engine was made for the optimizer ${counts?.optimizer ?? 'none'}, the update is of ${update.optimizer}`);
-  const part = updatePart(program, storage, buffers, update, written);
+  state.updates ??= planUpdates(program, storage, buffers, update.optimizer);
+  const part = updatePart(state.updates, update, written);
   counts.prepare(update, part.updated);
   return part;
 }

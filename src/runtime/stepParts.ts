@@ -45,12 +45,24 @@ export interface BackwardPart {
 /** FLOPs of a function at the sizes of a micro-batch. */
 export type FlopCount = (fn: number, sizes: Sizes) => number;
 
-/** Counts FLOPs; counts are kept for as long as micro-batches come with the same sizes. */
-export function flopCounter({ functions, dims }: Pick<Program, 'functions' | 'dims'>, bounds: Sizes): FlopCount {
+/** Returns the sizes of the last micro-batch where those given are equal to them, so that what was made for them is found by identity. */
+export type SameSizes = (sizes: Sizes) => Sizes;
+
+/** Keeps the last sizes that a program's dimensions had. */
+export function sizesKeeper({ dims }: Pick<Program, 'dims'>): SameSizes {
+  let last: Sizes = {};
+  return (sizes) => {
+    if (dims.some(({ name }) => sizes[name] !== last[name])) last = { ...sizes };
+    return last;
+  };
+}
+
+/** Counts FLOPs; counts are kept for as long as micro-batches come with the same sizes, by identity. */
+export function flopCounter({ functions }: Pick<Program, 'functions'>, bounds: Sizes): FlopCount {
   const counts = new Map<number, number>();
   let last: Sizes = {};
   return (fn, sizes) => {
-    if (sizes !== last && dims.some(({ name }) => sizes[name] !== last[name])) counts.clear();
+    if (sizes !== last) counts.clear();
     last = sizes;
     const known = counts.get(fn);
     if (known !== undefined) return known;
@@ -70,11 +82,18 @@ function checkVariant({ forms, activations }: StepBounds, pattern: Pattern, { st
     );
 }
 
+/** What the parts of an engine have to do with its backward. */
+interface BackwardOf {
+  readonly program: Program;
+  readonly linker: Linker;
+  readonly bounds: StepBounds;
+  readonly strides: MicroStrides;
+  readonly flopsOf: FlopCount;
+  readonly sameSizes: SameSizes;
+}
+
 /** Links the micro-batches of a step, each behind what those before it wrote. @throws EbbError as `checkVariant` */
-export function backwardPart(
-  { program, linker, bounds, strides, flopsOf }: { program: Program; linker: Linker; bounds: StepBounds; strides: MicroStrides; flopsOf: FlopCount },
-  micros: readonly MicroBatch[],
-): BackwardPart {
+export function backwardPart({ program, linker, bounds, strides, flopsOf, sameSizes }: BackwardOf, micros: readonly MicroBatch[]): BackwardPart {
   const written = new Set<number>();
   const zeroed: number[] = [];
   const calls: StepCall[] = [];
@@ -83,11 +102,13 @@ export function backwardPart(
     const variant = linker.link(micro.pattern, { forwardOnly: micro.forwardOnly ?? false, written });
     checkVariant(bounds, micro.pattern, variant);
     for (const param of variant.touched) written.add(param);
+    const sizes = sameSizes(micro.sizes);
+    const given: CallGiven = { sizes, scalar: micro.scalar };
     for (const call of variant.calls) {
-      calls.push(stepCall(program, call, micro, m, strides));
+      calls.push(stepCall(program, call, given, m, strides));
       zeroed.push(...call.zeroed);
-      if (call.phase === 'forward') forwardFlops += flopsOf(call.fn, micro.sizes);
-      else if (call.phase !== 'sum') backwardFlops += flopsOf(call.fn, micro.sizes);
+      if (call.phase === 'forward') forwardFlops += flopsOf(call.fn, sizes);
+      else if (call.phase !== 'sum') backwardFlops += flopsOf(call.fn, sizes);
     }
     return variant;
   });

@@ -63,52 +63,80 @@ export interface UpdatePart {
 }
 
 /** The update of what got a gradient. @param written parameters that did */
-export function updatePart(program: Program, storage: StoragePlan, places: UpdatePlaces, update: Update, written: ReadonlySet<number>): UpdatePart {
-  const updated = storage.groups.flatMap((g, i) => (update.alsoUntouched || g.params.some((param) => written.has(param)) ? [i] : []));
-  const zeroed = update.alsoUntouched ? storage.groups.flatMap((g) => g.params.filter((param) => !written.has(param))) : [];
-  return { updated, zeroed, calls: updated.length > 0 ? updateCalls(program, storage, places, update, updated) : [] };
+export function updatePart(plan: UpdatePlan, update: Update, written: ReadonlySet<number>): UpdatePart {
+  const { groups } = plan.storage;
+  const updated = groups.flatMap((g, i) => (update.alsoUntouched || g.params.some((param) => written.has(param)) ? [i] : []));
+  const zeroed = update.alsoUntouched ? groups.flatMap((g) => g.params.filter((param) => !written.has(param))) : [];
+  return { updated, zeroed, calls: updated.length > 0 ? updateCalls(plan, update, updated) : [] };
 }
 
 /** The places of the values of the update phase that belong to no parameter. */
 export type UpdatePlaces = Pick<EngineBuffers, 'normParts' | 'norm' | 'clipScale' | 'counts'>;
+
+/** A call of the update phase with everything that is the same in every step. */
+type PlannedCall = Omit<StepCall, 'scalar'>;
+
+/** What updates of one optimizer are made of: the calls whose addresses no step changes, and how the others are made. */
+export interface UpdatePlan {
+  readonly storage: StoragePlan;
+  /** Sums up the squares of a stretch of gradients. */
+  readonly squares: (stretch: Stretch) => PlannedCall;
+  readonly clip: PlannedCall;
+  readonly count: PlannedCall;
+  /** The optimizer's call of each group. */
+  readonly groups: readonly PlannedCall[];
+  /** The most bytes that a stretch of gradients has. */
+  readonly mostBytes: number;
+}
 
 /** The addresses that the function which counts updates is called with, by the names of its operands. */
 function countInputs({ counts, clipScale }: UpdatePlaces, { updated, table }: CountsLayout): Readonly<Record<string, Address>> {
   return { updated: counts + updated, scale: clipScale, ...(table === null ? {} : { table: counts + table }) };
 }
 
-/** The calls of an update. @param updated groups of parameters that are updated */
-export function updateCalls(program: Program, storage: StoragePlan, places: UpdatePlaces, update: Update, updated: readonly number[]): StepCall[] {
+/** Plans the updates of an optimizer, once for all steps: a step only says which groups it updates. */
+export function planUpdates(program: Program, storage: StoragePlan, places: UpdatePlaces, optimizer: Update['optimizer']): UpdatePlan {
   const { normParts, norm, clipScale } = places;
-  const count = storage.groups.length;
-  const layout = countsLayout(count, update.optimizer);
+  const G = storage.groups.length;
+  const layout = countsLayout(G, optimizer);
   /** Addresses of the columns' numbers, from a group's on. */
   const counted = (group: number): Record<string, Address> =>
     Object.fromEntries(Object.entries(layout.columns).map(([name, offset]) => [name, places.counts + offset + group * COUNT_BYTES]));
   const place = ({ page, offset }: Pick<Stretch, 'page' | 'offset'>, kind: PageKind): Address =>
     address(trainableBuffer(page, PAGE_KINDS.indexOf(kind)), offset);
-  const call = (name: string, site: string, sizes: Sizes, byName: Readonly<Record<string, Address>>, scalar: StepCall['scalar']): StepCall => {
+  const call = (name: string, site: string, sizes: Sizes, byName: Readonly<Record<string, Address>>): PlannedCall => {
     const fn = program.updates[name];
     invariant(fn !== undefined, `the program has no function ${name}`);
     const decl = at(program.functions, fn);
     // What is written elsewhere than in place would be lost with the scratch.
     for (const [k, { role, of }] of decl.results.entries()) invariant(role !== 'update' || decl.inplace[k] === of, `${name} does not update in place`);
     const slots = withScratch(decl.slots.map((slot) => byName[slot.name]));
-    return { fn, slots, sizes, adds: false, scalar, exact: true, site, phase: 'update' };
+    return { fn, slots, sizes, adds: false, exact: true, site, phase: 'update' };
   };
-  const none = (): number => 0;
-  return [
-    ...stretches(storage, updated, program.partBytes).map((s) =>
-      call('sqnorm', 'gradient norm', normRows(s), { g: place(s, 'gradients'), parts: normParts + s.first * NORM_BYTES }, none),
-    ),
-    call('clip', 'gradient norm', { G: count }, { parts: normParts, norm, scale: clipScale }, () => update.maxNorm),
-    call(`${update.optimizer}_count`, 'count of updates', { G: count }, { ...counted(0), ...countInputs(places, layout) }, none),
-    ...updated.map((g) => {
-      const own = at(storage.groups, g);
+  return {
+    storage,
+    mostBytes: program.partBytes,
+    squares: (s) => call('sqnorm', 'gradient norm', normRows(s), { g: place(s, 'gradients'), parts: normParts + s.first * NORM_BYTES }),
+    clip: call('clip', 'gradient norm', { G }, { parts: normParts, norm, scale: clipScale }),
+    count: call(`${optimizer}_count`, 'count of updates', { G }, { ...counted(0), ...countInputs(places, layout) }),
+    groups: storage.groups.map((own, g) => {
       const moments = { p: place(own, 'params'), g: place(own, 'gradients'), m: place(own, 'm'), v: place(own, 'v') };
-      const state = { ...moments, scale: clipScale, ...counted(g) };
-      const scalar = (name: string): number => (name === 'decay_rows' ? own.decayBytes / ROW_BYTES : update.scalar(name));
-      return call(update.optimizer, own.name, { N: own.bytes / ROW_BYTES }, state, scalar);
+      return call(optimizer, own.name, { N: own.bytes / ROW_BYTES }, { ...moments, scale: clipScale, ...counted(g) });
+    }),
+  };
+}
+
+const none = (): number => 0;
+
+/** The calls of an update. @param updated groups of parameters that are updated */
+export function updateCalls({ storage, mostBytes, squares, clip, count, groups }: UpdatePlan, update: Update, updated: readonly number[]): StepCall[] {
+  return [
+    ...stretches(storage, updated, mostBytes).map((stretch) => ({ ...squares(stretch), scalar: none })),
+    { ...clip, scalar: () => update.maxNorm },
+    { ...count, scalar: none },
+    ...updated.map((g) => {
+      const rows = at(storage.groups, g).decayBytes / ROW_BYTES;
+      return { ...at(groups, g), scalar: (name: string) => (name === 'decay_rows' ? rows : update.scalar(name)) };
     }),
   ];
 }

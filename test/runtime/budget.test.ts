@@ -7,7 +7,7 @@ import { address } from '../../src/runtime/link/address.ts';
 import { createLinker } from '../../src/runtime/link/link.ts';
 import { type Extent, extentBytes, type FunctionDecl, groupDispatches } from '../../src/runtime/program.ts';
 import { planStorage } from '../../src/runtime/storage.ts';
-import { updateCalls } from '../../src/runtime/updatePhase.ts';
+import { planUpdates, updateCalls } from '../../src/runtime/updatePhase.ts';
 import { CPU_DEVICE } from '../support/tinyModels.ts';
 
 const GPU = { kind: 'nvidia', subgroups: true, subgroupSize: 32, maxInvocations: 1024, maxWorkgroupStorage: 32768 } as const;
@@ -26,7 +26,7 @@ it.each([CPU_DEVICE.traits, GPU])('a step of S that drops nothing takes at most 
   const update = { optimizer: 'adamw', maxNorm: 1, alsoUntouched: false, scalar: () => 0 } as const;
   const places = { normParts: address(99, 0), norm: address(99, 0), clipScale: address(99, 0), counts: address(98, 0) };
   const all = storage.groups.map((_, i) => i);
-  const calls = [...linker.link(new Map()).calls, ...updateCalls(program, storage, places, update, all)];
+  const calls = [...linker.link(new Map()).calls, ...updateCalls(planUpdates(program, storage, places, 'adamw'), update, all)];
   const dispatches = calls.reduce((sum, { fn }) => sum + groupDispatches(program.functions[fn] as FunctionDecl).length, 0);
   expect(dispatches).toBeGreaterThan(8 * spec.layers);
   expect(dispatches).toBeLessThanOrEqual(42 + 24 * spec.layers);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { compileModel } from '../../src/compile/compile.ts';
 import { formsOfCalls } from '../../src/runtime/link/forms.ts';
 import { functionFlops } from '../../src/runtime/program.ts';
+import { sizesKeeper } from '../../src/runtime/stepParts.ts';
 import { param, section, unit } from '../../src/trace/context.ts';
 import { add, attention, crossEntropy, embedding, linear, reshape, rmsNorm, type Tensor } from '../../src/trace/nn.ts';
 import { type TracedModel, traceModel } from '../../src/trace/trace.ts';
@@ -99,4 +100,14 @@ it('a size that is not given is an error, not 1', () => {
   const { program } = compileModel(remembering, { device: CPU_DEVICE });
   const cross = program.functions.find((f) => f.name.startsWith('cross'))!;
   expect(() => functionFlops(cross, { B: 1, T: 1 })).toThrow('dimension S has no size');
+});
+
+it('sizes are one object for as long as they are equal, and new where the caller changed its own', () => {
+  const same = sizesKeeper(compileModel(remembering, { device: CPU_DEVICE }).program);
+  const given = { B: 1, T: 8, S: 4 };
+  const first = same(given);
+  expect(same({ ...given })).toBe(first);
+  given.T = 4;
+  expect(same(given)).toEqual({ B: 1, T: 4, S: 4 });
+  expect(first.T).toBe(8);
 });

@@ -49,7 +49,8 @@ export function bindGroup(gpu: GPUDevice, launch: WebgpuLaunch, block: number, a
   let tree = launch.groups;
   let ids = 1;
   for (let i = 0; i < dynamic.length; i++) {
-    const address = at(addresses, i);
+    const address = addresses[i];
+    invariant(address !== undefined, 'a dispatch is given fewer ranges than its kernel binds');
     if (!dynamic[i]) tree = branch(tree, address);
     else {
       offsets[moving++] = offsetOf(address);
