@@ -1,5 +1,6 @@
 /** @file The library: define a model, trace it, look at its IR, compile it, train it. */
 
+export type { AnalyzeReport } from './analyze/report.ts';
 export { deviceTraits } from './codegen/kernel/device.ts';
 /** Expressions of the kernel IR, which the elements of ops are made of. */
 export * as expr from './codegen/kernel/expr.ts';
@@ -20,6 +21,7 @@ export type { ExpectedTensor, GgufPlace, Layout } from './formats/layout.ts';
 export { openSafetensors, readFloats, writeSafetensors } from './formats/safetensors.ts';
 export { openTokenizer, type Tokenizer } from './formats/tokenizer.ts';
 export { type MissingWeights, type WeightHeader, type WeightSource, widen } from './formats/weights.ts';
+export type { View } from './inspect/views.ts';
 export { constraint, OpError } from './ir/constraint.ts';
 export { type Combine, type FuncBuilder, makeOp, type OpDef, type OpSource, type Rejection, type Sample, shapeToAttr } from './ir/define.ts';
 export { type DecomposedOp, defineOp } from './ir/derive.ts';
@@ -50,22 +52,31 @@ export { differentiate } from './passes/pipeline.ts';
 export type { NoteProgress, PiecesProgress, Progress, StepProgress, Watch } from './run/progress.ts';
 export type { TrainReport } from './run/run.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
+export { type CheckReport, check } from './session/check.ts';
+export { type DoctorReport, doctor } from './session/doctor.ts';
 export { type FinetuneOptions, finetune } from './session/finetune.ts';
+export { type ForwardOptions, forward, type GradOptions, type GradReport, grad } from './session/forward.ts';
 export { createGenerator, type GenerateOptions, type Generator } from './session/generator.ts';
+export { type InitOptions, init } from './session/init.ts';
+export { type InspectOptions, type InspectPageOptions, inspect, inspectPage } from './session/inspect.ts';
 export {
+  type AnalyzeRunOptions,
   analyze,
+  type CompileReport,
   compile,
-  type InspectModelOptions,
-  inspect,
-  type ModelSizes,
   type PackageOptions,
+  type PlanOptions,
   plan,
   type TuneOptions,
   tune,
 } from './session/library.ts';
-export { type AnswerOptions, type LoadedModel, type LoadOptions, loadModel } from './session/loadModel.ts';
+export { type AnswerOptions, type EvaluateOptions, type LoadedModel, type LoadOptions, loadModel } from './session/loadModel.ts';
+export type { ModelSizes } from './session/modelSizes.ts';
+export type { PlanReport } from './session/plan.ts';
+export type { RunOptions } from './session/runOptions.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session/session.ts';
 export type { TextStream } from './session/textStream.ts';
+export type { Tuned } from './session/tune.ts';
 export { type CompositeOp, callOp, compositeOp } from './trace/composite.ts';
 export { type Initialiser, input, type ParamOptions, param, section, unit } from './trace/context.ts';
 export { TraceError } from './trace/error.ts';

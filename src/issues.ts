@@ -141,6 +141,17 @@ function likeliest(key: string, keys: readonly string[], otherNames: OtherNames)
   return distance(plain(key), best) <= Math.ceil(best.length / 3) ? byPlain.get(best) : undefined;
 }
 
+/** @param where what takes the options @throws EbbError naming every option that is none of `names` */
+export function checkKnown(where: string, options: object, names: Readonly<Record<string, true>>): void {
+  const known = Object.keys(names);
+  const problems = Object.keys(options).flatMap((name) => {
+    if (Object.hasOwn(names, name)) return [];
+    const like = likeliest(name, known, {});
+    return [{ text: `unknown option ${name}${like === undefined ? '' : ` (did you mean ${like}?)`}` }];
+  });
+  if (problems.length > 0) throw new EbbError(problemsText(where, problems, `it takes ${known.join(', ')}`), 'config');
+}
+
 /** All that is wrong with a value which a schema does not take. */
 export function problemsOf(schema: z.ZodType, { issues }: z.core.$ZodError, value: unknown, otherNames: OtherNames = {}): readonly Problem[] {
   const unknownKey = (path: readonly PropertyKey[], name: string): Problem => {

@@ -3,7 +3,8 @@
 import { at, invariant } from '../../src/errors.ts';
 import type { DropPlanConfig } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
-import { type PlanReport, planRun } from '../../src/session/plan.ts';
+import { plan } from '../../src/session/library.ts';
+import type { PlanReport } from '../../src/session/plan.ts';
 import { shown, table } from '../table.ts';
 import { BASE, type Plot, type Spec } from '../vega.ts';
 import { SAMPLING } from './settings.ts';
@@ -33,11 +34,11 @@ export async function planSubject(subject: Subject, device: CommandDevice): Prom
   const configAt = (rate: number) => ({ ...configOf(subject, { drop: dropOf(rate), seed: 1, out: 'unused', steps: STEPS }), length });
   const rates: MemoryResult['rates'][number][] = [];
   for (const rate of RATES) {
-    const { worst, mean } = (await planRun(configAt(rate), device)).memory;
+    const { worst, mean } = (await plan({ ...configAt(rate), device })).memory;
     rates.push({ rate, savedMean: mean.savedBytes, savedWorst: worst.savedBytes, stackWorst: worst.stackBytes });
   }
-  const { total: budget } = (await planRun(configAt(0), device)).memory;
-  const { longest } = await planRun({ ...configAt(0), memoryBudget: budget }, device);
+  const { total: budget } = (await plan({ ...configAt(0), device })).memory;
+  const { longest } = await plan({ ...configAt(0), memoryBudget: budget, device });
   invariant(longest, 'a plan with a budget does not give the longest sequences');
   return { name: subject.name, batch: configAt(0).batch, length, rates, budget, longest };
 }

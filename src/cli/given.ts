@@ -9,6 +9,10 @@ export function givenOptions(command: Command): readonly string[] {
   return command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli').map((option) => option.name());
 }
 
+/** Returns the options that were given by their names as properties: `dropRate` for `--drop-rate`. */
+export const givenAttributes = (command: Command): readonly string[] =>
+  command.options.map((option) => option.attributeName()).filter((name) => command.getOptionValueSource(name) === 'cli');
+
 /** @throws EbbError naming the first option of `unread` that was given. `why` says what the command does instead, and `remedy` what to do. */
 export function refuseUnread(given: readonly string[], unread: readonly string[], why: string, remedy: (option: string) => string): void {
   const option = given.find((name) => unread.includes(name));

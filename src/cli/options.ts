@@ -3,8 +3,8 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
-import type { LoraOptions } from '../session/session.ts';
 import { list } from '../terminal/options.ts';
+import type { RunInput } from '../train/config.ts';
 
 /** The option `--dtype`: how tensors are stored where only the configuration describes them. */
 export const dtypeOption = (): Option =>
@@ -19,11 +19,11 @@ export const dtypeOption = (): Option =>
 /** The rank of an adapter where `--lora` is given without `--rank`. */
 export const DEFAULT_RANK = 8;
 
-/** Returns the adapter on all linear layers that `--lora`, `--rank` or both ask for, or null where neither is given. */
-export function freshAdapter({ lora, rank }: { readonly lora?: boolean; readonly rank?: number }): LoraOptions | null {
-  if (!lora && rank === undefined) return null;
+/** Returns the adapter on all linear layers that `--lora`, `--rank` or both ask for, and false where neither is given. */
+export function freshAdapter({ lora, rank }: { readonly lora?: boolean | undefined; readonly rank?: number | undefined }): NonNullable<RunInput['lora']> {
+  if (!lora && rank === undefined) return false;
   const given = rank ?? DEFAULT_RANK;
-  return { layers: ['*'], rank: given, alpha: 2 * given, rslora: false, dropout: 0 };
+  return { layers: ['*'], rank: given, alpha: 2 * given };
 }
 
 const FIELDS = ['text', 'prompt', 'completion'] as const;

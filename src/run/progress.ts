@@ -39,6 +39,9 @@ export interface Watch {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The names of these options. */
+export const WATCH: Readonly<Record<keyof Watch, true>> = { onProgress: true, signal: true };
+
 /** Tells a sentence. */
 export function tell({ onProgress }: Watch, text: string): void {
   onProgress?.({ kind: 'note', text });

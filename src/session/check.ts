@@ -17,6 +17,7 @@ import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
 
 export type CheckKind = 'checkpoint' | 'config' | 'header' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 
+/** What a file is, and whether Ebb can use it. */
 export interface CheckReport {
   /** False where the file is broken, where a download broke off, and where Ebb cannot use it. */
   readonly ok: boolean;
@@ -193,7 +194,7 @@ function checkFile(path: string): Finding {
  * Says what `path` is and whether Ebb can use it: a checkpoint or adapter folder, config.json, index, safetensors, GGUF, tokenizer.json,
  * JSONL or text. A valid container that is not a model is ok, and the message says that it is none. It does not throw for bad input.
  */
-export async function checkPath(path: string): Promise<CheckReport> {
+export async function check(path: string): Promise<CheckReport> {
   try {
     return { ok: true, ...(pathKind(path) === 'folder' ? checkFolder(path) : checkFile(path)) };
   } catch (error) {

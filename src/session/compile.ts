@@ -36,6 +36,7 @@ export interface CompileFlags {
   readonly standalone: boolean;
 }
 
+/** What was compiled, and where it lies. */
 export interface CompileReport {
   readonly out: string;
   /** The device that it was compiled for, in words. */

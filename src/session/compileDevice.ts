@@ -1,7 +1,7 @@
 /** @file Reads `ebb compile --device`, which names a profile, the same on every machine, or a device of this machine. */
 
 import { existsSync } from 'node:fs';
-import { BUILT_IN, PORTABLE } from '../compile/devices/builtIn.ts';
+import { ANY_DEVICE, BUILT_IN, PORTABLE } from '../compile/devices/builtIn.ts';
 import { parseProfile } from '../compile/devices/file.ts';
 import { EbbError } from '../errors.ts';
 import { readText } from '../formats/files.ts';
@@ -12,13 +12,8 @@ export type DeviceChoice = { readonly profile: DeviceProfile } | { readonly open
 
 export interface CompileDeviceFlags {
   readonly device: string | undefined;
-  /** Whether the name may be that of a profile. The name after the old flag is always that of a device of this machine. */
-  readonly mayBeProfile: boolean;
   readonly standalone: boolean;
 }
-
-/** The profile of any WebGPU device, by its name. */
-export const ANY_DEVICE = 'portable';
 
 /** The built-in profile of a name, in letters of either case, as names of devices are found. */
 const builtIn = (name: string): DeviceProfile | undefined =>
@@ -30,9 +25,8 @@ const builtIn = (name: string): DeviceProfile | undefined =>
  * device is asked for.
  * @throws EbbError for a path that is not a profile
  */
-export function compileDevice({ device, mayBeProfile, standalone }: CompileDeviceFlags): DeviceChoice {
+export function compileDevice({ device, standalone }: CompileDeviceFlags): DeviceChoice {
   if (device === undefined) return standalone ? { profile: PORTABLE } : { open: undefined };
-  if (!mayBeProfile) return { open: device };
   const profile = builtIn(device);
   if (profile) return { profile };
   if (device.toLowerCase().endsWith('.json')) return { profile: parseProfile(readText(device), device) };

@@ -8,6 +8,9 @@ export interface OnDevice {
   readonly device?: string | CommandDevice | undefined;
 }
 
+/** The names of these options. */
+export const ON_DEVICE: Readonly<Record<keyof OnDevice, true>> = { device: true };
+
 /** Runs `work` on a device. One that is named is opened for it, and closed whatever happens. @throws EbbError as `withDevice` does */
 export function onDevice<T>(device: OnDevice['device'], work: (device: CommandDevice) => Promise<T>): Promise<T> {
   return typeof device === 'object' ? work(device) : withDevice(device, work);

@@ -1,14 +1,16 @@
-/** @file `ebb doctor`: lists the devices of this machine, says which one is taken and why, and measures it. */
+/** @file `doctor`: lists the devices of this machine, says which one is taken and why, and measures it. */
 
+import { checkKnown } from '../issues.ts';
 import { listAdapters } from '../node/adapter.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type AdapterKind, adapterRank } from '../runtime/adapterKind.ts';
 import type { Entry } from '../tune/book.ts';
 import { bookFile } from '../tune/file.ts';
-import { MEASURED_SIZE } from './doctorKernel.ts';
+import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
 import { measureRoof } from './roof.ts';
 import { knownSchedules } from './tune.ts';
 
+/** What a machine offers: its devices, the one that is taken, and how fast that is. */
 export interface DoctorReport {
   readonly adapters: readonly { readonly kind: AdapterKind; readonly name: string }[];
   readonly taken: { readonly kind: string; readonly name: string; readonly why: string };
@@ -29,8 +31,13 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
 ] as const;
 
-/** Measures the device that is taken, and lists the others. */
-export async function doctor(taken: CommandDevice): Promise<DoctorReport> {
+/** Measures the device that is taken, and lists the others. @throws EbbError for a device that is not there */
+export function doctor(options: OnDevice = {}): Promise<DoctorReport> {
+  checkKnown('doctor()', options, ON_DEVICE);
+  return onDevice(options.device, report);
+}
+
+async function report(taken: CommandDevice): Promise<DoctorReport> {
   const { device, why } = taken;
   const { kind, name, features, limits } = device.profile;
   const roof = await measureRoof(device);
@@ -58,19 +65,4 @@ export function advice(kind: AdapterKind, found: readonly AdapterKind[]): string
     return 'no GPU was found; lavapipe is here and faster (give --device lavapipe), and a GPU is many times faster';
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
   return 'no GPU was found; a GPU is many times faster, and the CPU driver of Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
-}
-
-/** Writes the report as text. */
-export function doctorText(r: DoctorReport): string {
-  return [
-    'adapters:',
-    ...r.adapters.map((a) => `  ${a.kind.padEnd(12)} ${a.name}${a.name === r.taken.name ? '   <- taken' : ''}`),
-    `taken:      ${r.taken.kind}, ${r.taken.why}`,
-    `features:   ${r.features.join(', ') || 'none'}`,
-    'limits:',
-    ...Object.entries(r.limits).map(([name, value]) => `  ${name.padEnd(42)} ${value}`),
-    `measured:   matmul ${MEASURED_SIZE}³ ${r.measured.matmulGflops.toFixed(1)} GFLOP/s, copies ${r.measured.copyGBps.toFixed(1)} GB/s`,
-    `schedules:  ${r.schedules.entries.length} measured, in ${r.schedules.file}${r.schedules.entries.length > 0 ? ' (--schedules lists them)' : ''}`,
-    `advice:     ${r.advice}`,
-  ].join('\n');
 }

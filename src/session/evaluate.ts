@@ -1,28 +1,26 @@
-/** @file `ebb eval`: computes the held-out loss of a model, with or without an adapter. */
+/** @file Computes the held-out loss of a model, with or without an adapter. */
 
 import { EbbError } from '../errors.ts';
 import { type FieldNames, holdsRecords } from '../formats/dataset.ts';
-import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
+import type { Checkpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
+import type { LoadedAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { openData, readySizes } from '../run/data.ts';
 import { type Preparation, prepare } from '../run/prepare.ts';
 import { pieces, tell, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
 import { evaluate } from '../train/loop.ts';
-import { modelPath } from './modelPath.ts';
 import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 
 export interface EvalOptions {
   readonly data: string;
-  readonly adapter?: string | undefined;
   readonly limit: number;
   readonly batch: number;
   readonly length: number;
   /** The names of a record's fields, where they are not the usual ones. */
-  readonly fields?: FieldNames;
+  readonly fields?: FieldNames | undefined;
 }
 
 export interface EvalReport {
@@ -33,19 +31,14 @@ export interface EvalReport {
   readonly tokens: number;
 }
 
-/** Computes the loss of a model on data. @throws EbbError for a model or data that cannot be used, for data without a label, and for a loss that is no number */
-export async function runEval(model: string, options: EvalOptions, device: CommandDevice, watch: Watch = {}): Promise<EvalReport> {
-  const path = await modelPath(model, {}, watch);
-  const checkpoint = openCheckpoint(path);
-  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  return evaluateCheckpoint(checkpoint, adapter, options, device, watch);
-}
-
-/** Computes the loss of a model that is open. @throws EbbError as `runEval` does for data, and where an abort comes before the evaluation */
+/**
+ * Computes the loss of a model on data.
+ * @throws EbbError for data that cannot be used or has no label, and for a loss that is no number; the signal's reason where it is aborted
+ */
 export async function evaluateCheckpoint(
   checkpoint: Checkpoint,
   adapter: LoadedAdapter | null,
-  options: Omit<EvalOptions, 'adapter'>,
+  options: EvalOptions,
   device: CommandDevice,
   watch: Watch = {},
 ): Promise<EvalReport> {
@@ -58,7 +51,7 @@ export async function evaluateCheckpoint(
 }
 
 async function evaluateOn(
-  options: Omit<EvalOptions, 'adapter'>,
+  options: EvalOptions,
   checkpoint: Checkpoint,
   adapter: LoadedAdapter | null,
   device: CommandDevice,

@@ -1,33 +1,34 @@
 /** @file `finetune`: a model, data and settings in, a trained adapter or model out. */
 
-import type { DropPlanConfig } from '../dropbp/plans/index.ts';
-import type { Watch } from '../run/progress.ts';
-import type { TrainReport } from '../run/run.ts';
+import { join } from 'node:path';
+import type { CommandDevice } from '../node/device.ts';
+import { tell, type Watch } from '../run/progress.ts';
+import type { TrainHooks, TrainReport } from '../run/run.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
-import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
+import type { DispatchTime } from '../runtime/dispatchTimes.ts';
+import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
-import { type OnDevice, onDevice } from './device.ts';
+import { onDevice } from './device.ts';
+import { writeProfile } from './profile.ts';
+import { configOf, type RunOptions } from './runOptions.ts';
 import { trainModel } from './train.ts';
 
-/** The keys of a run (docs/training.md), and how it is watched. `model` and `data` are required. */
-export interface FinetuneOptions extends Omit<RunInput, '$schema' | 'drop' | 'device'>, OnDevice, Watch {
-  /** A drop plan; or a rate, which is that of a uniform plan. Default: nothing is dropped. */
-  readonly drop?: number | DropPlanConfig;
+/** A run, and what is done besides. */
+export interface FinetuneOptions extends RunOptions {
   /** Whether the run goes on from the newest checkpoint in its folder. */
-  readonly resume?: boolean;
+  readonly resume?: boolean | undefined;
+  /** Times every kernel of so many steps, from the third on: tables, and traces for chrome://tracing, in `profile/` of the run's folder. Default 0. */
+  readonly profile?: number | undefined;
   /** Is told of every step. */
-  readonly onStep?: (step: StepMetrics) => void;
+  readonly onStep?: ((step: StepMetrics) => void) | undefined;
 }
 
-const dropPlan = (drop: number | DropPlanConfig): DropPlanConfig => {
-  if (typeof drop !== 'number') return drop;
-  return drop === 0 ? { kind: 'none' } : { kind: 'uniform', rate: drop };
-};
-
-/** The config of a run that options ask for. @throws EbbError naming every option that is wrong */
-export function configOf({ drop, device, onProgress: _onProgress, signal: _signal, resume: _resume, onStep: _onStep, ...keys }: FinetuneOptions): RunConfig {
-  const given = Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined));
-  return parseConfig({ ...given, ...(drop === undefined ? {} : { drop: dropPlan(drop) }), ...(typeof device === 'string' ? { device } : {}) }, 'finetune()');
+/** Trains, and times the kernels of some steps. */
+async function profiled(config: RunConfig, opened: CommandDevice, count: number, hooks: TrainHooks): Promise<TrainReport> {
+  const steps: (readonly DispatchTime[])[] = [];
+  const report = await trainModel(config, opened, { ...hooks, timed: { steps: count, report: (_step, times) => void steps.push(times) } });
+  tell(hooks, steps.length > 0 ? await writeProfile(join(config.out, 'profile'), steps, opened) : 'nothing was profiled: the run has fewer than 3 steps');
+  return report;
 }
 
 /**
@@ -36,9 +37,10 @@ export function configOf({ drop, device, onProgress: _onProgress, signal: _signa
  * @throws EbbError for options, data, a model or a device that cannot be used
  */
 export async function finetune(options: FinetuneOptions): Promise<TrainReport> {
-  const { onStep, onProgress, signal, resume = false, device } = options;
-  const config = configOf(options);
-  checkRunFolder(config.out, resume, config);
+  const { onStep, resume = false, profile = 0, ...run } = options;
+  const { onProgress, signal, device, from } = run;
+  const config = configOf({ from: 'finetune()', ...run });
+  checkRunFolder(config.out, resume, config, from);
   const watch: Watch = {
     signal,
     onProgress(progress) {
@@ -46,5 +48,8 @@ export async function finetune(options: FinetuneOptions): Promise<TrainReport> {
       if (progress.kind === 'step') onStep?.(progress.metrics);
     },
   };
-  return onDevice(typeof device === 'object' ? device : config.device, (opened) => trainModel(config, opened, { ...watch, resume }));
+  const hooks: TrainHooks = { ...watch, resume };
+  return onDevice(typeof device === 'object' ? device : config.device, (opened) =>
+    profile > 0 ? profiled(config, opened, profile, hooks) : trainModel(config, opened, hooks),
+  );
 }

@@ -1,23 +1,25 @@
-/** @file `ebb forward` and `ebb grad`: compute a model's results and gradients for a given batch, so that they can be compared with PyTorch's. */
+/** @file `forward` and `grad`: compute a model's results and gradients for a given batch, so that they can be compared with PyTorch's. */
 
 import { EbbError } from '../errors.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { dimSize } from '../ir/types.ts';
+import { checkKnown } from '../issues.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
-import { tell, type Watch } from '../run/progress.ts';
+import { tell, WATCH, type Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { type Batch, makeBatch } from '../train/batches.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
+import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
 import { modelPath } from './modelPath.ts';
 import { openOneBatch } from './oneBatch.ts';
 import { loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
@@ -33,18 +35,25 @@ function oneStep(path: string, model: string): ReadyBatches {
   return ready;
 }
 
-export interface ForwardOptions {
+/** A batch whose results are computed. */
+export interface ForwardOptions extends OnDevice, Watch {
+  /** Safetensors or JSON with `input_ids` and optionally `attention_mask`; of a definition: safetensors with a tensor for each input. */
   readonly batch: string;
+  /** The safetensors file to write. */
   readonly out: string;
+  /** A PEFT adapter: its folder, or that of a run. */
   readonly adapter?: string | undefined;
   /** Of a definition: the file with the values of its parameters. */
   readonly weights?: string | undefined;
 }
 
 /** @throws EbbError where the result cannot be written, or would be written over what the command reads */
-function checkOut(model: string, { out, batch, weights, adapter }: { readonly [K in keyof ForwardOptions]?: string | undefined }): void {
+function checkOut(model: string, { out, batch, weights, adapter }: Pick<GradOptions, 'out' | 'batch' | 'weights' | 'adapter'>): void {
   if (out !== undefined) checkOutFile(out, '--out', inputsOf({ 'the model': model, '--batch': batch, '--weights': weights, '--adapter': adapter }));
 }
+
+const GRAD: Readonly<Record<keyof GradOptions, true>> = { ...ON_DEVICE, ...WATCH, batch: true, out: true, adapter: true, weights: true, drop: true };
+const FORWARD: Readonly<Record<keyof ForwardOptions, true>> = { ...ON_DEVICE, ...WATCH, batch: true, out: true, adapter: true, weights: true };
 
 /** A tensor that was written. */
 export interface Written {
@@ -58,12 +67,13 @@ export interface Written {
  * returns: the first is called `loss` if it is f32[], and every other one `result.<i>` by its place in the list.
  * @throws EbbError for a model, weights or a batch that cannot be used, and for a file that cannot be written
  */
-export async function forward(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch = {}): Promise<readonly Written[]> {
+export async function forward(model: string, options: ForwardOptions): Promise<readonly Written[]> {
+  checkKnown('forward()', options, FORWARD);
   checkOut(model, options);
-  return isDefinition(model) ? forwardDefinition(model, options, device, watch) : forwardCheckpoint(model, options, device, watch);
+  return onDevice(options.device, (device) => (isDefinition(model) ? forwardDefinition : forwardCheckpoint)(model, options, device, options));
 }
 
-async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch = {}): Promise<readonly Written[]> {
+async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch): Promise<readonly Written[]> {
   const { batch: path, weights, adapter } = options;
   const { engine, batch, results } = await openOneBatch(model, { batch: path, weights, adapter, trains: false }, device);
   const made = await engine.forward({ ...batch, scalar: neutralScalar });
@@ -83,7 +93,7 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
   return entries.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
 }
 
-async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch = {}): Promise<readonly Written[]> {
+async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch): Promise<readonly Written[]> {
   checkWeights(model, options.weights);
   const path = await modelPath(model, {}, watch);
   const ready = oneStep(options.batch, path);
@@ -121,15 +131,20 @@ function tellNonFinite(watch: Watch, out: string, entries: readonly (Written & {
   }
 }
 
-export interface GradOptions {
+/** A batch whose gradients are computed. */
+export interface GradOptions extends OnDevice, Watch {
+  /** As for `forward`, with `labels`. */
   readonly batch: string;
+  /** The safetensors file to write the gradients to. Default: they are not written. */
   readonly out?: string | undefined;
   readonly adapter?: string | undefined;
   /** Of a definition: the file with the values of its parameters. */
   readonly weights?: string | undefined;
-  readonly drop: readonly string[];
+  /** Units without a backward. Default: none. */
+  readonly drop?: readonly string[] | undefined;
 }
 
+/** The loss of a batch, and the norms of its gradients. */
 export interface GradReport {
   readonly loss: number;
   /** Parameters that got no gradient. */
@@ -171,11 +186,17 @@ async function trainedDefinition(model: string, { batch: path, weights, adapter 
  * Computes the loss and the gradients of one batch. It writes the gradients under the names of the parameters in the checkpoint, or in the file of the adapter.
  * @throws EbbError for a loss or a gradient that is NaN or infinite, and as the model and the batch are opened
  */
-export async function grad(model: string, options: GradOptions, device: CommandDevice, watch: Watch = {}): Promise<GradReport> {
+export async function grad(model: string, options: GradOptions): Promise<GradReport> {
+  checkKnown('grad()', options, GRAD);
   checkOut(model, options);
-  const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device, watch);
-  checkUnits(options.drop, unitsOf(engine), '--drop');
-  const result = engine.step([{ ...batch, pattern: patternOf(options.drop), scalar: neutralScalar }], null);
+  return onDevice(options.device, (device) => gradOn(device, model, options));
+}
+
+async function gradOn(device: CommandDevice, model: string, options: GradOptions): Promise<GradReport> {
+  const { drop = [] } = options;
+  const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device, options);
+  checkUnits(drop, unitsOf(engine), '--drop');
+  const result = engine.step([{ ...batch, pattern: patternOf(drop), scalar: neutralScalar }], null);
   const { losses } = await result.read();
   const loss = losses[0] ?? Number.NaN;
   const entries: { name: string; dtype: 'F32'; shape: readonly number[]; data: Float32Array }[] = [];

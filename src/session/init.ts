@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import { at, EbbError } from '../errors.ts';
 import { holdsRecords } from '../formats/dataset.ts';
+import { checkKnown } from '../issues.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
-import type { Watch } from '../run/progress.ts';
+import { WATCH, type Watch } from '../run/progress.ts';
 import { schemaComment } from '../run/runFile.ts';
 import { tokenise } from '../run/sequences.ts';
 import type { Sequence } from '../train/batches.ts';
@@ -12,12 +13,17 @@ import { parseConfig } from '../train/config.ts';
 import { modelPath } from './modelPath.ts';
 import { isDefinition } from './source.ts';
 
-export interface InitOptions {
+/** What a run file is made for. */
+export interface InitOptions extends Watch {
+  /** A checkpoint folder, GGUF file or hub id. */
   readonly model: string;
+  /** Text, or records (.jsonl). */
   readonly data: string;
   /** Where the run file is to lie. */
   readonly file: string;
 }
+
+const INIT: Readonly<Record<keyof InitOptions, true>> = { ...WATCH, model: true, data: true, file: true };
 
 /** Examples that are looked at. */
 const LOOKED_AT = 1000;
@@ -103,10 +109,11 @@ seed: 0
  * Makes the text of a run file. Lengths and batch follow from the data's tokens.
  * @throws EbbError for a model or data that cannot be used, and for a definition, whose inputs are its own
  */
-export async function initRun(options: InitOptions, watch: Watch = {}): Promise<string> {
+export async function init(options: InitOptions): Promise<string> {
+  checkKnown('init()', options, INIT);
   const { model, data, file } = options;
   if (isDefinition(model)) throw new EbbError(`${model}: is a definition, for which there is no usual run; docs/training.md lists the keys of a run file`);
-  const described = describeModel(await modelPath(model, { weights: false }, watch));
+  const described = describeModel(await modelPath(model, { weights: false }, options));
   const text = runText(options, described, lookAtData(described, data));
   // What is written can be read: the keys above are those of this version.
   const { parse } = await import('yaml');

@@ -1,49 +1,84 @@
-/** @file `ebb inspect`: opens a model or a dump, and hands it to src/inspect/. */
+/** @file `inspect`: opens a model or a dump, and hands it to src/inspect/. */
 
 import { basename, relative, resolve } from 'node:path';
-import type { DeviceTraits } from '../codegen/kernel/device.ts';
+import { deviceTraits } from '../codegen/kernel/device.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { EbbError } from '../errors.ts';
 import { readText } from '../formats/files.ts';
-import type { StoredType } from '../formats/storedType.ts';
 import type { NamedText } from '../inspect/diff.ts';
 import { pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
-import { type Inspected, inspect, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
+import { type Inspected, inspect as inspectStages, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { diffSides, dumpText, type PatternOptions, patternDiff, patternView, stageView, type TextSide, textDiff, type View } from '../inspect/views.ts';
+import { checkKnown } from '../issues.ts';
 import { trainingMode } from '../models/inputs.ts';
-import type { Watch } from '../run/progress.ts';
+import type { CommandDevice } from '../node/device.ts';
+import { WATCH, type Watch } from '../run/progress.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { writeHtml } from './htmlFile.ts';
-import { type LoraOptions, traceCheckpoint } from './session.ts';
+import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
+import { checkWay, isDump, wayOf } from './inspectWays.ts';
+import { loraOptions, MODEL_SIZES, type ModelSizes } from './modelSizes.ts';
+import { measureModel } from './profile.ts';
+import { traceCheckpoint } from './session.ts';
 import { checkSizes, describeCheckpoint, describeSource, isDefinition } from './source.ts';
 
 export const STAGES = [...TEXT_STAGES, 'plan'] as const;
 type Stage = (typeof STAGES)[number];
 
-export interface InspectOptions extends Watch {
+/** What of a model is shown: a stage of its IR, the calls of a pattern, the difference of two, or what its kernels take. */
+export interface InspectOptions extends ModelSizes, OnDevice, Watch {
+  /** Default `trace`; `plan`, the calls, where a pattern is given. */
   readonly stage?: Stage | undefined;
+  /** Units without a backward. */
   readonly drop?: readonly string[] | undefined;
+  /** Units whose forward runs again in backward. */
   readonly remat?: readonly string[] | undefined;
+  /** Units that are left out of forward too. */
   readonly skip?: readonly string[] | undefined;
+  /** A pattern is drawn with this rate. */
   readonly dropRate?: number | undefined;
-  readonly seed: number;
+  /** Seed of the pattern that is drawn. Default 0. */
+  readonly seed?: number | undefined;
+  /** Two stages, two patterns (`none`, or units between commas) or two dumps. */
   readonly diff?: readonly string[] | undefined;
+  /** Only this function and its forms. */
   readonly function?: string | undefined;
+  /** Only the functions of this call, with the names of its weights and values. */
   readonly unit?: string | undefined;
+  /** FLOPs and bytes behind each line. */
   readonly cost?: boolean | undefined;
+  /** The source line behind each op. */
   readonly locs?: boolean | undefined;
-  /** The sizes to compile for, at which costs are counted too. Default: 1 and 256 for a checkpoint, and its own for a definition. */
-  readonly batch?: number | undefined;
-  readonly length?: number | undefined;
-  readonly lora: LoraOptions | null;
-  /** The type of tensors that no header describes. Default: as the configuration says. */
-  readonly dtype?: StoredType | undefined;
-  readonly traits: DeviceTraits;
-  readonly maxBuffers: number;
+  /** Runs a step on the device and times every kernel. */
+  readonly measure?: boolean | undefined;
 }
+
+/** What a page shows. */
+export type InspectPageOptions = Omit<InspectOptions, 'stage' | 'diff' | 'function' | 'unit' | 'cost' | 'measure'>;
+
+const NAMES: Readonly<Record<keyof InspectOptions, true>> = {
+  ...MODEL_SIZES,
+  ...ON_DEVICE,
+  ...WATCH,
+  stage: true,
+  drop: true,
+  remat: true,
+  skip: true,
+  dropRate: true,
+  seed: true,
+  diff: true,
+  function: true,
+  unit: true,
+  cost: true,
+  locs: true,
+  measure: true,
+};
+
+/** The options that are given and choose what is shown. */
+const givenOf = (options: InspectOptions): readonly string[] =>
+  Object.entries(options).flatMap(([name, value]) => (value === undefined || value === false || Object.hasOwn(WATCH, name) ? [] : [name]));
 
 const scopeOf = ({ function: name, unit }: { readonly function?: string | undefined; readonly unit?: string | undefined }): Scope => ({
   function: name?.replace(/^@/, ''),
@@ -53,18 +88,19 @@ const scopeOf = ({ function: name, unit }: { readonly function?: string | undefi
 type DumpOptions = Pick<InspectOptions, 'function' | 'cost'>;
 
 /** Shows a dump as it is, or one function of it. @throws EbbError for a dump that is wrong, and for a function that it does not hold */
-export function inspectDump(path: string, options: DumpOptions = {}): View {
+function inspectDump(path: string, options: DumpOptions = {}): View {
   const text = dumpText(readText(path), path, scopeOf(options), options.cost);
   return { text, json: { text }, language: 'ir' };
 }
 
 /** Shows the difference of two dumps. @throws EbbError as `inspectDump` does */
-export function diffDumps([a, b]: readonly [TextSide, TextSide], options: DumpOptions): View {
+function diffDumps([a, b]: readonly [TextSide, TextSide], options: DumpOptions): View {
   return textDiff({ name: a.name, text: inspectDump(a.name, options).text }, { name: b.name, text: inspectDump(b.name, options).text });
 }
 
 /** Traces a definition or a checkpoint, whose weights may be missing. The length may exceed the positions that a checkpoint was trained for. */
-async function traceFor(path: string, { lora, batch, length, dtype, ...watch }: InspectOptions): Promise<TracedModel> {
+async function traceFor(path: string, { lora: wanted, batch, length, dtype, ...watch }: InspectOptions): Promise<TracedModel> {
+  const lora = loraOptions(wanted);
   if (isDefinition(path)) {
     const source = await describeSource(path, dtype, watch);
     const sizes = { batch: batch ?? null, length: length ?? null };
@@ -82,12 +118,13 @@ interface Opened {
   readonly compiled: () => Inspected;
 }
 
-/** Traces a model for training. */
-async function openForInspection(path: string, options: InspectOptions): Promise<Opened> {
+/** Traces a model for training on a device. */
+async function openForInspection(path: string, { device }: CommandDevice, options: InspectOptions): Promise<Opened> {
   captureLocations(options.locs ?? false);
   const model = await traceFor(path, options);
+  const made = { traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage };
   let compiled: Inspected | undefined;
-  return { traced: model, compiled: () => (compiled ??= inspect(model, { traits: options.traits, maxBuffers: options.maxBuffers })) };
+  return { traced: model, compiled: () => (compiled ??= inspectStages(model, made)) };
 }
 
 interface NamedPattern {
@@ -96,8 +133,8 @@ interface NamedPattern {
 }
 
 /** The pattern that the options name or draw. @throws EbbError for an unknown unit */
-export function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
-  const { dropRate, seed, remat = [], skip = [] } = options;
+function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed'>, units: readonly string[]): NamedPattern {
+  const { dropRate, seed = 0, remat = [], skip = [] } = options;
   const drawn = dropRate === undefined ? [] : uniformDrop(units, dropRate, seed);
   const dropped = options.drop ?? drawn;
   checkUnits(dropped, units, '--drop');
@@ -117,17 +154,48 @@ function pageTitle(path: string): string {
   return inside === '' || inside.startsWith('..') ? basename(resolve(path)) : inside;
 }
 
-/** Writes the page of a model, with the source lines of its values. Returns its size in bytes. @throws EbbError for an unknown unit, and a file that cannot be written */
-export async function writePage(path: string, file: string, options: InspectOptions): Promise<number> {
-  const { traced, compiled } = await openForInspection(path, { ...options, locs: true });
-  const { pattern } = patternFrom(options, traced.units);
-  const data = await pageData(compiled(), pageTitle(path), traced.module.dims, pattern);
-  return writeHtml(file, pageHtml(data));
+/**
+ * Makes a page of a model to read and click through: its units, graphs, kernels and memory, with the source lines of its values.
+ * @throws EbbError for a model that cannot be traced, an unknown unit, and an option that a page does not read
+ */
+export async function inspectPage(model: string, options: InspectPageOptions = {}): Promise<string> {
+  checkKnown('inspectPage()', options, NAMES);
+  checkWay('page', givenOf(options));
+  return onDevice(options.device, async (opened) => {
+    const { traced, compiled } = await openForInspection(model, opened, { ...options, locs: true });
+    const { pattern } = patternFrom(options, traced.units);
+    return pageHtml(await pageData(compiled(), pageTitle(model), traced.module.dims, pattern));
+  });
 }
 
-/** Inspects a model. @throws EbbError for a unit, function or pattern that the model does not have */
-export async function inspectModel(path: string, options: InspectOptions): Promise<View> {
-  const { traced, compiled } = await openForInspection(path, options);
+/** Runs a step of a model and times every kernel. */
+function measured(model: string, options: InspectOptions): Promise<View> {
+  const { batch = null, length = null, dtype } = options;
+  if (dtype !== undefined) throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
+  const pattern = (units: readonly string[]): Pattern => patternFrom(options, units).pattern;
+  return onDevice(options.device, (device) => measureModel(model, device, { batch, length, lora: loraOptions(options.lora), pattern }));
+}
+
+/**
+ * Shows the IR of a model, or of a dump of one, as text and as JSON.
+ * @param model a checkpoint, a definition or a dump (.ebb); null where two dumps are compared
+ * @throws EbbError for a model that cannot be traced, names that it does not have, and an option that would not be read
+ */
+export async function inspect(model: string | null, options: InspectOptions = {}): Promise<View> {
+  checkKnown('inspect()', options, NAMES);
+  const sides = options.diff === undefined ? null : diffSides(options.diff);
+  if (sides?.kind === 'dumps' && model !== null) throw new EbbError(`${model}: two dumps are compared and no model is read; leave ${model} out`);
+  checkWay(wayOf(model, options, sides), givenOf(options));
+  if (sides?.kind === 'dumps') return diffDumps(sides.sides, options);
+  if (model === null) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file, a hub id, a definition (.ts) or a .ebb dump');
+  if (isDump(model)) return inspectDump(model, options);
+  if (options.measure) return measured(model, options);
+  return onDevice(options.device, (opened) => inspectModel(model, opened, options));
+}
+
+/** Shows a model. @throws EbbError for a unit, function or pattern that the model does not have */
+async function inspectModel(path: string, opened: CommandDevice, options: InspectOptions): Promise<View> {
+  const { traced, compiled } = await openForInspection(path, opened, options);
   options.signal?.throwIfAborted();
   const sizes = traced.module.dims;
   const scope = scopeOf(options);

@@ -3,17 +3,18 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { at, EbbError } from '../errors.ts';
+import type { FieldNames } from '../formats/dataset.ts';
 import { fileError } from '../formats/files.ts';
 import type { Tokenizer } from '../formats/tokenizer.ts';
 import type { ChatMessage } from '../formats/tokenizerBuild.ts';
+import { checkKnown } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
-import { type OpenedDevice, openDevice } from '../node/adapter.ts';
-import type { CommandDevice } from '../node/device.ts';
+import { type HeldDevice, holdDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
-import type { Watch } from '../run/progress.ts';
+import { WATCH, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
-import type { OnDevice } from './device.ts';
-import { type EvalOptions, type EvalReport, evaluateCheckpoint } from './evaluate.ts';
+import { ON_DEVICE, type OnDevice } from './device.ts';
+import { type EvalReport, evaluateCheckpoint } from './evaluate.ts';
 import { createGenerator, type Generator } from './generator.ts';
 import { modelPath } from './modelPath.ts';
 import { loraOf } from './session.ts';
@@ -22,7 +23,7 @@ import { decoded, type TextStream, textStream } from './textStream.ts';
 /** How a model is loaded. */
 export interface LoadOptions extends OnDevice, Watch {
   /** A PEFT adapter: its folder, or that of a run. */
-  readonly adapter?: string;
+  readonly adapter?: string | undefined;
   /** Most tokens of a conversation, prompt and answer together. Default: as many as the model has positions for. */
   readonly contextLength?: number;
 }
@@ -42,6 +43,18 @@ export interface AnswerOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a model is evaluated. */
+export interface EvaluateOptions extends Watch {
+  /** Most examples: records, pieces of text, or sequences of ready batches. Default 64. */
+  readonly limit?: number | undefined;
+  /** Sequences at once. Default 1. */
+  readonly batch?: number | undefined;
+  /** Most tokens of a sequence. Default 256. */
+  readonly length?: number | undefined;
+  /** The names of a record's fields, where they are not the usual ones. */
+  readonly fields?: FieldNames | undefined;
+}
+
 /** A model on a device. Its answers are made one at a time. */
 export interface LoadedModel {
   /** Where the model lies. */
@@ -51,12 +64,16 @@ export interface LoadedModel {
   /** Continues a text. @throws EbbError for one that is longer than the context */
   generate(prompt: string, options?: AnswerOptions): TextStream;
   /** The loss on data, a mean over the tokens that count. @throws EbbError for data that cannot be used */
-  evaluate(data: string, options?: Partial<Omit<EvalOptions, 'data' | 'adapter'>> & Watch): Promise<EvalReport>;
+  evaluate(data: string, options?: EvaluateOptions): Promise<EvalReport>;
   /** Writes the adapter, or the model where it has none, into a folder. @throws EbbError where files would be written over */
   save(folder: string): Promise<void>;
   /** Frees the device memory. */
   close(): void;
 }
+
+const LOAD: Readonly<Record<keyof LoadOptions, true>> = { ...ON_DEVICE, ...WATCH, adapter: true, contextLength: true };
+const ANSWERED: Readonly<Record<keyof AnswerOptions, true>> = { maxNewTokens: true, temperature: true, topK: true, topP: true, seed: true, signal: true };
+const EVALUATION: Readonly<Record<keyof EvaluateOptions, true>> = { ...WATCH, limit: true, batch: true, length: true, fields: true };
 
 /** Examples that are evaluated where no limit is given. */
 const EVALUATED = 64;
@@ -97,9 +114,9 @@ function saveFiles(folder: string, files: readonly string[]): void {
   }
 }
 
-/** A device that was handed over stays open; one that was named is closed with the model. */
-async function openOn(device: OnDevice['device'], fail: (error: EbbError) => void): Promise<Pick<OpenedDevice, 'close'> & CommandDevice> {
-  return typeof device === 'object' ? { ...device, close: () => {} } : openDevice({ device, onError: fail });
+/** A device that was handed over stays open, and whoever opened it hears of its errors; one that was named is closed with the model. */
+async function holdOn(device: OnDevice['device']): Promise<HeldDevice> {
+  return typeof device === 'object' ? { device, guard: (work) => work, close: () => {} } : holdDevice(device);
 }
 
 /** Programs for sequences of so many tokens. */
@@ -137,15 +154,13 @@ function generators(most: number, create: (capacity: number) => Promise<Generato
  * @throws EbbError for a model, an adapter or a device that cannot be used
  */
 export async function loadModel(model: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  checkKnown('loadModel()', options, LOAD);
   const { signal } = options;
   const checkpoint = openCheckpoint(await modelPath(model, {}, options));
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   const most = Math.min(options.contextLength ?? checkpoint.config.maxPosition, checkpoint.config.maxPosition);
-  let failure: EbbError | null = null;
   signal?.throwIfAborted();
-  const device = await openOn(options.device, (error) => {
-    failure = error;
-  });
+  const { device, guard, close } = await holdOn(options.device);
   const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter ? loraOf(adapter, 'adapter') : null }));
   let opened: Tokenizer | null = null;
   const tokenizer = (): Tokenizer => {
@@ -153,7 +168,9 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
     return opened;
   };
 
-  const answer = (prompt: readonly number[], { signal: stop, ...given }: AnswerOptions): TextStream => {
+  const answer = (prompt: readonly number[], options: AnswerOptions): TextStream => {
+    checkKnown('an answer', options, ANSWERED);
+    const { signal: stop, ...given } = options;
     const settings = { ...ANSWER, ...given };
     const room = most - prompt.length;
     const { maxNewTokens = Math.min(ANSWER.maxNewTokens, room) } = given;
@@ -163,10 +180,12 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
       );
     const stopIds = stopTokens(checkpoint, tokenizer());
     async function* ids(): AsyncGenerator<number> {
-      const program = await programs.of(prompt.length + maxNewTokens);
-      for await (const id of untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop)) {
-        if (failure) throw failure;
-        yield id;
+      const program = await guard(programs.of(prompt.length + maxNewTokens));
+      const tokens = untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop);
+      try {
+        for (let next = await guard(tokens.next()); !next.done; next = await guard(tokens.next())) yield next.value;
+      } finally {
+        await tokens.return(undefined);
       }
     }
     return textStream(decoded(ids(), (all) => tokenizer().decode(all, { skipSpecial: true })));
@@ -179,14 +198,17 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
       return answer(tokenizer().encode(text, { special: false }), given);
     },
     generate: (prompt, given = {}) => answer(tokenizer().encode(prompt, { special: true }), given),
-    evaluate: (data, { limit = EVALUATED, batch = USUAL_SIZES.batch, length = USUAL_SIZES.length, ...rest } = {}) =>
-      evaluateCheckpoint(checkpoint, adapter, { data, limit, batch, length, ...rest }, device, rest),
+    async evaluate(data, given = {}) {
+      checkKnown('evaluate()', given, EVALUATION);
+      const { limit = EVALUATED, batch = USUAL_SIZES.batch, length = USUAL_SIZES.length, fields, ...watch } = given;
+      return guard(evaluateCheckpoint(checkpoint, adapter, { data, limit, batch, length, fields }, device, watch));
+    },
     async save(folder) {
       saveFiles(folder, filesOf(checkpoint, adapter));
     },
     close() {
       programs.close();
-      device.close();
+      close();
     },
   };
 }

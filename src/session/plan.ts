@@ -8,7 +8,7 @@ import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { stepsOf, withRunData } from '../run/run.ts';
-import { memoryText, planRunMemory } from '../run/runMemory.ts';
+import { planRunMemory } from '../run/runMemory.ts';
 import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel } from '../train/loop.ts';
@@ -127,16 +127,4 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
   if (budget === null) return { ...common, longest: null };
   const rates = RATES.map((rate): Longest => ({ rate, saving: longest((l) => fits(l, rate).saving), again: longest((l) => fits(l, rate).again) }));
   return { ...common, longest: { batch, within, rates } };
-}
-
-/** Writes the report as text. */
-export function planText({ memory, budget, notes, longest }: PlanReport): string {
-  const lines = [...notes, memoryText(memory, budget)];
-  if (!longest) return [...lines, 'give --memory-budget to see how long sequences can be'].join('\n');
-  return [
-    ...lines,
-    `longest sequences within the budget at batch ${longest.batch}, in steps of ${longest.within} tokens, with sampling fixed-budget:`,
-    `  ${'drop rate'.padEnd(12)}${'all saved'.padStart(12)}${'forwards run again'.padStart(22)}`,
-    ...longest.rates.map(({ rate, saving, again }) => `  ${String(rate).padEnd(12)}${String(saving).padStart(12)}${String(again).padStart(22)}`),
-  ].join('\n');
 }

@@ -1,10 +1,8 @@
 /** @file Finds the schedules of a model's kernels on this device: it reads those that were measured before, and measures others while there is time. */
 
 import { kindTraits } from '../codegen/kernel/device.ts';
-import { scheduleText } from '../codegen/kernel/schedules.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
-import { at } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { extentBytes } from '../runtime/program.ts';
@@ -44,6 +42,7 @@ export function openProblems(traced: TracedModel, device: TunedDevice, book: Sch
   return open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
 }
 
+/** What is known of a model's kernels after they were measured. */
 export interface Tuned {
   readonly book: ScheduleBook;
   /** The entries that were measured now. */
@@ -80,17 +79,4 @@ export async function tuneModel(traced: TracedModel, device: TunedDevice, second
   saveBook(book);
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));
   return { book, measured, left, ms: performance.now() - started };
-}
-
-/** Writes a table of kernels: the schedule that won, its time, and how much faster it is than the next. */
-export function entriesText(entries: readonly Entry[]): string {
-  const rows = entries.map(({ name, trials }) => {
-    const best = at(trials, 0);
-    const second = trials[1];
-    const { ms } = best;
-    const lead = ms !== null && second?.ms ? `${(second.ms / ms).toFixed(2)}× faster than ${scheduleText(second.schedule)}` : 'nothing else was measured';
-    const wrong = trials.filter((t) => t.ms === null).length;
-    return `  ${name.padEnd(34)} ${(ms === null ? '–' : ms.toFixed(2)).padStart(9)} ms  ${scheduleText(best.schedule)}; ${lead}${wrong > 0 ? `; ${wrong} gave wrong results` : ''}`;
-  });
-  return rows.join('\n');
 }

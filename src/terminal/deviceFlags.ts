@@ -10,9 +10,9 @@ export const deviceOption = (): Option =>
   new Option('--device <name>', 'device of this machine: auto, gpu, lavapipe, swiftshader, or part of its name (default: EBB_DEVICE, else auto)');
 
 export interface DeviceFlags {
-  readonly device?: string;
+  readonly device?: string | undefined;
   /** The name of `--device` in version 0.1.0. */
-  readonly adapter?: string;
+  readonly adapter?: string | undefined;
 }
 
 /** The option `--adapter` of commands that take no PEFT adapter. */

@@ -3,7 +3,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { checkPath } from '../../src/session/check.ts';
+import { check } from '../../src/session/check.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { expectNamed } from '../support/badConfig.ts';
 import { checkpointsIn } from '../support/fixtureModels.ts';
@@ -34,7 +34,7 @@ withFixtures('bad', (folder) => {
         copyFileSync(join(folder, weights), join(beside, 'model.safetensors'));
       }
       const memory = process.resourceUsage().maxRSS;
-      const report = await checkPath(beside ?? path);
+      const report = await check(beside ?? path);
       expect(process.resourceUsage().maxRSS - memory).toBeLessThan(512 * 1024);
       if (beside) rmSync(beside, { recursive: true });
 
@@ -50,7 +50,7 @@ withFixtures('bad', (folder) => {
       for (const field of namedFields(path, wrong)) expect(report.message).toContain(field);
       expectNamed(report.message, path, join(folder, weights));
       // a configuration on its own is refused for its own field; what only the weights contradict is valid
-      const alone = await checkPath(path);
+      const alone = await check(path);
       if (/checkpoint|tensor/.test(wrong)) expect(alone).toMatchObject({ ok: true, kind: 'config', message: expect.stringContaining('without weights') });
       else {
         expect(alone.ok).toBe(false);
@@ -63,7 +63,7 @@ withFixtures('bad', (folder) => {
 
 withFixtures('models', (folder) => {
   it.each(checkpointsIn(folder))('$name: usable if its architecture is supported, refused by name if not', async ({ path, type, supported, refusal }) => {
-    const report = await checkPath(path);
+    const report = await check(path);
     expect(report.ok).toBe(supported);
     for (const words of supported ? [type] : refusal) expect(report.message).toContain(words);
   });

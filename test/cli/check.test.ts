@@ -7,7 +7,7 @@ import { bytesSource } from '../../src/formats/bytes.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
 import { writePeft } from '../../src/formats/peft.ts';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
-import { checkPath } from '../../src/session/check.ts';
+import { check } from '../../src/session/check.ts';
 import { advice } from '../../src/session/doctor.ts';
 import { ggufBytes, tinyLlamaGguf } from '../formats/ggufWriter.ts';
 
@@ -34,7 +34,7 @@ it.each([
   ['g.bin', 'x', false, 'a kind Ebb does not know'],
   ['h.safetensors', 'x', false, 'has 1 bytes'],
 ])('%s', async (name, content, ok, message) => {
-  const report = await checkPath(file(name, content));
+  const report = await check(file(name, content));
   expect(report).toMatchObject({ ok, message: expect.stringContaining(message) });
   expect(report.message.startsWith(join(folder, name))).toBe(true);
 });
@@ -42,18 +42,18 @@ it.each([
 it('knows batches, empty folders, lone configurations and absent paths', async () => {
   const path = join(folder, 'batches.safetensors');
   writeSafetensors(path, [{ name: 'input_ids', dtype: 'I32', shape: [1, 2], data: Int32Array.of(1, 2) }]);
-  expect(await checkPath(path)).toMatchObject({ ok: true, kind: 'batches' });
+  expect(await check(path)).toMatchObject({ ok: true, kind: 'batches' });
   const empty = mkdtempSync(join(folder, 'empty-'));
-  expect(await checkPath(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no config.json') });
+  expect(await check(empty)).toMatchObject({ ok: false, message: expect.stringContaining('holds no config.json') });
   const config = { model_type: 'gpt2', vocab_size: 5, n_embd: 4, n_layer: 2, n_head: 2, n_positions: 6 };
   writeFileSync(join(empty, 'config.json'), JSON.stringify(config));
-  expect(await checkPath(join(empty, 'config.json'))).toMatchObject({
+  expect(await check(join(empty, 'config.json'))).toMatchObject({
     ok: true,
     kind: 'config',
     message: expect.stringContaining('without weights beside it that Ebb reads: gpt2, 2 layers'),
   });
-  expect(await checkPath(empty)).toMatchObject({ ok: true, kind: 'config', message: expect.stringContaining('holds no weights') });
-  expect(await checkPath(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });
+  expect(await check(empty)).toMatchObject({ ok: true, kind: 'config', message: expect.stringContaining('holds no weights') });
+  expect(await check(join(folder, 'nowhere'))).toMatchObject({ ok: false, message: expect.stringContaining('no such file') });
 });
 
 it('tells a header from a download that broke off, and neither is called a checkpoint', async () => {
@@ -63,7 +63,7 @@ it('tells a header from a download that broke off, and neither is called a check
   const [start, end] = [Math.min, Math.max].map((of) => of(...[...tensors.values()].map((t) => t.byteOffset))) as [number, number];
   const cut = async (bytes: number) => {
     writeFileSync(path, whole.subarray(0, bytes));
-    const { ok, kind, message } = await checkPath(path);
+    const { ok, kind, message } = await check(path);
     expect(message).not.toContain('a checkpoint Ebb can use');
     return { ok, kind, message };
   };
@@ -88,7 +88,7 @@ it('refuses an adapter whose matrix is there twice', async () => {
     baseModel: null,
     tensors,
   });
-  expect(await checkPath(join(folder, 'twice'))).toMatchObject({ ok: false, message: expect.stringContaining('layer x.q has lora_A.weight twice') });
+  expect(await check(join(folder, 'twice'))).toMatchObject({ ok: false, message: expect.stringContaining('layer x.q has lora_A.weight twice') });
 });
 
 it.each([

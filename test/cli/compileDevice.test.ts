@@ -20,7 +20,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const NONE: CompileDeviceFlags = { device: undefined, mayBeProfile: true, standalone: false };
+const NONE: CompileDeviceFlags = { device: undefined, standalone: false };
 const chosen = (flags: Partial<CompileDeviceFlags>) => compileDevice({ ...NONE, ...flags });
 
 it('a device of this machine, a built-in profile, or a profile in a file', () => {
@@ -40,10 +40,6 @@ it('standalone trainers are portable unless a device is asked for', () => {
   expect(chosen({ device: 'portable' })).toEqual({ profile: PORTABLE });
   expect(chosen({ standalone: true, device: 'auto' })).toEqual({ open: 'auto' });
   expect(chosen({ standalone: true, device: 'amd' })).toEqual({ profile: BUILT_IN.amd });
-});
-
-it('the old flag names devices of this machine alone', () => {
-  expect(chosen({ device: 'lavapipe', mayBeProfile: false })).toEqual({ open: 'lavapipe' });
 });
 
 it('--adapter is taken for --device where it names no path, and told once', () => {

@@ -26,7 +26,7 @@ afterAll(() => {
 it.each(names)('%s: every gradient is that of transformers', async (name) => {
   const model = join(MODELS, name);
   const out = join(folder, name);
-  const report = await grad(model, { batch: join(model, 'batch.safetensors'), out, drop: [] }, opened);
+  const report = await grad(model, { batch: join(model, 'batch.safetensors'), out, device: opened });
   expect(report.absent).toEqual([]);
   const [made, golden] = [openSafetensors(out), openSafetensors(join(model, 'gradients.safetensors'))];
   expect([...made.tensors.keys()].sort()).toEqual([...golden.tensors.keys()].sort());

@@ -47,7 +47,7 @@ describe.each(NAMES)('%s', (name) => {
   it('forward', async () => {
     const out = join(folder, `${name}.forward`);
     const golden = openSafetensors(at('golden.safetensors'));
-    const written = await forward(model, { ...inputs, out }, device);
+    const written = await forward(model, { ...inputs, out, device });
     expect(written.length).toBe([...golden.tensors.keys()].filter((n) => n.startsWith('result.')).length);
     const made = openSafetensors(out);
     for (const [i, result] of written.entries()) {
@@ -59,7 +59,7 @@ describe.each(NAMES)('%s', (name) => {
   it.each(Object.keys(patterns))('gradients without %s', async (pattern) => {
     const { dropped, loss, absent } = patterns[pattern]!;
     const out = join(folder, `${name}.${pattern}`);
-    const report = await grad(model, { ...inputs, out, drop: dropped }, device);
+    const report = await grad(model, { ...inputs, out, drop: dropped, device });
     expect(report.loss).toBeCloseTo(loss, 5);
     expect([...report.absent].sort()).toEqual([...absent].sort());
     const [made, golden] = [openSafetensors(out), openSafetensors(at('golden.safetensors'))];

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { initRun, lookAt } from '../../src/session/init.ts';
+import { init, lookAt } from '../../src/session/init.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT } from '../support/cli.ts';
@@ -22,7 +22,7 @@ it.each([
 });
 
 it('writes a run file that can be read, with what was seen', async () => {
-  const text = await initRun({ model, data, file: 'run.yaml' });
+  const text = await init({ model, data, file: 'run.yaml' });
   const config = parseConfig(parse(text), 'run.yaml');
   expect(config).toMatchObject({ model, data, batch: 16, length: 128, epochs: 1, drop: { kind: 'uniform', rate: 0.5 } });
   expect(text).toMatch(/^# yaml-language-server: \$schema=\S*schema\/run\.json\n/);
@@ -31,5 +31,5 @@ it('writes a run file that can be read, with what was seen', async () => {
 });
 
 it('a definition has no usual run', async () => {
-  expect(await rejectionOf(initRun({ model: 'net.ts', data, file: 'run.yaml' }))).toMatch(/^net\.ts: is a definition/);
+  expect(await rejectionOf(init({ model: 'net.ts', data, file: 'run.yaml' }))).toMatch(/^net\.ts: is a definition/);
 });

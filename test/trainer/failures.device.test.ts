@@ -8,8 +8,8 @@ import { withDevice } from '../../src/node/device.ts';
 import type { TrainHooks } from '../../src/run/run.ts';
 import type { Device } from '../../src/runtime/device.ts';
 import { createEngine } from '../../src/runtime/execute.ts';
-import { trainModel } from '../../src/session/train.ts';
-import { parseConfig, type RunInput } from '../../src/train/config.ts';
+import { finetune } from '../../src/session/finetune.ts';
+import type { RunInput } from '../../src/train/config.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
 import { type Failures, openFailing } from '../support/failingDevice.ts';
 import { openTestDevice } from '../support/testDevice.ts';
@@ -25,10 +25,11 @@ let runs = 0;
 /** The message that a run on a failing device ends with. */
 async function failureOf(failures: Partial<Failures>, change: Partial<RunInput>, hooks: TrainHooks = {}): Promise<string> {
   const data = join(ROOT, 'examples/demo/questions.jsonl');
-  const config = parseConfig({ model: TINY_MODEL, data, out: join(folder, `run-${runs++}`), steps: 8, length: 24, lora: { rank: 2 }, ...change }, 'run.yaml');
+  const { drop, device: _device, $schema: _schema, ...keys } = { steps: 8, length: 24, lora: { rank: 2 }, ...change };
+  const options = { model: TINY_MODEL, data, out: join(folder, `run-${runs++}`), ...keys, ...(drop ? { drop } : {}), ...hooks };
   const ended = withDevice(
     'auto',
-    (device) => trainModel(config, device, hooks),
+    (device) => finetune({ ...options, device }),
     ({ onError } = {}) => openFailing(failures, (error) => onError?.(error)),
   );
   const error: unknown = await ended.then(

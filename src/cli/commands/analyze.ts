@@ -5,20 +5,18 @@ import { reportPage } from '../../analyze/html.ts';
 import { SAMPLINGS, SPREADS } from '../../analyze/settings.ts';
 import { analyzeText } from '../../analyze/text.ts';
 import { amount } from '../../inspect/report.ts';
-import { withDevice } from '../../node/device.ts';
-import { checkOutFile, inputsOf } from '../../run/outputs.ts';
-import { runInputs } from '../../run/runFolder.ts';
-import { type AnalyzeOptions, analyzeRun } from '../../session/analyze.ts';
-import { writeHtml } from '../../session/htmlFile.ts';
+import { checkOutFile } from '../../run/outputs.ts';
+import { type AnalyzeRunOptions, analyze } from '../../session/library.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenOptions, tellUnread } from '../given.ts';
-import { addModelRunFlags, RUNNING, runConfigOf } from '../runInput.ts';
+import { writePage } from '../page.ts';
+import { addModelRunFlags, inputsOfRun, RUNNING, runOptionsOf } from '../runInput.ts';
 
-interface AnalyzeFlags extends RunFlags, Pick<AnalyzeOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
-  readonly allocations?: NonNullable<AnalyzeOptions['spreads']>;
+interface AnalyzeFlags extends RunFlags, Pick<AnalyzeRunOptions, 'rates' | 'samplings' | 'batches' | 'patterns' | 'rounds'> {
+  readonly allocations?: AnalyzeRunOptions['spreads'];
   readonly runs?: readonly string[];
   readonly html?: string;
 }
@@ -65,13 +63,10 @@ export const analyzeCommand: AddOptions = (command) =>
     tellUnread(given, RUNNING, 'ebb analyze trains nothing');
     tellUnread(given, ['drop-rate'], 'ebb analyze measures the rates of --rates');
     tellUnread(given, ['memory-budget'], 'ebb analyze keeps everything of a step, as sensitivities and full gradients need');
-    const config = runConfigOf(file, flags);
-    const { allocations = null, runs = [], html, json } = flags;
-    const rates = [...flags.rates].sort((a, b) => a - b);
-    if (html !== undefined) checkOutFile(html, '--html', [...runInputs(config), ...inputsOf({ 'the run file': file })]);
-    await withDevice(config.device, async (device) => {
-      const report = await withProgress((watch) => analyzeRun(config, device, { ...flags, rates, spreads: allocations, runs }, watch));
-      if (html !== undefined) say(`${html}: ${amount(writeHtml(html, reportPage(report)), 'B').trim()}`);
-      print(json ? JSON.stringify(report, null, 2) : analyzeText(report));
-    });
+    const options = runOptionsOf(file, flags);
+    const { rates, allocations: spreads, samplings, batches, patterns, rounds, runs, html, json } = flags;
+    if (html !== undefined) checkOutFile(html, '--html', inputsOfRun(options));
+    const report = await withProgress((watch) => analyze({ ...options, ...watch, rates, spreads, samplings, batches, patterns, rounds, runs }));
+    if (html !== undefined) say(`${html}: ${amount(writePage(html, reportPage(report)), 'B').trim()}`);
+    print(json ? JSON.stringify(report, null, 2) : analyzeText(report));
   });

@@ -1,6 +1,6 @@
 /** @file `ebb check`: says what files are. */
 
-import { checkPath } from '../../session/check.ts';
+import { check } from '../../session/check.ts';
 import { print, say } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
 
@@ -11,7 +11,7 @@ export const checkCommand: AddOptions = (command) =>
     .option('--json', 'print JSON')
     .action(async (paths: string[], flags: { json?: boolean }) => {
       const reports = [];
-      for (const path of paths) reports.push({ path, ...(await checkPath(path)) });
+      for (const path of paths) reports.push({ path, ...(await check(path)) });
       if (flags.json) print(JSON.stringify(reports, null, 2));
       else for (const r of reports) (r.ok ? print : say)(r.message);
       if (reports.some((r) => !r.ok)) process.exitCode = 1;

@@ -3,22 +3,17 @@
 import { Option } from 'commander';
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import { targetNamed } from '../../codegen/targets/targets.ts';
-import { BUILT_IN, PORTABLE } from '../../compile/devices/builtIn.ts';
+import { ANY_DEVICE, BUILT_IN } from '../../compile/devices/builtIn.ts';
 import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
-import { withDevice } from '../../node/device.ts';
-import { loadAdapter } from '../../run/adapter.ts';
-import { type CompileFlags, type CompileReport, type CompileSubject, compileTo } from '../../session/compile.ts';
-import { ANY_DEVICE, compileDevice } from '../../session/compileDevice.ts';
-import { loraOf } from '../../session/session.ts';
-import { nameOf } from '../../session/source.ts';
-import { knownSchedules } from '../../session/tune.ts';
+import { type CompileReport, compile } from '../../session/library.ts';
 import { type AdapterFlags, adapterOf, adapterOption } from '../../terminal/deviceFlags.ts';
 import { dropoutRate, list, listOption, positive, positiveNumber, print, rate, say } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
+import type { RunInput } from '../../train/config.ts';
 import type { AddOptions } from '../commands.ts';
 import { dtypeOption } from '../options.ts';
-import { precisionOption, tellPrecision } from './precision.ts';
+import { precisionOption } from './precision.ts';
 
 interface Flags extends AdapterFlags {
   readonly out?: string;
@@ -49,17 +44,17 @@ function adapterFlag(adapter: string | undefined, loraFrom: string | undefined):
 }
 
 /** @throws EbbError for settings beside an adapter, which has its own */
-function loraFlags(flags: Flags, adapter: string | undefined): CompileFlags['lora'] {
-  const { lora, loraLayers, rank, alpha, rslora, loraDropout } = flags;
+function loraFlags(flags: Flags, adapter: string | undefined): NonNullable<RunInput['lora']> {
+  const { lora, loraLayers, rank, alpha, rslora, loraDropout: dropout } = flags;
   if (adapter !== undefined) {
     const [own] = Object.entries({ '--rank': rank, '--alpha': alpha, '--rslora': rslora, '--lora-layers': loraLayers }).filter(
       ([, value]) => value !== undefined,
     );
     if (own) throw new EbbError(`${own[0]}: the adapter of --adapter (${adapter}) has its own layers, ranks and scales; leave ${own[0]} out`);
-    return loraOf(loadAdapter(adapter, loraDropout), '--adapter');
+    return { from: adapter, dropout };
   }
-  if (!lora && [loraLayers, rank, alpha, rslora, loraDropout].every((f) => f === undefined)) return null;
-  return { layers: loraLayers ?? ['*'], rank: rank ?? 8, alpha: alpha ?? 16, rslora: rslora ?? false, dropout: loraDropout ?? 0 };
+  if (!lora && [loraLayers, rank, alpha, rslora, dropout].every((f) => f === undefined)) return false;
+  return { layers: loraLayers, rank, alpha, rslora, dropout };
 }
 
 /** What `--target` said of the device in version 0.1.0, as the name of a device now. */
@@ -117,31 +112,11 @@ export const compileCommand: AddOptions = (command) =>
     .option('--json', 'print JSON')
     .addOption(compileDeviceOption())
     .action(async (model: string, flags: Flags) => {
-      const { matmulPrecision, standalone = false, target } = flags;
+      const { out, batch, length, dropRate, dtype, matmulPrecision, standalone, target, json } = flags;
       const named = adapterOf(flags);
-      const adapter = adapterFlag(named.adapter, flags.loraFrom);
-      const device = compileDevice({ device: deviceFlag(named.device, target), mayBeProfile: named.device === flags.device, standalone });
-      if (matmulPrecision === 'f16' && 'profile' in device && device.profile === PORTABLE)
-        throw new EbbError(
-          '--matmul-precision f16 needs the matrices of a device, which portable kernels do not use; name one by --device, or leave --matmul-precision out',
-        );
-      const options: CompileFlags = {
-        out: flags.out ?? `${nameOf(model)}-trainer`,
-        batch: flags.batch ?? null,
-        length: flags.length ?? null,
-        lora: loraFlags(flags, adapter),
-        dropRate: flags.dropRate ?? null,
-        dtype: flags.dtype,
-        matmulPrecision,
-        standalone,
-      };
-      const compiled = (subject: CompileSubject): Promise<CompileReport> => {
-        tellPrecision(matmulPrecision, subject.profile);
-        return withProgress((watch) => compileTo(model, options, subject, watch));
-      };
-      const report =
-        'profile' in device
-          ? await compiled({ profile: device.profile, schedules: null })
-          : await withDevice(device.open, (opened) => compiled({ profile: opened.device.profile, schedules: knownSchedules(opened) }));
-      print(flags.json ? JSON.stringify(report) : reportText(report));
+      const lora = loraFlags(flags, adapterFlag(named.adapter, flags.loraFrom));
+      const device = deviceFlag(named.device, target);
+      const options = { out, device, batch, length, lora, dropRate, dtype, matmulPrecision, standalone };
+      const report = await withProgress((watch) => compile(model, { ...options, ...watch }));
+      print(json ? JSON.stringify(report) : reportText(report));
     });

@@ -3,11 +3,12 @@
 import { Option } from 'commander';
 import { profileText } from '../../compile/devices/file.ts';
 import { withDevice } from '../../node/device.ts';
-import { doctor, doctorText } from '../../session/doctor.ts';
-import { entriesText } from '../../session/tune.ts';
+import { doctor } from '../../session/doctor.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
 import type { AddOptions } from '../commands.ts';
+import { doctorText } from '../text/doctor.ts';
+import { entriesText } from '../text/entries.ts';
 
 /** `ebb doctor`. */
 export const doctorCommand: AddOptions = (command) =>
@@ -25,7 +26,7 @@ export const doctorCommand: AddOptions = (command) =>
     .action(async (flags: DeviceFlags & { json?: boolean; schedules?: boolean; profile?: boolean }) => {
       const device = deviceOf(flags);
       if (flags.profile) return print(await withDevice(device, async (opened) => profileText(opened.device.profile)));
-      const report = await withDevice(device, doctor);
+      const report = await doctor({ device });
       const { entries } = report.schedules;
       const listed = flags.schedules && entries.length > 0 ? `\n${entriesText(entries)}` : '';
       print(flags.json ? JSON.stringify(report, null, 2) : `${doctorText(report)}${listed}`);

@@ -1,7 +1,6 @@
 /** @file `ebb eval`: computes a held-out loss. */
 
-import { withDevice } from '../../node/device.ts';
-import { type EvalOptions, runEval } from '../../session/evaluate.ts';
+import { type EvaluateOptions, loadModel } from '../../session/loadModel.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
@@ -20,9 +19,16 @@ export const evalCommand: AddOptions = (command) =>
     .option('--json', 'print JSON')
     .addOption(adapterOption())
     .addOption(deviceOption())
-    .action(async (model: string, flags: Omit<EvalOptions, 'adapter'> & AdapterFlags & { json?: boolean }) => {
-      const { device, adapter } = adapterOf(flags);
-      const report = await withDevice(device, (opened) => withProgress((watch) => runEval(model, { ...flags, adapter }, opened, watch)));
+    .action(async (model: string, flags: EvaluateOptions & AdapterFlags & { readonly data: string; readonly json?: boolean }) => {
+      const { data, limit, batch, length, fields } = flags;
+      const report = await withProgress(async (watch) => {
+        const loaded = await loadModel(model, { ...adapterOf(flags), ...watch });
+        try {
+          return await loaded.evaluate(data, { limit, batch, length, fields, ...watch });
+        } finally {
+          loaded.close();
+        }
+      });
       print(
         flags.json
           ? JSON.stringify(report)

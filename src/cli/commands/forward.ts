@@ -1,6 +1,5 @@
 /** @file `ebb forward`: computes the results of a batch. */
 
-import { withDevice } from '../../node/device.ts';
 import { forward } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
@@ -17,7 +16,7 @@ export const forwardCommand: AddOptions = (command) =>
     .addOption(adapterOption())
     .addOption(deviceOption())
     .action(async (model: string, flags: AdapterFlags & { batch: string; out: string; weights?: string }) => {
-      const { device, adapter } = adapterOf(flags);
-      const written = await withDevice(device, (opened) => withProgress((watch) => forward(model, { ...flags, adapter }, opened, watch)));
-      print(`${flags.out}: ${written.map(({ name, dtype, shape }) => `${name} ${dtype.toLowerCase()} [${shape.join(', ')}]`).join(', ')}`);
+      const { batch, out, weights } = flags;
+      const written = await withProgress((watch) => forward(model, { batch, out, weights, ...adapterOf(flags), ...watch }));
+      print(`${out}: ${written.map(({ name, dtype, shape }) => `${name} ${dtype.toLowerCase()} [${shape.join(', ')}]`).join(', ')}`);
     });

@@ -1,7 +1,6 @@
 /** @file `ebb generate`: continues a prompt. */
 
 import type { Command } from 'commander';
-import { withDevice } from '../../node/device.ts';
 import { type AnswerOptions, loadModel } from '../../session/loadModel.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
@@ -12,7 +11,7 @@ import { givenOptions, refuseUnread } from '../given.ts';
 /** The options that say how a token is drawn. */
 const DRAWING = ['top-k', 'top-p', 'seed'];
 
-interface GenerateFlags extends Omit<AnswerOptions, 'signal'>, AdapterFlags {
+interface GenerateFlags extends Required<Omit<AnswerOptions, 'signal'>>, AdapterFlags {
   readonly prompt: string;
   readonly chat: boolean;
 }
@@ -38,14 +37,16 @@ export const generateCommand: AddOptions = (command) =>
           'at temperature 0 the likeliest token is always taken, and none is drawn',
           (option) => `give a --temperature above 0, or leave ${option} out`,
         );
-      const { device, adapter } = adapterOf(flags);
-      await withDevice(device, (opened) =>
-        withProgress(async (watch) => {
-          const loaded = await loadModel(model, { device: opened, ...watch, ...(adapter === undefined ? {} : { adapter }) });
-          const answer = flags.chat ? loaded.chat([{ role: 'user', content: flags.prompt }], flags) : loaded.generate(flags.prompt, flags);
+      const { prompt, chat, maxNewTokens, temperature, topK, topP, seed } = flags;
+      const how = { maxNewTokens, temperature, topK, topP, seed };
+      await withProgress(async (watch) => {
+        const loaded = await loadModel(model, { ...adapterOf(flags), ...watch });
+        try {
+          const answer = chat ? loaded.chat([{ role: 'user', content: prompt }], how) : loaded.generate(prompt, how);
           for await (const piece of answer) process.stdout.write(piece);
+        } finally {
           loaded.close();
-        }),
-      );
+        }
+      });
       print('');
     });

@@ -1,6 +1,5 @@
 /** @file `ebb grad`: computes the gradients of a batch. */
 
-import { withDevice } from '../../node/device.ts';
 import { grad } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { list, listOption, print } from '../../terminal/options.ts';
@@ -22,8 +21,8 @@ export const gradCommand: AddOptions = (command) =>
     .addOption(adapterOption())
     .addOption(deviceOption())
     .action(async (model: string, flags: AdapterFlags & { batch: string; out?: string; weights?: string; drop: string[]; json?: boolean }) => {
-      const { device, adapter } = adapterOf(flags);
-      const report = await withDevice(device, (opened) => withProgress((watch) => grad(model, { ...flags, adapter }, opened, watch)));
+      const { batch, out, weights, drop } = flags;
+      const report = await withProgress((watch) => grad(model, { batch, out, weights, drop, ...adapterOf(flags), ...watch }));
       print(
         flags.json ? JSON.stringify(report) : `loss ${report.loss}; ${Object.keys(report.norms).length} gradients, ${report.absent.length} parameters without`,
       );

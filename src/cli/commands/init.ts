@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { EbbError } from '../../errors.ts';
 import { writeTextAside } from '../../formats/safetensors.ts';
-import { initRun } from '../../session/init.ts';
+import { init } from '../../session/init.ts';
 import { print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
@@ -16,6 +16,6 @@ export const initCommand: AddOptions = (command) =>
     .requiredOption('--data <file>', 'text, or records (.jsonl)')
     .action(async (file: string, { model, data }: { readonly model: string; readonly data: string }) => {
       if (existsSync(file)) throw new EbbError(`${file}: is there already; name another file, or remove it`);
-      writeTextAside(file, await withProgress((watch) => initRun({ model, data, file }, watch)));
+      writeTextAside(file, await withProgress((watch) => init({ model, data, file, ...watch })));
       print(`${file}: written; look at it, then: ebb train ${file}`);
     });

@@ -1,35 +1,31 @@
 /** @file `ebb inspect`: shows the IR at any stage, the difference of two stages, and what a pattern costs. */
 
 import { type Command, Option } from 'commander';
-import { deviceTraits } from '../../codegen/kernel/device.ts';
 import { EbbError } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
-import { type DiffSides, diffSides, type View } from '../../inspect/views.ts';
-import { withDevice } from '../../node/device.ts';
+import { diffSides } from '../../inspect/views.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
-import type { Pattern } from '../../runtime/link/forms.ts';
-import { diffDumps, type InspectOptions, inspectDump, inspectModel, patternFrom, STAGES, writePage } from '../../session/inspect.ts';
-import { measureModel } from '../../session/profile.ts';
+import { type InspectOptions, inspect, inspectPage, STAGES } from '../../session/inspect.ts';
+import { checkWay, flagOf, isDump, wayOf } from '../../session/inspectWays.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
-import { givenOptions } from '../given.ts';
-import { checkOptions, isDump, wayOf } from '../inspectWays.ts';
+import { givenAttributes } from '../given.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
+import { writePage } from '../page.ts';
 
-interface InspectFlags
-  extends DeviceFlags,
-    Pick<
-      InspectOptions,
-      'stage' | 'drop' | 'remat' | 'skip' | 'dropRate' | 'seed' | 'diff' | 'function' | 'unit' | 'cost' | 'locs' | 'batch' | 'length' | 'dtype'
-    > {
+interface InspectFlags extends DeviceFlags, Omit<InspectOptions, 'device' | 'lora' | 'onProgress' | 'signal'> {
   readonly lora?: boolean;
   readonly rank?: number;
   readonly json?: boolean;
-  readonly measure?: boolean;
   readonly html?: string;
+}
+
+/** The options of the library that flags ask for. */
+function optionsOf({ lora, rank, json: _json, html: _html, adapter, device, ...shown }: InspectFlags): InspectOptions {
+  return { ...shown, lora: freshAdapter({ lora, rank }), device: deviceOf({ device, adapter }) };
 }
 
 /** @throws EbbError where no model is given, or a dump in its place. `option` is the one that needs a model. */
@@ -39,37 +35,10 @@ function modelFor(model: string | undefined, option: string): string {
   return model;
 }
 
-function view(model: string | undefined, flags: InspectFlags, sides: DiffSides | null): View | Promise<View> {
-  if (sides?.kind === 'dumps') {
-    if (model !== undefined) throw new EbbError(`${model}: --diff compares two dumps and reads no model; leave ${model} out`);
-    return diffDumps(sides.sides, flags);
-  }
-  if (model === undefined) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file, a hub id, a definition (.ts) or a .ebb dump');
-  return isDump(model) ? inspectDump(model, flags) : withModel(flags, (options) => inspectModel(model, options));
-}
-
-function measured(path: string | undefined, flags: InspectFlags): Promise<View> {
-  const model = modelFor(path, '--measure');
-  if (flags.dtype !== undefined)
-    throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
-  const { batch = null, length = null } = flags;
-  const pattern = (units: readonly string[]): Pattern => patternFrom(flags, units).pattern;
-  return withDevice(deviceOf(flags), (device) => measureModel(model, device, { batch, length, lora: freshAdapter(flags), pattern }));
-}
-
-async function page(path: string | undefined, file: string, flags: InspectFlags): Promise<string> {
-  const model = modelFor(path, '--html');
+/** Writes the page of a model. Returns a line that says so. */
+async function page(model: string, file: string, options: InspectOptions): Promise<string> {
   checkOutFile(file, '--html', inputsOf({ 'the model': model }));
-  const bytes = await withModel(flags, (options) => writePage(model, file, options));
-  return `${file}: ${amount(bytes, 'B')}`;
-}
-
-function withModel<T>(flags: InspectFlags, work: (options: InspectOptions) => T | Promise<T>): Promise<T> {
-  return withDevice(deviceOf(flags), ({ device }) =>
-    withProgress(async (watch) =>
-      work({ ...flags, ...watch, lora: freshAdapter(flags), traits: deviceTraits(device), maxBuffers: device.profile.limits.maxStorageBuffersPerShaderStage }),
-    ),
-  );
+  return `${file}: ${amount(writePage(file, await inspectPage(model, options)), 'B')}`;
 }
 
 /** `ebb inspect`. */
@@ -81,7 +50,7 @@ export const inspectCommand: AddOptions = (command) =>
     .addOption(listOption('--remat <units>', 'units whose forward runs again in backward', list))
     .addOption(listOption('--skip <units>', 'units left out of forward too', list))
     .addOption(new Option('--drop-rate <p>', 'draw a pattern with this rate').argParser(rate).conflicts('drop'))
-    .option('--seed <n>', 'seed of the pattern that --drop-rate draws', count, 0)
+    .option('--seed <n>', 'seed of the pattern that --drop-rate draws; default 0', count)
     .option('--diff <sides...>', 'two stages, two patterns (none, or units between commas) or two .ebb dumps')
     .option('--function <name>', 'show only this function and its forms')
     .option('--unit <site>', 'show only the functions of one call, with the names of its weights and values')
@@ -97,11 +66,17 @@ export const inspectCommand: AddOptions = (command) =>
     .option('--json', 'print JSON')
     .addOption(deviceOption())
     .addOption(oldDeviceOption())
-    .action(async (model: string | undefined, flags: InspectFlags, own: Command) => {
+    .action(async (path: string | undefined, flags: InspectFlags, own: Command) => {
       const sides = flags.diff === undefined ? null : diffSides(flags.diff);
-      checkOptions(wayOf(model, flags, sides), givenOptions(own));
-      if (flags.html !== undefined) return print(await page(model, flags.html, flags));
-      const { text, json, language, diff } = await (flags.measure ? measured(model, flags) : view(model, flags, sides));
+      checkWay(wayOf(path ?? null, flags, sides), givenAttributes(own), flagOf);
+      const options = optionsOf(flags);
+      const { html } = flags;
+      if (html !== undefined) {
+        const model = modelFor(path, '--html');
+        return print(await withProgress((watch) => page(model, html, { ...options, ...watch })));
+      }
+      const model = flags.measure ? modelFor(path, '--measure') : (path ?? null);
+      const { text, json, language, diff } = await withProgress((watch) => inspect(model, { ...options, ...watch }));
       if (flags.json) return print(JSON.stringify(json, null, 2));
       if (!wantsColour(process.env, process.stdout)) return print(text);
       print(diff ? highlightDiff(text, language) : highlight(text, language));

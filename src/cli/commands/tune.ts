@@ -1,18 +1,16 @@
 /** @file `ebb tune`: measures the schedules of a model's kernels before they are needed. */
 
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
-import { EbbError } from '../../errors.ts';
 import type { StoredType } from '../../formats/storedType.ts';
-import { withDevice } from '../../node/device.ts';
-import { checkSizes, describeSource } from '../../session/source.ts';
-import { entriesText, tuneModel } from '../../session/tune.ts';
+import { tune } from '../../session/library.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, positiveNumber, print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import { bookFile, tuningAllowed } from '../../tune/file.ts';
+import { bookFile } from '../../tune/file.ts';
 import type { AddOptions } from '../commands.ts';
 import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
-import { precisionOption, tellPrecision } from './precision.ts';
+import { entriesText } from '../text/entries.ts';
+import { precisionOption } from './precision.ts';
 
 interface TuneFlags extends DeviceFlags {
   readonly batch?: number;
@@ -40,24 +38,17 @@ export const tuneCommand: AddOptions = (command) =>
     .addOption(deviceOption())
     .addOption(oldDeviceOption())
     .action(async (model: string, flags: TuneFlags) => {
-      if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure');
-      await withDevice(deviceOf(flags), (device) =>
-        withProgress(async (watch) => {
-          tellPrecision(flags.matmulPrecision, device.device.profile);
-          const source = await describeSource(model, flags.dtype, watch);
-          const sizes = { batch: flags.batch ?? null, length: flags.length ?? null };
-          checkSizes(model, source, sizes);
-          const traced = source.trace({ ...sizes, lora: freshAdapter(flags) });
-          const { book, measured, left } = await tuneModel(traced, { ...device, matmulPrecision: flags.matmulPrecision }, flags.budget, watch);
-          const file = bookFile(book.surroundings);
-          if (flags.json) print(JSON.stringify({ file, measured, left }, null, 2));
-          else
-            print(
-              [
-                ...(measured.length > 0 ? [entriesText(measured)] : []),
-                `${measured.length} kernels measured, ${left} left, ${Object.keys(book.entries).length} known on ${device.device.profile.name}: ${file}`,
-              ].join('\n'),
-            );
-        }),
+      const { batch, length, budget: seconds, matmulPrecision, dtype, json } = flags;
+      const options = { device: deviceOf(flags), batch, length, lora: freshAdapter(flags), seconds, matmulPrecision, dtype };
+      const { book, measured, left } = await withProgress((watch) => tune(model, { ...options, ...watch }));
+      const { adapter } = book.surroundings;
+      const file = bookFile(book.surroundings);
+      if (json) return print(JSON.stringify({ file, measured, left }, null, 2));
+      const known = Object.keys(book.entries).length;
+      print(
+        [
+          ...(measured.length > 0 ? [entriesText(measured)] : []),
+          `${measured.length} kernels measured, ${left} left, ${known} known on ${adapter}: ${file}`,
+        ].join('\n'),
       );
     });

@@ -130,3 +130,6 @@ export const BUILT_IN: Readonly<Record<Exclude<AdapterKind, 'other'>, DeviceProf
     matrices: null,
   },
 };
+
+/** The name of the profile of any WebGPU device. */
+export const ANY_DEVICE = 'portable';

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { fileError } from '../formats/files.ts';
 
 /** Writes a page, and returns its size in bytes. @throws EbbError naming the file where it cannot be written */
-export function writeHtml(file: string, html: string): number {
+export function writePage(file: string, html: string): number {
   try {
     writeFileSync(file, html);
   } catch (error) {
