@@ -26,7 +26,7 @@ const GROUPS: readonly { readonly title: string; readonly rooms: readonly string
   { title: 'Generated trainers', rooms: ['trainer', 'run', 'terminal'] },
   { title: 'Train', rooms: ['train', 'dropbp'] },
   { title: 'Run', rooms: ['runtime', 'node'] },
-  { title: 'Files', rooms: ['formats'] },
+  { title: 'Files', rooms: ['formats', 'tokenizer'] },
   { title: 'Errors', rooms: ['errors'] },
 ];
 

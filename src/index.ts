@@ -19,7 +19,6 @@ export { type Rope, type RopeScaling, readRope, ropeFields, writeRope } from './
 export { readWindow, windowFields } from './formats/hfWindow.ts';
 export type { ExpectedTensor, GgufPlace, Layout } from './formats/layout.ts';
 export { openSafetensors, readFloats, writeSafetensors } from './formats/safetensors.ts';
-export { openTokenizer, type Tokenizer } from './formats/tokenizer.ts';
 export { type MissingWeights, type WeightHeader, type WeightSource, widen } from './formats/weights.ts';
 export type { View } from './inspect/views.ts';
 export { constraint, OpError } from './ir/constraint.ts';
@@ -77,6 +76,7 @@ export type { RunOptions } from './session/runOptions.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session/session.ts';
 export type { TextStream } from './session/textStream.ts';
 export type { Tuned } from './session/tune.ts';
+export { openTokenizer, type Tokenizer } from './tokenizer/open.ts';
 export { type CompositeOp, callOp, compositeOp } from './trace/composite.ts';
 export { type Initialiser, input, type ParamOptions, param, section, unit } from './trace/context.ts';
 export { TraceError } from './trace/error.ts';

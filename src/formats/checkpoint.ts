@@ -1,4 +1,4 @@
-/** @file A checkpoint, whatever its format: weights under Hugging Face's names and row order, tokenizer. What its model is, others say. */
+/** @file A checkpoint, whatever its format: weights under Hugging Face's names and row order. What its model is, others say. */
 
 import { basename, dirname } from 'node:path';
 import { EbbError } from '../errors.ts';
@@ -12,7 +12,6 @@ import { type Assume, openHfFolder } from './hfFolder.ts';
 import type { JsonObject } from './json.ts';
 import type { Described, Layout } from './layout.ts';
 import { assumedType, type StoredType } from './storedType.ts';
-import { openTokenizer, type Tokenizer } from './tokenizer.ts';
 import { type Found, kindOfCut, type MissingWeights, matchTensors, type WeightHeader, type WeightSource } from './weights.ts';
 
 /** What says which model a checkpoint holds: the table of families, or a model that was compiled. */
@@ -29,8 +28,6 @@ export interface StoredDescription<Model extends Layout> extends Described<Model
   readonly kind: 'hf' | 'gguf';
   /** In the model's order; exactly the tensors that it needs. */
   readonly tensors: ReadonlyMap<string, WeightHeader>;
-  /** Reads the tokenizer beside (or in) the checkpoint. @throws EbbError where there is none that Ebb supports */
-  readonly tokenizer: () => Tokenizer;
   /** What of the weights is not there; null where they can be read. */
   readonly missing: MissingWeights | null;
 }
@@ -84,7 +81,7 @@ function openGgufModel<Model extends Layout>(path: string, describe: Describe<Mo
   });
   const cut = cutOf(path, gguf.tensors.values(), source.size);
   const missing: MissingWeights | null = cut && { kind: kindOfCut(cut.dataThere, cut.data), message: cutText(cut), assumed: null };
-  return { ...described, path, kind: 'gguf', tensors, missing, tokenizer: () => openTokenizer(path) };
+  return { ...described, path, kind: 'gguf', tensors, missing };
 }
 
 /** The model at `path`, whether or not its weights are there. */
@@ -97,7 +94,7 @@ function openModel<Model extends Layout>(path: string, describe: Describe<Model>
     throw new EbbError(`${path}: is TypeScript, ${expected}; a model definition can be trained, compiled, inspected, planned, and run by forward and grad`);
   if (pathKind(path) === 'file' && !inFolder) throw new EbbError(`${path}: is no model, ${expected}`);
   const folder = pathKind(path) === 'folder' ? path : dirname(path);
-  return { ...openHfFolder(folder, describe.config, assume), path: folder, kind: 'hf', tokenizer: () => openTokenizer(folder) };
+  return { ...openHfFolder(folder, describe.config, assume), path: folder, kind: 'hf' };
 }
 
 /** How tensors are stored, in words. */

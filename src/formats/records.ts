@@ -4,7 +4,6 @@ import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { readLines } from './lines.ts';
-import type { ChatMessage } from './tokenizerBuild.ts';
 
 /** An example to learn: the loss is on the completion (and the end-of-text token) only. */
 export interface CompletionRecord {
@@ -12,6 +11,11 @@ export interface CompletionRecord {
   /** None where the whole text is learnt. */
   readonly prompt: string | null;
   readonly completion: string;
+}
+
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string;
 }
 
 /** A conversation: the loss is on what the assistant says. */

@@ -4,9 +4,9 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
-import { ggufTokenizerFields } from '../formats/tokenizer.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
+import { ggufTokenizerFields } from '../tokenizer/open.ts';
 import { adapterFileName, loraScale } from '../train/model.ts';
 
 import type { DiskWeights } from './weights.ts';

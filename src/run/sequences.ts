@@ -2,7 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
-import { openTokenizer, type Tokenizer } from '../formats/tokenizer.ts';
+import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { chunkTokens, promptSequence, type Sequence } from '../train/batches.ts';
 
 /** What is to be tokenised, as plain data. */

@@ -11,9 +11,9 @@ import { readPeft } from '../formats/peft.ts';
 import { readRecords } from '../formats/records.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
-import { openTokenizer } from '../formats/tokenizer.ts';
 import type { MissingWeights } from '../formats/weights.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
+import { openTokenizer } from '../tokenizer/open.ts';
 
 export type CheckKind = 'checkpoint' | 'config' | 'header' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 

@@ -5,14 +5,14 @@ import { basename, join } from 'node:path';
 import { at, EbbError } from '../errors.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { fileError } from '../formats/files.ts';
-import type { Tokenizer } from '../formats/tokenizer.ts';
-import type { ChatMessage } from '../formats/tokenizerBuild.ts';
+import type { ChatMessage } from '../formats/records.ts';
 import { checkKnown } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { type HeldDevice, holdDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
 import { WATCH, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
+import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { ON_DEVICE, type OnDevice } from './device.ts';
 import { type EvalReport, evaluateCheckpoint } from './evaluate.ts';
 import { createGenerator, type Generator } from './generator.ts';
@@ -164,7 +164,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter ? loraOf(adapter, 'adapter') : null }));
   let opened: Tokenizer | null = null;
   const tokenizer = (): Tokenizer => {
-    opened ??= checkpoint.tokenizer();
+    opened ??= openTokenizer(checkpoint.path);
     return opened;
   };
 

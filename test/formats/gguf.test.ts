@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { bytesSource } from '../../src/formats/bytes.ts';
 import { parseGguf } from '../../src/formats/gguf.ts';
 import { unpermuteRows } from '../../src/formats/ggufRows.ts';
-import { ggufTokenizer } from '../../src/formats/ggufTokenizer.ts';
-import { buildTokenizer } from '../../src/formats/tokenizer.ts';
 import { readGgufModel } from '../../src/models/checkpoint.ts';
 import { llama3Factors } from '../../src/models/ggufRope.ts';
+import { ggufTokenizer } from '../../src/tokenizer/gguf.ts';
+import { buildTokenizer } from '../../src/tokenizer/open.ts';
 import { messageOf } from './fixtureFolder.ts';
 import { type GgufInput, ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 

@@ -1,9 +1,9 @@
 /** @file The tokenizer in a GGUF file, rebuilt as the tokenizer.json it came from: by tokenizer.ggml.model and tokenizer.ggml.pre. */
 
 import { EbbError } from '../errors.ts';
-import { show } from './bytes.ts';
-import type { Gguf, GgufValue } from './gguf.ts';
-import type { JsonObject } from './json.ts';
+import { show } from '../formats/bytes.ts';
+import type { Gguf, GgufValue } from '../formats/gguf.ts';
+import type { JsonObject } from '../formats/json.ts';
 
 /** What a tokenizer.json and a tokenizer_config.json would say. */
 export interface TokenizerFields {

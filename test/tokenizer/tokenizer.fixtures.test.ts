@@ -2,9 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openTokenizer, type Tokenizer } from '../../src/formats/tokenizer.ts';
+import { openTokenizer, type Tokenizer } from '../../src/tokenizer/open.ts';
+import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
 import { withSmolLm2 } from '../support/smollm2.ts';
-import { readJson, subfolders, withFixtures } from './fixtureFolder.ts';
 
 interface Case {
   text: string;

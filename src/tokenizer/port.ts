@@ -3,14 +3,10 @@
 import { Template } from '@huggingface/jinja';
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { EbbError } from '../errors.ts';
-import type { TokenizerFields } from './ggufTokenizer.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
-import { checkTokenizerJson } from './tokenizerCheck.ts';
-
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string;
-}
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import type { ChatMessage } from '../formats/records.ts';
+import { checkTokenizerJson } from './checkJson.ts';
+import type { TokenizerFields } from './gguf.ts';
 
 /** A checkpoint's tokenizer: text to token ids and back, and conversations to text. */
 export interface Tokenizer {

@@ -1,8 +1,8 @@
 /** @file tokenizer.json: what is refused before the library sees it, and the small things around it. */
 
 import type { JsonObject } from '../../src/formats/json.ts';
-import { buildTokenizer } from '../../src/formats/tokenizer.ts';
-import { messageOf } from './fixtureFolder.ts';
+import { buildTokenizer } from '../../src/tokenizer/open.ts';
+import { messageOf } from '../formats/fixtureFolder.ts';
 
 const model: JsonObject = { type: 'BPE', vocab: { a: 0, b: 1, ab: 2, '½': 3 }, merges: ['a b'] };
 const json: JsonObject = { model, added_tokens: [{ id: 4, content: '</s>', special: true }], decoder: { type: 'Fuse' } };

@@ -1,8 +1,8 @@
 /** @file Strict checks of a tokenizer.json before the tokenizer library sees it: what it would accept silently and get wrong. */
 
 import { EbbError } from '../errors.ts';
-import { show } from './bytes.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
+import { show } from '../formats/bytes.ts';
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 
 /** No vocabulary is larger; a table of this many entries is affordable. */
 const MAX_ID = 2 ** 24;

@@ -2,14 +2,14 @@
 
 import { dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
-import { show } from './bytes.ts';
-import { fileExists, fileSource, pathKind, readText } from './files.ts';
-import { readGgufHeader } from './gguf.ts';
-import { ggufTokenizer, type TokenizerFields } from './ggufTokenizer.ts';
-import { type JsonObject, parseJsonObject } from './json.ts';
-import { buildTokenizer, type Tokenizer } from './tokenizerBuild.ts';
+import { show } from '../formats/bytes.ts';
+import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
+import { readGgufHeader } from '../formats/gguf.ts';
+import { type JsonObject, parseJsonObject } from '../formats/json.ts';
+import { ggufTokenizer, type TokenizerFields } from './gguf.ts';
+import { buildTokenizer, type Tokenizer } from './port.ts';
 
-export { buildTokenizer, type Tokenizer } from './tokenizerBuild.ts';
+export { buildTokenizer, type Tokenizer } from './port.ts';
 
 function optionalObject(path: string): JsonObject {
   return fileExists(path) ? parseJsonObject(path, readText(path)) : {};
