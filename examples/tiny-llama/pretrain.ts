@@ -67,13 +67,11 @@ mkdirSync(out, { recursive: true });
 for (const file of ['tokenizer.json', 'tokenizer_config.json']) copyFileSync(join(tokenizerFolder, file), join(out, file));
 writeFileSync(join(out, 'config.json'), `${JSON.stringify(CONFIG, null, 2)}\n`);
 
-const tokenizer = openTokenizer(out);
+const tokenizer = await openTokenizer(out);
 const whole = readFileSync(text, 'utf8');
 const cut = Math.floor(whole.length * 0.95);
-const [learn, held] = [whole.slice(0, cut), whole.slice(cut)].map((part) => chunkTokens(tokenizer.encode(part), LENGTH)) as [
-  ReturnType<typeof chunkTokens>,
-  ReturnType<typeof chunkTokens>,
-];
+const learn = chunkTokens(await tokenizer.ids(whole.slice(0, cut)), LENGTH);
+const held = chunkTokens(await tokenizer.ids(whole.slice(cut)), LENGTH);
 
 const { model } = parseHfConfig('config.json', JSON.stringify(CONFIG));
 writeSafetensors(

@@ -13,15 +13,15 @@ export interface CompletionRecord {
   readonly completion: string;
 }
 
-export interface ChatMessage {
-  readonly role: string;
-  readonly content: string;
-}
+/** A message as it was given: who speaks, and whatever the chat template reads besides. */
+export type ChatMessage = JsonObject & { readonly role: string };
 
 /** A conversation: the loss is on what the assistant says. */
 export interface ChatRecord {
   readonly line: number;
   readonly messages: readonly ChatMessage[];
+  /** The other fields of the record, such as `tools`. */
+  readonly fields: JsonObject;
 }
 
 export type DataRecord = CompletionRecord | ChatRecord;
@@ -40,7 +40,6 @@ export type RecordKind =
   | { readonly kind: 'chat' };
 
 const EXPECTED = 'text, or prompt and completion, or question and answer, or messages';
-const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'];
 
 function parseRecord(where: string, text: string): JsonObject {
   let value: Json;
@@ -76,22 +75,31 @@ function textField(where: string, record: JsonObject, name: string): string {
   throw new EbbError(`${where}: ${name} is ${value === undefined ? 'missing' : show(value)}, expected a text`);
 }
 
+/** @throws EbbError for words that are neither a text nor parts, where no call stands in their place */
+function checkContent(where: string, { content, tool_calls: calls, function_call: call }: JsonObject): void {
+  const called = (Array.isArray(calls) && calls.length > 0) || isObject(call);
+  if (typeof content === 'string' || Array.isArray(content) || isObject(content) || (called && (content === null || content === undefined))) return;
+  throw new EbbError(`${where}.content is ${content === undefined ? 'missing' : show(content)}, expected a text, or a list of parts`);
+}
+
 function readMessages(where: string, value: Json | undefined): ChatMessage[] {
   if (!Array.isArray(value) || value.length === 0)
     throw new EbbError(`${where}: messages is ${value === undefined ? 'missing' : show(value)}, expected a list of at least one message`);
   return value.map((message, i) => {
     if (!isObject(message)) throw new EbbError(`${where}: messages[${i}] is ${show(message)}, expected an object with role and content`);
-    const { role, content } = message;
-    if (typeof role !== 'string' || !ROLES.includes(role))
-      throw new EbbError(`${where}: messages[${i}].role is ${role === undefined ? 'missing' : show(role)}, expected one of ${ROLES.join(', ')}`);
-    if (typeof content !== 'string')
-      throw new EbbError(`${where}: messages[${i}].content is ${content === undefined ? 'missing' : show(content)}, expected a text`);
-    return { role, content };
+    const { role } = message;
+    if (typeof role !== 'string' || role === '')
+      throw new EbbError(`${where}: messages[${i}].role is ${role === undefined ? 'missing' : show(role)}, expected who speaks, such as user or assistant`);
+    checkContent(`${where}: messages[${i}]`, message);
+    return { ...message, role };
   });
 }
 
 function toRecord(where: string, line: number, kind: RecordKind, record: JsonObject): DataRecord {
-  if (kind.kind === 'chat') return { line, messages: readMessages(where, record['messages']) };
+  if (kind.kind === 'chat') {
+    const { messages, ...fields } = record;
+    return { line, messages: readMessages(where, messages), fields };
+  }
   if (kind.kind === 'text') return { line, prompt: null, completion: textField(where, record, kind.text) };
   return { line, prompt: textField(where, record, kind.prompt) + kind.separator, completion: textField(where, record, kind.completion) };
 }

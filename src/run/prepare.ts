@@ -50,18 +50,23 @@ function unpack({ tokens, labels, ends, padId }: Packed): Tokenised {
 /** Says to a worker that it is one of these: it may have been started from a file that holds more than this module. */
 const ROLE = 'ebb: tokenise';
 
-function answer(request: SequenceRequest): Answer {
+async function answer(request: SequenceRequest): Promise<Answer> {
   try {
-    return { packed: pack(tokenise(request)) };
+    return { packed: pack(await tokenise(request)) };
   } catch (error) {
     if (error instanceof EbbError) return { message: error.message, stack: null };
     return { message: String(error), stack: error instanceof Error ? (error.stack ?? null) : null };
   }
 }
 
+/** The last answer, behind which the next one is made: replies come in the order of their requests. */
+let last: Promise<unknown> = Promise.resolve();
+
 if (!isMainThread && workerData === ROLE)
-  parentPort?.on('message', (request: SequenceRequest) => {
-    const reply = answer(request);
+  parentPort?.on('message', async (request: SequenceRequest) => {
+    const made = last.then(() => answer(request));
+    last = made;
+    const reply = await made;
     parentPort?.postMessage(reply, 'packed' in reply ? [reply.packed.tokens.buffer, reply.packed.labels.buffer, reply.packed.ends.buffer] : []);
   });
 
@@ -70,7 +75,7 @@ const BUILT = !import.meta.url.endsWith('.ts');
 
 /** Starts a worker with the first request. */
 export function prepare(inWorker: boolean = BUILT): Preparation {
-  if (!inWorker) return { tokenise: async (request) => tokenise(request), end: () => {} };
+  if (!inWorker) return { tokenise, end: () => {} };
   let worker: Worker | undefined;
   const waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   const start = (): Worker => {

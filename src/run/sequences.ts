@@ -1,9 +1,14 @@
 /** @file Text and records as sequences of tokens: read, tokenised, cut, labelled. The long part of opening data: prepare.ts runs it in a worker. */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError, invariant } from '../errors.ts';
 import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
+import { chatLessons } from '../tokenizer/chat.ts';
+import { prefixFor, suffixFor } from '../tokenizer/framing.ts';
+import { completionLesson, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
-import { chunkTokens, promptSequence, type Sequence } from '../train/batches.ts';
+import type { Encoded } from '../tokenizer/tokenizer.ts';
+import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
+import { chunkTokens, type Sequence } from '../train/batches.ts';
 
 /** What is to be tokenised, as plain data. */
 export interface SequenceRequest {
@@ -26,68 +31,92 @@ export interface Tokenised {
 }
 
 /** @throws EbbError for a token that the model has no row for; `what`: the record, or the text, that holds it */
-function checkRows(what: string, tokens: Int32Array, words: Tokenizer, vocabSize: number): void {
-  const id = tokens.find((t) => t >= vocabSize);
-  if (id !== undefined)
-    throw new EbbError(
-      `${what} holds token ${id} (${JSON.stringify(words.decode([id]))}), and the model has rows for tokens 0 to ${vocabSize - 1}: its tokenizer knows ${words.vocabSize} tokens; resize the model's embedding to at least ${id + 1} rows, or leave the token out of the data`,
-    );
+async function checkRows(what: string, tokens: ArrayLike<number>, words: Tokenizer, vocabSize: number): Promise<void> {
+  const id = Array.from(tokens).find((t) => t >= vocabSize);
+  if (id === undefined) return;
+  throw new EbbError(
+    `${what} holds token ${id} (${JSON.stringify(await words.decode([id]))}), and the model has rows for tokens 0 to ${vocabSize - 1}: its tokenizer knows ${words.vocabSize} tokens; resize the model's embedding to at least ${id + 1} rows, or leave the token out of the data`,
+    'input',
+  );
+}
+
+/** What a record teaches. @throws EbbError naming the record that a chat template refuses */
+function lessonsOf(where: string, record: DataRecord, tokenizer: Tokenizer): readonly Lesson[] {
+  if (!('messages' in record)) return [completionLesson(record.prompt ?? '', record.completion)];
+  try {
+    return chatLessons(tokenizer.templates, record);
+  } catch (error) {
+    throw error instanceof EbbError ? new EbbError(`${where}: ${error.message}`, error.code) : error;
+  }
+}
+
+/** Tokens and labels cut at `length`, or null where nothing that is left is learnt: the first token is predicted from nothing. */
+function cut({ ids, labels }: Labelled, length: number): Sequence | null {
+  const learnt = labels.slice(0, length);
+  return learnt.slice(1).some((label) => label >= 0) ? { tokens: Int32Array.from(ids.slice(0, length)), labels: Int32Array.from(learnt) } : null;
+}
+
+/** A lesson, and the record that it is of. */
+interface Placed {
+  readonly where: string;
+  readonly lesson: Lesson;
+}
+
+async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest): Promise<readonly Sequence[]> {
+  const encoded = await encodedAt(placed, words);
+  const sequences: Sequence[] = [];
+  for (const [i, { where, lesson }] of placed.entries()) {
+    const sequence = cut(labelled(lesson, at(encoded, i), words), length);
+    if (!sequence) continue;
+    await checkRows(where, sequence.tokens, words, vocabSize);
+    sequences.push(sequence);
+  }
+  return sequences;
+}
+
+/** @throws EbbError naming the record whose text cannot be encoded */
+async function encodedAt(placed: readonly Placed[], words: Tokenizer): Promise<readonly Encoded[]> {
+  const broken = placed.find(({ lesson }) => !isWhole(lesson.text));
+  if (broken) throw new EbbError(`${broken.where}: ${halfPair(broken.lesson.text)}`, 'input');
+  return words.encode(placed.map(({ lesson }) => lesson.text));
+}
+
+/** Texts that are encoded at once: as many as keep all cores at work. */
+const AT_ONCE = 512;
+
+async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, request: SequenceRequest): Promise<readonly Sequence[]> {
+  const { path, limit = Number.POSITIVE_INFINITY } = request;
+  const sequences: Sequence[] = [];
+  let waiting: Placed[] = [];
+  let read = 0;
+  for (const record of records) {
+    if (read++ >= limit) break;
+    const where = `${path}: record ${read}`;
+    waiting.push(...lessonsOf(where, record, words).map((lesson) => ({ where, lesson })));
+    if (waiting.length < AT_ONCE) continue;
+    sequences.push(...(await encodeAll(waiting, words, request)));
+    waiting = [];
+  }
+  return [...sequences, ...(await encodeAll(waiting, words, request))];
+}
+
+/** The pieces of a text, which begins and ends as texts do. */
+async function textSequences(text: string, words: Tokenizer, { path, length, limit, vocabSize }: SequenceRequest): Promise<readonly Sequence[]> {
+  if (!isWhole(text)) throw new EbbError(`${path}: ${halfPair(text)}`, 'input');
+  const ids = await words.ids(text);
+  const whole = [...prefixFor(words.framing, ids), ...ids, ...suffixFor(words.framing, ids)];
+  const sequences = chunkTokens(whole, length).slice(0, limit);
+  for (const { tokens } of sequences) await checkRows(`${path}: the text`, tokens, words, vocabSize);
+  return sequences;
 }
 
 /** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
-export function tokenise({ path, tokenizer, length, fields, limit = Number.POSITIVE_INFINITY, vocabSize }: SequenceRequest): Tokenised {
+export async function tokenise(request: SequenceRequest): Promise<Tokenised> {
+  const { path, length, fields } = request;
   const dataset = openDataset(path, fields);
-  if (dataset.kind === 'batches') throw new Error(`internal: ${path} holds batches`);
-  const words = openTokenizer(tokenizer);
-  let sequences: Sequence[] = [];
-  if (dataset.kind === 'text') {
-    sequences = chunkTokens(words.encode(dataset.text), length);
-    if (sequences.length > limit) sequences = sequences.slice(0, limit);
-    for (const { tokens } of sequences) checkRows(`${path}: the text`, tokens, words, vocabSize);
-  } else {
-    let read = 0;
-    for (const record of dataset.records()) {
-      if (read++ >= limit) break;
-      const sequence = recordSequence(record, words, length);
-      if (!sequence) continue;
-      checkRows(`${path}: record ${read}`, sequence.tokens, words, vocabSize);
-      sequences.push(sequence);
-    }
-  }
+  invariant(dataset.kind !== 'batches', `${path} holds batches`);
+  const words = await openTokenizer(request.tokenizer);
+  const sequences = await (dataset.kind === 'text' ? textSequences(dataset.text, words, request) : recordSequences(dataset.records(), words, request));
   if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);
   return { sequences, padId: words.padTokenId ?? words.eosTokenId ?? 0 };
-}
-
-/** An example's tokens: loss on the completion and the end-of-text token only. */
-function recordSequence(record: DataRecord, tokenizer: Tokenizer, length: number): Sequence | null {
-  const end = tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId];
-  if ('messages' in record) return chatSequence(record.messages, tokenizer, length, end);
-  const prompt = record.prompt === null ? [] : tokenizer.encode(record.prompt, { special: true });
-  const completion = [...tokenizer.encode(record.completion), ...end];
-  if (record.prompt !== null) return promptSequence(prompt, completion, length);
-  const tokens = Int32Array.from(completion).slice(0, length);
-  return tokens.length > 1 ? { tokens, labels: tokens } : null;
-}
-
-/** A conversation: each assistant turn is learnt, found by rendering the conversation up to and with it. */
-function chatSequence(messages: readonly { role: string; content: string }[], tokenizer: Tokenizer, length: number, end: readonly number[]): Sequence | null {
-  const tokens: number[] = [];
-  const labels: number[] = [];
-  messages.forEach((message, i) => {
-    if (message.role !== 'assistant') return;
-    const before = tokenizer.encode(tokenizer.renderChat(messages.slice(0, i), { addGenerationPrompt: true }));
-    const whole = tokenizer.encode(tokenizer.renderChat(messages.slice(0, i + 1)));
-    for (const id of before.slice(tokens.length)) {
-      tokens.push(id);
-      labels.push(-100);
-    }
-    for (const id of whole.slice(tokens.length)) {
-      tokens.push(id);
-      labels.push(id);
-    }
-  });
-  tokens.push(...end);
-  labels.push(...end);
-  const cut = { tokens: Int32Array.from(tokens.slice(0, length)), labels: Int32Array.from(labels.slice(0, length)) };
-  return cut.labels.slice(1).some((l) => l >= 0) ? cut : null;
 }

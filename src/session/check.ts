@@ -13,7 +13,7 @@ import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
 import type { MissingWeights } from '../formats/weights.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
-import { openTokenizer } from '../tokenizer/open.ts';
+import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 
 export type CheckKind = 'checkpoint' | 'config' | 'header' | 'adapter' | 'safetensors' | 'gguf' | 'tokenizer' | 'data' | 'batches' | 'unknown';
 
@@ -29,6 +29,9 @@ export interface CheckReport {
 /** What was found. It is ok unless `ok` is there and false. */
 type Finding = Omit<CheckReport, 'ok'> & { readonly ok?: false };
 
+/** What is found of a file, at once or when its tokenizer was tried. */
+type Found = Finding | Promise<Finding>;
+
 function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
@@ -40,8 +43,8 @@ function bytes(count: number): string {
 }
 
 /** Describes the tokenizer. Tokens that the model has no rows for are only mentioned, since they are an error only where data holds them. */
-function describeTokens(checkpoint: ModelDescription): string {
-  const { vocabSize: tokens } = checkpoint.tokenizer();
+async function describeTokens(checkpoint: ModelDescription): Promise<string> {
+  const { vocabSize: tokens } = await openTokenizer(checkpoint.path);
   const { vocabSize: rows } = checkpoint.config;
   return `tokenizer of ${plural(tokens, 'token')}${tokens > rows ? ` (the model has no rows for those from ${rows} on)` : ''}`;
 }
@@ -68,11 +71,11 @@ const WITHOUT_WEIGHTS =
   'ebb compile, inspect, plan and tune can use it; train, eval, generate, forward, grad and analyze cannot, because they need the weights';
 
 /** Checks a model, with or without weights. Weights that break off in the middle are not ok, because they were meant to be complete. */
-function checkModel(path: string): Finding {
+async function checkModel(path: string): Promise<Finding> {
   const model = describeModel(path);
   const { missing, notes, kind, path: place } = model;
   const beside = kind === 'gguf' || fileExists(join(place, 'tokenizer.json'));
-  const tokens = beside ? describeTokens(model) : 'no tokenizer.json beside it (only ready batches can be used)';
+  const tokens = beside ? await describeTokens(model) : 'no tokenizer.json beside it (only ready batches can be used)';
   const stored = missing?.assumed ? ` (${missing.assumed.from})` : '';
   const lacks = missing ? [missing.message, WITHOUT_WEIGHTS] : [];
   const message = `${path}: ${WHAT[missing?.kind ?? 'whole']}: ${[`${describe(model)}${stored}`, tokens, ...notes, ...lacks].join('; ')}`;
@@ -81,7 +84,7 @@ function checkModel(path: string): Finding {
   return missing.kind === 'cut' ? { kind: 'header', message, ok: false } : { kind: 'header', message };
 }
 
-function checkSafetensors(path: string): Finding {
+function checkSafetensors(path: string): Found {
   const folder = dirname(path);
   if (basename(path) === 'model.safetensors' && fileExists(join(folder, 'config.json'))) return checkModel(path);
   const { tensors } = openSafetensors(path);
@@ -106,7 +109,7 @@ function isModel({ metadata, tensors }: Gguf): boolean {
   return settings || [...tensors.keys()].some((name) => /^(token_embd|output_norm|output|blk\.\d+)\./.test(name));
 }
 
-function checkGguf(path: string): Finding {
+function checkGguf(path: string): Found {
   if (isModel(readGgufHeader(fileSource(path)))) return checkModel(path);
   const gguf = parseGguf(fileSource(path));
   return {
@@ -120,10 +123,24 @@ function checkAdapter(folder: string, path: string): Finding {
   return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}` };
 }
 
-function checkTokenizer(path: string): Finding {
-  const tokenizer = openTokenizer(path);
-  // A tokenizer that cannot encode is found here, not in the middle of a run.
-  tokenizer.encode('The quick brown fox jumps over 13 lazy dogs.\n');
+/** A text of the letters that most vocabularies cover. */
+const PANGRAM = 'The quick brown fox jumps over 13 lazy dogs.\n';
+
+/** A tokenizer that cannot encode is found here, not in the middle of a run. @throws EbbError where a text becomes no ids, or unknown ones alone */
+async function checkEncodes(path: string, tokenizer: Tokenizer): Promise<void> {
+  const ids = await tokenizer.ids(PANGRAM);
+  const unknown = tokenizer.unknownTokenId;
+  if (ids.length === 0) throw new EbbError(`${path}: the tokenizer makes no token of ${JSON.stringify(PANGRAM)}; it is broken`, 'file');
+  if (unknown !== null && ids.every((id) => id === unknown) && [...'The quick brown fox'].some((letter) => tokenizer.tokenId(letter) !== undefined))
+    throw new EbbError(
+      `${path}: the tokenizer makes unknown tokens alone of ${JSON.stringify(PANGRAM)}, whose letters its vocabulary has; it is broken`,
+      'file',
+    );
+}
+
+async function checkTokenizer(path: string): Promise<Finding> {
+  const tokenizer = await openTokenizer(path);
+  await checkEncodes(path, tokenizer);
   return { kind: 'tokenizer', message: `${path}: a tokenizer Ebb can use: ${plural(tokenizer.vocabSize, 'token')}` };
 }
 
@@ -137,14 +154,14 @@ function checkRecords(path: string): Finding {
   return { kind: 'data', message: `${path}: training data Ebb can use: ${plural(count, chat ? 'conversation' : 'record')}` };
 }
 
-function checkIndex(path: string): Finding {
+function checkIndex(path: string): Found {
   // An error in the index itself is said first. An index alone is not a model.
   openIndex(path);
   return checkModel(path);
 }
 
 /** Checks a .json file of an unusual name: its fields say what it is. */
-function checkJson(path: string): Finding {
+function checkJson(path: string): Found {
   const fields: JsonObject = parseJsonObject(path, readText(path));
   if (isObject(fields['weight_map'])) return checkIndex(path);
   if (isObject(fields['model'])) return checkTokenizer(path);
@@ -155,7 +172,7 @@ function checkJson(path: string): Finding {
   return { kind: 'unknown', message: `${path}: valid JSON, but nothing Ebb uses (expected a config.json, an index, a tokenizer.json or batches)` };
 }
 
-function checkFolder(path: string): Finding {
+function checkFolder(path: string): Found {
   const has = (name: string): boolean => fileExists(join(path, name));
   if (has('config.json')) return checkModel(path);
   if (has('adapter_config.json')) return checkAdapter(path, path);
@@ -172,7 +189,7 @@ function checkText(path: string): Finding {
 }
 
 /** Checks a file. Its name says what it is, or else its ending. */
-function checkFile(path: string): Finding {
+function checkFile(path: string): Found {
   const name = basename(path).toLowerCase();
   if (name === 'config.json') return checkModel(path);
   if (name === 'tokenizer.json') return checkTokenizer(path);
@@ -196,7 +213,7 @@ function checkFile(path: string): Finding {
  */
 export async function check(path: string): Promise<CheckReport> {
   try {
-    return { ok: true, ...(pathKind(path) === 'folder' ? checkFolder(path) : checkFile(path)) };
+    return { ok: true, ...(await (pathKind(path) === 'folder' ? checkFolder(path) : checkFile(path))) };
   } catch (error) {
     if (!(error instanceof EbbError)) throw error;
     return { ok: false, kind: 'unknown', message: error.message };

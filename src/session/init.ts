@@ -58,9 +58,9 @@ export function lookAt(sequences: readonly Pick<Sequence, 'tokens'>[], maxPositi
   return { length, batch, told: `${seen}: ${middle} tokens in the middle, ${at(lengths, -1)} at most${cutText}` };
 }
 
-function lookAtData({ path, config }: ModelDescription, data: string): Look {
+async function lookAtData({ path, config }: ModelDescription, data: string): Promise<Look> {
   const length = Math.min(config.maxPosition, LONGEST);
-  const { sequences } = tokenise({ path: data, tokenizer: path, length, fields: {}, limit: LOOKED_AT, vocabSize: config.vocabSize });
+  const { sequences } = await tokenise({ path: data, tokenizer: path, length, fields: {}, limit: LOOKED_AT, vocabSize: config.vocabSize });
   return holdsRecords(data)
     ? lookAt(sequences, config.maxPosition, 'records')
     : { length: Math.min(256, length), batch: 8, told: `text, in pieces of ${Math.min(256, length)} tokens` };
@@ -114,7 +114,7 @@ export async function init(options: InitOptions): Promise<string> {
   const { model, data, file } = options;
   if (isDefinition(model)) throw new EbbError(`${model}: is a definition, for which there is no usual run; docs/training.md lists the keys of a run file`);
   const described = describeModel(await modelPath(model, { weights: false }, options));
-  const text = runText(options, described, lookAtData(described, data));
+  const text = runText(options, described, await lookAtData(described, data));
   // What is written can be read: the keys above are those of this version.
   const { parse } = await import('yaml');
   parseConfig(parse(text), file);

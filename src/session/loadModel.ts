@@ -12,12 +12,14 @@ import { type HeldDevice, holdDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
 import { WATCH, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
+import { prefixFor } from '../tokenizer/framing.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { ON_DEVICE, type OnDevice } from './device.ts';
 import { type EvalReport, evaluateCheckpoint } from './evaluate.ts';
 import { createGenerator, type Generator } from './generator.ts';
 import { modelPath } from './modelPath.ts';
 import { loraOf } from './session.ts';
+import { stopTokens } from './stopTokens.ts';
 import { decoded, type TextStream, textStream } from './textStream.ts';
 
 /** How a model is loaded. */
@@ -78,11 +80,6 @@ const EVALUATION: Readonly<Record<keyof EvaluateOptions, true>> = { ...WATCH, li
 /** Examples that are evaluated where no limit is given. */
 const EVALUATED = 64;
 const ANSWER: Required<Omit<AnswerOptions, 'signal'>> = { maxNewTokens: 256, temperature: 0, topK: 0, topP: 1, seed: 0 };
-
-/** The tokens that end an answer. */
-export function stopTokens({ config }: Pick<Checkpoint, 'config'>, { eosTokenId }: Pick<Tokenizer, 'eosTokenId'>): readonly number[] {
-  return [...new Set([...config.eosTokenIds, ...(eosTokenId === null ? [] : [eosTokenId])])];
-}
 
 /** Tokens until one that ends the answer, or until the signal. */
 async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly number[], signal: AbortSignal | undefined): AsyncGenerator<number> {
@@ -162,42 +159,50 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   signal?.throwIfAborted();
   const { device, guard, close } = await holdOn(options.device);
   const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter ? loraOf(adapter, 'adapter') : null }));
-  let opened: Tokenizer | null = null;
-  const tokenizer = (): Tokenizer => {
+  let opened: Promise<Tokenizer> | null = null;
+  const tokenizer = (): Promise<Tokenizer> => {
     opened ??= openTokenizer(checkpoint.path);
     return opened;
   };
 
-  const answer = (prompt: readonly number[], options: AnswerOptions): TextStream => {
+  /** Answers a prompt. @param promptOf makes its tokens */
+  const answer = (promptOf: (words: Tokenizer) => Promise<readonly number[]>, options: AnswerOptions): TextStream => {
     checkKnown('an answer', options, ANSWERED);
     const { signal: stop, ...given } = options;
     const settings = { ...ANSWER, ...given };
-    const room = most - prompt.length;
-    const { maxNewTokens = Math.min(ANSWER.maxNewTokens, room) } = given;
-    if (room < Math.max(1, maxNewTokens))
-      throw new EbbError(
-        `the prompt has ${prompt.length} tokens and ${Math.max(1, maxNewTokens)} are to follow, but the context holds ${most}; shorten the prompt or ask for fewer tokens`,
-      );
-    const stopIds = stopTokens(checkpoint, tokenizer());
-    async function* ids(): AsyncGenerator<number> {
-      const program = await guard(programs.of(prompt.length + maxNewTokens));
-      const tokens = untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop);
-      try {
-        for (let next = await guard(tokens.next()); !next.done; next = await guard(tokens.next())) yield next.value;
-      } finally {
-        await tokens.return(undefined);
+    async function* pieces(): AsyncGenerator<string> {
+      const words = await tokenizer();
+      const prompt = await promptOf(words);
+      const room = most - prompt.length;
+      const { maxNewTokens = Math.min(ANSWER.maxNewTokens, room) } = given;
+      if (room < Math.max(1, maxNewTokens))
+        throw new EbbError(
+          `the prompt has ${prompt.length} tokens and ${Math.max(1, maxNewTokens)} are to follow, but the context holds ${most}; shorten the prompt or ask for fewer tokens`,
+          'input',
+        );
+      const stopIds = stopTokens(checkpoint, words);
+      async function* ids(): AsyncGenerator<number> {
+        const program = await guard(programs.of(prompt.length + maxNewTokens));
+        const tokens = untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop);
+        try {
+          for (let next = await guard(tokens.next()); !next.done; next = await guard(tokens.next())) yield next.value;
+        } finally {
+          await tokens.return(undefined);
+        }
       }
+      yield* decoded(ids(), (all) => words.decode(all, { skipSpecial: true }));
     }
-    return textStream(decoded(ids(), (all) => tokenizer().decode(all, { skipSpecial: true })));
+    return textStream(pieces());
   };
 
   return {
     path: checkpoint.path,
-    chat(messages, given = {}) {
-      const text = tokenizer().renderChat(messages, { addGenerationPrompt: true });
-      return answer(tokenizer().encode(text, { special: false }), given);
-    },
-    generate: (prompt, given = {}) => answer(tokenizer().encode(prompt, { special: true }), given),
+    chat: (messages, given = {}) => answer((words) => words.ids(words.templates.render({ messages, fields: {} }, { addGenerationPrompt: true }).text), given),
+    generate: (prompt, given = {}) =>
+      answer(async (words) => {
+        const ids = await words.ids(prompt);
+        return [...prefixFor(words.framing, ids), ...ids];
+      }, given),
     async evaluate(data, given = {}) {
       checkKnown('evaluate()', given, EVALUATION);
       const { limit = EVALUATED, batch = USUAL_SIZES.batch, length = USUAL_SIZES.length, fields, ...watch } = given;

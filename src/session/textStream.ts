@@ -19,13 +19,13 @@ export function textStream(pieces: AsyncGenerator<string>): TextStream {
 }
 
 /** Turns token ids into pieces of text. Characters whose bytes are not all there wait for them; at the end nothing waits. */
-export async function* decoded(ids: AsyncIterable<number>, decode: (ids: readonly number[]) => string): AsyncGenerator<string> {
+export async function* decoded(ids: AsyncIterable<number>, decode: (ids: readonly number[]) => Promise<string>): AsyncGenerator<string> {
   const all: number[] = [];
   let whole = '';
   let shown = 0;
   for await (const id of ids) {
     all.push(id);
-    whole = decode(all);
+    whole = await decode(all);
     if (whole.endsWith('\ufffd')) continue;
     if (whole.length > shown) yield whole.slice(shown);
     shown = whole.length;

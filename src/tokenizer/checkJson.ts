@@ -1,4 +1,4 @@
-/** @file Strict checks of a tokenizer.json before the tokenizer library sees it: what it would accept silently and get wrong. */
+/** @file Strict checks of a tokenizer.json before a library sees it: what it would accept silently and get wrong. */
 
 import { EbbError } from '../errors.ts';
 import { show } from '../formats/bytes.ts';
@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 
 /** No vocabulary is larger; a table of this many entries is affordable. */
 const MAX_ID = 2 ** 24;
-const MODELS = ['BPE', 'Unigram', 'WordPiece'];
+const MODELS = ['BPE', 'Unigram', 'WordPiece', 'WordLevel'];
 
 function checkId(where: string, token: string, id: Json | undefined): number {
   if (Number.isInteger(id) && Number(id) >= 0 && Number(id) < MAX_ID) return Number(id);
@@ -88,16 +88,15 @@ function checkAdded(where: string, added: Json | undefined, vocab: ReadonlyMap<s
   });
 }
 
-/** The library's Digits splits at decimal digits only, the reference (char::is_numeric) at every numeral: said by a regex instead. */
-function exactDigits(preTokenizer: Json | undefined): Json {
-  if (!isObject(preTokenizer)) return null;
-  const { type, pretokenizers, individual_digits: individual } = preTokenizer;
-  if (type === 'Sequence' && Array.isArray(pretokenizers)) return { ...preTokenizer, pretokenizers: pretokenizers.map(exactDigits) };
-  if (type !== 'Digits') return preTokenizer;
-  return { type: 'Split', pattern: { Regex: individual === true ? '\\p{N}' : '\\p{N}+' }, behavior: 'Isolated', invert: false };
-}
+/** Added tokens with all of their flags, which older files leave out. */
+const withFlags = (added: Json | undefined): Json =>
+  Array.isArray(added)
+    ? added.map((token) =>
+        isObject(token) ? { single_word: false, lstrip: false, rstrip: false, normalized: token['special'] !== true, special: false, ...token } : token,
+      )
+    : [];
 
-/** The fields of a tokenizer.json as the library wants them, checked; `where` begins every error. */
+/** The fields of a tokenizer.json with their defaults, checked; `where` begins every error. */
 export function checkTokenizerJson(where: string, fields: JsonObject): JsonObject {
   const { model } = fields;
   if (!isObject(model)) throw new EbbError(`${where}: model is ${model === undefined ? 'missing' : show(model)}, expected an object (is it a tokenizer.json?)`);
@@ -105,6 +104,15 @@ export function checkTokenizerJson(where: string, fields: JsonObject): JsonObjec
   const vocab = type === 'Unigram' ? checkPieces(where, model) : checkVocab(where, model);
   if (type === 'BPE') checkMerges(where, model, vocab);
   checkAdded(where, fields['added_tokens'], vocab);
-  const defaults = { normalizer: null, post_processor: null, decoder: null };
-  return { ...defaults, ...fields, pre_tokenizer: exactDigits(fields['pre_tokenizer']), model: { ...model, type }, added_tokens: fields['added_tokens'] ?? [] };
+  const defaults = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+  return { ...defaults, ...fields, model: { ...model, type }, added_tokens: withFlags(fields['added_tokens']) };
+}
+
+/** Token → id of a tokenizer.json that was checked, added tokens among them. */
+export function vocabularyOf({ model, added_tokens: added }: JsonObject): ReadonlyMap<string, number> {
+  const vocab = isObject(model) ? model['vocab'] : undefined;
+  const pieces = Array.isArray(vocab) ? vocab.map((piece, id): [string, number] => [String(Array.isArray(piece) ? piece[0] : piece), id]) : [];
+  const tokens = new Map(isObject(vocab) ? Object.entries(vocab).map(([token, id]): [string, number] => [token, Number(id)]) : pieces);
+  for (const token of Array.isArray(added) ? added : []) if (isObject(token)) tokens.set(String(token['content']), Number(token['id']));
+  return tokens;
 }

@@ -4,12 +4,7 @@ import { EbbError } from '../errors.ts';
 import { show } from '../formats/bytes.ts';
 import type { Gguf, GgufValue } from '../formats/gguf.ts';
 import type { JsonObject } from '../formats/json.ts';
-
-/** What a tokenizer.json and a tokenizer_config.json would say. */
-export interface TokenizerFields {
-  readonly json: JsonObject;
-  readonly config: JsonObject;
-}
+import type { TokenizerFields } from './fields.ts';
 
 /** llama.cpp's token types. */
 const CONTROL = 3;
@@ -119,6 +114,7 @@ function bpe(gguf: Gguf): TokenizerFields {
       model: { type: 'BPE', unk_token: null, byte_fallback: false, ignore_merges: kind.ignoreMerges, vocab, merges },
     },
     config: tokenizerConfig(gguf, tokens),
+    templates: templatesIn(gguf),
   };
 }
 
@@ -176,7 +172,18 @@ function sentencePiece(gguf: Gguf): TokenizerFields {
       },
     },
     config: tokenizerConfig(gguf, tokens),
+    templates: templatesIn(gguf),
   };
+}
+
+/** Chat templates: `tokenizer.chat_template`, and further ones by their names behind it. */
+function templatesIn({ metadata }: Gguf): ReadonlyMap<string, string> {
+  return new Map(
+    [...metadata].flatMap(([key, value]): [string, string][] => {
+      const [, name] = /^tokenizer\.chat_template(?:\.(.+))?$/.exec(key) ?? [null];
+      return name === null || typeof value !== 'string' ? [] : [[name ?? 'default', value]];
+    }),
+  );
 }
 
 function tokenizerConfig(gguf: Gguf, tokens: readonly string[]): JsonObject {

@@ -7,7 +7,8 @@ import type { JsonObject } from '../../src/formats/json.ts';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { widen } from '../../src/formats/weights.ts';
 import { openCheckpoint, readHfConfig } from '../../src/models/checkpoint.ts';
-import { messageOf } from './fixtureFolder.ts';
+import { openTokenizer } from '../../src/tokenizer/open.ts';
+import { messageOf, rejectionOf } from './fixtureFolder.ts';
 import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
 
 const GPT2: JsonObject = { model_type: 'gpt2', vocab_size: 5, n_embd: 4, n_layer: 2, n_head: 2, n_positions: 6 };
@@ -98,23 +99,23 @@ it('reads shards', () => {
   expect([...openCheckpoint(folder).tensors.values()].map((t) => [t.name, t.shape, widen(t)])).toEqual(whole);
 });
 
-it('says what is missing in a folder', () => {
+it('says what is missing in a folder', async () => {
   expect(messageOf(() => openCheckpoint(folder))).toContain('holds no config.json');
   writeFileSync(join(folder, 'config.json'), JSON.stringify(LLAMA));
   writeFileSync(join(folder, 'pytorch_model.bin'), '');
   expect(messageOf(() => openCheckpoint(folder))).toContain('found pytorch_model.bin');
   write(LLAMA, entries(LLAMA));
-  expect(messageOf(() => openCheckpoint(folder).tokenizer())).toContain('holds no tokenizer.json');
+  expect(await rejectionOf(openTokenizer(folder))).toContain('holds no tokenizer.json');
   expect(messageOf(() => openCheckpoint(join(folder, 'nowhere')))).toContain('no such file or folder');
 });
 
-it('opens a GGUF file, and refuses types it cannot read', () => {
+it('opens a GGUF file, and refuses types it cannot read', async () => {
   const path = join(folder, 'm.gguf');
   const input = tinyLlamaGguf();
   writeFileSync(path, ggufBytes(input));
   const checkpoint = openCheckpoint(path);
   expect(checkpoint.tensors.get('model.layers.0.self_attn.k_proj.weight')).toMatchObject({ shape: [4, 8], dtype: 'f32', byteLength: 128 });
-  expect(checkpoint.tokenizer().vocabSize).toBe(5);
+  expect((await openTokenizer(path)).vocabSize).toBe(5);
   const wrong = input.tensors.map((t) => (t.name === 'output_norm.weight' ? { ...t, type: 28, data: new Uint8Array(64) } : t));
   writeFileSync(path, ggufBytes({ ...input, tensors: wrong }));
   expect(messageOf(() => openCheckpoint(path))).toContain('"output_norm.weight" has type F64');

@@ -65,7 +65,7 @@ describe('records', () => {
       { role: 'user', content: 'hi' },
       { role: 'assistant', content: 'ho' },
     ];
-    expect(records(lines({ messages }))).toEqual([{ line: 1, messages }]);
+    expect(records(lines({ messages }))).toEqual([{ line: 1, messages, fields: {} }]);
   });
 
   it.each([

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { tokenise } from '../../src/run/sequences.ts';
-import { messageOf } from '../formats/fixtureFolder.ts';
+import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
 
 let folder: string;
@@ -25,12 +25,12 @@ function printed(body: string): unknown {
 
 const questions = join(ROOT, 'examples/demo/questions.jsonl');
 const request = { vocabSize: 2 ** 30, path: questions, tokenizer: TINY_MODEL, length: 32, fields: {}, limit: 40 };
-const plain = ({ sequences, padId }: ReturnType<typeof tokenise>) => ({
+const plain = ({ sequences, padId }: Awaited<ReturnType<typeof tokenise>>) => ({
   padId,
   sequences: sequences.map(({ tokens, labels }) => [Array.from(tokens), Array.from(labels)]),
 });
 
-it('gives the same sequences, request after request, off the main thread', () => {
+it('gives the same sequences, request after request, off the main thread', async () => {
   const other = { ...request, length: 8, limit: 3 };
   const found = printed(`
     const preparation = prepare();
@@ -40,16 +40,16 @@ it('gives the same sequences, request after request, off the main thread', () =>
     clearInterval(timer);
     preparation.end();
     show({ ticks, both: both.map(({ sequences, padId }) => ({ padId, sequences: sequences.map((s) => [Array.from(s.tokens), Array.from(s.labels)]) })) });`);
-  expect(found).toMatchObject({ both: [plain(tokenise(request)), plain(tokenise(other))] });
+  expect(found).toMatchObject({ both: [plain(await tokenise(request)), plain(await tokenise(other))] });
   // this thread went on meanwhile
   expect((found as { ticks: number }).ticks).toBeGreaterThan(5);
 });
 
-it('tells errors in the same words, and goes on', () => {
+it('tells errors in the same words, and goes on', async () => {
   const bad = join(folder, 'bad.jsonl');
   writeFileSync(bad, '{"text": "fine"}\n{"text": 3}\n');
   const wrong = { ...request, path: bad };
-  const expected = messageOf(() => tokenise(wrong));
+  const expected = await rejectionOf(tokenise(wrong));
   expect(expected).toContain('line 2');
   const found = printed(`
     const preparation = prepare();

@@ -1,0 +1,91 @@
+/** @file The reference implementation of tokenizers, Hugging Face's own Rust library, in Node. */
+
+import { EbbError } from '../errors.ts';
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import type { Encoded, Span, TokenizerEngine } from './tokenizer.ts';
+
+/** The parts of the library that are used. */
+interface Library {
+  readonly Tokenizer: { fromString(json: string): LibraryTokenizer };
+}
+interface LibraryEncoding {
+  getIds(): number[];
+  /** In code points. */
+  getOffsets(): [number, number][];
+}
+interface LibraryTokenizer {
+  disableTruncation(): void;
+  disablePadding(): void;
+  encodeBatch(texts: string[], options: { addSpecialTokens: boolean }): Promise<LibraryEncoding[]>;
+  decode(ids: number[], skipSpecialTokens: boolean): Promise<string>;
+}
+
+/** The library's name stands in a variable, so that bundlers leave it out. */
+const LIBRARY = 'tokenizers';
+
+let loading: Promise<Library | null> | undefined;
+
+/** The library, or null where it is not installed or has no build for this system. */
+function library(): Promise<Library | null> {
+  loading ??= import(LIBRARY).then(
+    (module: { readonly default: Library }) => module.default,
+    () => null,
+  );
+  return loading;
+}
+
+/** The places of tokens are those of whole texts: what trims spaces off them is switched off. */
+function untrimmed(part: Json): Json {
+  if (Array.isArray(part)) return part.map(untrimmed);
+  if (!isObject(part)) return part;
+  const inner = Object.fromEntries(Object.entries(part).map(([key, value]) => [key, untrimmed(value ?? null)]));
+  return part['type'] === 'ByteLevel' || part['type'] === 'RobertaProcessing' ? { ...inner, trim_offsets: false } : inner;
+}
+
+/** Makes a function from places in code points to places in UTF-16 units. */
+function unitsOf(text: string): (place: number) => number {
+  if (!/[\ud800-\udfff]/.test(text)) return (place) => place;
+  const units: number[] = [];
+  let unit = 0;
+  for (const character of text) {
+    units.push(unit);
+    unit += character.length;
+  }
+  return (place) => units[place] ?? unit;
+}
+
+function encoded(text: string, encoding: LibraryEncoding): Encoded {
+  const unit = unitsOf(text);
+  return { ids: encoding.getIds(), spans: encoding.getOffsets().map(([from, to]): Span => [unit(from), unit(to)]) };
+}
+
+/** Whether the reference implementation is installed, and runs on this system. */
+export const hasRust = async (): Promise<boolean> => (await library()) !== null;
+
+/**
+ * The reference implementation of a tokenizer.json; null where it is not installed.
+ * @throws EbbError for a tokenizer that it does not take, in its words
+ */
+export async function rustEngine(path: string, json: JsonObject): Promise<TokenizerEngine | null> {
+  const found = await library();
+  if (!found) return null;
+  const { pre_tokenizer: pre, post_processor: post } = json;
+  const tokenizer = ((): LibraryTokenizer => {
+    try {
+      return found.Tokenizer.fromString(
+        JSON.stringify({ version: '1.0', ...json, pre_tokenizer: untrimmed(pre ?? null), post_processor: untrimmed(post ?? null) }),
+      );
+    } catch (error) {
+      throw new EbbError(`${path}: the tokenizer cannot be built: ${error instanceof Error ? error.message : String(error)}`, 'file');
+    }
+  })();
+  tokenizer.disableTruncation();
+  tokenizer.disablePadding();
+  return {
+    async encode(texts, special) {
+      const encodings = await tokenizer.encodeBatch([...texts], { addSpecialTokens: special });
+      return encodings.map((encoding, i) => encoded(texts[i] ?? '', encoding));
+    },
+    decode: (ids, skipSpecial) => tokenizer.decode([...ids], skipSpecial),
+  };
+}

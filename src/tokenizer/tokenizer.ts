@@ -1,0 +1,49 @@
+/** @file A checkpoint's tokenizer: text to token ids and back, where each token lies in the text, and how a sequence begins and ends. */
+
+import type { Framing } from './framing.ts';
+import type { ChatTemplates } from './templates.ts';
+
+/** A part of a text, in UTF-16 units: from the first until before the second. */
+export type Span = readonly [from: number, to: number];
+
+/** The tokens of a text. */
+export interface Encoded {
+  readonly ids: readonly number[];
+  /** The part of the text that each token stands for. Bytes of one character lie where the character lies; tokens put around a text are empty. */
+  readonly spans: readonly Span[];
+}
+
+/** What turns text into ids: the reference implementation, or the port. */
+export interface TokenizerEngine {
+  /** Encodes texts. @param special whether the tokens that the tokenizer puts around every text are wanted */
+  encode(texts: readonly string[], special: boolean): Promise<readonly Encoded[]>;
+  /** The text of ids. Ids that there are not are left out. */
+  decode(ids: readonly number[], skipSpecial: boolean): Promise<string>;
+}
+
+/** A checkpoint's tokenizer. */
+export interface Tokenizer {
+  /** Where it was read from. */
+  readonly path: string;
+  /** One more than the largest id. */
+  readonly vocabSize: number;
+  readonly bosTokenId: number | null;
+  readonly eosTokenId: number | null;
+  readonly padTokenId: number | null;
+  /** What stands for text that no token covers. */
+  readonly unknownTokenId: number | null;
+  readonly templates: ChatTemplates;
+  readonly framing: Framing;
+  /** What a person should know of it: contradictions in its files, and how they were settled. */
+  readonly notes: readonly string[];
+  /** The tokens of texts. @param options `special`: also those that the tokenizer puts around every text; default without @throws EbbError for half a surrogate pair */
+  encode(texts: readonly string[], options?: { readonly special?: boolean }): Promise<readonly Encoded[]>;
+  /** The ids of a text, without those that are put around it. */
+  ids(text: string): Promise<readonly number[]>;
+  /** Text of ids; with `skipSpecial`, without special tokens. Ids the tokenizer does not have are left out. */
+  decode(ids: readonly number[], options?: { readonly skipSpecial?: boolean }): Promise<string>;
+  tokenId(token: string): number | undefined;
+  token(id: number): string | undefined;
+  /** Whether an id is a control token, which no text is but its own name. */
+  isControl(id: number): boolean;
+}
