@@ -3,10 +3,10 @@
 import { at, EbbError, invariant } from '../errors.ts';
 import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
 import { chatLessons } from '../tokenizer/chat.ts';
+import type { Encoded } from '../tokenizer/engine.ts';
 import { prefixFor, suffixFor } from '../tokenizer/framing.ts';
 import { completionLesson, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
-import type { Encoded } from '../tokenizer/tokenizer.ts';
 import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
 import { chunkTokens, type Sequence } from '../train/batches.ts';
 

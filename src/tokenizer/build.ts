@@ -3,12 +3,13 @@
 import { EbbError } from '../errors.ts';
 import { isObject, type JsonObject } from '../formats/json.ts';
 import { checkTokenizerJson, vocabularyOf } from './checkJson.ts';
+import type { TokenizerEngine } from './engine.ts';
 import type { TokenizerFields } from './fields.ts';
 import { framingOf } from './framing.ts';
 import { portEngine } from './port.ts';
 import { rustEngine } from './rust.ts';
 import { chatTemplates, tokenName } from './templates.ts';
-import type { Tokenizer, TokenizerEngine } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
 import { halfPair, isWhole } from './wholeText.ts';
 
 /** Which implementation encodes: the reference where it is installed, else the port. */

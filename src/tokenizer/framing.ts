@@ -1,6 +1,6 @@
 /** @file How a sequence begins and ends, decided here for training, evaluation and generation alike. */
 
-import type { TokenizerEngine } from './tokenizer.ts';
+import type { TokenizerEngine } from './engine.ts';
 
 /** The tokens around a text that no chat template wrote. */
 export interface Framing {

@@ -5,8 +5,8 @@
 
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { JsonObject } from '../formats/json.ts';
+import type { Span } from './engine.ts';
 import { strftime } from './strftime.ts';
-import type { Span } from './tokenizer.ts';
 
 /** A text that a template wrote. */
 export interface Rendered {

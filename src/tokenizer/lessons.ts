@@ -1,8 +1,9 @@
 /** @file Texts of which parts are learnt, and the tokens and labels that they become. */
 
 import { at } from '../errors.ts';
+import type { Encoded, Span } from './engine.ts';
 import { prefixFor, suffixFor } from './framing.ts';
-import type { Encoded, Span, Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 /** A text, and the parts of it that are learnt. */
 export interface Lesson {

@@ -5,7 +5,7 @@
 
 import { at as elementAt } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
-import type { Span } from './tokenizer.ts';
+import type { Span } from './engine.ts';
 
 /** The characters that byte-level tokens write bytes as (GPT-2's bytes_to_unicode): printable ones stand for themselves, others are moved up. */
 function bytesOfCharacters(): ReadonlyMap<string, number> {

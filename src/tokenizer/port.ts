@@ -5,8 +5,8 @@ import { EbbError } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import { checkAllowed } from './allowList.ts';
 import { vocabularyOf } from './checkJson.ts';
+import type { TokenizerEngine } from './engine.ts';
 import { placer } from './places.ts';
-import type { TokenizerEngine } from './tokenizer.ts';
 
 /** The library's Digits splits at decimal digits only, the reference (char::is_numeric) at every numeral: said by a regex instead. */
 function exactDigits(preTokenizer: Json | undefined): Json {

@@ -2,7 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
-import type { Encoded, Span, TokenizerEngine } from './tokenizer.ts';
+import type { Encoded, Span, TokenizerEngine } from './engine.ts';
 
 /** The parts of the library that are used. */
 interface Library {

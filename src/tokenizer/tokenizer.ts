@@ -1,25 +1,8 @@
 /** @file A checkpoint's tokenizer: text to token ids and back, where each token lies in the text, and how a sequence begins and ends. */
 
+import type { Encoded } from './engine.ts';
 import type { Framing } from './framing.ts';
 import type { ChatTemplates } from './templates.ts';
-
-/** A part of a text, in UTF-16 units: from the first until before the second. */
-export type Span = readonly [from: number, to: number];
-
-/** The tokens of a text. */
-export interface Encoded {
-  readonly ids: readonly number[];
-  /** The part of the text that each token stands for. Bytes of one character lie where the character lies; tokens put around a text are empty. */
-  readonly spans: readonly Span[];
-}
-
-/** What turns text into ids: the reference implementation, or the port. */
-export interface TokenizerEngine {
-  /** Encodes texts. @param special whether the tokens that the tokenizer puts around every text are wanted */
-  encode(texts: readonly string[], special: boolean): Promise<readonly Encoded[]>;
-  /** The text of ids. Ids that there are not are left out. */
-  decode(ids: readonly number[], skipSpecial: boolean): Promise<string>;
-}
 
 /** A checkpoint's tokenizer. */
 export interface Tokenizer {
