@@ -184,7 +184,7 @@ function measured(model: string, options: InspectOptions): Promise<View> {
 export async function inspect(model: string | null, options: InspectOptions = {}): Promise<View> {
   checkKnown('inspect()', options, NAMES);
   const sides = options.diff === undefined ? null : diffSides(options.diff);
-  if (sides?.kind === 'dumps' && model !== null) throw new EbbError(`${model}: two dumps are compared and no model is read; leave ${model} out`);
+  if (sides?.kind === 'dumps' && model !== null) throw new EbbError(`${model}: --diff compares two dumps and reads no model; leave ${model} out`);
   checkWay(wayOf(model, options, sides), givenOf(options));
   if (sides?.kind === 'dumps') return diffDumps(sides.sides, options);
   if (model === null) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file, a hub id, a definition (.ts) or a .ebb dump');

@@ -107,7 +107,7 @@ it('an answer ends at its signal, and a prompt that does not fit is refused', as
   })();
   await expect(answer).rejects.toThrow('enough');
   expect(seen.length).toBeGreaterThan(0);
-  expect(() => loaded.generate('Tom has '.repeat(40))).toThrow(/the context holds 24; shorten the prompt or ask for fewer tokens/);
+  await expect(loaded.generate('Tom has '.repeat(40)).text()).rejects.toThrow(/the context holds 24; shorten the prompt or ask for fewer tokens/);
   loaded.close();
 });
 
