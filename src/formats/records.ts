@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
+import { parseExactJson } from './exactJson.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { readLines } from './lines.ts';
 
@@ -44,7 +45,7 @@ const EXPECTED = 'text, or prompt and completion, or question and answer, or mes
 function parseRecord(where: string, text: string): JsonObject {
   let value: Json;
   try {
-    value = JSON.parse(text) as Json;
+    value = parseExactJson(text);
   } catch (error) {
     throw new EbbError(`${where}: is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

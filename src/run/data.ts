@@ -19,6 +19,7 @@ export interface DataOptions {
   /** Null: not checked. */
   readonly vocabSize: number | null;
   readonly fields: FieldNames;
+  readonly chatTemplate?: string | undefined;
   /** At most this many examples: records, or sequences of ready batches. */
   readonly limit?: number;
 }
@@ -29,6 +30,8 @@ export interface LoadedData {
   readonly batch: number;
   readonly length: number;
   readonly examples: number;
+  /** What a person should know of it. */
+  readonly notes: readonly string[];
 }
 
 const isSafetensors = (path: string): boolean => path.toLowerCase().endsWith('.safetensors');
@@ -66,14 +69,14 @@ function inputTensors(path: string, { inputs, limit }: DataOptions): LoadedData 
   const batch = sizes['B'] ?? 1;
   // which axis of an input is the batch's is the model's affair: whole batches
   const count = Math.min(source.count, limit === undefined ? source.count : Math.max(1, Math.floor(limit / batch)));
-  return { source: { ...source, all: () => source.all().slice(0, count) }, batch, length: sizes['T'] ?? 1, examples: count * batch };
+  return { source: { ...source, all: () => source.all().slice(0, count) }, batch, length: sizes['T'] ?? 1, examples: count * batch, notes: [] };
 }
 
 /** Sequences of the same length, `batch` at once. */
 function sequencesAtOnce(source: BatchSource, batch: number, length: number, limit: number | undefined): LoadedData {
   const examples = source.count * batch;
-  if (limit === undefined) return { source, batch, length, examples };
-  return { source: limitExamples(source, limit), batch, length, examples: Math.min(limit, examples) };
+  if (limit === undefined) return { source, batch, length, examples, notes: [] };
+  return { source: limitExamples(source, limit), batch, length, examples: Math.min(limit, examples), notes: [] };
 }
 
 /** Little-endian int32 token ids, `[batch, length + 1]` a step. */
@@ -111,11 +114,11 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
 export function openData(path: string, tokenizer: () => string, options: DataOptions, preparation: Preparation): OpenedData {
   const ready = readyData(path, options);
   if (ready) return { batch: ready.batch, length: ready.length, isReady: !path.toLowerCase().endsWith('.bin'), loaded: Promise.resolve(ready) };
-  const { batch, length, seed, shuffle, fields, limit } = options;
+  const { batch, length, seed, shuffle, fields, chatTemplate, limit } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, limit, vocabSize });
-    return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length };
+    const { sequences, padId, notes } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
+    return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length, notes };
   };
   const loaded = load();
   // whoever waits for it is told; nobody may be waiting yet

@@ -22,11 +22,12 @@ interface Packed {
   /** Where each sequence ends. */
   readonly ends: Int32Array<ArrayBuffer>;
   readonly padId: number;
+  readonly notes: readonly string[];
 }
 
 type Answer = { readonly packed: Packed } | { readonly message: string; readonly stack: string | null };
 
-function pack({ sequences, padId }: Tokenised): Packed {
+function pack({ sequences, padId, notes }: Tokenised): Packed {
   const ends = new Int32Array(sequences.length);
   let end = 0;
   for (const [i, s] of sequences.entries()) ends[i] = end += s.tokens.length;
@@ -36,15 +37,15 @@ function pack({ sequences, padId }: Tokenised): Packed {
     tokens.set(s.tokens, from);
     labels.set(s.labels, from);
   }
-  return { tokens, labels, ends, padId };
+  return { tokens, labels, ends, padId, notes };
 }
 
-function unpack({ tokens, labels, ends, padId }: Packed): Tokenised {
+function unpack({ tokens, labels, ends, padId, notes }: Packed): Tokenised {
   const sequences = Array.from(ends, (end, i): Sequence => {
     const from = i === 0 ? 0 : at(ends, i - 1);
     return { tokens: tokens.subarray(from, end), labels: labels.subarray(from, end) };
   });
-  return { sequences, padId };
+  return { sequences, padId, notes };
 }
 
 /** Says to a worker that it is one of these: it may have been started from a file that holds more than this module. */

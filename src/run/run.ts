@@ -73,18 +73,19 @@ export interface DataSubject {
 export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
 /** What is to be said of keys that change nothing in a run with this data. */
-function unreadKeys({ data, evalData, evalEvery, fields }: RunConfig): string[] {
+function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate }: RunConfig): string[] {
   const records = holdsRecords(data) || (evalData !== undefined && holdsRecords(evalData));
   return [
     ...(evalEvery > 0 && evalData === undefined ? [`evalEvery is ${evalEvery}, but there is no evalData, so nothing is evaluated`] : []),
     ...(Object.keys(fields).length > 0 && !records ? [`fields names fields of records, but ${data} holds none, so it changes nothing`] : []),
+    ...(chatTemplate !== undefined && !records ? [`chatTemplate renders conversations, but ${data} holds none, so it changes nothing`] : []),
   ];
 }
 
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
-  const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields };
+  const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields, chatTemplate: config.chatTemplate };
   const preparation = prepare();
   const open = (path: string, options: { readonly shuffle: boolean; readonly limit?: number }): OpenedData => {
     const opened = openData(path, tokenizer, { ...common, ...options }, preparation);
@@ -190,6 +191,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
   hooks.signal?.throwIfAborted();
   // the driver compiles while the data is tokenised
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
+  for (const note of trainData.notes) say(note);
   const resumed = await folder.resume(engine);
   folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);

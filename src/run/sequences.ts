@@ -4,8 +4,8 @@ import { at, EbbError, invariant } from '../errors.ts';
 import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
 import { chatLessons } from '../tokenizer/chat.ts';
 import type { Encoded } from '../tokenizer/engine.ts';
-import { prefixFor, suffixFor } from '../tokenizer/framing.ts';
-import { completionLesson, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
+import { framingText, prefixFor, suffixFor } from '../tokenizer/framing.ts';
+import { completionLesson, endingText, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
 import { chunkTokens, type Sequence } from '../train/batches.ts';
@@ -19,6 +19,8 @@ export interface SequenceRequest {
   /** Most tokens of a sequence. */
   readonly length: number;
   readonly fields: FieldNames;
+  /** The chat template of conversations, where it is not the tokenizer's own. */
+  readonly chatTemplate?: string | undefined;
   /** At most this many examples. */
   readonly limit?: number | undefined;
   /** Tokens that the model has rows for. */
@@ -27,6 +29,8 @@ export interface SequenceRequest {
 
 export interface Tokenised {
   readonly sequences: readonly Sequence[];
+  /** What a person should know: how sequences begin and end, what was cut or left out, and what the tokenizer's files say against each other. */
+  readonly notes: readonly string[];
   readonly padId: number;
 }
 
@@ -62,16 +66,29 @@ interface Placed {
   readonly lesson: Lesson;
 }
 
-async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest): Promise<readonly Sequence[]> {
+/** Sequences, and how many were cut or left out. */
+interface Counted {
+  readonly sequences: Sequence[];
+  cut: number;
+  leftOut: number;
+  /** How the first one ends. */
+  ending: string | null;
+}
+
+async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest, counted: Counted): Promise<void> {
   const encoded = await encodedAt(placed, words);
-  const sequences: Sequence[] = [];
   for (const [i, { where, lesson }] of placed.entries()) {
-    const sequence = cut(labelled(lesson, at(encoded, i), words), length);
-    if (!sequence) continue;
+    const whole = labelled(lesson, at(encoded, i), words);
+    counted.ending ??= lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words);
+    const sequence = cut(whole, length);
+    if (!sequence) {
+      counted.leftOut++;
+      continue;
+    }
+    if (whole.ids.length > length) counted.cut++;
     await checkRows(where, sequence.tokens, words, vocabSize);
-    sequences.push(sequence);
+    counted.sequences.push(sequence);
   }
-  return sequences;
 }
 
 /** @throws EbbError naming the record whose text cannot be encoded */
@@ -84,9 +101,22 @@ async function encodedAt(placed: readonly Placed[], words: Tokenizer): Promise<r
 /** Texts that are encoded at once: as many as keep all cores at work. */
 const AT_ONCE = 512;
 
-async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, request: SequenceRequest): Promise<readonly Sequence[]> {
-  const { path, limit = Number.POSITIVE_INFINITY } = request;
-  const sequences: Sequence[] = [];
+/** Says what was cut and left out; nothing where all is whole. */
+function countsText(path: string, length: number, { sequences, cut, leftOut }: Counted): readonly string[] {
+  if (cut === 0 && leftOut === 0) return [];
+  const parts = [
+    `${sequences.length} sequences are learnt`,
+    ...(cut > 0 ? [`${cut} of them cut at ${length} tokens`] : []),
+    ...(leftOut > 0 ? [`${leftOut} left out, since nothing of them is learnt within ${length} tokens`] : []),
+  ];
+  return [`${path}: ${parts.join(', ')}`];
+}
+
+type Found = Pick<Tokenised, 'sequences' | 'notes'>;
+
+async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, request: SequenceRequest): Promise<Found> {
+  const { path, length, limit = Number.POSITIVE_INFINITY } = request;
+  const counted: Counted = { sequences: [], cut: 0, leftOut: 0, ending: null };
   let waiting: Placed[] = [];
   let read = 0;
   for (const record of records) {
@@ -94,20 +124,21 @@ async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, 
     const where = `${path}: record ${read}`;
     waiting.push(...lessonsOf(where, record, words).map((lesson) => ({ where, lesson })));
     if (waiting.length < AT_ONCE) continue;
-    sequences.push(...(await encodeAll(waiting, words, request)));
+    await encodeAll(waiting, words, request, counted);
     waiting = [];
   }
-  return [...sequences, ...(await encodeAll(waiting, words, request))];
+  await encodeAll(waiting, words, request, counted);
+  return { sequences: counted.sequences, notes: [...(counted.ending === null ? [] : [`${path}: ${counted.ending}`]), ...countsText(path, length, counted)] };
 }
 
 /** The pieces of a text, which begins and ends as texts do. */
-async function textSequences(text: string, words: Tokenizer, { path, length, limit, vocabSize }: SequenceRequest): Promise<readonly Sequence[]> {
+async function textSequences(text: string, words: Tokenizer, { path, length, limit, vocabSize }: SequenceRequest): Promise<Found> {
   if (!isWhole(text)) throw new EbbError(`${path}: ${halfPair(text)}`, 'input');
   const ids = await words.ids(text);
   const whole = [...prefixFor(words.framing, ids), ...ids, ...suffixFor(words.framing, ids)];
   const sequences = chunkTokens(whole, length).slice(0, limit);
   for (const { tokens } of sequences) await checkRows(`${path}: the text`, tokens, words, vocabSize);
-  return sequences;
+  return { sequences, notes: [`${path}: ${framingText(words.framing, words.token)}`] };
 }
 
 /** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
@@ -115,8 +146,10 @@ export async function tokenise(request: SequenceRequest): Promise<Tokenised> {
   const { path, length, fields } = request;
   const dataset = openDataset(path, fields);
   invariant(dataset.kind !== 'batches', `${path} holds batches`);
-  const words = await openTokenizer(request.tokenizer);
-  const sequences = await (dataset.kind === 'text' ? textSequences(dataset.text, words, request) : recordSequences(dataset.records(), words, request));
+  const words = await openTokenizer(request.tokenizer, request);
+  const { sequences, notes } = await (dataset.kind === 'text'
+    ? textSequences(dataset.text, words, request)
+    : recordSequences(dataset.records(), words, request));
   if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);
-  return { sequences, padId: words.padTokenId ?? words.eosTokenId ?? 0 };
+  return { sequences, notes: [...words.notes, ...notes], padId: words.padTokenId ?? words.eosTokenId ?? 0 };
 }

@@ -21,6 +21,7 @@ export interface EvalOptions {
   readonly length: number;
   /** The names of a record's fields, where they are not the usual ones. */
   readonly fields?: FieldNames | undefined;
+  readonly chatTemplate?: string | undefined;
 }
 
 export interface EvalReport {
@@ -59,15 +60,20 @@ async function evaluateOn(
   watch: Watch,
 ): Promise<EvalReport> {
   const { path, config } = checkpoint;
-  const { data, batch, length, limit, fields = {} } = options;
+  const { data, batch, length, limit, fields = {}, chatTemplate } = options;
   if (Object.keys(fields).length > 0 && !holdsRecords(data))
     throw new EbbError(`--fields: ${data} holds no records whose fields have names; leave --fields out, or give data that ends in .jsonl`);
   const inputs = inputDecls(trainingMode(1).inputs);
-  const opened = openData(data, () => path, { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, limit }, preparation);
+  const opened = openData(
+    data,
+    () => path,
+    { batch, length, seed: 0, shuffle: false, inputs, vocabSize: config.vocabSize, fields, chatTemplate, limit },
+    preparation,
+  );
   const note = opened.isReady ? readySizes(data, opened, options, USUAL_SIZES) : null;
   if (note !== null) tell(watch, note);
   checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
-  const [session, { source, examples }] = await Promise.all([
+  const [session, { source, examples, notes }] = await Promise.all([
     openSession(checkpoint, device, {
       mode: trainingMode(opened.length),
       dims: { B: opened.batch, T: opened.length },
@@ -77,6 +83,7 @@ async function evaluateOn(
     }),
     opened.loaded,
   ]);
+  for (const one of notes) tell(watch, one);
   const batches = source.all();
   watch.signal?.throwIfAborted();
   const loss = await evaluate(session.engine, batches, pieces(watch, 'evaluating'));

@@ -26,6 +26,8 @@ import { decoded, type TextStream, textStream } from './textStream.ts';
 export interface LoadOptions extends OnDevice, Watch {
   /** A PEFT adapter: its folder, or that of a run. */
   readonly adapter?: string | undefined;
+  /** The chat template: a Jinja file, or the name of one of the model's. Default: as the model says. */
+  readonly chatTemplate?: string | undefined;
   /** Most tokens of a conversation, prompt and answer together. Default: as many as the model has positions for. */
   readonly contextLength?: number;
 }
@@ -73,7 +75,7 @@ export interface LoadedModel {
   close(): void;
 }
 
-const LOAD: Readonly<Record<keyof LoadOptions, true>> = { ...ON_DEVICE, ...WATCH, adapter: true, contextLength: true };
+const LOAD: Readonly<Record<keyof LoadOptions, true>> = { ...ON_DEVICE, ...WATCH, adapter: true, chatTemplate: true, contextLength: true };
 const ANSWERED: Readonly<Record<keyof AnswerOptions, true>> = { maxNewTokens: true, temperature: true, topK: true, topP: true, seed: true, signal: true };
 const EVALUATION: Readonly<Record<keyof EvaluateOptions, true>> = { ...WATCH, limit: true, batch: true, length: true, fields: true };
 
@@ -161,7 +163,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter ? loraOf(adapter, 'adapter') : null }));
   let opened: Promise<Tokenizer> | null = null;
   const tokenizer = (): Promise<Tokenizer> => {
-    opened ??= openTokenizer(checkpoint.path);
+    opened ??= openTokenizer(checkpoint.path, options);
     return opened;
   };
 
@@ -180,7 +182,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
           `the prompt has ${prompt.length} tokens and ${Math.max(1, maxNewTokens)} are to follow, but the context holds ${most}; shorten the prompt or ask for fewer tokens`,
           'input',
         );
-      const stopIds = stopTokens(checkpoint, words);
+      const stopIds = await stopTokens(checkpoint, words);
       async function* ids(): AsyncGenerator<number> {
         const program = await guard(programs.of(prompt.length + maxNewTokens));
         const tokens = untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop);
@@ -206,7 +208,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
     async evaluate(data, given = {}) {
       checkKnown('evaluate()', given, EVALUATION);
       const { limit = EVALUATED, batch = USUAL_SIZES.batch, length = USUAL_SIZES.length, fields, ...watch } = given;
-      return guard(evaluateCheckpoint(checkpoint, adapter, { data, limit, batch, length, fields }, device, watch));
+      return guard(evaluateCheckpoint(checkpoint, adapter, { data, limit, batch, length, fields, chatTemplate: options.chatTemplate }, device, watch));
     },
     async save(folder) {
       saveFiles(folder, filesOf(checkpoint, adapter));

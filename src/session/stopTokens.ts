@@ -5,6 +5,7 @@ import { EbbError } from '../errors.ts';
 import { fileExists, readText } from '../formats/files.ts';
 import { parseJsonObject } from '../formats/json.ts';
 import type { Checkpoint } from '../models/checkpoint.ts';
+import { closingToken } from '../tokenizer/chat.ts';
 import type { Tokenizer } from '../tokenizer/open.ts';
 
 /** The ends that generation_config.json names. @throws EbbError for ends that are no ids */
@@ -19,6 +20,8 @@ function generationEnds({ kind, path }: Pick<Checkpoint, 'kind' | 'path'>): read
 }
 
 /** The tokens that end an answer: those of config.json, generation_config.json and the tokenizer, and the control token that closes a turn. */
-export function stopTokens(checkpoint: Pick<Checkpoint, 'kind' | 'path' | 'config'>, { eosTokenId }: Pick<Tokenizer, 'eosTokenId'>): readonly number[] {
-  return [...new Set([...checkpoint.config.eosTokenIds, ...generationEnds(checkpoint), ...(eosTokenId === null ? [] : [eosTokenId])])];
+export async function stopTokens(checkpoint: Pick<Checkpoint, 'kind' | 'path' | 'config'>, tokenizer: Tokenizer): Promise<readonly number[]> {
+  const { eosTokenId, templates } = tokenizer;
+  const closing = templates.names.length > 0 ? await closingToken(tokenizer) : null;
+  return [...new Set([...checkpoint.config.eosTokenIds, ...generationEnds(checkpoint), ...[eosTokenId, closing].flatMap((id) => id ?? [])])];
 }

@@ -24,6 +24,7 @@ interface KeyFlag {
 const RUN_KEYS: readonly KeyFlag[] = [
   { flags: '--data <file>', key: 'data' },
   { flags: '--eval-data <file>', key: 'evalData' },
+  { flags: '--chat-template <file>', key: 'chatTemplate' },
   { flags: '--out <dir>', key: 'out' },
   { flags: '--steps <n>', key: 'steps', parse: positive },
   { flags: '--epochs <x>', key: 'epochs', parse: positiveNumber },

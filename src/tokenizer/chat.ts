@@ -3,10 +3,12 @@
  * assistant masks): generation blocks where the template has them, else what an answer adds to the rendering that ends before it.
  */
 
-import { at } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
+import { parseExactJson, plainJson } from '../formats/exactJson.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
-import type { Lesson } from './lessons.ts';
+import { type Lesson, labelled } from './lessons.ts';
 import type { ChatTemplates, Conversation, RenderOptions } from './templates.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 /** The least index at which two texts differ. It is never inside a character. */
 function commonPrefix(a: string, b: string): number {
@@ -19,7 +21,7 @@ function commonPrefix(a: string, b: string): number {
 const isAnswer = (message: JsonObject): boolean => message['role'] === 'assistant';
 
 /** Whether an answer is to be learnt: `weight: 0` and `train: false` say that it is not. */
-const learns = ({ weight, train }: JsonObject): boolean => weight !== 0 && train !== false;
+const learns = ({ weight = null, train }: JsonObject): boolean => plainJson(weight) !== 0 && train !== false;
 
 /** Arguments of calls that are given as JSON text are what the text says, as servers (vLLM, SGLang) render them. */
 function withArguments(message: JsonObject): JsonObject {
@@ -28,7 +30,7 @@ function withArguments(message: JsonObject): JsonObject {
   const parsed = (value: Json): Json => {
     if (typeof value !== 'string') return value;
     try {
-      const found = JSON.parse(value) as Json;
+      const found = parseExactJson(value);
       return isObject(found) ? found : value;
     } catch {
       return value;
@@ -99,4 +101,23 @@ export function chatLessons(
   });
   if (turns.every(({ whole }) => text.startsWith(whole))) return [{ text, learnt: turns.map(({ part }) => part), isFramed: false }];
   return turns.map(({ whole, part }) => ({ text: whole, learnt: [part], isFramed: false }));
+}
+
+/** The control token that closes an answer, by the chat template; null where none does, or the template takes no plain conversation. */
+export async function closingToken(tokenizer: Tokenizer): Promise<number | null> {
+  const messages = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+  ];
+  try {
+    const lesson = chatLessons(tokenizer.templates, { messages, fields: {} }).at(-1);
+    const [encoded] = lesson ? await tokenizer.encode([lesson.text]) : [];
+    if (!lesson || !encoded) return null;
+    const { ids, labels } = labelled(lesson, encoded, tokenizer);
+    const last = labels.findLastIndex((label) => label >= 0);
+    return last >= 0 && tokenizer.isControl(at(ids, last)) ? at(ids, last) : null;
+  } catch (error) {
+    if (error instanceof EbbError) return null;
+    throw error;
+  }
 }

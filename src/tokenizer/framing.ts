@@ -33,3 +33,11 @@ export const prefixFor = ({ prefix }: Framing, ids: readonly number[]): readonly
 
 /** The tokens behind a text: none where it ends with the last of them already. */
 export const suffixFor = ({ suffix }: Framing, ids: readonly number[]): readonly number[] => (suffix.length > 0 && ids.at(-1) === suffix.at(-1) ? [] : suffix);
+
+/** Says how a text begins and ends. */
+export function framingText({ prefix, suffix }: Framing, token: (id: number) => string | undefined): string {
+  const names = (ids: readonly number[]): string => ids.map((id) => token(id) ?? `token ${id}`).join(' ');
+  const begin = prefix.length === 0 ? 'begins with its own first token' : `begins with ${names(prefix)}, which is not learnt`;
+  const end = suffix.length === 0 ? 'no token ends it, since the tokenizer names none: nothing teaches the model to stop' : `ends with ${names(suffix)}`;
+  return `a text ${begin}; ${end}`;
+}

@@ -47,6 +47,15 @@ function inner(lesson: Lesson, encoded: Encoded, tokenizer: Pick<Tokenizer, 'isC
   return { ids, labels: ids.map((id, i) => (isLearnt(spans[i] ?? [0, 0]) ? id : -100)) };
 }
 
+/** Says how the answers of a lesson end. */
+export function endingText({ ids, labels }: Labelled, { token, isControl }: Pick<Tokenizer, 'token' | 'isControl'>): string {
+  const last = labels.findLastIndex((label) => label >= 0);
+  if (last < 0) return 'a conversation begins and ends as the chat template writes it';
+  const id = at(ids, last);
+  const end = isControl(id) ? `an answer ends with ${token(id) ?? `token ${id}`}` : 'no control token ends an answer: nothing teaches the model to stop';
+  return `a conversation begins as the chat template writes it; ${end}`;
+}
+
 /** The tokens of a lesson with what begins and ends a text. What begins it is not learnt, also where the text holds it itself. */
 export function labelled(lesson: Lesson, encoded: Encoded, tokenizer: Pick<Tokenizer, 'isControl' | 'framing'>): Labelled {
   const { ids, labels } = inner(lesson, encoded, tokenizer);

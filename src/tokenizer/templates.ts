@@ -67,10 +67,16 @@ function cleanMessage(message: JsonObject): JsonObject {
 /** The name of the template that a record takes, as transformers chooses it. @throws EbbError where none is for it */
 function chosen(path: string, sources: ReadonlyMap<string, string>, hasTools: boolean): string {
   if (sources.size === 0)
-    throw new EbbError(`${path}: has no chat template, expected one for a conversation; give --chat-template, or use prompt and completion instead`, 'file');
+    throw new EbbError(
+      `${path}: has no chat template, expected one for a conversation; give one by chatTemplate (--chat-template), or use prompt and completion instead`,
+      'file',
+    );
   if (hasTools && sources.has('tool_use')) return 'tool_use';
   if (sources.has('default')) return 'default';
-  throw new EbbError(`${path}: has chat templates named ${[...sources.keys()].join(', ')}, and none is called default; name one by --chat-template`, 'file');
+  throw new EbbError(
+    `${path}: has chat templates named ${[...sources.keys()].join(', ')}, and none is called default; name one by chatTemplate (--chat-template)`,
+    'file',
+  );
 }
 
 /** @param path begins every error @param config the fields of tokenizer_config.json */

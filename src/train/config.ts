@@ -88,6 +88,10 @@ export const runSchema = z.strictObject({
   data: z.string().describe('text, JSONL, batches as safetensors, or int32 tokens (.bin)'),
   evalData: z.string().optional().describe('held-out data of the same kinds'),
   out: z.string().default('runs/latest').describe('run folder'),
+  chatTemplate: z
+    .string()
+    .optional()
+    .describe('chat template for conversations: a Jinja file, or the name of one of the templates of the model; default as the model says'),
   fields: z
     .strictObject({ text: z.string().optional(), prompt: z.string().optional(), completion: z.string().optional() })
     .default({})

@@ -17,21 +17,24 @@ export const evalCommand: AddOptions = (command) =>
     .option('--length <n>', 'most tokens of a sequence', positive, 256)
     .option('--fields <names>', "names of a record's fields: text=…, or prompt=…,completion=…", fieldNames, {})
     .option('--json', 'print JSON')
+    .option('--chat-template <file>', "chat template: a Jinja file, or the name of one of the model's")
     .addOption(adapterOption())
     .addOption(deviceOption())
-    .action(async (model: string, flags: EvaluateOptions & AdapterFlags & { readonly data: string; readonly json?: boolean }) => {
-      const { data, limit, batch, length, fields } = flags;
-      const report = await withProgress(async (watch) => {
-        const loaded = await loadModel(model, { ...adapterOf(flags), ...watch });
-        try {
-          return await loaded.evaluate(data, { limit, batch, length, fields, ...watch });
-        } finally {
-          loaded.close();
-        }
-      });
-      print(
-        flags.json
-          ? JSON.stringify(report)
-          : `loss ${report.loss.toFixed(4)}, perplexity ${report.perplexity.toFixed(2)}, ${report.examples} examples, ${report.tokens} tokens`,
-      );
-    });
+    .action(
+      async (model: string, flags: EvaluateOptions & AdapterFlags & { readonly data: string; readonly chatTemplate?: string; readonly json?: boolean }) => {
+        const { data, limit, batch, length, fields } = flags;
+        const report = await withProgress(async (watch) => {
+          const loaded = await loadModel(model, { ...adapterOf(flags), chatTemplate: flags.chatTemplate, ...watch });
+          try {
+            return await loaded.evaluate(data, { limit, batch, length, fields, ...watch });
+          } finally {
+            loaded.close();
+          }
+        });
+        print(
+          flags.json
+            ? JSON.stringify(report)
+            : `loss ${report.loss.toFixed(4)}, perplexity ${report.perplexity.toFixed(2)}, ${report.examples} examples, ${report.tokens} tokens`,
+        );
+      },
+    );

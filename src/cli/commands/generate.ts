@@ -14,6 +14,7 @@ const DRAWING = ['top-k', 'top-p', 'seed'];
 interface GenerateFlags extends Required<Omit<AnswerOptions, 'signal'>>, AdapterFlags {
   readonly prompt: string;
   readonly chat: boolean;
+  readonly chatTemplate?: string;
 }
 
 /** `ebb generate`. */
@@ -27,9 +28,17 @@ export const generateCommand: AddOptions = (command) =>
     .option('--top-k <n>', 'draw from the k likeliest tokens only; 0 keeps all', count, 0)
     .option('--top-p <x>', 'draw from the likeliest tokens only, whose probabilities add up to this; above 0 and at most 1', share, 1)
     .option('--seed <n>', 'seed of the draws', count, 0)
+    .option('--chat-template <file>', "chat template: a Jinja file, or the name of one of the model's")
     .addOption(adapterOption())
     .addOption(deviceOption())
     .action(async (model: string, flags: GenerateFlags, own: Command) => {
+      if (!flags.chat)
+        refuseUnread(
+          givenOptions(own),
+          ['chat-template'],
+          'a template renders conversations, and the prompt is continued as it is',
+          () => 'give --chat too, or leave --chat-template out',
+        );
       if (flags.temperature === 0)
         refuseUnread(
           givenOptions(own),
@@ -40,7 +49,7 @@ export const generateCommand: AddOptions = (command) =>
       const { prompt, chat, maxNewTokens, temperature, topK, topP, seed } = flags;
       const how = { maxNewTokens, temperature, topK, topP, seed };
       await withProgress(async (watch) => {
-        const loaded = await loadModel(model, { ...adapterOf(flags), ...watch });
+        const loaded = await loadModel(model, { ...adapterOf(flags), chatTemplate: flags.chatTemplate, ...watch });
         try {
           const answer = chat ? loaded.chat([{ role: 'user', content: prompt }], how) : loaded.generate(prompt, how);
           for await (const piece of answer) process.stdout.write(piece);
