@@ -36,6 +36,8 @@ const typeWords = (type: string): string => TYPE_WORDS[type] ?? type;
 const SHOWN = 120;
 
 function shown(value: unknown): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (typeof value === 'function') return 'a function';
   const text = JSON.stringify(value) ?? String(value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }
@@ -141,17 +143,6 @@ function likeliest(key: string, keys: readonly string[], otherNames: OtherNames)
   return distance(plain(key), best) <= Math.ceil(best.length / 3) ? byPlain.get(best) : undefined;
 }
 
-/** @param where what takes the options @throws EbbError naming every option that is none of `names` */
-export function checkKnown(where: string, options: object, names: Readonly<Record<string, true>>): void {
-  const known = Object.keys(names);
-  const problems = Object.keys(options).flatMap((name) => {
-    if (Object.hasOwn(names, name)) return [];
-    const like = likeliest(name, known, {});
-    return [{ text: `unknown option ${name}${like === undefined ? '' : ` (did you mean ${like}?)`}` }];
-  });
-  if (problems.length > 0) throw new EbbError(problemsText(where, problems, `it takes ${known.join(', ')}`), 'config');
-}
-
 /** All that is wrong with a value which a schema does not take. */
 export function problemsOf(schema: z.ZodType, { issues }: z.core.$ZodError, value: unknown, otherNames: OtherNames = {}): readonly Problem[] {
   const unknownKey = (path: readonly PropertyKey[], name: string): Problem => {
@@ -185,4 +176,17 @@ export function parseBy<T>(schema: z.ZodType<T>, value: unknown, where: string, 
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new EbbError(problemsText(where, problemsOf(schema, parsed.error, value), hint));
+}
+
+/** The kind of value that each option takes. An option that may be left out is optional. */
+export type OptionShape<T> = Readonly<Record<keyof T, z.ZodType>>;
+
+/**
+ * Checks the options that a function of the library is given. @param where the function
+ * @throws EbbError naming every option that it does not know, and every one whose value it does not take
+ */
+export function checkOptions<T extends object>(where: string, options: T, shape: OptionShape<T>): void {
+  const schema = z.strictObject({ ...shape });
+  const parsed = schema.safeParse(options);
+  if (!parsed.success) throw new EbbError(problemsText(where, problemsOf(schema, parsed.error, options), 'docs/library.md says what it takes'), 'config');
 }

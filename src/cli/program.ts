@@ -2,12 +2,11 @@
 
 import { Command } from 'commander';
 import { EbbError } from '../errors.ts';
-import { eachOnce, say } from '../terminal/options.ts';
+import { eachOnce, outliveReaders, say } from '../terminal/options.ts';
 import { MANIFEST } from '../version.ts';
 import { COMMANDS } from './commands.ts';
 
-// A reader that stops reading (`ebb inspect … | head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+outliveReaders();
 
 /** Writes an error of commander as one sentence, like all other errors. */
 function outputError(text: string, write: (text: string) => void): void {

@@ -21,6 +21,8 @@ export interface HubOptions {
   readonly weights?: boolean | undefined;
   /** Called as bytes arrive; `total` is the size of the file. */
   readonly onProgress?: ((file: string, done: number, total: number) => void) | undefined;
+  /** Ends what is being fetched: the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const HUB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -47,6 +49,7 @@ interface Target {
   readonly revision: string;
   readonly hubUrl?: string;
   readonly accessToken?: string;
+  readonly fetch?: typeof fetch;
 }
 
 /** A file's bytes so far: 0 where there is none. */
@@ -99,7 +102,9 @@ async function listWanted(target: Target, weights: boolean): Promise<RemoteFile[
 async function snapshot(name: string, options: HubOptions): Promise<string> {
   const hubUrl = options.hubUrl ?? process.env['HF_ENDPOINT'];
   const accessToken = options.accessToken ?? process.env['HF_TOKEN'];
-  const common = { ...(hubUrl ? { hubUrl } : {}), ...(accessToken ? { accessToken } : {}) };
+  const { signal } = options;
+  const abortable: typeof fetch = (input, init) => fetch(input, { ...init, ...(signal ? { signal } : {}) });
+  const common = { fetch: abortable, ...(hubUrl ? { hubUrl } : {}), ...(accessToken ? { accessToken } : {}) };
   const repo = { type: 'model', name } as const;
   const storage = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName(repo));
   const revision = options.revision ?? 'main';
@@ -130,9 +135,11 @@ async function snapshot(name: string, options: HubOptions): Promise<string> {
  */
 export async function hubFolder(name: string, options: HubOptions = {}): Promise<string> {
   if (!isHubId(name)) throw new EbbError(`${name}: is no hub id, expected organisation/name`);
+  options.signal?.throwIfAborted();
   try {
     return await snapshot(name, options);
   } catch (error) {
+    options.signal?.throwIfAborted();
     if (error instanceof EbbError) throw error;
     const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
     throw new EbbError(

@@ -30,9 +30,9 @@ export interface OpenOptions {
   readonly adapter?: string;
   /** Keeps Dawn's bounds checks; kernels are checked for bounds themselves. */
   readonly robust?: boolean;
-  /** Told of names that changed since an earlier version; default: it is printed on stderr. */
+  /** Told of names that changed since an earlier version; default: a warning of the process. */
   readonly onNote?: (text: string) => void;
-  /** Told of errors that no call throws, and of the device's loss; default: they are printed on stderr. */
+  /** Told of errors that no call throws, and of the device's loss; default: warnings of the process. */
   readonly onError?: (error: EbbError) => void;
 }
 
@@ -121,7 +121,7 @@ export function chooseAdapter<T extends { readonly kind: AdapterKind; readonly n
 }
 
 /** Which device is wanted, and what says so. @throws EbbError where it is named twice */
-function wantedDevice({ device, adapter, onNote = console.warn }: OpenOptions): { readonly wanted: string; readonly asker: string } {
+function wantedDevice({ device, adapter, onNote = (note) => process.emitWarning(note) }: OpenOptions): { readonly wanted: string; readonly asker: string } {
   if (adapter !== undefined && device !== undefined)
     throw new EbbError(`openDevice: adapter is what device was called, and both are given (${adapter}, ${device}); give device alone`, 'device');
   const named = device ?? adapter ?? 'auto';
@@ -141,6 +141,6 @@ export async function openDevice(options: OpenOptions = {}): Promise<OpenedDevic
   const { wanted, asker } = wantedDevice(options);
   const { choice, why } = chooseAdapter(await listAdapters(options.robust ?? false), wanted, asker);
   const device = await quietly(() => openAdapter(choice.adapter));
-  device.onFailure(options.onError ?? ((error) => console.error(error.message)));
+  device.onFailure(options.onError ?? ((error) => process.emitWarning(error)));
   return { device, why, close: () => device.destroy() };
 }

@@ -18,15 +18,23 @@ export interface HeldDevice {
   close(): void;
 }
 
-/** Opens the device called `name` (default: as `openDevice`) and holds it. @param open opens it */
-export async function holdDevice(name: string | undefined, open = openDevice): Promise<HeldDevice> {
+/** How a device is opened. */
+export interface HoldOptions {
+  /** Opens it; default `openDevice`. */
+  readonly open?: typeof openDevice;
+  /** Is told of names that changed since an earlier version. */
+  readonly onNote?: (text: string) => void;
+}
+
+/** Opens the device called `name` (default: as `openDevice`) and holds it. */
+export async function holdDevice(name: string | undefined, { open = openDevice, onNote }: HoldOptions = {}): Promise<HeldDevice> {
   let fail: (error: EbbError) => void = () => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
   });
   // whoever waits for no work at the time hears of it with the next
   failed.catch(() => {});
-  const opened = await open({ device: name, onError: (error) => fail(error) });
+  const opened = await open({ device: name, onError: (error) => fail(error), ...(onNote ? { onNote } : {}) });
   return {
     device: opened,
     async guard(work) {
@@ -45,11 +53,10 @@ export async function holdDevice(name: string | undefined, open = openDevice): P
 
 /**
  * Opens the device called `name` (default: as `openDevice`), hands it to `work` and closes it whatever happens.
- * @param open opens it
  * @throws EbbError as soon as the device reports an error or is lost: what comes after would be wrong
  */
-export async function withDevice<T>(name: string | undefined, work: (device: CommandDevice) => Promise<T>, open = openDevice): Promise<T> {
-  const { device, guard, close } = await holdDevice(name, open);
+export async function withDevice<T>(name: string | undefined, work: (device: CommandDevice) => Promise<T>, options: HoldOptions = {}): Promise<T> {
+  const { device, guard, close } = await holdDevice(name, options);
   try {
     return await guard(work(device));
   } finally {

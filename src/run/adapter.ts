@@ -24,6 +24,9 @@ export interface LoadedAdapter {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
+/** Whether a folder is a PEFT adapter. */
+export const isPeftFolder = (path: string): boolean => existsSync(join(path, PEFT_CONFIG));
+
 /** An adapter as a checkpoint of a run holds it. @throws EbbError for a run that trains no adapter */
 function checkpointAdapter(folder: string, dropout: number): LoadedAdapter {
   const runFile = join(folder, '..', '..', CONFIG);

@@ -4,7 +4,7 @@
  */
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { at, EbbError } from '../errors.ts';
+import { at, EbbError, type EbbErrorCode } from '../errors.ts';
 import type { Sequence } from '../train/batches.ts';
 import { type SequenceRequest, type Tokenised, tokenise } from './sequences.ts';
 
@@ -25,7 +25,7 @@ interface Packed {
   readonly notes: readonly string[];
 }
 
-type Answer = { readonly packed: Packed } | { readonly message: string; readonly stack: string | null };
+type Answer = { readonly packed: Packed } | { readonly message: string; readonly code: EbbErrorCode } | { readonly message: string; readonly stack: string };
 
 function pack({ sequences, padId, notes }: Tokenised): Packed {
   const ends = new Int32Array(sequences.length);
@@ -55,8 +55,8 @@ async function answer(request: SequenceRequest): Promise<Answer> {
   try {
     return { packed: pack(await tokenise(request)) };
   } catch (error) {
-    if (error instanceof EbbError) return { message: error.message, stack: null };
-    return { message: String(error), stack: error instanceof Error ? (error.stack ?? null) : null };
+    if (error instanceof EbbError) return { message: error.message, code: error.code };
+    return { message: String(error), stack: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
 }
 
@@ -95,7 +95,7 @@ export function prepare(inWorker: boolean = BUILT): Preparation {
       worker.postMessage(request);
       const reply = await new Promise<Answer>((resolve, reject) => waiting.push({ resolve, reject }));
       if ('packed' in reply) return unpack(reply.packed);
-      if (reply.stack === null) throw new EbbError(reply.message);
+      if ('code' in reply) throw new EbbError(reply.message, reply.code);
       throw Object.assign(new Error(reply.message), { stack: reply.stack });
     },
     end: () => void worker?.terminate(),

@@ -31,16 +31,20 @@ export interface StepProgress {
 /** What work tells. */
 export type Progress = NoteProgress | PiecesProgress | StepProgress;
 
+/** The part of an AbortSignal that work looks at, so that types ask for no library of a platform. */
+export interface StopSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  throwIfAborted(): void;
+}
+
 /** How a caller watches work, and ends it early. */
 export interface Watch {
   /** Is told what goes on, in order. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Ends the work. What that leaves behind is said where it is taken. */
-  readonly signal?: AbortSignal | undefined;
+  /** Ends the work: that of an AbortController. What that leaves behind is said where it is taken. */
+  readonly signal?: StopSignal | undefined;
 }
-
-/** The names of these options. */
-export const WATCH: Readonly<Record<keyof Watch, true>> = { onProgress: true, signal: true };
 
 /** Tells a sentence. */
 export function tell({ onProgress }: Watch, text: string): void {

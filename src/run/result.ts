@@ -2,12 +2,14 @@
 
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { get } from '../errors.ts';
 import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
 import { ggufTokenizerFields } from '../tokenizer/open.ts';
 import { adapterFileName, loraScale } from '../train/model.ts';
+import type { LoadedAdapter } from './adapter.ts';
 
 import type { DiskWeights } from './weights.ts';
 
@@ -43,6 +45,17 @@ export async function writeResult(
     const files = { 'config.json': checkpoint.model.configJson(), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
     for (const [name, content] of Object.entries(files)) writeTextAside(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
   }
+}
+
+/** Writes an adapter that was loaded as a folder that Python's peft loads. @throws EbbError where it cannot be written */
+export async function writeAdapter(
+  folder: string,
+  about: AdapterAbout,
+  { weights, shapes }: Pick<LoadedAdapter, 'weights' | 'shapes'>,
+  baseModel: string,
+): Promise<void> {
+  const tensors = [...weights].map(([name, read]) => ({ name: adapterFileName(name), dtype: 'F32' as const, shape: get(shapes, name), data: read() }));
+  await writePeft(folder, { ...adapterSettings(about), baseModel, tensors });
 }
 
 /** What adapter_config.json says of an adapter. Layers keep their ranks and scales where they differ from the common ones. */

@@ -73,9 +73,10 @@ export interface DataSubject {
 export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
 /** What is to be said of keys that change nothing in a run with this data. */
-function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate }: RunConfig): string[] {
+function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate, steps, epochs }: RunConfig): string[] {
   const records = holdsRecords(data) || (evalData !== undefined && holdsRecords(evalData));
   return [
+    ...(steps !== undefined && epochs !== undefined ? [`steps (${steps}) are given, so epochs (${epochs}) changes nothing`] : []),
     ...(evalEvery > 0 && evalData === undefined ? [`evalEvery is ${evalEvery}, but there is no evalData, so nothing is evaluated`] : []),
     ...(Object.keys(fields).length > 0 && !records ? [`fields names fields of records, but ${data} holds none, so it changes nothing`] : []),
     ...(chatTemplate !== undefined && !records ? [`chatTemplate renders conversations, but ${data} holds none, so it changes nothing`] : []),
@@ -191,6 +192,8 @@ export async function openRun({ config, model, weights, data, device, files, rea
   hooks.signal?.throwIfAborted();
   // the driver compiles while the data is tokenised
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
+  if (hooks.signal?.aborted) engine.destroy();
+  hooks.signal?.throwIfAborted();
   for (const note of trainData.notes) say(note);
   const resumed = await folder.resume(engine);
   folder.begin({ ...config, steps }, files);

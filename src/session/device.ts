@@ -1,6 +1,7 @@
 /** @file How a function of the library gets its device: by name, opened for the call, or as one that is open. */
 
 import { type CommandDevice, withDevice } from '../node/device.ts';
+import { tell, type Watch } from '../run/progress.ts';
 
 /** Where a function of the library computes. */
 export interface OnDevice {
@@ -8,10 +9,7 @@ export interface OnDevice {
   readonly device?: string | CommandDevice | undefined;
 }
 
-/** The names of these options. */
-export const ON_DEVICE: Readonly<Record<keyof OnDevice, true>> = { device: true };
-
 /** Runs `work` on a device. One that is named is opened for it, and closed whatever happens. @throws EbbError as `withDevice` does */
-export function onDevice<T>(device: OnDevice['device'], work: (device: CommandDevice) => Promise<T>): Promise<T> {
-  return typeof device === 'object' ? work(device) : withDevice(device, work);
+export function onDevice<T>(device: OnDevice['device'], watch: Watch, work: (device: CommandDevice) => Promise<T>): Promise<T> {
+  return typeof device === 'object' ? work(device) : withDevice(device, work, { onNote: (note) => tell(watch, note) });
 }

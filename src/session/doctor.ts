@@ -1,12 +1,13 @@
 /** @file `doctor`: lists the devices of this machine, says which one is taken and why, and measures it. */
 
-import { checkKnown } from '../issues.ts';
+import { checkOptions } from '../issues.ts';
 import { listAdapters } from '../node/adapter.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { type AdapterKind, adapterRank } from '../runtime/adapterKind.ts';
 import type { Entry } from '../tune/book.ts';
 import { bookFile } from '../tune/file.ts';
-import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
+import { type OnDevice, onDevice } from './device.ts';
+import { ON_DEVICE } from './optionKinds.ts';
 import { measureRoof } from './roof.ts';
 import { knownSchedules } from './tune.ts';
 
@@ -33,8 +34,8 @@ const LIMITS = [
 
 /** Measures the device that is taken, and lists the others. @throws EbbError for a device that is not there */
 export function doctor(options: OnDevice = {}): Promise<DoctorReport> {
-  checkKnown('doctor()', options, ON_DEVICE);
-  return onDevice(options.device, report);
+  checkOptions('doctor()', options, ON_DEVICE);
+  return onDevice(options.device, {}, report);
 }
 
 async function report(taken: CommandDevice): Promise<DoctorReport> {

@@ -1,6 +1,7 @@
 /** @file `finetune`: a model, data and settings in, a trained adapter or model out. */
 
 import { join } from 'node:path';
+import type { OptionShape } from '../issues.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import type { TrainHooks, TrainReport } from '../run/run.ts';
@@ -9,6 +10,7 @@ import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
 import { onDevice } from './device.ts';
+import { flag, listener, whole } from './optionKinds.ts';
 import { writeProfile } from './profile.ts';
 import { configOf, type RunOptions } from './runOptions.ts';
 import { trainModel } from './train.ts';
@@ -22,6 +24,8 @@ export interface FinetuneOptions extends RunOptions {
   /** Is told of every step. */
   readonly onStep?: ((step: StepMetrics) => void) | undefined;
 }
+
+const OWN: OptionShape<Omit<FinetuneOptions, keyof RunOptions>> = { resume: flag, profile: whole(0), onStep: listener };
 
 /** Trains, and times the kernels of some steps. */
 async function profiled(config: RunConfig, opened: CommandDevice, count: number, hooks: TrainHooks): Promise<TrainReport> {
@@ -37,9 +41,8 @@ async function profiled(config: RunConfig, opened: CommandDevice, count: number,
  * @throws EbbError for options, data, a model or a device that cannot be used
  */
 export async function finetune(options: FinetuneOptions): Promise<TrainReport> {
-  const { onStep, resume = false, profile = 0, ...run } = options;
-  const { onProgress, signal, device, from } = run;
-  const config = configOf({ from: 'finetune()', ...run });
+  const config = configOf('finetune()', options, OWN);
+  const { onStep, resume = false, profile = 0, onProgress, signal, device, from } = options;
   checkRunFolder(config.out, resume, config, from);
   const watch: Watch = {
     signal,
@@ -49,7 +52,7 @@ export async function finetune(options: FinetuneOptions): Promise<TrainReport> {
     },
   };
   const hooks: TrainHooks = { ...watch, resume };
-  return onDevice(typeof device === 'object' ? device : config.device, (opened) =>
+  return onDevice(typeof device === 'object' ? device : config.device, watch, (opened) =>
     profile > 0 ? profiled(config, opened, profile, hooks) : trainModel(config, opened, hooks),
   );
 }

@@ -5,23 +5,24 @@ import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { dimSize } from '../ir/types.ts';
-import { checkKnown } from '../issues.ts';
+import { checkOptions, type OptionShape } from '../issues.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
-import { tell, WATCH, type Watch } from '../run/progress.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { type Batch, makeBatch } from '../train/batches.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
-import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
+import { type OnDevice, onDevice } from './device.ts';
 import { modelPath } from './modelPath.ts';
 import { openOneBatch } from './oneBatch.ts';
+import { names, ON_DEVICE, text, WATCH } from './optionKinds.ts';
 import { loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 import { checkWeights, isDefinition } from './source.ts';
 
@@ -52,8 +53,8 @@ function checkOut(model: string, { out, batch, weights, adapter }: Pick<GradOpti
   if (out !== undefined) checkOutFile(out, '--out', inputsOf({ 'the model': model, '--batch': batch, '--weights': weights, '--adapter': adapter }));
 }
 
-const GRAD: Readonly<Record<keyof GradOptions, true>> = { ...ON_DEVICE, ...WATCH, batch: true, out: true, adapter: true, weights: true, drop: true };
-const FORWARD: Readonly<Record<keyof ForwardOptions, true>> = { ...ON_DEVICE, ...WATCH, batch: true, out: true, adapter: true, weights: true };
+const FORWARD: OptionShape<ForwardOptions> = { ...ON_DEVICE, ...WATCH, batch: text, out: text, adapter: text.optional(), weights: text.optional() };
+const GRAD: OptionShape<GradOptions> = { ...FORWARD, out: text.optional(), drop: names };
 
 /** A tensor that was written. */
 export interface Written {
@@ -68,9 +69,10 @@ export interface Written {
  * @throws EbbError for a model, weights or a batch that cannot be used, and for a file that cannot be written
  */
 export async function forward(model: string, options: ForwardOptions): Promise<readonly Written[]> {
-  checkKnown('forward()', options, FORWARD);
+  checkOptions('forward()', { model }, { model: text });
+  checkOptions('forward()', options, FORWARD);
   checkOut(model, options);
-  return onDevice(options.device, (device) => (isDefinition(model) ? forwardDefinition : forwardCheckpoint)(model, options, device, options));
+  return onDevice(options.device, options, (device) => (isDefinition(model) ? forwardDefinition : forwardCheckpoint)(model, options, device, options));
 }
 
 async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch): Promise<readonly Written[]> {
@@ -187,9 +189,10 @@ async function trainedDefinition(model: string, { batch: path, weights, adapter 
  * @throws EbbError for a loss or a gradient that is NaN or infinite, and as the model and the batch are opened
  */
 export async function grad(model: string, options: GradOptions): Promise<GradReport> {
-  checkKnown('grad()', options, GRAD);
+  checkOptions('grad()', { model }, { model: text });
+  checkOptions('grad()', options, GRAD);
   checkOut(model, options);
-  return onDevice(options.device, (device) => gradOn(device, model, options));
+  return onDevice(options.device, options, (device) => gradOn(device, model, options));
 }
 
 async function gradOn(device: CommandDevice, model: string, options: GradOptions): Promise<GradReport> {

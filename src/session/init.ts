@@ -3,14 +3,15 @@
 import { join } from 'node:path';
 import { at, EbbError } from '../errors.ts';
 import { holdsRecords } from '../formats/dataset.ts';
-import { checkKnown } from '../issues.ts';
+import { checkOptions, type OptionShape } from '../issues.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
-import { WATCH, type Watch } from '../run/progress.ts';
+import type { Watch } from '../run/progress.ts';
 import { schemaComment } from '../run/runFile.ts';
 import { tokenise } from '../run/sequences.ts';
 import type { Sequence } from '../train/batches.ts';
 import { parseConfig } from '../train/config.ts';
 import { modelPath } from './modelPath.ts';
+import { text as textKind, WATCH } from './optionKinds.ts';
 import { isDefinition } from './source.ts';
 
 /** What a run file is made for. */
@@ -23,7 +24,7 @@ export interface InitOptions extends Watch {
   readonly file: string;
 }
 
-const INIT: Readonly<Record<keyof InitOptions, true>> = { ...WATCH, model: true, data: true, file: true };
+const INIT: OptionShape<InitOptions> = { ...WATCH, model: textKind, data: textKind, file: textKind };
 
 /** Examples that are looked at. */
 const LOOKED_AT = 1000;
@@ -110,7 +111,7 @@ seed: 0
  * @throws EbbError for a model or data that cannot be used, and for a definition, whose inputs are its own
  */
 export async function init(options: InitOptions): Promise<string> {
-  checkKnown('init()', options, INIT);
+  checkOptions('init()', options, INIT);
   const { model, data, file } = options;
   if (isDefinition(model)) throw new EbbError(`${model}: is a definition, for which there is no usual run; docs/training.md lists the keys of a run file`);
   const described = describeModel(await modelPath(model, { weights: false }, options));

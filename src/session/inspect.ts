@@ -10,16 +10,17 @@ import { pageData, pageHtml } from '../inspect/html.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { type Inspected, inspect as inspectStages, type Scope, stageText, TEXT_STAGES, type TextStage } from '../inspect/stages.ts';
 import { diffSides, dumpText, type PatternOptions, patternDiff, patternView, stageView, type TextSide, textDiff, type View } from '../inspect/views.ts';
-import { checkKnown } from '../issues.ts';
+import { checkOptions, type OptionShape } from '../issues.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { WATCH, type Watch } from '../run/progress.ts';
+import type { Watch } from '../run/progress.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { captureLocations } from '../trace/location.ts';
 import type { TracedModel } from '../trace/trace.ts';
-import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
+import { type OnDevice, onDevice } from './device.ts';
 import { checkWay, isDump, wayOf } from './inspectWays.ts';
-import { loraOptions, MODEL_SIZES, type ModelSizes } from './modelSizes.ts';
+import { loraOptions, type ModelSizes } from './modelSizes.ts';
+import { flag, MODEL_SIZES, names, ON_DEVICE, oneOf, text, WATCH, whole, within } from './optionKinds.ts';
 import { measureModel } from './profile.ts';
 import { traceCheckpoint } from './session.ts';
 import { checkSizes, describeCheckpoint, describeSource, isDefinition } from './source.ts';
@@ -58,22 +59,22 @@ export interface InspectOptions extends ModelSizes, OnDevice, Watch {
 /** What a page shows. */
 export type InspectPageOptions = Omit<InspectOptions, 'stage' | 'diff' | 'function' | 'unit' | 'cost' | 'measure'>;
 
-const NAMES: Readonly<Record<keyof InspectOptions, true>> = {
+const SHAPE: OptionShape<InspectOptions> = {
   ...MODEL_SIZES,
   ...ON_DEVICE,
   ...WATCH,
-  stage: true,
-  drop: true,
-  remat: true,
-  skip: true,
-  dropRate: true,
-  seed: true,
-  diff: true,
-  function: true,
-  unit: true,
-  cost: true,
-  locs: true,
-  measure: true,
+  stage: oneOf(STAGES),
+  drop: names,
+  remat: names,
+  skip: names,
+  dropRate: within(0, 1),
+  seed: whole(0),
+  diff: names,
+  function: text.optional(),
+  unit: text.optional(),
+  cost: flag,
+  locs: flag,
+  measure: flag,
 };
 
 /** The options that are given and choose what is shown. */
@@ -159,9 +160,10 @@ function pageTitle(path: string): string {
  * @throws EbbError for a model that cannot be traced, an unknown unit, and an option that a page does not read
  */
 export async function inspectPage(model: string, options: InspectPageOptions = {}): Promise<string> {
-  checkKnown('inspectPage()', options, NAMES);
+  checkOptions('inspectPage()', { model }, { model: text });
+  checkOptions<InspectOptions>('inspectPage()', options, SHAPE);
   checkWay('page', givenOf(options));
-  return onDevice(options.device, async (opened) => {
+  return onDevice(options.device, options, async (opened) => {
     const { traced, compiled } = await openForInspection(model, opened, { ...options, locs: true });
     const { pattern } = patternFrom(options, traced.units);
     return pageHtml(await pageData(compiled(), pageTitle(model), traced.module.dims, pattern));
@@ -173,7 +175,7 @@ function measured(model: string, options: InspectOptions): Promise<View> {
   const { batch = null, length = null, dtype } = options;
   if (dtype !== undefined) throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
   const pattern = (units: readonly string[]): Pattern => patternFrom(options, units).pattern;
-  return onDevice(options.device, (device) => measureModel(model, device, { batch, length, lora: loraOptions(options.lora), pattern }));
+  return onDevice(options.device, options, (device) => measureModel(model, device, { batch, length, lora: loraOptions(options.lora), pattern }));
 }
 
 /**
@@ -182,7 +184,8 @@ function measured(model: string, options: InspectOptions): Promise<View> {
  * @throws EbbError for a model that cannot be traced, names that it does not have, and an option that would not be read
  */
 export async function inspect(model: string | null, options: InspectOptions = {}): Promise<View> {
-  checkKnown('inspect()', options, NAMES);
+  checkOptions('inspect()', { model }, { model: text.nullable() });
+  checkOptions('inspect()', options, SHAPE);
   const sides = options.diff === undefined ? null : diffSides(options.diff);
   if (sides?.kind === 'dumps' && model !== null) throw new EbbError(`${model}: --diff compares two dumps and reads no model; leave ${model} out`);
   checkWay(wayOf(model, options, sides), givenOf(options));
@@ -190,7 +193,7 @@ export async function inspect(model: string | null, options: InspectOptions = {}
   if (model === null) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file, a hub id, a definition (.ts) or a .ebb dump');
   if (isDump(model)) return inspectDump(model, options);
   if (options.measure) return measured(model, options);
-  return onDevice(options.device, (opened) => inspectModel(model, opened, options));
+  return onDevice(options.device, options, (opened) => inspectModel(model, opened, options));
 }
 
 /** Shows a model. @throws EbbError for a unit, function or pattern that the model does not have */

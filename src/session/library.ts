@@ -1,21 +1,24 @@
 /** @file The library's functions over whole models besides `finetune` and `loadModel`: compile, plan, tune, analyze. Each is what the command of its name does. */
 
+import { z } from 'zod';
 import type { AnalysisSizes } from '../analyze/measure.ts';
 import type { AnalyzeReport } from '../analyze/report.ts';
-import { SAMPLINGS } from '../analyze/settings.ts';
+import { SAMPLINGS, SPREADS } from '../analyze/settings.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { EbbError } from '../errors.ts';
-import type { StoredType } from '../formats/storedType.ts';
-import { checkKnown } from '../issues.ts';
-import { WATCH, type Watch } from '../run/progress.ts';
+import { STORED_TYPE_NAMES, type StoredType } from '../formats/storedType.ts';
+import { checkOptions, type OptionShape } from '../issues.ts';
+import type { CommandDevice } from '../node/device.ts';
+import type { Watch } from '../run/progress.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 import { tuningAllowed } from '../tune/file.ts';
 import { analyzeRun } from './analyze.ts';
 import { type CompileReport, compileTo } from './compile.ts';
 import { compileDevice } from './compileDevice.ts';
-import { ON_DEVICE, type OnDevice, onDevice } from './device.ts';
-import { loraOptions, MODEL_SIZES, type ModelSizes } from './modelSizes.ts';
+import { type OnDevice, onDevice } from './device.ts';
+import { loraOptions, type ModelSizes } from './modelSizes.ts';
+import { flag, MODEL_SIZES, names, ON_DEVICE, oneOf, text, WATCH, whole, within } from './optionKinds.ts';
 import { type PlanReport, planRun } from './plan.ts';
 import { tellPrecision } from './precision.ts';
 import { configOf, type RunOptions } from './runOptions.ts';
@@ -30,7 +33,7 @@ export interface PackageOptions extends ModelSizes, Watch {
    * A device of this machine, a built-in profile (`nvidia`, `amd`, `apple`, `intel`), a profile's file (.json), a profile, or `portable`, which is
    * any WebGPU device. Default `auto`, and `portable` with `standalone`.
    */
-  readonly device?: string | DeviceProfile | undefined;
+  readonly device?: string | DeviceProfile | CommandDevice | undefined;
   /** The trainer's drop rate where a run names none. */
   readonly dropRate?: number | undefined;
   /** What operands of matrix products may be rounded to. Default `f32`. */
@@ -39,14 +42,17 @@ export interface PackageOptions extends ModelSizes, Watch {
   readonly standalone?: boolean | undefined;
 }
 
-const PACKAGE: Readonly<Record<keyof PackageOptions, true>> = {
+const PRECISION = oneOf(['f32', 'f16']);
+const PACKAGE: OptionShape<PackageOptions> = {
   ...MODEL_SIZES,
   ...WATCH,
-  out: true,
-  device: true,
-  dropRate: true,
-  matmulPrecision: true,
-  standalone: true,
+  out: text.optional(),
+  device: z
+    .custom((value) => (typeof value === 'string' && value !== '') || (typeof value === 'object' && value !== null), 'expected a name or a profile')
+    .optional(),
+  dropRate: within(0, 1),
+  matmulPrecision: PRECISION,
+  standalone: flag,
 };
 
 /**
@@ -54,7 +60,8 @@ const PACKAGE: Readonly<Record<keyof PackageOptions, true>> = {
  * @throws EbbError for a model that cannot be trained, a device that is not there, and a folder that cannot be written
  */
 export async function compile(model: string, options: PackageOptions = {}): Promise<CompileReport> {
-  checkKnown('compile()', options, PACKAGE);
+  checkOptions('compile()', { model }, { model: text });
+  checkOptions('compile()', options, PACKAGE);
   const { device, standalone = false, batch = null, length = null, dropRate = null, matmulPrecision = 'f32', dtype } = options;
   const flags = {
     out: options.out ?? `${nameOf(model)}-trainer`,
@@ -66,9 +73,9 @@ export async function compile(model: string, options: PackageOptions = {}): Prom
     standalone,
     lora: loraOptions(options.lora),
   };
-  const choice = typeof device === 'object' ? { profile: device } : compileDevice({ device, standalone });
+  const choice = typeof device === 'object' ? ('device' in device ? { open: device } : { profile: device }) : compileDevice({ device, standalone });
   if ('open' in choice)
-    return onDevice(choice.open, (opened) => {
+    return onDevice(choice.open, options, (opened) => {
       tellPrecision(options, matmulPrecision, opened.device.profile);
       return compileTo(model, flags, { profile: opened.device.profile, schedules: knownSchedules(opened) }, options);
     });
@@ -90,9 +97,9 @@ export interface PlanOptions extends RunOptions {
 
 /** Says what device memory a run takes, to the byte, without running it. @throws EbbError for a run that cannot be */
 export async function plan(options: PlanOptions): Promise<PlanReport> {
-  const { dtype, ...run } = options;
-  const config = configOf({ from: 'plan()', ...run });
-  return onDevice(options.device ?? config.device, (device) => planRun(config, device, dtype, options));
+  const config = configOf('plan()', options, { dtype: oneOf(STORED_TYPE_NAMES) });
+  const { dtype } = options;
+  return onDevice(options.device ?? config.device, options, (device) => planRun(config, device, dtype, options));
 }
 
 /** What is measured, for how long. */
@@ -102,14 +109,15 @@ export interface TuneOptions extends ModelSizes, OnDevice, Watch {
   readonly matmulPrecision?: MatmulPrecision | undefined;
 }
 
-const TUNE: Readonly<Record<keyof TuneOptions, true>> = { ...MODEL_SIZES, ...ON_DEVICE, ...WATCH, seconds: true, matmulPrecision: true };
+const TUNE: OptionShape<TuneOptions> = { ...MODEL_SIZES, ...ON_DEVICE, ...WATCH, seconds: within(0), matmulPrecision: PRECISION };
 
 /** Measures how a model's kernels are cut best on a device, and keeps what was found for later runs. @throws EbbError for a model or a device that cannot be used */
 export async function tune(model: string, options: TuneOptions = {}): Promise<Tuned> {
-  checkKnown('tune()', options, TUNE);
+  checkOptions('tune()', { model }, { model: text });
+  checkOptions('tune()', options, TUNE);
   const { seconds = 300, batch = null, length = null, dtype, matmulPrecision = 'f32' } = options;
   if (!tuningAllowed()) throw new EbbError('EBB_TUNE=off turns tuning off; unset it to measure', 'config');
-  return onDevice(options.device, async (device) => {
+  return onDevice(options.device, options, async (device) => {
     tellPrecision(options, matmulPrecision, device.device.profile);
     const source = await describeSource(model, dtype, options);
     checkSizes(model, source, { batch, length });
@@ -126,12 +134,28 @@ export interface AnalyzeRunOptions extends RunOptions, Absent<AnalysisSizes> {
   readonly runs?: readonly string[] | undefined;
 }
 
+const SIZES: OptionShape<Omit<AnalyzeRunOptions, keyof RunOptions>> = {
+  rates: z.array(z.number().gt(0).max(1)).min(1).optional(),
+  spreads: z
+    .array(z.enum([...SPREADS]))
+    .min(1)
+    .nullish(),
+  samplings: z
+    .array(z.enum([...SAMPLINGS]))
+    .min(1)
+    .optional(),
+  batches: whole(1),
+  patterns: whole(2),
+  rounds: whole(1),
+  runs: names,
+};
+
 /** Measures what dropping would save of a run and what it would do to the gradient, and says which rate pays. It trains nothing. @throws EbbError as `finetune` does */
 export async function analyze(options: AnalyzeRunOptions): Promise<AnalyzeReport> {
-  const { rates = [0.25, 0.5, 0.75, 0.875], spreads = null, samplings = SAMPLINGS, batches = 4, patterns = 8, rounds = 3, runs = [], ...run } = options;
-  const config = configOf({ from: 'analyze()', ...run });
+  const config = configOf('analyze()', options, SIZES);
+  const { rates = [0.25, 0.5, 0.75, 0.875], spreads = null, samplings = SAMPLINGS, batches = 4, patterns = 8, rounds = 3, runs = [] } = options;
   const sizes = { rates: [...rates].sort((a, b) => a - b), spreads, samplings, batches, patterns, rounds, runs };
-  return onDevice(options.device ?? config.device, (device) => analyzeRun(config, device, sizes, options));
+  return onDevice(options.device ?? config.device, options, (device) => analyzeRun(config, device, sizes, options));
 }
 
 export type { CompileReport } from './compile.ts';

@@ -1,26 +1,29 @@
 /** @file `loadModel`: a model, with or without an adapter, that chats, continues text, is evaluated and saved. */
 
-import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { at, EbbError } from '../errors.ts';
+import { z } from 'zod';
+import { EbbError, invariant } from '../errors.ts';
 import type { FieldNames } from '../formats/dataset.ts';
-import { fileError } from '../formats/files.ts';
 import type { ChatMessage } from '../formats/records.ts';
-import { checkKnown } from '../issues.ts';
+import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
+import { generationMode } from '../models/inputs.ts';
 import { type HeldDevice, holdDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
-import { WATCH, type Watch } from '../run/progress.ts';
+import { type StopSignal, tell, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
 import { prefixFor } from '../tokenizer/framing.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
-import { ON_DEVICE, type OnDevice } from './device.ts';
+import type { OnDevice } from './device.ts';
 import { type EvalReport, evaluateCheckpoint } from './evaluate.ts';
-import { createGenerator, type Generator } from './generator.ts';
+import { createGenerator, type GenerateOptions } from './generator.ts';
+import { generators } from './generators.ts';
 import { modelPath } from './modelPath.ts';
-import { loraOf } from './session.ts';
+import { ON_DEVICE, signal, text, WATCH, whole, within } from './optionKinds.ts';
+import { type SavedAdapter, saveModel } from './saveModel.ts';
+import { aboutModel, type LoraOptions, loraOf, traceCheckpoint } from './session.ts';
 import { stopTokens } from './stopTokens.ts';
 import { decoded, type TextStream, textStream } from './textStream.ts';
+import { once, oneAtATime } from './turns.ts';
 
 /** How a model is loaded. */
 export interface LoadOptions extends OnDevice, Watch {
@@ -29,22 +32,22 @@ export interface LoadOptions extends OnDevice, Watch {
   /** The chat template: a Jinja file, or the name of one of the model's. Default: as the model says. */
   readonly chatTemplate?: string | undefined;
   /** Most tokens of a conversation, prompt and answer together. Default: as many as the model has positions for. */
-  readonly contextLength?: number;
+  readonly contextLength?: number | undefined;
 }
 
 /** How an answer is made. */
 export interface AnswerOptions {
   /** Default 256, or fewer where the context ends before. */
-  readonly maxNewTokens?: number;
+  readonly maxNewTokens?: number | undefined;
   /** 0 always takes the likeliest token, which is the default. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Only so many of the likeliest tokens are drawn from; 0, the default, keeps all. */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Only the likeliest tokens whose probabilities reach this sum are drawn from; 1, the default, keeps all. */
-  readonly topP?: number;
-  readonly seed?: number;
+  readonly topP?: number | undefined;
+  readonly seed?: number | undefined;
   /** Ends the answer: the stream throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal | undefined;
 }
 
 /** How a model is evaluated. */
@@ -75,16 +78,30 @@ export interface LoadedModel {
   close(): void;
 }
 
-const LOAD: Readonly<Record<keyof LoadOptions, true>> = { ...ON_DEVICE, ...WATCH, adapter: true, chatTemplate: true, contextLength: true };
-const ANSWERED: Readonly<Record<keyof AnswerOptions, true>> = { maxNewTokens: true, temperature: true, topK: true, topP: true, seed: true, signal: true };
-const EVALUATION: Readonly<Record<keyof EvaluateOptions, true>> = { ...WATCH, limit: true, batch: true, length: true, fields: true };
+const LOAD: OptionShape<LoadOptions> = { ...ON_DEVICE, ...WATCH, adapter: text.optional(), chatTemplate: text.optional(), contextLength: whole(1) };
+const ANSWERED: OptionShape<AnswerOptions> = {
+  maxNewTokens: whole(1),
+  temperature: within(0),
+  topK: whole(0),
+  topP: z.number().gt(0).max(1).optional(),
+  seed: whole(0),
+  signal,
+};
+const EVALUATION: OptionShape<EvaluateOptions> = {
+  ...WATCH,
+  limit: whole(1),
+  batch: whole(1),
+  length: whole(1),
+  fields: z.strictObject({ text: z.string().optional(), prompt: z.string().optional(), completion: z.string().optional() }).optional(),
+};
 
 /** Examples that are evaluated where no limit is given. */
 const EVALUATED = 64;
-const ANSWER: Required<Omit<AnswerOptions, 'signal'>> = { maxNewTokens: 256, temperature: 0, topK: 0, topP: 1, seed: 0 };
+/** Most tokens of an answer where nothing is said. */
+const ANSWERED_TOKENS = 256;
 
 /** Tokens until one that ends the answer, or until the signal. */
-async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly number[], signal: AbortSignal | undefined): AsyncGenerator<number> {
+async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly number[], signal: StopSignal | undefined): AsyncGenerator<number> {
   for await (const id of tokens) {
     signal?.throwIfAborted();
     if (stopIds.includes(id)) return;
@@ -92,60 +109,48 @@ async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly numbe
   }
 }
 
-/** The files of a model or an adapter. */
-function filesOf(checkpoint: Checkpoint, adapter: LoadedAdapter | null): readonly string[] {
-  if (adapter === null && checkpoint.kind === 'gguf') return [checkpoint.path];
-  const folder = adapter?.path ?? checkpoint.path;
-  return readdirSync(folder)
-    .map((name) => join(folder, name))
-    .filter((file) => statSync(file).isFile() && !basename(file).startsWith('.'));
-}
-
-function saveFiles(folder: string, files: readonly string[]): void {
-  const names = files.map((file) => basename(file));
-  const taken = names.find((name) => existsSync(join(folder, name)));
-  if (taken !== undefined) throw new EbbError(`${join(folder, taken)}: is there already; give a new folder`, 'file');
-  try {
-    mkdirSync(folder, { recursive: true });
-    for (const [i, file] of files.entries()) cpSync(file, join(folder, at(names, i)));
-  } catch (error) {
-    throw fileError(folder, error);
-  }
-}
-
 /** A device that was handed over stays open, and whoever opened it hears of its errors; one that was named is closed with the model. */
-async function holdOn(device: OnDevice['device']): Promise<HeldDevice> {
-  return typeof device === 'object' ? { device, guard: (work) => work, close: () => {} } : holdDevice(device);
+async function holdOn(device: OnDevice['device'], watch: Watch): Promise<HeldDevice> {
+  return typeof device === 'object' ? { device, guard: (work) => work, close: () => {} } : holdDevice(device, { onNote: (note) => tell(watch, note) });
 }
 
-/** Programs for sequences of so many tokens. */
-interface Sized {
-  readonly capacity: number;
-  readonly generator: Generator;
+/** The options of an answer. @throws EbbError for those that are wrong, and for draws that nothing asks for */
+function answerSettings(options: AnswerOptions): Omit<GenerateOptions, 'maxNewTokens' | 'stopIds'> {
+  checkOptions('an answer', options, ANSWERED);
+  const { temperature = 0, topK = 0, topP = 1, seed = 0 } = options;
+  const idle = (['topK', 'topP', 'seed'] as const).find((key) => options[key] !== undefined && options[key] !== DRAWING[key]);
+  if (temperature === 0 && idle !== undefined)
+    throw new EbbError(
+      `${idle} (${options[idle]}): at temperature 0 the likeliest token is always taken, and none is drawn; give a temperature above 0, or leave ${idle} out`,
+    );
+  return { temperature, topK, topP, seed };
 }
 
-/** The least that programs are made for. */
-const LEAST_CAPACITY = 256;
+/** Messages of a conversation. @throws EbbError for what is none */
+function checkMessages(messages: readonly ChatMessage[]): void {
+  const expected = 'expected a list of messages such as { role: "user", content: "…" }';
+  if (!Array.isArray(messages) || messages.length === 0) throw new EbbError(`chat(): is given ${JSON.stringify(messages) ?? 'nothing'}, ${expected}`);
+  for (const [i, message] of messages.entries())
+    if (typeof message !== 'object' || message === null || typeof message.role !== 'string')
+      throw new EbbError(`chat(): message ${i} is ${JSON.stringify(message)}, ${expected}`);
+}
 
-/** Makes the function that gives programs for sequences of so many tokens: those that are there, or larger ones in their place. */
-function generators(most: number, create: (capacity: number) => Promise<Generator>): { readonly of: (tokens: number) => Promise<Generator>; close(): void } {
-  let made: Promise<Sized> | null = null;
-  const replace = async (tokens: number, before: Sized | null): Promise<Sized> => {
-    if (before !== null && before.capacity >= tokens) return before;
-    before?.generator.close();
-    const capacity = Math.min(most, 2 ** Math.ceil(Math.log2(Math.max(LEAST_CAPACITY, tokens))));
-    return { capacity, generator: await create(capacity) };
-  };
-  return {
-    async of(tokens) {
-      const before = made;
-      made = (before ?? Promise.resolve(null)).then((sized) => replace(tokens, sized));
-      return (await made).generator;
-    },
-    close() {
-      void made?.then(({ generator }) => generator.close());
-    },
-  };
+/** What draws are where nothing is said. */
+const DRAWING = { topK: 0, topP: 1, seed: 0 } as const;
+
+/** An adapter on a model, as it is loaded and as it is saved. */
+interface Fitted extends SavedAdapter {
+  readonly lora: LoraOptions;
+}
+
+/** @throws EbbError for an adapter that does not fit the model */
+function fitted(checkpoint: Checkpoint, loaded: LoadedAdapter | null): Fitted | null {
+  if (!loaded) return null;
+  const lora = loraOf(loaded, 'adapter');
+  const traced = traceCheckpoint(checkpoint, { mode: generationMode(1), dims: { T: 1 }, lora, trains: 'nothing' });
+  const { lora: about } = aboutModel(checkpoint.path, checkpoint.model, traced, lora);
+  invariant(about, 'a model with an adapter is one without');
+  return { loaded, lora, about };
 }
 
 /**
@@ -153,67 +158,86 @@ function generators(most: number, create: (capacity: number) => Promise<Generato
  * @throws EbbError for a model, an adapter or a device that cannot be used
  */
 export async function loadModel(model: string, options: LoadOptions = {}): Promise<LoadedModel> {
-  checkKnown('loadModel()', options, LOAD);
-  const { signal } = options;
+  checkOptions('loadModel()', { model }, { model: text });
+  checkOptions('loadModel()', options, LOAD);
+  options.signal?.throwIfAborted();
   const checkpoint = openCheckpoint(await modelPath(model, {}, options));
-  const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const most = Math.min(options.contextLength ?? checkpoint.config.maxPosition, checkpoint.config.maxPosition);
-  signal?.throwIfAborted();
-  const { device, guard, close } = await holdOn(options.device);
-  const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter ? loraOf(adapter, 'adapter') : null }));
-  let opened: Promise<Tokenizer> | null = null;
-  const tokenizer = (): Promise<Tokenizer> => {
-    opened ??= openTokenizer(checkpoint.path, options);
-    return opened;
+  const adapter = fitted(checkpoint, options.adapter === undefined ? null : loadAdapter(options.adapter));
+  const { contextLength: most = checkpoint.config.maxPosition } = options;
+  if (most > checkpoint.config.maxPosition)
+    throw new EbbError(`contextLength is ${most}, and the model was made for ${checkpoint.config.maxPosition} positions; lower it, or leave it out`);
+  options.signal?.throwIfAborted();
+  const { device, guard, close } = await holdOn(options.device, options);
+  const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter?.lora ?? null }));
+  const turns = oneAtATime();
+  const words = once(() => openTokenizer(checkpoint.path, options));
+  let isClosed = false;
+  const checkOpen = (): void => {
+    if (isClosed) throw new EbbError(`${checkpoint.path}: the model is closed; load it again`);
   };
 
-  /** Answers a prompt. @param promptOf makes its tokens */
-  const answer = (promptOf: (words: Tokenizer) => Promise<readonly number[]>, options: AnswerOptions): TextStream => {
-    checkKnown('an answer', options, ANSWERED);
-    const { signal: stop, ...given } = options;
-    const settings = { ...ANSWER, ...given };
-    async function* pieces(): AsyncGenerator<string> {
-      const words = await tokenizer();
-      const prompt = await promptOf(words);
-      const room = most - prompt.length;
-      const { maxNewTokens = Math.min(ANSWER.maxNewTokens, room) } = given;
-      if (room < Math.max(1, maxNewTokens))
-        throw new EbbError(
-          `the prompt has ${prompt.length} tokens and ${Math.max(1, maxNewTokens)} are to follow, but the context holds ${most}; shorten the prompt or ask for fewer tokens`,
-          'input',
-        );
-      const stopIds = await stopTokens(checkpoint, words);
-      async function* ids(): AsyncGenerator<number> {
-        const program = await guard(programs.of(prompt.length + maxNewTokens));
-        const tokens = untilStop(program.generate(prompt, { ...settings, maxNewTokens, stopIds }), stopIds, stop);
-        try {
-          for (let next = await guard(tokens.next()); !next.done; next = await guard(tokens.next())) yield next.value;
-        } finally {
-          await tokens.return(undefined);
-        }
+  async function* tokens(prompt: readonly number[], given: AnswerOptions, stopIds: readonly number[]): AsyncGenerator<number> {
+    const settings = answerSettings(given);
+    const { maxNewTokens = Math.min(ANSWERED_TOKENS, most - prompt.length) } = given;
+    const wanted = Math.max(1, maxNewTokens);
+    if (most - prompt.length < wanted)
+      throw new EbbError(
+        `the prompt has ${prompt.length} tokens and ${wanted} are to follow, but the context holds ${most}; shorten the prompt or ask for fewer tokens`,
+      );
+    const program = await guard(programs.of(prompt.length + wanted));
+    const chosen = untilStop(program.generate(prompt, { ...settings, maxNewTokens: wanted, stopIds }), stopIds, given.signal);
+    try {
+      for (let next = await guard(chosen.next()); !next.done; next = await guard(chosen.next())) {
+        yield next.value;
+        checkOpen();
       }
-      yield* decoded(ids(), (all) => words.decode(all, { skipSpecial: true }));
+    } finally {
+      await chosen.return(undefined);
     }
-    return textStream(pieces());
+  }
+
+  /** Answers a prompt. @param promptOf makes its tokens */
+  const answer = (given: AnswerOptions, promptOf: (tokenizer: Tokenizer) => Promise<readonly number[]>): TextStream => {
+    answerSettings(given);
+    checkOpen();
+    async function* pieces(): AsyncGenerator<string> {
+      checkOpen();
+      const tokenizer = await words();
+      const stopIds = await stopTokens(checkpoint, tokenizer);
+      yield* decoded(tokens(await promptOf(tokenizer), given, stopIds), (ids) => tokenizer.decode(ids, { skipSpecial: true }));
+    }
+    return textStream(() => turns(pieces));
   };
 
   return {
     path: checkpoint.path,
-    chat: (messages, given = {}) => answer((words) => words.ids(words.templates.render({ messages, fields: {} }, { addGenerationPrompt: true }).text), given),
-    generate: (prompt, given = {}) =>
-      answer(async (words) => {
-        const ids = await words.ids(prompt);
-        return [...prefixFor(words.framing, ids), ...ids];
-      }, given),
+    chat(messages, given = {}) {
+      checkMessages(messages);
+      return answer(given, ({ ids, templates }) => ids(templates.render({ messages, fields: {} }, { addGenerationPrompt: true }).text));
+    },
+    generate(prompt, given = {}) {
+      if (typeof prompt !== 'string') throw new EbbError(`generate(): the prompt is ${JSON.stringify(prompt) ?? 'missing'}, expected a text`);
+      return answer(given, async ({ ids, framing }) => {
+        const own = await ids(prompt);
+        return [...prefixFor(framing, own), ...own];
+      });
+    },
     async evaluate(data, given = {}) {
-      checkKnown('evaluate()', given, EVALUATION);
+      checkOpen();
+      checkOptions('evaluate()', { data }, { data: text });
+      checkOptions('evaluate()', given, EVALUATION);
       const { limit = EVALUATED, batch = USUAL_SIZES.batch, length = USUAL_SIZES.length, fields, ...watch } = given;
-      return guard(evaluateCheckpoint(checkpoint, adapter, { data, limit, batch, length, fields, chatTemplate: options.chatTemplate }, device, watch));
+      return guard(
+        evaluateCheckpoint(checkpoint, adapter?.loaded ?? null, { data, limit, batch, length, fields, chatTemplate: options.chatTemplate }, device, watch),
+      );
     },
     async save(folder) {
-      saveFiles(folder, filesOf(checkpoint, adapter));
+      checkOptions('save()', { folder }, { folder: text });
+      await saveModel(folder, checkpoint, adapter);
     },
     close() {
+      if (isClosed) return;
+      isClosed = true;
       programs.close();
       close();
     },

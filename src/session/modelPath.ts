@@ -8,5 +8,5 @@ import { pieces, type Watch } from '../run/progress.ts';
 export async function modelPath(model: string, options: HubOptions = {}, watch: Watch = {}): Promise<string> {
   if (existsSync(model) || !isHubId(model)) return model;
   const onProgress = (file: string, done: number, total: number): void => pieces(watch, `downloading ${file}`, 'bytes')(done, total);
-  return hubFolder(model, { onProgress, ...options });
+  return hubFolder(model, { onProgress, signal: watch.signal as AbortSignal | undefined, ...options });
 }

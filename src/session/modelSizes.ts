@@ -18,9 +18,6 @@ export interface ModelSizes {
   readonly dtype?: StoredType | undefined;
 }
 
-/** The names of these options. */
-export const MODEL_SIZES: Readonly<Record<keyof ModelSizes, true>> = { batch: true, length: true, lora: true, dtype: true };
-
 /** @throws EbbError naming the setting that is wrong */
 export function loraOptions(lora: RunInput['lora']): LoraOptions | null {
   return adaptersOf(parseBy(runSchema.shape.lora, lora, 'lora', 'docs/training.md lists its settings')).lora;

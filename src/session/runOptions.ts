@@ -1,9 +1,13 @@
 /** @file A run as the library's functions take it, and its config. */
 
+import { z } from 'zod';
 import type { DropPlanConfig } from '../dropbp/plans/index.ts';
-import { WATCH, type Watch } from '../run/progress.ts';
+import { EbbError } from '../errors.ts';
+import { checkOptions, type OptionShape } from '../issues.ts';
+import type { Watch } from '../run/progress.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
-import { ON_DEVICE, type OnDevice } from './device.ts';
+import type { OnDevice } from './device.ts';
+import { ON_DEVICE, WATCH } from './optionKinds.ts';
 
 /** The keys of a run (docs/training.md), and how it is watched. `model` and `data` are required. */
 export interface RunOptions extends Omit<RunInput, '$schema' | 'drop' | 'device'>, OnDevice, Watch {
@@ -18,14 +22,34 @@ const dropPlan = (drop: number | DropPlanConfig): DropPlanConfig => {
   return drop === 0 ? { kind: 'none' } : { kind: 'uniform', rate: drop };
 };
 
-/** The options that are no keys of a run, or are not given as keys are. */
-const BESIDES_KEYS: ReadonlySet<string> = new Set(
-  Object.keys({ ...ON_DEVICE, ...WATCH, drop: true, from: true } satisfies Partial<Record<keyof RunOptions, true>>),
-);
+/** The options that are no keys of a run. */
+const BESIDES: OptionShape<OnDevice & Watch & Pick<RunOptions, 'from'>> = { ...ON_DEVICE, ...WATCH, from: z.string() };
 
-/** The config of a run that options ask for. @throws EbbError naming every option that is wrong */
-export function configOf(options: RunOptions & { readonly from: string }): RunConfig {
-  const { drop, device, from } = options;
-  const keys = Object.fromEntries(Object.entries(options).filter(([key, value]) => value !== undefined && !BESIDES_KEYS.has(key)));
+/** @throws EbbError where no options are given at all */
+export function checkGiven(where: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new EbbError(
+      `${where}: is given ${options === null ? 'null' : typeof options}, expected the keys of a run: model, data and more; docs/training.md lists them`,
+      'config',
+    );
+}
+
+/**
+ * The config of a run that options ask for. @param own the options that the function reads besides, and what they take
+ * @throws EbbError naming every option that is wrong
+ */
+export function configOf(where: string, options: RunOptions, own: Readonly<Record<string, z.ZodType>>): RunConfig {
+  checkGiven(where, options);
+  const { drop, device, from = where } = options;
+  const besides = { ...BESIDES, ...own };
+  const [keys, others]: [Record<string, unknown>, Record<string, unknown>] = [{}, {}];
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined || key === 'drop') continue;
+    if (Object.hasOwn(besides, key)) others[key] = value;
+    else keys[key] = value;
+  }
+  checkOptions(from, { ...others, from }, besides);
+  if (Object.hasOwn(keys, 'adapter'))
+    throw new EbbError(`${from}: adapter: a run goes on with a PEFT adapter by lora: { from: … }, and a device is named by device`, 'config');
   return parseConfig({ ...keys, ...(drop === undefined ? {} : { drop: dropPlan(drop) }), ...(typeof device === 'string' ? { device } : {}) }, from);
 }

@@ -5,6 +5,19 @@ import { EbbError } from '../errors.ts';
 
 /** Writes a line to stderr, which takes everything that is not the result. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`);
+/**
+ * Goes on where a reader stops reading (`ebb inspect … | head`): what is written for it is left out, as the work behind it is worth more than the
+ * lines. What else goes wrong with stdout, such as a full disk, is told at the end by the exit code.
+ */
+export function outliveReaders(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED' || process.exitCode === 1) return;
+    process.exitCode = 1;
+    say(`the result cannot be written: ${error.message}`);
+  });
+  process.stderr.on('error', () => {});
+}
+
 /** Writes the result to stdout. */
 export const print = (text: string): void => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 

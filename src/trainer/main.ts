@@ -18,7 +18,7 @@ import { requireWeights } from '../run/startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import { type AdapterAbout, checkRequirements } from '../runtime/planFile.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
-import { eachOnce, say } from '../terminal/options.ts';
+import { eachOnce, outliveReaders, say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { commandRun } from './commandRun.ts';
@@ -42,6 +42,7 @@ export function isProgram(module: string): boolean {
 
 /** Parses the process's arguments and trains; errors end as one sentence on stderr and exit code 1. */
 export async function runCommandLine(trainer: TrainerPackage, train: Train): Promise<void> {
+  outliveReaders();
   const command = new Command('trainer.js')
     .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
     .option('--weights <path>', `${WEIGHTS_KINDS}; without it all parameters are drawn anew, but for a low-rank adapter, which needs it`)

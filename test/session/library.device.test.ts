@@ -77,7 +77,7 @@ it('fine-tunes, is told of every step, and its adapter is found by the run, a ch
   await loaded.save(copy);
   expect(readdirSync(copy).sort()).toEqual(readdirSync(report.result!).sort());
   expect(readFileSync(join(copy, 'adapter_model.safetensors'))).toEqual(readFileSync(own.file));
-  expect(await rejectionOf(loaded.save(copy))).toMatch(/is there already; give a new folder/);
+  expect(await rejectionOf(loaded.save(copy))).toMatch(/is there already, and not empty; give a new folder/);
   loaded.close();
   plain.close();
 });
@@ -109,6 +109,64 @@ it('an answer ends at its signal, and a prompt that does not fit is refused', as
   expect(seen.length).toBeGreaterThan(0);
   await expect(loaded.generate('Tom has '.repeat(40)).text()).rejects.toThrow(/the context holds 24; shorten the prompt or ask for fewer tokens/);
   loaded.close();
+});
+
+it('answers that are asked for at once are made one after the other, and a longer one takes no room from another', async () => {
+  const loaded = await loadModel(model, { device: { ...device, why: 'the test' } });
+  const alone = (prompt: string) => loaded.generate(prompt, { maxNewTokens: 8 }).text();
+  const [a, b] = [await alone('Tom has'), await alone('The king')];
+  expect(await Promise.all([alone('Tom has'), alone('The king')])).toEqual([a, b]);
+  const stream = loaded.generate('Tom has', { maxNewTokens: 8 })[Symbol.asyncIterator]();
+  const first = await stream.next();
+  const long = await loaded.generate('Tom has '.repeat(120), { maxNewTokens: 2 }).text();
+  expect(long.length).toBeGreaterThan(0);
+  let rest = String(first.value);
+  for (let next = await stream.next(); !next.done; next = await stream.next()) rest += next.value;
+  expect(rest).toBe(a);
+  loaded.close();
+});
+
+it('a call that fails leaves the model usable, a text is read once, and a closed model says so', async () => {
+  const loaded = await loadModel(model, { device: { ...device, why: 'the test' } });
+  for (const wrong of [{ maxNewTokens: Number.NaN }, { temperature: -1 }, { topP: 0 }, { seed: 1.5 }, { topK: 3 }, { tempature: 1 }] as object[])
+    expect(() => loaded.generate('Tom has', wrong)).toThrow(/^(an answer: .*(maxNewTokens|temperature|topP|seed|tempature)|topK \(3\): at temperature 0)/);
+  expect(() => loaded.generate(5 as never)).toThrow('the prompt is 5, expected a text');
+  expect(() => loaded.chat([])).toThrow('expected a list of messages');
+  await expect(loaded.generate('Tom '.repeat(2000)).text()).rejects.toThrow('shorten the prompt');
+  const answer = loaded.generate('Tom has', { maxNewTokens: 2, temperature: undefined });
+  expect((await answer.text()).length).toBeGreaterThan(0);
+  await expect(answer.text()).rejects.toThrow('the text was read already');
+  await expect(loaded.evaluate(data, { limit: 0 })).rejects.toThrow(/limit: is 0, expected at least 1/);
+  loaded.close();
+  loaded.close();
+  expect(() => loaded.generate('Tom has')).toThrow('the model is closed');
+  await expect(loaded.evaluate(data)).rejects.toThrow('the model is closed');
+});
+
+it('the adapter of a checkpoint is saved as PEFT writes one', async () => {
+  const out = join(folder, 'kept');
+  await finetune(options({ out, steps: 2, saveEvery: 1 }));
+  const path = join(out, 'checkpoints/step-00000002');
+  const loaded = await loadModel(model, { device: { ...device, why: 'the test' }, adapter: path });
+  const copy = join(folder, 'of-checkpoint');
+  await loaded.save(copy);
+  loaded.close();
+  const [saved, trained] = [loadAdapter(copy), loadAdapter(join(out, 'adapter'))];
+  expect(saved.settings).toEqual(trained.settings);
+  for (const [name, read] of trained.weights) expect(saved.weights.get(name)!()).toEqual(read());
+});
+
+it('values of options are checked by name', async () => {
+  const stopped = AbortSignal.abort(new Error('enough'));
+  await expect(loadModel(model, { signal: stopped })).rejects.toThrow('enough');
+  await expect(loadModel(model, { contextLength: 1e9 })).rejects.toThrow('contextLength is 1000000000, and the model was made for 512 positions');
+  await expect(loadModel(model, null as never)).rejects.toMatchObject({ name: 'EbbError' });
+  await expect(finetune(undefined as never)).rejects.toThrow('finetune(): is given undefined, expected the keys of a run');
+  await expect(finetune(options({ resume: 'false' as never }))).rejects.toThrow('finetune(): resume: is "false", expected true or false');
+  await expect(finetune(options({ adapter: 'runs/base' } as object))).rejects.toThrow('a run goes on with a PEFT adapter by lora: { from: … }');
+  await expect(compile(model, { dropRate: 2 })).rejects.toThrow('compile(): dropRate: is 2, expected at most 1');
+  await expect(compile(model, { batch: Number.NaN })).rejects.toThrow('compile(): batch: is NaN, expected a whole number');
+  await expect(inspect(model, { stage: 'nope' as never })).rejects.toThrow(/^inspect\(\): stage: is "nope", expected "trace"/);
 });
 
 it('other work ends at its signal, and nothing is written', async () => {

@@ -27,11 +27,9 @@ async function failureOf(failures: Partial<Failures>, change: Partial<RunInput>,
   const data = join(ROOT, 'examples/demo/questions.jsonl');
   const { drop, device: _device, $schema: _schema, ...keys } = { steps: 8, length: 24, lora: { rank: 2 }, ...change };
   const options = { model: TINY_MODEL, data, out: join(folder, `run-${runs++}`), ...keys, ...(drop ? { drop } : {}), ...hooks };
-  const ended = withDevice(
-    'auto',
-    (device) => finetune({ ...options, device }),
-    ({ onError } = {}) => openFailing(failures, (error) => onError?.(error)),
-  );
+  const ended = withDevice('auto', (device) => finetune({ ...options, device }), {
+    open: ({ onError } = {}) => openFailing(failures, (error) => onError?.(error)),
+  });
   const error: unknown = await ended.then(
     () => null,
     (reason: unknown) => reason,
