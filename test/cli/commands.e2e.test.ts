@@ -89,13 +89,12 @@ describe('train', () => {
     const slow = RUN.replace('steps: 6', 'steps: 6\nsaveEvery: 1');
     writeFileSync(at('slow.yaml'), slow);
     let sent = false;
-    const stopped = ok(
-      await runCli(['train', at('slow.yaml'), '--out', at('part')], (text, child) => {
-        if (sent || !/held-out loss before/.test(text)) return;
-        sent = true;
-        setTimeout(() => child.kill('SIGINT'), 300);
-      }),
-    );
+    const stopped = await runCli(['train', at('slow.yaml'), '--out', at('part')], (text, child) => {
+      if (sent || !/held-out loss before/.test(text)) return;
+      sent = true;
+      setTimeout(() => child.kill('SIGINT'), 300);
+    });
+    expect(stopped.code).toBe(130);
     expect(stopped.stdout).toMatch(/stopped after [1-5] steps/);
     expect(existsSync(join(at('part'), 'adapter'))).toBe(false);
     const again = await runCli(['train', at('slow.yaml'), '--out', at('part')]);
