@@ -54,9 +54,17 @@ function unitsOf(text: string): (place: number) => number {
   return (place) => units[place] ?? unit;
 }
 
+/** The places of tokens cost as much to hand over as all else, so that they are asked for only where somebody reads them. */
 function encoded(text: string, encoding: LibraryEncoding): Encoded {
-  const unit = unitsOf(text);
-  return { ids: encoding.getIds(), spans: encoding.getOffsets().map(([from, to]): Span => [unit(from), unit(to)]) };
+  let spans: readonly Span[] | undefined;
+  return {
+    ids: encoding.getIds(),
+    get spans() {
+      const unit = unitsOf(text);
+      spans ??= encoding.getOffsets().map(([from, to]): Span => [unit(from), unit(to)]);
+      return spans;
+    },
+  };
 }
 
 /** Whether the reference implementation is installed, and runs on this system. */

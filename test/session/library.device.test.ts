@@ -165,7 +165,7 @@ it('values of options are checked by name', async () => {
   await expect(finetune(options({ resume: 'false' as never }))).rejects.toThrow('finetune(): resume: is "false", expected true or false');
   await expect(finetune(options({ adapter: 'runs/base' } as object))).rejects.toThrow('a run goes on with a PEFT adapter by lora: { from: … }');
   await expect(compile(model, { dropRate: 2 })).rejects.toThrow('compile(): dropRate: is 2, expected at most 1');
-  await expect(compile(model, { batch: Number.NaN })).rejects.toThrow('compile(): batch: is NaN, expected a whole number');
+  await expect(compile(model, { batch: Number.NaN })).rejects.toThrow('compile(): batch: is NaN, expected a number');
   await expect(inspect(model, { stage: 'nope' as never })).rejects.toThrow(/^inspect\(\): stage: is "nope", expected "trace"/);
 });
 
