@@ -44,7 +44,13 @@ const GGUF_TYPES: Readonly<Record<string, BlockType>> = {
   Q8_0: 'q8_0',
   Q4_0: 'q4_0',
   Q4_1: 'q4_1',
+  Q5_0: 'q5_0',
+  Q5_1: 'q5_1',
+  IQ4_NL: 'iq4_nl',
+  Q2_K: 'q2_k',
+  Q3_K: 'q3_k',
   Q4_K: 'q4_k',
+  Q5_K: 'q5_k',
   Q6_K: 'q6_k',
 };
 
@@ -52,7 +58,10 @@ const GGUF_TYPES: Readonly<Record<string, BlockType>> = {
 function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLength }: GgufTensor, read: ByteSource['read']): Found {
   return ({ name, gguf: { pairedHeads: heads = 0 } = { name: stored } }) => {
     const dtype = GGUF_TYPES[type];
-    if (!dtype) throw new EbbError(`${file}: tensor ${show(stored)} has type ${type}, expected one of ${Object.keys(GGUF_TYPES).join(', ')}`);
+    if (!dtype)
+      throw new EbbError(
+        `${file}: tensor ${show(stored)} has type ${type}, expected one of ${Object.keys(GGUF_TYPES).join(', ')}; convert the model to one of these`,
+      );
     const shape = [...dims].reverse();
     const [rows] = shape;
     const bytes = (offset = 0, length = byteLength - offset): Uint8Array => read(byteOffset + offset, length);

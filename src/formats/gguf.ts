@@ -168,7 +168,10 @@ function readTensorInfo(file: string, from: Cursor, index: number, alignment: nu
   const [typeName, blockSize, bytesPerBlock] = type;
   // a tensor without dimensions is one value
   const [row = 1] = dims;
-  if (row % blockSize !== 0) throw new EbbError(`${where} is ${typeName} with rows of ${row} values, expected a multiple of ${blockSize}`);
+  if (row % blockSize !== 0)
+    throw new EbbError(
+      `${where} is ${typeName} with rows of ${row} values, expected a multiple of ${blockSize}; the header is damaged: fetch or write the file again`,
+    );
   const byteLength = dims.slice(1).reduce((bytes, dim) => bytes * dim, (row / blockSize) * bytesPerBlock);
   if (byteLength > Number.MAX_SAFE_INTEGER) throw new EbbError(`${where} has dimensions ${dims.join(' × ')}, more than a file can hold`);
   const offset = from.take(8, where).getBigUint64(0, true);

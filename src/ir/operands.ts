@@ -2,7 +2,7 @@
 
 import { at } from '../errors.ts';
 import { constraint } from './constraint.ts';
-import { type Attrs, BLOCK_TYPES, type DType, SCALAR_TYPES, type Type, typeText } from './types.ts';
+import { type Attrs, BLOCK_TYPES, DTYPES, type DType, type Type, typeText } from './types.ts';
 
 /** Sets of dtypes that an operand may have. `stored` are dtypes in which checkpoints keep weights; `dequantise` widens them. */
 const DOMAINS = {
@@ -14,7 +14,7 @@ const DOMAINS = {
   bits: ['u32', 'i32'],
   plain: ['f32', 'i32', 'u32', 'bool'],
   stored: ['f16', 'bf16', ...BLOCK_TYPES],
-  any: [...SCALAR_TYPES, ...BLOCK_TYPES],
+  any: DTYPES,
 } as const satisfies Readonly<Record<string, readonly DType[]>>;
 
 export type Domain = keyof typeof DOMAINS;

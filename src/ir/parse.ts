@@ -6,10 +6,10 @@ import { findOp } from './ops/index.ts';
 import { TEXT_VERSION } from './print.ts';
 import {
   type Attr,
-  BLOCK_TYPES,
   type Body,
-  type DType,
+  DTYPES,
   type Func,
+  isDType,
   type Loc,
   type Module,
   type Op,
@@ -19,7 +19,6 @@ import {
   type ResultRole,
   ROLES,
   type Role,
-  SCALAR_TYPES,
   type Type,
   typeText,
   type Value,
@@ -82,11 +81,10 @@ function cursor(tokens: readonly Token[], file: string): Cursor {
   return self;
 }
 
-const DTYPES: readonly string[] = [...SCALAR_TYPES, ...BLOCK_TYPES];
-
 function parseType(c: Cursor): Type {
-  if (!DTYPES.includes(c.peek())) c.fail(`a dtype (${DTYPES.join(', ')})`);
-  const dtype = c.next() as DType;
+  const dtype = c.peek();
+  if (!isDType(dtype)) return c.fail(`a dtype (${DTYPES.join(', ')})`);
+  c.next();
   c.expect('[');
   const shape: (number | string)[] = [];
   while (!c.take(']')) {

@@ -7,6 +7,7 @@ export const BLOCK_TYPES = ['q8_0', 'q4_0', 'q4_1', 'q4_k', 'q6_k'] as const;
 export type BlockType = (typeof BLOCK_TYPES)[number];
 export const SCALAR_TYPES = ['f32', 'f16', 'bf16', 'i32', 'u32', 'bool'] as const;
 export type DType = (typeof SCALAR_TYPES)[number] | BlockType;
+export const DTYPES: readonly DType[] = [...SCALAR_TYPES, ...BLOCK_TYPES];
 
 /** A size known at compile time, or the name of one bound at run time (`B` batch, `T` tokens of a sequence, …). */
 export type Dim = number | string;
@@ -101,6 +102,9 @@ export function sameShape(a: Shape, b: Shape): boolean {
 }
 export function sameType(a: Type, b: Type): boolean {
   return a.dtype === b.dtype && sameShape(a.shape, b.shape);
+}
+export function isDType(name: string): name is DType {
+  return (DTYPES as readonly string[]).includes(name);
 }
 export function isBlockType(dtype: DType): dtype is BlockType {
   return (BLOCK_TYPES as readonly string[]).includes(dtype);

@@ -10,7 +10,7 @@ import { extentOf } from '../compile/slots.ts';
 import { EbbError } from '../errors.ts';
 import type { GgufPlace } from '../formats/layout.ts';
 import { targetModulesFor } from '../formats/peft.ts';
-import type { DType, Type } from '../ir/types.ts';
+import { type DType, isDType, type Type } from '../ir/types.ts';
 import { type Checkpoint, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import type { Model } from '../models/family.ts';
 import type { ModelMode } from '../models/inputs.ts';
@@ -101,7 +101,11 @@ function traceAdapted(
 /** Traces a checkpoint's model, whose weights may be missing. @throws EbbError when a glob matches no layer, or an existing adapter does not fit */
 export function traceCheckpoint(checkpoint: Pick<ModelDescription, 'model' | 'tensors'>, options: ModelOptions): TracedModel {
   const { trains } = options;
-  const stored = (name: string): DType => (checkpoint.tensors.get(name)?.dtype ?? 'f32') as DType;
+  /** A frozen weight's dtype on the device: as it is stored, or f32 where no kernel reads its blocks, which are then widened while they are loaded. */
+  const stored = (name: string): DType => {
+    const dtype = checkpoint.tensors.get(name)?.dtype;
+    return dtype !== undefined && isDType(dtype) ? dtype : 'f32';
+  };
   const storage: StorageRule = (name) => {
     const trainable = trains === 'full' ? !isAdapterParam(name) : trains === 'adapter' && isAdapterParam(name);
     return { dtype: trainable || isAdapterParam(name) ? 'f32' : stored(name), trainable };

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Project, SyntaxKind } from 'ts-morph';
+import { BLOCKS } from '../../src/formats/ggmlBlocks.ts';
 import { runSchema } from '../../src/train/config.ts';
 import { runJsonSchema } from '../../src/train/runKeys.ts';
 import { ROOT } from '../support/cli.ts';
@@ -23,6 +24,11 @@ const DOCS = [
 it('docs/training.md names every key of a run', () => {
   const text = read('docs/training.md');
   for (const key of Object.keys(runSchema.shape)) expect(text).toContain(`\`${key}\``);
+});
+
+it('README.md names every type of a tensor in a GGUF file', () => {
+  const text = read('README.md');
+  for (const type of Object.keys(BLOCKS)) expect(text).toMatch(new RegExp(`\\b${type.toUpperCase()}\\b`));
 });
 
 it('docs/plan.md names every key of a plan, and every role and kind', () => {

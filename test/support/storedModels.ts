@@ -62,11 +62,8 @@ function encode(dtype: BlockType, shape: readonly number[], name: string): Uint8
   const random = initialValues({ kind: 'uniform', bound: 128 }, blocks * bytesPerBlock, name, 6);
   const bytes = Uint8Array.from(random, (x) => Math.floor(x) & 255);
   const scales = f32ToF16(initialValues({ kind: 'uniform', bound: dtype.endsWith('_k') ? 1e-4 : 0.01 }, blocks * 2, name, 7));
-  const at = { q6_k: 208 }[dtype as string] ?? 0;
-  for (let i = 0; i < blocks; i++) {
-    bytes.set(scales.subarray(4 * i, 4 * i + 2), i * bytesPerBlock + at);
-    if (dtype === 'q4_1' || dtype === 'q4_k') bytes.set(scales.subarray(4 * i + 2, 4 * i + 4), i * bytesPerBlock + 2);
-  }
+  for (let i = 0; i < blocks; i++)
+    for (const [k, at] of BLOCKS[dtype].scales.entries()) bytes.set(scales.subarray(4 * i + 2 * k, 4 * i + 2 * k + 2), i * bytesPerBlock + at);
   return bytes;
 }
 
@@ -105,7 +102,22 @@ export function writeStoredFolder(
   return numbers(tensors);
 }
 
-const GGUF_TYPE: Readonly<Record<BlockType, number>> = { f32: 0, f16: 1, bf16: 30, q8_0: 8, q4_0: 2, q4_1: 3, q4_k: 12, q6_k: 14 };
+const GGUF_TYPE: Readonly<Record<BlockType, number>> = {
+  f32: 0,
+  f16: 1,
+  bf16: 30,
+  q8_0: 8,
+  q4_0: 2,
+  q4_1: 3,
+  q5_0: 6,
+  q5_1: 7,
+  iq4_nl: 20,
+  q2_k: 10,
+  q3_k: 11,
+  q4_k: 12,
+  q5_k: 13,
+  q6_k: 14,
+};
 const GGUF_PARTS: Readonly<Record<string, string>> = {
   input_layernorm: 'attn_norm',
   post_attention_layernorm: 'ffn_norm',

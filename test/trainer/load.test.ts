@@ -4,10 +4,11 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import type { BlockType } from '../../src/formats/ggmlBlocks.ts';
+import { BLOCKS, type BlockType } from '../../src/formats/ggmlBlocks.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { headerBytes } from '../../src/formats/safetensorsData.ts';
 import { widen } from '../../src/formats/weights.ts';
+import { isDType } from '../../src/ir/types.ts';
 import { openCheckpoint } from '../../src/models/checkpoint.ts';
 import { llama } from '../../src/models/llama/llama.ts';
 import { loadParams, startsOf } from '../../src/run/engine.ts';
@@ -64,7 +65,7 @@ const model = fc.record({
   heads: fc.constantFrom([1, 1], [3, 1], [3, 3], [4, 2]),
   vocabSize: odd(20),
   intermediateSize: odd(9),
-  types: fc.array(fc.constantFrom<BlockType>('f16', 'bf16', 'f32', 'q8_0', 'q4_0', 'q4_1', 'q6_k', 'q4_k'), { minLength: 5, maxLength: 5 }),
+  types: fc.array(fc.constantFrom(...(Object.keys(BLOCKS) as BlockType[])), { minLength: 5, maxLength: 5 }),
   trained: fc.boolean(),
   most: fc.integer({ min: 1, max: 4000 }),
 });
@@ -92,7 +93,9 @@ it('odd counts of every stored type, in safetensors and GGUF, trained and frozen
       const path = container === 'gguf' ? join(folder, 'odd.gguf') : join(folder, 'odd');
       const expected = (container === 'gguf' ? writeStoredGguf : writeStoredFolder)(path, config, typesOf);
       const checkpoint = openCheckpoint(path);
-      const params = [...checkpoint.tensors.values()].map(({ name, shape, dtype }) => paramOf(name, shape, trained ? 'f32' : dtype, trained));
+      const params = [...checkpoint.tensors.values()].map(({ name, shape, dtype }) =>
+        paramOf(name, shape, trained || !isDType(dtype) ? 'f32' : dtype, trained),
+      );
       const values = parametersOnly(params);
       const weights = checkpointWeights(checkpoint);
       for (const [i, p] of params.entries()) {
