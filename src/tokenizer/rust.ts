@@ -67,9 +67,6 @@ function encoded(text: string, encoding: LibraryEncoding): Encoded {
   };
 }
 
-/** Whether the reference implementation is installed, and runs on this system. */
-export const hasRust = async (): Promise<boolean> => (await library()) !== null;
-
 /**
  * The reference implementation of a tokenizer.json; null where it is not installed.
  * @throws EbbError for a tokenizer that it does not take, in its words

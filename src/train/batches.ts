@@ -145,14 +145,6 @@ export function chunkTokens(tokens: readonly number[], length: number): Sequence
   return out;
 }
 
-/** A prompt without loss, a completion with; cut at `length`. Null when no token of the completion is left. */
-export function promptSequence(prompt: readonly number[], completion: readonly number[], length: number): Sequence | null {
-  const tokens = Int32Array.from([...prompt, ...completion]).slice(0, length);
-  const labels = Int32Array.from(tokens);
-  labels.fill(-100, 0, Math.min(prompt.length, tokens.length));
-  return labels.slice(1).some((l) => l >= 0) ? { tokens, labels } : null;
-}
-
 /** Ready batches one after the other, over and over. */
 export function readyBatches(count: number, at: (step: number) => Batch): BatchSource {
   return { count, at: (index) => at(index % count), all: () => Array.from({ length: count }, (_, i) => at(i)) };
