@@ -1,6 +1,7 @@
 /** @file The options that several commands take. */
 
 import { InvalidArgumentError, Option } from 'commander';
+import { EbbError } from '../errors.ts';
 import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
 import { list } from '../terminal/options.ts';
@@ -19,8 +20,23 @@ export const dtypeOption = (): Option =>
 /** The rank of an adapter where `--lora` is given without `--rank`. */
 export const DEFAULT_RANK = 8;
 
-/** Returns the adapter on all linear layers that `--lora`, `--rank` or both ask for, and false where neither is given. */
-export function freshAdapter({ lora, rank }: { readonly lora?: boolean | undefined; readonly rank?: number | undefined }): NonNullable<RunInput['lora']> {
+/** What a command line says of the adapter to look at. */
+interface AdapterWishes {
+  readonly lora?: boolean | undefined;
+  readonly rank?: number | undefined;
+  /** A PEFT adapter. */
+  readonly adapter?: string | undefined;
+}
+
+/**
+ * Returns the adapter that `--adapter` names, or one on all linear layers where `--lora`, `--rank` or both ask for it; false where none is asked for.
+ * @throws EbbError for a rank beside an adapter, which has its own
+ */
+export function wantedAdapter({ lora, rank, adapter }: AdapterWishes): NonNullable<RunInput['lora']> {
+  if (adapter !== undefined) {
+    if (rank !== undefined) throw new EbbError(`--rank: the adapter of --adapter (${adapter}) has its own ranks; leave --rank out`);
+    return { from: adapter };
+  }
   if (!lora && rank === undefined) return false;
   const given = rank ?? DEFAULT_RANK;
   return { layers: ['*'], rank: given, alpha: 2 * given };

@@ -53,6 +53,8 @@ const TSCONFIG = {
     noUncheckedIndexedAccess: true,
     module: 'nodenext',
     target: 'es2023',
+    // neither the types of a page nor those of Node
+    lib: ['es2023'],
     types: [],
   },
   files: ['use.ts'],

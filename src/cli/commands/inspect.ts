@@ -8,15 +8,15 @@ import { diffSides } from '../../inspect/views.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import { type InspectOptions, inspect, inspectPage, STAGES } from '../../session/inspect.ts';
 import { checkWay, flagOf, isDump, wayOf } from '../../session/inspectWays.ts';
-import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../commands.ts';
 import { givenAttributes } from '../given.ts';
-import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
+import { DEFAULT_RANK, dtypeOption, wantedAdapter } from '../options.ts';
 import { writePage } from '../page.ts';
 
-interface InspectFlags extends DeviceFlags, Omit<InspectOptions, 'device' | 'lora' | 'onProgress' | 'signal'> {
+interface InspectFlags extends AdapterFlags, Omit<InspectOptions, 'device' | 'lora' | 'onProgress' | 'signal'> {
   readonly lora?: boolean;
   readonly rank?: number;
   readonly json?: boolean;
@@ -25,7 +25,8 @@ interface InspectFlags extends DeviceFlags, Omit<InspectOptions, 'device' | 'lor
 
 /** The options of the library that flags ask for. */
 function optionsOf({ lora, rank, json: _json, html: _html, adapter, device, ...shown }: InspectFlags): InspectOptions {
-  return { ...shown, lora: freshAdapter({ lora, rank }), device: deviceOf({ device, adapter }) };
+  const named = adapterOf({ ...(device === undefined ? {} : { device }), ...(adapter === undefined ? {} : { adapter }) });
+  return { ...shown, lora: wantedAdapter({ lora, rank, adapter: named.adapter }), device: named.device };
 }
 
 /** @throws EbbError where no model is given, or a dump in its place. `option` is the one that needs a model. */
@@ -64,8 +65,8 @@ export const inspectCommand: AddOptions = (command) =>
     .addOption(dtypeOption())
     .option('--html <file>', 'write a page to read and click through: units, graphs, kernels, memory')
     .option('--json', 'print JSON')
+    .addOption(adapterOption('the layers and ranks of a PEFT adapter: its folder, or that of a run'))
     .addOption(deviceOption())
-    .addOption(oldDeviceOption())
     .action(async (path: string | undefined, flags: InspectFlags, own: Command) => {
       const sides = flags.diff === undefined ? null : diffSides(flags.diff);
       checkWay(wayOf(path ?? null, flags, sides), givenAttributes(own), flagOf);

@@ -3,16 +3,16 @@
 import type { MatmulPrecision } from '../../codegen/kernel/matmul/work.ts';
 import type { StoredType } from '../../formats/storedType.ts';
 import { tune } from '../../session/library.ts';
-import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
+import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, positiveNumber, print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import { bookFile } from '../../tune/file.ts';
 import type { AddOptions } from '../commands.ts';
-import { DEFAULT_RANK, dtypeOption, freshAdapter } from '../options.ts';
+import { DEFAULT_RANK, dtypeOption, wantedAdapter } from '../options.ts';
 import { entriesText } from '../text/entries.ts';
 import { precisionOption } from './precision.ts';
 
-interface TuneFlags extends DeviceFlags {
+interface TuneFlags extends AdapterFlags {
   readonly batch?: number;
   readonly length?: number;
   readonly lora?: boolean;
@@ -35,20 +35,21 @@ export const tuneCommand: AddOptions = (command) =>
     .addOption(precisionOption())
     .addOption(dtypeOption())
     .option('--json', 'print JSON')
+    .addOption(adapterOption('the layers and ranks of a PEFT adapter: its folder, or that of a run'))
     .addOption(deviceOption())
-    .addOption(oldDeviceOption())
     .action(async (model: string, flags: TuneFlags) => {
       const { batch, length, budget: seconds, matmulPrecision, dtype, json } = flags;
-      const options = { device: deviceOf(flags), batch, length, lora: freshAdapter(flags), seconds, matmulPrecision, dtype };
+      const { device, adapter } = adapterOf(flags);
+      const lora = wantedAdapter({ lora: flags.lora, rank: flags.rank, adapter });
+      const options = { device, batch, length, lora, seconds, matmulPrecision, dtype };
       const { book, measured, left } = await withProgress((watch) => tune(model, { ...options, ...watch }));
-      const { adapter } = book.surroundings;
       const file = bookFile(book.surroundings);
       if (json) return print(JSON.stringify({ file, measured, left }, null, 2));
       const known = Object.keys(book.entries).length;
       print(
         [
           ...(measured.length > 0 ? [entriesText(measured)] : []),
-          `${measured.length} kernels measured, ${left} left, ${known} known on ${adapter}: ${file}`,
+          `${measured.length} kernels measured, ${left} left, ${known} known on ${book.surroundings.adapter}: ${file}`,
         ].join('\n'),
       );
     });
