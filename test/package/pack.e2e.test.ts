@@ -53,8 +53,6 @@ const TSCONFIG = {
     noUncheckedIndexedAccess: true,
     module: 'nodenext',
     target: 'es2023',
-    // neither the types of a page nor those of Node
-    lib: ['es2023'],
     types: [],
   },
   files: ['use.ts'],
