@@ -21,7 +21,7 @@ function generationEnds({ kind, path }: Pick<Checkpoint, 'kind' | 'path'>): read
 
 /** The tokens that end an answer: those of config.json, generation_config.json and the tokenizer, and the control token that closes a turn. */
 export async function stopTokens(checkpoint: Pick<Checkpoint, 'kind' | 'path' | 'config'>, tokenizer: Tokenizer): Promise<readonly number[]> {
-  const { eosTokenId, templates } = tokenizer;
+  const { endTokenIds, templates } = tokenizer;
   const closing = templates.names.length > 0 ? await closingToken(tokenizer) : null;
-  return [...new Set([...checkpoint.config.eosTokenIds, ...generationEnds(checkpoint), ...[eosTokenId, closing].flatMap((id) => id ?? [])])];
+  return [...new Set([...checkpoint.config.eosTokenIds, ...generationEnds(checkpoint), ...endTokenIds, ...(closing === null ? [] : [closing])])];
 }

@@ -65,6 +65,7 @@ export async function buildTokenizer(path: string, fields: TokenizerFields, engi
     vocabSize: [...tokens.keys()].reduce((most, token) => Math.max(most, token + 1), 0),
     bosTokenId,
     eosTokenId,
+    endTokenIds: [...new Set([eosTokenId, id('eot_token'), id('eom_token')].flatMap((end) => end ?? []))],
     padTokenId,
     unknownTokenId,
     templates: chatTemplates(path, templates, config),

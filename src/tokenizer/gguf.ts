@@ -191,6 +191,8 @@ function tokenizerConfig(gguf: Gguf, tokens: readonly string[]): JsonObject {
   return {
     bos_token: tokenNamed(gguf, tokens, 'bos'),
     eos_token: tokenNamed(gguf, tokens, 'eos'),
+    eot_token: tokenNamed(gguf, tokens, 'eot'),
+    eom_token: tokenNamed(gguf, tokens, 'eom'),
     unk_token: tokenNamed(gguf, tokens, 'unknown'),
     pad_token: tokenNamed(gguf, tokens, 'padding'),
     clean_up_tokenization_spaces: false,

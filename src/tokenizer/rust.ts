@@ -14,6 +14,7 @@ interface LibraryEncoding {
   getOffsets(): [number, number][];
 }
 interface LibraryTokenizer {
+  tokenToId(token: string): number | null;
   disableTruncation(): void;
   disablePadding(): void;
   encodeBatch(texts: string[], options: { addSpecialTokens: boolean }): Promise<LibraryEncoding[]>;
@@ -84,6 +85,17 @@ export async function rustEngine(path: string, json: JsonObject): Promise<Tokeni
       throw new EbbError(`${path}: the tokenizer cannot be built: ${error instanceof Error ? error.message : String(error)}`, 'file');
     }
   })();
+  for (const token of Array.isArray(json['added_tokens']) ? json['added_tokens'] : []) {
+    if (!isObject(token)) continue;
+    const [name, id] = [String(token['content']), Number(token['id'])];
+    const found = tokenizer.tokenToId(name);
+    // Added tokens follow the vocabulary without a hole; others are numbered anew, with a warning that nobody sees.
+    if (found !== id)
+      throw new EbbError(
+        `${path}: added token ${JSON.stringify(name)} has id ${id}, and tokenizers gives it ${found}, as ids have no holes there; number the tokens through`,
+        'file',
+      );
+  }
   tokenizer.disableTruncation();
   tokenizer.disablePadding();
   return {

@@ -12,6 +12,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   readonly bosTokenId: number | null;
   readonly eosTokenId: number | null;
+  /** Everything that the tokenizer's files call an end: of a text, a turn or a message. */
+  readonly endTokenIds: readonly number[];
   readonly padTokenId: number | null;
   /** What stands for text that no token covers. */
   readonly unknownTokenId: number | null;

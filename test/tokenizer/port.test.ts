@@ -28,9 +28,14 @@ it('splits at every numeral, not decimal digits only, as the reference does', as
   const digits = { type: 'Digits', individual_digits: true };
   const merges = ['a ½'];
   for (const engine of [best, portEngine]) {
-    expect(await (await build({ model: { type: 'BPE', vocab, merges }, pre_tokenizer: digits }, {}, engine)).ids('a½')).toEqual([0, 1]);
-    expect(await (await build({ model: { type: 'BPE', vocab, merges } }, {}, engine)).ids('a½')).toEqual([2]);
+    expect(await (await build({ model: { type: 'BPE', vocab, merges }, pre_tokenizer: digits, added_tokens: [] }, {}, engine)).ids('a½')).toEqual([0, 1]);
+    expect(await (await build({ model: { type: 'BPE', vocab, merges }, added_tokens: [] }, {}, engine)).ids('a½')).toEqual([2]);
   }
+});
+
+it('an added token whose id leaves a hole is refused, since tokenizers would give it another', async () => {
+  const holed = { added_tokens: [{ id: 9, content: '</s>', special: true }] };
+  expect(await rejectionOf(build(holed))).toContain('added token "</s>" has id 9, and tokenizers gives it 4');
 });
 
 it('half a surrogate pair is refused, and an end that is no token is said', async () => {
