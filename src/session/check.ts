@@ -119,8 +119,9 @@ function checkGguf(path: string): Found {
 }
 
 function checkAdapter(folder: string, path: string): Finding {
-  const { rank, layers } = readPeft(folder);
-  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}` };
+  const { rank, layers, baseModel } = readPeft(folder);
+  const base = baseModel === null || baseModel === '' ? '' : `, made for ${baseModel}`;
+  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}${base}` };
 }
 
 /** A text of the letters that most vocabularies cover. */
