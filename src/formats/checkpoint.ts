@@ -3,10 +3,11 @@
 import { basename, dirname } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { type ByteSource, show } from './bytes.ts';
-import { cutOf, cutText } from './cut.ts';
-import { fileSource, pathKind } from './files.ts';
+import { cutText } from './cut.ts';
+import { pathKind } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
-import { type Gguf, type GgufTensor, readGgufHeader } from './gguf.ts';
+import type { Gguf } from './gguf.ts';
+import { openGguf, type PlacedTensor } from './ggufParts.ts';
 import { unpermuteRows } from './ggufRows.ts';
 import { type Assume, openHfFolder } from './hfFolder.ts';
 import type { JsonObject } from './json.ts';
@@ -49,7 +50,7 @@ const GGUF_TYPES: Readonly<Record<string, BlockType>> = {
 };
 
 /** A tensor of a GGUF file as a weight of the model. */
-function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLength }: GgufTensor, read: ByteSource['read']): Found {
+function foundIn({ file, name: stored, type, dims, byteOffset, byteLength }: PlacedTensor, read: ByteSource['read']): Found {
   return ({ name, gguf: { pairedHeads: heads = 0 } = { name: stored } }) => {
     const dtype = GGUF_TYPES[type];
     if (!dtype) throw new EbbError(`${file}: tensor ${show(stored)} has type ${type}, expected one of ${Object.keys(GGUF_TYPES).join(', ')}`);
@@ -57,7 +58,7 @@ function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLengt
     const [rows] = shape;
     const bytes = (offset = 0, length = byteLength - offset): Uint8Array => read(byteOffset + offset, length);
     // a tensor without axes has no rows to put in order, and no place in a model
-    if (heads === 0 || rows === undefined) return { name, shape, dtype, byteLength, unit: BLOCKS[dtype].bytesPerBlock, read: bytes };
+    if (heads === 0 || rows === undefined) return { name, file, shape, dtype, byteLength, unit: BLOCKS[dtype].bytesPerBlock, read: bytes };
     // rows change places within a head, so whole heads are read
     const unit = byteLength / heads;
     const unpermuted = (offset?: number, length?: number): Uint8Array => {
@@ -65,23 +66,22 @@ function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLengt
       const partHeads = part.length / unit;
       return unpermuteRows(part, (rows / heads) * partHeads, partHeads);
     };
-    return { name, shape, dtype, byteLength, unit, read: unpermuted };
+    return { name, file, shape, dtype, byteLength, unit, read: unpermuted };
   };
 }
 
-/** Opens the model in a GGUF file. */
+/** Opens the model in a GGUF file, or in all parts of one. */
 function openGgufModel<Model extends Layout>(path: string, describe: Describe<Model>): StoredCheckpoint<Model> {
-  const source = fileSource(path);
-  const gguf = readGgufHeader(source);
+  const gguf = openGguf(path);
+  const { file, source, cut } = gguf;
   const described = describe.gguf(gguf, source);
   const tensors = matchTensors(described.model, {
-    tensors: new Map([...gguf.tensors].map(([name, tensor]) => [name, foundIn(path, tensor, source.read)])),
+    tensors: new Map([...gguf.tensors].map(([name, tensor]) => [name, foundIn(tensor, source.read)])),
     namesOf: (expected) => (expected.gguf ? [expected.gguf.name] : []),
-    places: { weights: path, config: `${basename(path)}'s metadata` },
+    places: { weights: file, config: `${basename(file)}'s metadata` },
   });
-  const cut = cutOf(path, gguf.tensors.values(), source.size);
   const missing: MissingWeights | null = cut && { kind: kindOfCut(cut.dataThere, cut.data), message: cutText(cut), assumed: null };
-  return { ...described, path, kind: 'gguf', tensors, missing };
+  return { ...described, path: file, kind: 'gguf', tensors, missing };
 }
 
 /** The model at `path`, whether or not its weights are there. */

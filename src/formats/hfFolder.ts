@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { cutOf, cutText, type MissingData } from './cut.ts';
-import { fileExists, readText } from './files.ts';
+import { fileExists, ggufIn, readText } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
 import type { Described, Layout } from './layout.ts';
@@ -31,8 +31,10 @@ const OTHER_FOLDERS: readonly (readonly [held: string, (folder: string) => strin
 function configFields(folder: string): JsonObject {
   const path = join(folder, 'config.json');
   if (!fileExists(path)) {
+    const gguf = ggufIn(folder);
     const [, hint] = OTHER_FOLDERS.find(([held]) => fileExists(join(folder, held))) ?? [];
-    throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder${hint ? `; ${hint(folder)}` : ''}`);
+    const told = gguf === undefined ? hint?.(folder) : `it holds a GGUF file: give ${gguf}`;
+    throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder${told === undefined ? '' : `; ${told}`}`);
   }
   return parseJsonObject(path, readText(path, 2 ** 24));
 }

@@ -52,7 +52,8 @@ export function readFloats(file: SafetensorsFile, name: string): Float32Array {
 /** A tensor of weights as floats. @throws EbbError as `readFloats`, and for values that are NaN or infinite */
 export function readFiniteFloats(file: SafetensorsFile, name: string): Float32Array {
   const values = readFloats(file, name);
-  refuseNonFinite(`${file.path}: tensor ${show(name)}`, 'f32', new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  // the whole name: its end says which matrix of an adapter it is
+  refuseNonFinite(`${file.path}: tensor ${name}`, 'f32', new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return values;
 }
 
