@@ -9,16 +9,17 @@ import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
 import type { Gguf } from './gguf.ts';
 import { openGguf, type PlacedTensor } from './ggufParts.ts';
 import { unpermuteRows } from './ggufRows.ts';
-import { type Assume, openHfFolder } from './hfFolder.ts';
+import { type Assume, INDEX, openHfFolder, SINGLE } from './hfFolder.ts';
 import type { JsonObject } from './json.ts';
 import type { Described, Layout } from './layout.ts';
 import { assumedType, type StoredType } from './storedType.ts';
+import type { CompareHead } from './tiedHead.ts';
 import { type Found, kindOfCut, type MissingWeights, matchTensors, type WeightHeader, type WeightSource } from './weights.ts';
 
 /** What says which model a checkpoint holds: the table of families, or a model that was compiled. */
 export interface Describe<Model extends Layout> {
-  /** The model that a config.json describes. @throws EbbError, which begins with `where`, the file's path */
-  readonly config: (where: string, fields: JsonObject) => Described<Model>;
+  /** The model that a config.json describes, and the head that lies beside it. @throws EbbError, which begins with `where`, the file's path */
+  readonly config: (where: string, fields: JsonObject, compare: CompareHead) => Described<Model>;
   /** The model that the header of a GGUF file describes. @throws EbbError */
   readonly gguf: (gguf: Gguf, source: ByteSource) => Described<Model>;
 }
@@ -88,13 +89,15 @@ function openGgufModel<Model extends Layout>(path: string, describe: Describe<Mo
 function openModel<Model extends Layout>(path: string, describe: Describe<Model>, assume: Assume): StoredCheckpoint<Model> {
   if (pathKind(path) === 'file' && path.toLowerCase().endsWith('.gguf')) return openGgufModel(path, describe);
   const name = basename(path);
-  const inFolder = name === 'config.json' || name === 'model.safetensors.index.json' || name === 'model.safetensors';
+  const isWeights = name === INDEX || name === SINGLE;
+  const inFolder = name === 'config.json' || isWeights;
   const expected = 'expected a Hugging Face checkpoint folder or a .gguf file';
   if (pathKind(path) === 'file' && /\.[mc]?ts$/i.test(name))
     throw new EbbError(`${path}: is TypeScript, ${expected}; a model definition can be trained, compiled, inspected, planned, and run by forward and grad`);
   if (pathKind(path) === 'file' && !inFolder) throw new EbbError(`${path}: is no model, ${expected}`);
   const folder = pathKind(path) === 'folder' ? path : dirname(path);
-  return { ...openHfFolder(folder, describe.config, assume), path: folder, kind: 'hf' };
+  const asked = folder !== path && isWeights ? name : undefined;
+  return { ...openHfFolder(folder, asked, describe.config, assume), path: folder, kind: 'hf' };
 }
 
 /** How tensors are stored, in words. */
