@@ -92,7 +92,9 @@ async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly numbe
 
 /** The files of a model or an adapter. */
 function filesOf(checkpoint: Checkpoint, adapter: LoadedAdapter | null): readonly string[] {
-  if (adapter === null && checkpoint.kind === 'gguf') return [checkpoint.path];
+  // a GGUF file may be in parts
+  if (adapter === null && checkpoint.kind === 'gguf')
+    return [...new Set([checkpoint.path, ...[...checkpoint.tensors.values()].flatMap(({ file }) => file ?? [])])];
   const folder = adapter?.path ?? checkpoint.path;
   return readdirSync(folder)
     .map((name) => join(folder, name))

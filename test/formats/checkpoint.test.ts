@@ -132,7 +132,7 @@ describe('a folder that contradicts itself', () => {
   const TIED: JsonObject = { ...LLAMA, tie_word_embeddings: true };
   const UNTIED: JsonObject = { ...LLAMA, tie_word_embeddings: false };
   const HEAD = 'lm_head.weight';
-  const valueOf = (name: string): number => widen(openCheckpoint(folder).tensors.get(name)!)[0]!;
+  const firstValue = (name: string): number => widen(openCheckpoint(folder).tensors.get(name)!)[0]!;
 
   it('keeps a stored head that differs from the embedding, whatever the tie says', () => {
     write(TIED, entries(UNTIED));
@@ -141,7 +141,7 @@ describe('a folder that contradicts itself', () => {
     expect(notes).toEqual([
       expect.stringMatching(/^tie_word_embeddings is true, and the files hold lm_head.weight with other values than model.embed_tokens.weight: it is used/),
     ]);
-    expect(valueOf(HEAD)).not.toBe(valueOf('model.embed_tokens.weight'));
+    expect(firstValue(HEAD)).not.toBe(firstValue('model.embed_tokens.weight'));
   });
 
   it('does so for a family that ties by default, and for names without their prefix', () => {
