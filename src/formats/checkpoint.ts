@@ -3,21 +3,23 @@
 import { basename, dirname } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { type ByteSource, show } from './bytes.ts';
-import { cutOf, cutText } from './cut.ts';
-import { fileSource, pathKind } from './files.ts';
+import { cutText } from './cut.ts';
+import { pathKind } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
-import { type Gguf, type GgufTensor, readGgufHeader } from './gguf.ts';
+import type { Gguf } from './gguf.ts';
+import { openGguf, type PlacedTensor } from './ggufParts.ts';
 import { unpermuteRows } from './ggufRows.ts';
-import { type Assume, openHfFolder } from './hfFolder.ts';
+import { type Assume, INDEX, openHfFolder, SINGLE } from './hfFolder.ts';
 import type { JsonObject } from './json.ts';
 import type { Described, Layout } from './layout.ts';
 import { assumedType, type StoredType } from './storedType.ts';
+import type { CompareHead } from './tiedHead.ts';
 import { type Found, kindOfCut, type MissingWeights, matchTensors, type WeightHeader, type WeightSource } from './weights.ts';
 
 /** What says which model a checkpoint holds: the table of families, or a model that was compiled. */
 export interface Describe<Model extends Layout> {
-  /** The model that a config.json describes. @throws EbbError, which begins with `where`, the file's path */
-  readonly config: (where: string, fields: JsonObject) => Described<Model>;
+  /** The model that a config.json describes, and the head that lies beside it. @throws EbbError, which begins with `where`, the file's path */
+  readonly config: (where: string, fields: JsonObject, compare: CompareHead) => Described<Model>;
   /** The model that the header of a GGUF file describes. @throws EbbError */
   readonly gguf: (gguf: Gguf, source: ByteSource) => Described<Model>;
 }
@@ -55,7 +57,7 @@ const GGUF_TYPES: Readonly<Record<string, BlockType>> = {
 };
 
 /** A tensor of a GGUF file as a weight of the model. */
-function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLength }: GgufTensor, read: ByteSource['read']): Found {
+function foundIn({ file, name: stored, type, dims, byteOffset, byteLength }: PlacedTensor, read: ByteSource['read']): Found {
   return ({ name, gguf: { pairedHeads: heads = 0 } = { name: stored } }) => {
     const dtype = GGUF_TYPES[type];
     if (!dtype)
@@ -66,7 +68,7 @@ function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLengt
     const [rows] = shape;
     const bytes = (offset = 0, length = byteLength - offset): Uint8Array => read(byteOffset + offset, length);
     // a tensor without axes has no rows to put in order, and no place in a model
-    if (heads === 0 || rows === undefined) return { name, shape, dtype, byteLength, unit: BLOCKS[dtype].bytesPerBlock, read: bytes };
+    if (heads === 0 || rows === undefined) return { name, file, shape, dtype, byteLength, unit: BLOCKS[dtype].bytesPerBlock, read: bytes };
     // rows change places within a head, so whole heads are read
     const unit = byteLength / heads;
     const unpermuted = (offset?: number, length?: number): Uint8Array => {
@@ -74,36 +76,37 @@ function foundIn(file: string, { name: stored, type, dims, byteOffset, byteLengt
       const partHeads = part.length / unit;
       return unpermuteRows(part, (rows / heads) * partHeads, partHeads);
     };
-    return { name, shape, dtype, byteLength, unit, read: unpermuted };
+    return { name, file, shape, dtype, byteLength, unit, read: unpermuted };
   };
 }
 
-/** Opens the model in a GGUF file. */
+/** Opens the model in a GGUF file, or in all parts of one. */
 function openGgufModel<Model extends Layout>(path: string, describe: Describe<Model>): StoredCheckpoint<Model> {
-  const source = fileSource(path);
-  const gguf = readGgufHeader(source);
+  const gguf = openGguf(path);
+  const { file, source, cut } = gguf;
   const described = describe.gguf(gguf, source);
   const tensors = matchTensors(described.model, {
-    tensors: new Map([...gguf.tensors].map(([name, tensor]) => [name, foundIn(path, tensor, source.read)])),
+    tensors: new Map([...gguf.tensors].map(([name, tensor]) => [name, foundIn(tensor, source.read)])),
     namesOf: (expected) => (expected.gguf ? [expected.gguf.name] : []),
-    places: { weights: path, config: `${basename(path)}'s metadata` },
+    places: { weights: file, config: `${basename(file)}'s metadata` },
   });
-  const cut = cutOf(path, gguf.tensors.values(), source.size);
   const missing: MissingWeights | null = cut && { kind: kindOfCut(cut.dataThere, cut.data), message: cutText(cut), assumed: null };
-  return { ...described, path, kind: 'gguf', tensors, missing };
+  return { ...described, path: file, kind: 'gguf', tensors, missing };
 }
 
 /** The model at `path`, whether or not its weights are there. */
 function openModel<Model extends Layout>(path: string, describe: Describe<Model>, assume: Assume): StoredCheckpoint<Model> {
   if (pathKind(path) === 'file' && path.toLowerCase().endsWith('.gguf')) return openGgufModel(path, describe);
   const name = basename(path);
-  const inFolder = name === 'config.json' || name === 'model.safetensors.index.json' || name === 'model.safetensors';
+  const isWeights = name === INDEX || name === SINGLE;
+  const inFolder = name === 'config.json' || isWeights;
   const expected = 'expected a Hugging Face checkpoint folder or a .gguf file';
   if (pathKind(path) === 'file' && /\.[mc]?ts$/i.test(name))
     throw new EbbError(`${path}: is TypeScript, ${expected}; a model definition can be trained, compiled, inspected, planned, and run by forward and grad`);
   if (pathKind(path) === 'file' && !inFolder) throw new EbbError(`${path}: is no model, ${expected}`);
   const folder = pathKind(path) === 'folder' ? path : dirname(path);
-  return { ...openHfFolder(folder, describe.config, assume), path: folder, kind: 'hf' };
+  const asked = folder !== path && isWeights ? name : undefined;
+  return { ...openHfFolder(folder, asked, describe.config, assume), path: folder, kind: 'hf' };
 }
 
 /** How tensors are stored, in words. */

@@ -1,7 +1,7 @@
 /** @file Reading local files lazily, with errors that say which file and why; the only door to node:fs in src/formats besides writers. */
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import type { ByteSource } from './bytes.ts';
 import { decodeUtf8 } from './bytes.ts';
@@ -38,6 +38,14 @@ export function pathKind(path: string): 'file' | 'folder' {
 
 export function fileExists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** The first GGUF file of a folder; undefined where it holds none. */
+export function ggufIn(folder: string): string | undefined {
+  const name = readdirSync(folder)
+    .sort()
+    .find((entry) => entry.toLowerCase().endsWith('.gguf'));
+  return name === undefined ? undefined : join(folder, name);
 }
 
 /** A file as a byte source: opened and closed at each read, so that nothing has to be closed by the caller. */

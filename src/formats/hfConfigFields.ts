@@ -79,6 +79,27 @@ const BOOKKEEPING = new Set([
   'sep_token_id',
 ]);
 
+/** How other programs run or load a model, under names that sound like its mathematics. They change nothing, and are listed as not used. */
+const RUNTIME = new Set([
+  '_flash_attn_2_enabled',
+  '_experts_implementation',
+  'attn_impl',
+  'experts_implementation',
+  'flash_attention',
+  'flash_attn',
+  'fused_rms_norm',
+  'use_flash_attention',
+  'use_flash_attention_2',
+  'use_flash_rotary',
+  'use_fused_cross_entropy',
+  'use_fused_rmsnorm',
+  'use_fused_rope',
+  'use_memory_efficient_attention',
+  'use_sdpa',
+  'use_sdpa_attention',
+  'use_xformers_attention',
+]);
+
 /** Fields that every causal language model supports at one value alone. */
 const CAUSAL: Readonly<Record<string, Json>> = { add_cross_attention: false, is_causal: true, is_encoder_decoder: false, tie_encoder_decoder: false };
 
@@ -129,6 +150,8 @@ export function unusedFields(where: string, { kind, read, only }: KnownFields, f
       if (value !== null && value !== supported) refuseField(where, name, value, `${show(supported)} (other values are not supported)`);
     } else if (BOOKKEEPING.has(name) || OTHER_HEADS.test(name) || neutral(value)) {
       // says nothing about what the model computes
+    } else if (RUNTIME.has(name)) {
+      others.push(name);
     } else if (SUSPICIOUS.test(name)) {
       refuseField(where, name, value, `no such field in a ${kind} configuration (it may change what the model computes, and Ebb does not support it)`);
     } else others.push(name);

@@ -4,18 +4,20 @@ import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { cutOf, cutText, type MissingData } from './cut.ts';
-import { fileExists, readText } from './files.ts';
+import { fileExists, ggufIn, readText } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
 import type { Described, Layout } from './layout.ts';
 import { readTensor, type SafetensorsFile } from './safetensors.ts';
 import { openIndex, openSingle, type Shards, shardsText } from './safetensorsIndex.ts';
-import { type AssumedType, unusedDtype } from './storedType.ts';
+import { type AssumedType, roundedNotes, unusedDtype } from './storedType.ts';
+import { type CompareHead, compareHead } from './tiedHead.ts';
 import { type Found, kindOfCut, type MissingWeights, matchTensors, unreadable, type WeightSource } from './weights.ts';
 
 const SAFETENSORS_TYPES: Readonly<Record<string, BlockType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
-const INDEX = 'model.safetensors.index.json';
-const SINGLE = 'model.safetensors';
+/** The files that weights lie in, or are listed in. */
+export const INDEX = 'model.safetensors.index.json';
+export const SINGLE = 'model.safetensors';
 const OTHER_WEIGHTS = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'consolidated.00.pth', 'tf_model.h5', 'flax_model.msgpack'];
 
 /** What a folder without a config.json is by what it holds instead, and what to do with it; most telling first. */
@@ -31,8 +33,10 @@ const OTHER_FOLDERS: readonly (readonly [held: string, (folder: string) => strin
 function configFields(folder: string): JsonObject {
   const path = join(folder, 'config.json');
   if (!fileExists(path)) {
+    const gguf = ggufIn(folder);
     const [, hint] = OTHER_FOLDERS.find(([held]) => fileExists(join(folder, held))) ?? [];
-    throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder${hint ? `; ${hint(folder)}` : ''}`);
+    const told = gguf === undefined ? hint?.(folder) : `it holds a GGUF file: give ${gguf}`;
+    throw new EbbError(`${folder}: holds no config.json, expected a Hugging Face checkpoint folder${told === undefined ? '' : `; ${told}`}`);
   }
   return parseJsonObject(path, readText(path, 2 ** 24));
 }
@@ -58,6 +62,20 @@ function foundTensors({ files, absent }: Shards, undescribed: Found): Map<string
   return new Map([...there, ...[...absent.keys()].map((stored) => [stored, undescribed] as const)]);
 }
 
+/** The files that a folder's weights may be read from, the one that is read first: what was given, or else the single file, as in transformers. */
+function weightFiles(folder: string, asked: string | undefined): string[] {
+  const there = [SINGLE, INDEX].filter((name) => fileExists(join(folder, name)));
+  return asked === INDEX ? there.reverse() : there;
+}
+
+/** What is said where an index lies beside a single file. */
+function besideNotes(chosen: string | undefined, other: string | undefined, asked: string | undefined): string[] {
+  if (chosen === undefined || other === undefined) return [];
+  const why = chosen === asked ? 'which was given' : 'which transformers reads too';
+  const hint = chosen === INDEX ? '' : `; give ${INDEX} itself to read the files that it names`;
+  return [`${other} is not used: ${chosen} lies beside it, ${why}${hint}`];
+}
+
 /** A Hugging Face folder, opened. */
 export interface HfFolder<Model> extends Described<Model> {
   readonly tensors: ReadonlyMap<string, WeightSource>;
@@ -75,19 +93,30 @@ export type Assume = (where: string, fields: JsonObject, lacks: string) => Assum
 
 /**
  * Opens a folder whose weights may be missing: all of them, some shards, or the data behind their headers.
+ * @param asked the weights' file that was given, if one was
  * @param describe gives the model that the fields of config.json describe
  * @throws EbbError for a broken configuration or header, for tensors that are not those of the model, and what `describe` and `assume` throw
  */
 export function openHfFolder<Model extends Layout>(
   folder: string,
-  describe: (where: string, fields: JsonObject) => Described<Model>,
+  asked: string | undefined,
+  describe: (where: string, fields: JsonObject, compare: CompareHead) => Described<Model>,
   assume: Assume,
 ): HfFolder<Model> {
   const fields = configFields(folder);
   const configPath = join(folder, 'config.json');
-  const { model, notes: own } = describe(configPath, fields);
-  const notes = [...own, ...unusedDtype(fields)];
-  const path = [INDEX, SINGLE].map((name) => join(folder, name)).find(fileExists);
+  const [chosen, other] = weightFiles(folder, asked);
+  const path = chosen === undefined ? undefined : join(folder, chosen);
+  // opened when they are asked for, so that an error in the configuration is said first
+  let opened: Shards | null = null;
+  const open = (from: string): Shards => (opened ??= from.endsWith('.json') ? openIndex(from) : openSingle(from));
+  const compare: CompareHead = (head) => {
+    if (path === undefined) return 'none';
+    const { files, absent } = open(path);
+    return compareHead(files, absent)(head);
+  };
+  const { model, notes: own } = describe(configPath, fields, compare);
+  const notes = [...own, ...unusedDtype(fields), ...besideNotes(chosen, other, asked)];
   if (path === undefined) {
     const other = OTHER_WEIGHTS.find((name) => fileExists(join(folder, name)));
     const message = `${folder}: holds no weights Ebb reads${other ? ` (found ${other})` : ''}, expected ${SINGLE} or ${INDEX}`;
@@ -95,7 +124,7 @@ export function openHfFolder<Model extends Layout>(
     const tensors = [...model.tensors()].map(({ name, shape }) => [name, unreadable(name, shape, assumed.dtype, message)] as const);
     return { model, notes, tensors: new Map(tensors), missing: { kind: 'configuration', message, assumed } };
   }
-  const shards = path.endsWith('.json') ? openIndex(path) : openSingle(path);
+  const shards = open(path);
   const absentText = `${path}: names ${shardsText(shards.absent.values())}, expected in the same folder but not there`;
   const assumed = shards.absent.size > 0 ? assume(configPath, fields, absentText) : null;
   const undescribed: Found = ({ name, shape }) => unreadable(name, shape, assumed?.dtype ?? 'f32', absentText);
@@ -105,7 +134,8 @@ export function openHfFolder<Model extends Layout>(
     namesOf: ({ name }) => (model.prefix !== '' && name.startsWith(model.prefix) ? [name, name.slice(model.prefix.length)] : [name]),
     places: { weights: path, config: configPath },
   });
-  return { model, notes, tensors, missing: missingOf(shards, tensors, absentText, assumed) };
+  const described = [...tensors.values()].filter(({ file }) => file !== undefined);
+  return { model, notes: [...notes, ...roundedNotes(fields, described)], tensors, missing: missingOf(shards, tensors, absentText, assumed) };
 }
 
 function missingOf(shards: Shards, tensors: ReadonlyMap<string, WeightSource>, absentText: string, assumed: AssumedType | null): MissingWeights | null {

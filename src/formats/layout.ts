@@ -23,6 +23,14 @@ export interface ExpectedTensor {
   readonly gguf?: GgufPlace;
 }
 
+/** The head of a language model, which a configuration may tie to the embedding. */
+export interface TiedHead {
+  /** The name of its tensor. */
+  readonly name: string;
+  /** The names that files may give the embedding. */
+  readonly embedding: readonly string[];
+}
+
 /** How checkpoints hold a model. */
 export interface Layout {
   /** Every tensor the model needs, in its order, one at a time: a configuration with 10⁹ layers costs nothing until it is walked. */
@@ -31,6 +39,8 @@ export interface Layout {
   readonly prefix: string;
   /** Names, or ends of names from a dot on, of tensors that may lie in the files and are not read, since the model computes or shares them. */
   readonly computed: readonly string[];
+  /** The head, where a configuration may tie it; null where nothing can. */
+  readonly head: TiedHead | null;
   /** `general.architecture` of the model's GGUF files; null where Ebb reads none. */
   readonly ggufArchitecture: string | null;
   /** The setting that a tensor is needed by, for errors: `num_hidden_layers is 2`. */

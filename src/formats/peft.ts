@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { fileError, fileExists, pathKind, readText } from './files.ts';
-import { refuseNonFinite } from './finite.ts';
 import { parseJsonObject } from './json.ts';
-import { layerAdapter, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
+import { layerAdapter, onAllLinear, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
 import {
   openSafetensors,
-  readFloats,
+  readFiniteFloats,
   type SafetensorsEntry,
   type SafetensorsFile,
   type StreamedEntry,
@@ -28,8 +27,17 @@ export interface PeftTensor {
   readonly read: () => Float32Array;
 }
 
+/** Something of a model that adapter_config.json may name. */
+export interface AdaptedModule {
+  readonly name: string;
+  /** Whether it is known to be a linear layer. */
+  readonly linear: boolean;
+}
+
 export interface PeftAdapter extends PeftConfig {
   readonly path: string;
+  /** Whether adapter_config.json gives a module of a model an adapter, so that its matrices must be there. @throws EbbError for a pattern that is none */
+  readonly names: (module: AdaptedModule) => boolean;
   /** By layer name ("model.layers.0.self_attn.q_proj"): rank and scale (what B·A·x is multiplied by). */
   readonly layers: ReadonlyMap<string, { readonly rank: number; readonly scale: number }>;
   /** Under the file's names ("base_model.model.….lora_A.weight"). */
@@ -65,14 +73,8 @@ function readMatrix(file: SafetensorsFile, name: string | undefined, layer: stri
     );
   }
   // a dtype that holds no weights is refused before anything is read
-  const where = `${file.path}: tensor ${show(name)}`;
-  floatReader(where, info.dtype);
-  const read = (): Float32Array => {
-    const values = readFloats(file, name);
-    refuseNonFinite(where, 'f32', new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return values;
-  };
-  return { shape: info.shape, read };
+  floatReader(`${file.path}: tensor ${show(name)}`, info.dtype);
+  return { shape: info.shape, read: () => readFiniteFloats(file, name) };
 }
 
 /**
@@ -96,7 +98,8 @@ export function readPeft(folder: string): PeftAdapter {
     tensors.set(`base_model.model.${layer}.lora_A.weight`, readMatrix(file, A, layer, 0, setting.rank));
     tensors.set(`base_model.model.${layer}.lora_B.weight`, readMatrix(file, B, layer, 1, setting.rank));
   }
-  return { ...config, path: folder, layers, tensors };
+  const names = ({ name, linear }: AdaptedModule): boolean => (linear || !onAllLinear(config)) && targets(configPath, config, name);
+  return { ...config, path: folder, names, layers, tensors };
 }
 
 /**

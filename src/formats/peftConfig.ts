@@ -14,8 +14,12 @@ export interface PeftConfig {
   readonly dropout: number;
   /** Suffixes of layer names, or one regular expression over whole names. */
   readonly targetModules: readonly string[] | string;
+  /** Names of modules, or ends of their names, or one regular expression over whole names: what gets no adapter although it is targeted. */
+  readonly excludeModules: readonly string[] | string;
   /** Layers that get an adapter; none: all. */
   readonly layersToTransform: readonly number[] | null;
+  /** Regular expressions of what stands before a layer's number in its name; none: whatever stands before the first number. */
+  readonly layersPattern: readonly string[];
   readonly fanInFanOut: boolean;
   /** Ranks and alphas that differ, by regular expression over the ends of layer names. */
   readonly rankPattern: Readonly<Record<string, number>>;
@@ -24,6 +28,8 @@ export interface PeftConfig {
 }
 
 const pattern = z.record(z.string(), z.number().positive());
+
+const names = z.union([z.string(), z.array(z.string())], { error: 'a name or a list of names' });
 
 const schema = z.object({
   r: z.int().min(1).max(65536),
@@ -34,6 +40,8 @@ const schema = z.object({
   rank_pattern: pattern.nullish(),
   alpha_pattern: pattern.nullish(),
   base_model_name_or_path: z.string().nullish(),
+  exclude_modules: names.nullish(),
+  layers_pattern: names.nullish(),
 });
 
 /** Read, or without influence on what the adapter computes. */
@@ -105,7 +113,8 @@ function readTargets(where: string, value: Json | undefined): readonly string[] 
 function readLayers(where: string, value: Json | undefined): readonly number[] | null {
   if (value === undefined || value === null) return null;
   const list = [value].flat();
-  if (list.every((x): x is number => Number.isInteger(x) && Number(x) >= 0)) return list;
+  // an empty list means all layers to peft
+  if (list.every((x): x is number => Number.isInteger(x) && Number(x) >= 0)) return list.length > 0 ? list : null;
   return refuse(where, 'layers_to_transform', value, 'a layer number or a list of them');
 }
 
@@ -122,7 +131,9 @@ export function readPeftConfig(where: string, fields: JsonObject): PeftConfig {
     useRslora: raw.use_rslora ?? false,
     dropout: raw.lora_dropout ?? 0,
     targetModules: readTargets(where, fields['target_modules']),
+    excludeModules: raw.exclude_modules ?? [],
     layersToTransform: readLayers(where, fields['layers_to_transform']),
+    layersPattern: [raw.layers_pattern ?? []].flat().filter((pattern) => pattern !== ''),
     fanInFanOut: raw.fan_in_fan_out ?? false,
     rankPattern: ranks,
     alphaPattern: raw.alpha_pattern ?? {},
@@ -151,11 +162,31 @@ export function layerAdapter(where: string, config: PeftConfig, layer: string): 
   return { rank, scale: alpha / (config.useRslora ? Math.sqrt(rank) : rank) };
 }
 
-/** Whether the settings give a layer an adapter, as peft's check_target_module_exists (without exclude_modules). */
+/** Whether a list of names, or ends of names from a dot on, has a layer's; or whether one regular expression over whole names matches it. */
+function isNamed(where: string, names: readonly string[] | string, layer: string): boolean {
+  if (typeof names === 'string') return names !== '' && compile(where, `^(?:${names})$`).test(layer);
+  return names.some((name) => layer === name || layer.endsWith(`.${name}`));
+}
+
+/** The number of the layer that a name lies in, as peft finds it; undefined where it lies in none. */
+function layerNumber(where: string, patterns: readonly string[], layer: string): number | undefined {
+  const sources = patterns.length > 0 ? patterns.map((pattern) => `^(?:|.*?\\.)(?:${pattern})\\.(\\d+)\\.`) : ['^.*?\\.[^.]*\\.(\\d+)\\.'];
+  const number = sources.map((source) => compile(where, source).exec(layer)?.at(-1)).find((found) => found !== undefined);
+  return number === undefined ? undefined : Number(number);
+}
+
+/** Whether an adapter is on every linear layer, whatever it is called. */
+export const onAllLinear = ({ targetModules }: Pick<PeftConfig, 'targetModules'>): boolean =>
+  typeof targetModules === 'string' && targetModules.toLowerCase() === 'all-linear';
+
+/** Whether the settings give a layer an adapter, as peft's check_target_module_exists. Under "all-linear" the layer is taken to be linear. */
 export function targets(where: string, config: PeftConfig, layer: string): boolean {
-  const { targetModules: names, layersToTransform } = config;
-  if (typeof names === 'string') return names === 'all-linear' || compile(where, `^(?:${names})$`).test(layer);
-  if (!names.some((name) => layer === name || layer.endsWith(`.${name}`))) return false;
-  const number = /\.(\d+)\./.exec(layer)?.[1];
-  return layersToTransform === null || number === undefined || layersToTransform.includes(Number(number));
+  const { targetModules, excludeModules, layersToTransform, layersPattern } = config;
+  if (isNamed(where, excludeModules, layer)) return false;
+  if (onAllLinear(config)) return true;
+  if (!isNamed(where, targetModules, layer)) return false;
+  // peft reads layers_to_transform beside a list of names alone
+  if (typeof targetModules === 'string' || layersToTransform === null) return true;
+  const number = layerNumber(where, layersPattern, layer);
+  return number !== undefined && layersToTransform.includes(number);
 }

@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'n
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { fileError, fileSource, readRange } from './files.ts';
+import { refuseNonFinite } from './finite.ts';
 import { type EntryHeader, entryBytes, floatsOf, headerBytes, intsOf, type SafetensorsEntry, type StreamedEntry } from './safetensorsData.ts';
 import { parseSafetensors, readSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensorsHeader.ts';
 
@@ -46,6 +47,14 @@ export function readTensor(file: SafetensorsFile, name: string, offset = 0, leng
 /** A tensor of F32, F16, BF16 or F64 as floats. */
 export function readFloats(file: SafetensorsFile, name: string): Float32Array {
   return floatsOf(`${file.path}: tensor ${show(name)}`, find(file, name).dtype, readTensor(file, name));
+}
+
+/** A tensor of weights as floats. @throws EbbError as `readFloats`, and for values that are NaN or infinite */
+export function readFiniteFloats(file: SafetensorsFile, name: string): Float32Array {
+  const values = readFloats(file, name);
+  // the whole name: its end says which matrix of an adapter it is
+  refuseNonFinite(`${file.path}: tensor ${name}`, 'f32', new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  return values;
 }
 
 /** A tensor of I32, I64, U8 or BOOL as 32-bit integers. */

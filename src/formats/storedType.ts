@@ -47,6 +47,18 @@ export function unusedDtype(fields: JsonObject): string[] {
   return unused ? [`torch_dtype is ${show(older)}: not used, dtype is ${show(dtype)}`] : [];
 }
 
+/** What is said where transformers would round tensors to the dtype that the configuration names: their own values are used. */
+export function roundedNotes(fields: JsonObject, tensors: readonly { readonly dtype: string }[]): string[] {
+  const field = dtypeField(fields);
+  const named = typeof field?.value === 'string' ? storedType(field.value) : undefined;
+  // f32 holds the values of every type
+  const rounded = !field || named === 'f32' ? [] : tensors.filter(({ dtype }) => dtype !== named);
+  if (!field || rounded.length === 0) return [];
+  const types = [...new Set(rounded.map(({ dtype }) => dtype))].join(' and ');
+  const count = rounded.length === tensors.length ? 'the tensors' : `${rounded.length} of ${tensors.length} tensors`;
+  return [`${field.field} is ${show(field.value)}: not used, ${count} are stored as ${types} and keep their values, which transformers would round`];
+}
+
 /** How tensors without a header are taken to be stored, and who says so. */
 export interface AssumedType {
   readonly dtype: StoredType;

@@ -19,7 +19,7 @@ export interface WeightHeader {
 
 /** A weight that is read when asked for. */
 export interface WeightSource extends WeightHeader {
-  /** The file it lies in, where the weights are a folder. */
+  /** The file it lies in, where the weights are more than one. */
   readonly file?: string;
   /** Bytes that are read together: a block, or the rows of a head whose rows are stored in another order. */
   readonly unit: number;

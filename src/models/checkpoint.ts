@@ -8,6 +8,7 @@ import { isOff } from '../formats/ggufKeys.ts';
 import { type JsonObject, parseJsonObject } from '../formats/json.ts';
 import type { Described } from '../formats/layout.ts';
 import type { StoredType } from '../formats/storedType.ts';
+import type { CompareHead } from '../formats/tiedHead.ts';
 import * as families from './families.ts';
 import type { Family, Model, ModelConfig } from './family.ts';
 
@@ -64,9 +65,9 @@ function familyOfGguf({ file, metadata }: Gguf, table: readonly Family[]): Famil
 /** Every `general.architecture` of a table of families. */
 export const ggufArchitectures = (table: readonly Family[] = FAMILIES): string[] => [...new Set(table.flatMap(({ gguf }) => gguf?.architecture ?? []))];
 
-/** The model in the fields of a config.json, whose path `where` begins every error. @throws EbbError, also for fields that nothing reads */
-export function readHfConfig(where: string, fields: JsonObject, table: readonly Family[] = FAMILIES): ModelReading {
-  const { model, notes } = familyOfConfig(where, fields, table).ofConfig(where, fields);
+/** The model in the fields of a config.json, whose path `where` begins every error. @param compare the head that lies beside it with the embedding @throws EbbError, also for fields that nothing reads */
+export function readHfConfig(where: string, fields: JsonObject, table: readonly Family[] = FAMILIES, compare?: CompareHead): ModelReading {
+  const { model, notes } = familyOfConfig(where, fields, table).ofConfig(where, fields, compare);
   return { model, config: model.config, notes };
 }
 
@@ -83,7 +84,7 @@ export function readGgufModel(gguf: Gguf, source: ByteSource, table: readonly Fa
 
 /** What says which model a checkpoint holds, by a table of families. */
 const byFamilies = (table: readonly Family[]): Describe<Model> => ({
-  config: (where, fields) => readHfConfig(where, fields, table),
+  config: (where, fields, compare) => readHfConfig(where, fields, table, compare),
   gguf: (gguf, source) => readGgufModel(gguf, source, table),
 });
 

@@ -9,7 +9,8 @@ import type { Gguf } from '../formats/gguf.ts';
 import { type GgufKeys, ggufKeys } from '../formats/ggufKeys.ts';
 import type { ConfigReader, ModelTokens } from '../formats/hfConfig.ts';
 import type { JsonObject } from '../formats/json.ts';
-import type { Described, ExpectedTensor, Layout } from '../formats/layout.ts';
+import type { Described, ExpectedTensor, Layout, TiedHead } from '../formats/layout.ts';
+import { type CompareHead, headNotes, NO_HEAD } from '../formats/tiedHead.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
 import type { ModelMode } from './inputs.ts';
 
@@ -62,6 +63,8 @@ export interface FamilySpec<Config extends ModelConfig> {
   readonly computed?: readonly string[];
   /** The head's tensor where it is not tied; default `lm_head.weight`. */
   readonly head?: string;
+  /** The embedding's tensor, which the head may be tied to; default `model.embed_tokens.weight`. */
+  readonly embedding?: string;
   /** What config.json calls the number of layers, for errors; default `num_hidden_layers`. */
   readonly layersField?: string;
   /** Left out where Ebb reads no GGUF files of the family. */
@@ -76,7 +79,7 @@ export interface Family {
   readonly architectures: readonly [string, ...string[]];
   readonly gguf: Pick<FamilyGguf<never>, 'architecture' | 'distinct'> | null;
   /** The model that the fields of a config.json describe. @throws EbbError, which begins with `where`, the file's path */
-  readonly ofConfig: (where: string, fields: JsonObject) => Described<Model>;
+  readonly ofConfig: (where: string, fields: JsonObject, compare?: CompareHead) => Described<Model>;
   /** The model that the keys of a GGUF file of its architecture describe. @throws EbbError */
   readonly ofGguf: (gguf: Gguf, source: ByteSource) => Described<Model>;
 }
@@ -88,14 +91,26 @@ export interface FamilyOf<Config extends ModelConfig> extends Family {
   readonly ofSettings: (config: Config) => Model;
 }
 
+/** The head of a family's models, and what files call the embedding: checkpoints of the bare model leave the prefix out. */
+function headOf<Config extends ModelConfig>({
+  prefix,
+  head = 'lm_head.weight',
+  embedding = 'model.embed_tokens.weight',
+}: Pick<FamilySpec<Config>, 'prefix' | 'head' | 'embedding'>): TiedHead {
+  const bare = prefix !== '' && embedding.startsWith(prefix) ? [embedding.slice(prefix.length)] : [];
+  return { name: head, embedding: [embedding, ...bare] };
+}
+
 /** The model of a configuration. */
 function modelOf<Config extends ModelConfig>(spec: FamilySpec<Config>, config: Config): Model {
-  const { kind, architectures, head = 'lm_head.weight', layersField = 'num_hidden_layers', computed = [] } = spec;
+  const head = headOf(spec);
+  const { kind, architectures, layersField = 'num_hidden_layers', computed = [] } = spec;
   return {
     config,
     tensors: () => spec.tensors(config),
     prefix: spec.prefix,
-    computed: config.tieWordEmbeddings ? [...computed, head] : computed,
+    computed: config.tieWordEmbeddings ? [...computed, head.name] : computed,
+    head,
     ggufArchitecture: spec.gguf?.architecture ?? null,
     reason: ({ name }) => (/\.\d+\./.test(name) ? `${layersField} is ${config.numLayers}` : `tie_word_embeddings is ${config.tieWordEmbeddings}`),
     configJson: () => ({ architectures: [architectures[0]], model_type: kind, ...spec.writeConfig(config) }),
@@ -113,9 +128,12 @@ export function defineFamily<Config extends ModelConfig>(spec: FamilySpec<Config
     kind,
     architectures,
     gguf: gguf ?? null,
-    ofConfig: (where, fields) => {
+    ofConfig: (where, fields, compare = NO_HEAD) => {
       const { config, notes } = spec.readConfig(where, fields);
-      return { model: modelOf(spec, config), notes };
+      const head = headOf(spec);
+      const beside = config.tieWordEmbeddings ? compare(head) : 'none';
+      const settled = beside === 'different' ? spec.readConfig(where, { ...fields, tie_word_embeddings: false }).config : config;
+      return { model: modelOf(spec, settled), notes: [...notes, ...headNotes(fields, head, beside)] };
     },
     ofGguf: (header, source) => {
       if (!gguf) throw new EbbError(`${header.file}: holds a ${kind}, which Ebb does not read from GGUF; give its Hugging Face folder`);

@@ -1,14 +1,15 @@
 /** @file PEFT folders: an adapter's settings and weights under the parameters' names, and whether they fit a model. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { at, EbbError, get } from '../errors.ts';
-import { readPeft } from '../formats/peft.ts';
-import { openSafetensors, readFloats } from '../formats/safetensors.ts';
+import { type AdaptedModule, readPeft } from '../formats/peft.ts';
+import { openSafetensors, readFiniteFloats } from '../formats/safetensors.ts';
 import type { AdapterSettings } from '../runtime/planFile.ts';
 
 import { parseConfig, type RunConfig } from '../train/config.ts';
 import { adaptedLayer, adapterParamName, isAdapterParam, loraScale } from '../train/model.ts';
+import { tellNotes, type Watch } from './progress.ts';
 import { readRunFile } from './runFile.ts';
 import { CONFIG, checkpointNames, TENSORS } from './runFolder.ts';
 
@@ -22,6 +23,10 @@ export interface LoadedAdapter {
   /** For each parameter, by name, a function that reads its weights as f32. */
   readonly weights: ReadonlyMap<string, () => Float32Array>;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** Whether the adapter's own settings name a module of a model, whose matrices must be there; left out where a run's layers are all there is. */
+  readonly names?: (module: AdaptedModule) => boolean;
+  /** The model that the adapter says it was made for; null where it does not say. */
+  readonly base: string | null;
 }
 
 /** Whether a folder is a PEFT adapter. */
@@ -51,8 +56,9 @@ function checkpointAdapter(folder: string, dropout: number): LoadedAdapter {
     path: folder,
     file: path,
     settings: { rank: settings.rank, alpha: settings.alpha, rslora: settings.rslora, dropout, layers },
-    weights: new Map(names.map((name) => [name, () => readFloats(file, name)])),
+    weights: new Map(names.map((name) => [name, () => readFiniteFloats(file, name)])),
     shapes: new Map(names.map((name) => [name, shapeOf(name)])),
+    base: null,
   };
 }
 
@@ -81,6 +87,8 @@ function peftAdapter(folder: string, dropout: number): LoadedAdapter {
     settings: { rank: peft.rank, alpha: peft.alpha, rslora: peft.useRslora, dropout, layers: Object.fromEntries(peft.layers) },
     weights: new Map(tensors.map(({ name, read }) => [name, read])),
     shapes: new Map(tensors.map(({ name, shape }) => [name, shape])),
+    names: peft.names,
+    base: peft.baseModel,
   };
 }
 
@@ -99,17 +107,37 @@ export function adapterToGoOn(lora: RunConfig['lora']): LoadedAdapter | null {
   return adapter;
 }
 
+/** A parameter of a model that an adapter is put on. */
+interface BaseParam {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Of a linear layer's weight: how it is stored. Left out where that is not known. */
+  readonly linear?: unknown;
+}
+
+/** @throws EbbError for modules of the model that the adapter's settings name, and that have no matrices in its file */
+function refuseMissing({ file, shapes, names }: Pick<LoadedAdapter, 'file' | 'shapes' | 'names'>, params: readonly BaseParam[], key: string): void {
+  if (!names) return;
+  const modules = params
+    .filter(({ name, shape }) => shape.length === 2 && name.endsWith('.weight') && !isAdapterParam(name))
+    .map(({ name, linear }) => ({ name: name.replace(/\.weight$/, ''), linear: linear !== undefined }));
+  const named = modules.filter(names).map(({ name }) => name);
+  const missing = named.filter((name) => !shapes.has(`${name}.lora_A.weight`));
+  if (missing.length === 0) return;
+  const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  throw new EbbError(
+    `${key}: ${file} lacks ${2 * missing.length} of ${2 * named.length} matrices, lora_A and lora_B of ${missing.slice(0, 3).join(', ')}${more}, which target_modules in ${PEFT_CONFIG} names; give the whole adapter, or name the layers that it has in target_modules`,
+  );
+}
+
 /**
- * Every matrix of the adapter must have its parameter, and that parameter's shape.
+ * Every matrix of the adapter must have its parameter, and that parameter's shape; and every layer that the adapter's settings name must have its matrices.
  * @param params those of a model that was made with the adapter's layers
  * @param key the flag or key that names the folder
  * @throws EbbError naming the file and the layer
  */
-export function checkAdapter(
-  { file, shapes }: Pick<LoadedAdapter, 'file' | 'shapes'>,
-  params: readonly { readonly name: string; readonly shape: readonly number[] }[],
-  key: string,
-): void {
+export function checkAdapter(adapter: Pick<LoadedAdapter, 'file' | 'shapes' | 'names'>, params: readonly BaseParam[], key: string): void {
+  const { file, shapes } = adapter;
   const made = new Map(params.map((p) => [p.name, p.shape]));
   const hint = 'give an adapter of this model';
   for (const [name, shape] of shapes) {
@@ -126,4 +154,33 @@ export function checkAdapter(
         `${key}: ${file} holds ${name.slice(layer.length + 1)} of layer ${layer} as [${shape.join(', ')}], the model's layer takes [${expected.join(', ')}]; ${hint}`,
       );
   }
+  refuseMissing(adapter, params, key);
+}
+
+/** The folder or file behind a path, links aside; null where there is nothing. */
+const placeOf = (path: string): string | null => (existsSync(path) ? realpathSync(path) : null);
+
+/** What a model is called: the last part of its path or hub id that says something, without the ending of a file. */
+function modelName(path: string): string {
+  // a model out of the hub's cache is called as on the hub
+  const [, cached] = /models--([^\\/]+)[\\/]snapshots[\\/]/.exec(path) ?? [];
+  const parts = (cached?.split('--') ?? path.split(/[\\/]/)).filter((part) => !['', '.', '..', 'model'].includes(part));
+  return (parts.at(-1) ?? 'model').toLowerCase();
+}
+
+/** Whether two paths or hub ids may be one model: they are one place, or, where one of them is not there, have one name. */
+function isSameModel(one: string, other: string): boolean {
+  const [a, b] = [placeOf(one), placeOf(other)];
+  return a !== null && b !== null ? a === b : modelName(one) === modelName(other);
+}
+
+/** What is said of an adapter that was made for another model than the one it is put on; nothing where it does not say, or it is the same. */
+export function baseNotes({ base }: Pick<LoadedAdapter, 'base'>, model: string): string[] {
+  if (base === null || base === '' || isSameModel(base, model)) return [];
+  return [`base_model_name_or_path in ${PEFT_CONFIG} is ${base}, and the adapter is put on ${model}; it is used, since its shapes are those of this model`];
+}
+
+/** Tells that an adapter was made for another model, where there is an adapter and it says so. */
+export function tellBase(watch: Watch, adapter: Pick<LoadedAdapter, 'path' | 'base'> | null | undefined, model: string): void {
+  if (adapter) tellNotes(watch, adapter.path, baseNotes(adapter, model));
 }

@@ -6,6 +6,7 @@ import { type Describe, openStored, type StoredCheckpoint } from '../formats/che
 import { refuseField } from '../formats/hfConfigFields.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import type { ExpectedTensor, Layout } from '../formats/layout.ts';
+import { type CompareHead, headNotes, tieText } from '../formats/tiedHead.ts';
 import type { CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
 import type { ParamInfo } from '../runtime/program.ts';
 import { isAdapterParam } from '../train/model.ts';
@@ -32,6 +33,7 @@ function layoutOf(model: CompiledModel): Layout {
     tensors: () => expectedTensors(model),
     prefix: checkpoint?.prefix ?? '',
     computed: checkpoint?.computed ?? [],
+    head: checkpoint?.head ?? null,
     ggufArchitecture: checkpoint?.gguf?.architecture ?? null,
     reason: () => 'the model was compiled with it',
     configJson: () => ({ ...checkpoint?.config }) as JsonObject,
@@ -54,14 +56,29 @@ function checkConfig(where: string, fields: JsonObject, { config }: CheckpointAb
   }
 }
 
+/** The fields of a config.json as they are once a head that lies beside a tie has its say. @throws EbbError where the model was compiled without such a head */
+function settledHead(where: string, fields: JsonObject, { head, config }: CheckpointAbout, compare: CompareHead): { settled: JsonObject; notes: string[] } {
+  // what a file leaves out means what it meant when the model was compiled
+  const tied = fields['tie_word_embeddings'] ?? config['tie_word_embeddings'];
+  const beside = head && tied === true ? compare(head) : 'none';
+  if (!head || beside !== 'different') return { settled: fields, notes: head ? headNotes(fields, head, beside) : [] };
+  if (config['tie_word_embeddings'] === true)
+    throw new EbbError(
+      `${where}: ${tieText(fields)}, but ${head.name} holds other values than the embedding, and the model was compiled with one tensor for both; compile it again for this checkpoint`,
+    );
+  return { settled: { ...fields, tie_word_embeddings: false }, notes: headNotes(fields, head, beside) };
+}
+
 /** What a compiled model says of checkpoints. */
 function describeCompiled(model: CompiledModel): Describe<Layout> {
   const { checkpoint } = model.about;
   const described = { model: layoutOf(model), notes: [] };
   return {
-    config: (where, fields) => {
-      if (checkpoint) checkConfig(where, fields, checkpoint);
-      return described;
+    config: (where, fields, compare) => {
+      if (!checkpoint) return described;
+      const { settled, notes } = settledHead(where, fields, checkpoint, compare);
+      checkConfig(where, settled, checkpoint);
+      return { ...described, notes };
     },
     gguf: ({ file, metadata }) => {
       if (!checkpoint?.gguf)

@@ -51,6 +51,11 @@ export function tell({ onProgress }: Watch, text: string): void {
   onProgress?.({ kind: 'note', text });
 }
 
+/** Tells what a file holds and nothing uses, or how its contradictions were settled. @param path of the file, which begins every sentence */
+export function tellNotes(watch: Watch, path: string, notes: readonly string[]): void {
+  for (const note of notes) tell(watch, `${path}: ${note}`);
+}
+
 /** Makes a function that tells how many pieces of some work are done. The function throws the signal's reason, which ends the work between two pieces. */
 export const pieces =
   ({ onProgress, signal }: Watch, what: string, unit: PiecesProgress['unit'] = 'pieces') =>

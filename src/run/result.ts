@@ -3,6 +3,8 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { get } from '../errors.ts';
+import { readText } from '../formats/files.ts';
+import { type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -13,7 +15,8 @@ import type { LoadedAdapter } from './adapter.ts';
 
 import type { DiskWeights } from './weights.ts';
 
-const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
+const CONFIG_JSON = 'config.json';
+const BESIDE = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
 
 /** Writes what was trained into `folder`, read from the device piece by piece. @throws EbbError where it cannot be written */
 export async function writeResult(
@@ -38,11 +41,14 @@ export async function writeResult(
   mkdirSync(folder, { recursive: true });
   await streamSafetensors(join(folder, 'model.safetensors'), entries);
   const { checkpoint } = weights;
-  if (checkpoint?.kind === 'hf')
+  if (checkpoint?.kind === 'hf') {
+    const config = join(checkpoint.path, CONFIG_JSON);
+    if (existsSync(config)) writeConfig(config, join(folder, CONFIG_JSON), checkpoint.model.configJson());
     for (const name of BESIDE) if (existsSync(join(checkpoint.path, name))) copyFileSync(join(checkpoint.path, name), join(folder, name));
+  }
   if (checkpoint?.kind === 'gguf') {
     const { json, config } = ggufTokenizerFields(checkpoint.path);
-    const files = { 'config.json': checkpoint.model.configJson(), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
+    const files = { [CONFIG_JSON]: checkpoint.model.configJson(), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
     for (const [name, content] of Object.entries(files)) writeTextAside(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
   }
 }
@@ -56,6 +62,25 @@ export async function writeAdapter(
 ): Promise<void> {
   const tensors = [...weights].map(([name, read]) => ({ name: adapterFileName(name), dtype: 'F32' as const, shape: get(shapes, name), data: read() }));
   await writePeft(folder, { ...adapterSettings(about), baseModel, tensors });
+}
+
+/**
+ * What a config.json says beside the weights of a run: they are F32, and transformers would round them to another dtype; and a head that was
+ * trained as its own is no longer called tied.
+ */
+function trainedConfig(fields: JsonObject, { tie_word_embeddings: tied }: JsonObject): JsonObject {
+  const dtypes = ['dtype', 'torch_dtype'].filter((name) => fields[name] !== undefined && fields[name] !== null);
+  const untie = tied === false && fields['tie_word_embeddings'] === true ? { tie_word_embeddings: false } : {};
+  return { ...fields, ...Object.fromEntries(dtypes.map((name) => [name, 'float32'])), ...untie };
+}
+
+/** Writes the config.json at `from` beside trained weights: as it is, but for what is no longer so. @param model what the model's own config.json says */
+function writeConfig(from: string, to: string, model: JsonObject): void {
+  const fields = parseJsonObject(from, readText(from));
+  const trained = trainedConfig(fields, model);
+  const isSame = Object.entries(trained).every(([name, value]) => fields[name] === value);
+  if (isSame) copyFileSync(from, to);
+  else writeTextAside(to, `${JSON.stringify(trained, null, 2)}\n`);
 }
 
 /** What adapter_config.json says of an adapter. Layers keep their ranks and scales where they differ from the common ones. */

@@ -9,7 +9,7 @@ import { namedWeights, type Weights } from './startingValue.ts';
 
 export interface DiskWeights extends Weights {
   /** Of a language model: its config and tokenizer come along. */
-  readonly checkpoint: Pick<StoredCheckpoint<Layout>, 'path' | 'kind' | 'model'> | null;
+  readonly checkpoint: Pick<StoredCheckpoint<Layout>, 'path' | 'kind' | 'model' | 'notes'> | null;
 }
 
 export const NO_WEIGHTS: DiskWeights = { path: null, checkpoint: null, tensors: new Map(), adapter: null };

@@ -37,6 +37,8 @@ export interface CheckpointAbout {
   readonly prefix: string;
   /** Names, or ends of names from a dot on, of tensors that may lie in a checkpoint and are not read. */
   readonly computed: readonly string[];
+  /** The head, and what files may call the embedding that it may be tied to; plans of earlier versions do not say. */
+  readonly head?: { readonly name: string; readonly embedding: readonly string[] } | null;
   /** Where a GGUF file holds each parameter, by the parameter's name; null where Ebb reads no such files of the model's family. */
   readonly gguf: { readonly architecture: string; readonly places: Readonly<Record<string, GgufPlace>> } | null;
 }

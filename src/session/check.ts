@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { dtypesText } from '../formats/checkpoint.ts';
 import { openDataset, readBatches } from '../formats/dataset.ts';
-import { fileExists, fileSource, pathKind, readText } from '../formats/files.ts';
-import { type Gguf, parseGguf, readGgufHeader } from '../formats/gguf.ts';
+import { fileExists, fileSource, ggufIn, pathKind, readText } from '../formats/files.ts';
+import { type Gguf, parseGguf } from '../formats/gguf.ts';
+import { openGguf } from '../formats/ggufParts.ts';
 import { isObject, type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { readPeft } from '../formats/peft.ts';
 import { readRecords } from '../formats/records.ts';
@@ -110,7 +111,7 @@ function isModel({ metadata, tensors }: Gguf): boolean {
 }
 
 function checkGguf(path: string): Found {
-  if (isModel(readGgufHeader(fileSource(path)))) return checkModel(path);
+  if (isModel(openGguf(path))) return checkModel(path);
   const gguf = parseGguf(fileSource(path));
   return {
     kind: 'gguf',
@@ -119,8 +120,9 @@ function checkGguf(path: string): Found {
 }
 
 function checkAdapter(folder: string, path: string): Finding {
-  const { rank, layers } = readPeft(folder);
-  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}` };
+  const { rank, layers, baseModel } = readPeft(folder);
+  const base = baseModel === null || baseModel === '' ? '' : `, made for ${baseModel}`;
+  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}${base}` };
 }
 
 /** A text of the letters that most vocabularies cover. */
@@ -179,7 +181,9 @@ function checkFolder(path: string): Found {
   if (has('tokenizer.json')) return checkTokenizer(join(path, 'tokenizer.json'));
   if (has('model.safetensors.index.json')) return checkIndex(join(path, 'model.safetensors.index.json'));
   if (has('model.safetensors')) return checkSafetensors(join(path, 'model.safetensors'));
-  throw new EbbError(`${path}: holds no config.json, adapter_config.json or tokenizer.json, expected a checkpoint, an adapter or a tokenizer`);
+  const gguf = ggufIn(path);
+  const hint = gguf === undefined ? '' : `; it holds ${basename(gguf)}: give that file`;
+  throw new EbbError(`${path}: holds no config.json, adapter_config.json or tokenizer.json, expected a checkpoint, an adapter or a tokenizer${hint}`);
 }
 
 function checkText(path: string): Finding {

@@ -6,13 +6,13 @@ import { writeSafetensors } from '../formats/safetensors.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { dimSize } from '../ir/types.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
-import { openCheckpoint } from '../models/checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { loadAdapter } from '../run/adapter.ts';
+import { loadAdapter, tellBase } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
-import { tell, type Watch } from '../run/progress.ts';
+import { tell, tellNotes, type Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
@@ -26,10 +26,8 @@ import { names, ON_DEVICE, text, WATCH } from './optionKinds.ts';
 import { loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 import { checkWeights, isDefinition } from './source.ts';
 
-/** Reads a file that holds one batch. @throws EbbError for a model that cannot be opened, and a batch that does not fit it */
-function oneStep(path: string, model: string): ReadyBatches {
-  // An error in the model is said before any error in the batch.
-  const { maxPosition } = openCheckpoint(model).config;
+/** Reads a file that holds one batch. @throws EbbError for a batch that does not fit the model */
+function oneStep(path: string, { config: { maxPosition } }: Checkpoint): ReadyBatches {
   const ready = readBatches(path);
   checkPositions(path, ready.length, maxPosition, 'give a shorter batch');
   if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
@@ -77,7 +75,7 @@ export async function forward(model: string, options: ForwardOptions): Promise<r
 
 async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch): Promise<readonly Written[]> {
   const { batch: path, weights, adapter } = options;
-  const { engine, batch, results } = await openOneBatch(model, { batch: path, weights, adapter, trains: false }, device);
+  const { engine, batch, results } = await openOneBatch(model, { batch: path, weights, adapter, trains: false }, device, watch);
   const made = await engine.forward({ ...batch, scalar: neutralScalar });
   engine.destroy();
   const entries = results.map(({ dtype, shape }, i) => {
@@ -97,17 +95,20 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
 
 async function forwardCheckpoint(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch): Promise<readonly Written[]> {
   checkWeights(model, options.weights);
-  const path = await modelPath(model, {}, watch);
-  const ready = oneStep(options.batch, path);
+  // an error in the model is said before any error in the batch
+  const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
+  tellNotes(watch, model, checkpoint.notes);
+  const ready = oneStep(options.batch, checkpoint);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const session = await openSession(path, device, {
+  tellBase(watch, adapter, model);
+  const session = await openSession(checkpoint, device, {
     mode: logitsMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
     trains: 'nothing',
     ...WITHOUT_UPDATES,
   });
-  const { vocabSize } = session.checkpoint.config;
+  const { vocabSize } = checkpoint.config;
   const batch = makeBatch(
     ready.batch,
     ready.length,
@@ -164,11 +165,14 @@ interface Trained {
 
 async function trainedCheckpoint(model: string, options: GradOptions, device: CommandDevice, watch: Watch): Promise<Trained> {
   checkWeights(model, options.weights);
-  const path = await modelPath(model, {}, watch);
-  const ready = oneStep(options.batch, path);
+  // an error in the model is said before any error in the batch
+  const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
+  tellNotes(watch, model, checkpoint.notes);
+  const ready = oneStep(options.batch, checkpoint);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  const { engine, checkpoint } = await openSession(path, device, {
+  tellBase(watch, adapter, model);
+  const { engine } = await openSession(checkpoint, device, {
     mode: trainingMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
@@ -179,8 +183,8 @@ async function trainedCheckpoint(model: string, options: GradOptions, device: Co
   return { engine, batch, nameOf: adapter ? adapterFileName : (name) => name };
 }
 
-async function trainedDefinition(model: string, { batch: path, weights, adapter }: GradOptions, device: CommandDevice): Promise<Trained> {
-  const { engine, batch, adapted } = await openOneBatch(model, { batch: path, weights, adapter, trains: true }, device);
+async function trainedDefinition(model: string, { batch: path, weights, adapter }: GradOptions, device: CommandDevice, watch: Watch): Promise<Trained> {
+  const { engine, batch, adapted } = await openOneBatch(model, { batch: path, weights, adapter, trains: true }, device, watch);
   return { engine, batch, nameOf: adapted ? adapterFileName : (name) => name };
 }
 

@@ -5,7 +5,7 @@ import { at, EbbError } from '../errors.ts';
 import { holdsRecords } from '../formats/dataset.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
-import type { Watch } from '../run/progress.ts';
+import { tellNotes, type Watch } from '../run/progress.ts';
 import { schemaComment } from '../run/runFile.ts';
 import { tokenise } from '../run/sequences.ts';
 import type { Sequence } from '../train/batches.ts';
@@ -115,6 +115,7 @@ export async function init(options: InitOptions): Promise<string> {
   const { model, data, file } = options;
   if (isDefinition(model)) throw new EbbError(`${model}: is a definition, for which there is no usual run; docs/training.md lists the keys of a run file`);
   const described = describeModel(await modelPath(model, { weights: false }, options));
+  tellNotes(options, model, described.notes);
   const text = runText(options, described, await lookAtData(described, data));
   // What is written can be read: the keys above are those of this version.
   const { parse } = await import('yaml');

@@ -8,8 +8,8 @@ import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
 import { type HeldDevice, holdDevice } from '../node/device.ts';
-import { type LoadedAdapter, loadAdapter } from '../run/adapter.ts';
-import { type StopSignal, tell, type Watch } from '../run/progress.ts';
+import { type LoadedAdapter, loadAdapter, tellBase } from '../run/adapter.ts';
+import { type StopSignal, tell, tellNotes, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
 import { prefixFor } from '../tokenizer/framing.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
@@ -162,7 +162,9 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   checkOptions('loadModel()', options, LOAD);
   options.signal?.throwIfAborted();
   const checkpoint = openCheckpoint(await modelPath(model, {}, options));
+  tellNotes(options, model, checkpoint.notes);
   const adapter = fitted(checkpoint, options.adapter === undefined ? null : loadAdapter(options.adapter));
+  tellBase(options, adapter?.loaded ?? null, model);
   const { contextLength: most = checkpoint.config.maxPosition } = options;
   if (most > checkpoint.config.maxPosition)
     throw new EbbError(`contextLength is ${most}, and the model was made for ${checkpoint.config.maxPosition} positions; lower it, or leave it out`);

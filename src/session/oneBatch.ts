@@ -5,9 +5,10 @@ import { EbbError } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Type } from '../ir/types.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { loadAdapter } from '../run/adapter.ts';
+import { loadAdapter, tellBase } from '../run/adapter.ts';
 import { inputReader } from '../run/data.ts';
 import { startEngine } from '../run/engine.ts';
+import type { Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { type Batch, singleBatch } from '../train/batches.ts';
 import { compileDeviceOf, loraOf, trainableModel, WITHOUT_UPDATES } from './session.ts';
@@ -32,13 +33,14 @@ export interface OneBatch {
 }
 
 /** Opens a definition for one batch, compiled for its sizes. @throws EbbError for weights, an adapter or a batch that do not fit */
-export async function openOneBatch(model: string, options: OneBatchOptions, device: CommandDevice): Promise<OneBatch> {
+export async function openOneBatch(model: string, options: OneBatchOptions, device: CommandDevice, watch: Watch): Promise<OneBatch> {
   const { weights, trains } = options;
   if (weights === undefined)
     throw new EbbError(`${model}: a definition has no weights of its own; give --weights a safetensors file with the parameters' names, or a checkpoint`);
-  const source = await openSource(model, weights);
+  const source = await openSource(model, weights, watch);
   const batch = singleBatch(options.batch, source.inputs, inputReader(options.batch, source.inputs));
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
+  tellBase(watch, adapter, model);
   const lora = adapter ? loraOf(adapter) : null;
   const { B = null, T = null } = batch.sizes;
   const traced = source.trace({ batch: B, length: T, lora, frozen: !trains });

@@ -23,12 +23,18 @@ export interface SavedAdapter {
 }
 
 /** @throws EbbError for a folder that holds something, and one that cannot be written */
-export async function saveModel(folder: string, { kind, path }: Pick<Checkpoint, 'kind' | 'path'>, adapter: SavedAdapter | null): Promise<void> {
+export async function saveModel(
+  folder: string,
+  { kind, path, tensors }: Pick<Checkpoint, 'kind' | 'path' | 'tensors'>,
+  adapter: SavedAdapter | null,
+): Promise<void> {
   if (existsSync(folder) && readdirOf(folder).length > 0) throw new EbbError(`${folder}: is there already, and not empty; give a new folder`, 'file');
   if (adapter && !isPeftFolder(adapter.loaded.path)) return writeAdapter(folder, adapter.about, adapter.loaded, path);
   try {
     mkdirSync(folder, { recursive: true });
-    const files = adapter === null && kind === 'gguf' ? [path] : filesOf(adapter?.loaded.path ?? path);
+    // a GGUF file may be in parts
+    const parts = new Set([path, ...[...tensors.values()].flatMap(({ file }) => file ?? [])]);
+    const files = adapter === null && kind === 'gguf' ? [...parts] : filesOf(adapter?.loaded.path ?? path);
     for (const file of files) cpSync(file, join(folder, basename(file)));
   } catch (error) {
     throw fileError(folder, error);

@@ -11,7 +11,7 @@ import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { describeModel, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
-import { tell, type Watch } from '../run/progress.ts';
+import { tell, tellNotes, type Watch } from '../run/progress.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import type { ModelAbout } from '../runtime/planFile.ts';
 import type { InputDecl } from '../runtime/program.ts';
@@ -66,7 +66,8 @@ export async function openSource(model: string, weights?: string, watch: Watch =
   checkWeights(model, weights);
   if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint));
   const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
-  return { ...checkpointSource(model, checkpoint, watch), weights: checkpointWeights(checkpoint) };
+  tellNotes(watch, model, checkpoint.notes);
+  return { ...checkpointSource(model, checkpoint), weights: checkpointWeights(checkpoint) };
 }
 
 /**
@@ -75,14 +76,15 @@ export async function openSource(model: string, weights?: string, watch: Watch =
  * @throws EbbError for a model that cannot be opened, and a dtype where the model says itself how its tensors are stored
  */
 export async function describeSource(model: string, dtype: StoredType | undefined, watch: Watch = {}): Promise<SourceDescription> {
-  if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype, watch), watch);
+  if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype, watch));
   if (dtype !== undefined) throw new EbbError(`--dtype is ${dtype}, but ${model} is a definition, whose parameters are f32; leave --dtype out`);
   return definitionSource(model, NO_WEIGHTS);
 }
 
-/** Opens a checkpoint whose weights may be missing, and says on stderr if they are. @param dtype as for `describeSource` @throws EbbError as `describeSource` does */
+/** Opens a checkpoint whose weights may be missing, and tells if they are, and what of its files is not used. @param dtype as for `describeSource` @throws EbbError as `describeSource` does */
 export async function describeCheckpoint(model: string, dtype: StoredType | undefined, watch: Watch = {}): Promise<ModelDescription> {
   const described = describeModel(await modelPath(model, { weights: false }, watch), dtype);
+  tellNotes(watch, model, described.notes);
   if (described.missing) tell(watch, missingText(described.missing));
   return described;
 }
@@ -98,10 +100,8 @@ function missingText({ message, assumed }: MissingWeights): string {
   return `${message}; going on without weights${assumed ? `, tensors are taken to be stored as ${assumed.dtype} (${assumed.from})` : ''}`;
 }
 
-function checkpointSource(model: string, checkpoint: ModelDescription, watch: Watch): SourceDescription {
-  const { config, notes } = checkpoint;
-  for (const note of notes) tell(watch, `${model}: ${note}`);
-  const { vocabSize, maxPosition } = config;
+function checkpointSource(model: string, checkpoint: ModelDescription): SourceDescription {
+  const { vocabSize, maxPosition } = checkpoint.config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
     vocabSize,

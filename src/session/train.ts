@@ -6,7 +6,7 @@ import { compileModel } from '../compile/compile.ts';
 import { scalesBranches } from '../dropbp/plans/index.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { adapterToGoOn, type LoadedAdapter } from '../run/adapter.ts';
+import { adapterToGoOn, type LoadedAdapter, tellBase } from '../run/adapter.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../run/run.ts';
 import { requireWeights } from '../run/startingValue.ts';
@@ -48,13 +48,13 @@ export interface RunModel<S extends SourceDescription = ModelSource> {
 
 /** Opens the model of a config. @throws EbbError for a model or an adapter that cannot be opened */
 export async function openRunModel(config: RunConfig, watch: Watch = {}): Promise<RunModel> {
-  return runModel(config, await openSource(config.model, config.weights, watch));
+  return runModel(config, await openSource(config.model, config.weights, watch), watch);
 }
 
 /** Opens the model of a config whose weights may be missing. @param dtype as for `describeSource` @throws EbbError as `openRunModel` does */
 export async function describeRunModel(config: RunConfig, dtype: StoredType | undefined, watch: Watch = {}): Promise<RunModel<SourceDescription>> {
   checkWeights(config.model, config.weights);
-  return runModel(config, await describeSource(config.model, dtype, watch));
+  return runModel(config, await describeSource(config.model, dtype, watch), watch);
 }
 
 /** The adapter that `lora` of a config asks for, and the one it goes on with, each null where there is none. @throws EbbError for one that cannot be gone on with */
@@ -63,8 +63,9 @@ export function adaptersOf(config: RunConfig['lora']): Pick<RunModel, 'adapter' 
   return { adapter, lora: adapter ? loraOf(adapter, 'lora.from') : freshLora(config) };
 }
 
-function runModel<S extends SourceDescription>(config: RunConfig, source: S): RunModel<S> {
+function runModel<S extends SourceDescription>(config: RunConfig, source: S, watch: Watch): RunModel<S> {
   const { adapter, lora } = adaptersOf(config.lora);
+  tellBase(watch, adapter, config.model);
   const trace = (batch: number, length: number): TracedModel => {
     const traced = source.trace({ batch, length, lora, scaledBranches: scalesBranches(config.drop) });
     checkTrains(config.model, traced);

@@ -7,10 +7,11 @@ import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
 import { type CommandDevice, type HeldDevice, holdDevice } from '../node/device.ts';
-import { adapterToGoOn, checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
+import { adapterToGoOn, checkAdapter, type LoadedAdapter, tellBase } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
 import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
+import { tellNotes, type Watch } from '../run/progress.ts';
 import { type OpenRun, openRun as openEngineRun, openRunData, showStep, type TrainHooks, type TrainingRun, type TrainReport } from '../run/run.ts';
 import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
@@ -123,11 +124,13 @@ function adapterStart(adapter: LoadedAdapter, compiled: AdapterAbout, { params }
   return weights;
 }
 
-function startingWeights(config: RunConfig, model: LoadedTrainer): DiskWeights {
+function startingWeights(config: RunConfig, model: LoadedTrainer, watch: Watch): DiskWeights {
   const { about, program } = model;
   const weights = config.model === '' ? NO_WEIGHTS : openWeights(config.model, (path) => openForCompiled(path, model));
   if (about.lora) requireWeights(about.name, weights, GIVE_WEIGHTS);
+  tellNotes(watch, config.model, weights.checkpoint?.notes ?? []);
   const adapter = adapterToGoOn(config.lora);
+  tellBase(watch, adapter, config.model);
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }
 
@@ -138,7 +141,7 @@ export type PackageRun = Omit<TrainerRun, 'steps'> & Pick<OpenRun, 'steps'>;
 export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<PackageRun> {
   checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
-  const weights = startingWeights(config, loaded);
+  const weights = startingWeights(config, loaded, hooks);
   const tokenizer = (): string => {
     if (!weights.checkpoint)
       throw new EbbError(`${config.data}: text needs the model's tokenizer; give --weights a checkpoint folder or GGUF file, or ready batches as data`);

@@ -1,12 +1,12 @@
 /** @file Checkpoints written here: names with and without prefix, shards, and what does not fit the configuration. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JsonObject } from '../../src/formats/json.ts';
 import { type SafetensorsEntry, writeSafetensors } from '../../src/formats/safetensors.ts';
 import { widen } from '../../src/formats/weights.ts';
-import { openCheckpoint, readHfConfig } from '../../src/models/checkpoint.ts';
+import { describeModel, openCheckpoint, readHfConfig } from '../../src/models/checkpoint.ts';
 import { openTokenizer } from '../../src/tokenizer/open.ts';
 import { messageOf, rejectionOf } from './fixtureFolder.ts';
 import { ggufBytes, tinyLlamaGguf } from './ggufWriter.ts';
@@ -60,7 +60,7 @@ it.each([
 
 it('buffers that are computed are left out, others are refused', () => {
   const extra = (name: string): SafetensorsEntry => ({ name, dtype: 'F32', shape: [1], data: new Float32Array(1) });
-  write(GPT2, [...entries(GPT2), extra('h.0.attn.bias'), extra('transformer.h.1.attn.masked_bias'), extra('lm_head.weight')]);
+  write(GPT2, [...entries(GPT2), extra('h.0.attn.bias'), extra('transformer.h.1.attn.masked_bias')]);
   expect(openCheckpoint(folder).tensors.size).toBe(entries(GPT2).length);
   write(LLAMA, [...entries(LLAMA), extra('model.layers.0.self_attn.rotary_emb.inv_freq')]);
   expect(openCheckpoint(folder).tensors.size).toBe(entries(LLAMA).length);
@@ -126,4 +126,80 @@ it('opens a GGUF file, and refuses types it cannot read', async () => {
   expect(messageOf(() => openCheckpoint(path))).toMatch(
     /tensor "blk.0.attn_q.weight" is missing, but expected by m.gguf's metadata, where num_hidden_layers is 1/,
   );
+});
+
+describe('a folder that contradicts itself', () => {
+  const TIED: JsonObject = { ...LLAMA, tie_word_embeddings: true };
+  const UNTIED: JsonObject = { ...LLAMA, tie_word_embeddings: false };
+  const HEAD = 'lm_head.weight';
+  const firstValue = (name: string): number => widen(openCheckpoint(folder).tensors.get(name)!)[0]!;
+
+  it('keeps a stored head that differs from the embedding, whatever the tie says', () => {
+    write(TIED, entries(UNTIED));
+    const { config, notes } = openCheckpoint(folder);
+    expect(config.tieWordEmbeddings).toBe(false);
+    expect(notes).toEqual([
+      expect.stringMatching(/^tie_word_embeddings is true, and the files hold lm_head.weight with other values than model.embed_tokens.weight: it is used/),
+    ]);
+    expect(firstValue(HEAD)).not.toBe(firstValue('model.embed_tokens.weight'));
+  });
+
+  it('does so for a family that ties by default, and for names without their prefix', () => {
+    const own = { ...GPT2, tie_word_embeddings: false };
+    write(
+      GPT2,
+      entries(own).map((e) => ({ ...e, name: e.name.replace(/^transformer\./, '') })),
+    );
+    const { config, notes } = openCheckpoint(folder);
+    expect(config.tieWordEmbeddings).toBe(false);
+    expect(notes).toEqual([expect.stringContaining('tie_word_embeddings is missing, which means true')]);
+  });
+
+  it('says nothing of a head that is the embedding, also in another type', () => {
+    const tensors = entries(UNTIED);
+    const table = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
+    const rest = tensors.filter(({ name }) => name !== HEAD);
+    write(TIED, [...rest, { ...table, name: HEAD }]);
+    expect(openCheckpoint(folder)).toMatchObject({ notes: [], config: { tieWordEmbeddings: true } });
+    write(TIED, [...rest, { ...table, name: HEAD, dtype: 'BF16', data: new Uint16Array(20) }]);
+    expect(openCheckpoint(folder)).toMatchObject({ notes: [], config: { tieWordEmbeddings: true } });
+  });
+
+  it('says that a head whose data is not there cannot be compared', () => {
+    write(TIED, entries(UNTIED));
+    truncateSync(join(folder, 'model.safetensors'), statSync(join(folder, 'model.safetensors')).size - 4);
+    const { config, notes } = describeModel(folder);
+    expect(config.tieWordEmbeddings).toBe(true);
+    expect(notes).toEqual([expect.stringContaining('it is taken to be model.embed_tokens.weight until its data is there to compare')]);
+  });
+
+  it('reads the single file beside an index, or the one that is given, and says so', () => {
+    const index = 'model.safetensors.index.json';
+    write(UNTIED, entries(UNTIED));
+    writeSafetensors(
+      join(folder, 'other.safetensors'),
+      entries(UNTIED).map((e) => ({ ...e, data: (e.data as Float32Array).map((x) => x + 100) })),
+    );
+    const map = Object.fromEntries(entries(UNTIED).map(({ name }) => [name, 'other.safetensors']));
+    writeFileSync(join(folder, index), JSON.stringify({ weight_map: map }));
+    const firstOf = (path: string): number => widen(openCheckpoint(path).tensors.get('model.embed_tokens.weight')!)[0]!;
+    expect(firstOf(folder)).toBe(0);
+    expect(openCheckpoint(folder).notes).toEqual([expect.stringMatching(/^model.safetensors.index.json is not used: model.safetensors lies beside it/)]);
+    expect(firstOf(join(folder, index))).toBe(100);
+    expect(openCheckpoint(join(folder, index)).notes).toEqual(['model.safetensors is not used: model.safetensors.index.json lies beside it, which was given']);
+  });
+
+  it('keeps the values of tensors that the dtype of config.json would round, and says so', () => {
+    write({ ...UNTIED, torch_dtype: 'bfloat16' }, entries(UNTIED));
+    expect(openCheckpoint(folder).notes).toEqual([
+      'torch_dtype is "bfloat16": not used, the tensors are stored as f32 and keep their values, which transformers would round',
+    ]);
+    write({ ...UNTIED, dtype: 'float32' }, entries(UNTIED));
+    expect(openCheckpoint(folder).notes).toEqual([]);
+  });
+
+  it('lists how other programs run the model once, as not used', () => {
+    write({ ...UNTIED, use_flash_attention_2: true, use_sdpa: true, unsloth_version: '1' }, entries(UNTIED));
+    expect(openCheckpoint(folder).notes).toEqual(['not used: use_flash_attention_2, use_sdpa, unsloth_version']);
+  });
 });

@@ -10,7 +10,7 @@ import { messageOf, readJson, withFixtures } from './fixtureFolder.ts';
 
 /** A folder's settings and layers, with the numbers of its matrices. */
 function valuesOf(folder: string) {
-  const { tensors, ...settings } = readPeft(folder);
+  const { tensors, names: _names, ...settings } = readPeft(folder);
   return { ...settings, tensors: [...tensors].map(([name, { shape, read }]) => ({ name, shape, values: read() })) };
 }
 

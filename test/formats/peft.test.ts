@@ -43,6 +43,19 @@ it('finds targets by suffix, regular expression and layer', () => {
   expect(messageOf(() => targets('f', read({ target_modules: '(' }), q1))).toContain('not a regular expression');
 });
 
+it('leaves out what is excluded, and finds the layer by its number, as peft does', () => {
+  const q = (layer: number, rest = 'self_attn.q_proj'): string => `model.layers.${layer}.${rest}`;
+  expect(targets('f', read({ exclude_modules: ['layers.1.self_attn.q_proj'] }), q(1))).toBe(false);
+  expect(targets('f', read({ exclude_modules: ['layers.1.self_attn.q_proj'] }), q(0))).toBe(true);
+  expect(targets('f', read({ exclude_modules: '.*\\.1\\..*' }), q(1))).toBe(false);
+  expect(targets('f', read({ layers_to_transform: [] }), q(1))).toBe(true);
+  expect(targets('f', read({ layers_to_transform: 1 }), q(1, 'experts.0.q_proj'))).toBe(true);
+  expect(targets('f', read({ layers_to_transform: 1 }), 'q_proj')).toBe(false);
+  expect(targets('f', read({ layers_to_transform: [0], layers_pattern: 'experts' }), q(1, 'experts.0.q_proj'))).toBe(true);
+  expect(targets('f', read({ target_modules: 'ALL-linear', exclude_modules: ['q_proj'] }), q(1))).toBe(false);
+  expect(targets('f', read({ target_modules: 'ALL-linear' }), q(1, 'mlp.up_proj'))).toBe(true);
+});
+
 it('writes the shortest names that target exactly the layers', () => {
   const all = ['layers.0.q_proj', 'layers.0.v_proj', 'layers.1.q_proj', 'layers.1.v_proj'];
   expect(targetModulesFor(['layers.0.q_proj', 'layers.1.q_proj'], all)).toEqual(['q_proj']);

@@ -34,7 +34,7 @@ it('is all that knows a family: nothing else imports from its folder, or asks fo
       expect({ file, imports: new RegExp(`from '[^']*/${name}/[^']*'`).test(text) }).toEqual({ file, imports: false });
     }
     // tokenizers of GGUF files are called gpt2 and llama too, whatever the model
-    if (own !== undefined || file === join('formats', 'ggufTokenizer.ts')) continue;
+    if (own !== undefined || file === join('tokenizer', 'gguf.ts')) continue;
     for (const kind of FAMILY_KINDS) expect({ file, kind, named: text.includes(`'${kind}'`) }).toEqual({ file, kind, named: false });
   }
 });

@@ -96,3 +96,17 @@ it('refuses tensors of another model, a GGUF file of another architecture, and a
   const gpt2 = readHfConfig('c', { model_type: 'gpt2', vocab_size: 11, n_embd: 8, n_layer: 1, n_head: 2, n_positions: 8 }).model;
   expect(messageOf(() => openForCompiled(path, compiled(gpt2)))).toContain('the names of its tensors are not those of the compiled model');
 });
+
+it('asks whether a head that lies beside a tie is the embedding', () => {
+  const tied = storedConfig({ hiddenSize: 8, headDim: 4, numHeads: 2, numKvHeads: 1, vocabSize: 11, intermediateSize: 6 }, { tieWordEmbeddings: true });
+  const untied = { ...tied, tieWordEmbeddings: false };
+  writeStoredFolder(folder, untied, () => ['f32']);
+  const path = join(folder, 'config.json');
+  writeFileSync(path, JSON.stringify({ ...readJson(path), tie_word_embeddings: true }));
+  expect(messageOf(() => openForCompiled(folder, compiled(llama.ofSettings(tied))))).toContain(
+    'tie_word_embeddings is true, but lm_head.weight holds other values than the embedding, and the model was compiled with one tensor for both',
+  );
+  const { tensors, notes } = openForCompiled(folder, compiled(llama.ofSettings(untied)));
+  expect(tensors.has('lm_head.weight')).toBe(true);
+  expect(notes).toEqual([expect.stringContaining('it is used, untied, as transformers does')]);
+});

@@ -1,10 +1,12 @@
 /** @file The adapter a run writes: layers of a continued adapter keep their own ranks and scales. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JsonObject } from '../../src/formats/json.ts';
 import { readPeft } from '../../src/formats/peft.ts';
 import { writeResult } from '../../src/run/result.ts';
+import type { DiskWeights } from '../../src/run/weights.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import type { AdapterAbout } from '../../src/runtime/planFile.ts';
 
@@ -26,4 +28,18 @@ it('writes ranks and alphas by layer where they differ', async () => {
   await writeResult(folder, engine as unknown as Engine, { lora }, { path: '/model', checkpoint: null });
   expect(Object.fromEntries(readPeft(folder).layers)).toEqual(layers);
   rmSync(folder, { recursive: true });
+});
+
+it.each<[string, JsonObject, JsonObject, JsonObject]>([
+  ['says that weights are stored as they are', { torch_dtype: 'bfloat16', x: 1 }, {}, { torch_dtype: 'float32', x: 1 }],
+  ['says that a head of its own is not tied', { tie_word_embeddings: true }, { tie_word_embeddings: false }, { tie_word_embeddings: false }],
+  ['leaves the rest alone', { tie_word_embeddings: true, dtype: 'float32' }, { tie_word_embeddings: true }, { tie_word_embeddings: true, dtype: 'float32' }],
+])('%s in the config.json beside trained weights', async (_, fields, model, expected) => {
+  const from = mkdtempSync(join(tmpdir(), 'ebb-from-'));
+  const to = mkdtempSync(join(tmpdir(), 'ebb-to-'));
+  writeFileSync(join(from, 'config.json'), JSON.stringify(fields));
+  const checkpoint = { path: from, kind: 'hf', model: { configJson: () => model } } as unknown as DiskWeights['checkpoint'];
+  await writeResult(to, { program: { params: [] } } as unknown as Engine, { lora: null }, { path: from, checkpoint });
+  expect(JSON.parse(readFileSync(join(to, 'config.json'), 'utf8'))).toEqual(expected);
+  for (const folder of [from, to]) rmSync(folder, { recursive: true });
 });

@@ -51,6 +51,7 @@ export const gpt2 = defineFamily<Gpt2Config>({
   writeConfig: writeGpt2,
   tensors: gpt2Tensors,
   prefix: 'transformer.',
+  embedding: 'transformer.wte.weight',
   // masks that older versions of transformers saved
   computed: ['attn.bias', 'attn.masked_bias'],
   layersField: 'n_layer',
