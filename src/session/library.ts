@@ -47,9 +47,7 @@ const PACKAGE: OptionShape<PackageOptions> = {
   ...MODEL_SIZES,
   ...WATCH,
   out: text.optional(),
-  device: z
-    .custom((value) => (typeof value === 'string' && value !== '') || (typeof value === 'object' && value !== null), 'expected a name or a profile')
-    .optional(),
+  device: z.custom((value) => typeof value === 'string' || (typeof value === 'object' && value !== null), 'expected a name or a profile').optional(),
   dropRate: within(0, 1),
   matmulPrecision: PRECISION,
   standalone: flag,

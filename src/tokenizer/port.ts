@@ -35,6 +35,42 @@ function construct(path: string, json: JsonObject): LibraryTokenizer {
   }
 }
 
+/** Every part of a normalizer, itself included. */
+const partsOf = (part: Json | undefined): readonly JsonObject[] =>
+  Array.isArray(part) ? part.flatMap(partsOf) : isObject(part) ? [part, ...partsOf(part['normalizers'])] : [];
+
+/**
+ * Characters that normal forms took apart only after the Unicode of the reference (12), which leaves them as they are. JavaScript's Unicode is newer.
+ * The list is what the two were found to differ in, over all characters.
+ */
+const NEWER =
+  /[\u32ff\ua7f1-\ua7f4\uab69\u{105c9}\u{105e4}\u{10781}-\u{107ba}\u{11383}\u{11385}\u{1138e}\u{11391}\u{113c5}\u{113c7}\u{113c8}\u{11938}\u{16121}-\u{16128}\u{16d68}-\u{16d6a}\u{1ccd6}-\u{1ccf9}\u{1e030}-\u{1e06d}\u{1f16c}\u{1fbf0}-\u{1fbf9}]/u;
+
+/** Chinese characters beyond the first 65,536. The reference puts spaces around them, as around the others, and the port does not. */
+const IDEOGRAPHS = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b820}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+
+/**
+ * Characters that Bert's splitting tells apart by their kind in Unicode: marks and punctuation that the reference's Unicode may not know yet. Those
+ * beyond the first 65,536 are the ones that were added since.
+ */
+const NEWER_KINDS = /(?=[\u{10000}-\u{10ffff}\u{2e43}-\u{2e5d}])[\p{M}\p{P}]/u;
+
+/** Prepares texts for the port. @throws EbbError for a text that the port would normalise otherwise than the reference */
+function preparer(path: string, { normalizer }: JsonObject): (text: string) => string {
+  const parts = partsOf(normalizer);
+  const forms = parts.some(({ type }) => type === 'NFD' || type === 'NFKC' || type === 'NFKD');
+  const kinds = parts.some(({ type }) => type === 'BertNormalizer');
+  const spaced = parts.some(({ type, handle_chinese_chars: chinese }) => type === 'BertNormalizer' && chinese !== false);
+  return (text) => {
+    const found = (forms ? NEWER.exec(text) : null) ?? (kinds ? NEWER_KINDS.exec(text) : null);
+    if (found)
+      throw new EbbError(
+        `${path}: the text holds ${JSON.stringify(found[0])}, which JavaScript may take for another kind of character than tokenizers does; install the npm package tokenizers, or leave the character out`,
+      );
+    return spaced ? text.replaceAll(IDEOGRAPHS, ' $& ') : text;
+  };
+}
+
 /**
  * The port of a tokenizer.json.
  * @throws EbbError for a tokenizer that uses what the port was not proven to do as the reference does
@@ -42,11 +78,12 @@ function construct(path: string, json: JsonObject): LibraryTokenizer {
 export async function portEngine(path: string, json: JsonObject): Promise<TokenizerEngine> {
   checkAllowed(path, json);
   const library = construct(path, json);
+  const prepare = preparer(path, json);
   const place = placer(json, vocabularyOf(json));
   return {
     async encode(texts, special) {
       return texts.map((text) => {
-        const ids = library.encode(text, { add_special_tokens: special }).ids.filter((id: number | undefined): id is number => id !== undefined);
+        const ids = library.encode(prepare(text), { add_special_tokens: special }).ids.filter((id: number | undefined): id is number => id !== undefined);
         return {
           ids,
           get spans() {
