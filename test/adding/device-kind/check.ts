@@ -10,5 +10,5 @@ import { tinyModel } from '../test/support/tinyModels.ts';
 deepStrictEqual(adapterKind({ vendor: 'qualcomm', architecture: 'adreno-7xx', description: 'Adreno (TM) 740' }), 'adreno');
 const profile = BUILT_IN.adreno;
 deepStrictEqual(parseProfile(profileText(profile), 'phone.json'), profile);
-deepStrictEqual(compileDevice({ device: 'adreno', mayBeProfile: true, standalone: false }), { profile });
+deepStrictEqual(compileDevice({ device: 'adreno', standalone: false }), { profile });
 compileModel(tinyModel(), { device: compileDeviceOf({ device: { profile } }) });
