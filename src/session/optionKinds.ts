@@ -29,9 +29,7 @@ const isOpened = (value: unknown): boolean => isObject(value) && isObject(Reflec
 
 /** Where a call computes. */
 export const ON_DEVICE: OptionShape<OnDevice> = {
-  device: z
-    .custom((value) => typeof value === 'string' || isOpened(value), "expected a device's name, or a device that openDevice opened")
-    .optional(),
+  device: z.custom((value) => typeof value === 'string' || isOpened(value), "expected a device's name, or a device that openDevice opened").optional(),
 };
 
 /** What a model is traced for. What an adapter may be, `loraOptions` checks. */
