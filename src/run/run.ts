@@ -194,7 +194,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
   if (hooks.signal?.aborted) engine.destroy();
   hooks.signal?.throwIfAborted();
-  for (const note of trainData.notes) say(note);
+  for (const note of new Set([...trainData.notes, ...(held?.notes ?? [])])) say(note);
   const resumed = await folder.resume(engine);
   folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);

@@ -44,7 +44,7 @@ function inner(lesson: Lesson, encoded: Encoded, tokenizer: Pick<Tokenizer, 'isC
   const parts = lesson.learnt.map(({ span, isTurn }): Span => (isTurn ? [span[0], endOfTurn(lesson, span, encoded, tokenizer)] : span));
   const { ids, spans } = encoded;
   const isLearnt = ([from, to]: Span): boolean => parts.some(([begin, end]) => from < end && to > begin);
-  return { ids, labels: ids.map((id, i) => (isLearnt(spans[i] ?? [0, 0]) ? id : -100)) };
+  return { ids, labels: ids.map((id, i) => (isLearnt(at(spans, i)) ? id : -100)) };
 }
 
 /** Says how the answers of a lesson end. */

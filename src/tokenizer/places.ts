@@ -15,15 +15,15 @@ function bytesOfCharacters(): ReadonlyMap<string, number> {
 }
 
 /** All parts of a tokenizer that lie within one, itself included. */
-const within = (part: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(part) ? part.flatMap(within) : isObject(part) ? [part, ...Object.values(part).flatMap(within)] : [];
+export const partsWithin = (part: Json | undefined): readonly JsonObject[] =>
+  Array.isArray(part) ? part.flatMap(partsWithin) : isObject(part) ? [part, ...Object.values(part).flatMap(partsWithin)] : [];
 
 /** Where a space is put before a text: before every stretch between added tokens, before those that begin with none, before the first if it does, or nowhere. */
 type Prefix = 'always' | 'unless spaced' | 'first unless spaced' | 'never';
 
 function prefixOf({ normalizer, pre_tokenizer: pre }: JsonObject): Prefix {
-  if (within(normalizer).some(({ type }) => type === 'Prepend')) return 'always';
-  const metaspace = within(pre).find(({ type }) => type === 'Metaspace');
+  if (partsWithin(normalizer).some(({ type }) => type === 'Prepend')) return 'always';
+  const metaspace = partsWithin(pre).find(({ type }) => type === 'Metaspace');
   const scheme = metaspace?.['prepend_scheme'] ?? (metaspace?.['add_prefix_space'] === false ? 'never' : 'always');
   if (!metaspace || scheme === 'never') return 'never';
   return scheme === 'first' ? 'first unless spaced' : 'unless spaced';
@@ -119,11 +119,11 @@ export type Placer = (text: string, ids: readonly number[]) => readonly Span[] |
 /** Makes a placer for a tokenizer.json. */
 export function placer(json: JsonObject, vocabulary: ReadonlyMap<string, number>): Placer {
   const tokens = new Map([...vocabulary].map(([token, id]) => [id, token]));
-  const added = new Map(within(json['added_tokens']).map((token) => [Number(token['id']), token]));
-  const byteLevel = [...within(json['pre_tokenizer']), ...within(json['decoder'])].some(({ type }) => type === 'ByteLevel');
+  const added = new Map(partsWithin(json['added_tokens']).map((token) => [Number(token['id']), token]));
+  const byteLevel = [...partsWithin(json['pre_tokenizer']), ...partsWithin(json['decoder'])].some(({ type }) => type === 'ByteLevel');
   const { model } = json;
   const unknown = isObject(model) ? (typeof model['unk_token'] === 'string' ? vocabulary.get(model['unk_token']) : model['unk_id']) : undefined;
-  const parts = within(json['normalizer']).filter(({ type }) => typeof type === 'string');
+  const parts = partsWithin(json['normalizer']).filter(({ type }) => typeof type === 'string');
   const form = parts.map(({ type }) => String(type)).find((type) => FORMS.includes(type));
   const normalizers = parts.filter(({ type }) => type !== form);
   const characters = bytesOfCharacters();

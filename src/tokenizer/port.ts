@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import { checkAllowed } from './allowList.ts';
 import { vocabularyOf } from './checkJson.ts';
 import type { TokenizerEngine } from './engine.ts';
-import { placer } from './places.ts';
+import { partsWithin, placer } from './places.ts';
 
 /** The library's Digits splits at decimal digits only, the reference (char::is_numeric) at every numeral: said by a regex instead. */
 function exactDigits(preTokenizer: Json | undefined): Json {
@@ -35,10 +35,6 @@ function construct(path: string, json: JsonObject): LibraryTokenizer {
   }
 }
 
-/** Every part of a normalizer, itself included. */
-const partsOf = (part: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(part) ? part.flatMap(partsOf) : isObject(part) ? [part, ...partsOf(part['normalizers'])] : [];
-
 /**
  * Characters that normal forms took apart only after the Unicode of the reference (12), which leaves them as they are. JavaScript's Unicode is newer.
  * The list is what the two were found to differ in, over all characters.
@@ -57,7 +53,7 @@ const NEWER_KINDS = /(?=[\u{10000}-\u{10ffff}\u{2e43}-\u{2e5d}])[\p{M}\p{P}]/u;
 
 /** Prepares texts for the port. @throws EbbError for a text that the port would normalise otherwise than the reference */
 function preparer(path: string, { normalizer }: JsonObject): (text: string) => string {
-  const parts = partsOf(normalizer);
+  const parts = partsWithin(normalizer);
   const forms = parts.some(({ type }) => type === 'NFD' || type === 'NFKC' || type === 'NFKD');
   const kinds = parts.some(({ type }) => type === 'BertNormalizer');
   const spaced = parts.some(({ type, handle_chinese_chars: chinese }) => type === 'BertNormalizer' && chinese !== false);

@@ -12,8 +12,7 @@ import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 /** The time that templates tell where a case names none. */
 const NOW = '2026-03-05T14:07:09';
 
-// biome-ignore lint/suspicious/noExplicitAny: golden JSON of many shapes
-type Golden = any;
+type Golden = ReturnType<typeof readJson>;
 
 /** The messages of a record of any kind. */
 function conversation({ kind, record, options }: Golden) {
