@@ -1,9 +1,6 @@
 /** @file The commands of `ebb`: each one's name, what it is for, and the file that is loaded when it is called. */
 
-import type { Command } from 'commander';
-
-/** Adds a command's arguments, options and action to it. */
-export type AddOptions = (command: Command) => Command;
+import type { AddOptions } from './addOptions.ts';
 
 export interface CommandEntry {
   readonly name: string;

@@ -10,7 +10,7 @@ import { type AnalyzeRunOptions, analyze } from '../../session/library.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { list, listOption, positive, print, say, share } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { givenOptions, tellUnread } from '../given.ts';
 import { writePage } from '../page.ts';
 import { addModelRunFlags, inputsOfRun, RUNNING, runOptionsOf } from '../runInput.ts';

@@ -2,7 +2,7 @@
 
 import { check } from '../../session/check.ts';
 import { print, say } from '../../terminal/options.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 
 /** `ebb check`. */
 export const checkCommand: AddOptions = (command) =>

@@ -11,7 +11,7 @@ import { type AdapterFlags, adapterOf, adapterOption } from '../../terminal/devi
 import { dropoutRate, list, listOption, positive, positiveNumber, print, rate, say } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { RunInput } from '../../train/config.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { dtypeOption } from '../options.ts';
 import { precisionOption } from './precision.ts';
 

@@ -4,7 +4,7 @@ import { withDevice } from '../../node/device.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { DEMO_STEPS, runDemo } from '../demo.ts';
 
 /** `ebb demo`. */

@@ -6,7 +6,7 @@ import { withDevice } from '../../node/device.ts';
 import { doctor } from '../../session/doctor.ts';
 import { type DeviceFlags, deviceOf, deviceOption, oldDeviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { doctorText } from '../text/doctor.ts';
 import { entriesText } from '../text/entries.ts';
 

@@ -4,7 +4,7 @@ import { type EvaluateOptions, loadModel } from '../../session/loadModel.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { positive, print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { fieldNames } from '../options.ts';
 
 /** `ebb eval`. */

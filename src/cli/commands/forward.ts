@@ -4,7 +4,7 @@ import { forward } from '../../session/forward.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 
 /** `ebb forward`. */
 export const forwardCommand: AddOptions = (command) =>

@@ -5,7 +5,7 @@ import { type AnswerOptions, loadModel } from '../../session/loadModel.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, nonNegative, positive, print, share } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { givenOptions, refuseUnread } from '../given.ts';
 
 /** The options that say how a token is drawn. */

@@ -6,7 +6,7 @@ import { writeTextAside } from '../../formats/safetensors.ts';
 import { init } from '../../session/init.ts';
 import { print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 
 /** `ebb init`. */
 export const initCommand: AddOptions = (command) =>

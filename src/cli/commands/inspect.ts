@@ -11,7 +11,7 @@ import { checkWay, flagOf, isDump, wayOf } from '../../session/inspectWays.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { givenAttributes } from '../given.ts';
 import { DEFAULT_RANK, dtypeOption, wantedAdapter } from '../options.ts';
 import { writePage } from '../page.ts';

@@ -6,7 +6,7 @@ import { plan } from '../../session/library.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { givenOptions, tellUnread } from '../given.ts';
 import { dtypeOption } from '../options.ts';
 import { addModelRunFlags, RUNNING, runOptionsOf } from '../runInput.ts';

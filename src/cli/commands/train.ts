@@ -4,7 +4,7 @@ import { finetune } from '../../session/finetune.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { positive } from '../../terminal/options.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { addModelRunFlags, runOptionsOf } from '../runInput.ts';
 
 interface TrainFlags extends RunFlags {

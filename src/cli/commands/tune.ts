@@ -7,7 +7,7 @@ import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../..
 import { positive, positiveNumber, print } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import { bookFile } from '../../tune/file.ts';
-import type { AddOptions } from '../commands.ts';
+import type { AddOptions } from '../addOptions.ts';
 import { DEFAULT_RANK, dtypeOption, wantedAdapter } from '../options.ts';
 import { entriesText } from '../text/entries.ts';
 import { precisionOption } from './precision.ts';
