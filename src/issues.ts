@@ -89,12 +89,13 @@ interface Placed {
   readonly issue: Issue;
 }
 
-/** The issues of the alternative that was meant: one that fails at a key inside of the value, rather than at the value itself. */
+/** Whether an issue is about a value of the right type: one of its keys is wrong, or its size is. */
+const isRightType = ({ path, issue }: Placed): boolean => path.length > 0 || ['unrecognized_keys', 'too_small', 'too_big'].includes(issue.code);
+
+/** The issues of the alternative that was meant: one whose type the value has. */
 function meant(issue: Issue): readonly Placed[] {
   if (issue.code !== 'invalid_union') return [{ path: issue.path, issue }];
-  const inside = issue.errors
-    .map((issues) => issues.flatMap(meant))
-    .filter((issues) => issues.every(({ path, issue: inner }) => path.length > 0 || inner.code === 'unrecognized_keys'));
+  const inside = issue.errors.map((issues) => issues.flatMap(meant)).filter((issues) => issues.every(isRightType));
   const [best] = inside.filter((issues) => issues.length > 0).sort((a, b) => a.length - b.length);
   return best ? best.map((placed) => ({ ...placed, path: [...issue.path, ...placed.path] })) : [{ path: issue.path, issue }];
 }
@@ -133,11 +134,18 @@ function mayBe({ properties = {} }: KeySchema, value: unknown): boolean {
   });
 }
 
-/** The key that was probably meant: what other tools call so, or one that differs in a third of its letters at most. */
-function likeliest(key: string, keys: readonly string[], otherNames: OtherNames): string | undefined {
+/** The key at a path that was probably meant: what other tools call so, or one that differs in a third of its letters at most. */
+function likeliest(path: readonly PropertyKey[], key: string, keys: readonly string[], otherNames: OtherNames): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
+  const before = path.length === 0 ? '' : `${path.join('.')}.`;
   const other = Object.hasOwn(otherNames, plain(key)) ? otherNames[plain(key)] : undefined;
-  if (other !== undefined || keys.length === 0) return other;
+  if (other?.startsWith(before)) return other;
+  const best = nearest(plain, key, keys);
+  return best === undefined ? undefined : `${before}${best}`;
+}
+
+function nearest(plain: (name: string) => string, key: string, keys: readonly string[]): string | undefined {
+  if (keys.length === 0) return undefined;
   const byPlain = new Map(keys.map((known) => [plain(known), known]));
   const best = closest(plain(key), [...byPlain.keys()]);
   return distance(plain(key), best) <= Math.ceil(best.length / 3) ? byPlain.get(best) : undefined;
@@ -148,9 +156,9 @@ export function problemsOf(schema: z.ZodType, { issues }: z.core.$ZodError, valu
   const unknownKey = (path: readonly PropertyKey[], name: string): Problem => {
     const schemas = schemasAt(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as KeySchema, path);
     const keys = schemas.filter((s) => mayBe(s, valueAt(value, path))).flatMap(({ properties = {} }) => Object.keys(properties));
-    const like = likeliest(name, [...new Set(keys)], path.length === 0 ? otherNames : {});
+    const like = likeliest(path, name, [...new Set(keys)], otherNames);
     const key = [...path, name].join('.');
-    return { key, isMissing: false, text: `unknown key ${key}${like === undefined ? '' : ` (did you mean ${[...path, like].join('.')}?)`}` };
+    return { key, isMissing: false, text: `unknown key ${key}${like === undefined ? '' : ` (did you mean ${like}?)`}` };
   };
   return issues.flatMap(meant).flatMap(({ path, issue }): Problem[] => {
     if (issue.code === 'unrecognized_keys') return issue.keys.map((name) => unknownKey(path, name));

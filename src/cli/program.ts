@@ -37,7 +37,21 @@ for (const { name, description, load } of COMMANDS) {
 if (called === COMPLETE) (await import('@bomb.sh/tab/commander')).default(program);
 else program.command(COMPLETE).description('print a script for shell completion: bash, zsh, fish or powershell').argument('<shell>');
 
+const [first, ...rest] = process.argv.slice(2);
+const fail = (text: string): void => outputError(text, (line) => void process.stderr.write(line));
+/** What commander takes and does not look at: a version beside other words, and help of a command that is none. */
+function unread(): string | undefined {
+  if ((first === '--version' || first === '-V') && rest.length > 0) return `${first} takes nothing else, found ${rest.join(' ')}`;
+  const asked = words[0] === 'help' ? words[1] : undefined;
+  return asked !== undefined && ![...COMMANDS.map(({ name }) => name), COMPLETE, 'help'].includes(asked) ? `unknown command '${asked}'` : undefined;
+}
+
 try {
+  const wrong = unread();
+  if (wrong !== undefined) {
+    fail(wrong);
+    process.exit(1);
+  }
   await program.parseAsync();
 } catch (error) {
   say(error instanceof EbbError ? `ebb: ${error.message}` : `ebb: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

@@ -1,13 +1,14 @@
 /** @file Reading local files lazily, with errors that say which file and why; the only door to node:fs in src/formats besides writers. */
 
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { EbbError } from '../errors.ts';
 import type { ByteSource } from './bytes.ts';
 import { decodeUtf8 } from './bytes.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',
+  EEXIST: 'is there already',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EISDIR: 'is a folder, expected a file',
@@ -86,4 +87,21 @@ export function readText(path: string, limit = 256 * 2 ** 20): string {
     throw new EbbError(`${path}: is ${source.size} bytes long, expected at most ${limit} for a ${basename(path)}`, 'file');
   }
   return decodeUtf8(path, source.read(0, source.size));
+}
+
+/**
+ * Makes a folder, and those that it lies in. Node's own `recursive` never returns where a file system has no folders to make, as /proc.
+ * @throws EbbError where one of them cannot be made
+ */
+export function makeFolder(path: string): void {
+  const folder = resolve(path);
+  try {
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+    if (dirname(folder) !== folder) makeFolder(dirname(folder));
+    mkdirSync(folder);
+  } catch (error) {
+    // another process may have made it meanwhile
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+    throw fileError(folder, error);
+  }
 }

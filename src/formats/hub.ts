@@ -1,13 +1,13 @@
 /** @file Downloads a model by its hub id ("org/name") into a local folder, laid out as the hub library lays out its cache. A download that broke off goes on. */
 
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { downloadFile, getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
 import { EbbError } from '../errors.ts';
-import { fileExists } from './files.ts';
+import { fileExists, makeFolder } from './files.ts';
 
 export interface HubOptions {
   /** Branch, tag or commit; default main. */
@@ -113,8 +113,8 @@ async function snapshot(name: string, options: HubOptions): Promise<string> {
     throw new EbbError(`${name}: the hub gives ${JSON.stringify(sha)} as the commit of ${revision}, expected 40 hexadecimal digits`);
   const folder = join(storage, 'snapshots', sha);
   const target = { repo, revision: sha, ...common };
-  await mkdir(folder, { recursive: true });
-  await mkdir(join(storage, 'blobs'), { recursive: true });
+  makeFolder(folder);
+  makeFolder(join(storage, 'blobs'));
   for (const file of await listWanted(target, options.weights ?? true)) {
     const pointer = join(folder, file.path);
     if (fileExists(pointer)) continue;
@@ -123,7 +123,7 @@ async function snapshot(name: string, options: HubOptions): Promise<string> {
     await place(blob, pointer);
   }
   if (revision !== sha && /^[\w./-]+$/.test(revision) && !revision.includes('..')) {
-    await mkdir(dirname(join(storage, 'refs', revision)), { recursive: true });
+    makeFolder(dirname(join(storage, 'refs', revision)));
     await writeFile(join(storage, 'refs', revision), sha);
   }
   return folder;

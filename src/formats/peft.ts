@@ -1,10 +1,9 @@
 /** @file PEFT LoRA folders: adapter_config.json and adapter_model.safetensors, read and written as Python's peft has them. */
 
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { fileError, fileExists, pathKind, readText } from './files.ts';
+import { fileError, fileExists, makeFolder, pathKind, readText } from './files.ts';
 import { parseJsonObject } from './json.ts';
 import { layerAdapter, onAllLinear, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
 import {
@@ -153,7 +152,7 @@ export async function writePeft(folder: string, adapter: PeftOutput): Promise<vo
     use_rslora: adapter.useRslora,
   };
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw fileError(folder, error);
   }

@@ -1,9 +1,9 @@
 /** @file What a run leaves: a PEFT adapter folder, or a model with its config and tokenizer. */
 
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { get } from '../errors.ts';
-import { readText } from '../formats/files.ts';
+import { makeFolder, readText } from '../formats/files.ts';
 import { type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
@@ -38,7 +38,7 @@ export async function writeResult(
     });
     return;
   }
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   await streamSafetensors(join(folder, 'model.safetensors'), entries);
   const { checkpoint } = weights;
   if (checkpoint?.kind === 'hf') {

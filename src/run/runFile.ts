@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseDocument } from 'yaml';
+import { parseDocument, type YAMLParseError, type YAMLWarning } from 'yaml';
 import { EbbError } from '../errors.ts';
 import { pathKind, readText } from '../formats/files.ts';
 import { type RunInput, withNewNames } from '../train/config.ts';
@@ -18,14 +18,24 @@ export function schemaComment(folder: string): string {
   return `# yaml-language-server: $schema=${near}\n`;
 }
 
+/** What is wrong with YAML at a line, in words about run files. */
+function yamlText({ code, linePos, message }: YAMLParseError | YAMLWarning): string {
+  const text =
+    code === 'MULTIPLE_DOCS' ? 'a second document begins, expected the keys of one run; write each run in a file of its own' : message.split(' at line')[0];
+  return `line ${linePos?.[0].line ?? 1}: ${text}`;
+}
+
 /**
- * The keys of a run file, by their names of today. @param note is told of keys that are given by a name they had in an earlier version
- * @throws EbbError with the line of what is no YAML, and for a key that is given by both of its names
+ * The keys of a run file, by their names of today. @param note is told of keys that are given by a name they had in an earlier version, and of what YAML warns of
+ * @throws EbbError with every line of what is no YAML, and for a key that is given by both of its names
  */
 export function readRunFile(file: string, note: (text: string) => void = () => {}): Partial<RunInput> {
   const document = parseDocument(readText(file));
-  const [error] = document.errors;
-  if (error) throw new EbbError(`${file}: line ${error.linePos?.[0].line ?? 1}: ${error.message.split(' at line')[0]}`, 'config');
+  const wrong = document.errors.map(yamlText);
+  const [only, second] = wrong;
+  if (only !== undefined && second === undefined) throw new EbbError(`${file}: ${only}`, 'config');
+  if (wrong.length > 0) throw new EbbError([`${file}: is no YAML in ${wrong.length} places`, ...wrong.map((text) => `  ${text}`)].join('\n'), 'config');
+  for (const warning of document.warnings) note(`${file}: ${yamlText(warning)}`);
   const run: unknown = document.toJS();
   if (run === null || typeof run !== 'object' || Array.isArray(run))
     throw new EbbError(`${file}: is no list of keys, expected a run configuration (YAML)`, 'config');

@@ -1,12 +1,12 @@
 /** @file The folder of a run: its config, metrics, checkpoints that resume, and the result. Files are written aside and renamed. */
 
-import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
-import { fileError, readText } from '../formats/files.ts';
+import { fileError, makeFolder, readText } from '../formats/files.ts';
 import { isObject, type Json, type JsonObject, parseJson } from '../formats/json.ts';
 import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -85,7 +85,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
     path,
     begin(resolved, files = {}) {
       try {
-        mkdirSync(join(path, 'checkpoints'), { recursive: true });
+        makeFolder(join(path, 'checkpoints'));
         removePartial(path);
       } catch (error) {
         throw fileError(path, error);
@@ -99,7 +99,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       const name = `step-${String(state.step).padStart(8, '0')}`;
       const aside = join(path, 'checkpoints', `${name}.partial`);
       rmSync(aside, { recursive: true, force: true });
-      mkdirSync(aside, { recursive: true });
+      makeFolder(aside);
       await streamSafetensors(join(aside, TENSORS), trainingTensors(engine));
       writeTextAside(join(aside, STATE), `${JSON.stringify(state)}\n`);
       rmSync(join(path, 'checkpoints', name), { recursive: true, force: true });

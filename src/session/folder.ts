@@ -1,12 +1,12 @@
 /** @file Writes the folder of `ebb compile`. It replaces the files of an earlier trainer, and never those of a person. */
 
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EBB_STUB } from '../codegen/trainer/text.ts';
-import { EbbError } from '../errors.ts';
-import { fileError } from '../formats/files.ts';
+import { EbbError, invariant } from '../errors.ts';
+import { fileError, makeFolder } from '../formats/files.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { checkOutFolder, type InputPath } from '../run/outputs.ts';
 import { isPlan } from '../runtime/planFile.ts';
@@ -45,7 +45,12 @@ export async function writeFolder(
   traced: TracedModel,
   { standalone, inputs }: { readonly standalone: boolean; readonly inputs: readonly InputPath[] },
 ): Promise<void> {
-  const bundles = standalone ? await bundleTrainer(files.get('trainer.ts') ?? '') : new Map<string, Uint8Array>();
+  const source = (name: string): string => {
+    const text = files.get(name);
+    invariant(text !== undefined, `a package has no ${name}`);
+    return text;
+  };
+  const bundles = standalone ? await bundleTrainer({ trainer: source('trainer.ts'), model: source('model.ts') }) : new Map<string, Uint8Array>();
   const tables = traced.params.flatMap((p) => (p.table ? [{ name: p.name, dtype: 'F32' as const, shape: p.shape, data: p.table }] : []));
   // a link is taken away itself, and what it points at stays
   const own = OWN.filter((name) => !lstatSync(join(out, name), { throwIfNoEntry: false })?.isSymbolicLink());
@@ -53,7 +58,7 @@ export async function writeFolder(
   try {
     for (const name of OWN) rmSync(join(out, name), { recursive: true, force: true });
     for (const [path, text] of files) {
-      mkdirSync(dirname(join(out, path)), { recursive: true });
+      makeFolder(dirname(join(out, path)));
       writeTextAside(join(out, path), text);
     }
     if (tables.length > 0) writeSafetensors(join(out, TABLES_FILE), tables, {});
@@ -78,7 +83,7 @@ function ebbStub(): ReadonlyMap<string, string> {
 const webgpuStub = (): ReadonlyMap<string, string> => stubFiles('webgpu', '0.0.0', { '.': { code: createRequire(import.meta.url).resolve('webgpu') } });
 
 function writeFiles(folder: string, files: ReadonlyMap<string, string>): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   for (const [file, text] of files) writeFileSync(join(folder, file), text);
 }
 

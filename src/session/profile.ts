@@ -1,8 +1,9 @@
 /** @file Measures the kernels of training steps, for `ebb train --profile` and `ebb inspect --measure`. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
+import { makeFolder } from '../formats/files.ts';
 import { fastest, type Profile, profileOf, profileText, traceFile } from '../inspect/profile.ts';
 import type { View } from '../inspect/views.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -23,7 +24,7 @@ export async function writeProfile(folder: string, steps: readonly (readonly Dis
   // Drop patterns differ from step to step, so the table is that of the first step alone.
   const [first = []] = steps;
   const text = profileText(profileOf(first, roof));
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeFileSync(join(folder, 'profile.txt'), `${text}\n`);
   steps.forEach((times, i) => {
     writeFileSync(join(folder, `trace-${i}.json`), traceFile(times));

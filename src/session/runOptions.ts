@@ -1,7 +1,6 @@
 /** @file A run as the library's functions take it, and its config. */
 
 import { z } from 'zod';
-import type { DropPlanConfig } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import type { Watch } from '../run/progress.ts';
@@ -10,17 +9,10 @@ import type { OnDevice } from './device.ts';
 import { ON_DEVICE, WATCH } from './optionKinds.ts';
 
 /** The keys of a run (docs/training.md), and how it is watched. `model` and `data` are required. */
-export interface RunOptions extends Omit<RunInput, '$schema' | 'drop' | 'device'>, OnDevice, Watch {
-  /** A drop plan; or a rate, which is that of a uniform plan. Default: nothing is dropped. */
-  readonly drop?: number | DropPlanConfig;
+export interface RunOptions extends Omit<RunInput, '$schema' | 'device'>, OnDevice, Watch {
   /** The run file that the keys were read from, or what else errors should say that they come from. Default: the function. */
   readonly from?: string;
 }
-
-const dropPlan = (drop: number | DropPlanConfig): DropPlanConfig => {
-  if (typeof drop !== 'number') return drop;
-  return drop === 0 ? { kind: 'none' } : { kind: 'uniform', rate: drop };
-};
 
 /** The options that are no keys of a run. */
 const BESIDES: OptionShape<OnDevice & Watch & Pick<RunOptions, 'from'>> = { ...ON_DEVICE, ...WATCH, from: z.string() };
@@ -40,16 +32,16 @@ export function checkGiven(where: string, options: unknown): void {
  */
 export function configOf(where: string, options: RunOptions, own: Readonly<Record<string, z.ZodType>>): RunConfig {
   checkGiven(where, options);
-  const { drop, device, from = where } = options;
+  const { device, from = where } = options;
   const besides = { ...BESIDES, ...own };
   const [keys, others]: [Record<string, unknown>, Record<string, unknown>] = [{}, {}];
   for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || key === 'drop') continue;
+    if (value === undefined) continue;
     if (Object.hasOwn(besides, key)) others[key] = value;
     else keys[key] = value;
   }
   checkOptions(from, { ...others, from }, besides);
   if (Object.hasOwn(keys, 'adapter'))
     throw new EbbError(`${from}: adapter: a run goes on with a PEFT adapter by lora: { from: … }, and a device is named by device`, 'config');
-  return parseConfig({ ...keys, ...(drop === undefined ? {} : { drop: dropPlan(drop) }), ...(typeof device === 'string' ? { device } : {}) }, from);
+  return parseConfig({ ...keys, ...(typeof device === 'string' ? { device } : {}) }, from);
 }

@@ -1,9 +1,9 @@
 /** @file Writes a loaded model, or the adapter on it, into a folder. */
 
-import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { EbbError } from '../errors.ts';
-import { fileError } from '../formats/files.ts';
+import { fileError, makeFolder } from '../formats/files.ts';
 import type { Checkpoint } from '../models/checkpoint.ts';
 import { isPeftFolder, type LoadedAdapter } from '../run/adapter.ts';
 import { writeAdapter } from '../run/result.ts';
@@ -31,7 +31,7 @@ export async function saveModel(
   if (existsSync(folder) && readdirOf(folder).length > 0) throw new EbbError(`${folder}: is there already, and not empty; give a new folder`, 'file');
   if (adapter && !isPeftFolder(adapter.loaded.path)) return writeAdapter(folder, adapter.about, adapter.loaded, path);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     // a GGUF file may be in parts
     const parts = new Set([path, ...[...tensors.values()].flatMap(({ file }) => file ?? [])]);
     const files = adapter === null && kind === 'gguf' ? [...parts] : filesOf(adapter?.loaded.path ?? path);

@@ -137,9 +137,13 @@ function checkGlobs(globs: readonly string[], traced: TracedModel): void {
   throw new EbbError(
     idle === undefined
       ? 'lora.layers: expected at least one glob over the names of layers, found none'
-      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sampleLayer(traced)}`,
+      : `lora.layers: ${idle} matches no linear layer of the model; names look like ${sampleLayer(traced)}${likeGlob(idle, traced)}`,
   );
 }
+
+/** The glob that was probably meant by the last part of a layer's name alone, as PEFT's target_modules has it. */
+const likeGlob = (glob: string, traced: TracedModel): string =>
+  linearLayers(traced).some((name) => name.endsWith(`.${glob}`)) ? ` (did you mean *.${glob}?)` : '';
 
 /** A linear layer's name, as an example of all: the first inside of a numbered layer, if there is one. */
 function sampleLayer(traced: TracedModel): string {

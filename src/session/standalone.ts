@@ -27,8 +27,23 @@ const ownPackage: Plugin = {
 // CommonJS packages inside the bundle load Node's modules by `require`.
 const REQUIRE = "import { createRequire as ebbRequire } from 'node:module'; const require = ebbRequire(import.meta.url);";
 
-/** Bundles the text of a `trainer.ts`, and returns files by name. The bytes do not depend on where it is written to and run from. */
-export async function bundleTrainer(source: string): Promise<Map<string, Uint8Array>> {
+/** Hands `trainer.ts` the text of the `model.ts` that it imports. */
+const besideTrainer = (model: string): Plugin => ({
+  name: 'model',
+  setup(setup) {
+    setup.onResolve({ filter: /^\.\/model\.js$/ }, () => ({ path: 'model.ts', namespace: 'model' }));
+    setup.onLoad({ filter: /.*/, namespace: 'model' }, () => ({ contents: model, loader: 'ts', resolveDir: DIST }));
+  },
+});
+
+/** The two sources of a trainer. */
+export interface TrainerSources {
+  readonly trainer: string;
+  readonly model: string;
+}
+
+/** Bundles a `trainer.ts` with its `model.ts`, and returns files by name. The bytes do not depend on where it is written to and run from. */
+export async function bundleTrainer({ trainer, model }: TrainerSources): Promise<Map<string, Uint8Array>> {
   const common = {
     bundle: true,
     write: false,
@@ -41,9 +56,9 @@ export async function bundleTrainer(source: string): Promise<Map<string, Uint8Ar
   } as const;
   const page = await build({
     ...common,
-    stdin: { contents: source, loader: 'ts', sourcefile: 'trainer.ts', resolveDir: DIST },
+    stdin: { contents: trainer, loader: 'ts', sourcefile: 'trainer.ts', resolveDir: DIST },
     platform: 'neutral',
-    plugins: [ownPackage],
+    plugins: [besideTrainer(model), ownPackage],
   });
   const node = await build({
     ...common,

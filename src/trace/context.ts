@@ -4,9 +4,9 @@ import { EbbError } from '../errors.ts';
 import { funcBuilder } from '../ir/builder.ts';
 import type { FuncBuilder } from '../ir/define.ts';
 import { constantOf } from '../ir/ops/structural.ts';
-import type { Attrs, DType, Loc, Type, Value } from '../ir/types.ts';
+import { type Attrs, type DType, type Loc, type Type, typeText, type Value } from '../ir/types.ts';
 import type { Initialiser } from '../runtime/program.ts';
-import { misuse, TraceError } from './error.ts';
+import { checkKnown, type KnownOptions, misuse, TraceError } from './error.ts';
 import { callerLoc, callSite, locText } from './location.ts';
 import { checkBranch } from './unitCheck.ts';
 
@@ -140,6 +140,21 @@ export function withTrace<T>(
   }
 }
 
+/**
+ * Makes JavaScript's operators on a traced value an error: `t * 2`, `-t`, `t > 0` and `${t}` would be NaN, false and [object Object], in silence.
+ * TypeScript refuses most of them, and a definition in JavaScript has no TypeScript.
+ */
+function withoutOperators(value: Value): Value {
+  return Object.defineProperty(value, Symbol.toPrimitive, {
+    value: (hint: string): never =>
+      misuse(
+        hint === 'string'
+          ? `a traced tensor (${typeText(value.type)}) is used as text; it has no numbers yet, and its shape is x.type.shape`
+          : `an operator of JavaScript is used on a traced tensor (${typeText(value.type)}), which has no numbers yet; use add(), sub(), mul(), div(), neg(), less(), equal() or select()`,
+      ),
+  });
+}
+
 /** Records an op at the model's line that called for it, and returns its results. @throws TraceError at that line if a constraint does not hold */
 export function record(name: string, operands: readonly Value[], attrs: Attrs = {}, hints: readonly string[] = []): readonly Value[] {
   const { b, decomposing } = activeTrace();
@@ -147,7 +162,7 @@ export function record(name: string, operands: readonly Value[], attrs: Attrs = 
   if (decomposing !== null) return b.ops(name, operands, attrs, hints);
   b.at(callerLoc());
   try {
-    return b.ops(name, operands, attrs, hints);
+    return b.ops(name, operands, attrs, hints).map(withoutOperators);
   } catch (error) {
     if (error instanceof EbbError && !(error instanceof TraceError)) misuse(error.message);
     throw error;
@@ -176,7 +191,7 @@ function give(kind: ReceivedValue['kind'], name: string, type: Type): Value {
   if (!/^[A-Za-z0-9_.]+$/.test(name)) misuse(`${kind} ${JSON.stringify(name)}: expected a name of letters, digits, _ and dots, as in layers.3.attn.q.weight`);
   const other = [...given.values()].find((g) => g.name === name);
   if (other) misuse(`${kind} ${name}: the model has a${other.kind === 'input' ? 'n' : ''} ${other.kind} of this name; give one of them another name`);
-  const made = b.param(name, type, ROLES[kind]);
+  const made = withoutOperators(b.param(name, type, ROLES[kind]));
   given.set(made, { name, kind });
   return made;
 }
@@ -213,6 +228,8 @@ export interface ParamOptions {
   /** Says that the parameter is the weight of a linear layer, which a low-rank adapter may go onto, and how it is stored. */
   readonly linear?: LinearLayout;
 }
+
+const PARAM_OPTIONS: KnownOptions<ParamOptions> = { init: true, table: true, tied: true, linear: true };
 
 const STANDARD_INIT: Initialiser = { kind: 'normal', std: 0.02 };
 
@@ -268,6 +285,7 @@ export function widened(stored: Value, name: string): Value {
 /** Declares a parameter as `param` does, and returns its value in the dtype in which it is stored. */
 export function storedParam(name: string, shape: readonly number[], options: ParamOptions = {}): Value {
   refuseInside(`parameter ${name} is declared`);
+  checkKnown(`param ${name}`, options, PARAM_OPTIONS);
   const trace = activeTrace();
   const wrong = shape.find((size) => !Number.isInteger(size) || size < 1);
   if (wrong !== undefined) misuse(`parameter ${name} has shape [${shape.join(', ')}]: ${wrong} is no size, expected whole numbers, 1 or more`);

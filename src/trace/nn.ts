@@ -4,7 +4,7 @@ import { EbbError } from '../errors.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { type Dim, typeText, type Value } from '../ir/types.ts';
 import { type AdapterSpec, activeTrace, type Initialiser, type LinearLayout, param, record, recordOne, scalar } from './context.ts';
-import { misuse } from './error.ts';
+import { checkKnown, type KnownOptions, misuse } from './error.ts';
 
 /** A tensor of the model being traced: a value of the IR, with its type. */
 export type Tensor = Value;
@@ -111,8 +111,12 @@ export interface AttentionOptions {
   readonly segments: readonly [Tensor, Tensor];
 }
 
+const ATTENTION_OPTIONS: KnownOptions<AttentionOptions> = { scale: true, causal: true, window: true, softCap: true, segments: true };
+
 /** Attention of q [B, T, H, D] to k and v [B, S, Hkv, D]: [B, T, H, D]. Query head h reads key head ⌊h·Hkv/H⌋. @throws TraceError if the shapes do not fit */
-export function attention(q: Tensor, k: Tensor, v: Tensor, { segments, ...rest }: AttentionOptions): Tensor {
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+  checkKnown('attention', options, ATTENTION_OPTIONS);
+  const { segments, ...rest } = options;
   const attrs = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as Record<string, number | boolean>;
   const [out] = record('attention', [q, k, v, ...segments, scalar('position', 'i32')], attrs, ['o', 'lse']);
   if (!out) throw new EbbError('attention has no result');
@@ -168,11 +172,14 @@ export interface LinearOptions {
   readonly init?: Initialiser;
 }
 
+const LINEAR_OPTIONS: KnownOptions<LinearOptions> = { inputs: true, outputs: true, bias: true, layout: true, init: true };
+
 /**
  * Applies a linear layer, with the adapter that the trace's options put on it: x [..., inputs] → [..., outputs]. It declares the parameters
  * `<name>.weight` and, with `bias`, `<name>.bias`. @throws TraceError if the last axis of x is not `inputs`
  */
 export function linear(name: string, x: Tensor, options: LinearOptions): Tensor {
+  checkKnown(`linear ${name}`, options, LINEAR_OPTIONS);
   const { inputs, outputs, bias = false, layout = 'out,in', init } = options;
   const last = x.type.shape.at(-1);
   if (typeof last === 'number' && last !== inputs)

@@ -64,8 +64,15 @@ const plans = z.discriminatedUnion('kind', DROP_PLAN_KINDS.map(planSchema) as [P
   const misfit = misfitOf(plan as unknown as DropPlanConfig);
   if (misfit) context.addIssue({ code: 'custom', path: [misfit.field], message: `expected ${misfit.expected}` });
 });
-/** The schemas were made of the plans' own keys, whose types this says. */
-const drop = plans as unknown as z.ZodType<DropPlanConfig, DropPlanConfig>;
+/** A rate stands for a uniform plan. The schemas were made of the plans' own keys, whose types this says. */
+const drop = z.union([
+  z
+    .number()
+    .min(0)
+    .max(1)
+    .transform((rate): DropPlanConfig => (rate === 0 ? { kind: 'none' } : { kind: 'uniform', rate })),
+  plans as unknown as z.ZodType<DropPlanConfig, DropPlanConfig>,
+]);
 
 const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
 
@@ -115,7 +122,7 @@ export const runSchema = z.strictObject({
     .enum(['backward', 'skip'])
     .default('backward')
     .describe('what a micro-batch does whose units are all dropped: train the trunk above, or nothing'),
-  drop: drop.default({ kind: 'none' }).describe('which residual branches get no backward in a step'),
+  drop: drop.default({ kind: 'none' }).describe('which residual branches get no backward in a step: a drop rate, or a plan'),
   seed: z.int().nonnegative().default(0).describe('seed of everything random'),
   shuffle: z.boolean().default(true).describe('whether examples are drawn in another order each epoch'),
   evalEvery: steps('steps between held-out evaluations; 0: before and after the run alone'),
@@ -181,6 +188,18 @@ const OTHER_NAMES: OtherNames = {
   maxgradnorm: 'clip',
   lrschedulertype: 'schedule',
   lrscheduler: 'schedule',
+  betas: 'optimizer.betas',
+  adambeta1: 'optimizer.betas',
+  adambeta2: 'optimizer.betas',
+  eps: 'optimizer.eps',
+  adamepsilon: 'optimizer.eps',
+  numepochs: 'epochs',
+  cutofflen: 'length',
+  sequencelength: 'length',
+  seqlen: 'length',
+  trainbatchsize: 'batch',
+  gradclip: 'clip',
+  gradientclipping: 'clip',
   r: 'lora.rank',
   rank: 'lora.rank',
   alpha: 'lora.alpha',
@@ -192,6 +211,13 @@ const OTHER_NAMES: OtherNames = {
   outputdir: 'out',
   evalsteps: 'evalEvery',
   savesteps: 'saveEvery',
+  warmup: 'warmupSteps',
+  numwarmupsteps: 'warmupSteps',
+  evaldataset: 'evalData',
+  valdata: 'evalData',
+  validationdata: 'evalData',
+  adapterpath: 'lora.from',
+  adapternameorpath: 'lora.from',
   dataset: 'data',
   datasetpath: 'data',
   basemodel: 'model',

@@ -63,18 +63,20 @@ function readTables(bytes: Uint8Array): Map<string, Float32Array> {
   return new Map([...tensors].map(([name, { byteOffset, byteLength }]) => [name, f32FromBytes(bytes.slice(byteOffset, byteOffset + byteLength))]));
 }
 
-/** What `trainer.ts` says of itself. */
-export interface TrainerPackage {
+/** A compiled model as its `model.ts` names it, with the types of what a step is given, of its units and of its trained parameters. */
+export interface TrainerPackage<Inputs = unknown, Unit extends string = string, Parameter extends string = string> {
   readonly name: string;
   /** Where plan.json lies. */
   readonly folder: URL;
   /** Residual branches that may lose their backward, in the order they run. */
-  readonly units: readonly string[];
+  readonly units: readonly Unit[];
   /** Largest run-time dimensions. */
   readonly bounds: Readonly<Record<string, number>>;
   /** Drop rate where neither a flag nor a run file names one. */
   readonly dropRate?: number;
+  /** For types alone: nothing sets it. */
+  readonly of?: { readonly inputs: Inputs; readonly parameter: Parameter };
 }
 
 /** The compiled model of a package. @throws EbbError */
-export const loadPackage = ({ folder }: TrainerPackage): Promise<LoadedTrainer> => loadTrainer(filesOf(folder));
+export const loadPackage = ({ folder }: Pick<TrainerPackage, 'folder'>): Promise<LoadedTrainer> => loadTrainer(filesOf(folder));

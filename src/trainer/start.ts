@@ -8,7 +8,11 @@ import type { RunOptions, Train, TrainerRun } from './run.ts';
  * Runs the command line when `module` is the program that Node was started with.
  * @param train trains as the command line's flags say; default: all steps, then what was trained is saved
  */
-export async function startTrainer(trainer: TrainerPackage, module: string, train?: Train): Promise<void> {
+export async function startTrainer<Inputs, Unit extends string, Parameter extends string>(
+  trainer: TrainerPackage<Inputs, Unit, Parameter>,
+  module: string,
+  train?: Train,
+): Promise<void> {
   if (typeof process === 'undefined' || process.versions?.node === undefined) return;
   const { isProgram, runCommandLine, trainAll } = await import('./main.ts');
   if (isProgram(module)) await runCommandLine(trainer, train ?? ((options) => trainAll(trainer, options)));
@@ -19,7 +23,7 @@ export async function startTrainer(trainer: TrainerPackage, module: string, trai
  * @throws EbbError for options, data, weights, a folder or a device that cannot be used
  */
 export async function openRun<Inputs = InputData, Unit extends string = string, Parameter extends string = string>(
-  trainer: TrainerPackage,
+  trainer: TrainerPackage<Inputs, Unit, Parameter>,
   options: RunOptions,
 ): Promise<TrainerRun<Inputs, Unit, Parameter>> {
   const { openTrainerRun } = await import('./main.ts');

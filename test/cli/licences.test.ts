@@ -8,7 +8,7 @@ const MODULES = join(__dirname, '../../node_modules');
 
 it('every package in a bundle is named with its licence', async () => {
   const { bundleTrainer: bundled } = (await import('../../dist/session/standalone.js' as string)) as { bundleTrainer: typeof bundleTrainer };
-  for (const [name, bytes] of await bundled("export * from 'ebb/trainer';")) {
+  for (const [name, bytes] of await bundled({ trainer: "export * from 'ebb/trainer';", model: '' })) {
     const text = new TextDecoder().decode(bytes);
     const notices = text.slice(text.lastIndexOf('/*!'));
     // esbuild names each file in a comment before its code

@@ -7,7 +7,7 @@ import { type ModelAbout, makePlan, type Requirements } from '../../runtime/plan
 import type { Program } from '../../runtime/program.ts';
 import { targetNamed } from '../targets/targets.ts';
 import { kernelFiles } from './kernels.ts';
-import { javascriptOf, trainerSource, type UnitCost } from './source.ts';
+import { javascriptOf, modelSource, trainerSource, type UnitCost } from './source.ts';
 import { manifestText, pageText, planText, type ReadmeFacts, readmeText, TSCONFIG_TEXT } from './text.ts';
 
 export interface PackageInput {
@@ -39,11 +39,13 @@ export function packageFiles(input: PackageInput): Map<string, string> {
     '',
     '  node trainer.js --weights model.safetensors --data batches.safetensors --steps 100 --lr 1e-3 --drop-rate 0.5 --seed 1 --out runs/mine',
   ];
-  const source = trainerSource({ name: about.name, head, units: input.units, program, dropRate: input.dropRate });
+  const sources = { trainer: trainerSource(head), model: modelSource({ name: about.name, units: input.units, program, dropRate: input.dropRate }) };
   const ir = (module: Module): string => printModule(module, { locs: true });
   return new Map([
-    ['trainer.ts', source],
-    ['trainer.js', javascriptOf(source)],
+    ...Object.entries(sources).flatMap(([name, source]): [string, string][] => [
+      [`${name}.ts`, source],
+      [`${name}.js`, javascriptOf(source, `${name}.ts`)],
+    ]),
     ['plan.json', planText(plan)],
     ...kernels.map(({ file, text }): [string, string] => [file, text]),
     ['ir/1-trace.ebb', ir(stages.trace)],

@@ -1,4 +1,4 @@
-/** @file `trainer.ts` and the JavaScript beside it, written with ts-morph. */
+/** @file `trainer.ts` is a loop that a person reads; `model.ts` beside it says what was compiled. Both are written with ts-morph, and their JavaScript too. */
 
 import { Project, QuoteKind, type SourceFile, ts, VariableDeclarationKind } from 'ts-morph';
 import type { Program } from '../../runtime/program.ts';
@@ -11,8 +11,6 @@ export interface UnitCost {
 
 export interface TrainerFacts {
   readonly name: string;
-  /** Lines of the file's head, without comment signs. */
-  readonly head: readonly string[];
   readonly units: readonly UnitCost[];
   readonly program: Program;
   readonly dropRate: number | null;
@@ -32,23 +30,24 @@ function bounds(program: Program): readonly { readonly name: string; readonly bo
   return program.dims.filter((d) => named.has(d.name));
 }
 
-/** The text of `trainer.ts`, which has types and comments, and compiles at the strictest settings. */
-export function trainerSource(facts: TrainerFacts): string {
-  const project = new Project({ useInMemoryFileSystem: true, manipulationSettings: { quoteKind: QuoteKind.Single } });
-  const file = project.createSourceFile('trainer.ts');
-  addHead(file, facts);
+const newFile = (name: string): SourceFile =>
+  new Project({ useInMemoryFileSystem: true, manipulationSettings: { quoteKind: QuoteKind.Single } }).createSourceFile(name);
+
+/** The text of `model.ts`: the units, bounds, inputs and parameters of a compiled model. It compiles at the strictest settings. */
+export function modelSource(facts: TrainerFacts): string {
+  const file = newFile('model.ts');
+  file.addStatements(blockComment([`What was compiled of ${facts.name}: units, bounds, inputs and parameters.`]));
+  file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['TrainerPackage', 'TrainerRun'].map((name) => ({ name, isTypeOnly: true })) });
   addFacts(file, facts);
-  addTrainer(file, facts);
+  addPackage(file, facts);
   file.formatText({ indentSize: 2 });
   return spaced(file.getFullText());
 }
 
-function addHead(file: SourceFile, { head }: TrainerFacts): void {
-  file.addStatements(`/**\n${head.map((line) => ` * ${commented(line)}`.trimEnd()).join('\n')}\n */`);
-  const types = ['RunOptions', 'TrainerPackage', 'TrainerRun', 'TrainReport'].map((name) => ({ name, isTypeOnly: true }));
-  file.addImportDeclaration({ moduleSpecifier: 'ebb/trainer', namedImports: ['openRun', 'startTrainer', ...types] });
-  file.addExportDeclaration({ moduleSpecifier: 'ebb/trainer', namedExports: ['openPage', 'trainInPage'] });
-}
+const blockComment = (lines: readonly string[]): string => `/**\n${lines.map((line) => ` * ${commented(line)}`.trimEnd()).join('\n')}\n */`;
+
+/** The text of `trainer.ts`. @param head lines of its head, without comment signs */
+export const trainerSource = (head: readonly string[]): string => `${blockComment(head)}\n\n${TRAINER}`;
 
 function addConstant(
   file: SourceFile,
@@ -85,26 +84,32 @@ function addFacts(file: SourceFile, { units, program }: TrainerFacts): void {
   file.addTypeAlias({ isExported: true, name: 'Parameter', type: 'keyof typeof PARAMETERS', docs: doc('A trained parameter by name.') });
 }
 
-/** The loop that the command line runs. */
-const TRAIN = `/**
- * Trains as the options say: \`node trainer.js\` runs this with the options that its flags are. Change it as you like, or write another one
- * with \`openRun\`; \`run.steps\` also takes batches of your own.
- */
+/** What `trainer.ts` holds. The command line runs its loop. */
+const TRAINER = `import { openRun, startTrainer, type RunOptions, type TrainReport } from 'ebb/trainer';
+import { trainer } from './model.js';
+
+/** Trains as the options say, which are the flags of the command line. Change the loop as you like; \`run.steps\` also takes batches of your own. */
 export async function train(options: RunOptions): Promise<TrainReport> {
-  const run: Run = await openRun<StepInputs, Unit, Parameter>(trainer, options);
+  const run = await openRun(trainer, options);
   try {
     for await (const step of run.steps(run.batches)) {
-      // step.loss and step.gradNorm are of this step, step.dropped names the units whose backward it left out
-      run.show(step);
+      run.show(step); // step.loss and step.gradNorm; step.dropped names the units whose backward was left out
     }
     return await run.save();
   } finally {
     run.close();
   }
-}`;
+}
 
-/** The package as `ebb/trainer` takes it, and what starts it. */
-function addTrainer(file: SourceFile, { name, dropRate }: TrainerFacts): void {
+// the command line, where Node runs this file; a page imports \`trainer\` and \`openPage\` instead
+await startTrainer(trainer, import.meta.url, train);
+
+export { openPage, trainInPage } from 'ebb/trainer';
+export * from './model.js';
+`;
+
+/** The package as `ebb/trainer` takes it. */
+function addPackage(file: SourceFile, { name, dropRate }: TrainerFacts): void {
   const fields = [
     `name: ${quoted(name)}`,
     "folder: new URL('.', import.meta.url)",
@@ -114,19 +119,15 @@ function addTrainer(file: SourceFile, { name, dropRate }: TrainerFacts): void {
   ];
   addConstant(
     file,
-    { name: 'trainer', type: 'TrainerPackage', initializer: `{\n${fields.map((field) => `  ${field},`).join('\n')}\n}` },
+    { name: 'trainer', type: 'TrainerPackage<StepInputs, Unit, Parameter>', initializer: `{\n${fields.map((field) => `  ${field},`).join('\n')}\n}` },
     'The compiled model beside this file: plan.json, kernels/, and tables.safetensors if it has tables.',
   );
   file.addTypeAlias({
     isExported: true,
     name: 'Run',
     type: 'TrainerRun<StepInputs, Unit, Parameter>',
-    docs: doc('A run of this trainer: its batches hold `StepInputs`, its steps drop some of `UNITS`, and it reads `PARAMETERS`.'),
+    docs: doc('A run of this model: its batches hold `StepInputs`, its steps drop some of `UNITS`, and it reads `PARAMETERS`.'),
   });
-  file.addStatements(TRAIN);
-  file.addStatements(
-    '// the command line, when Node runs this file; a page imports `trainer` and `openPage` instead\nawait startTrainer(trainer, import.meta.url, train);',
-  );
 }
 
 /** The text with one empty line between declarations, and none between a declaration and what is said of it. */
@@ -139,10 +140,10 @@ function spaced(text: string): string {
 }
 
 /** The same without its types. */
-export function javascriptOf(source: string): string {
+export function javascriptOf(source: string, fileName: string): string {
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, removeComments: false },
-    fileName: 'trainer.ts',
+    fileName,
   });
   return outputText;
 }

@@ -51,7 +51,7 @@ export const TSCONFIG_TEXT = `${JSON.stringify(
       noUnusedParameters: true,
       verbatimModuleSyntax: true,
     },
-    include: ['trainer.ts'],
+    include: ['trainer.ts', 'model.ts'],
   },
   null,
   2,
@@ -173,7 +173,8 @@ ${f.rates.map((r) => `| ${r.rate} | ${r.flops} | ${r.saved} | ${r.peak} |`).join
 
 ## Files
 
-- \`trainer.ts\`, \`trainer.js\`: the program: units, bounds, parameters, the loop over the steps, and the command line. To change it, edit
+- \`model.ts\`, \`model.js\`: what was compiled: units, bounds, inputs and parameters, with their types.
+- \`trainer.ts\`, \`trainer.js\`: the program: the loop over the steps, and the command line. To change it, edit
   \`trainer.js\`; or \`trainer.ts\`, which Node 22.18 and newer run as it is${f.standalone ? ' where Ebb is installed' : ''} (\`node trainer.ts\`), and which
   \`npm install && npm run types\` checks.
 - \`plan.json\`: functions by form, calls, values and where they live: what the runtime links a drop pattern with. Format: docs/plan.md of Ebb.
