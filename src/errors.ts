@@ -17,6 +17,20 @@ export class EbbError extends Error {
   }
 }
 
+// Who is spoken to is one for a whole process, and messages are made in all rooms, so this is state of the module.
+let spell = (name: string): string => name;
+
+/** The name of an option in a message, as its reader writes it: `dropRate` in a program, `--drop-rate` on a command line. */
+export const option = (name: string): string => spell(name);
+
+/** The flag of an option on a command line. */
+export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** From here on messages name options by their flags. A command line calls it when it starts. */
+export function speakInFlags(): void {
+  spell = flagOf;
+}
+
 /** Checks an assumption of Ebb's own code. @throws Error where it does not hold, which is a defect of Ebb and not of its input */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`internal: ${message} (this is a defect in Ebb; please report it)`);

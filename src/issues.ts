@@ -139,7 +139,8 @@ function likeliest(path: readonly PropertyKey[], key: string, keys: readonly str
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
   const before = path.length === 0 ? '' : `${path.join('.')}.`;
   const other = Object.hasOwn(otherNames, plain(key)) ? otherNames[plain(key)] : undefined;
-  if (other?.startsWith(before)) return other;
+  // a key that exists, and not here, is no advice
+  if (other?.startsWith(before) && other !== `${before}${key}`) return other;
   const best = nearest(plain, key, keys);
   return best === undefined ? undefined : `${before}${best}`;
 }

@@ -4,7 +4,7 @@ import type { BatchFidelity } from '../dropbp/fidelity/fidelity.ts';
 import { perUnit } from '../dropbp/plans/dropPlan.ts';
 import { createDropPlan, type DropPlanModel } from '../dropbp/plans/index.ts';
 import type { SamplerName } from '../dropbp/sampling/index.ts';
-import { at, EbbError, invariant } from '../errors.ts';
+import { at, EbbError, invariant, option } from '../errors.ts';
 import { pieces, tell, type Watch } from '../run/progress.ts';
 import { type Measured, measureSensitivities, planModel, type TrainerOptions, unitsOf } from '../train/loop.ts';
 import { type GradientReport, measureGradients } from './gradients.ts';
@@ -130,7 +130,7 @@ async function compareSettings(
   const seconds = Math.ceil((gradients * full.ms) / 1000);
   tell(
     watch,
-    `${gradients} gradients to compare, which takes about ${seconds} s and the time to read them; fewer --batches, --patterns or --samplings make it shorter`,
+    `${gradients} gradients to compare, which takes about ${seconds} s and the time to read them; fewer ${option('batches')}, ${option('patterns')} or ${option('samplings')} make it shorter`,
   );
   const plans = settings.map((setting) => planOf(setting, sensing));
   const compared = await measureGradients({ ...source, plans, steps: batches, patterns, onGradient: pieces(watch, 'comparing gradients') });

@@ -1,12 +1,13 @@
 /** @file The command line: thin commands over the library, one file each in ./commands. They write results to stdout, and everything else to stderr. */
 
 import { Command } from 'commander';
-import { EbbError } from '../errors.ts';
+import { EbbError, speakInFlags } from '../errors.ts';
 import { eachOnce, outliveReaders, say } from '../terminal/options.ts';
 import { MANIFEST } from '../version.ts';
 import { COMMANDS } from './commands.ts';
 
 outliveReaders();
+speakInFlags();
 
 /** Writes an error of commander as one sentence, like all other errors. */
 function outputError(text: string, write: (text: string) => void): void {

@@ -1,7 +1,7 @@
 /** @file A checkpoint, whatever its format: weights under Hugging Face's names and row order. What its model is, others say. */
 
 import { basename, dirname } from 'node:path';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { type ByteSource, show } from './bytes.ts';
 import { cutText } from './cut.ts';
 import { pathKind } from './files.ts';
@@ -124,7 +124,9 @@ export function dtypesText(tensors: ReadonlyMap<string, WeightHeader>): string {
 export function describeStored<Model extends Layout>(path: string, describe: Describe<Model>, dtype?: StoredType): StoredDescription<Model> {
   const model = openModel(path, describe, (where, fields) => assumedType(where, fields, dtype));
   if (dtype === undefined || model.missing?.assumed) return model;
-  throw new EbbError(`--dtype is ${dtype}, but ${path} says itself how its tensors are stored (${dtypesText(model.tensors)}); leave --dtype out`);
+  throw new EbbError(
+    `${option('dtype')} is ${dtype}, but ${path} says itself how its tensors are stored (${dtypesText(model.tensors)}); leave ${option('dtype')} out`,
+  );
 }
 
 /**

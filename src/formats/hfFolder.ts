@@ -1,7 +1,7 @@
 /** @file A Hugging Face folder: its configuration, and its weights as far as they are there. */
 
 import { join } from 'node:path';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { show } from './bytes.ts';
 import { cutOf, cutText, type MissingData } from './cut.ts';
 import { fileExists, ggufIn, readText } from './files.ts';
@@ -22,11 +22,14 @@ const OTHER_WEIGHTS = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'con
 
 /** What a folder without a config.json is by what it holds instead, and what to do with it; most telling first. */
 const OTHER_FOLDERS: readonly (readonly [held: string, (folder: string) => string])[] = [
-  ['adapter_config.json', (folder) => `it holds a PEFT adapter: give the model it was made for, and --adapter ${folder}`],
+  ['adapter_config.json', (folder) => `it holds a PEFT adapter: give the model it was made for, and ${option('adapter')} ${folder}`],
   ['plan.json', (folder) => `it holds a trainer that ebb compile wrote: run ${join(folder, 'trainer.js')}`],
-  ['training.safetensors', () => 'it holds a checkpoint that a run goes on from: give the run folder as --out, with --resume'],
+  ['training.safetensors', () => `it holds a checkpoint that a run goes on from: give the run folder as ${option('out')}, with ${option('resume')}`],
   ['metrics.jsonl', (folder) => `it holds a run, whose result is in ${join(folder, 'model')} or ${join(folder, 'adapter')}`],
-  [SINGLE, (folder) => `it holds ${SINGLE} alone: where those are weights of a definition, give the definition (.ts) as model, and --weights ${folder}`],
+  [
+    SINGLE,
+    (folder) => `it holds ${SINGLE} alone: where those are weights of a definition, give the definition (.ts) as model, and ${option('weights')} ${folder}`,
+  ],
 ];
 
 /** The fields of a Hugging Face folder's config.json. @throws EbbError */

@@ -1,6 +1,6 @@
 /** @file How tensors are taken to be stored that no header describes: as the configuration says, or as a person asks. */
 
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { show } from './bytes.ts';
 import type { Json, JsonObject } from './json.ts';
 
@@ -73,11 +73,11 @@ export interface AssumedType {
  */
 export function assumedType(where: string, fields: JsonObject, asked: StoredType | undefined): AssumedType {
   const field = dtypeField(fields);
-  if (asked !== undefined) return { dtype: asked, from: '--dtype' };
+  if (asked !== undefined) return { dtype: asked, from: option('dtype') };
   if (!field) return { dtype: 'f32', from: 'float32 to transformers, as config.json names no dtype' };
   const dtype = typeof field.value === 'string' ? storedType(field.value) : undefined;
   if (dtype) return { dtype, from: `${field.field} in config.json` };
   throw new EbbError(
-    `${where}: ${field.field} is ${show(field.value)}, expected float32, float16 or bfloat16; say with --dtype how the weights will be stored`,
+    `${where}: ${field.field} is ${show(field.value)}, expected float32, float16 or bfloat16; say with ${option('dtype')} how the weights will be stored`,
   );
 }

@@ -1,6 +1,6 @@
 /** @file What `ebb inspect` shows of a model: a stage, a pattern beside nothing dropped, or the difference between two of either. */
 
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { parseModule } from '../ir/parse.ts';
 import { printModule } from '../ir/print.ts';
 import type { Module } from '../ir/types.ts';
@@ -40,7 +40,7 @@ export function dumpText(text: string, path: string, scope: Scope = {}, cost = f
   verify(module);
   const funcs = module.funcs.filter((f) => inScope(f.name, scope));
   if (funcs.length === 0)
-    throw new EbbError(`--function: ${path} has no function @${scope.function}; there are ${module.funcs.map((f) => `@${f.name}`).join(', ')}`);
+    throw new EbbError(`${option('function')}: ${path} has no function @${scope.function}; there are ${module.funcs.map((f) => `@${f.name}`).join(', ')}`);
   const shown: Module = { dims: module.dims, funcs };
   // a dump that was made with --locs or --cost is printed with them again
   return printModule(shown, { locs: / loc\(/.test(text), ...(cost || / FLOP$/m.test(text) ? { costs: module.dims } : {}) });
@@ -64,7 +64,7 @@ interface LinkedPattern {
 function wantedCalls(x: Inspected, { scope }: PatternOptions): (call: CallReport) => boolean {
   if (scope.unit !== undefined) callAt(x.traced, scope.unit);
   if (scope.function !== undefined && !x.compiled.program.functions.some((f) => inScope(f.name, scope)))
-    throw new EbbError(`--function: no function @${scope.function}; there are ${x.compiled.program.functions.map((f) => `@${f.name}`).join(', ')}`);
+    throw new EbbError(`${option('function')}: no function @${scope.function}; there are ${x.compiled.program.functions.map((f) => `@${f.name}`).join(', ')}`);
   return (call) => inScope(call.function, scope) && (scope.unit === undefined || call.site === scope.unit);
 }
 
@@ -117,11 +117,15 @@ export function diffSides(names: readonly string[]): DiffSides {
   const stages = TEXT_STAGES.join(', ');
   const [a, b, ...more] = names;
   if (a === undefined || b === undefined || more.length > 0)
-    throw new EbbError(`--diff: expected two stages (${stages}), two patterns (none, or units between commas) or two .ebb files, found ${names.length}`);
+    throw new EbbError(
+      `${option('diff')}: expected two stages (${stages}), two patterns (none, or units between commas) or two .ebb files, found ${names.length}`,
+    );
   const [left, right] = [textSide(a), textSide(b)];
   if (left && right) return { kind: left.kind !== right.kind ? 'mixed' : left.kind === 'dump' ? 'dumps' : 'stages', sides: [left, right] };
   if (left || right)
-    throw new EbbError(`--diff: ${left ? b : a} is neither a stage (${stages}) nor an .ebb file, as the other side is; patterns are compared with patterns`);
+    throw new EbbError(
+      `${option('diff')}: ${left ? b : a} is neither a stage (${stages}) nor an .ebb file, as the other side is; patterns are compared with patterns`,
+    );
   return { kind: 'patterns', names: [a, b] };
 }
 
@@ -137,7 +141,7 @@ export function patternDiff(x: Inspected, a: string, b: string, options: Pattern
   const { program } = x.compiled;
   const wanted = wantedCalls(x, options);
   const patterns = [a, b].map((text) => {
-    const pattern = parsePattern(text, x.traced.units, '--diff');
+    const pattern = parsePattern(text, x.traced.units, option('diff'));
     return { pattern, dropped: unitsIn(program, pattern, 'dropped') };
   });
   const [one, two] = linked(x, patterns, options) as [LinkedPattern, LinkedPattern];

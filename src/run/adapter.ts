@@ -2,7 +2,7 @@
 
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { at, EbbError, get } from '../errors.ts';
+import { at, EbbError, get, option } from '../errors.ts';
 import { type AdaptedModule, readPeft } from '../formats/peft.ts';
 import { openSafetensors, readFiniteFloats } from '../formats/safetensors.ts';
 import type { AdapterSettings } from '../runtime/planFile.ts';
@@ -68,7 +68,10 @@ function checkpointAdapter(folder: string, dropout: number): LoadedAdapter {
  */
 export function loadAdapter(path: string, dropout = 0): LoadedAdapter {
   if (!existsSync(path))
-    throw new EbbError(`${path}: no such file or folder; expected a PEFT adapter, a run's folder or a checkpoint of it (--device names a device)`, 'file');
+    throw new EbbError(
+      `${path}: no such file or folder; expected a PEFT adapter, a run's folder or a checkpoint of it (${option('device')} names a device)`,
+      'file',
+    );
   if (existsSync(join(path, PEFT_CONFIG))) return peftAdapter(path, dropout);
   if (existsSync(join(path, TENSORS))) return checkpointAdapter(path, dropout);
   const trained = join(path, 'adapter');

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { fileError, makeFolder, readText } from '../formats/files.ts';
 import { isObject, type Json, type JsonObject, parseJson } from '../formats/json.ts';
 import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { parseBy } from '../issues.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -56,8 +57,8 @@ export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConf
  */
 export function checkRunFolder(path: string, resumes: boolean, config: RunConfig, runFile?: string): void {
   if (!resumes && existsSync(join(path, METRICS)))
-    throw new EbbError(`${path}: holds a run already; go on with it (--resume), or choose another folder (--out)`, 'run');
-  checkOutFolder(path, '--out', PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resumes ? undefined : runFile })]);
+    throw new EbbError(`${path}: holds a run already; go on with it (${option('resume')}), or choose another folder (${option('out')})`, 'run');
+  checkOutFolder(path, option('out'), PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resumes ? undefined : runFile })]);
 }
 
 /** The names of the complete checkpoints in a run's folder, the newest last. */
@@ -138,7 +139,7 @@ function checkSameRun(file: string, config: RunConfig): void {
     if (FREE.includes(key) || isDeepStrictEqual(before[key], now[key])) continue;
     const show = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
     throw new EbbError(
-      `${key} is ${show(now[key])}, the run to resume was started with ${show(before[key])} (${file}); give the same, or start another run (--out)`,
+      `${key} is ${show(now[key])}, the run to resume was started with ${show(before[key])} (${file}); give the same, or start another run (${option('out')})`,
       'run',
     );
   }
@@ -146,17 +147,11 @@ function checkSameRun(file: string, config: RunConfig): void {
 
 const count = z.int().nonnegative();
 
-/** @throws EbbError naming the file and the field */
+/** @throws EbbError naming the file and every field that is wrong */
 function readState(file: string, groups: number): TrainState {
-  const found = z
-    .strictObject({ step: count, updates: z.array(count).length(groups), sensitivities: z.array(z.number()).optional() })
-    .safeParse(parseJson(file, readText(file)));
-  if (found.success) return found.data;
-  const [issue] = found.error.issues;
-  throw new EbbError(
-    `${file}: ${issue?.path.join('.') || 'the state'}: ${issue?.message ?? 'is wrong'}; the checkpoint is of another model or adapter, or broken: remove its folder to resume from the one before`,
-    'run',
-  );
+  const state = z.strictObject({ step: count, updates: z.array(count).length(groups), sensitivities: z.array(z.number()).optional() });
+  const hint = 'the checkpoint is of another model or adapter, or broken: remove its folder to resume from the one before';
+  return parseBy(state, parseJson(file, readText(file)), file, hint);
 }
 
 /** What of a trainable parameter a checkpoint holds, and what it is called there. */

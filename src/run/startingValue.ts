@@ -1,6 +1,6 @@
 /** @file What parameters hold before training: a checkpoint's tensors, an adapter's, or drawn starts, in pieces; without Node. */
 
-import { at, EbbError } from '../errors.ts';
+import { at, EbbError, option } from '../errors.ts';
 import { refuseNonFinite } from '../formats/finite.ts';
 import { BLOCKS, dequantise } from '../formats/ggmlBlocks.ts';
 import { piecesOf } from '../formats/pieces.ts';
@@ -119,14 +119,16 @@ export function startOf(p: ParamInfo, weights: Weights, table: TrainableModel['t
     if (weights.path !== null && !isAdapterParam(p.name))
       throw new EbbError(`${path}: has no tensor ${p.name} [${p.shape.join(', ')}], which the model asks for${likeText(p.name, weights)}`);
     if (p.dtype !== 'f32')
-      throw new EbbError(`parameter ${p.name} is not trained and is stored as ${p.dtype}: it comes with a checkpoint, it is not drawn; give --weights`);
+      throw new EbbError(
+        `parameter ${p.name} is not trained and is stored as ${p.dtype}: it comes with a checkpoint, it is not drawn; give ${option('weights')}`,
+      );
     return { kind: 'drawn' };
   }
   if (tensor.shape.join() !== p.shape.join())
     throw new EbbError(`${path}: tensor ${p.name} has shape [${tensor.shape.join(', ')}], the model asks for [${p.shape.join(', ')}]`);
   if (p.dtype !== 'f32' && tensor.dtype !== p.dtype)
     throw new EbbError(
-      `${path}: tensor ${p.name} is stored as ${tensor.dtype}, the model was compiled for ${p.dtype}; compile it from this checkpoint, or from its configuration with --dtype f32`,
+      `${path}: tensor ${p.name} is stored as ${tensor.dtype}, the model was compiled for ${p.dtype}; compile it from this checkpoint, or from its configuration with ${option('dtype')} f32`,
     );
   return { kind: 'stored', path, tensor };
 }

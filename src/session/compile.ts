@@ -5,7 +5,7 @@ import { type PackageInput, packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
-import { invariant } from '../errors.ts';
+import { invariant, option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
@@ -147,7 +147,7 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
     readme: readmeNumbers(traced, program, linker, deviceText(profile)),
   });
   watch.signal?.throwIfAborted();
-  const inputs = inputsOf({ 'the model': model, '--adapter': flags.lora?.existing?.path });
+  const inputs = inputsOf({ 'the model': model, [option('adapter')]: flags.lora?.existing?.path });
   await writeFolder(flags.out, files, traced, { standalone: flags.standalone, inputs });
   const writeMs = performance.now() - started - compileMs;
   return {

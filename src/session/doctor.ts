@@ -1,5 +1,6 @@
 /** @file `doctor`: lists the devices of this machine, says which one is taken and why, and measures it. */
 
+import { option } from '../errors.ts';
 import { checkOptions } from '../issues.ts';
 import { listAdapters } from '../node/adapter.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -61,9 +62,9 @@ async function report(taken: CommandDevice): Promise<DoctorReport> {
 /** Says what would be faster than a device of kind `kind`, given the kinds that were found. */
 export function advice(kind: AdapterKind, found: readonly AdapterKind[]): string {
   if (adapterRank(kind) === 0) return 'a GPU is in use; keep its driver up to date';
-  if (found.some((k) => adapterRank(k) === 0)) return 'a GPU was found and is not in use; leave --device and EBB_DEVICE out to take it';
+  if (found.some((k) => adapterRank(k) === 0)) return `a GPU was found and is not in use; leave ${option('device')} and EBB_DEVICE out to take it`;
   if (kind !== 'lavapipe' && found.includes('lavapipe'))
-    return 'no GPU was found; lavapipe is here and faster (give --device lavapipe), and a GPU is many times faster';
+    return `no GPU was found; lavapipe is here and faster (give ${option('device')} lavapipe), and a GPU is many times faster`;
   if (kind === 'lavapipe') return 'no GPU was found; a GPU with a Vulkan, Metal or D3D12 driver is many times faster';
   return 'no GPU was found; a GPU is many times faster, and the CPU driver of Mesa 25 or newer (on Debian: mesa-vulkan-drivers from backports) several times';
 }

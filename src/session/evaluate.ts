@@ -1,6 +1,6 @@
 /** @file Computes the held-out loss of a model, with or without an adapter. */
 
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { type FieldNames, holdsRecords } from '../formats/dataset.ts';
 import type { Checkpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
@@ -62,7 +62,9 @@ async function evaluateOn(
   const { path, config } = checkpoint;
   const { data, batch, length, limit, fields = {}, chatTemplate } = options;
   if (Object.keys(fields).length > 0 && !holdsRecords(data))
-    throw new EbbError(`--fields: ${data} holds no records whose fields have names; leave --fields out, or give data that ends in .jsonl`);
+    throw new EbbError(
+      `${option('fields')}: ${data} holds no records whose fields have names; leave ${option('fields')} out, or give data that ends in .jsonl`,
+    );
   const inputs = inputDecls(trainingMode(1).inputs);
   const opened = openData(
     data,
@@ -72,7 +74,7 @@ async function evaluateOn(
   );
   const note = opened.isReady ? readySizes(data, opened, options, USUAL_SIZES) : null;
   if (note !== null) tell(watch, note);
-  checkPositions(data, opened.length, config.maxPosition, 'lower --length, or give shorter batches');
+  checkPositions(data, opened.length, config.maxPosition, `lower ${option('length')}, or give shorter batches`);
   const [session, { source, examples, notes }] = await Promise.all([
     openSession(checkpoint, device, {
       mode: trainingMode(opened.length),

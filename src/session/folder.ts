@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EBB_STUB } from '../codegen/trainer/text.ts';
-import { EbbError, invariant } from '../errors.ts';
+import { EbbError, invariant, option } from '../errors.ts';
 import { fileError, makeFolder } from '../formats/files.ts';
 import { writeSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { checkOutFolder, type InputPath } from '../run/outputs.ts';
@@ -54,7 +54,7 @@ export async function writeFolder(
   const tables = traced.params.flatMap((p) => (p.table ? [{ name: p.name, dtype: 'F32' as const, shape: p.shape, data: p.table }] : []));
   // a link is taken away itself, and what it points at stays
   const own = OWN.filter((name) => !lstatSync(join(out, name), { throwIfNoEntry: false })?.isSymbolicLink());
-  checkOutFolder(out, '--out', [...own, ...files.keys(), ...bundles.keys()], inputs);
+  checkOutFolder(out, option('out'), [...own, ...files.keys(), ...bundles.keys()], inputs);
   try {
     for (const name of OWN) rmSync(join(out, name), { recursive: true, force: true });
     for (const [path, text] of files) {

@@ -1,6 +1,6 @@
 /** @file `forward` and `grad`: compute a model's results and gradients for a given batch, so that they can be compared with PyTorch's. */
 
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
@@ -48,7 +48,8 @@ export interface ForwardOptions extends OnDevice, Watch {
 
 /** @throws EbbError where the result cannot be written, or would be written over what the command reads */
 function checkOut(model: string, { out, batch, weights, adapter }: Pick<GradOptions, 'out' | 'batch' | 'weights' | 'adapter'>): void {
-  if (out !== undefined) checkOutFile(out, '--out', inputsOf({ 'the model': model, '--batch': batch, '--weights': weights, '--adapter': adapter }));
+  if (out !== undefined)
+    checkOutFile(out, option('out'), inputsOf({ 'the model': model, [option('batch')]: batch, [option('weights')]: weights, [option('adapter')]: adapter }));
 }
 
 const FORWARD: OptionShape<ForwardOptions> = { ...ON_DEVICE, ...WATCH, batch: text, out: text, adapter: text.optional(), weights: text.optional() };
@@ -202,7 +203,7 @@ export async function grad(model: string, options: GradOptions): Promise<GradRep
 async function gradOn(device: CommandDevice, model: string, options: GradOptions): Promise<GradReport> {
   const { drop = [] } = options;
   const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device, options);
-  checkUnits(drop, unitsOf(engine), '--drop');
+  checkUnits(drop, unitsOf(engine), option('drop'));
   const result = engine.step([{ ...batch, pattern: patternOf(drop), scalar: neutralScalar }], null);
   const { losses } = await result.read();
   const loss = losses[0] ?? Number.NaN;

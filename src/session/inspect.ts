@@ -3,7 +3,7 @@
 import { basename, relative, resolve } from 'node:path';
 import { deviceTraits } from '../codegen/kernel/device.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { readText } from '../formats/files.ts';
 import type { NamedText } from '../inspect/diff.ts';
 import { pageData, pageHtml } from '../inspect/html.ts';
@@ -140,14 +140,15 @@ function patternFrom(options: Pick<InspectOptions, 'drop' | 'remat' | 'skip' | '
   const { dropRate, seed = 0, remat = [], skip = [] } = options;
   const drawn = dropRate === undefined ? [] : uniformDrop(units, dropRate, seed);
   const dropped = options.drop ?? drawn;
-  checkUnits(dropped, units, '--drop');
-  checkUnits(remat, units, '--remat');
-  checkUnits(skip, units, '--skip');
+  checkUnits(dropped, units, option('drop'));
+  checkUnits(remat, units, option('remat'));
+  checkUnits(skip, units, option('skip'));
   const both = remat.find((unit) => dropped.includes(unit));
   if (both !== undefined && options.drop !== undefined)
-    throw new EbbError(`--remat: ${both} is dropped too, and a unit without a backward does not run its forward again; name it once`);
+    throw new EbbError(`${option('remat')}: ${both} is dropped too, and a unit without a backward does not run its forward again; name it once`);
   const twice = skip.find((unit) => remat.includes(unit) || options.drop?.includes(unit));
-  if (twice !== undefined) throw new EbbError(`--skip: ${twice} is named as dropped or remat too, which a unit without a forward cannot be; name it once`);
+  if (twice !== undefined)
+    throw new EbbError(`${option('skip')}: ${twice} is named as dropped or remat too, which a unit without a forward cannot be; name it once`);
   return { pattern: patternOf(dropped, remat, skip), dropped: dropped.filter((unit) => !skip.includes(unit)) };
 }
 
@@ -175,7 +176,10 @@ export async function inspectPage(model: string, options: InspectPageOptions = {
 /** Runs a step of a model and times every kernel. */
 function measured(model: string, options: InspectOptions): Promise<View> {
   const { batch = null, length = null, dtype } = options;
-  if (dtype !== undefined) throw new EbbError('--dtype: --measure runs the model with its weights, whose headers say how they are stored; leave --dtype out');
+  if (dtype !== undefined)
+    throw new EbbError(
+      `${option('dtype')}: ${option('measure')} runs the model with its weights, whose headers say how they are stored; leave ${option('dtype')} out`,
+    );
   const pattern = (units: readonly string[]): Pattern => patternFrom(options, units).pattern;
   return onDevice(options.device, options, (device) => measureModel(model, device, { batch, length, lora: loraOptions(options.lora), pattern }));
 }
@@ -189,7 +193,7 @@ export async function inspect(model: string | null, options: InspectOptions = {}
   checkOptions('inspect()', { model }, { model: text.nullable() });
   checkOptions('inspect()', options, SHAPE);
   const sides = options.diff === undefined ? null : diffSides(options.diff);
-  if (sides?.kind === 'dumps' && model !== null) throw new EbbError(`${model}: --diff compares two dumps and reads no model; leave ${model} out`);
+  if (sides?.kind === 'dumps' && model !== null) throw new EbbError(`${model}: ${option('diff')} compares two dumps and reads no model; leave ${model} out`);
   checkWay(wayOf(model, options, sides), givenOf(options));
   if (sides?.kind === 'dumps') return diffDumps(sides.sides, options);
   if (model === null) throw new EbbError('no model to inspect; expected a checkpoint folder, a GGUF file, a hub id, a definition (.ts) or a .ebb dump');

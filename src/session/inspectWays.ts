@@ -73,9 +73,6 @@ export function wayOf(model: string | null, flags: WayFlags, sides: DiffSides | 
   return stage === 'kernel' || stage === 'wgsl' ? 'kernels' : 'stage';
 }
 
-/** The flag of an option, as a command line spells it: `dropRate` is `--drop-rate`. */
-export const flagOf = (option: string): string => `--${option.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-
 /**
  * Checks that a way reads every option that was given. @param spell how a message spells an option: as it is, or as a flag
  * @throws EbbError naming an option that the way does not read, or a seed that draws nothing

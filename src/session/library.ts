@@ -6,7 +6,7 @@ import type { AnalyzeReport } from '../analyze/report.ts';
 import { SAMPLINGS, SPREADS } from '../analyze/settings.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { PORTABLE } from '../compile/devices/builtIn.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { STORED_TYPE_NAMES, type StoredType } from '../formats/storedType.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -80,7 +80,7 @@ export async function compile(model: string, options: PackageOptions = {}): Prom
   const { profile } = choice;
   if (matmulPrecision === 'f16' && profile === PORTABLE)
     throw new EbbError(
-      '--matmul-precision f16 needs the matrices of a device, which portable kernels do not use; name one by --device, or leave --matmul-precision out',
+      `${option('matmulPrecision')} f16 needs the matrices of a device, which portable kernels do not use; name one by ${option('device')}, or leave ${option('matmulPrecision')} out`,
       'config',
     );
   tellPrecision(options, matmulPrecision, profile);

@@ -1,5 +1,6 @@
 /** @file `loadModel`: a model, with or without an adapter, that chats, continues text, is evaluated and saved. */
 
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { EbbError, invariant } from '../errors.ts';
 import type { FieldNames } from '../formats/dataset.ts';
@@ -161,9 +162,10 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   checkOptions('loadModel()', { model }, { model: text });
   checkOptions('loadModel()', options, LOAD);
   options.signal?.throwIfAborted();
-  const checkpoint = openCheckpoint(await modelPath(model, {}, options));
+  // what is read later is read of the same place, wherever the program goes meanwhile
+  const checkpoint = openCheckpoint(resolve(await modelPath(model, {}, options)));
   tellNotes(options, model, checkpoint.notes);
-  const adapter = fitted(checkpoint, options.adapter === undefined ? null : loadAdapter(options.adapter));
+  const adapter = fitted(checkpoint, options.adapter === undefined ? null : loadAdapter(resolve(options.adapter)));
   tellBase(options, adapter?.loaded ?? null, model);
   const { contextLength: most = checkpoint.config.maxPosition } = options;
   if (most > checkpoint.config.maxPosition)

@@ -1,7 +1,7 @@
 /** @file Opens a definition with weights and one batch on a device, for `ebb forward` and `ebb grad` of a model that is not a checkpoint. */
 
 import { compileModel } from '../compile/compile.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Type } from '../ir/types.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -36,7 +36,9 @@ export interface OneBatch {
 export async function openOneBatch(model: string, options: OneBatchOptions, device: CommandDevice, watch: Watch): Promise<OneBatch> {
   const { weights, trains } = options;
   if (weights === undefined)
-    throw new EbbError(`${model}: a definition has no weights of its own; give --weights a safetensors file with the parameters' names, or a checkpoint`);
+    throw new EbbError(
+      `${model}: a definition has no weights of its own; give ${option('weights')} a safetensors file with the parameters' names, or a checkpoint`,
+    );
   const source = await openSource(model, weights, watch);
   const batch = singleBatch(options.batch, source.inputs, inputReader(options.batch, source.inputs));
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);

@@ -7,7 +7,7 @@ import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { type Compiled, compileModel } from '../compile/compile.ts';
 import { type CompileDevice, widenOnceFor } from '../compile/functions.ts';
 import { extentOf } from '../compile/slots.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import type { GgufPlace } from '../formats/layout.ts';
 import { targetModulesFor } from '../formats/peft.ts';
 import { type DType, isDType, type Type } from '../ir/types.ts';
@@ -48,7 +48,7 @@ export interface LoraOptions {
 }
 
 /** The options for an adapter that exists and is trained further, or run. @param key the flag or key that names it, for errors */
-export function loraOf(adapter: LoadedAdapter, key = '--adapter'): LoraOptions {
+export function loraOf(adapter: LoadedAdapter, key = option('adapter')): LoraOptions {
   const { rank, alpha, rslora, dropout } = adapter.settings;
   return { rank, alpha, rslora, dropout, layers: ['*'], existing: { ...adapter, key } };
 }

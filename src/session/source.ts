@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { programInputs } from '../compile/compile.ts';
 import { loadDefinition, traceDefinition } from '../definition/load.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { fileExists } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { MissingWeights } from '../formats/weights.ts';
@@ -77,7 +77,8 @@ export async function openSource(model: string, weights?: string, watch: Watch =
  */
 export async function describeSource(model: string, dtype: StoredType | undefined, watch: Watch = {}): Promise<SourceDescription> {
   if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype, watch));
-  if (dtype !== undefined) throw new EbbError(`--dtype is ${dtype}, but ${model} is a definition, whose parameters are f32; leave --dtype out`);
+  if (dtype !== undefined)
+    throw new EbbError(`${option('dtype')} is ${dtype}, but ${model} is a definition, whose parameters are f32; leave ${option('dtype')} out`);
   return definitionSource(model, NO_WEIGHTS);
 }
 
@@ -109,7 +110,7 @@ function checkpointSource(model: string, checkpoint: ModelDescription): SourceDe
     tokenizer: () => tokenizerBeside(checkpoint),
     trace({ batch, length, lora, scaledBranches = false, frozen = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
-      if (T > maxPosition) throw new EbbError(`--length is ${T}, but the model has positions for ${maxPosition}; give a smaller one`);
+      if (T > maxPosition) throw new EbbError(`${option('length')} is ${T}, but the model has positions for ${maxPosition}; give a smaller one`);
       const dims = { B: batch ?? DEFAULT_BATCH, T };
       return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: frozen ? 'nothing' : lora ? 'adapter' : 'full' });
     },

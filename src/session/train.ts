@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileModel } from '../compile/compile.ts';
 import { scalesBranches } from '../dropbp/plans/index.ts';
+import { option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, type LoadedAdapter, tellBase } from '../run/adapter.ts';
@@ -91,7 +92,7 @@ export async function compileRun(
   data: RunData,
   hooks: TrainHooks = {},
 ): Promise<CompiledRun> {
-  if (lora) requireWeights(config.model, source.weights, "give --weights a safetensors file with the parameters' names");
+  if (lora) requireWeights(config.model, source.weights, `give ${option('weights')} a safetensors file with the parameters' names`);
   const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const started = performance.now();
   const traced = trace(data.batch, data.length);

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { isDefaulted } from '../dropbp/fields.ts';
 import { DROP_PLAN_KINDS, type DropPlanConfig, misfitOf } from '../dropbp/plans/index.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, option } from '../errors.ts';
 import { type OtherNames, problemsOf, problemsText } from '../issues.ts';
 
 const adapter = z
@@ -238,7 +238,7 @@ export function parseConfig(given: unknown, file: string, note: (text: string) =
   }
   const problems = problemsOf(runSchema, parsed.error, input, OTHER_NAMES).map((problem) => {
     const { key, isMissing } = problem;
-    return isMissing && REQUIRED.includes(key) ? { text: `${key} is missing; give --${key}, or the key in a run file (YAML)` } : problem;
+    return isMissing && REQUIRED.includes(key) ? { text: `${key} is missing; give ${option(key)}, or the key in a run file (YAML)` } : problem;
   });
   throw new EbbError(problemsText(file, problems, HINT), 'config');
 }

@@ -16,7 +16,7 @@ import { openPageDevice } from '../runtime/webgpu/page.ts';
 import { type BatchSource, tensorBatches } from '../train/batches.ts';
 import { newState, type StepMetrics, type TrainConfig, train } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
-import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
+import { type LoadedTrainer, loadPackage, type PackageFacts } from './package.ts';
 
 /** A file the person chose. */
 export interface NamedBytes {
@@ -66,7 +66,7 @@ async function weightsOf(file: NamedBytes | File): Promise<Weights> {
 }
 
 /** Batches of a file's bytes. @throws EbbError for what does not fit the model, or is larger than it was compiled for */
-export function pageBatches({ name, bytes }: NamedBytes, { program, about }: LoadedTrainer, bounds: TrainerPackage['bounds']): BatchSource {
+export function pageBatches({ name, bytes }: NamedBytes, { program, about }: LoadedTrainer, bounds: PackageFacts['bounds']): BatchSource {
   const hints = { batch: 'make the batches smaller', length: 'cut the sequences' };
   if (takesSequences(program.inputs) && name.toLowerCase().endsWith('.bin')) {
     const { B = 1, T = 1 } = bounds;
@@ -136,7 +136,7 @@ async function trainedFile({ program, readPieces }: Pick<Engine, 'program' | 're
 }
 
 /** Trains a compiled model in the page; the same steps as the command line with the same flags. @throws EbbError */
-export async function trainInPage(trainer: TrainerPackage, run: PageRun): Promise<PageResult> {
+export async function trainInPage(trainer: PackageFacts, run: PageRun): Promise<PageResult> {
   const loaded = await loadPackage(trainer);
   const batches = pageBatches(run.data, loaded, trainer.bounds);
   const weights = run.weights ? await weightsOf(run.weights) : DRAWN;

@@ -9,7 +9,7 @@ export { type Batch, type BatchSource, makeBatch, readyBatches, tensorBatches, t
 export { evaluate, newState, type StepMetrics, type TrainConfig, type TrainState, train } from '../train/loop.ts';
 export type { TrainableModel } from '../train/model.ts';
 export { type NamedBytes, type PageResult, type PageRun, pageBatches, pageDevice, trainInPage } from './inPage.ts';
-export { filesOf, type LoadedTrainer, loadPackage, loadTrainer, type ReadFile, type TrainerPackage } from './package.ts';
+export { filesOf, type LoadedTrainer, loadPackage, loadTrainer, type PackageFacts, type ReadFile, type TrainerPackage } from './package.ts';
 export { openPage } from './page.ts';
 export type { RunOptions, Train, TrainerBatch, TrainerBatches, TrainerRun, TrainerStep } from './run.ts';
 export { openRun, startTrainer } from './start.ts';

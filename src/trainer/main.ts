@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { Command } from 'commander';
 import picomatch from 'picomatch';
-import { EbbError } from '../errors.ts';
+import { EbbError, speakInFlags } from '../errors.ts';
 import { type CommandDevice, type HeldDevice, holdDevice } from '../node/device.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter, tellBase } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
@@ -23,7 +23,7 @@ import { eachOnce, outliveReaders, say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { commandRun } from './commandRun.ts';
-import { type LoadedTrainer, loadPackage, type TrainerPackage } from './package.ts';
+import { type LoadedTrainer, loadPackage, type PackageFacts } from './package.ts';
 import type { RunOptions, Train, TrainerRun } from './run.ts';
 
 interface Flags extends RunFlags {
@@ -42,7 +42,8 @@ export function isProgram(module: string): boolean {
 }
 
 /** Parses the process's arguments and trains; errors end as one sentence on stderr and exit code 1. */
-export async function runCommandLine(trainer: TrainerPackage, train: Train): Promise<void> {
+export async function runCommandLine(trainer: PackageFacts, train: Train): Promise<void> {
+  speakInFlags();
   outliveReaders();
   const command = new Command('trainer.js')
     .description(`trains ${trainer.name}: ${trainer.units.length} units that may lose their backward in a step`)
@@ -62,7 +63,7 @@ export async function runCommandLine(trainer: TrainerPackage, train: Train): Pro
 }
 
 /** Sizes of a run where nothing is asked for: those that were compiled for. */
-const compiledSizes = ({ B = 1, T = 1 }: TrainerPackage['bounds']): BatchSizes => ({ batch: B, length: T });
+const compiledSizes = ({ B = 1, T = 1 }: PackageFacts['bounds']): BatchSizes => ({ batch: B, length: T });
 
 /** The keys of a run, without how it is watched. */
 function keysOf({ onProgress: _onProgress, signal: _signal, resume: _resume, file: _file, named: _named, ...keys }: RunOptions): Partial<RunInput> {
@@ -70,7 +71,7 @@ function keysOf({ onProgress: _onProgress, signal: _signal, resume: _resume, fil
 }
 
 /** The config of a run; batch, length and precision are those it was compiled for, unless given. @throws EbbError naming every key that is wrong */
-function runConfig(keys: Partial<RunInput>, { bounds, dropRate = 0 }: TrainerPackage, { about }: LoadedTrainer, file: string): RunConfig {
+function runConfig(keys: Partial<RunInput>, { bounds, dropRate = 0 }: PackageFacts, { about }: LoadedTrainer, file: string): RunConfig {
   const { weights } = keys;
   const input = {
     model: '',
@@ -187,7 +188,7 @@ async function* guarded<T>(steps: AsyncGenerator<T, void>, guard: HeldDevice['gu
 }
 
 /** Opens a run of a compiled model on a device of this machine. @throws EbbError for options, data, weights, a folder or a device that cannot be used */
-export async function openTrainerRun(trainer: TrainerPackage, options: RunOptions): Promise<TrainerRun> {
+export async function openTrainerRun(trainer: PackageFacts, options: RunOptions): Promise<TrainerRun> {
   const { resume = false, onProgress, signal, file, named = file ?? 'the options of the run' } = options;
   const loaded = await loadPackage(trainer);
   const keys = keysOf(options);
@@ -214,7 +215,7 @@ export async function openTrainerRun(trainer: TrainerPackage, options: RunOption
 }
 
 /** Trains all steps of a run, and saves what was trained: what trainers do that bring no loop of their own. @throws EbbError as `openTrainerRun` does */
-export async function trainAll(trainer: TrainerPackage, options: RunOptions): Promise<TrainReport> {
+export async function trainAll(trainer: PackageFacts, options: RunOptions): Promise<TrainReport> {
   const run = await openTrainerRun(trainer, options);
   try {
     for await (const step of run.steps(run.batches)) run.show(step);

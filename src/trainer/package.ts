@@ -4,6 +4,7 @@ import { EbbError } from '../errors.ts';
 import { bytesSource, decodeUtf8 } from '../formats/bytes.ts';
 import { f32FromBytes } from '../formats/floats.ts';
 import { parseSafetensors } from '../formats/safetensorsHeader.ts';
+import type { InputData } from '../runtime/inputs.ts';
 import { parsePlan, planProgram, type Requirements } from '../runtime/planFile.ts';
 import type { TrainableModel } from '../train/model.ts';
 
@@ -63,20 +64,25 @@ function readTables(bytes: Uint8Array): Map<string, Float32Array> {
   return new Map([...tensors].map(([name, { byteOffset, byteLength }]) => [name, f32FromBytes(bytes.slice(byteOffset, byteOffset + byteLength))]));
 }
 
-/** A compiled model as its `model.ts` names it, with the types of what a step is given, of its units and of its trained parameters. */
-export interface TrainerPackage<Inputs = unknown, Unit extends string = string, Parameter extends string = string> {
+/** What a package says of itself. */
+export interface PackageFacts {
   readonly name: string;
   /** Where plan.json lies. */
   readonly folder: URL;
   /** Residual branches that may lose their backward, in the order they run. */
-  readonly units: readonly Unit[];
+  readonly units: readonly string[];
   /** Largest run-time dimensions. */
   readonly bounds: Readonly<Record<string, number>>;
   /** Drop rate where neither a flag nor a run file names one. */
   readonly dropRate?: number;
+}
+
+/** A compiled model as its `model.ts` names it, with the types of what a step is given, of its units and of its trained parameters. */
+export interface TrainerPackage<Inputs = InputData, Unit extends string = string, Parameter extends string = string> extends PackageFacts {
+  readonly units: readonly Unit[];
   /** For types alone: nothing sets it. */
   readonly of?: { readonly inputs: Inputs; readonly parameter: Parameter };
 }
 
 /** The compiled model of a package. @throws EbbError */
-export const loadPackage = ({ folder }: Pick<TrainerPackage, 'folder'>): Promise<LoadedTrainer> => loadTrainer(filesOf(folder));
+export const loadPackage = ({ folder }: PackageFacts): Promise<LoadedTrainer> => loadTrainer(filesOf(folder));

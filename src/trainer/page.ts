@@ -3,7 +3,7 @@
 import { pageDeviceName } from '../runtime/webgpu/page.ts';
 import type { StepMetrics } from '../train/loop.ts';
 import { type NamedBytes, type PageRun, trainInPage } from './inPage.ts';
-import type { TrainerPackage } from './package.ts';
+import type { PackageFacts } from './package.ts';
 
 function element<K extends keyof HTMLElementTagNameMap>(name: K, props: object = {}, children: readonly (Node | string)[] = []): HTMLElementTagNameMap[K] {
   const made = document.createElement(name);
@@ -32,7 +32,7 @@ interface NumberField {
 }
 
 /** The command line's defaults, where it has some. */
-const numberFields = ({ dropRate = 0 }: TrainerPackage): readonly NumberField[] => [
+const numberFields = ({ dropRate = 0 }: PackageFacts): readonly NumberField[] => [
   { name: 'steps', label: 'steps', value: 100, step: '1', min: '1', max: '' },
   { name: 'lr', label: 'learning rate', value: 1e-4, step: 'any', min: '0', max: '' },
   { name: 'dropRate', label: 'drop rate, 0 to 1', value: dropRate, step: 'any', min: '0', max: '1' },
@@ -104,7 +104,7 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 /** Builds the page of a trainer into `root`: files, numbers, the run, its losses and its result. */
-export function openPage(trainer: TrainerPackage, root: HTMLElement): void {
+export function openPage(trainer: PackageFacts, root: HTMLElement): void {
   const weights = element('input', { type: 'file', accept: '.safetensors', name: 'weights' });
   const data = element('input', { type: 'file', accept: '.safetensors,.bin', name: 'data', required: true });
   const numbers = numberFields(trainer).map(({ label, value, ...props }) => ({

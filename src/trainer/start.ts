@@ -1,18 +1,14 @@
 /** @file How a generated trainer starts: its command line in Node; nothing in a page, which imports what it needs. */
 
 import type { InputData } from '../runtime/inputs.ts';
-import type { TrainerPackage } from './package.ts';
+import type { PackageFacts, TrainerPackage } from './package.ts';
 import type { RunOptions, Train, TrainerRun } from './run.ts';
 
 /**
  * Runs the command line when `module` is the program that Node was started with.
  * @param train trains as the command line's flags say; default: all steps, then what was trained is saved
  */
-export async function startTrainer<Inputs, Unit extends string, Parameter extends string>(
-  trainer: TrainerPackage<Inputs, Unit, Parameter>,
-  module: string,
-  train?: Train,
-): Promise<void> {
+export async function startTrainer(trainer: PackageFacts, module: string, train?: Train): Promise<void> {
   if (typeof process === 'undefined' || process.versions?.node === undefined) return;
   const { isProgram, runCommandLine, trainAll } = await import('./main.ts');
   if (isProgram(module)) await runCommandLine(trainer, train ?? ((options) => trainAll(trainer, options)));

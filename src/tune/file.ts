@@ -1,11 +1,10 @@
 /** @file Where measured schedules are kept: in a file for each adapter in the user's cache, and in one of every run that used some. For Node alone. */
 
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
-import { makeFolder } from '../formats/files.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
 import { BOOK_SCHEMAS, BOOK_VERSION, emptyBook, GENERATOR, type ScheduleBook, type Surroundings, sameSurroundings } from './book.ts';
 
@@ -87,7 +86,7 @@ export function openBook(where: Surroundings, file = bookFile(where)): ScheduleB
 /** Writes a book to a file aside, which then takes the file's name. Entries that another process added meanwhile stay. */
 export function saveBook(book: ScheduleBook, file = bookFile(book.surroundings)): void {
   const { entries } = openBook(book.surroundings, file);
-  makeFolder(dirname(file));
+  mkdirSync(dirname(file), { recursive: true });
   const aside = `${file}.${process.pid}`;
   writeFileSync(aside, bookText({ ...book, entries: { ...entries, ...book.entries } }));
   renameSync(aside, file);

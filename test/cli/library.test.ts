@@ -9,7 +9,7 @@ const project = new Project({ tsConfigFilePath: join(ROOT, 'tsconfig.json'), ski
 const exported = new Set(project.addSourceFileAtPath(join(ROOT, 'src/index.ts')).getExportedDeclarations().keys());
 
 /** Names that only the command line has a use for: what it says of flags and of its own reports. */
-const OF_THE_COMMAND_LINE = ['STAGES', 'checkWay', 'flagOf', 'isDump', 'wayOf', 'MEASURED_SIZE'];
+const OF_THE_COMMAND_LINE = ['STAGES', 'checkWay', 'isDump', 'wayOf', 'MEASURED_SIZE'];
 
 const sources = (folder: string): SourceFile[] =>
   readdirSync(join(ROOT, folder), { recursive: true })

@@ -104,14 +104,14 @@ describe('a configuration alone', () => {
       })),
     );
     expect(notes).toHaveLength(fields['dtype'] && fields['torch_dtype'] ? 1 : 0);
-    expect(describeModel(folder, 'f16').missing?.assumed).toEqual({ dtype: 'f16', from: '--dtype' });
+    expect(describeModel(folder, 'f16').missing?.assumed).toEqual({ dtype: 'f16', from: 'dtype' });
   });
 
   it('is no checkpoint, whatever dtype it names; an unknown one is refused by what describes', () => {
     configure({ torch_dtype: 'float8_e4m3fn' });
     writeFileSync(at('pytorch_model.bin'), '');
     expect(messageOf(() => describeModel(folder))).toBe(
-      `${at('config.json')}: torch_dtype is "float8_e4m3fn", expected float32, float16 or bfloat16; say with --dtype how the weights will be stored`,
+      `${at('config.json')}: torch_dtype is "float8_e4m3fn", expected float32, float16 or bfloat16; say with dtype how the weights will be stored`,
     );
     expect(describeModel(at('config.json'), 'bf16').missing?.message).toContain('(found pytorch_model.bin)');
     expect(messageOf(() => openCheckpoint(folder))).toBe(
@@ -140,7 +140,7 @@ describe('shards', () => {
     writeSafetensors(at('b.safetensors'), entries().slice(half));
     expect(describeModel(folder).missing).toBeNull();
     expect(messageOf(() => describeModel(folder, 'f16'))).toBe(
-      `--dtype is f16, but ${folder} says itself how its tensors are stored (bf16, f32); leave --dtype out`,
+      `dtype is f16, but ${folder} says itself how its tensors are stored (bf16, f32); leave dtype out`,
     );
     truncateSync(at('b.safetensors'), readFileSync(at('b.safetensors')).length - 1);
     expect(describeModel(folder).missing).toMatchObject({

@@ -38,7 +38,10 @@ it.each<[object, string]>([
   [{ memoryBudget: -1 }, 'memoryBudget: is -1, expected bytes, as a number or like 2GiB, 500MB'],
   [{ decay: 'none' }, 'decay: is "none", expected "matrices" or "all"'],
   [{ steps: 0 }, 'steps: is 0, expected more than 0'],
-  [{ data: undefined }, 'data is missing; give --data, or the key in a run file (YAML)'],
+  [{ data: undefined }, 'data is missing; give data, or the key in a run file (YAML)'],
+  [{ drop: 2 }, 'drop: is 2, expected at most 1'],
+  [{ lora: { r: 4 } }, 'unknown key lora.r (did you mean lora.rank?)'],
+  [{ optimizer: { learning_rate: 1 } }, 'unknown key optimizer.learning_rate (did you mean optimizer.lr?)'],
   [{ learningRate: 3 }, 'unknown key learningRate (did you mean optimizer.lr?)'],
 ])('%j is refused by its key', (input, message) => {
   expect(messageOf(() => parse(input))).toBe(`run.yaml: ${message}; docs/training.md lists the keys`);
@@ -70,6 +73,11 @@ it('takes lora: true for an adapter with the defaults; one that goes on has no d
   expect(parse({ lora: {} }).lora).toEqual(parse({ lora: true }).lora);
   expect(parse({ lora: { from: 'a', rank: 4 } }).lora).toEqual({ from: 'a', rank: 4, dropout: 0 });
   expect(parse({}).lora).toBe(false);
+});
+
+it('takes a rate for a uniform plan', () => {
+  expect(parse({ drop: 0.25 }).drop).toEqual({ kind: 'uniform', rate: 0.25 });
+  expect(parse({ drop: 0 }).drop).toEqual({ kind: 'none' });
 });
 
 it('takes a memory budget in bytes or with a unit', () => {

@@ -126,7 +126,7 @@ it('what is not drawn, and what is stored otherwise, is refused by name', async 
     return Promise.resolve().then(() => loadParams(engine, startsOf({ program: engine.program, table: noTable }, weights), 0));
   };
   expect(await rejectionOf(only(paramOf('w', [3], 'bf16', false), NO_WEIGHTS))).toBe(
-    'parameter w is not trained and is stored as bf16: it comes with a checkpoint, it is not drawn; give --weights',
+    'parameter w is not trained and is stored as bf16: it comes with a checkpoint, it is not drawn; give weights',
   );
   const tensor: StoredTensor = { name: 'w', shape: [3], dtype: 'f16', byteLength: 6, unit: 2, read: (_, length) => new Uint8Array(length) };
   const of = (change: Partial<StoredTensor>): Weights => ({ path: 'm', tensors: new Map([['w', { ...tensor, ...change }]]), adapter: null });

@@ -1,13 +1,13 @@
 /** @file `ebb inspect`: shows the IR at any stage, the difference of two stages, and what a pattern costs. */
 
 import { type Command, Option } from 'commander';
-import { EbbError } from '../../errors.ts';
+import { EbbError, flagOf } from '../../errors.ts';
 import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
 import { diffSides } from '../../inspect/views.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import { type InspectOptions, inspect, inspectPage, STAGES } from '../../session/inspect.ts';
-import { checkWay, flagOf, isDump, wayOf } from '../../session/inspectWays.ts';
+import { checkWay, isDump, wayOf } from '../../session/inspectWays.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { EbbError } from '../../errors.ts';
 import { type Json, parseJson } from '../../formats/json.ts';
+import { parseBy } from '../../issues.ts';
 import type { AdapterKind } from '../../runtime/adapterKind.ts';
 import { DEVICE_FEATURES, DEVICE_LIMITS, type DeviceLimits, type DeviceProfile, WEBGPU_TARGET } from '../../runtime/deviceProfile.ts';
 import { MATRIX_FEATURE } from '../../runtime/matrices.ts';
@@ -67,12 +68,6 @@ export function profileText(profile: DeviceProfile): string {
   return `${JSON.stringify({ format: FORMAT, version: VERSION, ...profile }, null, 2)}\n`;
 }
 
-/** What a field holds, for a message. */
-function foundAt(value: unknown, path: readonly PropertyKey[]): string {
-  const found = path.reduce((inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined), value);
-  return found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
-}
-
 const HINT = 'ebb doctor --profile prints one';
 
 function parsed(text: string, where: string): Json {
@@ -83,18 +78,8 @@ function parsed(text: string, where: string): Json {
   }
 }
 
-/** Reads a profile. @param where the file's name @throws EbbError with the first field that is wrong, unknown or missing */
+/** Reads a profile. @param where the file's name @throws EbbError with every field that is wrong, unknown or missing */
 export function parseProfile(text: string, where: string): DeviceProfile {
-  const value = parsed(text, where);
-  const found = schema.safeParse(value);
-  if (found.success) {
-    const { format: _format, version: _version, ...profile } = found.data;
-    return profile;
-  }
-  const [issue] = found.error.issues;
-  if (!issue) throw new EbbError(`${where}: is no device profile; ${HINT}`);
-  if (issue.code === 'unrecognized_keys')
-    throw new EbbError(`${where}: unknown key ${issue.keys.map((key) => [...issue.path, key].join('.')).join(', ')}; ${HINT}`);
-  const at = issue.path.length > 0 ? `${issue.path.join('.')} ${foundAt(value, issue.path)}` : 'the file is no object';
-  throw new EbbError(`${where}: ${at}; ${issue.message.replace(/^Invalid \w+: /, '').replace(/, received \w+$/, '')}; ${HINT}`);
+  const { format: _format, version: _version, ...profile } = parseBy(schema, parsed(text, where), where, HINT);
+  return profile;
 }

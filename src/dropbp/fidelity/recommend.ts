@@ -5,6 +5,7 @@
  * setting's gain is its cosine divided by the time of its step, relative to the same quotient of steps with nothing dropped.
  */
 
+import { option } from '../../errors.ts';
 import { type Estimate, estimate, ratioEstimate } from './estimate.ts';
 
 /** What was measured for a setting; `cosine` and `progress` are by batch. */
@@ -75,8 +76,8 @@ function worthOf(setting: SettingOutcome, none: SettingOutcome, otherBatches: bo
 /** Says why progress could not be measured on other batches. */
 function yardstickCaveat(agreement: Estimate | null): string {
   if (agreement === null)
-    return 'one batch tells nothing of other data, so progress is the cosine with the full gradient of the same batch; give more --batches';
-  return `full gradients of different batches agree too little to measure progress on other data (cosine ${shown(agreement)}), so progress is the cosine with the full gradient of the same batch; give more --batches`;
+    return `one batch tells nothing of other data, so progress is the cosine with the full gradient of the same batch; give more ${option('batches')}`;
+  return `full gradients of different batches agree too little to measure progress on other data (cosine ${shown(agreement)}), so progress is the cosine with the full gradient of the same batch; give more ${option('batches')}`;
 }
 
 /** What a person should know of the comparison, a sentence each. */
@@ -88,7 +89,7 @@ function caveatsOf(worths: readonly Worth[], best: Worth): string[] {
   const near = worths.filter((w) => w !== best && w.gain.mean + errorOf(w.gain) >= sureGain(best) && w.gain.mean > 1);
   if (drops && near.length > 0)
     caveats.push(`within a standard error of it: ${near.map(({ name, gain }) => `${name} (${shown(gain)})`).join(', ')}; which of them is best is not known`);
-  if (!drops && best.gain.mean > 1) caveats.push('the errors are larger than the differences; more --batches and --patterns would tell');
+  if (!drops && best.gain.mean > 1) caveats.push(`the errors are larger than the differences; more ${option('batches')} and ${option('patterns')} would tell`);
   return caveats;
 }
 

@@ -1,6 +1,6 @@
 /** @file When dispatches ran, by timestamps on both sides of each: a measured dispatch has a pass of its own. */
 
-import { at, EbbError, invariant } from '../../errors.ts';
+import { at, EbbError, invariant, option } from '../../errors.ts';
 import type { Span, Timeline } from '../device.ts';
 import { makeBuffer, readMapped } from './buffers.ts';
 
@@ -18,7 +18,10 @@ const BYTES = 8;
 /** @throws EbbError where the device has no timestamps */
 export function makeTimeline(gpu: GPUDevice, dispatches: number): WebgpuTimeline {
   if (!gpu.features.has('timestamp-query'))
-    throw new EbbError('this device measures no time, since it lacks timestamp-query; choose another with --device, or leave --profile out', 'device');
+    throw new EbbError(
+      `this device measures no time, since it lacks timestamp-query; choose another with ${option('device')}, or leave ${option('profile')} out`,
+      'device',
+    );
   const sets = Array.from({ length: Math.ceil((2 * dispatches) / PER_SET) }, (_, i) => {
     const count = Math.min(PER_SET, 2 * dispatches - i * PER_SET);
     const bytes = count * BYTES;
