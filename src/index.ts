@@ -10,7 +10,7 @@ export { type Compiled, type CompileOptions, compileModel } from './compile/comp
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
-export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment } from './dropbp/plans/index.ts';
+export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment, scalesBranches } from './dropbp/plans/index.ts';
 export { EbbError, type EbbErrorCode } from './errors.ts';
 export { f32ToF16 } from './formats/floats.ts';
 export type { GgufKeys } from './formats/ggufKeys.ts';
