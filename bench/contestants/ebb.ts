@@ -1,12 +1,21 @@
 /** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
+import { kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { at, invariant } from '../../src/errors.ts';
-import { type MicroBatch, type OpenedDevice, type OptimizerConfig, openDevice, openSession, type Session, updateScalar } from '../../src/index.ts';
+import {
+  deviceTraits,
+  type MicroBatch,
+  type OpenedDevice,
+  type OptimizerConfig,
+  openDevice,
+  openSession,
+  type Session,
+  updateScalar,
+} from '../../src/index.ts';
 import type { Device } from '../../src/runtime/index.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';
 import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/tune/productKernel.ts';

@@ -3,12 +3,8 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compile, type FinetuneOptions, finetune, inspect, loadModel, type Progress, plan } from '../../src/index.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
-import type { Progress } from '../../src/run/progress.ts';
-import { type FinetuneOptions, finetune } from '../../src/session/finetune.ts';
-import { inspect } from '../../src/session/inspect.ts';
-import { compile, plan } from '../../src/session/library.ts';
-import { loadModel } from '../../src/session/loadModel.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
