@@ -1,32 +1,53 @@
 /** @file A Llama of a given size, trained on generated tokens, for measurements that need no checkpoint. */
 
 import type { MatmulPrecision } from '../src/codegen/kernel/matmul/work.ts';
-import { compileModel } from '../src/compile/compile.ts';
-import { type Engine, newState, type OpenedDevice, parseConfig, parseHfConfig, type TracedModel, traceCheckpoint, train, trainingMode } from '../src/index.ts';
-import { startEngine } from '../src/run/engine.ts';
-import { aboutModel, compileDeviceOf, trainableModel } from '../src/session/session.ts';
-import { makeBatch } from '../src/train/batches.ts';
-import type { StepMetrics, TrainerOptions } from '../src/train/loop.ts';
+import {
+  type Engine,
+  type ModelReading,
+  makeBatch,
+  newState,
+  type OpenedDevice,
+  openSession,
+  parseConfig,
+  parseHfConfig,
+  type SessionOptions,
+  type StepMetrics,
+  type TracedModel,
+  type TrainerOptions,
+  traceCheckpoint,
+  train,
+  trainingMode,
+} from '../src/index.ts';
 import { configText, LORA_ALPHA, type ModelSpec } from './spec.ts';
 
-/** The model of a given size. */
-const modelOf = (spec: ModelSpec) => parseHfConfig('config.json', configText(spec)).model;
+/** The model of a given size, which has no weights. */
+const modelOf = (spec: ModelSpec): ModelReading => parseHfConfig('config.json', configText(spec));
 
-/** Traces the model at the batch and length of its size. With `lora` above 0, adapters of that rank on all linear layers of the blocks are trained, and otherwise everything. */
-export function tracedOf(spec: ModelSpec, lora = 0): TracedModel {
-  const dims = { B: spec.batch, T: spec.seq };
-  const adapted = lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 };
-  const options = { mode: trainingMode(dims.T), dims, lora: adapted, trains: adapted ? 'adapter' : 'full' } as const;
-  return traceCheckpoint({ model: modelOf(spec), tensors: new Map() }, options);
+/** How a model is traced at the batch and length of its size, and trained with AdamW. With `lora` above 0, adapters of that rank on all linear layers of the blocks are trained, and otherwise everything. */
+export function sessionOptions({ batch, seq }: ModelSpec, lora: number): SessionOptions {
+  return {
+    mode: trainingMode(seq),
+    dims: { B: batch, T: seq },
+    lora: lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 },
+    trains: lora === 0 ? 'full' : 'adapter',
+    micros: 1,
+    optimizer: 'adamw',
+    decay: 'all',
+    seed: 1,
+  };
 }
 
+/** Traces the model as `bareEngine` does. */
+export const tracedOf = (spec: ModelSpec): TracedModel => traceCheckpoint({ model: modelOf(spec).model, tensors: new Map() }, sessionOptions(spec, 0));
+
 /** Starts an engine that trains with AdamW, with drawn parameters and the standard schedules of the device's kind. */
-export async function bareEngine(opened: Pick<OpenedDevice, 'device'>, spec: ModelSpec, lora = 0, matmulPrecision: MatmulPrecision = 'f32'): Promise<Engine> {
-  const traced = tracedOf(spec, lora);
-  const compiled = compileModel(traced, { device: compileDeviceOf({ device: opened.device, matmulPrecision }), optimizers: ['adamw'] });
-  const about = aboutModel('bare', modelOf(spec), traced, null);
-  const weights = { path: null, tensors: new Map(), adapter: null };
-  return startEngine(opened.device, trainableModel(traced, compiled, about), weights, { micros: 1, optimizer: 'adamw', decay: 'all', seed: 1 });
+export async function bareEngine(
+  { device }: Pick<OpenedDevice, 'device'>,
+  spec: ModelSpec,
+  lora = 0,
+  matmulPrecision: MatmulPrecision = 'f32',
+): Promise<Engine> {
+  return (await openSession(modelOf(spec), { device, matmulPrecision }, sessionOptions(spec, lora))).engine;
 }
 
 /** A run of a bare model. */

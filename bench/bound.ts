@@ -13,10 +13,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { at, get } from '../src/errors.ts';
-import { type Engine, type OpenedDevice, openDevice } from '../src/index.ts';
-import type { MicroBatch } from '../src/runtime/execute.ts';
-import { unitsOf } from '../src/train/loop.ts';
-import { type OptimizerConfig, updateScalar } from '../src/train/optimizer.ts';
+import { type Engine, type MicroBatch, type OpenedDevice, type OptimizerConfig, openDevice, unitsOf, updateScalar } from '../src/index.ts';
 import { bareEngine } from './bare.ts';
 import { bytesReadBack } from './saved.ts';
 import { dropPattern, RANK, RATES } from './sections/dropbp.ts';

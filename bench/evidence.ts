@@ -15,7 +15,7 @@ import { writeMemory, writeReport } from './evidence/report.ts';
 import { runSetting } from './evidence/run.ts';
 import { type RunSetting, settingsOf, sweepOf } from './evidence/settings.ts';
 import { measureTimes, TIMES } from './evidence/times.ts';
-import { openWorkbench, type Workbench } from './evidence/workbench.ts';
+import { openProgram, openWorkbench, type Workbench } from './evidence/workbench.ts';
 
 /** Runs all settings of one seed before the next seed, so that unfinished evidence holds whole seeds. */
 async function runAll(bench: Workbench, settings: readonly RunSetting[], seeds: readonly number[], runs: string): Promise<void> {
@@ -31,8 +31,9 @@ async function measure({ subject, what, out, rounds }: EvidenceOptions, device: 
   const bench = openWorkbench(subject, device);
   const runs = join(out, subject.name);
   if (what === 'sweep') return runAll(bench, sweepOf(subject.sweep), [0], runs);
-  const { program } = await bench.engineAt({ kind: 'none' }, 0);
-  const settings = settingsOf(stepCosts(program)).filter((s) => picomatch(subject.only)(s.name));
+  const { engine, compiled } = await openProgram(bench, { kind: 'none' }, 0);
+  engine.destroy();
+  const settings = settingsOf(stepCosts(compiled.program)).filter((s) => picomatch(subject.only)(s.name));
   const seeds = Array.from({ length: subject.seeds }, (_, i) => i + 1);
   if (what === 'runs') return runAll(bench, settings, seeds, runs);
   // settings that differ only in their number of steps or their learning rate have the same steps, so one of them is timed

@@ -1,7 +1,7 @@
 /** @file Dawn's null backend: a device that takes every command and runs none. What a step costs its host is measured on it undisturbed. */
 
 import { createRequire } from 'node:module';
-import { EbbError } from '../src/errors.ts';
+import { EbbError } from '../src/index.ts';
 import { type Device, openAdapter } from '../src/runtime/index.ts';
 import type { WebgpuAdapter } from '../src/runtime/webgpu/objects.ts';
 

@@ -12,7 +12,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { commitOf } from './machine.ts';
 
 const BENCH = dirname(fileURLToPath(import.meta.url));
@@ -22,6 +22,18 @@ const NATIVE = ['webgpu', 'koffi', '@sparticuz/chromium'];
 const PLATFORM = process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
 /** CommonJS packages inside the bundles load Node's modules by `require`, which ES modules lack. */
 const REQUIRE = "import { createRequire as packRequire } from 'node:module'; const require = packRequire(import.meta.url);";
+
+/** Leaves out files and packages of which nothing is used: the library exports more than the benchmark takes, such as what reads TypeScript. */
+const used: Plugin = {
+  name: 'what is used',
+  setup(setup) {
+    const seen = Symbol('seen');
+    setup.onResolve({ filter: /./ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+      if (pluginData === seen || kind !== 'import-statement' || NATIVE.includes(path) || importer.includes('node_modules')) return undefined;
+      return { ...(await setup.resolve(path, { kind, importer, resolveDir, pluginData: seen })), sideEffects: false };
+    });
+  },
+};
 
 async function bundles(out: string): Promise<void> {
   await build({
@@ -33,6 +45,7 @@ async function bundles(out: string): Promise<void> {
     format: 'esm',
     target: 'node20',
     external: NATIVE,
+    plugins: [used],
     banner: { js: REQUIRE },
     define: { 'process.env.EBB_BENCH_COMMIT': JSON.stringify(commitOf(BENCH)) },
     logLevel: 'warning',

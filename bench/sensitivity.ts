@@ -9,11 +9,7 @@
  */
 
 import { parseArgs } from 'node:util';
-import { compileModel, createEngine, type Engine, initialValues, openDevice, trainingMode } from '../src/index.ts';
-import { parseHfConfig } from '../src/models/checkpoint.ts';
-import type { Device } from '../src/runtime/device.ts';
-import type { MicroBatch } from '../src/runtime/execute.ts';
-import { compileDeviceOf, traceCheckpoint } from '../src/session/session.ts';
+import { type Engine, type MicroBatch, type OpenedDevice, openDevice, openSession, parseHfConfig, trainingMode } from '../src/index.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '3' }, hidden: { type: 'string', default: '256' }, length: { type: 'string', default: '256' } },
@@ -25,7 +21,7 @@ const LIMIT = { lora: 0.3, full: 0.4 };
 /** This many steps take about as long as a probe. */
 const IN_A_ROW = 8;
 
-const { model } = parseHfConfig(
+const model = parseHfConfig(
   'config.json',
   JSON.stringify({
     model_type: 'llama',
@@ -41,19 +37,11 @@ const { model } = parseHfConfig(
 type Trains = keyof typeof LIMIT;
 
 /** An engine that can probe, with drawn parameters. */
-async function probeEngine(device: Device, trains: Trains): Promise<Engine> {
+async function probeEngine(opened: OpenedDevice, trains: Trains): Promise<Engine> {
   const lora = trains === 'lora' ? { layers: ['*'], rank: 8, alpha: 16, rslora: false, dropout: 0 } : null;
-  const traced = traceCheckpoint(
-    { model, tensors: new Map() },
-    { mode: trainingMode(length), dims: { B: 1, T: length }, lora, trains: lora ? 'adapter' : 'full' },
-  );
-  const { program } = compileModel(traced, { device: compileDeviceOf({ device }) });
-  const engine = await createEngine(device, program, { micros: 1, decays: () => true, optimizer: 'none', probes: 'norms' });
-  traced.params.forEach((p, i) => {
-    const count = p.shape.reduce((a, b) => a * b, 1);
-    engine.writeParam(i, p.table ? p.table() : initialValues({ kind: 'normal', std: 0.05 }, count, p.name, 1));
-  });
-  return engine;
+  const dims = { B: 1, T: length };
+  const traced = { mode: trainingMode(length), dims, lora, trains: lora ? 'adapter' : 'full' } as const;
+  return (await openSession(model, opened, { ...traced, micros: 1, optimizer: 'none', decay: 'all', seed: 1, probes: 'norms' })).engine;
 }
 
 /** The least wall time and the least processor time, both in milliseconds, and the FLOPs. */
@@ -109,7 +97,7 @@ async function measure(engine: Engine): Promise<{ readonly step: Cost; readonly 
 const opened = await openDevice();
 console.log(`${opened.device.profile.kind}, ${2 * LAYERS} units, hidden size ${hidden}, ${length} tokens`);
 for (const trains of ['lora', 'full'] as const) {
-  const engine = await probeEngine(opened.device, trains);
+  const engine = await probeEngine(opened, trains);
   const { step, probe } = await measure(engine);
   engine.destroy();
   const official = 2 * LAYERS + 1;

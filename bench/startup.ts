@@ -8,10 +8,7 @@
  * take more than 1.2 times as long as 2.
  */
 
-import { type CompileOptions, compileModel } from '../src/compile/compile.ts';
-import { parseHfConfig } from '../src/models/checkpoint.ts';
-import { trainingMode } from '../src/models/inputs.ts';
-import { traceCheckpoint } from '../src/session/session.ts';
+import { type CompileOptions, compileModel, parseHfConfig, traceCheckpoint, trainingMode } from '../src/index.ts';
 
 const ROUNDS = 40;
 const device: CompileOptions['device'] = {

@@ -11,7 +11,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { openDevice } from '../src/index.ts';
-import type { Device } from '../src/runtime/device.ts';
+import type { Device } from '../src/runtime/index.ts';
 import { bareEngine, bareRun } from './bare.ts';
 
 const SPEC = { vocab: 64, dim: 32, heads: 2, layers: 2, ffn: 48, batch: 1, seq: 16 };

@@ -8,8 +8,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { EbbError } from '../src/errors.ts';
-import { openTokenizer } from '../src/index.ts';
+import { EbbError, openTokenizer } from '../src/index.ts';
 import { minimum } from './stats.ts';
 
 const TURNS = 5;

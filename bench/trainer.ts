@@ -12,8 +12,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { writeSafetensors } from '../src/index.ts';
-import type { StepMetrics } from '../src/train/loop.ts';
+import { type StepMetrics, writeSafetensors } from '../src/index.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '6' }, steps: { type: 'string', default: '24' } } });
 const [MODEL, EBB] = ['examples/tiny-llama/model', 'dist/cli/main.js'];

@@ -27,7 +27,7 @@ const ARROWS = {
     'definition/strict',
     'errors',
   ],
-  compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'formats/json', 'errors'],
+  compile: ['trace', 'passes', 'codegen', 'ir', 'runtime', 'formats/json', 'issues', 'errors'],
   runtime: ['cost', 'formats/ggmlBlocks', 'formats/layout', 'formats/pieces', 'errors'],
   dropbp: ['errors'],
   formats: ['errors'],
@@ -37,7 +37,7 @@ const ARROWS = {
   tune: ['codegen', 'ir:types', 'runtime', 'node', 'errors'],
   inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'page', 'errors'],
   analyze: ['dropbp', 'run', 'train', 'runtime', 'formats', 'page', 'errors'],
-  run: ['train', 'runtime', 'dropbp', 'formats', 'tokenizer', 'node', 'errors'],
+  run: ['train', 'runtime', 'dropbp', 'formats', 'tokenizer', 'node', 'issues', 'errors'],
   terminal: ['train:types', 'train/runKeys', 'run/progress', 'formats', 'errors'],
   trainer: ['run', 'terminal', 'train', 'runtime', 'formats', 'node', 'errors'],
   session: [

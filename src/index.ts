@@ -10,7 +10,7 @@ export { type Compiled, type CompileOptions, compileModel } from './compile/comp
 export { type Cost, type CostFactor, type CostTerm, leastOf, productOf, sumOf } from './cost.ts';
 export { DefinitionError, type Diagnostic } from './definition/diagnostic.ts';
 export { type LoadedDefinition, loadDefinition, traceDefinition } from './definition/load.ts';
-export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment } from './dropbp/plans/index.ts';
+export { createDropPlan, type Draw, type DropPlan, type DropPlanConfig, type DropPlanModel, type Moment, scalesBranches } from './dropbp/plans/index.ts';
 export { EbbError, type EbbErrorCode } from './errors.ts';
 export { f32ToF16 } from './formats/floats.ts';
 export type { GgufKeys } from './formats/ggufKeys.ts';
@@ -48,8 +48,8 @@ export * from './models/norms.ts';
 export * from './models/rotary.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
 export { differentiate } from './passes/pipeline.ts';
-export type { NoteProgress, PiecesProgress, Progress, StepProgress, Watch } from './run/progress.ts';
-export type { TrainReport } from './run/run.ts';
+export type { OpenRun, RunBatch, RunBatches, RunStep, StepsOptions, TrainReport } from './run/openRun.ts';
+export type { MeasuredProgress, NoteProgress, PiecesProgress, Progress, StepProgress, Watch } from './run/progress.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';
 export { type CheckReport, check } from './session/check.ts';
 export { type DoctorReport, doctor } from './session/doctor.ts';
@@ -71,6 +71,7 @@ export {
 } from './session/library.ts';
 export { type AnswerOptions, type EvaluateOptions, type LoadedModel, type LoadOptions, loadModel } from './session/loadModel.ts';
 export type { ModelSizes } from './session/modelSizes.ts';
+export { type OpenRunOptions, openRun } from './session/openRun.ts';
 export type { PlanReport } from './session/plan.ts';
 export type { RunOptions } from './session/runOptions.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session/session.ts';
@@ -89,4 +90,6 @@ export { defineModel, type ModelDefinition, type TracedModel, traceModel } from 
 export { type Batch, type BatchSource, chunkTokens, makeBatch, sequenceBatches } from './train/batches.ts';
 export { parseConfig, type RunConfig } from './train/config.ts';
 export { initialValues } from './train/init.ts';
-export { evaluate as evaluateLoss, newState, type StepMetrics, train } from './train/loop.ts';
+export { evaluate as evaluateLoss, type Measured, newState, planModel, type StepMetrics, type TrainerOptions, train, unitsOf } from './train/loop.ts';
+export { type OptimizerConfig, updateScalar } from './train/optimizer.ts';
+export { drawPattern } from './train/patterns.ts';

@@ -61,6 +61,8 @@ function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string
 }
 
 function expectation(issue: Issue): string {
+  // a schema that says itself what it expects knows best
+  if (issue.message.startsWith('expected')) return issue.message;
   switch (issue.code) {
     case 'invalid_union':
       // The options of a discriminated union are in the issue, though not in its type.
@@ -161,13 +163,15 @@ export function problemsOf(schema: z.ZodType, { issues }: z.core.$ZodError, valu
     const key = [...path, name].join('.');
     return { key, isMissing: false, text: `unknown key ${key}${like === undefined ? '' : ` (did you mean ${like}?)`}` };
   };
-  return issues.flatMap(meant).flatMap(({ path, issue }): Problem[] => {
+  const all = issues.flatMap(meant).flatMap(({ path, issue }): Problem[] => {
     if (issue.code === 'unrecognized_keys') return issue.keys.map((name) => unknownKey(path, name));
     const key = path.join('.');
     const found = valueAt(value, path);
     const text = `${key === '' ? '' : `${key}: `}${found === undefined ? 'is missing' : `is ${shown(found)}`}, ${expectation(issue)}`;
     return [{ key, isMissing: found === undefined, text }];
   });
+  // of a value that several checks refuse the first is said
+  return all.filter(({ key }, i) => all.findIndex((other) => other.key === key) === i);
 }
 
 /** Says what is wrong with the value that `where` names: in one line, or in a line for each key where several are wrong. */

@@ -1,24 +1,28 @@
 /** @file Ebb as a contestant, with the engine of `ebb train` and the matmul kernel of the library. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { deviceTraits, kindTraits } from '../../src/codegen/kernel/device.ts';
+import { kindTraits } from '../../src/codegen/kernel/device.ts';
 import { matmulCandidates } from '../../src/codegen/kernel/matmul/candidates.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { isMatmulSchedule, type MatmulSchedule } from '../../src/codegen/kernel/matmul/schedule.ts';
 import { at, invariant } from '../../src/errors.ts';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
-import { trainingMode } from '../../src/models/inputs.ts';
-import { type OpenedDevice, openDevice } from '../../src/node/adapter.ts';
-import type { Device } from '../../src/runtime/device.ts';
-import type { MicroBatch } from '../../src/runtime/execute.ts';
-import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/session/doctorKernel.ts';
-import { openSession, type Session, type SessionOptions, traceCheckpoint } from '../../src/session/session.ts';
-import { tuneModel, withSchedules } from '../../src/session/tune.ts';
-import { type OptimizerConfig, updateScalar } from '../../src/train/optimizer.ts';
+import {
+  deviceTraits,
+  type MicroBatch,
+  type OpenedDevice,
+  type OptimizerConfig,
+  openDevice,
+  openSession,
+  type Session,
+  updateScalar,
+} from '../../src/index.ts';
+import type { Device } from '../../src/runtime/index.ts';
 import type { PreparedKernel } from '../../src/tune/prepared.ts';
+import { type MatmulKernel, type MatmulSize, matmulKernel, matmulStandard, matmulWork } from '../../src/tune/productKernel.ts';
 import { race } from '../../src/tune/race.ts';
+import { sessionOptions } from '../bare.ts';
 import type { LoadRequest, MatmulRequest, StepReply } from '../protocol.ts';
-import { benchTokens, DATA, LORA_ALPHA, modelSpec, SPEC } from '../spec.ts';
+import { benchTokens, DATA, modelSpec, SPEC } from '../spec.ts';
 import { threadClock } from '../threadTime.ts';
 import { packageVersion } from '../versions.ts';
 import { type Contestant, serve } from './serve.ts';
@@ -28,22 +32,8 @@ const OPTIMIZER: OptimizerConfig = { name: 'adamw', lr, betas: [beta1, beta2], e
 
 type Model = Pick<LoadRequest, 'model' | 'lora'>;
 
-async function openModel(opened: OpenedDevice, { model, lora }: Model): Promise<Session> {
-  const { batch, seq } = modelSpec(model);
-  const path = `${DATA}/${model}`;
-  const options: SessionOptions = {
-    mode: trainingMode(seq),
-    dims: { B: batch, T: seq },
-    lora: lora === 0 ? null : { layers: ['model.layers.*'], rank: lora, alpha: LORA_ALPHA, rslora: false, dropout: 0 },
-    trains: lora === 0 ? 'full' : 'adapter',
-    micros: 1,
-    optimizer: 'adamw',
-    decay: 'all',
-    seed: 1,
-  };
-  const { book } = await tuneModel(traceCheckpoint(openCheckpoint(path), options), opened, MODEL_TUNING_S);
-  return openSession(path, withSchedules(opened, book), options);
-}
+const openModel = (opened: OpenedDevice, { model, lora }: Model): Promise<Session> =>
+  openSession(`${DATA}/${model}`, opened, { ...sessionOptions(modelSpec(model), lora), tune: MODEL_TUNING_S });
 
 /** Time for tuning the kernel of a product. */
 const TUNING_MS = 5000;

@@ -1,10 +1,8 @@
 /** @file The page about memory: activation bytes and longest sequences by drop rate, as `ebb plan` gives them. Nothing is trained. */
 
 import { at, invariant } from '../../src/errors.ts';
-import type { DropPlanConfig } from '../../src/index.ts';
+import { type DropPlanConfig, type PlanReport, plan } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
-import { plan } from '../../src/session/library.ts';
-import type { PlanReport } from '../../src/session/plan.ts';
 import { shown, table } from '../table.ts';
 import { BASE, type Plot, type Spec } from '../vega.ts';
 import { SAMPLING } from './settings.ts';

@@ -3,9 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { DropPlanConfig } from '../../src/index.ts';
-import type { RunConfig } from '../../src/train/config.ts';
-import type { Measured, StepMetrics } from '../../src/train/loop.ts';
+import type { DropPlanConfig, Measured, RunConfig, StepMetrics } from '../../src/index.ts';
 import { mean } from '../stats.ts';
 import { type Evaluation, FILES, type Finished } from './run.ts';
 import { TIMES, type Times } from './times.ts';

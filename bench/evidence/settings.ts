@@ -1,6 +1,5 @@
 /** @file The settings that are compared. Each is a drop plan with a name. */
 
-import { layersOf } from '../../src/dropbp/layers.ts';
 import type { DropPlanConfig } from '../../src/index.ts';
 import { keptOf, layerdropRate, type StepCosts, sameCostShare, stochasticDepthRate } from './costs.ts';
 
@@ -35,7 +34,8 @@ const PERIOD = 20;
 
 /** All settings for a model. */
 export function settingsOf(costs: StepCosts): RunSetting[] {
-  const layers = layersOf(costs.units).length;
+  // a layer is a pair of units
+  const layers = costs.units.length / 2;
   const plain: RunSetting[] = [
     { name: 'none', drop: { kind: 'none' } },
     ...RATES.map((rate): RunSetting => ({ name: `none-as-${rate}`, drop: { kind: 'none' }, share: sameCostShare(costs, rate) })),

@@ -1,6 +1,6 @@
 /** @file The models that are trained, with everything that their settings have in common. */
 
-import type { RunInput } from '../../src/train/config.ts';
+import type { RunOptions } from '../../src/index.ts';
 
 export interface Subject {
   readonly name: 'bundled' | 'smollm2';
@@ -11,7 +11,7 @@ export interface Subject {
   /** The limits of what its runs can show. */
   readonly small: string;
   /** Keys of the run file. Paths are relative to the repository's root. */
-  readonly config: Pick<RunInput, 'model' | 'data' | 'fields' | 'batch' | 'length' | 'lora' | 'evalLimit' | 'schedule' | 'warmupSteps'> & {
+  readonly config: Pick<RunOptions, 'model' | 'data' | 'fields' | 'batch' | 'length' | 'lora' | 'evalLimit' | 'schedule' | 'warmupSteps'> & {
     readonly evalData: string;
   };
   readonly lr: number;

@@ -1,20 +1,28 @@
-/** @file Times the steps of all settings in turns on one engine, so that what slows the machine down slows them all. */
+/** @file Times the steps of all settings in turns on one engine for each program, so that what slows the machine down slows them all. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDropPlan, type DropPlanConfig } from '../../src/dropbp/plans/index.ts';
 import { at } from '../../src/errors.ts';
-import type { Engine, Update } from '../../src/runtime/execute.ts';
+import {
+  createDropPlan,
+  type DropPlanConfig,
+  drawPattern,
+  type Engine,
+  type Measured,
+  planModel,
+  type RunBatch,
+  type RunBatches,
+  scalesBranches,
+  updateScalar,
+} from '../../src/index.ts';
+import type { Update } from '../../src/runtime/index.ts';
 import { neutralScalar } from '../../src/runtime/scalars.ts';
-import type { Batch } from '../../src/train/batches.ts';
-import { type Measured, microBatch, planModel } from '../../src/train/loop.ts';
-import { updateScalar } from '../../src/train/optimizer.ts';
-import { drawPattern } from '../../src/train/patterns.ts';
 import { minimum } from '../stats.ts';
 import { FILES } from './run.ts';
 import type { RunSetting } from './settings.ts';
 import type { Subject } from './subjects.ts';
-import { configOf, type Workbench } from './workbench.ts';
+import { configOf, openProgram, openRunOf, type Workbench } from './workbench.ts';
 
 /** The times of one setting. By round: the milliseconds of the faster of two steps with that round's pattern, and the FLOPs of one. */
 export interface SettingTimes {
@@ -44,12 +52,12 @@ function sensitivitiesOf(folder: string): readonly number[] | undefined {
 }
 
 /** Runs a step. Its learning rate is 0, so it changes no parameter. */
-async function timed(engine: Engine, subject: Subject, drop: DropPlanConfig, batch: Batch, step: number, sensitivities: readonly number[] | undefined) {
+async function timed(engine: Engine, subject: Subject, drop: DropPlanConfig, batch: RunBatch, step: number, sensitivities: readonly number[] | undefined) {
   const { optimizer, clip } = configOf(subject, { drop, seed: SEED, out: 'unused', steps: subject.steps });
   const draw = createDropPlan(drop, planModel(engine, subject.steps)).draw({ seed: SEED, step, micro: 0, microBatches: 1, sensitivities });
   const scalar = (name: string, site: string): number =>
     (name === 'branch_weight' ? draw.weights?.get(site) : name === 'branch_scale' ? draw.scales?.get(site) : undefined) ?? neutralScalar(name);
-  const micro = { ...microBatch(batch, draw.dropped, scalar), pattern: drawPattern(draw) };
+  const micro = { sizes: batch.sizes, inputs: batch.inputs, pattern: drawPattern(draw), scalar };
   const update: Update = { optimizer: optimizer.name, maxNorm: clip, alsoUntouched: false, scalar: (name) => updateScalar(optimizer, 0, name) };
   const started = performance.now();
   const result = engine.step([micro], update);
@@ -57,12 +65,23 @@ async function timed(engine: Engine, subject: Subject, drop: DropPlanConfig, bat
   return { ms: performance.now() - started, flops: result.forwardFlops + result.backwardFlops };
 }
 
+/** The micro-batches of the runs of the first seed. */
+async function batchesOf(bench: Workbench): Promise<RunBatches> {
+  const out = mkdtempSync(join(tmpdir(), 'ebb-evidence-'));
+  const run = await openRunOf(bench, { drop: { kind: 'none' }, seed: SEED, out, steps: bench.subject.steps }, () => {});
+  run.close();
+  rmSync(out, { recursive: true });
+  return run.batches;
+}
+
 /** Times steps of all settings, and then the probe of sensitivities. @param runs the folder of the model's runs */
 export async function measureTimes(bench: Workbench, settings: readonly RunSetting[], rounds: number, runs: string): Promise<Times> {
   const { subject } = bench;
-  const { train } = await bench.dataAt(SEED);
-  const rows: { readonly setting: RunSetting; readonly engine: Engine; readonly ms: number[]; readonly flops: number[] }[] = [];
-  for (const setting of settings) rows.push({ setting, engine: await bench.engineAt(setting.drop, SEED), ms: [], flops: [] });
+  const train = await batchesOf(bench);
+  const { engine: plain } = await openProgram(bench, { kind: 'none' }, SEED);
+  const scaling = settings.find(({ drop }) => scalesBranches(drop));
+  const scaled = scaling ? (await openProgram(bench, scaling.drop, SEED)).engine : plain;
+  const rows = settings.map((setting) => ({ setting, engine: scalesBranches(setting.drop) ? scaled : plain, ms: [] as number[], flops: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     const step = stepOf(round, rounds, subject.steps);
     const batch = train.at(step);
@@ -78,11 +97,12 @@ export async function measureTimes(bench: Workbench, settings: readonly RunSetti
     console.log(`round ${round + 1} of ${rounds}`);
   }
   const probeMs: number[] = [];
-  const engine = await bench.engineAt({ kind: 'none' }, SEED);
+  const { sizes, inputs } = train.at(0);
   for (let k = 0; k < PROBES; k++) {
     const started = performance.now();
-    await engine.probe(microBatch(train.at(0), [], neutralScalar));
+    await plain.probe({ sizes, inputs, scalar: neutralScalar });
     probeMs.push(performance.now() - started);
   }
+  for (const engine of new Set([plain, scaled])) engine.destroy();
   return { settings: rows.map(({ setting, ms, flops }) => ({ name: setting.name, ms, flops })), probeMs };
 }

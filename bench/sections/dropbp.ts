@@ -1,7 +1,7 @@
 /** @file Section 3: the speed-up from leaving out the backward of units, compared with what the FLOPs promise. */
 
-import { createDropPlan } from '../../src/dropbp/plans/index.ts';
 import { at, get } from '../../src/errors.ts';
+import { createDropPlan } from '../../src/index.ts';
 import type { Client } from '../client.ts';
 import { type Contest, inTurns, type Log } from '../contest.ts';
 import { stepFlops, unitsOfModel } from '../flops.ts';

@@ -95,13 +95,20 @@ export function readText(path: string, limit = 256 * 2 ** 20): string {
  */
 export function makeFolder(path: string): void {
   const folder = resolve(path);
+  if (isFolder(folder)) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
   try {
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
-    if (dirname(folder) !== folder) makeFolder(dirname(folder));
     mkdirSync(folder);
   } catch (error) {
     // another process may have made it meanwhile
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
-    throw fileError(folder, error);
+    if (!isFolder(folder)) throw fileError(folder, error);
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    return false;
   }
 }

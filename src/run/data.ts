@@ -5,7 +5,7 @@ import { type FieldNames, readBatches } from '../formats/dataset.ts';
 import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { type BatchSource, limitExamples, type StepTensor, sequenceBatches, tensorBatches } from '../train/batches.ts';
+import { type Batch, type BatchSource, limitExamples, type StepTensor, sequenceBatches, tensorBatches } from '../train/batches.ts';
 import { hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
 import type { Preparation } from './prepare.ts';
 
@@ -124,6 +124,12 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
   // whoever waits for it is told; nobody may be waiting yet
   loaded.catch(() => undefined);
   return { batch, length, isReady: false, loaded };
+}
+
+/** @throws EbbError for held-out data of which no token counts */
+export function checkCounted(path: string, batches: readonly Pick<Batch, 'counted'>[]): void {
+  if (batches.some(({ counted }) => counted > 0)) return;
+  throw new EbbError(`${path}: holds no token that counts in a loss, because all labels are ignored or masked; give data with something to learn`);
 }
 
 /** Sizes of a micro-batch, by the names of keys and flags. */

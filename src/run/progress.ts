@@ -1,6 +1,6 @@
 /** @file What work tells while it goes on. The library prints nothing: whoever calls it is told, and shows it as they like. */
 
-import type { StepMetrics } from '../train/loop.ts';
+import type { Measured, StepMetrics } from '../train/loop.ts';
 
 /** A sentence for a person. */
 export interface NoteProgress {
@@ -28,8 +28,14 @@ export interface StepProgress {
   readonly units: number;
 }
 
+/** Sensitivities were measured, as the run's drop plan asks. A note says so as well. */
+export interface MeasuredProgress {
+  readonly kind: 'measured';
+  readonly measured: Measured;
+}
+
 /** What work tells. */
-export type Progress = NoteProgress | PiecesProgress | StepProgress;
+export type Progress = NoteProgress | PiecesProgress | StepProgress | MeasuredProgress;
 
 /** The part of an AbortSignal that work looks at, so that types ask for no library of a platform. */
 export interface StopSignal {

@@ -7,31 +7,20 @@ import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import type { BatchSource } from '../train/batches.ts';
+import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
-import { evaluate, newState, planModel, type StepMetrics, type TrainerOptions, type TrainState, trainSteps, unitsOf } from '../train/loop.ts';
+import { evaluate, type Measured, newState, planModel, type TrainerOptions, type TrainState, trainSteps, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
-import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
+import { type BatchSizes, checkCounted, type DataOptions, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
-import { prepare } from './prepare.ts';
+import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
+import { type Preparation, prepare } from './prepare.ts';
 import { pieces, tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
 import { openRunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
 import type { DiskWeights } from './weights.ts';
-
-/** What became of a run. */
-export interface TrainReport {
-  /** The run's folder. */
-  readonly out: string;
-  /** The folder of the adapter or the model that was trained; null where the run was interrupted. */
-  readonly result: string | null;
-  readonly steps: number;
-  readonly loss: number;
-  readonly heldOut: { readonly before: number; readonly after: number } | null;
-  readonly interrupted: boolean;
-}
 
 /** How a run is watched. Its signal ends it after the step that is under way, with a checkpoint. */
 export interface TrainHooks extends Watch {
@@ -55,6 +44,8 @@ export interface RunData {
   readonly notes: readonly string[];
   /** @throws EbbError naming the file and what is wrong with it */
   readonly loaded: Promise<LoadedRunData>;
+  /** Reads further held-out data, once, by the rules of the run's. @throws EbbError naming the file and what is wrong with it */
+  heldOut(path: string): Promise<readonly Batch[]>;
   /** Ends what is still being prepared. */
   end(): void;
 }
@@ -83,13 +74,30 @@ function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate, steps, ep
   ];
 }
 
+/** A function that does its work once for every argument, unless it failed. */
+function once<T>(work: (of: string) => Promise<T>): (of: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (of) => {
+    const result = known.get(of) ?? work(of);
+    known.set(of, result);
+    result.catch(() => known.delete(of));
+    return result;
+  };
+}
+
+/** @throws EbbError for batches that are larger than those of the run */
+function checkWithin(where: string, own: BatchSizes, most: BatchSizes): void {
+  if (own.batch <= most.batch && own.length <= most.length) return;
+  throw new EbbError(`${where}: its batches are ${own.batch} × ${own.length}, those of this run at most ${most.batch} × ${most.length}; make smaller ones`);
+}
+
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
   const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields, chatTemplate: config.chatTemplate };
   const preparation = prepare();
-  const open = (path: string, options: { readonly shuffle: boolean; readonly limit?: number }): OpenedData => {
-    const opened = openData(path, tokenizer, { ...common, ...options }, preparation);
+  const open = (path: string, options: Pick<DataOptions, 'shuffle'> & Partial<DataOptions>, by: Preparation = preparation): OpenedData => {
+    const opened = openData(path, tokenizer, { ...common, ...options }, by);
     checkPositions(path, opened.length, maxPosition);
     return opened;
   };
@@ -101,7 +109,19 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
     const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
     loaded.then(preparation.end, preparation.end);
     const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
-    return { batch, length, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
+    const heldOut = once(async (path: string): Promise<readonly Batch[]> => {
+      const own = prepare();
+      try {
+        const opened = open(path, { batch, length, shuffle: false, limit: config.evalLimit }, own);
+        checkWithin(path, opened, { batch, length });
+        const batches = (await opened.loaded).source.all();
+        checkCounted(path, batches);
+        return batches;
+      } finally {
+        own.end();
+      }
+    });
+    return { batch, length, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;
@@ -135,39 +155,35 @@ export interface TrainingRun {
   readonly ready: (engine: Engine, driverMs: number) => string;
 }
 
-/** A run that is open: its steps, and what it leaves. */
-export interface OpenRun {
-  /** Steps of the whole run. */
-  readonly total: number;
-  /** Units that a step may drop. */
-  readonly units: number;
-  /** The micro-batches of its data. */
-  readonly batches: Pick<BatchSource, 'at'>;
-  /**
-   * Trains, and gives each step when it is finished and written to metrics.jsonl; by then the next ones are under way. Checkpoints and held-out
-   * losses come in between, as configured. @param batches default those of its data @throws EbbError when a loss is not finite
-   */
-  steps(batches?: Pick<BatchSource, 'at'>): AsyncGenerator<StepMetrics, void>;
-  /** Reads a parameter as it is now. @throws EbbError where there is none of this name */
-  read(parameter: string): Promise<Float32Array>;
-  /** Writes the last checkpoint, and, unless the run was interrupted, its result. */
-  save(): Promise<TrainReport>;
-  /** Frees what the run holds on the device. */
-  close(): void;
+/** Opens the data of a run and then the run, which ends the preparation of its data when it is closed. @throws EbbError as both do */
+export async function openOverData(config: RunConfig, subject: DataSubject, open: (data: RunData) => Promise<OpenRun>): Promise<OpenRun> {
+  const data = openRunData(config, subject);
+  try {
+    const run = await open(data);
+    return {
+      ...run,
+      close() {
+        data.end();
+        run.close();
+      },
+    };
+  } catch (error) {
+    data.end();
+    throw error;
+  }
 }
 
-/** Trains and writes the run folder. @throws EbbError for what the folder, the device or a loss makes impossible */
-export async function runTraining(run: TrainingRun, hooks: TrainHooks = {}): Promise<TrainReport> {
-  const opened = await openRun(run, hooks);
-  for await (const metrics of opened.steps()) showStep(opened, metrics, hooks);
-  const report = await opened.save();
-  opened.close();
-  return report;
-}
-
-/** Tells that a step is done. */
-export function showStep({ total, units }: Pick<OpenRun, 'total' | 'units'>, metrics: StepMetrics, { onProgress }: Watch): void {
-  onProgress?.({ kind: 'step', metrics, steps: total, units });
+/** Goes through all steps of a run, saves what was trained, and closes it. @param each is told of every step, and waited for @throws EbbError as a run's steps */
+export async function trainAll(run: OpenRun, each: (step: RunStep) => unknown = () => {}): Promise<TrainReport> {
+  try {
+    for await (const step of run.steps()) {
+      run.show(step);
+      await each(step);
+    }
+    return await run.save();
+  } finally {
+    run.close();
+  }
 }
 
 /** Opens a run: its folder, its engine with every parameter at its start, its data. @throws EbbError for what the folder or the device makes impossible */
@@ -198,20 +214,31 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const resumed = await folder.resume(engine);
   folder.begin({ ...config, steps }, files);
   const state = resumed ?? newState(engine);
-  if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
+  checkGoesOn(config, state, steps);
+  if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);
   const heldBatches = held ? held.source.all() : [];
-  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, pieces({ onProgress: hooks.onProgress }, 'held-out evaluation'));
+  const heldProgress = () => pieces({ onProgress: hooks.onProgress }, 'held-out evaluation');
+  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, heldProgress());
   const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
-  let last = Number.NaN;
+  let last = folder.lastLoss();
   let interrupted = false;
   let saved = resumed?.step;
   const save = async (now: TrainState): Promise<void> => {
     // saving a step again would take its checkpoint away for a moment
-    if (now.step !== saved) await folder.saveCheckpoint(engine, now);
+    if (now.step === saved) return;
+    now.updates = await engine.readUpdates();
+    await folder.saveCheckpoint(engine, now);
     saved = now.step;
   };
-  const options: Omit<TrainerOptions, 'batches'> = {
+  const between = (pauseAfter: (step: number) => boolean): NonNullable<TrainerOptions['between']> => ({
+    when: (step) => dueAt(step, config.saveEvery) || (held !== null && dueAt(step, config.evalEvery)) || pauseAfter(step),
+    run: async (now) => {
+      if (dueAt(now.step, config.saveEvery)) await save(now);
+      if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut()).toFixed(4)}`);
+    },
+  });
+  const options: Omit<TrainerOptions, 'batches' | 'between'> = {
     engine,
     state,
     config: { ...config, steps },
@@ -221,31 +248,32 @@ export async function openRun({ config, model, weights, data, device, files, rea
       last = metrics.loss;
       folder.appendMetrics(metrics);
     },
-    onMeasured: ({ step, units: names, sensitivities, ms, flops, officialFlops }) =>
-      say(
-        `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, with ${(flops / officialFlops).toFixed(2)} of the FLOPs of ${names.length + 1} forwards and backwards: ${names.map((u, i) => `${u} ${sensitivities[i]?.toPrecision(3)}`).join(', ')}`,
-      ),
+    onMeasured(measured) {
+      say(measuredText(measured));
+      hooks.onProgress?.({ kind: 'measured', measured });
+    },
     stop: () => {
       interrupted = hooks.signal?.aborted === true;
       return interrupted;
     },
-    between: {
-      when: (step) => dueAt(step, config.saveEvery) || (held !== null && dueAt(step, config.evalEvery)),
-      run: async (now) => {
-        if (dueAt(now.step, config.saveEvery)) await save(now);
-        if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut()).toFixed(4)}`);
-      },
-    },
   };
+  const units = unitsOf(engine).length;
   return {
     total: steps,
-    units: unitsOf(engine).length,
+    done: state.step,
+    units,
     batches: trainData.source,
-    steps: (batches = trainData.source) => trainSteps({ ...options, batches }),
+    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) => trainSteps({ ...options, batches, between: between(pauseAfter) }),
+    show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units }),
     async read(name) {
       const index = engine.program.params.findIndex((p) => p.name === name);
       if (index < 0) throw new EbbError(`${model.about.name}: has no parameter ${name}; those that it has are in plan.json, and in the model's definition`);
       return engine.readParam(index);
+    },
+    async evaluate(path) {
+      if (path !== undefined) return evaluate(engine, await data.heldOut(path), heldProgress());
+      if (!held) throw new EbbError('the run has no evalData, so there is nothing to evaluate; give evaluate() a path, or the run evalData', 'config');
+      return heldOut();
     },
     async save() {
       await save(state);
@@ -255,6 +283,22 @@ export async function openRun({ config, model, weights, data, device, files, rea
     },
     close: () => engine.destroy(),
   };
+}
+
+/** @throws EbbError for a run that has gone on for longer than it is to go on now */
+function checkGoesOn({ out }: RunConfig, { step }: TrainState, steps: number): void {
+  if (step > steps)
+    throw new EbbError(`${out}: its newest checkpoint is of step ${step}, and the run is to have ${steps}; give more steps, or start another run`, 'run');
+}
+
+const resumedText = ({ step }: TrainState, steps: number): string =>
+  `resumed at step ${step}${step === steps ? `; all ${steps} steps are done already, for more give a larger number of steps` : ''}`;
+
+/** What is said when sensitivities were measured. */
+function measuredText({ step, units, sensitivities, ms, flops, officialFlops }: Measured): string {
+  const each = units.map((unit, i) => `${unit} ${sensitivities[i]?.toPrecision(3)}`);
+  const share = `${(flops / officialFlops).toFixed(2)} of the FLOPs of ${units.length + 1} forwards and backwards`;
+  return `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, with ${share}: ${each.join(', ')}`;
 }
 
 /** The first steps compile and fill caches: the timed ones follow them, where the run is long enough. */

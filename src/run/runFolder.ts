@@ -27,6 +27,8 @@ export interface RunFolder {
    */
   begin(config: RunConfig, files?: Readonly<Record<string, string>>): void;
   appendMetrics(metrics: StepMetrics): void;
+  /** The loss of the last step in the metrics; NaN where there is none. */
+  lastLoss(): number;
   saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
   /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from. */
   resume(engine: Engine): Promise<TrainState | null>;
@@ -96,6 +98,17 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
     },
     appendMetrics: (line) => appendFileSync(metrics, `${JSON.stringify(line)}\n`),
+    lastLoss() {
+      const line = existsSync(metrics)
+        ? metricsLine(
+            readText(metrics, 2 ** 30)
+              .trimEnd()
+              .split('\n')
+              .at(-1) ?? '',
+          )
+        : null;
+      return isObject(line) && typeof line['loss'] === 'number' ? line['loss'] : Number.NaN;
+    },
     async saveCheckpoint(engine, state) {
       const name = `step-${String(state.step).padStart(8, '0')}`;
       const aside = join(path, 'checkpoints', `${name}.partial`);

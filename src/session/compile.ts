@@ -22,7 +22,8 @@ import { bookChooser, type ScheduleBook } from '../tune/book.ts';
 import { MANIFEST } from '../version.ts';
 import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
-import { compileDeviceOf, type LoraOptions } from './session.ts';
+import type { LoraOptions } from './session.ts';
+import { compileDeviceOf } from './sessionDevice.ts';
 import { checkSizes, checkTrains, describeSource } from './source.ts';
 
 export interface CompileFlags {

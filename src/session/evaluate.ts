@@ -7,7 +7,7 @@ import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import type { LoadedAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
-import { openData, readySizes } from '../run/data.ts';
+import { checkCounted, openData, readySizes } from '../run/data.ts';
 import { type Preparation, prepare } from '../run/prepare.ts';
 import { pieces, tell, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
@@ -90,9 +90,8 @@ async function evaluateOn(
   watch.signal?.throwIfAborted();
   const loss = await evaluate(session.engine, batches, pieces(watch, 'evaluating'));
   session.engine.destroy();
+  checkCounted(data, batches);
   const tokens = batches.reduce((sum, b) => sum + b.counted, 0);
-  if (tokens === 0)
-    throw new EbbError(`${data}: holds no token that counts in a loss, because all labels are ignored or masked; give data with something to learn`);
   if (!Number.isFinite(loss))
     throw new EbbError(`${path}: the loss on ${data} is ${loss}; all weights are finite, so look at how large they are, and at the data`, 'numbers');
   return { loss, perplexity: Math.exp(loss), examples, tokens };

@@ -3,36 +3,38 @@
 import { join } from 'node:path';
 import type { OptionShape } from '../issues.ts';
 import type { CommandDevice } from '../node/device.ts';
+import type { TrainReport } from '../run/openRun.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import type { TrainHooks, TrainReport } from '../run/run.ts';
+import { trainAll } from '../run/run.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
 import { onDevice } from './device.ts';
+import type { OpenRunOptions } from './openRun.ts';
 import { flag, listener, whole } from './optionKinds.ts';
 import { writeProfile } from './profile.ts';
 import { configOf, type RunOptions } from './runOptions.ts';
-import { trainModel } from './train.ts';
+import { openModelRun } from './train.ts';
 
 /** A run, and what is done besides. */
-export interface FinetuneOptions extends RunOptions {
-  /** Whether the run goes on from the newest checkpoint in its folder. */
-  readonly resume?: boolean | undefined;
+export interface FinetuneOptions extends OpenRunOptions {
   /** Times every kernel of so many steps, from the third on: tables, and traces for chrome://tracing, in `profile/` of the run's folder. Default 0. */
   readonly profile?: number | undefined;
-  /** Is told of every step. */
-  readonly onStep?: ((step: StepMetrics) => void) | undefined;
+  /** Is told of every step, and waited for where it returns a promise; what it throws ends the run. */
+  readonly onStep?: ((step: StepMetrics) => unknown) | undefined;
 }
 
 const OWN: OptionShape<Omit<FinetuneOptions, keyof RunOptions>> = { resume: flag, profile: whole(0), onStep: listener };
 
-/** Trains, and times the kernels of some steps. */
-async function profiled(config: RunConfig, opened: CommandDevice, count: number, hooks: TrainHooks): Promise<TrainReport> {
-  const steps: (readonly DispatchTime[])[] = [];
-  const report = await trainModel(config, opened, { ...hooks, timed: { steps: count, report: (_step, times) => void steps.push(times) } });
-  tell(hooks, steps.length > 0 ? await writeProfile(join(config.out, 'profile'), steps, opened) : 'nothing was profiled: the run has fewer than 3 steps');
-  return report;
+/** Keeps the times of a run's steps, and writes them into its folder when it is over. */
+function profiler({ out }: RunConfig, steps: number) {
+  const kept: (readonly DispatchTime[])[] = [];
+  return {
+    timed: { steps, report: (_step: number, times: readonly DispatchTime[]) => void kept.push(times) },
+    write: (device: CommandDevice): Promise<string> =>
+      kept.length > 0 ? writeProfile(join(out, 'profile'), kept, device) : Promise.resolve('nothing was profiled: the run has fewer than 3 steps'),
+  };
 }
 
 /**
@@ -42,17 +44,14 @@ async function profiled(config: RunConfig, opened: CommandDevice, count: number,
  */
 export async function finetune(options: FinetuneOptions): Promise<TrainReport> {
   const config = configOf('finetune()', options, OWN);
-  const { onStep, resume = false, profile = 0, onProgress, signal, device, from } = options;
+  const { onStep, resume = false, profile = 0, onProgress, signal, device = config.device, from } = options;
   checkRunFolder(config.out, resume, config, from);
-  const watch: Watch = {
-    signal,
-    onProgress(progress) {
-      onProgress?.(progress);
-      if (progress.kind === 'step') onStep?.(progress.metrics);
-    },
-  };
-  const hooks: TrainHooks = { ...watch, resume };
-  return onDevice(typeof device === 'object' ? device : config.device, watch, (opened) =>
-    profile > 0 ? profiled(config, opened, profile, hooks) : trainModel(config, opened, hooks),
-  );
+  const watch: Watch = { signal, onProgress };
+  const profiling = profile > 0 ? profiler(config, profile) : null;
+  return onDevice(device, watch, async (opened) => {
+    const run = await openModelRun(config, opened, { ...watch, resume, ...(profiling ? { timed: profiling.timed } : {}) });
+    const report = await trainAll(run, onStep);
+    if (profiling) tell(watch, await profiling.write(opened));
+    return report;
+  });
 }

@@ -13,7 +13,8 @@ import { checkpointWeights } from '../run/weights.ts';
 import type { Device } from '../runtime/device.ts';
 import { createEngine, type Engine } from '../runtime/execute.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
-import { aboutModel, compileDeviceOf, type LoraOptions, type SessionDevice, traceCheckpoint, trainableModel } from './session.ts';
+import { aboutModel, type LoraOptions, traceCheckpoint, trainableModel } from './session.ts';
+import { compileDeviceOf, type SessionDevice } from './sessionDevice.ts';
 
 /** How tokens are chosen, and when generation ends. */
 export interface GenerateOptions {

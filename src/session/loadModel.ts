@@ -8,13 +8,12 @@ import type { ChatMessage } from '../formats/records.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
-import { type HeldDevice, holdDevice } from '../node/device.ts';
 import { type LoadedAdapter, loadAdapter, tellBase } from '../run/adapter.ts';
-import { type StopSignal, tell, tellNotes, type Watch } from '../run/progress.ts';
+import { type StopSignal, tellNotes, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/run.ts';
 import { prefixFor } from '../tokenizer/framing.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
-import type { OnDevice } from './device.ts';
+import { holdOn, type OnDevice } from './device.ts';
 import { type EvalReport, evaluateCheckpoint } from './evaluate.ts';
 import { createGenerator, type GenerateOptions } from './generator.ts';
 import { generators } from './generators.ts';
@@ -108,11 +107,6 @@ async function* untilStop(tokens: AsyncIterable<number>, stopIds: readonly numbe
     if (stopIds.includes(id)) return;
     yield id;
   }
-}
-
-/** A device that was handed over stays open, and whoever opened it hears of its errors; one that was named is closed with the model. */
-async function holdOn(device: OnDevice['device'], watch: Watch): Promise<HeldDevice> {
-  return typeof device === 'object' ? { device, guard: (work) => work, close: () => {} } : holdDevice(device, { onNote: (note) => tell(watch, note) });
 }
 
 /** The options of an answer. @throws EbbError for those that are wrong, and for draws that nothing asks for */

@@ -11,7 +11,8 @@ import { startEngine } from '../run/engine.ts';
 import type { Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { type Batch, singleBatch } from '../train/batches.ts';
-import { compileDeviceOf, loraOf, trainableModel, WITHOUT_UPDATES } from './session.ts';
+import { loraOf, trainableModel, WITHOUT_UPDATES } from './session.ts';
+import { compileDeviceOf } from './sessionDevice.ts';
 
 import { checkTrains, openSource } from './source.ts';
 

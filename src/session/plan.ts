@@ -13,7 +13,7 @@ import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel } from '../train/loop.ts';
 import type { MemoryPlan } from '../train/memoryPlan.ts';
-import { compileDeviceOf } from './session.ts';
+import { compileDeviceOf } from './sessionDevice.ts';
 import type { SourceDescription } from './source.ts';
 import { describeRunModel } from './train.ts';
 import { knownSchedules, withSchedules } from './tune.ts';

@@ -14,7 +14,8 @@ import type { Pattern } from '../runtime/link/forms.ts';
 import { extentBytes, type InputDecl, type Sizes } from '../runtime/program.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import { measureRoof } from './roof.ts';
-import { compileDeviceOf, type LoraOptions, trainableModel } from './session.ts';
+import { type LoraOptions, trainableModel } from './session.ts';
+import { compileDeviceOf } from './sessionDevice.ts';
 import { checkSizes, openSource } from './source.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 

@@ -3,7 +3,10 @@
 import { deviceTraits } from '../codegen/kernel/device.ts';
 import type { Roof } from '../inspect/profile.ts';
 import type { Device, DeviceBuffer, Recording } from '../runtime/device.ts';
-import { MEASURED_SIZE, matmulKernel, matmulStandard } from './doctorKernel.ts';
+import { matmulKernel, matmulStandard } from '../tune/productKernel.ts';
+
+/** Rows, columns and depth of the matmul that is measured. */
+export const MEASURED_SIZE = 512;
 
 /** Measures a device. Each number is the best of a few runs. */
 export async function measureRoof(device: Device): Promise<Roof> {

@@ -1,8 +1,9 @@
 /** @file A run as the library's functions take it, and its config. */
 
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { EbbError } from '../errors.ts';
-import { checkOptions, type OptionShape } from '../issues.ts';
+import { checkOptions, type OptionShape, problemsText } from '../issues.ts';
 import type { Watch } from '../run/progress.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import type { OnDevice } from './device.ts';
@@ -43,5 +44,18 @@ export function configOf(where: string, options: RunOptions, own: Readonly<Recor
   checkOptions(from, { ...others, from }, besides);
   if (Object.hasOwn(keys, 'adapter'))
     throw new EbbError(`${from}: adapter: a run goes on with a PEFT adapter by lora: { from: … }, and a device is named by device`, 'config');
-  return parseConfig({ ...keys, ...(typeof device === 'string' ? { device } : {}) }, from);
+  const config = parseConfig({ ...keys, ...(typeof device === 'string' ? { device } : {}) }, from);
+  checkThere(config, from);
+  return config;
+}
+
+/** @throws EbbError naming every file that a run reads and that is not there, where there are several; one is said where it is opened */
+function checkThere({ model, data, evalData, weights, lora }: RunConfig, from: string): void {
+  // what looks like none of these may be an id of the hub
+  const isPath = /^[./~]|\.(ts|gguf)$/.test(model);
+  const read = { ...(isPath ? { model } : {}), data, evalData, weights, 'lora.from': lora === false ? undefined : lora.from };
+  const missing = Object.entries(read).flatMap(([key, path]) =>
+    path === undefined || existsSync(path) ? [] : [{ text: `${key}: ${path}: no such file or folder` }],
+  );
+  if (missing.length > 1) throw new EbbError(problemsText(from, missing, 'paths are relative to the folder in which the program runs'), 'file');
 }

@@ -1,39 +1,26 @@
 /** @file From a checkpoint to something that runs: the model is traced, compiled for a device, and its weights are uploaded. */
 
 import picomatch from 'picomatch';
-import { deviceTraits } from '../codegen/kernel/device.ts';
-import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
-import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { type Compiled, compileModel } from '../compile/compile.ts';
-import { type CompileDevice, widenOnceFor } from '../compile/functions.ts';
 import { extentOf } from '../compile/slots.ts';
 import { EbbError, option } from '../errors.ts';
 import type { GgufPlace } from '../formats/layout.ts';
 import { targetModulesFor } from '../formats/peft.ts';
 import { type DType, isDType, type Type } from '../ir/types.ts';
-import { type Checkpoint, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
+import { type Checkpoint, type ModelDescription, type ModelReading, openCheckpoint } from '../models/checkpoint.ts';
 import type { Model } from '../models/family.ts';
 import type { ModelMode } from '../models/inputs.ts';
 import { checkAdapter, type LoadedAdapter } from '../run/adapter.ts';
 import { type StartOptions, startEngine } from '../run/engine.ts';
-import { checkpointWeights } from '../run/weights.ts';
-import type { Device } from '../runtime/device.ts';
+import { checkpointWeights, NO_WEIGHTS } from '../run/weights.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
-
 import type { InputDecl } from '../runtime/program.ts';
 import type { AdapterSpec, TraceOptions } from '../trace/context.ts';
 import { type TracedModel, traceModel } from '../trace/trace.ts';
 import { adaptedLayer, isAdapterParam, loraScale, type TrainableModel } from '../train/model.ts';
-
-/** A device, and how kernels for it are made. */
-export interface SessionDevice {
-  readonly device: Device;
-  /** What the operands of matrix products may be rounded to. Default: f32, so they are not rounded. */
-  readonly matmulPrecision?: MatmulPrecision | undefined;
-  /** Chooses the schedules of kernels; default: what the device's kind starts with. */
-  readonly choose?: ChooseSchedule | undefined;
-}
+import { compileDeviceOf, type SessionDevice } from './sessionDevice.ts';
+import { tuneModel, withSchedules } from './tune.ts';
 
 /** Low-rank adapters: which layers, and how. */
 export interface LoraOptions {
@@ -193,25 +180,6 @@ export function aboutModel(name: string, model: Model | null, traced: TracedMode
   };
 }
 
-/** A device as the compiler takes it. */
-export function compileDeviceOf({
-  device,
-  choose,
-  matmulPrecision,
-}: Omit<SessionDevice, 'device'> & { readonly device: Pick<Device, 'profile'> }): CompileDevice {
-  const traits = deviceTraits(device);
-  const { limits } = device.profile;
-  return {
-    choose,
-    matmulPrecision,
-    traits,
-    target: device.profile.target,
-    maxBuffers: limits.maxStorageBuffersPerShaderStage,
-    widenOnce: widenOnceFor(traits),
-    maxBinding: limits.maxStorageBufferBindingSize,
-  };
-}
-
 /** Inputs of a model as its program declares them. */
 export function inputDecls(inputs: Readonly<Record<string, Type>>): InputDecl[] {
   return Object.entries(inputs).map(([name, type]) => ({ name, dtype: type.dtype as InputDecl['dtype'], extent: extentOf(type) }));
@@ -231,33 +199,46 @@ export function trainableModel(traced: TracedModel, { program }: Compiled, about
   };
 }
 
-/** A checkpoint, traced, compiled, and ready on a device. */
-export interface Session {
-  readonly checkpoint: Checkpoint;
+/** A model, traced, compiled, and ready on a device. */
+export interface Session<From extends ModelReading = Checkpoint> {
+  /** What it was opened from. */
+  readonly checkpoint: From;
   readonly traced: TracedModel;
   readonly compiled: Compiled;
   readonly engine: Engine;
 }
 
-/** How a checkpoint is traced (mode, bounds, adapter, what is trained) and how its engine starts (micro-batches, optimizer, decay, seed). */
-export type SessionOptions = ModelOptions & StartOptions;
+/** How a model is traced (mode, bounds, adapter, what is trained), how its kernels are cut, and how its engine starts (micro-batches, optimizer, decay, seed). */
+export interface SessionOptions extends ModelOptions, StartOptions {
+  /** Seconds that may go into measuring kernels that were not measured before; those that were are cut as they ran best. Default `off`: as the device says. */
+  readonly tune?: 'off' | number | undefined;
+}
 
 /** How the engine of a session that updates nothing starts. */
 export const WITHOUT_UPDATES = { micros: 1, optimizer: 'none', decay: 'matrices', seed: 0 } as const satisfies StartOptions;
 
+/** Whether the weights of a model are there. */
+function isCheckpoint(from: ModelReading | ModelDescription): from is Checkpoint {
+  return 'tensors' in from && from.missing === null && [...from.tensors.values()].every((tensor) => 'read' in tensor);
+}
+
 /**
- * Makes a checkpoint run on a device.
- * @param from its path, or the checkpoint as it was opened, with a table of families of one's own
+ * Makes a model run on a device.
+ * @param from the path of a checkpoint; the checkpoint as it was opened, with a table of families of one's own; or a model without weights, such as
+ * `parseHfConfig` reads: its parameters are f32 then, and drawn
  * @throws EbbError for a checkpoint that cannot be used, and where the device cannot hold it
  */
-export async function openSession(from: string | Checkpoint, device: SessionDevice, options: SessionOptions): Promise<Session> {
-  const checkpoint = typeof from === 'string' ? openCheckpoint(from) : from;
-  const traced = traceCheckpoint(checkpoint, options);
-  const compiled = compileModel(traced, {
-    device: compileDeviceOf(device),
-    ...(options.optimizer === 'none' ? {} : { optimizers: [options.optimizer] }),
-  });
-  const model = trainableModel(traced, compiled, aboutModel(checkpoint.path, checkpoint.model, traced, options.lora));
-  const engine = await startEngine(device.device, model, checkpointWeights(checkpoint, options.lora?.existing?.weights ?? null), options);
-  return { checkpoint, traced, compiled, engine };
+export async function openSession(from: string | Checkpoint, device: SessionDevice, options: SessionOptions): Promise<Session>;
+export async function openSession<From extends ModelReading>(from: From, device: SessionDevice, options: SessionOptions): Promise<Session<From>>;
+export async function openSession(from: string | ModelReading, device: SessionDevice, options: SessionOptions): Promise<Session<ModelReading>> {
+  const opened = typeof from === 'string' ? openCheckpoint(from) : from;
+  const { lora, optimizer, tune = 'off' } = options;
+  const checkpoint = isCheckpoint(opened) ? opened : null;
+  const traced = traceCheckpoint(checkpoint ?? { model: opened.model, tensors: new Map() }, options);
+  const cut = tune === 'off' ? device : withSchedules(device, (await tuneModel(traced, device, tune)).book);
+  const compiled = compileModel(traced, { device: compileDeviceOf(cut), ...(optimizer === 'none' ? {} : { optimizers: [optimizer] }) });
+  const model = trainableModel(traced, compiled, aboutModel(checkpoint?.path ?? opened.config.kind, opened.model, traced, lora));
+  const adapter = lora?.existing?.weights ?? null;
+  const engine = await startEngine(device.device, model, checkpoint ? checkpointWeights(checkpoint, adapter) : { ...NO_WEIGHTS, adapter }, options);
+  return { checkpoint: opened, traced, compiled, engine };
 }

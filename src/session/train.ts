@@ -8,8 +8,9 @@ import { option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, type LoadedAdapter, tellBase } from '../run/adapter.ts';
+import type { OpenRun } from '../run/openRun.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import { type RunData, runTraining, type TrainHooks, type TrainReport, withRunData } from '../run/run.ts';
+import { openOverData, openRun, type RunData, type TrainHooks } from '../run/run.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import type { DiskWeights } from '../run/weights.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -19,7 +20,8 @@ import { unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
-import { compileDeviceOf, type LoraOptions, loraOf, trainableModel } from './session.ts';
+import { type LoraOptions, loraOf, trainableModel } from './session.ts';
+import { compileDeviceOf } from './sessionDevice.ts';
 import { checkTrains, checkWeights, describeSource, type ModelSource, openSource, type SourceDescription } from './source.ts';
 import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 
@@ -115,15 +117,13 @@ export const readyText =
   (engine: Engine, driverMs: number): string =>
     `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
 
-/** Trains a checkpoint or a definition by a config. @throws EbbError for a model, data, a device or a loss that makes the run impossible */
-export async function trainModel(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<TrainReport> {
+/** Opens a run of a checkpoint or a definition by its config. @throws EbbError for a model, data, a folder or a device that makes the run impossible */
+export async function openModelRun(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<OpenRun> {
   const run = await openRunModel(config, hooks);
-  return withRunData(config, run.source, async (data) => {
+  return openOverData(config, run.source, async (data) => {
     const compiled = await compileRun(config, run, opened, data, hooks);
     const { model, weights, schedules: used } = compiled;
-    return runTraining(
-      { config, model, weights, data, device: opened.device, files: { [SCHEDULES]: used }, ready: readyText(config, opened, compiled) },
-      hooks,
-    );
+    const files = { [SCHEDULES]: used };
+    return openRun({ config, model, weights, data, device: opened.device, files, ready: readyText(config, opened, compiled) }, hooks);
   });
 }

@@ -3,17 +3,16 @@
 import { kindTraits } from '../codegen/kernel/device.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
-import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { extentBytes } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
 import { collector, type OpenProblem, tune } from '../tune/tune.ts';
-import { compileDeviceOf, type SessionDevice } from './session.ts';
+import { compileDeviceOf, type SessionDevice } from './sessionDevice.ts';
 
 /** Returns the schedules that are known on a device, and none where tuning is off. @throws EbbError for a broken cache file */
-export function knownSchedules({ device }: Pick<CommandDevice, 'device'>): ScheduleBook {
+export function knownSchedules({ device }: Pick<SessionDevice, 'device'>): ScheduleBook {
   const where = surroundingsOf(device.profile);
   return tuningAllowed() ? openBook(where) : emptyBook(where);
 }
@@ -29,7 +28,7 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
 }
 
 /** A device, and the type that operands of products on it may be rounded to. */
-export type TunedDevice = CommandDevice & Pick<SessionDevice, 'matmulPrecision'>;
+export type TunedDevice = Pick<SessionDevice, 'device' | 'matmulPrecision'>;
 
 /** Returns the kernels of a model whose schedules `book` does not know. */
 export function openProblems(traced: TracedModel, device: TunedDevice, book: ScheduleBook): OpenProblem[] {

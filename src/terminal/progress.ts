@@ -99,6 +99,8 @@ export function progressPrinter(): ProgressPrinter {
   return {
     onProgress(progress) {
       if (progress.kind === 'pieces') return showPieces(progress);
+      // the note beside it says as much
+      if (progress.kind === 'measured') return;
       endOther();
       if (progress.kind === 'note') {
         steps.end();

@@ -52,6 +52,7 @@ export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupStep
   readonly steps: number;
 };
 
+/** What `train` runs: an engine, where it stands, and what it is told and asked in between. */
 export interface TrainerOptions {
   readonly engine: Engine;
   readonly config: TrainConfig;

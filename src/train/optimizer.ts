@@ -2,6 +2,7 @@
 
 import type { RunConfig } from './config.ts';
 
+/** An optimizer with its rates, as a run's config holds it. */
 export type OptimizerConfig = RunConfig['optimizer'];
 
 /** Scalars of an update, by name (torch.optim.AdamW, torch.optim.SGD). */

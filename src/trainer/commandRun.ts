@@ -1,6 +1,7 @@
 /** @file A run as a command: the live line, Ctrl-C, the report. */
 
-import type { TrainHooks, TrainReport } from '../run/run.ts';
+import type { TrainReport } from '../run/openRun.ts';
+import type { TrainHooks } from '../run/run.ts';
 import { print, say } from '../terminal/options.ts';
 import { progressPrinter } from '../terminal/progress.ts';
 

@@ -6,13 +6,15 @@ import { isMainThread } from 'node:worker_threads';
 import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError, speakInFlags } from '../errors.ts';
-import { type CommandDevice, type HeldDevice, holdDevice } from '../node/device.ts';
+import { type CommandDevice, holdDevice } from '../node/device.ts';
 import { adapterToGoOn, checkAdapter, type LoadedAdapter, tellBase } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
 import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
+import { openHeld } from '../run/heldRun.ts';
+import type { OpenRun, TrainReport } from '../run/openRun.ts';
 import { tellNotes, type Watch } from '../run/progress.ts';
-import { type OpenRun, openRun as openEngineRun, openRunData, showStep, type TrainHooks, type TrainingRun, type TrainReport } from '../run/run.ts';
+import { openRun as openEngineRun, openOverData, type TrainHooks, type TrainingRun, trainAll } from '../run/run.ts';
 import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
 import { requireWeights } from '../run/startingValue.ts';
@@ -24,7 +26,7 @@ import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
 import { unitsOf } from '../train/loop.ts';
 import { commandRun } from './commandRun.ts';
 import { type LoadedTrainer, loadPackage, type PackageFacts } from './package.ts';
-import type { RunOptions, Train, TrainerRun } from './run.ts';
+import type { RunOptions, Train } from './run.ts';
 
 interface Flags extends RunFlags {
   /** The run file. */
@@ -135,11 +137,8 @@ function startingWeights(config: RunConfig, model: LoadedTrainer, watch: Watch):
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }
 
-/** A run of a compiled model on a device that its caller holds. */
-export type PackageRun = Omit<TrainerRun, 'steps'> & Pick<OpenRun, 'steps'>;
-
 /** Opens a run of a compiled model by its config. @throws EbbError for weights, data, a folder or a device that cannot be used */
-export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<PackageRun> {
+export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<OpenRun> {
   checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded, hooks);
@@ -152,75 +151,24 @@ export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, {
   const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
-  const data = openRunData(config, subject);
-  try {
+  return openOverData(config, subject, (data) => {
     checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
-    const run = await openEngineRun({ config, model: loaded, weights, data, device, ready }, hooks);
-    return {
-      ...run,
-      show: (step) => showStep(run, step, hooks),
-      close() {
-        data.end();
-        run.close();
-      },
-    };
-  } catch (error) {
-    data.end();
-    throw error;
-  }
-}
-
-/** The steps of a run, each waited for as `guard` waits. Whoever leaves the loop early waits for those that were begun. */
-async function* guarded<T>(steps: AsyncGenerator<T, void>, guard: HeldDevice['guard']): AsyncGenerator<T, void> {
-  let given = false;
-  try {
-    for (;;) {
-      const next = await guard(steps.next());
-      if (next.done === true) return;
-      given = true;
-      yield next.value;
-      given = false;
-    }
-  } finally {
-    // a step that failed may never end, so it is not waited for
-    if (given) await guard(steps.return());
-  }
+    return openEngineRun({ config, model: loaded, weights, data, device, ready }, hooks);
+  });
 }
 
 /** Opens a run of a compiled model on a device of this machine. @throws EbbError for options, data, weights, a folder or a device that cannot be used */
-export async function openTrainerRun(trainer: PackageFacts, options: RunOptions): Promise<TrainerRun> {
+export async function openTrainerRun(trainer: PackageFacts, options: RunOptions): Promise<OpenRun> {
   const { resume = false, onProgress, signal, file, named = file ?? 'the options of the run' } = options;
   const loaded = await loadPackage(trainer);
   const keys = keysOf(options);
   const config = runConfig(keys, trainer, loaded, named);
   checkCompiled(loaded, keys, named);
   checkRunFolder(config.out, resume, config, file);
-  const { device, guard, close } = await holdDevice(config.device);
-  try {
-    const run = await guard(openPackageRun(loaded, config, device, { onProgress, signal, resume }));
-    return {
-      ...run,
-      steps: (batches) => guarded(run.steps(batches), guard),
-      read: (parameter) => guard(run.read(parameter)),
-      save: () => guard(run.save()),
-      close() {
-        run.close();
-        close();
-      },
-    };
-  } catch (error) {
-    close();
-    throw error;
-  }
+  return openHeld(await holdDevice(config.device), (device) => openPackageRun(loaded, config, device, { onProgress, signal, resume }));
 }
 
 /** Trains all steps of a run, and saves what was trained: what trainers do that bring no loop of their own. @throws EbbError as `openTrainerRun` does */
-export async function trainAll(trainer: PackageFacts, options: RunOptions): Promise<TrainReport> {
-  const run = await openTrainerRun(trainer, options);
-  try {
-    for await (const step of run.steps(run.batches)) run.show(step);
-    return await run.save();
-  } finally {
-    run.close();
-  }
+export async function trainPackage(trainer: PackageFacts, options: RunOptions): Promise<TrainReport> {
+  return trainAll(await openTrainerRun(trainer, options));
 }

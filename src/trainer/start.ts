@@ -10,8 +10,8 @@ import type { RunOptions, Train, TrainerRun } from './run.ts';
  */
 export async function startTrainer(trainer: PackageFacts, module: string, train?: Train): Promise<void> {
   if (typeof process === 'undefined' || process.versions?.node === undefined) return;
-  const { isProgram, runCommandLine, trainAll } = await import('./main.ts');
-  if (isProgram(module)) await runCommandLine(trainer, train ?? ((options) => trainAll(trainer, options)));
+  const { isProgram, runCommandLine, trainPackage } = await import('./main.ts');
+  if (isProgram(module)) await runCommandLine(trainer, train ?? ((options) => trainPackage(trainer, options)));
 }
 
 /**

@@ -4,7 +4,7 @@ import { BUILT_IN, PORTABLE } from '../../src/compile/devices/builtIn.ts';
 import { inspect } from '../../src/inspect/stages.ts';
 import { extentBytes } from '../../src/runtime/program.ts';
 import { requirementsOf } from '../../src/session/requirements.ts';
-import { compileDeviceOf } from '../../src/session/session.ts';
+import { compileDeviceOf } from '../../src/session/sessionDevice.ts';
 import { CPU_DEVICE, tinyModel } from '../support/tinyModels.ts';
 
 const BYTES: Readonly<Record<string, number>> = { f32: 4, i32: 4, u32: 4, f16: 2, vec2f: 8, vec4f: 16, vec4h: 8 };

@@ -3,11 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
-import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
-import { openSession } from '../../src/session/session.ts';
-import { makeBatch } from '../../src/train/batches.ts';
+import { readInts } from '../../src/formats/safetensors.ts';
+import { logitsMode, makeBatch, openCheckpoint, openSafetensors, openSession, readFloats, trainingMode } from '../../src/index.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';

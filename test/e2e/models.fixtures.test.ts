@@ -2,11 +2,8 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSafetensors, readFloats, readInts } from '../../src/formats/safetensors.ts';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
-import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
-import { openSession } from '../../src/session/session.ts';
-import { makeBatch } from '../../src/train/batches.ts';
+import { readInts } from '../../src/formats/safetensors.ts';
+import { logitsMode, makeBatch, openCheckpoint, openSafetensors, openSession, readFloats, trainingMode } from '../../src/index.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, SHARED_FIXTURES, withFixtures } from '../formats/fixtureFolder.ts';
 import { checkpointsIn, FAMILY_KINDS, refuseOthers, supportedOf } from '../support/fixtureModels.ts';

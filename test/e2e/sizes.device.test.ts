@@ -1,12 +1,9 @@
 /** @file Any size works: random models, odd everything, on a device against the reference evaluator: the loss, and gradients along a random direction. */
 
 import * as fc from 'fast-check';
-import { compileModel } from '../../src/compile/compile.ts';
-import { evaluate } from '../../src/ir/evaluate.ts';
+import { compileModel, createEngine, evaluate, initialValues } from '../../src/index.ts';
 import { callsOf, mainOf } from '../../src/ir/module.ts';
 import { type Tensor, tensor } from '../../src/ir/tensor.ts';
-import { createEngine } from '../../src/runtime/execute.ts';
-import { initialValues } from '../../src/train/init.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { type TinyOptions, tinyModel } from '../support/tinyModels.ts';

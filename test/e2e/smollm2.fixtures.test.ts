@@ -3,11 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
-import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
-import { createGenerator } from '../../src/session/generator.ts';
-import { openSession } from '../../src/session/session.ts';
-import { makeBatch } from '../../src/train/batches.ts';
+import { createGenerator, logitsMode, makeBatch, openCheckpoint, openSession, trainingMode } from '../../src/index.ts';
 import { microBatch } from '../../src/train/loop.ts';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { runCli } from '../support/cli.ts';

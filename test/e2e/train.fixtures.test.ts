@@ -4,14 +4,25 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readBatches } from '../../src/formats/dataset.ts';
-import { openSafetensors, readFloats, writeSafetensors } from '../../src/formats/safetensors.ts';
-import { widen } from '../../src/formats/weights.ts';
-import { openCheckpoint } from '../../src/models/checkpoint.ts';
-import { logitsMode, trainingMode } from '../../src/models/inputs.ts';
+import {
+  type LoraOptions,
+  logitsMode,
+  makeBatch,
+  newState,
+  openCheckpoint,
+  openSafetensors,
+  openSession,
+  readFloats,
+  type StepMetrics,
+  traceCheckpoint,
+  train,
+  trainingMode,
+  unitsOf,
+  widen,
+  writeSafetensors,
+} from '../../src/index.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
-import { type LoraOptions, loraOf, openSession, traceCheckpoint } from '../../src/session/session.ts';
-import { makeBatch } from '../../src/train/batches.ts';
-import { newState, type StepMetrics, train, unitsOf } from '../../src/train/loop.ts';
+import { loraOf } from '../../src/session/session.ts';
 import { messageOf, readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 import { expectWeights, fixtureRuns, KEY_BIAS, ownName, probeRows, type Run, runTolerances, trainConfig, WEIGHT } from '../support/trainRun.ts';

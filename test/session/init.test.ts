@@ -2,8 +2,8 @@
 
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { init, lookAt } from '../../src/session/init.ts';
-import { parseConfig } from '../../src/train/config.ts';
+import { init, parseConfig } from '../../src/index.ts';
+import { lookAt } from '../../src/session/init.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT } from '../support/cli.ts';
 

@@ -3,12 +3,8 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compile, type FinetuneOptions, finetune, inspect, loadModel, type Progress, plan } from '../../src/index.ts';
 import { loadAdapter } from '../../src/run/adapter.ts';
-import type { Progress } from '../../src/run/progress.ts';
-import { type FinetuneOptions, finetune } from '../../src/session/finetune.ts';
-import { inspect } from '../../src/session/inspect.ts';
-import { compile, plan } from '../../src/session/library.ts';
-import { loadModel } from '../../src/session/loadModel.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
@@ -189,4 +185,37 @@ it('plans and inspects without training', async () => {
   expect(memory.total).toBeGreaterThan(0);
   const { text } = await inspect(model, { device: { ...device, why: 'the test' }, stage: 'trace', lora: true, length: 16, batch: 1 });
   expect(text).toContain('lora_A');
+});
+
+it('what goes on knows what is done: nothing is left for the same steps, and fewer are refused', async () => {
+  const out = join(folder, 'goes-on');
+  const first = await finetune(options({ out, steps: 2 }));
+  const again: string[] = [];
+  const note = ({ kind, ...rest }: Progress) => void (kind === 'note' && again.push(JSON.stringify(rest)));
+  expect(await finetune(options({ out, steps: 2, resume: true, onProgress: note }))).toEqual({ ...first, out });
+  expect(again.join()).toContain('all 2 steps are done already');
+  expect(await rejectionOf(finetune(options({ out, steps: 1, resume: true })))).toMatch(
+    /its newest checkpoint is of step 2, and the run is to have 1; give more steps/,
+  );
+});
+
+it('waits for its listener, and ends with what that throws', async () => {
+  const told: number[] = [];
+  const onStep = async ({ step }: { step: number }) => {
+    await new Promise((done) => setTimeout(done, 5));
+    told.push(step);
+    if (step === 2) throw new Error('enough');
+  };
+  await expect(finetune(options({ out: join(folder, 'listened'), onStep }))).rejects.toThrow('enough');
+  expect(told).toEqual([1, 2]);
+});
+
+it('names all files that are not there, and options as a program writes them', async () => {
+  const missing = { data: join(folder, 'a.jsonl'), evalData: join(folder, 'b.jsonl') };
+  expect((await rejectionOf(finetune(options(missing)))).split('\n')).toEqual([
+    'finetune(): 2 keys are wrong; paths are relative to the folder in which the program runs',
+    `  data: ${missing.data}: no such file or folder`,
+    `  evalData: ${missing.evalData}: no such file or folder`,
+  ]);
+  expect(await rejectionOf(finetune(options({ out: join(folder, 'goes-on') })))).toMatch(/go on with it \(resume\), or choose another folder \(out\)$/);
 });

@@ -1,7 +1,7 @@
 /** @file The report of `ebb doctor` as text. */
 
 import type { DoctorReport } from '../../session/doctor.ts';
-import { MEASURED_SIZE } from '../../session/doctorKernel.ts';
+import { MEASURED_SIZE } from '../../session/roof.ts';
 
 /** Writes the report as text. */
 export function doctorText(r: DoctorReport): string {

@@ -4,7 +4,7 @@ import { BUILT_IN } from '../src/compile/devices/builtIn.ts';
 import { parseProfile, profileText } from '../src/compile/devices/file.ts';
 import { adapterKind } from '../src/runtime/adapterKind.ts';
 import { compileDevice } from '../src/session/compileDevice.ts';
-import { compileDeviceOf } from '../src/session/session.ts';
+import { compileDeviceOf } from '../src/session/sessionDevice.ts';
 import { tinyModel } from '../test/support/tinyModels.ts';
 
 deepStrictEqual(adapterKind({ vendor: 'qualcomm', architecture: 'adreno-7xx', description: 'Adreno (TM) 740' }), 'adreno');

@@ -1,4 +1,4 @@
-/** @file The matmul that `ebb doctor` and bench/ time. It is Ebb's own kernel, cut by a schedule. */
+/** @file One product of two matrices by Ebb's own kernel, cut by a schedule: what `ebb doctor` and bench/ time. */
 
 import type { BufferRef } from '../codegen/kernel/builder.ts';
 import type { DeviceTraits } from '../codegen/kernel/device.ts';
@@ -13,9 +13,6 @@ import { moduleOf } from '../codegen/targets/target.ts';
 import { targetNamed } from '../codegen/targets/targets.ts';
 import { BLOCK_BYTES, type BufferRequest, type Device, type DeviceBuffer, type Recording } from '../runtime/device.ts';
 import { address } from '../runtime/link/address.ts';
-
-/** Rows, columns and depth of the matmul that `ebb doctor` measures. */
-export const MEASURED_SIZE = 512;
 
 /** The sizes of a product of a, [m, k], and b, [k, n]. n and k are multiples of 4. */
 export interface MatmulSize {
