@@ -5,7 +5,7 @@ if (process.env.EBB_ADAPTER !== undefined) {
   delete process.env.EBB_ADAPTER;
 }
 
-const esmOnly = ['webgpu', '@huggingface', 'commander', 'fast-check', 'pure-rand'];
+const esmOnly = ['webgpu', '@huggingface', 'commander', 'fast-check', 'hyparquet', 'hyparquet-compressors', 'hysnappy', 'pure-rand'];
 
 export default {
   testEnvironment: 'node',

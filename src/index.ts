@@ -73,6 +73,7 @@ export { type AnswerOptions, type EvaluateOptions, type LoadedModel, type LoadOp
 export type { ModelSizes } from './session/modelSizes.ts';
 export { type OpenRunOptions, openRun } from './session/openRun.ts';
 export type { PlanReport } from './session/plan.ts';
+export { type DataReading, type DataSequence, type ReadDataOptions, readData, type TextPart } from './session/readData.ts';
 export type { RunOptions } from './session/runOptions.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session/session.ts';
 export type { TextStream } from './session/textStream.ts';

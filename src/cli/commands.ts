@@ -68,6 +68,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/check.ts')).checkCommand,
   },
   {
+    name: 'data',
+    description: 'show what data becomes for a model: records, their tokens, and which of them are learnt',
+    load: async () => (await import('./commands/data.ts')).dataCommand,
+  },
+  {
     name: 'doctor',
     description: 'show the devices of this machine, their limits and the measured speed',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,

@@ -1,8 +1,8 @@
 /** @file The options that several commands take. */
 
 import { InvalidArgumentError, Option } from 'commander';
+import { FIELDS, type FieldNames } from '../data/fieldNames.ts';
 import { EbbError } from '../errors.ts';
-import type { FieldNames } from '../formats/dataset.ts';
 import { STORED_TYPE_NAMES, type StoredType, storedType } from '../formats/storedType.ts';
 import { list } from '../terminal/options.ts';
 import type { RunInput } from '../train/config.ts';
@@ -41,8 +41,6 @@ export function wantedAdapter({ lora, rank, adapter }: AdapterWishes): NonNullab
   const given = rank ?? DEFAULT_RANK;
   return { layers: ['*'], rank: given, alpha: 2 * given };
 }
-
-const FIELDS = ['text', 'prompt', 'completion'] as const;
 
 /** Parses the names of a record's fields: `text=body`, or `prompt=q,completion=a`. @throws InvalidArgumentError for anything else */
 export function fieldNames(text: string): FieldNames {

@@ -1,11 +1,11 @@
-/** @file Downloads a model by its hub id ("org/name") into a local folder, laid out as the hub library lays out its cache. A download that broke off goes on. */
+/** @file Downloads a model or a data set by its hub id ("org/name") into a local folder, laid out as the hub library lays out its cache. A download that broke off goes on. */
 
 import { createWriteStream } from 'node:fs';
 import { rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { downloadFile, getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
+import { datasetInfo, downloadFile, getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
 import { EbbError } from '../errors.ts';
 import { fileExists, makeFolder } from './files.ts';
 
@@ -19,6 +19,8 @@ export interface HubOptions {
   readonly accessToken?: string | undefined;
   /** Whether weights are fetched too; default true. */
   readonly weights?: boolean | undefined;
+  /** Takes the files of a data set, by their paths in it, where the id is that of one; default: it is that of a model. */
+  readonly dataset?: ((path: string) => boolean) | undefined;
   /** Called as bytes arrive; `total` is the size of the file. */
   readonly onProgress?: ((file: string, done: number, total: number) => void) | undefined;
   /** Ends what is being fetched: the call rejects with the signal's reason. */
@@ -45,7 +47,7 @@ interface RemoteFile {
 }
 
 interface Target {
-  readonly repo: { readonly type: 'model'; readonly name: string };
+  readonly repo: { readonly type: 'model' | 'dataset'; readonly name: string };
   readonly revision: string;
   readonly hubUrl?: string;
   readonly accessToken?: string;
@@ -87,15 +89,19 @@ async function place(blob: string, pointer: string): Promise<void> {
   });
 }
 
-async function listWanted(target: Target, weights: boolean): Promise<RemoteFile[]> {
+async function listWanted(target: Target, { weights = true, dataset }: HubOptions): Promise<RemoteFile[]> {
   const files: RemoteFile[] = [];
-  for await (const entry of listFiles({ ...target, recursive: false })) {
-    if (entry.type !== 'file' || !WANTED.test(entry.path) || (!weights && WEIGHTS.test(entry.path))) continue;
+  const isWanted = dataset ?? ((path: string): boolean => WANTED.test(path) && (weights || !WEIGHTS.test(path)));
+  for await (const entry of listFiles({ ...target, recursive: dataset !== undefined })) {
+    if (entry.type !== 'file' || !isWanted(entry.path)) continue;
     const etag = entry.lfs?.oid ?? entry.oid;
     if (!/^[A-Za-z0-9._-]+$/.test(etag ?? '')) throw new EbbError(`${target.repo.name}: the hub gives no usable id for ${entry.path}`);
     files.push({ path: entry.path, size: entry.size, etag: String(etag) });
   }
-  if (files.length === 0) throw new EbbError(`${target.repo.name}: holds none of the files Ebb reads, expected config.json and safetensors`);
+  if (files.length === 0)
+    throw new EbbError(
+      `${target.repo.name}: holds none of the files Ebb reads, expected ${dataset ? 'data such as parquet or JSONL' : 'config.json and safetensors'}`,
+    );
   return files;
 }
 
@@ -105,21 +111,23 @@ async function snapshot(name: string, options: HubOptions): Promise<string> {
   const { signal } = options;
   const abortable: typeof fetch = (input, init) => fetch(input, { ...init, ...(signal ? { signal } : {}) });
   const common = { fetch: abortable, ...(hubUrl ? { hubUrl } : {}), ...(accessToken ? { accessToken } : {}) };
-  const repo = { type: 'model', name } as const;
+  const repo = { type: options.dataset ? 'dataset' : 'model', name } as const;
   const storage = join(options.cacheDir ?? getHFHubCachePath(), getRepoFolderName(repo));
   const revision = options.revision ?? 'main';
-  const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...common });
+  const asked = { name, revision, ...common };
+  const { sha } = options.dataset ? await datasetInfo({ ...asked, additionalFields: ['sha'] }) : await modelInfo({ ...asked, additionalFields: ['sha'] });
   if (!/^[0-9a-f]{40}$/.test(sha))
     throw new EbbError(`${name}: the hub gives ${JSON.stringify(sha)} as the commit of ${revision}, expected 40 hexadecimal digits`);
   const folder = join(storage, 'snapshots', sha);
   const target = { repo, revision: sha, ...common };
   makeFolder(folder);
   makeFolder(join(storage, 'blobs'));
-  for (const file of await listWanted(target, options.weights ?? true)) {
+  for (const file of await listWanted(target, options)) {
     const pointer = join(folder, file.path);
     if (fileExists(pointer)) continue;
     const blob = join(storage, 'blobs', file.etag);
     if (!fileExists(blob)) await downloadBlob(target, file, blob, options.onProgress);
+    makeFolder(dirname(pointer));
     await place(blob, pointer);
   }
   if (revision !== sha && /^[\w./-]+$/.test(revision) && !revision.includes('..')) {

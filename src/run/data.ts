@@ -1,12 +1,15 @@
 /** @file A data file as micro-batches: text and records tokenised, ready batches, or tensors for each input of any model. */
 
+import type { FieldNames } from '../data/fieldNames.ts';
+import { locateData } from '../data/locate.ts';
 import { EbbError } from '../errors.ts';
-import { type FieldNames, readBatches } from '../formats/dataset.ts';
+import { readBatches } from '../formats/batchesFile.ts';
 import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { InputDecl } from '../runtime/program.ts';
 import { type Batch, type BatchSource, limitExamples, type StepTensor, sequenceBatches, tensorBatches } from '../train/batches.ts';
 import { hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
+import { type DataReport, reportLines } from './dataReport.ts';
 import type { Preparation } from './prepare.ts';
 
 export interface DataOptions {
@@ -32,6 +35,8 @@ export interface LoadedData {
   readonly examples: number;
   /** What a person should know of it. */
   readonly notes: readonly string[];
+  /** What became of its records; ready batches have none. */
+  readonly report?: DataReport;
 }
 
 const isSafetensors = (path: string): boolean => path.toLowerCase().endsWith('.safetensors');
@@ -99,9 +104,9 @@ export interface OpenedData {
 /** Data that is read as it lies, or null for what has to be tokenised. */
 function readyData(path: string, options: DataOptions): LoadedData | null {
   if (!takesSequences(options.inputs) || namesInputs(path, options.inputs)) return inputTensors(path, options);
-  const lower = path.toLowerCase();
-  if (lower.endsWith('.bin')) return binaryTokens(path, options);
-  if (!/\.(safetensors|json)$/.test(lower)) return null;
+  const { kind } = locateData(path);
+  if (kind === 'tokens') return binaryTokens(path, options);
+  if (kind !== 'batches') return null;
   const batches = readBatches(path);
   return sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
 }
@@ -117,13 +122,27 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
   const { batch, length, seed, shuffle, fields, chatTemplate, limit } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId, notes } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
-    return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length, notes };
+    const { sequences, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
+    checkLearnt(path, report);
+    return {
+      source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }),
+      batch,
+      length,
+      examples: sequences.length,
+      notes: reportLines(report),
+      report,
+    };
   };
   const loaded = load();
   // whoever waits for it is told; nobody may be waiting yet
   loaded.catch(() => undefined);
   return { batch, length, isReady: false, loaded };
+}
+
+/** @throws EbbError for data of which no record is learnt, with the reasons */
+function checkLearnt(path: string, report: DataReport): void {
+  if (report.used > 0) return;
+  throw new EbbError([`${path}: nothing of it is learnt`, ...reportLines({ ...report, notes: [] }).map((line) => `  ${line}`)].join('\n'));
 }
 
 /** @throws EbbError for held-out data of which no token counts */

@@ -6,6 +6,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { at, EbbError, type EbbErrorCode } from '../errors.ts';
 import type { Sequence } from '../train/batches.ts';
+import type { DataReport } from './dataReport.ts';
 import { type SequenceRequest, type Tokenised, tokenise } from './sequences.ts';
 
 export interface Preparation {
@@ -21,13 +22,14 @@ interface Packed {
   readonly labels: Int32Array<ArrayBuffer>;
   /** Where each sequence ends. */
   readonly ends: Int32Array<ArrayBuffer>;
+  readonly records: Int32Array<ArrayBuffer>;
   readonly padId: number;
-  readonly notes: readonly string[];
+  readonly report: DataReport;
 }
 
 type Answer = { readonly packed: Packed } | { readonly message: string; readonly code: EbbErrorCode } | { readonly message: string; readonly stack: string };
 
-function pack({ sequences, padId, notes }: Tokenised): Packed {
+function pack({ sequences, records, padId, report }: Tokenised): Packed {
   const ends = new Int32Array(sequences.length);
   let end = 0;
   for (const [i, s] of sequences.entries()) ends[i] = end += s.tokens.length;
@@ -37,15 +39,15 @@ function pack({ sequences, padId, notes }: Tokenised): Packed {
     tokens.set(s.tokens, from);
     labels.set(s.labels, from);
   }
-  return { tokens, labels, ends, padId, notes };
+  return { tokens, labels, ends, records: Int32Array.from(records), padId, report };
 }
 
-function unpack({ tokens, labels, ends, padId, notes }: Packed): Tokenised {
+function unpack({ tokens, labels, ends, ...rest }: Packed): Tokenised {
   const sequences = Array.from(ends, (end, i): Sequence => {
     const from = i === 0 ? 0 : at(ends, i - 1);
     return { tokens: tokens.subarray(from, end), labels: labels.subarray(from, end) };
   });
-  return { sequences, padId, notes };
+  return { sequences, ...rest };
 }
 
 /** Says to a worker that it is one of these: it may have been started from a file that holds more than this module. */
@@ -60,6 +62,9 @@ async function answer(request: SequenceRequest): Promise<Answer> {
   }
 }
 
+/** What goes to another thread without a copy. */
+const moved = ({ tokens, labels, ends, records, report }: Packed): ArrayBuffer[] => [tokens, labels, ends, records, report.lengths].map(({ buffer }) => buffer);
+
 /** The last answer, behind which the next one is made: replies come in the order of their requests. */
 let last: Promise<unknown> = Promise.resolve();
 
@@ -68,7 +73,7 @@ if (!isMainThread && workerData === ROLE)
     const made = last.then(() => answer(request));
     last = made;
     const reply = await made;
-    parentPort?.postMessage(reply, 'packed' in reply ? [reply.packed.tokens.buffer, reply.packed.labels.buffer, reply.packed.ends.buffer] : []);
+    parentPort?.postMessage(reply, 'packed' in reply ? moved(reply.packed) : []);
   });
 
 /** Loaders of TypeScript do not reach into workers: from sources, and under a test runner, this thread does it. */

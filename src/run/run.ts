@@ -1,8 +1,8 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
+import { holdsRecords } from '../data/locate.ts';
 import { createDropPlan } from '../dropbp/plans/index.ts';
 import { EbbError } from '../errors.ts';
-import { holdsRecords } from '../formats/dataset.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';

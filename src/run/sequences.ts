@@ -1,23 +1,27 @@
 /** @file Text and records as sequences of tokens: read, tokenised, cut, labelled. The long part of opening data: prepare.ts runs it in a worker. */
 
+import { wholeText } from '../data/bytes.ts';
+import type { FieldNames } from '../data/fieldNames.ts';
+import { type LocatedData, locateData } from '../data/locate.ts';
+import { type DataRecord, type RecordsRead, readRecords } from '../data/records.ts';
 import { at, EbbError, invariant } from '../errors.ts';
-import { type DataRecord, type FieldNames, openDataset } from '../formats/dataset.ts';
 import { chatLessons } from '../tokenizer/chat.ts';
 import type { Encoded } from '../tokenizer/engine.ts';
 import { framingText, prefixFor, suffixFor } from '../tokenizer/framing.ts';
 import { completionLesson, endingText, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
-import { chunkTokens, type Sequence } from '../train/batches.ts';
+import type { Sequence } from '../train/batches.ts';
+import type { DataReport, LeftOut, LeftOutReason } from './dataReport.ts';
 
 /** What is to be tokenised, as plain data. */
 export interface SequenceRequest {
-  /** Text, or JSONL records. */
+  /** Text or records: a file, a folder of shards, a pattern, or - for standard input. */
   readonly path: string;
   /** Where the tokenizer is: a folder, a tokenizer.json or a GGUF file. */
   readonly tokenizer: string;
-  /** Most tokens of a sequence. */
-  readonly length: number;
+  /** Most tokens of a sequence; null where sequences stay whole. */
+  readonly length: number | null;
   readonly fields: FieldNames;
   /** The chat template of conversations, where it is not the tokenizer's own. */
   readonly chatTemplate?: string | undefined;
@@ -29,14 +33,15 @@ export interface SequenceRequest {
 
 export interface Tokenised {
   readonly sequences: readonly Sequence[];
-  /** What a person should know: how sequences begin and end, what was cut or left out, and what the tokenizer's files say against each other. */
-  readonly notes: readonly string[];
+  /** The record that each sequence is of, from 1. */
+  readonly records: ArrayLike<number>;
+  readonly report: DataReport;
   readonly padId: number;
 }
 
 /** @throws EbbError for a token that the model has no row for; `what`: the record, or the text, that holds it */
-async function checkRows(what: string, tokens: ArrayLike<number>, words: Tokenizer, vocabSize: number): Promise<void> {
-  const id = Array.from(tokens).find((t) => t >= vocabSize);
+async function checkRows(what: string, tokens: Int32Array, words: Tokenizer, vocabSize: number): Promise<void> {
+  const id = tokens.find((t) => t >= vocabSize);
   if (id === undefined) return;
   throw new EbbError(
     `${what} holds token ${id} (${JSON.stringify(await words.decode([id]))}), and the model has rows for tokens 0 to ${vocabSize - 1}: its tokenizer knows ${words.vocabSize} tokens; resize the model's embedding to at least ${id + 1} rows, or leave the token out of the data`,
@@ -45,111 +50,176 @@ async function checkRows(what: string, tokens: ArrayLike<number>, words: Tokeniz
 }
 
 /** What a record teaches. @throws EbbError naming the record that a chat template refuses */
-function lessonsOf(where: string, record: DataRecord, tokenizer: Tokenizer): readonly Lesson[] {
-  if (!('messages' in record)) return [completionLesson(record.prompt ?? '', record.completion)];
+function lessonsOf({ where, example }: DataRecord, tokenizer: Tokenizer): readonly Lesson[] {
+  if (!('messages' in example)) return [completionLesson(example.prompt ?? '', example.completion)];
   try {
-    return chatLessons(tokenizer.templates, record);
+    return chatLessons(tokenizer.templates, example);
   } catch (error) {
     throw error instanceof EbbError ? new EbbError(`${where}: ${error.message}`, error.code) : error;
   }
 }
 
-/** Tokens and labels cut at `length`, or null where nothing that is left is learnt: the first token is predicted from nothing. */
-function cut({ ids, labels }: Labelled, length: number): Sequence | null {
-  const learnt = labels.slice(0, length);
-  return learnt.slice(1).some((label) => label >= 0) ? { tokens: Int32Array.from(ids.slice(0, length)), labels: Int32Array.from(learnt) } : null;
-}
-
 /** A lesson, and the record that it is of. */
 interface Placed {
-  readonly where: string;
+  readonly record: DataRecord;
   readonly lesson: Lesson;
 }
 
-/** Sequences, and how many were cut or left out. */
-interface Counted {
+/** What was made so far, and what became of the rest. */
+interface Made {
   readonly sequences: Sequence[];
-  cut: number;
-  leftOut: number;
-  /** How the first one ends. */
-  ending: string | null;
+  readonly records: number[];
+  readonly cut: number[];
+  readonly leftOut: LeftOut[];
+  readonly lengths: number[];
+  readonly framings: Map<string, number>;
+  tokens: number;
+  learnt: number;
 }
 
-async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest, counted: Counted): Promise<void> {
+const nothingMade = (): Made => ({ sequences: [], records: [], cut: [], leftOut: [], lengths: [], framings: new Map(), tokens: 0, learnt: 0 });
+
+/** Tokens that bring loss: the first one is predicted from nothing. */
+const learntOf = (labels: ArrayLike<number>): number => {
+  let learnt = 0;
+  for (let i = 1; i < labels.length; i++) if (at(labels, i) >= 0) learnt++;
+  return learnt;
+};
+
+/** Adds a sequence of a record, cut at the length; or says why it is left out. */
+function addSequence(made: Made, { number }: Pick<DataRecord, 'number'>, { ids, labels }: Labelled, length: number | null, framing: string): void {
+  made.lengths.push(ids.length);
+  const most = length ?? Number.POSITIVE_INFINITY;
+  const kept = labels.slice(0, most);
+  const learnt = learntOf(kept);
+  if (learnt === 0) {
+    const reason: LeftOutReason = learntOf(labels) === 0 ? 'nothing is to be learnt of it' : 'what is to be learnt lies beyond the length';
+    made.leftOut.push({ record: number, reason });
+    return;
+  }
+  if (ids.length > most) made.cut.push(number);
+  made.sequences.push({ tokens: Int32Array.from(ids.slice(0, most)), labels: Int32Array.from(kept) });
+  made.records.push(number);
+  made.framings.set(framing, (made.framings.get(framing) ?? 0) + 1);
+  made.tokens += kept.length;
+  made.learnt += learnt;
+}
+
+async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest, made: Made): Promise<void> {
   const encoded = await encodedAt(placed, words);
-  for (const [i, { where, lesson }] of placed.entries()) {
+  for (const [i, { record, lesson }] of placed.entries()) {
     const whole = labelled(lesson, at(encoded, i), words);
-    counted.ending ??= lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words);
-    const sequence = cut(whole, length);
-    if (!sequence) {
-      counted.leftOut++;
-      continue;
-    }
-    if (whole.ids.length > length) counted.cut++;
-    await checkRows(where, sequence.tokens, words, vocabSize);
-    counted.sequences.push(sequence);
+    const before = made.sequences.length;
+    addSequence(made, record, whole, length, lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words));
+    const added = made.sequences[before];
+    if (added) await checkRows(record.where, added.tokens, words, vocabSize);
   }
 }
 
 /** @throws EbbError naming the record whose text cannot be encoded */
 async function encodedAt(placed: readonly Placed[], words: Tokenizer): Promise<readonly Encoded[]> {
   const broken = placed.find(({ lesson }) => !isWhole(lesson.text));
-  if (broken) throw new EbbError(`${broken.where}: ${halfPair(broken.lesson.text)}`, 'input');
+  if (broken) throw new EbbError(`${broken.record.where}: ${halfPair(broken.lesson.text)}`, 'input');
   return words.encode(placed.map(({ lesson }) => lesson.text));
 }
 
 /** Texts that are encoded at once: as many as keep all cores at work. */
 const AT_ONCE = 512;
 
-/** Says what was cut and left out; nothing where all is whole. */
-function countsText(path: string, length: number, { sequences, cut, leftOut }: Counted): readonly string[] {
-  if (cut === 0 && leftOut === 0) return [];
-  const parts = [
-    `${sequences.length} sequences are learnt`,
-    ...(cut > 0 ? [`${cut} of them cut at ${length} tokens`] : []),
-    ...(leftOut > 0 ? [`${leftOut} left out, since nothing of them is learnt within ${length} tokens`] : []),
-  ];
-  return [`${path}: ${parts.join(', ')}`];
+/** What was made of data, and what is known of its records. */
+interface Found {
+  readonly made: Made;
+  readonly kind: string;
+  readonly records: number;
+  readonly unusedFields: readonly string[];
 }
 
-type Found = Pick<Tokenised, 'sequences' | 'notes'>;
-
-async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, request: SequenceRequest): Promise<Found> {
-  const { path, length, limit = Number.POSITIVE_INFINITY } = request;
-  const counted: Counted = { sequences: [], cut: 0, leftOut: 0, ending: null };
+async function recordSequences(data: LocatedData, words: Tokenizer, request: SequenceRequest): Promise<Found> {
+  const { fields, limit = Number.POSITIVE_INFINITY } = request;
+  const made = nothingMade();
+  const read: RecordsRead = { kind: null, unused: new Set() };
   let waiting: Placed[] = [];
-  let read = 0;
-  for (const record of records) {
-    if (read++ >= limit) break;
-    const where = `${path}: record ${read}`;
-    waiting.push(...lessonsOf(where, record, words).map((lesson) => ({ where, lesson })));
+  let records = 0;
+  for await (const record of readRecords(data, fields, read)) {
+    if (records >= limit) break;
+    records++;
+    if (record.isLearnt) waiting.push(...lessonsOf(record, words).map((lesson) => ({ record, lesson })));
+    else made.leftOut.push({ record: record.number, reason: 'nothing is to be learnt of it' });
     if (waiting.length < AT_ONCE) continue;
-    await encodeAll(waiting, words, request, counted);
+    await encodeAll(waiting, words, request, made);
     waiting = [];
   }
-  await encodeAll(waiting, words, request, counted);
-  return { sequences: counted.sequences, notes: [...(counted.ending === null ? [] : [`${path}: ${counted.ending}`]), ...countsText(path, length, counted)] };
+  await encodeAll(waiting, words, request, made);
+  return { made, kind: read.kind?.title ?? '', records, unusedFields: [...read.unused] };
 }
 
-/** The pieces of a text, which begins and ends as texts do. */
-async function textSequences(text: string, words: Tokenizer, { path, length, limit, vocabSize }: SequenceRequest): Promise<Found> {
-  if (!isWhole(text)) throw new EbbError(`${path}: ${halfPair(text)}`, 'input');
-  const ids = await words.ids(text);
-  const whole = [...prefixFor(words.framing, ids), ...ids, ...suffixFor(words.framing, ids)];
-  const sequences = chunkTokens(whole, length).slice(0, limit);
-  for (const { tokens } of sequences) await checkRows(`${path}: the text`, tokens, words, vocabSize);
-  return { sequences, notes: [`${path}: ${framingText(words.framing, words.token)}`] };
+/** A text without a byte order mark, its lines ending as on Unix. @throws EbbError for one that holds nothing, or records */
+function textIn(file: LocatedData['files'][number]): string {
+  const text = wholeText(file).replaceAll('\r\n', '\n');
+  if (text.trim() === '') throw new EbbError(`${file.path}: holds no text to learn`);
+  if (!isWhole(text)) throw new EbbError(`${file.path}: ${halfPair(text)}`, 'input');
+  const first = text.trimStart().split('\n', 1)[0] ?? '';
+  if (first.startsWith('{') && isJson(first))
+    throw new EbbError(
+      `${file.path}: begins with a JSON object, which would be learnt as text, braces and all; if it holds records, rename it to end in .jsonl`,
+      'file',
+    );
+  return text;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The pieces of texts, each of which begins and ends as texts do. */
+async function textSequences(data: LocatedData, words: Tokenizer, { length, limit = Number.POSITIVE_INFINITY, vocabSize }: SequenceRequest): Promise<Found> {
+  const made = nothingMade();
+  const most = length ?? Number.POSITIVE_INFINITY;
+  for (const file of data.files) {
+    const ids = await words.ids(textIn(file));
+    const whole = Int32Array.from([prefixFor(words.framing, ids), ids, suffixFor(words.framing, ids)].flat());
+    await checkRows(`${file.path}: the text`, whole, words, vocabSize);
+    for (let from = 0; from + 1 < whole.length && made.sequences.length < limit; from += most) {
+      const part = whole.slice(from, from + most);
+      if (part.length < 2) continue;
+      made.sequences.push({ tokens: part, labels: part });
+      made.records.push(made.sequences.length);
+      made.lengths.push(part.length);
+      made.tokens += part.length;
+      made.learnt += part.length - 1;
+    }
+  }
+  made.framings.set(framingText(words.framing, words.token), made.sequences.length);
+  return { made, kind: 'text', records: made.sequences.length, unusedFields: [] };
 }
 
 /** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
 export async function tokenise(request: SequenceRequest): Promise<Tokenised> {
-  const { path, length, fields } = request;
-  const dataset = openDataset(path, fields);
-  invariant(dataset.kind !== 'batches', `${path} holds batches`);
+  const { path, length } = request;
+  const data = locateData(path);
+  invariant(data.kind === 'records' || data.kind === 'text', `${path} holds ${data.kind}`);
   const words = await openTokenizer(request.tokenizer, request);
-  const { sequences, notes } = await (dataset.kind === 'text'
-    ? textSequences(dataset.text, words, request)
-    : recordSequences(dataset.records(), words, request));
-  if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);
-  return { sequences, notes: [...words.notes, ...notes], padId: words.padTokenId ?? words.eosTokenId ?? 0 };
+  const { made, kind, records, unusedFields } = await (data.kind === 'text' ? textSequences(data, words, request) : recordSequences(data, words, request));
+  const { sequences, cut, leftOut, tokens, learnt } = made;
+  const report: DataReport = {
+    path,
+    kind,
+    records,
+    used: sequences.length,
+    cut,
+    leftOut,
+    length,
+    tokens,
+    learnt,
+    lengths: Int32Array.from(made.lengths),
+    framings: [...made.framings].map(([text, count]) => ({ text, sequences: count })),
+    unusedFields,
+    notes: [...words.notes, ...data.notes],
+  };
+  return { sequences, records: made.records, report, padId: words.padTokenId ?? words.eosTokenId ?? 0 };
 }

@@ -1,15 +1,18 @@
 /** @file `ebb check`: says in one sentence what a file or folder is, and whether Ebb can use it. */
 
 import { basename, dirname, join } from 'node:path';
+import { wholeText } from '../data/bytes.ts';
+import { dataFile, ENDINGS_TEXT } from '../data/fileKinds.ts';
+import { isPattern, type LocatedData, locateData } from '../data/locate.ts';
+import { type RecordsRead, readRecords } from '../data/records.ts';
 import { EbbError } from '../errors.ts';
+import { readBatches } from '../formats/batchesFile.ts';
 import { dtypesText } from '../formats/checkpoint.ts';
-import { openDataset, readBatches } from '../formats/dataset.ts';
 import { fileExists, fileSource, ggufIn, pathKind, readText } from '../formats/files.ts';
 import { type Gguf, parseGguf } from '../formats/gguf.ts';
 import { openGguf } from '../formats/ggufParts.ts';
 import { isObject, type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { readPeft } from '../formats/peft.ts';
-import { readRecords } from '../formats/records.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { openIndex } from '../formats/safetensorsIndex.ts';
 import type { MissingWeights } from '../formats/weights.ts';
@@ -146,14 +149,20 @@ async function checkTokenizer(path: string): Promise<Finding> {
   return { kind: 'tokenizer', message: `${path}: a tokenizer Ebb can use: ${plural(tokenizer.vocabSize, 'token')}` };
 }
 
-function checkRecords(path: string): Finding {
+/** Data that is tokenised: records, or texts. */
+async function checkData(path: string): Promise<Finding> {
+  const data = locateData(path);
+  const what = data.kind === 'text' ? `${data.files.reduce((sum, file) => sum + wholeText(file).length, 0)} characters of text` : await recordsText(data);
+  const files = data.files.length > 1 ? ` in ${data.files.length} files` : '';
+  return { kind: 'data', message: `${path}: training data Ebb can use: ${[`${what}${files}`, ...data.notes].join('; ')}` };
+}
+
+async function recordsText(data: LocatedData): Promise<string> {
   let count = 0;
-  let chat = false;
-  for (const record of readRecords(path)) {
-    count++;
-    chat = 'messages' in record;
-  }
-  return { kind: 'data', message: `${path}: training data Ebb can use: ${plural(count, chat ? 'conversation' : 'record')}` };
+  const read: RecordsRead = { kind: null, unused: new Set() };
+  for await (const _ of readRecords(data, {}, read)) count++;
+  const unused = read.unused.size > 0 ? `; the fields ${[...read.unused].join(', ')} are not used` : '';
+  return `${plural(count, 'record')} (${read.kind?.title ?? ''})${unused}`;
 }
 
 function checkIndex(path: string): Found {
@@ -164,6 +173,12 @@ function checkIndex(path: string): Found {
 
 /** Checks a .json file of an unusual name: its fields say what it is. */
 function checkJson(path: string): Found {
+  if (
+    readText(path, 2 ** 30)
+      .trimStart()
+      .startsWith('[')
+  )
+    return checkData(path);
   const fields: JsonObject = parseJsonObject(path, readText(path));
   if (isObject(fields['weight_map'])) return checkIndex(path);
   if (isObject(fields['model'])) return checkTokenizer(path);
@@ -174,6 +189,17 @@ function checkJson(path: string): Found {
   return { kind: 'unknown', message: `${path}: valid JSON, but nothing Ebb uses (expected a config.json, an index, a tokenizer.json or batches)` };
 }
 
+/** Whether a folder holds shards of data. */
+function filesAsData(path: string): boolean {
+  try {
+    const { kind } = locateData(path);
+    return kind === 'records' || kind === 'text';
+  } catch (error) {
+    if (error instanceof EbbError) return false;
+    throw error;
+  }
+}
+
 function checkFolder(path: string): Found {
   const has = (name: string): boolean => fileExists(join(path, name));
   if (has('config.json')) return checkModel(path);
@@ -181,15 +207,10 @@ function checkFolder(path: string): Found {
   if (has('tokenizer.json')) return checkTokenizer(join(path, 'tokenizer.json'));
   if (has('model.safetensors.index.json')) return checkIndex(join(path, 'model.safetensors.index.json'));
   if (has('model.safetensors')) return checkSafetensors(join(path, 'model.safetensors'));
+  if (filesAsData(path)) return checkData(path);
   const gguf = ggufIn(path);
   const hint = gguf === undefined ? '' : `; it holds ${basename(gguf)}: give that file`;
   throw new EbbError(`${path}: holds no config.json, adapter_config.json or tokenizer.json, expected a checkpoint, an adapter or a tokenizer${hint}`);
-}
-
-function checkText(path: string): Finding {
-  const data = openDataset(path);
-  const size = data.kind === 'text' ? `${data.text.length} characters of text` : data.kind;
-  return { kind: 'data', message: `${path}: training data Ebb can use: ${size}` };
 }
 
 /** Checks a file. Its name says what it is, or else its ending. */
@@ -201,14 +222,13 @@ function checkFile(path: string): Found {
   if (name.endsWith('.safetensors.index.json')) return checkIndex(path);
   if (name.endsWith('.safetensors')) return checkSafetensors(path);
   if (name.endsWith('.gguf')) return checkGguf(path);
-  if (/\.(jsonl|ndjson)$/.test(name)) return checkRecords(path);
   if (name.endsWith('.json')) return checkJson(path);
   if (/\.[mc]?ts$/.test(name))
     throw new EbbError(
       `${path}: is TypeScript, which check does not run; if it is a model definition, ebb inspect ${path} reads it and says what is wrong at its line`,
     );
-  if (/\.(txt|text|md|csv|html?)$/.test(name)) return checkText(path);
-  throw new EbbError(`${path}: is of a kind Ebb does not know, expected .safetensors, .gguf, .json, .jsonl, .txt or a checkpoint folder`);
+  if (dataFile(path)) return checkData(path);
+  throw new EbbError(`${path}: is of a kind Ebb does not know, expected .safetensors, .gguf, a checkpoint folder, or data: ${ENDINGS_TEXT}`);
 }
 
 /**
@@ -217,6 +237,7 @@ function checkFile(path: string): Found {
  */
 export async function check(path: string): Promise<CheckReport> {
   try {
+    if (isPattern(path)) return { ok: true, ...(await checkData(path)) };
     return { ok: true, ...(await (pathKind(path) === 'folder' ? checkFolder(path) : checkFile(path))) };
   } catch (error) {
     if (!(error instanceof EbbError)) throw error;

@@ -1,7 +1,8 @@
 /** @file Computes the held-out loss of a model, with or without an adapter. */
 
+import type { FieldNames } from '../data/fieldNames.ts';
+import { holdsRecords } from '../data/locate.ts';
 import { EbbError, option } from '../errors.ts';
-import { type FieldNames, holdsRecords } from '../formats/dataset.ts';
 import type { Checkpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -63,7 +64,7 @@ async function evaluateOn(
   const { data, batch, length, limit, fields = {}, chatTemplate } = options;
   if (Object.keys(fields).length > 0 && !holdsRecords(data))
     throw new EbbError(
-      `${option('fields')}: ${data} holds no records whose fields have names; leave ${option('fields')} out, or give data that ends in .jsonl`,
+      `${option('fields')}: ${data} holds no records whose fields have names; leave ${option('fields')} out, or give records, such as a file that ends in .jsonl`,
     );
   const inputs = inputDecls(trainingMode(1).inputs);
   const opened = openData(

@@ -1,7 +1,8 @@
 /** @file `forward` and `grad`: compute a model's results and gradients for a given batch, so that they can be compared with PyTorch's. */
 
 import { EbbError, option } from '../errors.ts';
-import { type ReadyBatches, readBatches } from '../formats/dataset.ts';
+import { readBatches } from '../formats/batchesFile.ts';
+import type { ReadyBatches } from '../formats/readyBatches.ts';
 import { writeSafetensors } from '../formats/safetensors.ts';
 import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { dimSize } from '../ir/types.ts';

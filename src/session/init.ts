@@ -1,8 +1,8 @@
 /** @file `ebb init`: a commented run file for a model and data, after a look at both. */
 
 import { join } from 'node:path';
+import { holdsRecords } from '../data/locate.ts';
 import { at, EbbError } from '../errors.ts';
-import { holdsRecords } from '../formats/dataset.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
 import { tellNotes, type Watch } from '../run/progress.ts';

@@ -2,9 +2,9 @@
 
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type FieldNames, fieldNames } from '../data/fieldNames.ts';
+import type { ChatMessage } from '../data/kinds.ts';
 import { EbbError, invariant } from '../errors.ts';
-import type { FieldNames } from '../formats/dataset.ts';
-import type { ChatMessage } from '../formats/records.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
@@ -92,7 +92,7 @@ const EVALUATION: OptionShape<EvaluateOptions> = {
   limit: whole(1),
   batch: whole(1),
   length: whole(1),
-  fields: z.strictObject({ text: z.string().optional(), prompt: z.string().optional(), completion: z.string().optional() }).optional(),
+  fields: fieldNames.optional(),
 };
 
 /** Examples that are evaluated where no limit is given. */

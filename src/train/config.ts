@@ -1,6 +1,7 @@
 /** @file The configuration of a run: what `run.yaml` may hold, with defaults; every error names the key. */
 
 import { z } from 'zod';
+import { fieldNames } from '../data/fieldNames.ts';
 import { isDefaulted } from '../dropbp/fields.ts';
 import { DROP_PLAN_KINDS, type DropPlanConfig, misfitOf } from '../dropbp/plans/index.ts';
 import { EbbError, option } from '../errors.ts';
@@ -99,10 +100,7 @@ export const runSchema = z.strictObject({
     .string()
     .optional()
     .describe('chat template for conversations: a Jinja file, or the name of one of the templates of the model; default as the model says'),
-  fields: z
-    .strictObject({ text: z.string().optional(), prompt: z.string().optional(), completion: z.string().optional() })
-    .default({})
-    .describe("names of a record's fields, where they are not text, prompt and completion"),
+  fields: fieldNames.default({}).describe("what a record's fields are called where they have other names, such as prompt: question"),
   steps: z.int().positive().optional().describe('optimizer steps; default: one epoch'),
   epochs: z.number().positive().optional().describe('how often the data is gone through, where steps are not given'),
   batch: z.int().positive().default(1).describe('sequences a micro-batch'),

@@ -3,7 +3,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readBatches } from '../../src/formats/dataset.ts';
+import { readBatches } from '../../src/formats/batchesFile.ts';
 import {
   type LoraOptions,
   logitsMode,

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { readBatches } from '../../src/formats/dataset.ts';
+import { readBatches } from '../../src/formats/batchesFile.ts';
 import { openSafetensors, parseConfig, readFloats, type StepMetrics } from '../../src/index.ts';
 import { openPackageRun } from '../../src/trainer/main.ts';
 import { filesOf, type LoadedTrainer, loadTrainer } from '../../src/trainer/package.ts';

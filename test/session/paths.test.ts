@@ -1,7 +1,7 @@
 /** @file Paths as Windows writes them: names of models, kinds of files, and what is a hub id. */
 
 import { win32 } from 'node:path';
-import { holdsRecords } from '../../src/formats/dataset.ts';
+import { dataFile } from '../../src/data/fileKinds.ts';
 import { isHubId } from '../../src/formats/hub.ts';
 import { isDefinition, nameOf } from '../../src/session/source.ts';
 
@@ -15,5 +15,5 @@ it('a path of Windows is no hub id, and its ending says what it is', () => {
   for (const path of [win32.join('models', 'tiny'), win32.join('C:\\', 'models', 'tiny'), 'C:/models/tiny'])
     expect({ path, hub: isHubId(path) }).toEqual({ path, hub: false });
   expect(isDefinition(win32.join('models', 'net.mts'))).toBe(true);
-  expect(holdsRecords(win32.join('C:\\', 'data', 'train.JSONL'))).toBe(true);
+  expect(dataFile(win32.join('C:\\', 'data', 'train.JSONL'))?.kind).toBe('lines');
 });

@@ -1,20 +1,11 @@
-/** @file Training data of any kind Ebb reads: plain text, JSONL records, or ready batches of token ids. */
+/** @file Ready batches of token ids in a file: safetensors, or JSON. */
 
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
 import { readText } from './files.ts';
 import { type Json, type JsonObject, parseJsonObject } from './json.ts';
 import { assembleBatches, type IntTensor, type ReadyBatches } from './readyBatches.ts';
-import { type DataRecord, type FieldNames, readRecords } from './records.ts';
 import { openSafetensors, readInts } from './safetensors.ts';
-
-export type { ReadyBatches } from './readyBatches.ts';
-export type { DataRecord, FieldNames } from './records.ts';
-
-export type Dataset =
-  | { readonly kind: 'text'; readonly path: string; readonly text: string }
-  | { readonly kind: 'records'; readonly path: string; readonly records: () => Generator<DataRecord> }
-  | { readonly kind: 'batches'; readonly path: string; readonly batches: ReadyBatches };
 
 /** The tensor that nested lists of integers stand for; lists of one depth are of one length. */
 function listTensor(path: string, name: string, value: Json): IntTensor {
@@ -58,19 +49,4 @@ function safetensorsBatches(path: string): ReadyBatches {
 export function readBatches(path: string): ReadyBatches {
   const json = path.toLowerCase().endsWith('.json');
   return json ? jsonBatches(path, parseJsonObject(path, readText(path, 2 ** 30))) : safetensorsBatches(path);
-}
-
-/** Whether a data file holds records, by its ending. */
-export const holdsRecords = (path: string): boolean => /\.(jsonl|ndjson)$/i.test(path);
-
-/** Opens a data file by its ending: .jsonl and .ndjson are records, .safetensors and .json batches, everything else is text. */
-export function openDataset(path: string, names: FieldNames = {}): Dataset {
-  const lower = path.toLowerCase();
-  if (holdsRecords(path)) return { kind: 'records', path, records: () => readRecords(path, names) };
-  if (/\.(safetensors|json)$/.test(lower)) return { kind: 'batches', path, batches: readBatches(path) };
-  const text = readText(path, 2 ** 29)
-    .replace(/^\ufeff/, '')
-    .replaceAll('\r\n', '\n');
-  if (text.trim() === '') throw new EbbError(`${path}: holds no text to learn`);
-  return { kind: 'text', path, text };
 }

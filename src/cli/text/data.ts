@@ -1,0 +1,34 @@
+/** @file What `ebb data` prints. */
+
+import pc from 'picocolors';
+import { type DataReport, histogramOf, reportLines, summaryOf } from '../../run/dataReport.ts';
+import type { DataSequence, TextPart } from '../../session/readData.ts';
+
+/** A sequence as a line of JSON. */
+export const sequenceLine = (sequence: DataSequence): string => JSON.stringify(sequence);
+
+/** The account as a line of JSON. */
+export const summaryLine = (report: DataReport): string => JSON.stringify({ summary: summaryOf(report) });
+
+const BAR = 40;
+
+/** How many sequences are how long. */
+function histogramText(report: DataReport): string[] {
+  const rows = histogramOf(report);
+  const most = Math.max(...rows.map(({ sequences }) => sequences));
+  return rows.map(({ upTo, sequences }) => `  ${`≤ ${upTo}`.padStart(9)}  ${'█'.repeat(Math.max(1, Math.round((sequences / most) * BAR)))} ${sequences}`);
+}
+
+/** The account for people. */
+export function summaryText(report: DataReport): string {
+  const histogram = report.lengths.length > 0 ? ['tokens of a sequence, before it is cut:', ...histogramText(report)] : [];
+  return [...reportLines(report), ...histogram].join('\n');
+}
+
+const learntText = (text: string): string => (pc.isColorSupported ? pc.green(text) : `[[${text}]]`);
+
+/** An example with what is learnt of it. */
+export function exampleText({ records, ids }: DataSequence, parts: readonly TextPart[]): string {
+  const head = pc.dim(`--- record ${records.join(', ')}: ${ids.length} tokens ---`);
+  return `${head}\n${parts.map(({ text, isLearnt }) => (isLearnt ? learntText(text) : text)).join('')}`;
+}

@@ -1,0 +1,108 @@
+/** @file What became of the records of data: how many are learnt, cut and left out, and how long they are. The account that runs begin with. */
+
+/** Why a record is left out. */
+export type LeftOutReason = 'nothing is to be learnt of it' | 'what is to be learnt lies beyond the length';
+
+/** A record that is left out, by its number from 1. */
+export interface LeftOut {
+  readonly record: number;
+  readonly reason: LeftOutReason;
+}
+
+/** The account of data that was made into sequences. */
+export interface DataReport {
+  readonly path: string;
+  /** What the records are, such as `conversations`; `text` for a text. */
+  readonly kind: string;
+  /** Records that were read; for a text, the pieces that it was cut into. */
+  readonly records: number;
+  /** Sequences that are trained. */
+  readonly used: number;
+  /** Records of sequences that lost tokens, by their numbers. */
+  readonly cut: readonly number[];
+  readonly leftOut: readonly LeftOut[];
+  /** Most tokens of a sequence; null where sequences stay whole. */
+  readonly length: number | null;
+  /** Tokens of the sequences, and those of them that bring loss. */
+  readonly tokens: number;
+  readonly learnt: number;
+  /** Tokens of each sequence before it was cut, also of those left out. */
+  readonly lengths: Int32Array<ArrayBuffer>;
+  /** How sequences begin and end, and how many do so. */
+  readonly framings: readonly { readonly text: string; readonly sequences: number }[];
+  /** Fields of records that nothing reads. */
+  readonly unusedFields: readonly string[];
+  /** Files that were left out, and what the files of the tokenizer say against each other. */
+  readonly notes: readonly string[];
+}
+
+const MOST_NUMBERS = 8;
+
+/** Numbers as a person reads them: the first few, and how many more. */
+export function numbersText(numbers: readonly number[]): string {
+  const all = [...new Set(numbers)];
+  const shown = all.slice(0, MOST_NUMBERS).join(', ');
+  return all.length > MOST_NUMBERS ? `${shown} and ${all.length - MOST_NUMBERS} more` : shown;
+}
+
+const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
+
+/** The records that were left out for a reason. */
+const leftOutFor = ({ leftOut }: DataReport, reason: LeftOutReason): number[] => leftOut.flatMap((item) => (item.reason === reason ? [item.record] : []));
+
+/** The longest sequence before it was cut. */
+export const longestOf = ({ lengths }: Pick<DataReport, 'lengths'>): number => lengths.reduce((most, length) => Math.max(most, length), 0);
+
+function countsText(report: DataReport): string {
+  const { kind, records, used, cut, length, tokens, learnt } = report;
+  const what = kind === 'text' ? `${plural(used, 'piece')} of text` : `${plural(records, 'record')} (${kind}), ${plural(used, 'sequence')}`;
+  return [
+    `${what} with ${tokens} tokens, ${learnt} of them learnt, the longest ${longestOf(report)}`,
+    ...(cut.length > 0 && kind !== 'text' ? [`${cut.length} cut at ${length} tokens (records ${numbersText(cut)})`] : []),
+  ].join('; ');
+}
+
+/** The account in lines. */
+export function reportLines(report: DataReport): string[] {
+  const { path, framings, unusedFields, notes, length } = report;
+  const [nothing, beyond] = [leftOutFor(report, 'nothing is to be learnt of it'), leftOutFor(report, 'what is to be learnt lies beyond the length')];
+  const several = framings.length > 1;
+  return [
+    ...notes,
+    `${path}: ${countsText(report)}`,
+    ...(beyond.length > 0
+      ? [
+          `${path}: ${plural(beyond.length, 'record')} left out, since what is to be learnt lies beyond ${length} tokens (records ${numbersText(beyond)}); raise length`,
+        ]
+      : []),
+    ...(nothing.length > 0
+      ? [`${path}: ${plural(nothing.length, 'record')} left out, since nothing is to be learnt of them (records ${numbersText(nothing)})`]
+      : []),
+    ...framings.map(({ text, sequences }) => `${path}: ${several ? `${plural(sequences, 'sequence')}: ` : ''}${text}`),
+    ...(unusedFields.length > 0 ? [`${path}: the fields ${unusedFields.join(', ')} of the records are not used`] : []),
+  ];
+}
+
+/** How many sequences have so many tokens: powers of two, the upper bound of each. */
+export function histogramOf({ lengths }: Pick<DataReport, 'lengths'>): readonly { readonly upTo: number; readonly sequences: number }[] {
+  const counts = new Map<number, number>();
+  for (const length of lengths) {
+    const upTo = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, length))));
+    counts.set(upTo, (counts.get(upTo) ?? 0) + 1);
+  }
+  return [...counts].sort(([a], [b]) => a - b).map(([upTo, sequences]) => ({ upTo, sequences }));
+}
+
+/** The account as data, without the length of every sequence. */
+export function summaryOf(report: DataReport) {
+  const { lengths: _lengths, cut, leftOut, ...rest } = report;
+  return {
+    ...rest,
+    cut: cut.length,
+    cutRecords: cut,
+    leftOut: leftOut.length,
+    leftOutRecords: leftOut,
+    longest: longestOf(report),
+    histogram: histogramOf(report),
+  };
+}
