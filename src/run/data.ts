@@ -122,8 +122,9 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
   const { batch, length, seed, shuffle, fields, chatTemplate, limit } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
+    const { sequences: found, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
     checkLearnt(path, report);
+    const sequences = Array.from({ length: found.length }, (_, i) => found.at(i));
     return {
       source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }),
       batch,

@@ -4,58 +4,71 @@
  */
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { at, EbbError, type EbbErrorCode } from '../errors.ts';
-import type { Sequence } from '../train/batches.ts';
-import type { DataReport } from './dataReport.ts';
-import { type SequenceRequest, type Tokenised, tokenise } from './sequences.ts';
+import { EbbError, type EbbErrorCode } from '../errors.ts';
+import { type Sequence, type Sequences, sequencesOf } from '../train/batches.ts';
+import { type KeptTokens, keptTokens } from './keptTokens.ts';
+import type { SequenceRequest, Tokenised } from './sequences.ts';
+import { storedSequences } from './tokenFile.ts';
 
 export interface Preparation {
   /** Requests are answered one after the other. @throws EbbError as `tokenise` */
-  tokenise(request: SequenceRequest): Promise<Tokenised>;
+  tokenise(request: SequenceRequest): Promise<Prepared>;
   /** Ends the worker; whoever still waits is told. */
   end(): void;
 }
 
-/** Sequences one behind the other: moved between threads, not copied. */
-interface Packed {
+/** Sequences one behind the other. */
+interface Joined {
   readonly tokens: Int32Array<ArrayBuffer>;
   readonly labels: Int32Array<ArrayBuffer>;
-  /** Where each sequence ends. */
-  readonly ends: Int32Array<ArrayBuffer>;
-  readonly records: Int32Array<ArrayBuffer>;
-  readonly padId: number;
-  readonly report: DataReport;
+}
+
+/** Tokenised data as it goes between threads: moved, not copied. */
+interface Packed extends Tokenised {
+  readonly held: { readonly file: string } | Joined;
 }
 
 type Answer = { readonly packed: Packed } | { readonly message: string; readonly code: EbbErrorCode } | { readonly message: string; readonly stack: string };
 
-function pack({ sequences, records, padId, report }: Tokenised): Packed {
-  const ends = new Int32Array(sequences.length);
-  let end = 0;
-  for (const [i, s] of sequences.entries()) ends[i] = end += s.tokens.length;
-  const [tokens, labels] = [new Int32Array(end), new Int32Array(end)];
-  for (const [i, s] of sequences.entries()) {
-    const from = at(ends, i) - s.tokens.length;
+function join(sequences: readonly Sequence[]): Joined {
+  const count = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const [tokens, labels] = [new Int32Array(count), new Int32Array(count)];
+  let from = 0;
+  for (const s of sequences) {
     tokens.set(s.tokens, from);
     labels.set(s.labels, from);
+    from += s.tokens.length;
   }
-  return { tokens, labels, ends, records: Int32Array.from(records), padId, report };
+  return { tokens, labels };
 }
 
-function unpack({ tokens, labels, ends, ...rest }: Packed): Tokenised {
-  const sequences = Array.from(ends, (end, i): Sequence => {
-    const from = i === 0 ? 0 : at(ends, i - 1);
-    return { tokens: tokens.subarray(from, end), labels: labels.subarray(from, end) };
+const pack = ({ held, ...rest }: KeptTokens): Packed => ({ ...rest, held: 'file' in held ? held : join(held.sequences) });
+
+function separate({ tokens, labels }: Joined, lengths: Int32Array): Sequence[] {
+  let from = 0;
+  return Array.from(lengths, (length): Sequence => {
+    const part: Sequence = { tokens: tokens.subarray(from, from + length), labels: labels.subarray(from, from + length) };
+    from += length;
+    return part;
   });
-  return { sequences, ...rest };
 }
+
+/** Tokenised data whose sequences can be read. */
+export interface Prepared extends Tokenised {
+  readonly sequences: Sequences;
+}
+
+const unpack = ({ held, ...rest }: Packed): Prepared => ({
+  ...rest,
+  sequences: 'file' in held ? storedSequences(held.file, rest.kept) : sequencesOf(separate(held, rest.kept)),
+});
 
 /** Says to a worker that it is one of these: it may have been started from a file that holds more than this module. */
 const ROLE = 'ebb: tokenise';
 
 async function answer(request: SequenceRequest): Promise<Answer> {
   try {
-    return { packed: pack(await tokenise(request)) };
+    return { packed: pack(await keptTokens(request)) };
   } catch (error) {
     if (error instanceof EbbError) return { message: error.message, code: error.code };
     return { message: String(error), stack: error instanceof Error ? (error.stack ?? error.message) : String(error) };
@@ -63,7 +76,8 @@ async function answer(request: SequenceRequest): Promise<Answer> {
 }
 
 /** What goes to another thread without a copy. */
-const moved = ({ tokens, labels, ends, records, report }: Packed): ArrayBuffer[] => [tokens, labels, ends, records, report.lengths].map(({ buffer }) => buffer);
+const moved = ({ held, kept, records, report }: Packed): ArrayBuffer[] =>
+  [kept, records, report.lengths, ...('file' in held ? [] : [held.tokens, held.labels])].map(({ buffer }) => buffer);
 
 /** The last answer, behind which the next one is made: replies come in the order of their requests. */
 let last: Promise<unknown> = Promise.resolve();
@@ -81,7 +95,7 @@ const BUILT = !import.meta.url.endsWith('.ts');
 
 /** Starts a worker with the first request. */
 export function prepare(inWorker: boolean = BUILT): Preparation {
-  if (!inWorker) return { tokenise, end: () => {} };
+  if (!inWorker) return { tokenise: async (request) => unpack(pack(await keptTokens(request))), end: () => {} };
   let worker: Worker | undefined;
   const waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   const start = (): Worker => {

@@ -2,9 +2,9 @@
 
 import { wholeText } from '../data/bytes.ts';
 import type { FieldNames } from '../data/fieldNames.ts';
-import { type LocatedData, locateData } from '../data/locate.ts';
+import type { LocatedData } from '../data/locate.ts';
 import { type DataRecord, type RecordsRead, readRecords } from '../data/records.ts';
-import { at, EbbError, invariant } from '../errors.ts';
+import { at, EbbError } from '../errors.ts';
 import { chatLessons } from '../tokenizer/chat.ts';
 import type { Encoded } from '../tokenizer/engine.ts';
 import { framingText, prefixFor, suffixFor } from '../tokenizer/framing.ts';
@@ -31,13 +31,18 @@ export interface SequenceRequest {
   readonly vocabSize: number;
 }
 
+/** What became of data: its sequences went to a sink. */
 export interface Tokenised {
-  readonly sequences: readonly Sequence[];
+  /** Tokens of each sequence. */
+  readonly kept: Int32Array<ArrayBuffer>;
   /** The record that each sequence is of, from 1. */
-  readonly records: ArrayLike<number>;
+  readonly records: Int32Array<ArrayBuffer>;
   readonly report: DataReport;
   readonly padId: number;
 }
+
+/** Takes sequences as they are made. */
+export type Sink = (sequence: Sequence) => void;
 
 /** @throws EbbError for a token that the model has no row for; `what`: the record, or the text, that holds it */
 async function checkRows(what: string, tokens: Int32Array, words: Tokenizer, vocabSize: number): Promise<void> {
@@ -67,7 +72,9 @@ interface Placed {
 
 /** What was made so far, and what became of the rest. */
 interface Made {
-  readonly sequences: Sequence[];
+  readonly sink: Sink;
+  /** Tokens of each sequence. */
+  readonly kept: number[];
   readonly records: number[];
   readonly cut: number[];
   readonly leftOut: LeftOut[];
@@ -77,7 +84,7 @@ interface Made {
   learnt: number;
 }
 
-const nothingMade = (): Made => ({ sequences: [], records: [], cut: [], leftOut: [], lengths: [], framings: new Map(), tokens: 0, learnt: 0 });
+const nothingMade = (sink: Sink): Made => ({ sink, kept: [], records: [], cut: [], leftOut: [], lengths: [], framings: new Map(), tokens: 0, learnt: 0 });
 
 /** Tokens that bring loss: the first one is predicted from nothing. */
 const learntOf = (labels: ArrayLike<number>): number => {
@@ -86,8 +93,21 @@ const learntOf = (labels: ArrayLike<number>): number => {
   return learnt;
 };
 
-/** Adds a sequence of a record, cut at the length; or says why it is left out. */
-function addSequence(made: Made, { number }: Pick<DataRecord, 'number'>, { ids, labels }: Labelled, length: number | null, framing: string): void {
+function take(made: Made, number: number, sequence: Sequence, learnt: number): void {
+  made.sink(sequence);
+  made.kept.push(sequence.tokens.length);
+  made.records.push(number);
+  made.tokens += sequence.tokens.length;
+  made.learnt += learnt;
+}
+
+/** The sequence of a record, cut at the length; null for one that is left out, which `made` says. */
+function cutSequence(
+  made: Made,
+  number: number,
+  { ids, labels }: Labelled,
+  length: number | null,
+): { readonly sequence: Sequence; readonly learnt: number } | null {
   made.lengths.push(ids.length);
   const most = length ?? Number.POSITIVE_INFINITY;
   const kept = labels.slice(0, most);
@@ -95,24 +115,22 @@ function addSequence(made: Made, { number }: Pick<DataRecord, 'number'>, { ids, 
   if (learnt === 0) {
     const reason: LeftOutReason = learntOf(labels) === 0 ? 'nothing is to be learnt of it' : 'what is to be learnt lies beyond the length';
     made.leftOut.push({ record: number, reason });
-    return;
+    return null;
   }
   if (ids.length > most) made.cut.push(number);
-  made.sequences.push({ tokens: Int32Array.from(ids.slice(0, most)), labels: Int32Array.from(kept) });
-  made.records.push(number);
-  made.framings.set(framing, (made.framings.get(framing) ?? 0) + 1);
-  made.tokens += kept.length;
-  made.learnt += learnt;
+  return { sequence: { tokens: Int32Array.from(ids.slice(0, most)), labels: Int32Array.from(kept) }, learnt };
 }
 
 async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest, made: Made): Promise<void> {
   const encoded = await encodedAt(placed, words);
   for (const [i, { record, lesson }] of placed.entries()) {
     const whole = labelled(lesson, at(encoded, i), words);
-    const before = made.sequences.length;
-    addSequence(made, record, whole, length, lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words));
-    const added = made.sequences[before];
-    if (added) await checkRows(record.where, added.tokens, words, vocabSize);
+    const found = cutSequence(made, record.number, whole, length);
+    if (!found) continue;
+    await checkRows(record.where, found.sequence.tokens, words, vocabSize);
+    take(made, record.number, found.sequence, found.learnt);
+    const framing = lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words);
+    made.framings.set(framing, (made.framings.get(framing) ?? 0) + 1);
   }
 }
 
@@ -128,15 +146,13 @@ const AT_ONCE = 512;
 
 /** What was made of data, and what is known of its records. */
 interface Found {
-  readonly made: Made;
   readonly kind: string;
   readonly records: number;
   readonly unusedFields: readonly string[];
 }
 
-async function recordSequences(data: LocatedData, words: Tokenizer, request: SequenceRequest): Promise<Found> {
+async function recordSequences(data: LocatedData, words: Tokenizer, request: SequenceRequest, made: Made): Promise<Found> {
   const { fields, limit = Number.POSITIVE_INFINITY } = request;
-  const made = nothingMade();
   const read: RecordsRead = { kind: null, unused: new Set() };
   let waiting: Placed[] = [];
   let records = 0;
@@ -150,7 +166,7 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
     waiting = [];
   }
   await encodeAll(waiting, words, request, made);
-  return { made, kind: read.kind?.title ?? '', records, unusedFields: [...read.unused] };
+  return { kind: read.kind?.title ?? '', records, unusedFields: [...read.unused] };
 }
 
 /** A text without a byte order mark, its lines ending as on Unix. @throws EbbError for one that holds nothing, or records */
@@ -177,40 +193,40 @@ function isJson(text: string): boolean {
 }
 
 /** The pieces of texts, each of which begins and ends as texts do. */
-async function textSequences(data: LocatedData, words: Tokenizer, { length, limit = Number.POSITIVE_INFINITY, vocabSize }: SequenceRequest): Promise<Found> {
-  const made = nothingMade();
+async function textSequences(
+  data: LocatedData,
+  words: Tokenizer,
+  { length, limit = Number.POSITIVE_INFINITY, vocabSize }: SequenceRequest,
+  made: Made,
+): Promise<Found> {
   const most = length ?? Number.POSITIVE_INFINITY;
   for (const file of data.files) {
     const ids = await words.ids(textIn(file));
     const whole = Int32Array.from([prefixFor(words.framing, ids), ids, suffixFor(words.framing, ids)].flat());
     await checkRows(`${file.path}: the text`, whole, words, vocabSize);
-    for (let from = 0; from + 1 < whole.length && made.sequences.length < limit; from += most) {
+    for (let from = 0; from + 1 < whole.length && made.kept.length < limit; from += most) {
       const part = whole.slice(from, from + most);
       if (part.length < 2) continue;
-      made.sequences.push({ tokens: part, labels: part });
-      made.records.push(made.sequences.length);
       made.lengths.push(part.length);
-      made.tokens += part.length;
-      made.learnt += part.length - 1;
+      take(made, made.kept.length + 1, { tokens: part, labels: part }, part.length - 1);
     }
   }
-  made.framings.set(framingText(words.framing, words.token), made.sequences.length);
-  return { made, kind: 'text', records: made.sequences.length, unusedFields: [] };
+  made.framings.set(framingText(words.framing, words.token), made.kept.length);
+  return { kind: 'text', records: made.kept.length, unusedFields: [] };
 }
 
 /** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
-export async function tokenise(request: SequenceRequest): Promise<Tokenised> {
+export async function tokenise(request: SequenceRequest, data: LocatedData, sink: Sink): Promise<Tokenised> {
   const { path, length } = request;
-  const data = locateData(path);
-  invariant(data.kind === 'records' || data.kind === 'text', `${path} holds ${data.kind}`);
   const words = await openTokenizer(request.tokenizer, request);
-  const { made, kind, records, unusedFields } = await (data.kind === 'text' ? textSequences(data, words, request) : recordSequences(data, words, request));
-  const { sequences, cut, leftOut, tokens, learnt } = made;
+  const made = nothingMade(sink);
+  const { kind, records, unusedFields } = await (data.kind === 'text' ? textSequences : recordSequences)(data, words, request, made);
+  const { kept, cut, leftOut, tokens, learnt } = made;
   const report: DataReport = {
     path,
     kind,
     records,
-    used: sequences.length,
+    used: kept.length,
     cut,
     leftOut,
     length,
@@ -221,5 +237,5 @@ export async function tokenise(request: SequenceRequest): Promise<Tokenised> {
     unusedFields,
     notes: [...words.notes, ...data.notes],
   };
-  return { sequences, records: made.records, report, padId: words.padTokenId ?? words.eosTokenId ?? 0 };
+  return { kept: Int32Array.from(kept), records: Int32Array.from(made.records), report, padId: words.padTokenId ?? words.eosTokenId ?? 0 };
 }

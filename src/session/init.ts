@@ -5,10 +5,9 @@ import { holdsRecords } from '../data/locate.ts';
 import { at, EbbError } from '../errors.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { describeModel, type ModelDescription } from '../models/checkpoint.ts';
+import { prepare } from '../run/prepare.ts';
 import { tellNotes, type Watch } from '../run/progress.ts';
 import { schemaComment } from '../run/runFile.ts';
-import { tokenise } from '../run/sequences.ts';
-import type { Sequence } from '../train/batches.ts';
 import { parseConfig } from '../train/config.ts';
 import { modelPath } from './modelPath.ts';
 import { text as textKind, WATCH } from './optionKinds.ts';
@@ -47,8 +46,8 @@ interface Look {
 const quantile = (sorted: readonly number[], share: number): number => at(sorted, Math.min(sorted.length - 1, Math.floor(share * sorted.length)));
 
 /** Chooses a length that holds nearly all examples whole, in steps of 64 tokens, and as many sequences as make a step worthwhile. */
-export function lookAt(sequences: readonly Pick<Sequence, 'tokens'>[], maxPosition: number, what: string): Look {
-  const lengths = sequences.map(({ tokens }) => tokens.length).sort((a, b) => a - b);
+export function lookAt(given: Iterable<number>, maxPosition: number, what: string): Look {
+  const lengths = [...given].sort((a, b) => a - b);
   const most = Math.min(maxPosition, LONGEST);
   const length = Math.min(most, Math.max(SHORTEST, 64 * Math.ceil(quantile(lengths, WHOLE) / 64)));
   const middle = quantile(lengths, 0.5);
@@ -61,9 +60,12 @@ export function lookAt(sequences: readonly Pick<Sequence, 'tokens'>[], maxPositi
 
 async function lookAtData({ path, config }: ModelDescription, data: string): Promise<Look> {
   const length = Math.min(config.maxPosition, LONGEST);
-  const { sequences } = await tokenise({ path: data, tokenizer: path, length, fields: {}, limit: LOOKED_AT, vocabSize: config.vocabSize });
+  const preparation = prepare();
+  const { report } = await preparation
+    .tokenise({ path: data, tokenizer: path, length, fields: {}, limit: LOOKED_AT, vocabSize: config.vocabSize })
+    .finally(preparation.end);
   return holdsRecords(data)
-    ? lookAt(sequences, config.maxPosition, 'records')
+    ? lookAt(report.lengths, config.maxPosition, 'records')
     : { length: Math.min(256, length), batch: 8, told: `text, in pieces of ${Math.min(256, length)} tokens` };
 }
 

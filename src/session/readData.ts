@@ -6,7 +6,7 @@ import { type FieldNames, fieldNames } from '../data/fieldNames.ts';
 import { locateData } from '../data/locate.ts';
 import { at, EbbError, option } from '../errors.ts';
 import { fileExists, pathKind } from '../formats/files.ts';
-import { writeSafetensors } from '../formats/safetensors.ts';
+import { type StreamedEntry, streamSafetensors } from '../formats/safetensors.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { describeModel } from '../models/checkpoint.ts';
 import { type DataReport, reportLines } from '../run/dataReport.ts';
@@ -14,7 +14,7 @@ import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import { prepare } from '../run/prepare.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
-import { collate, type Sequence } from '../train/batches.ts';
+import type { Sequence, Sequences } from '../train/batches.ts';
 import { dataPath } from './dataPath.ts';
 import { modelPath } from './modelPath.ts';
 import { text, WATCH, whole } from './optionKinds.ts';
@@ -61,10 +61,11 @@ export interface TextPart {
   readonly isLearnt: boolean;
 }
 
-/** What data becomes. */
-export interface DataReading {
+/** What data becomes: its sequences, one at a time, as there may be many. */
+export interface DataReading extends Iterable<DataSequence> {
   readonly report: DataReport;
-  readonly sequences: readonly DataSequence[];
+  /** The sequence of an index from 0 to below `report.used`. */
+  at(index: number): DataSequence;
   /** The text of a sequence, in stretches that are learnt and that are not. */
   partsOf(sequence: DataSequence): Promise<readonly TextPart[]>;
 }
@@ -91,33 +92,27 @@ async function partsOf(tokenizer: Tokenizer, { ids, labels }: DataSequence): Pro
 }
 
 /** Writes sequences as ready batches [steps, batch, length], padded on the right; rows that fill up the last batch are padding alone. */
-function writeBatches(out: string, sequences: readonly Sequence[], batch: number, vocabSize: number, padId: number): void {
+async function writeBatches(out: string, sequences: Sequences, batch: number, padId: number): Promise<void> {
   const steps = Math.ceil(sequences.length / batch);
-  const empty: Sequence = { tokens: new Int32Array(0), labels: new Int32Array(0) };
-  const rows = Array.from({ length: steps * batch }, (_, i) => sequences[i] ?? empty);
-  const length = Math.max(2, ...sequences.map(({ tokens }) => tokens.length));
-  const fill = (of: (row: Sequence) => Int32Array, rest: number): Int32Array => {
-    const all = new Int32Array(rows.length * length).fill(rest);
-    for (const [i, row] of rows.entries()) all.set(of(row), i * length);
-    return all;
-  };
-  // what is written is what a run would be given: it is checked as that is
-  collate(sequences.slice(0, 1), vocabSize, padId);
-  const shape = [steps, batch, length];
-  const tensor = (name: string, data: Int32Array) => ({ name, dtype: 'I32' as const, shape, data });
-  writeSafetensors(out, [
-    tensor(
-      'attention_mask',
-      fill(({ tokens }) => new Int32Array(tokens.length).fill(1), 0),
-    ),
-    tensor(
-      'input_ids',
-      fill(({ tokens }) => tokens, padId),
-    ),
-    tensor(
-      'labels',
-      fill(({ labels }) => labels, -100),
-    ),
+  const indices = Array.from({ length: steps * batch }, (_, i) => i);
+  const length = indices.reduce((most, i) => (i < sequences.length ? Math.max(most, sequences.lengthOf(i)) : most), 2);
+  /** A tensor, row by row: a sequence's numbers, and what stands behind them. */
+  const tensor = (name: string, of: (row: Sequence) => Int32Array, rest: number): StreamedEntry => ({
+    name,
+    dtype: 'I32',
+    shape: [steps, batch, length],
+    *pieces() {
+      for (const i of indices) {
+        const row = new Int32Array(length).fill(rest);
+        if (i < sequences.length) row.set(of(sequences.at(i)));
+        yield new Uint8Array(row.buffer);
+      }
+    },
+  });
+  await streamSafetensors(out, [
+    tensor('attention_mask', ({ tokens }) => new Int32Array(tokens.length).fill(1), 0),
+    tensor('input_ids', ({ tokens }) => tokens, padId),
+    tensor('labels', ({ labels }) => labels, -100),
   ]);
 }
 
@@ -144,10 +139,14 @@ export async function readData(data: string, options: ReadDataOptions): Promise<
   try {
     const { sequences, records, report, padId } = await preparation.tokenise({ path, tokenizer: model, length, fields, chatTemplate, limit, vocabSize });
     for (const line of reportLines(report)) tell(watch, line);
-    if (out !== undefined) writeBatches(out, sequences, batch, vocabSize, padId);
+    if (out !== undefined && sequences.length > 0) await writeBatches(out, sequences, batch, padId);
+    const sequenceAt = (index: number): DataSequence => listOf(sequences.at(index), at(records, index));
     return {
       report,
-      sequences: sequences.map((sequence, i) => listOf(sequence, at(records, i))),
+      at: sequenceAt,
+      *[Symbol.iterator]() {
+        for (let index = 0; index < sequences.length; index++) yield sequenceAt(index);
+      },
       partsOf: (sequence) => partsOf(tokenizer, sequence),
     };
   } finally {

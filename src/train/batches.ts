@@ -11,6 +11,21 @@ export interface Sequence {
   readonly labels: Int32Array;
 }
 
+/** Sequences that need not be in memory: each is made when it is asked for. */
+export interface Sequences {
+  readonly length: number;
+  /** Tokens of a sequence. */
+  lengthOf(index: number): number;
+  at(index: number): Sequence;
+}
+
+/** A list as sequences. */
+export const sequencesOf = (list: readonly Sequence[]): Sequences => ({
+  length: list.length,
+  lengthOf: (index) => at(list, index).tokens.length,
+  at: (index) => at(list, index),
+});
+
 /** What a micro-batch is given. */
 export interface Batch {
   /** Run-time dimensions, e.g. B and T. */

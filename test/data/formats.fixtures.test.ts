@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { readData } from '../../src/index.ts';
-import { withFixtures, readJson } from '../formats/fixtureFolder.ts';
+import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 
 interface Expected {
   readonly sequences: readonly { readonly ids: readonly number[]; readonly labels: readonly number[] }[];
@@ -16,9 +16,9 @@ withFixtures('data', (folder) => {
   const { files, sets } = readJson(join(folder, 'formats.json')) as unknown as Formats;
   it.each(files)('$path', async ({ path, records, set }) => {
     const { tokenizer, records: wanted } = sets[set]!;
-    const { report, sequences } = await readData(join(folder, path), { model: join(folder, 'tokenizers', tokenizer) });
-    expect(report.records).toBe(records);
-    expect(sequences.map(({ ids, labels }) => ({ ids, labels }))).toEqual(
+    const reading = await readData(join(folder, path), { model: join(folder, 'tokenizers', tokenizer) });
+    expect(reading.report.records).toBe(records);
+    expect([...reading].map(({ ids, labels }) => ({ ids, labels }))).toEqual(
       wanted.flatMap(({ expected }) => expected.sequences.map(({ ids, labels }) => ({ ids, labels }))),
     );
   });

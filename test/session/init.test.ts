@@ -9,7 +9,7 @@ import { ROOT } from '../support/cli.ts';
 
 const model = join(ROOT, 'examples/tiny-llama/model');
 const data = join(ROOT, 'examples/demo/questions.jsonl');
-const ofLengths = (...lengths: number[]) => lengths.map((length) => ({ tokens: new Int32Array(length) }));
+const ofLengths = (...lengths: number[]) => Int32Array.from(lengths);
 
 it.each([
   [ofLengths(10, 12, 14), 512, 64, 16],

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { tokenise } from '../../src/run/sequences.ts';
+import { prepare } from '../../src/run/prepare.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
 
@@ -25,21 +25,24 @@ function printed(body: string): unknown {
 
 const questions = join(ROOT, 'examples/demo/questions.jsonl');
 const request = { vocabSize: 2 ** 30, path: questions, tokenizer: TINY_MODEL, length: 32, fields: {}, limit: 40 };
+const { tokenise } = prepare(false);
 const plain = ({ sequences, padId }: Awaited<ReturnType<typeof tokenise>>) => ({
   padId,
-  sequences: sequences.map(({ tokens, labels }) => [Array.from(tokens), Array.from(labels)]),
+  sequences: Array.from({ length: sequences.length }, (_, i) => [Array.from(sequences.at(i).tokens), Array.from(sequences.at(i).labels)]),
 });
 
 it('gives the same sequences, request after request, off the main thread', async () => {
   const other = { ...request, length: 8, limit: 3 };
   const found = printed(`
+    process.env.XDG_CACHE_HOME = ${JSON.stringify(join(folder, 'cache'))};
     const preparation = prepare();
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     const both = await Promise.all([${JSON.stringify(request)}, ${JSON.stringify(other)}].map((r) => preparation.tokenise(r)));
     clearInterval(timer);
     preparation.end();
-    show({ ticks, both: both.map(({ sequences, padId }) => ({ padId, sequences: sequences.map((s) => [Array.from(s.tokens), Array.from(s.labels)]) })) });`);
+    const all = ({ length, at }) => Array.from({ length }, (_, i) => [Array.from(at(i).tokens), Array.from(at(i).labels)]);
+    show({ ticks, both: both.map(({ sequences, padId }) => ({ padId, sequences: all(sequences) })) });`);
   expect(found).toMatchObject({ both: [plain(await tokenise(request)), plain(await tokenise(other))] });
   // this thread went on meanwhile
   expect((found as { ticks: number }).ticks).toBeGreaterThan(5);

@@ -62,12 +62,12 @@ export const dataCommand: AddOptions = (command) =>
         readData(data, { ...options, signal: watch.signal, onProgress: (progress) => progress.kind !== 'note' && watch.onProgress?.(progress) }),
       );
       if (flags.json) {
-        for (const sequence of reading.sequences) print(sequenceLine(sequence));
+        for (const sequence of reading) print(sequenceLine(sequence));
         print(summaryLine(reading.report));
       } else {
-        for (const sequence of reading.sequences.slice(0, flags.show ?? 0)) print(exampleText(sequence, await reading.partsOf(sequence)));
+        for (let i = 0; i < Math.min(flags.show ?? 0, reading.report.used); i++) print(exampleText(reading.at(i), await reading.partsOf(reading.at(i))));
         print(summaryText(reading.report));
       }
       if (flags.out !== undefined && existsSync(flags.out)) say(`written: ${flags.out}`);
-      if (reading.sequences.length === 0) process.exitCode = 1;
+      if (reading.report.used === 0) process.exitCode = 1;
     });

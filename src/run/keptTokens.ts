@@ -1,0 +1,63 @@
+/** @file Tokenises data, or finds what was tokenised before; where its tokens then lie. The long part of opening data: prepare.ts runs it in a worker. */
+
+import { renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { locateData } from '../data/locate.ts';
+import { EbbError, invariant } from '../errors.ts';
+import { fileError } from '../formats/files.ts';
+import type { Sequence } from '../train/batches.ts';
+import { type SequenceRequest, type Tokenised, tokenise } from './sequences.ts';
+import { prepareCache, readIndex, type TokenPlace, tokenPlace, writeIndex } from './tokenCache.ts';
+import { tokenWriter } from './tokenFile.ts';
+
+/** Tokenised data, and where its tokens lie: in a file of the cache, or in memory. */
+export interface KeptTokens extends Tokenised {
+  readonly held: { readonly file: string } | { readonly sequences: readonly Sequence[] };
+}
+
+/** Tokenises into a file of the cache. @throws where that cannot be written, besides what `tokenise` throws */
+async function intoCache(request: SequenceRequest, data: ReturnType<typeof locateData>, place: TokenPlace): Promise<KeptTokens> {
+  const aside = `${place.tokens}.${process.pid}.partial`;
+  const writer = tokenWriter(aside);
+  let made: Tokenised;
+  try {
+    made = await tokenise(request, data, writer.add);
+    writer.close();
+    renameSync(aside, place.tokens);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  }
+  writeIndex(place, made);
+  return { ...made, held: { file: place.tokens } };
+}
+
+/** Tokenises into memory. */
+async function intoMemory(request: SequenceRequest, data: ReturnType<typeof locateData>): Promise<KeptTokens> {
+  const sequences: Sequence[] = [];
+  const made = await tokenise(request, data, (sequence) => sequences.push(sequence));
+  return { ...made, held: { sequences } };
+}
+
+/** Whether the cache cannot be written: what is wrong with data is an EbbError. */
+const isOfCache = (error: unknown): boolean => error instanceof Error && !(error instanceof EbbError) && 'code' in error;
+
+/** @throws EbbError as `tokenise`, and for data that is not tokenised */
+export async function keptTokens(request: SequenceRequest): Promise<KeptTokens> {
+  const { path } = request;
+  const data = locateData(path);
+  invariant(data.kind === 'records' || data.kind === 'text', `${path} holds ${data.kind}`);
+  const place = await tokenPlace(data, request);
+  if (!place) return intoMemory(request, data);
+  const kept = readIndex(place, path);
+  if (kept) return { ...kept, held: { file: place.tokens } };
+  try {
+    prepareCache();
+    return await intoCache(request, data, place);
+  } catch (error) {
+    if (!isOfCache(error)) throw error;
+    const made = await intoMemory(request, data);
+    const note = `tokens are not kept for the next start: ${fileError(dirname(place.tokens), error).message}`;
+    return { ...made, report: { ...made.report, notes: [...made.report.notes, note] } };
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * @file Tokens of data, kept in the user's cache under what they were made of: a second start tokenises nothing, and data of any size takes little
+ * memory. What cannot be kept is held in memory.
+ */
+
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import type { LocatedData } from '../data/locate.ts';
+import { pathKind } from '../formats/files.ts';
+import { openSafetensors, readInts, writeSafetensors } from '../formats/safetensors.ts';
+import { cacheFolder } from '../node/swiftshader.ts';
+import type { DataReport } from './dataReport.ts';
+import type { SequenceRequest, Tokenised } from './sequences.ts';
+import { tokenBytes } from './tokenFile.ts';
+
+/** What tokens are made of, and where they are kept. */
+export interface TokenPlace {
+  readonly tokens: string;
+  readonly index: string;
+}
+
+const folder = (): string => join(cacheFolder(), 'tokens');
+
+/** Most bytes of tokens that are kept; the ones that were not used for longest are taken away. */
+const KEPT = 20 * 2 ** 30;
+
+/** Most bytes of a file beside a tokenizer that is read for what it says. */
+const SIDE_FILE = 64 * 2 ** 20;
+
+async function addFile(hash: Hash, path: string): Promise<void> {
+  const of = createHash('sha256');
+  await pipeline(createReadStream(path), of);
+  hash.update(`${basename(path)} ${of.digest('hex')}\n`);
+}
+
+/** The files that decide how text is encoded: those of a tokenizer's folder that say something, or one file. */
+function tokenizerFiles(path: string): string[] {
+  if (pathKind(path) === 'file') return [path];
+  return readdirSync(path)
+    .sort()
+    .filter((name) => /\.(json|jinja|model|txt)$/.test(name))
+    .map((name) => join(path, name))
+    .filter((file) => statSync(file).isFile() && statSync(file).size <= SIDE_FILE);
+}
+
+/** Whether what is rendered depends on the day. */
+const tellsTime = (files: readonly string[]): boolean => files.some((file) => statSync(file).size <= SIDE_FILE && readFileSync(file).includes('strftime_now'));
+
+/** The files of the program that makes tokens: other ones may make other tokens. In a bundle it is one file. */
+function programFiles(): string[] {
+  const own = fileURLToPath(import.meta.url);
+  const rooms = ['data', 'tokenizer'].map((room) => join(dirname(own), '..', room)).filter((room) => existsSync(room));
+  return [
+    own,
+    ...rooms.flatMap((room) =>
+      readdirSync(room, { recursive: true, encoding: 'utf8' })
+        .sort()
+        .map((name) => join(room, name)),
+    ),
+  ].filter((file) => /\.[jt]s$/.test(file));
+}
+
+/** Where the tokens of data are kept; null for what is read once. */
+export async function tokenPlace(data: LocatedData, request: SequenceRequest): Promise<TokenPlace | null> {
+  if (data.files.some(({ path }) => path === '-')) return null;
+  const { tokenizer, path: _path, chatTemplate, ...rest } = request;
+  const hash = createHash('sha256').update(JSON.stringify(rest));
+  const beside = [...tokenizerFiles(tokenizer), ...(chatTemplate !== undefined && existsSync(chatTemplate) ? [chatTemplate] : [])];
+  for (const file of [...programFiles(), ...data.files.map(({ path }) => path), ...beside]) await addFile(hash, file);
+  hash.update(`${chatTemplate ?? ''} ${tellsTime(beside) ? new Date().toDateString() : ''}`);
+  const name = hash.digest('hex').slice(0, 32);
+  return { tokens: join(folder(), `${name}.tokens`), index: join(folder(), `${name}.safetensors`) };
+}
+
+/** Makes the folder of the cache. @throws Error of the file system where it cannot be made */
+export function prepareCache(): void {
+  mkdirSync(folder(), { recursive: true });
+}
+
+/** Says what lies in a file of tokens, which is whole then. */
+export function writeIndex({ index }: TokenPlace, { kept, records, report, padId }: Tokenised): void {
+  const { lengths, path: _path, ...rest } = report;
+  const list = (name: string, data: Int32Array) => ({ name, dtype: 'I32' as const, shape: [data.length], data });
+  writeSafetensors(index, [list('kept', kept), list('lengths', lengths), list('records', records)], { report: JSON.stringify(rest), padId: String(padId) });
+  removeOldest();
+}
+
+/** What is kept at a place; null where it is not, or not as it was written. */
+export function readIndex({ index, tokens }: TokenPlace, path: string): Tokenised | null {
+  if (!existsSync(index) || !existsSync(tokens)) return null;
+  try {
+    const file = openSafetensors(index);
+    const list = (name: string): Int32Array<ArrayBuffer> => Int32Array.from(readInts(file, name));
+    const [kept, lengths, records] = [list('kept'), list('lengths'), list('records')];
+    if (statSync(tokens).size !== tokenBytes(kept)) return null;
+    const { report, padId } = file.metadata as Readonly<Record<string, string>>;
+    const now = new Date();
+    utimesSync(tokens, now, now);
+    return { kept, records, padId: Number(padId), report: { ...(JSON.parse(report ?? '') as Omit<DataReport, 'lengths' | 'path'>), path, lengths } };
+  } catch {
+    return null;
+  }
+}
+
+/** Takes away what was not used for longest, until the rest is small enough. */
+function removeOldest(): void {
+  const files = readdirSync(folder())
+    .filter((name) => name.endsWith('.tokens'))
+    .map((name) => ({ path: join(folder(), name), ...sizeAndUse(join(folder(), name)) }))
+    .sort((a, b) => b.used - a.used);
+  let bytes = 0;
+  for (const { path, size } of files) {
+    bytes += size;
+    if (bytes <= KEPT) continue;
+    rmSync(path, { force: true });
+    rmSync(path.replace(/\.tokens$/, '.safetensors'), { force: true });
+  }
+}
+
+function sizeAndUse(path: string): { readonly size: number; readonly used: number } {
+  const { size, mtimeMs } = statSync(path);
+  return { size, used: mtimeMs };
+}
