@@ -5,15 +5,30 @@ import { type FieldNames, readBatches } from '../formats/dataset.ts';
 import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { type Batch, type BatchSource, limitExamples, type StepTensor, sequenceBatches, tensorBatches } from '../train/batches.ts';
-import { hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
+import {
+  type Batch,
+  type BatchSource,
+  limitExamples,
+  type Sequence,
+  type StepTensor,
+  sequenceBatches,
+  shuffledBatches,
+  tensorBatches,
+} from '../train/batches.ts';
+import { packRows } from '../train/packing.ts';
+import { hubSteps, rowSequences, takesSequences, tokenRange, tokenSteps, unusedNotes } from './batchFiles.ts';
 import type { Preparation } from './prepare.ts';
 
 export interface DataOptions {
   readonly batch: number;
   readonly length: number;
   readonly seed: number;
-  readonly shuffle: boolean;
+  /** Left out: as the data is, which comes in an order of its own where it is in ready batches. */
+  readonly shuffle?: boolean | undefined;
+  /** Whether rows hold several sequences. */
+  readonly pack?: boolean;
+  /** Whether sequences of like length share a batch. */
+  readonly bucket?: boolean;
   /** Inputs of the model. */
   readonly inputs: readonly InputDecl[];
   /** Null: not checked. */
@@ -32,6 +47,8 @@ export interface LoadedData {
   readonly examples: number;
   /** What a person should know of it. */
   readonly notes: readonly string[];
+  /** Whether positions start over within rows; default: no. */
+  readonly restarts?: boolean;
 }
 
 const isSafetensors = (path: string): boolean => path.toLowerCase().endsWith('.safetensors');
@@ -92,6 +109,8 @@ export interface OpenedData {
   readonly length: number;
   /** Whether both are those of the data itself, which comes in ready batches, and not as they were asked for. */
   readonly isReady: boolean;
+  /** Whether positions start over within rows, because they hold several sequences. */
+  readonly restarts: boolean;
   /** @throws EbbError naming the file when nothing in it can be learnt */
   readonly loaded: Promise<LoadedData>;
 }
@@ -103,7 +122,27 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
   if (lower.endsWith('.bin')) return binaryTokens(path, options);
   if (!/\.(safetensors|json)$/.test(lower)) return null;
   const batches = readBatches(path);
-  return sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
+  const loaded = sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
+  return { ...loaded, notes: unusedNotes(path, batches), restarts: rowSequences(path, batches)?.restarts ?? false };
+}
+
+/** Ready batches in the order that was asked for: their own, unless it is said otherwise. @throws EbbError for what cannot be done with them */
+function orderedReady(path: string, ready: LoadedData, { shuffle, seed, pack = false, bucket = false }: DataOptions): LoadedData {
+  const wrong = pack ? 'pack' : bucket ? 'bucket' : null;
+  if (wrong !== null)
+    throw new EbbError(`${wrong}: ${path} holds ready batches, which come as they are; leave ${wrong} out, or give text or records`, 'config');
+  const { count } = ready.source;
+  if (shuffle === true) return { ...ready, source: shuffledBatches(ready.source, seed) };
+  if (shuffle === false || count === 1) return ready;
+  return { ...ready, notes: [...ready.notes, `${path}: its ${count} batches are learnt in the order of the file; shuffle: true gives each epoch another`] };
+}
+
+/** Says how full packed rows are. */
+function packedText(path: string, sequences: readonly Sequence[], length: number): string {
+  const lengths = sequences.map(({ tokens }) => tokens.length);
+  const tokens = lengths.reduce((sum, n) => sum + n, 0);
+  const rows = packRows(lengths, length, [...lengths.keys()]).length;
+  return `${path}: ${sequences.length} sequences are packed into ${rows} rows of at most ${length} tokens, ${((100 * tokens) / (rows * length)).toFixed(0)} % full`;
 }
 
 /**
@@ -112,18 +151,23 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
  * @throws EbbError naming the file when ready batches do not fit the model
  */
 export function openData(path: string, tokenizer: () => string, options: DataOptions, preparation: Preparation): OpenedData {
-  const ready = readyData(path, options);
-  if (ready) return { batch: ready.batch, length: ready.length, isReady: !path.toLowerCase().endsWith('.bin'), loaded: Promise.resolve(ready) };
-  const { batch, length, seed, shuffle, fields, chatTemplate, limit } = options;
+  const found = readyData(path, options);
+  if (found) {
+    const ready = orderedReady(path, found, options);
+    const { batch, length, restarts = false } = ready;
+    return { batch, length, isReady: !path.toLowerCase().endsWith('.bin'), restarts, loaded: Promise.resolve(ready) };
+  }
+  const { batch, length, seed, shuffle = true, pack = false, bucket = false, fields, chatTemplate, limit } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
     const { sequences, padId, notes } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
-    return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length, notes };
+    const source = sequenceBatches(sequences, { batch, seed, shuffle, bucket, ...(pack ? { pack: length } : {}), vocabSize, padId });
+    return { source, batch, length, examples: sequences.length, notes: [...notes, ...(pack ? [packedText(path, sequences, length)] : [])] };
   };
   const loaded = load();
   // whoever waits for it is told; nobody may be waiting yet
   loaded.catch(() => undefined);
-  return { batch, length, isReady: false, loaded };
+  return { batch, length, isReady: false, restarts: pack, loaded };
 }
 
 /** @throws EbbError for held-out data of which no token counts */
