@@ -9,8 +9,7 @@ import { openSafetensors, readInts } from './safetensors.ts';
 
 /** The tensor that nested lists of integers stand for; lists of one depth are of one length. */
 function listTensor(path: string, name: string, value: Json): IntTensor {
-  const shape: number[] = [];
-  for (let level: Json | undefined = value; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const shape = shapeOf(value);
   const data: number[] = [];
   const walk = (level: Json, depth: number): void => {
     if (depth === shape.length) {
@@ -30,22 +29,34 @@ function listTensor(path: string, name: string, value: Json): IntTensor {
   return { shape, data: Int32Array.from(data) };
 }
 
+/** The lengths of nested lists, by the first one of each depth. */
+function shapeOf(value: Json | undefined): number[] {
+  return Array.isArray(value) ? [value.length, ...shapeOf(value[0])] : [];
+}
+
 function jsonBatches(path: string, fields: JsonObject): ReadyBatches {
-  return assembleBatches(path, (name) => {
+  const held = Object.entries(fields).flatMap(([name, value]) => (value === null ? [] : [[name, shapeOf(value)] as const]));
+  const take = (name: string): IntTensor | undefined => {
     const value = fields[name];
     return value === undefined || value === null ? undefined : listTensor(path, name, value);
-  });
+  };
+  return assembleBatches(path, take, held);
 }
 
 function safetensorsBatches(path: string): ReadyBatches {
   const file = openSafetensors(path);
-  return assembleBatches(path, (name) => {
+  const take = (name: string): IntTensor | undefined => {
     const info = file.tensors.get(name);
     return info && { shape: info.shape, data: readInts(file, name) };
-  });
+  };
+  return assembleBatches(
+    path,
+    take,
+    [...file.tensors].map(([name, { shape }]) => [name, shape] as const),
+  );
 }
 
-/** Batches in a safetensors or JSON file: `input_ids`, optional `labels` and `attention_mask`; other tensors are ignored. */
+/** Batches in a safetensors or JSON file: `input_ids`, optional `labels`, `attention_mask` and `position_ids`. */
 export function readBatches(path: string): ReadyBatches {
   const json = path.toLowerCase().endsWith('.json');
   return json ? jsonBatches(path, parseJsonObject(path, readText(path, 2 ** 30))) : safetensorsBatches(path);

@@ -31,6 +31,8 @@ export interface ModelConfig extends ModelTokens {
 /** A model of some family: what is in its files, and how it is built. */
 export interface Model extends Layout {
   readonly config: ModelConfig;
+  /** Whether tokens are told apart by the positions that they are given, rather than by how far they are from each other. */
+  readonly learntPositions: boolean;
   /** The model for training (loss), for logits, or for generation with a key-value cache. */
   readonly build: (mode: ModelMode) => ModelDefinition;
 }
@@ -67,6 +69,8 @@ export interface FamilySpec<Config extends ModelConfig> {
   readonly embedding?: string;
   /** What config.json calls the number of layers, for errors; default `num_hidden_layers`. */
   readonly layersField?: string;
+  /** Whether each position has a row of its own that is learnt. Default: no; attention sees how far tokens are from each other. */
+  readonly learntPositions?: boolean;
   /** Left out where Ebb reads no GGUF files of the family. */
   readonly gguf?: FamilyGguf<Config>;
   /** The model, written in the tracing API. */
@@ -107,6 +111,7 @@ function modelOf<Config extends ModelConfig>(spec: FamilySpec<Config>, config: C
   const { kind, architectures, layersField = 'num_hidden_layers', computed = [] } = spec;
   return {
     config,
+    learntPositions: spec.learntPositions ?? false,
     tensors: () => spec.tensors(config),
     prefix: spec.prefix,
     computed: config.tieWordEmbeddings ? [...computed, head.name] : computed,

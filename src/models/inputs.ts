@@ -15,6 +15,8 @@ export interface SequenceInputs {
   readonly segments: Tensor;
   /** Segment of each key: those of the tokens, or [B, capacity] with a cache. */
   readonly keySegments: Tensor;
+  /** The position of each token in its sequence, i32 [B, T]; undefined: they count through the row, from the call's position on. */
+  readonly positionIds?: Tensor;
   /** How many tokens the key-value cache holds; undefined where there is none. */
   readonly cache?: number | undefined;
   /** The token whose logits are wanted, i32 [1]; undefined: all of them. */
@@ -38,27 +40,31 @@ function take(inputs: Readonly<Record<string, Value>>, name: string): Value {
   return value;
 }
 
-/** The model gives the loss of next-token prediction, f32[], for sequences of at most `positions` tokens. */
-export function trainingMode(positions: number): ModelMode {
+/** What a model is given beside its tokens. */
+export interface ModeOptions {
+  /** Whether it is given the position of each token, as rows hold several sequences. Default: no. */
+  readonly positions?: boolean;
+}
+
+/** The inputs of whole sequences, and those of them that layers are told of. */
+function wholeSequences(names: readonly string[], positions: number, given: ModeOptions): ModelMode {
+  const asked = [...names, ...(given.positions === true ? ['positions'] : [])];
   return {
-    inputs: { tokens: IDS, targets: IDS, segments: IDS },
+    inputs: Object.fromEntries(asked.map((name) => [name, IDS])),
     sequence: (inputs) => {
       const segments = take(inputs, 'segments');
-      return { tokens: take(inputs, 'tokens'), targets: take(inputs, 'targets'), segments, keySegments: segments, positions };
+      const targets = names.includes('targets') ? { targets: take(inputs, 'targets') } : {};
+      const positionIds = given.positions === true ? { positionIds: take(inputs, 'positions') } : {};
+      return { tokens: take(inputs, 'tokens'), ...targets, segments, keySegments: segments, ...positionIds, positions };
     },
   };
 }
 
-/** The model gives logits [B, T, vocabSize] of whole sequences of at most `positions` tokens. */
-export function logitsMode(positions: number): ModelMode {
-  return {
-    inputs: { tokens: IDS, segments: IDS },
-    sequence: (inputs) => {
-      const segments = take(inputs, 'segments');
-      return { tokens: take(inputs, 'tokens'), segments, keySegments: segments, positions };
-    },
-  };
-}
+/** The model gives the loss of next-token prediction, f32[], for rows of at most `positions` tokens. */
+export const trainingMode = (positions: number, given: ModeOptions = {}): ModelMode => wholeSequences(['tokens', 'targets', 'segments'], positions, given);
+
+/** The model gives logits [B, T, vocabSize] of rows of at most `positions` tokens. */
+export const logitsMode = (positions: number, given: ModeOptions = {}): ModelMode => wholeSequences(['tokens', 'segments'], positions, given);
 
 /**
  * The model is given some tokens that follow `position` earlier ones, whose keys and values lie in a cache of `capacity` tokens, and gives the

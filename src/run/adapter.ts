@@ -9,9 +9,10 @@ import type { AdapterSettings } from '../runtime/planFile.ts';
 
 import { parseConfig, type RunConfig } from '../train/config.ts';
 import { adaptedLayer, adapterParamName, isAdapterParam, loraScale } from '../train/model.ts';
+import { CONFIG } from './earlierRun.ts';
 import { tellNotes, type Watch } from './progress.ts';
 import { readRunFile } from './runFile.ts';
-import { CONFIG, checkpointNames, TENSORS } from './runFolder.ts';
+import { checkpointNames, TENSORS } from './runFolder.ts';
 
 const PEFT_CONFIG = 'adapter_config.json';
 

@@ -1,6 +1,6 @@
 /** @file Data files as micro-batches, once their bytes are read; the same in Node and in a page. */
 
-import { EbbError } from '../errors.ts';
+import { at, EbbError, option } from '../errors.ts';
 import { i32FromBytes } from '../formats/floats.ts';
 import type { ReadyBatches } from '../formats/readyBatches.ts';
 import { narrowest } from '../runtime/inputs.ts';
@@ -8,7 +8,7 @@ import type { IdRange, InputDecl } from '../runtime/program.ts';
 import { type Batch, type BatchSource, checkTokens, makeBatch, readyBatches, tokenStream } from '../train/batches.ts';
 
 /** What a language model's batches hold; a model with other inputs takes a tensor for each. */
-const SEQUENCE_INPUTS = ['tokens', 'targets', 'segments'];
+const SEQUENCE_INPUTS = ['tokens', 'targets', 'segments', 'positions'];
 
 /** Whether a model is given token ids, rather than a tensor for each of its inputs. */
 export const takesSequences = (inputs: readonly InputDecl[]): boolean => inputs.every((i) => SEQUENCE_INPUTS.includes(i.name));
@@ -24,17 +24,74 @@ export function tokenSteps(where: string, bytes: Uint8Array, batch: number, leng
   return tokenStream(where, i32FromBytes(bytes), batch, length, ids);
 }
 
-/** Ready batches under the hub's names. @throws EbbError when labels are missing, and for a token that the model does not have */
+/** The sequences of rows that hold several. */
+interface RowSequences {
+  /** 0 where there is padding. */
+  readonly segments: Int32Array;
+  readonly positions: Int32Array;
+  /** Whether a token has another position than its place in the row. */
+  readonly restarts: boolean;
+}
+
+/**
+ * The sequences of ready batches by `position_ids`: where they start over at 0, the next one begins. What stands in a masked place does not matter.
+ * Null where the file holds none. @throws EbbError with row and place of a position that neither starts over nor goes on
+ */
+export function rowSequences(where: string, { positionIds, attentionMask, length }: ReadyBatches): RowSequences | null {
+  if (positionIds === undefined) return null;
+  const [segments, positions] = [new Int32Array(positionIds.length), new Int32Array(positionIds.length)];
+  let [segment, restarts] = [0, false];
+  for (let i = 0; i < positionIds.length; i++) {
+    const place = i % length;
+    const own = at(positionIds, i);
+    if (place === 0) segment = 0;
+    if (attentionMask?.[i] === 0) continue;
+    const next = place === 0 ? 0 : at(positionIds, i - 1) + 1;
+    if (own !== 0 && own !== next)
+      throw new EbbError(
+        `${where}: position_ids holds ${own} in row ${Math.floor(i / length)} at ${place}, expected ${next === 0 ? 'a row that begins at 0' : `${next}, or 0 where the next sequence begins`}; give positions that count 0, 1, 2, … in each sequence`,
+      );
+    segment = own === 0 ? segment + 1 : Math.max(1, segment);
+    [segments[i], positions[i]] = [segment, own];
+    restarts ||= own !== place;
+  }
+  return { segments, positions, restarts };
+}
+
+/** A model's inputs, by which it may be told of several sequences in a row. */
+export interface PositionSubject {
+  readonly inputs: readonly InputDecl[];
+  /** Whether each row of its batches may hold several sequences: positions that start over change nothing, or it is given them. Default: by its inputs. */
+  readonly packs?: boolean | undefined;
+}
+
+/** @throws EbbError for rows of several sequences where the model counts positions by rows */
+export function checkRestarts(where: string, { inputs, packs }: PositionSubject): void {
+  if (packs === true || inputs.some((i) => i.name === 'positions')) return;
+  throw new EbbError(
+    `${where}: its rows hold several sequences (pack, or position_ids that start over), and the model was not made to be given positions; compile it with ${option('pack')}, or give a definition an input positions i32 [B, T]`,
+  );
+}
+
+/** Ready batches under the hub's names. @throws EbbError when labels are missing, for a token that the model does not have, and as `rowSequences` */
 export function hubSteps(where: string, ready: ReadyBatches, ids: IdRange | null): BatchSource {
   const { labels } = ready;
   if (!labels) throw new EbbError(`${where}: labels are missing, expected them beside input_ids, of the same shape`);
   const vocabSize = ids?.below ?? Number.MAX_SAFE_INTEGER;
   checkTokens(where, ready.length, ready.inputIds, labels, ready.attentionMask, vocabSize);
+  const rows = rowSequences(where, ready);
+  const mask = rows?.segments ?? ready.attentionMask;
   const size = ready.batch * ready.length;
   return readyBatches(ready.steps, (step): Batch => {
     const part = (data: Int32Array): Int32Array => data.slice(step * size, (step + 1) * size);
-    return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(labels), ready.attentionMask ? part(ready.attentionMask) : null, vocabSize);
+    const positions = rows ? part(rows.positions) : undefined;
+    return makeBatch(ready.batch, ready.length, part(ready.inputIds), part(labels), mask && part(mask), vocabSize, positions);
   });
+}
+
+/** What is to be said of names in a file of batches that are not used; nothing where all are. */
+export function unusedNotes(where: string, { unused = [] }: ReadyBatches): readonly string[] {
+  return unused.length === 0 ? [] : [`${where}: ${unused.join(', ')}: not used, as it is no part of a batch`];
 }
 
 /**

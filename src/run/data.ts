@@ -7,8 +7,19 @@ import { readBatches } from '../formats/batchesFile.ts';
 import { fileSource } from '../formats/files.ts';
 import { openSafetensors, readFloats, readInts } from '../formats/safetensors.ts';
 import type { InputDecl } from '../runtime/program.ts';
-import { type Batch, type BatchSource, limitExamples, type StepTensor, sequenceBatches, tensorBatches } from '../train/batches.ts';
-import { hubSteps, takesSequences, tokenRange, tokenSteps } from './batchFiles.ts';
+import {
+  type Batch,
+  type BatchSource,
+  lengthsOf,
+  limitExamples,
+  type Sequences,
+  type StepTensor,
+  sequenceBatches,
+  shuffledBatches,
+  tensorBatches,
+} from '../train/batches.ts';
+import { packRows } from '../train/packing.ts';
+import { hubSteps, rowSequences, takesSequences, tokenRange, tokenSteps, unusedNotes } from './batchFiles.ts';
 import { type DataReport, reportLines } from './dataReport.ts';
 import type { Preparation } from './prepare.ts';
 
@@ -16,7 +27,12 @@ export interface DataOptions {
   readonly batch: number;
   readonly length: number;
   readonly seed: number;
-  readonly shuffle: boolean;
+  /** Left out: as the data is, which comes in an order of its own where it is in ready batches. */
+  readonly shuffle?: boolean | undefined;
+  /** Whether rows hold several sequences. */
+  readonly pack?: boolean;
+  /** Whether sequences of like length share a batch. */
+  readonly bucket?: boolean;
   /** Inputs of the model. */
   readonly inputs: readonly InputDecl[];
   /** Null: not checked. */
@@ -37,6 +53,8 @@ export interface LoadedData {
   readonly notes: readonly string[];
   /** What became of its records; ready batches have none. */
   readonly report?: DataReport;
+  /** Whether positions start over within rows; default: no. */
+  readonly restarts?: boolean;
 }
 
 const isSafetensors = (path: string): boolean => path.toLowerCase().endsWith('.safetensors');
@@ -97,6 +115,8 @@ export interface OpenedData {
   readonly length: number;
   /** Whether both are those of the data itself, which comes in ready batches, and not as they were asked for. */
   readonly isReady: boolean;
+  /** Whether positions start over within rows, because they hold several sequences. */
+  readonly restarts: boolean;
   /** @throws EbbError naming the file when nothing in it can be learnt */
   readonly loaded: Promise<LoadedData>;
 }
@@ -108,7 +128,27 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
   if (kind === 'tokens') return binaryTokens(path, options);
   if (kind !== 'batches') return null;
   const batches = readBatches(path);
-  return sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
+  const loaded = sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
+  return { ...loaded, notes: unusedNotes(path, batches), restarts: rowSequences(path, batches)?.restarts ?? false };
+}
+
+/** Ready batches in the order that was asked for: their own, unless it is said otherwise. @throws EbbError for what cannot be done with them */
+function orderedReady(path: string, ready: LoadedData, { shuffle, seed, pack = false, bucket = false }: DataOptions): LoadedData {
+  const wrong = pack ? 'pack' : bucket ? 'bucket' : null;
+  if (wrong !== null)
+    throw new EbbError(`${wrong}: ${path} holds ready batches, which come as they are; leave ${wrong} out, or give text or records`, 'config');
+  const { count } = ready.source;
+  if (shuffle === true) return { ...ready, source: shuffledBatches(ready.source, seed) };
+  if (shuffle === false || count === 1) return ready;
+  return { ...ready, notes: [...ready.notes, `${path}: its ${count} batches are learnt in the order of the file; shuffle: true gives each epoch another`] };
+}
+
+/** Says how full packed rows are. */
+function packedText(path: string, sequences: Sequences, length: number): string {
+  const lengths = lengthsOf(sequences);
+  const tokens = lengths.reduce((sum, n) => sum + n, 0);
+  const rows = packRows(lengths, length, [...lengths.keys()]).length;
+  return `${path}: ${sequences.length} sequences are packed into ${rows} rows of at most ${length} tokens, ${((100 * tokens) / (rows * length)).toFixed(0)} % full`;
 }
 
 /**
@@ -117,27 +157,31 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
  * @throws EbbError naming the file when ready batches do not fit the model
  */
 export function openData(path: string, tokenizer: () => string, options: DataOptions, preparation: Preparation): OpenedData {
-  const ready = readyData(path, options);
-  if (ready) return { batch: ready.batch, length: ready.length, isReady: !path.toLowerCase().endsWith('.bin'), loaded: Promise.resolve(ready) };
-  const { batch, length, seed, shuffle, fields, chatTemplate, limit } = options;
+  const found = readyData(path, options);
+  if (found) {
+    const ready = orderedReady(path, found, options);
+    const { batch, length, restarts = false } = ready;
+    return { batch, length, isReady: !path.toLowerCase().endsWith('.bin'), restarts, loaded: Promise.resolve(ready) };
+  }
+  const { batch, length, seed, shuffle = true, pack = false, bucket = false, fields, chatTemplate, limit } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences: found, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
+    const { sequences, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
     checkLearnt(path, report);
-    const sequences = Array.from({ length: found.length }, (_, i) => found.at(i));
+    const source = sequenceBatches(sequences, { batch, seed, shuffle, bucket, ...(pack ? { pack: length } : {}), vocabSize, padId });
     return {
-      source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }),
+      source,
       batch,
       length,
       examples: sequences.length,
-      notes: reportLines(report),
+      notes: [...reportLines(report), ...(pack ? [packedText(path, sequences, length)] : [])],
       report,
     };
   };
   const loaded = load();
   // whoever waits for it is told; nobody may be waiting yet
   loaded.catch(() => undefined);
-  return { batch, length, isReady: false, loaded };
+  return { batch, length, isReady: false, restarts: pack, loaded };
 }
 
 /** @throws EbbError for data of which no record is learnt, with the reasons */

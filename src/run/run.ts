@@ -6,12 +6,13 @@ import { EbbError } from '../errors.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
-import type { InputDecl } from '../runtime/program.ts';
 import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
+import { idleWork } from '../train/idleWork.ts';
 import { evaluate, type Measured, newState, planModel, type TrainerOptions, type TrainState, trainSteps, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
-import { checkPositions } from './batchFiles.ts';
+import { isOfSteps, lengthNotes, type RunLength, runLength } from '../train/runLength.ts';
+import { checkPositions, checkRestarts, type PositionSubject } from './batchFiles.ts';
 import { type BatchSizes, checkCounted, type DataOptions, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
@@ -40,6 +41,8 @@ export interface RunData {
   /** Most sequences and tokens of a batch. */
   readonly batch: number;
   readonly length: number;
+  /** Whether positions start over within rows, because they hold several sequences. */
+  readonly restarts: boolean;
   /** What is to be said of it before the run. */
   readonly notes: readonly string[];
   /** @throws EbbError naming the file and what is wrong with it */
@@ -50,8 +53,7 @@ export interface RunData {
   end(): void;
 }
 
-export interface DataSubject {
-  readonly inputs: readonly InputDecl[];
+export interface DataSubject extends PositionSubject {
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
   /** Where the tokenizer is. @throws EbbError where there is none */
@@ -64,10 +66,9 @@ export interface DataSubject {
 export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
 /** What is to be said of keys that change nothing in a run with this data. */
-function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate, steps, epochs }: RunConfig): string[] {
+function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate }: RunConfig): string[] {
   const records = holdsRecords(data) || (evalData !== undefined && holdsRecords(evalData));
   return [
-    ...(steps !== undefined && epochs !== undefined ? [`steps (${steps}) are given, so epochs (${epochs}) changes nothing`] : []),
     ...(evalEvery > 0 && evalData === undefined ? [`evalEvery is ${evalEvery}, but there is no evalData, so nothing is evaluated`] : []),
     ...(Object.keys(fields).length > 0 && !records ? [`fields names fields of records, but ${data} holds none, so it changes nothing`] : []),
     ...(chatTemplate !== undefined && !records ? [`chatTemplate renders conversations, but ${data} holds none, so it changes nothing`] : []),
@@ -96,13 +97,15 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
   const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields, chatTemplate: config.chatTemplate };
   const preparation = prepare();
-  const open = (path: string, options: Pick<DataOptions, 'shuffle'> & Partial<DataOptions>, by: Preparation = preparation): OpenedData => {
+  const open = (path: string, options: Partial<DataOptions>, by: Preparation = preparation): OpenedData => {
     const opened = openData(path, tokenizer, { ...common, ...options }, by);
     checkPositions(path, opened.length, maxPosition);
+    if (opened.restarts) checkRestarts(path, subject);
     return opened;
   };
   try {
-    const train = open(config.data, { shuffle: config.shuffle });
+    const { shuffle, pack, bucket } = config;
+    const train = open(config.data, { shuffle, pack, bucket });
     const held = config.evalData === undefined ? null : open(config.evalData, { shuffle: false, limit: config.evalLimit });
     // sizes that were asked for may be meant for the one of both that comes without
     const note = train.isReady && (held === null || held.isReady) ? readySizes(config.data, train, config, usual) : null;
@@ -121,7 +124,8 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
         own.end();
       }
     });
-    return { batch, length, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
+    const restarts = train.restarts || (held?.restarts ?? false);
+    return { batch, length, restarts, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;
@@ -138,10 +142,8 @@ export async function withRunData<T>(config: RunConfig, subject: DataSubject, wo
   }
 }
 
-/** Optimizer steps of a run: as configured, or its epochs. */
-export function stepsOf(config: RunConfig, { train }: LoadedRunData): number {
-  return config.steps ?? Math.max(1, Math.floor(((config.epochs ?? 1) * train.source.count) / config.accumulate));
-}
+/** The length of a run over its data. */
+export const lengthOf = (config: RunConfig, { train }: LoadedRunData): RunLength => runLength(config, train.source.count);
 
 export interface TrainingRun {
   readonly config: RunConfig;
@@ -191,9 +193,9 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const say = (text: string): void => tell(hooks, text);
   for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
-  const steps = config.steps ?? stepsOf(config, await data.loaded);
+  const { steps, microBatches } = isOfSteps(config) ? runLength(config, 1) : lengthOf(config, await data.loaded);
   const plan = createDropPlan(config.drop, planModel(model, steps));
-  for (const note of plan.notes ?? []) say(note);
+  for (const note of [...(plan.notes ?? []), ...idleWork(config, model.program, plan, { steps, microBatches })]) say(note);
   const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.profile.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));
   const probes = plan.measure ? 'norms' : undefined;
@@ -210,9 +212,10 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
   if (hooks.signal?.aborted) engine.destroy();
   hooks.signal?.throwIfAborted();
-  for (const note of new Set([...trainData.notes, ...(held?.notes ?? [])])) say(note);
+  for (const note of new Set([...lengthNotes(config, trainData.source.count), ...trainData.notes, ...(held?.notes ?? [])])) say(note);
   const resumed = await folder.resume(engine);
-  folder.begin({ ...config, steps }, files);
+  // the epochs of a run that is to end with them say where its last step ends
+  folder.begin({ ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) }, files);
   const state = resumed ?? newState(engine);
   checkGoesOn(config, state, steps);
   if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);
@@ -241,7 +244,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const options: Omit<TrainerOptions, 'batches' | 'between'> = {
     engine,
     state,
-    config: { ...config, steps },
+    config: { ...config, steps, microBatches },
     ...(memory ? { fitted: memory.fitted } : {}),
     ...timedSteps(state.step, hooks),
     onStep: (metrics) => {
@@ -295,10 +298,10 @@ const resumedText = ({ step }: TrainState, steps: number): string =>
   `resumed at step ${step}${step === steps ? `; all ${steps} steps are done already, for more give a larger number of steps` : ''}`;
 
 /** What is said when sensitivities were measured. */
-function measuredText({ step, units, sensitivities, ms, flops, officialFlops }: Measured): string {
+function measuredText({ step, units, sensitivities, ms, flops, officialFlops, lossOver }: Measured): string {
   const each = units.map((unit, i) => `${unit} ${sensitivities[i]?.toPrecision(3)}`);
   const share = `${(flops / officialFlops).toFixed(2)} of the FLOPs of ${units.length + 1} forwards and backwards`;
-  return `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, with ${share}: ${each.join(', ')}`;
+  return `step ${step}: sensitivities measured in ${(ms / 1000).toFixed(1)} s, ${lossOver === 'tokens' ? 'batches weighed by their tokens' : 'each batch alike'}, with ${share}: ${each.join(', ')}`;
 }
 
 /** The first steps compile and fill caches: the timed ones follow them, where the run is long enough. */

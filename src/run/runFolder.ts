@@ -14,9 +14,10 @@ import type { Engine } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
+import { CONFIG, goingOn, storedConfig } from './earlierRun.ts';
 import { startUpload } from './engine.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
-import { readRunFile, schemaComment } from './runFile.ts';
+import { schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
 export interface RunFolder {
@@ -40,8 +41,6 @@ const KEPT = 2;
 const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'device', 'tune', 'memoryBudget'];
 
 const METRICS = 'metrics.jsonl';
-/** The file of a run's config, as resolved. */
-export const CONFIG = 'config.yaml';
 /** What a run writes in its folder. */
 const PARTS: readonly string[] = [CONFIG, METRICS, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
 
@@ -144,10 +143,9 @@ export const TENSORS = 'training.safetensors';
 
 /** @throws EbbError naming the first key whose value would make it another run */
 function checkSameRun(file: string, config: RunConfig): void {
-  // runs that began before there was a choice were f32
-  const before: Readonly<Record<string, unknown>> = { matmulPrecision: 'f32', ...readRunFile(file) };
+  const before = storedConfig(file);
   // written and read once more, so that both have the same form
-  const now = z.record(z.string(), z.unknown()).parse(parse(stringify(config)));
+  const now = z.record(z.string(), z.unknown()).parse(parse(stringify(goingOn(file, config))));
   for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {
     if (FREE.includes(key) || isDeepStrictEqual(before[key], now[key])) continue;
     const show = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));

@@ -54,6 +54,8 @@ export interface ModelAbout {
   /** Tokens and positions of a language model; null where there is no such bound. */
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
+  /** Whether the model knows of two tokens only how far they are from each other, so that a row may hold several sequences; where it is missing it is not known. */
+  readonly relativePositions?: boolean;
   /** What operands of matrix products may be rounded to; f32 where it is missing. */
   readonly matmulPrecision?: 'f32' | 'f16';
 }

@@ -12,12 +12,13 @@ import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import { stepsOf, withRunData } from '../run/run.ts';
+import { lengthOf, withRunData } from '../run/run.ts';
 import { planRunMemory } from '../run/runMemory.ts';
 import { bytesOfKinds } from '../runtime/bufferBytes.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { RunConfig } from '../train/config.ts';
 import { planModel, type TrainConfig } from '../train/loop.ts';
+import { USUAL_LOSS_OVER } from '../train/step.ts';
 import { compileRun, openRunModel, readyText } from './train.ts';
 
 export interface AnalyzeOptions extends AnalysisSizes {
@@ -39,7 +40,7 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
     const starting = performance.now();
     const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });
     tell(watch, readyText(config, opened, compiled)(engine, performance.now() - starting));
-    const whole = { ...config, steps: stepsOf(config, { train, held: null }) };
+    const whole = { ...config, ...lengthOf(config, { train, held: null }) };
     const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, watch);
     const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.profile.limits.maxBufferSize, options), runs };
     engine.destroy();
@@ -49,11 +50,12 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
 
 /** Describes the run for the head of the report. */
 function about(config: RunConfig, { device }: CommandDevice): Pick<AnalyzeReport, 'model' | 'data' | 'device' | 'run'> {
-  const { model, data, batch, length, accumulate, lora, optimizer, seed } = config;
+  const { model, data, batch, length, accumulate, lossOver = USUAL_LOSS_OVER, lora, optimizer, seed } = config;
   const run = {
     batch: `${batch}`,
     length: `${length}`,
     ...(accumulate > 1 ? { accumulate: `${accumulate}` } : {}),
+    lossOver,
     trains: lora === false ? 'all weights' : lora.from === undefined ? `LoRA of rank ${lora.rank}` : `LoRA ${lora.from}`,
     optimizer: optimizer.name,
     seed: `${seed}`,

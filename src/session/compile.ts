@@ -5,14 +5,15 @@ import { type PackageInput, packageFiles } from '../codegen/trainer/index.ts';
 import type { UnitCost } from '../codegen/trainer/source.ts';
 import { PORTABLE } from '../compile/devices/builtIn.ts';
 import { uniformDrop } from '../dropbp/uniformDrop.ts';
-import { invariant, option } from '../errors.ts';
+import { EbbError, invariant, option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
+import { mainOf } from '../ir/module.ts';
 import { tellBase } from '../run/adapter.ts';
 import { inputsOf } from '../run/outputs.ts';
-import type { Watch } from '../run/progress.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
 import type { Linker } from '../runtime/link/link.ts';
 import type { Program, Sizes } from '../runtime/program.ts';
@@ -24,7 +25,7 @@ import { checkFolder, writeFolder } from './folder.ts';
 import { requirementsOf } from './requirements.ts';
 import type { LoraOptions } from './session.ts';
 import { compileDeviceOf } from './sessionDevice.ts';
-import { checkSizes, checkTrains, describeSource } from './source.ts';
+import { checkSizes, checkTrains, describeSource, type SourceDescription } from './source.ts';
 
 export interface CompileFlags {
   readonly out: string;
@@ -35,6 +36,8 @@ export interface CompileFlags {
   readonly dtype?: StoredType | undefined;
   readonly dropRate: number | null;
   readonly matmulPrecision: MatmulPrecision;
+  /** Whether the model is given positions that start over within rows. */
+  readonly pack: boolean;
   readonly standalone: boolean;
 }
 
@@ -105,6 +108,14 @@ function readmeNumbers({ params, units }: TracedModel, program: Program, linker:
   };
 }
 
+/** Says where nothing had to be done for packed sequences. @throws EbbError for a definition that does not take positions */
+function checkPacks(model: string, { packs }: SourceDescription, { module }: TracedModel, watch: Watch): void {
+  if (mainOf(module).params.some(({ value }) => value.name === 'positions')) return;
+  if (packs !== true)
+    throw new EbbError(`${option('pack')}: ${model} is a definition without an input positions i32 [B, T]; declare one, or leave ${option('pack')} out`);
+  tell(watch, `${option('pack')} changes nothing: the model sees only how far tokens are from each other, so its trainer takes packed sequences anyway`);
+}
+
 /** What a model is compiled for. */
 export interface CompileSubject {
   readonly profile: DeviceProfile;
@@ -123,7 +134,8 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
   const source = await describeSource(model, flags.dtype, watch);
   tellBase(watch, flags.lora?.existing, model);
   checkSizes(model, source, flags);
-  const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
+  const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora, restarts: flags.pack });
+  if (flags.pack) checkPacks(model, source, traced, watch);
   checkTrains(model, traced);
   const { matmulPrecision } = flags;
   const compiledFor = compileDeviceOf({ device: { profile }, matmulPrecision, ...(schedules ? { choose: bookChooser(schedules) } : {}) });

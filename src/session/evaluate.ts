@@ -78,7 +78,7 @@ async function evaluateOn(
   checkPositions(data, opened.length, config.maxPosition, `lower ${option('length')}, or give shorter batches`);
   const [session, { source, examples, notes }] = await Promise.all([
     openSession(checkpoint, device, {
-      mode: trainingMode(opened.length),
+      mode: trainingMode(opened.length, { positions: opened.restarts && checkpoint.model.learntPositions }),
       dims: { B: opened.batch, T: opened.length },
       lora: adapter ? loraOf(adapter) : null,
       trains: 'nothing',

@@ -8,10 +8,10 @@ import { checkUnits, patternOf } from '../inspect/patterns.ts';
 import { dimSize } from '../ir/types.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
-import { logitsMode, trainingMode } from '../models/inputs.ts';
+import { logitsMode, type ModeOptions, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { loadAdapter, tellBase } from '../run/adapter.ts';
-import { checkPositions } from '../run/batchFiles.ts';
+import { checkPositions, rowSequences, unusedNotes } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import { tell, tellNotes, type Watch } from '../run/progress.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -28,11 +28,25 @@ import { loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 import { checkWeights, isDefinition } from './source.ts';
 
 /** Reads a file that holds one batch. @throws EbbError for a batch that does not fit the model */
-function oneStep(path: string, { config: { maxPosition } }: Checkpoint): ReadyBatches {
+function oneStep(path: string, { config: { maxPosition }, model }: Checkpoint, watch: Watch): OneStep {
   const ready = readBatches(path);
+  for (const note of unusedNotes(path, ready)) tell(watch, note);
   checkPositions(path, ready.length, maxPosition, 'give a shorter batch');
   if (ready.steps !== 1) throw new EbbError(`${path}: input_ids has ${ready.steps} steps of batches, expected one: [batch, length]`);
-  return ready;
+  const rows = rowSequences(path, ready);
+  return { ready, rows, given: { positions: rows?.restarts === true && model.learntPositions } };
+}
+
+/** A file of one batch, the sequences in its rows if they hold several, and what the model is given of them. */
+interface OneStep {
+  readonly ready: ReadyBatches;
+  readonly rows: ReturnType<typeof rowSequences>;
+  readonly given: ModeOptions;
+}
+
+/** The batch of a file. @throws EbbError for tokens that the model does not have */
+function batchOf({ ready, rows }: OneStep, labels: Int32Array, vocabSize: number): Batch {
+  return makeBatch(ready.batch, ready.length, ready.inputIds, labels, rows?.segments ?? ready.attentionMask, vocabSize, rows?.positions);
 }
 
 /** A batch whose results are computed. */
@@ -100,23 +114,21 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   // an error in the model is said before any error in the batch
   const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
   tellNotes(watch, model, checkpoint.notes);
-  const ready = oneStep(options.batch, checkpoint);
+  const step = oneStep(options.batch, checkpoint, watch);
+  const { ready, given } = step;
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   tellBase(watch, adapter, model);
   const session = await openSession(checkpoint, device, {
-    mode: logitsMode(ready.length),
+    mode: logitsMode(ready.length, given),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
     trains: 'nothing',
     ...WITHOUT_UPDATES,
   });
   const { vocabSize } = checkpoint.config;
-  const batch = makeBatch(
-    ready.batch,
-    ready.length,
-    ready.inputIds,
+  const batch = batchOf(
+    step,
     ready.inputIds.map(() => -100),
-    ready.attentionMask,
     vocabSize,
   );
   const [logits] = await session.engine.forward({ sizes: batch.sizes, inputs: batch.inputs, scalar: neutralScalar });
@@ -170,18 +182,19 @@ async function trainedCheckpoint(model: string, options: GradOptions, device: Co
   // an error in the model is said before any error in the batch
   const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
   tellNotes(watch, model, checkpoint.notes);
-  const ready = oneStep(options.batch, checkpoint);
+  const step = oneStep(options.batch, checkpoint, watch);
+  const { ready, given } = step;
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
   tellBase(watch, adapter, model);
   const { engine } = await openSession(checkpoint, device, {
-    mode: trainingMode(ready.length),
+    mode: trainingMode(ready.length, given),
     dims: { B: ready.batch, T: ready.length },
     lora: adapter ? loraOf(adapter) : null,
     trains: adapter ? 'adapter' : 'full',
     ...WITHOUT_UPDATES,
   });
-  const batch = makeBatch(ready.batch, ready.length, ready.inputIds, ready.labels, ready.attentionMask, checkpoint.config.vocabSize);
+  const batch = batchOf(step, ready.labels, checkpoint.config.vocabSize);
   return { engine, batch, nameOf: adapter ? adapterFileName : (name) => name };
 }
 

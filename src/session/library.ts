@@ -38,6 +38,8 @@ export interface PackageOptions extends ModelSizes, Watch {
   readonly dropRate?: number | undefined;
   /** What operands of matrix products may be rounded to. Default `f32`. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
+  /** Whether the trainer is to take rows of several sequences, of a model that is given positions. Other models' trainers take them anyway. */
+  readonly pack?: boolean | undefined;
   /** Whether the runtime is bundled, so that the folder needs only the package webgpu. */
   readonly standalone?: boolean | undefined;
 }
@@ -50,6 +52,7 @@ const PACKAGE: OptionShape<PackageOptions> = {
   device: z.custom((value) => typeof value === 'string' || (typeof value === 'object' && value !== null), 'expected a name or a profile').optional(),
   dropRate: within(0, 1),
   matmulPrecision: PRECISION,
+  pack: flag,
   standalone: flag,
 };
 
@@ -60,7 +63,7 @@ const PACKAGE: OptionShape<PackageOptions> = {
 export async function compile(model: string, options: PackageOptions = {}): Promise<CompileReport> {
   checkOptions('compile()', { model }, { model: text });
   checkOptions('compile()', options, PACKAGE);
-  const { device, standalone = false, batch = null, length = null, dropRate = null, matmulPrecision = 'f32', dtype } = options;
+  const { device, standalone = false, pack = false, batch = null, length = null, dropRate = null, matmulPrecision = 'f32', dtype } = options;
   const flags = {
     out: options.out ?? `${nameOf(model)}-trainer`,
     batch,
@@ -68,6 +71,7 @@ export async function compile(model: string, options: PackageOptions = {}): Prom
     dropRate,
     matmulPrecision,
     dtype,
+    pack,
     standalone,
     lora: loraOptions(options.lora),
   };

@@ -7,12 +7,14 @@ import { pathKind } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import { stepsOf, withRunData } from '../run/run.ts';
+import { lengthOf, withRunData } from '../run/run.ts';
 import { planRunMemory } from '../run/runMemory.ts';
 import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
+import { idleWork } from '../train/idleWork.ts';
 import { planModel } from '../train/loop.ts';
 import type { MemoryPlan } from '../train/memoryPlan.ts';
+import { lengthNotes, type RunLength, runLength } from '../train/runLength.ts';
 import { compileDeviceOf } from './sessionDevice.ts';
 import type { SourceDescription } from './source.ts';
 import { describeRunModel } from './train.ts';
@@ -51,7 +53,8 @@ const LENGTHS = 64;
 interface RunSizes {
   readonly batch: number;
   readonly length: number;
-  readonly steps: number;
+  readonly restarts: boolean;
+  readonly run: RunLength;
 }
 
 /**
@@ -69,35 +72,39 @@ async function sizesOf(config: RunConfig, source: SourceDescription, watch: Watc
       throw error;
     }
   };
-  return withRunData(config, { ...source, tokenizer }, async ({ batch, length, notes, loaded }) => {
+  return withRunData(config, { ...source, tokenizer }, async ({ batch, length, restarts, notes, loaded }) => {
     for (const note of notes) tell(watch, note);
     const given = config.steps;
-    const counted = loaded.then((data) => stepsOf(config, data));
-    const steps = await counted.catch((error: unknown) => {
+    const counted = loaded.then((data) => {
+      for (const note of lengthNotes(config, data.train.source.count)) tell(watch, note);
+      return lengthOf(config, data);
+    });
+    const run = await counted.catch((error: unknown) => {
       if (given === undefined || lacking === null || error !== lacking) throw error;
       tell(watch, `${lacking.message}; going on without counting ${config.data}, as the steps are given`);
-      return given;
+      return runLength({ ...config, epochs: undefined }, 1);
     });
-    return { batch, length, steps };
+    return { batch, length, restarts, run };
   });
 }
 
 /** Plans a run of a model whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */
 export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType, watch: Watch = {}): Promise<PlanReport> {
   const run = await describeRunModel(config, dtype, watch);
-  const { batch, length, steps } = await sizesOf(config, run.source, watch);
+  const { batch, length, restarts, run: whole } = await sizesOf(config, run.source, watch);
   watch.signal?.throwIfAborted();
   const compiledFor = compileDeviceOf(withSchedules(device, knownSchedules(device)));
   const { maxBufferSize } = device.device.profile.limits;
   const programs = new Map<number, Program>();
   const programAt = (tokens: number): Program => {
-    const known = programs.get(tokens) ?? compileModel(run.trace(batch, tokens), { device: compiledFor, optimizers: [config.optimizer.name] }).program;
+    const known =
+      programs.get(tokens) ?? compileModel(run.trace(batch, tokens, restarts), { device: compiledFor, optimizers: [config.optimizer.name] }).program;
     programs.set(tokens, known);
     return known;
   };
   const program = programAt(length);
-  const plan = createDropPlan(config.drop, planModel({ program }, steps));
-  const { fitted: _fitted, forms: _forms, ...memory } = planRunMemory(config, program, plan, steps, maxBufferSize);
+  const plan = createDropPlan(config.drop, planModel({ program }, whole.steps));
+  const { fitted: _fitted, forms: _forms, ...memory } = planRunMemory(config, program, plan, whole.steps, maxBufferSize);
   const budget = config.memoryBudget ?? null;
   /** Whether sequences of a length fit: `saving` where no forward runs again, `again` where forwards may. */
   const fits = (length: number, rate: number): { readonly saving: boolean; readonly again: boolean } => {
@@ -123,7 +130,7 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
     }
     return low * within;
   };
-  const common = { memory, budget, notes: plan.notes ?? [] };
+  const common = { memory, budget, notes: [...(plan.notes ?? []), ...idleWork(config, program, plan, whole)] };
   if (budget === null) return { ...common, longest: null };
   const rates = RATES.map((rate): Longest => ({ rate, saving: longest((l) => fits(l, rate).saving), again: longest((l) => fits(l, rate).again) }));
   return { ...common, longest: { batch, within, rates } };

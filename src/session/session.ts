@@ -177,6 +177,7 @@ export function aboutModel(name: string, model: Model | null, traced: TracedMode
     checkpoint: model && aboutCheckpoint(model),
     vocabSize: model?.config.vocabSize ?? null,
     maxPosition: model?.config.maxPosition ?? null,
+    ...(model && !model.learntPositions ? { relativePositions: true } : {}),
   };
 }
 

@@ -11,10 +11,11 @@ import { mainOf } from '../ir/module.ts';
 import { typeText } from '../ir/types.ts';
 import { describeModel, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
+import type { PositionSubject } from '../run/batchFiles.ts';
 import { tell, tellNotes, type Watch } from '../run/progress.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import type { ModelAbout } from '../runtime/planFile.ts';
-import type { InputDecl } from '../runtime/program.ts';
+
 import type { TraceOptions } from '../trace/context.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { modelPath } from './modelPath.ts';
@@ -26,6 +27,8 @@ export interface TraceBounds {
   /** Most tokens of a sequence. Null: as the definition says. */
   readonly length: number | null;
   readonly lora: LoraOptions | null;
+  /** Whether positions start over within rows, because they hold several sequences. Default: no. */
+  readonly restarts?: boolean;
   /** Whether the branches of units are multiplied by a scale, which some drop plans set. */
   readonly scaledBranches?: boolean;
   /** Whether nothing is trained. Default: the adapter is trained, or everything where there is none. */
@@ -33,8 +36,7 @@ export interface TraceBounds {
 }
 
 /** A model without its weights, which may be missing. */
-export interface SourceDescription {
-  readonly inputs: readonly InputDecl[];
+export interface SourceDescription extends PositionSubject {
   readonly vocabSize: number | null;
   readonly maxPosition: number | null;
   /** Returns the path of the tokenizer. @throws EbbError where there is none */
@@ -105,14 +107,17 @@ function checkpointSource(model: string, checkpoint: ModelDescription): SourceDe
   const { vocabSize, maxPosition } = checkpoint.config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
+    // it is traced with positions where it needs them
+    packs: true,
     vocabSize,
     maxPosition,
     tokenizer: () => tokenizerBeside(checkpoint),
-    trace({ batch, length, lora, scaledBranches = false, frozen = false }) {
+    trace({ batch, length, lora, restarts = false, scaledBranches = false, frozen = false }) {
       const T = length ?? Math.min(DEFAULT_LENGTH, maxPosition);
       if (T > maxPosition) throw new EbbError(`${option('length')} is ${T}, but the model has positions for ${maxPosition}; give a smaller one`);
       const dims = { B: batch ?? DEFAULT_BATCH, T };
-      return traceCheckpoint(checkpoint, { mode: trainingMode(T), dims, lora, scaledBranches, trains: frozen ? 'nothing' : lora ? 'adapter' : 'full' });
+      const mode = trainingMode(T, { positions: restarts && checkpoint.model.learntPositions });
+      return traceCheckpoint(checkpoint, { mode, dims, lora, scaledBranches, trains: frozen ? 'nothing' : lora ? 'adapter' : 'full' });
     },
     about: (traced, lora) => aboutModel(nameOf(model), checkpoint.model, traced, lora),
   };

@@ -8,6 +8,7 @@ import { option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, type LoadedAdapter, tellBase } from '../run/adapter.ts';
+import { settled } from '../run/earlierRun.ts';
 import type { OpenRun } from '../run/openRun.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { openOverData, openRun, type RunData, type TrainHooks } from '../run/run.ts';
@@ -45,8 +46,8 @@ export interface RunModel<S extends SourceDescription = ModelSource> {
   readonly source: S;
   readonly adapter: LoadedAdapter | null;
   readonly lora: LoraOptions | null;
-  /** Traces the model for batches of up to `batch` sequences of `length` tokens. */
-  readonly trace: (batch: number, length: number) => TracedModel;
+  /** Traces the model for batches of up to `batch` rows of `length` tokens. @param restarts whether positions start over within rows */
+  readonly trace: (batch: number, length: number, restarts?: boolean) => TracedModel;
 }
 
 /** Opens the model of a config. @throws EbbError for a model or an adapter that cannot be opened */
@@ -69,8 +70,8 @@ export function adaptersOf(config: RunConfig['lora']): Pick<RunModel, 'adapter' 
 function runModel<S extends SourceDescription>(config: RunConfig, source: S, watch: Watch): RunModel<S> {
   const { adapter, lora } = adaptersOf(config.lora);
   tellBase(watch, adapter, config.model);
-  const trace = (batch: number, length: number): TracedModel => {
-    const traced = source.trace({ batch, length, lora, scaledBranches: scalesBranches(config.drop) });
+  const trace = (batch: number, length: number, restarts = false): TracedModel => {
+    const traced = source.trace({ batch, length, lora, restarts, scaledBranches: scalesBranches(config.drop) });
     checkTrains(config.model, traced);
     return traced;
   };
@@ -97,7 +98,7 @@ export async function compileRun(
   if (lora) requireWeights(config.model, source.weights, `give ${option('weights')} a safetensors file with the parameters' names`);
   const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const started = performance.now();
-  const traced = trace(data.batch, data.length);
+  const traced = trace(data.batch, data.length, data.restarts);
   const traceMs = performance.now() - started;
   const book = await schedules(config, traced, device, data, hooks);
   const used: Record<string, Entry> = {};
@@ -118,7 +119,8 @@ export const readyText =
     `${config.model}: ${unitsOf(engine).length} units, ${engine.program.pipelines.length} kernels; compiled in ${compileMs.toFixed(0)} ms, driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
 
 /** Opens a run of a checkpoint or a definition by its config. @throws EbbError for a model, data, a folder or a device that makes the run impossible */
-export async function openModelRun(config: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<OpenRun> {
+export async function openModelRun(given: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<OpenRun> {
+  const config = settled(given, hooks.resume ?? false);
   const run = await openRunModel(config, hooks);
   return openOverData(config, run.source, async (data) => {
     const compiled = await compileRun(config, run, opened, data, hooks);

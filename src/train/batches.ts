@@ -1,9 +1,9 @@
-/** @file From token sequences to batches: order by seed and epoch, padding to the longest, next-token targets. */
+/** @file From token sequences to batches: rows padded to the longest, next-token targets, segments, positions. */
 
-import { permutation } from '../dropbp/random.ts';
 import { at, EbbError } from '../errors.ts';
 import { elementText, type InputData, idOutside, notFinite, outsideText } from '../runtime/inputs.ts';
 import type { IdRange, InputDecl, Sizes } from '../runtime/program.ts';
+import { type ArrangeOptions, arrange, drawnOrder } from './arrangement.ts';
 
 /** Tokens of an example; `labels[t]` is −100 where token t brings no loss. */
 export interface Sequence {
@@ -26,6 +26,9 @@ export const sequencesOf = (list: readonly Sequence[]): Sequences => ({
   at: (index) => at(list, index),
 });
 
+/** Tokens of each sequence. */
+export const lengthsOf = ({ length, lengthOf }: Sequences): Int32Array<ArrayBuffer> => Int32Array.from({ length }, (_, i) => lengthOf(i));
+
 /** What a micro-batch is given. */
 export interface Batch {
   /** Run-time dimensions, e.g. B and T. */
@@ -38,7 +41,7 @@ export interface Batch {
   readonly counted: number;
 }
 
-/** Micro-batch `index` of a run, a pure function of it. */
+/** Micro-batch `index` of a run, a pure function of it. Every epoch holds each example once; its last batch may be smaller. */
 export interface BatchSource {
   at(index: number): Batch;
   /** Every example once, in order; the last batch may be smaller. For evaluation. */
@@ -64,24 +67,50 @@ export function checkTokens(where: string, length: number, ids: Int32Array, labe
   }
 }
 
+/** Positions in [rows, length]: those of the row, and from 0 on behind every border between two segments. */
+export function positionsIn(length: number, segments: Int32Array): Int32Array {
+  const positions = new Int32Array(segments.length);
+  for (let i = 0; i < segments.length; i++) {
+    const [before = 0, own = 0] = [segments[i - 1], segments[i]];
+    const begins = i % length === 0 || (own !== before && own > 0 && before > 0);
+    positions[i] = begins ? 0 : at(positions, i - 1) + 1;
+  }
+  return positions;
+}
+
 /**
- * A batch of a language model: token ids, next tokens (negative: no loss), segments (0: padding), each [batch, length], from the hub's
- * convention (labels not shifted). @throws EbbError as `checkTokens`
+ * A batch of a language model: token ids, next tokens (negative: no loss), segments (0: padding), positions, each [batch, length], from the
+ * hub's convention (labels not shifted). No token is learnt from one of another segment.
+ * @param mask segments, or a mask of ones; null: all tokens are of one
+ * @param positions default: from 0 on in every segment
+ * @throws EbbError as `checkTokens`
  */
-export function makeBatch(batch: number, length: number, ids: Int32Array, labels: Int32Array, mask: Int32Array | null, vocabSize: number): Batch {
+export function makeBatch(
+  batch: number,
+  length: number,
+  ids: Int32Array,
+  labels: Int32Array,
+  mask: Int32Array | null,
+  vocabSize: number,
+  positions?: Int32Array,
+): Batch {
   checkTokens('the batch', length, ids, labels, mask, vocabSize);
+  const segments = mask ?? new Int32Array(batch * length).fill(1);
   const targets = new Int32Array(batch * length).fill(NO_LABEL);
   let counted = 0;
+  let tokens = 0;
   for (let i = 0; i < ids.length; i++) {
-    const next = i % length === length - 1 ? NO_LABEL : (labels[i + 1] ?? NO_LABEL);
+    const [own = 0, after = 0] = [segments[i], segments[i + 1]];
+    const isLast = i % length === length - 1 || (own > 0 && after > 0 && own !== after);
+    const next = isLast ? NO_LABEL : (labels[i + 1] ?? NO_LABEL);
     targets[i] = next;
     if (next >= 0) counted++;
+    if (own !== 0) tokens++;
   }
-  const segments = mask ?? new Int32Array(batch * length).fill(1);
-  const tokens = segments.reduce((n, s) => n + (s === 0 ? 0 : 1), 0);
   // what stands in a masked place does not matter, so any id that the model has will do
   const known = ids.map((id) => (id < 0 || id >= vocabSize ? 0 : id));
-  return { sizes: { B: batch, T: length }, inputs: { tokens: known, targets, segments }, tokens, counted };
+  const inputs = { tokens: known, targets, segments, positions: positions ?? positionsIn(length, segments) };
+  return { sizes: { B: batch, T: length }, inputs, tokens, counted };
 }
 
 /** The first `limit` examples (rows) of `source`'s evaluation, if its inputs are [B, …] each; the last batch may be cut. */
@@ -109,44 +138,54 @@ function firstRows(batch: Batch, rows: number): Batch {
 }
 
 /** Pads sequences on the right to the longest of them. */
-export function collate(sequences: readonly Sequence[], vocabSize: number, padId: number): Batch {
-  const length = Math.max(2, ...sequences.map((s) => s.tokens.length));
-  const ids = new Int32Array(sequences.length * length).fill(padId);
-  const labels = new Int32Array(sequences.length * length).fill(-100);
-  const mask = new Int32Array(sequences.length * length);
-  sequences.forEach((s, i) => {
-    ids.set(s.tokens, i * length);
-    labels.set(s.labels, i * length);
-    mask.fill(1, i * length, i * length + s.tokens.length);
+export const collate = (sequences: readonly Sequence[], vocabSize: number, padId: number): Batch =>
+  collateRows(
+    sequences.map((s) => [s]),
+    vocabSize,
+    padId,
+  );
+
+/** Puts the sequences of each row behind each other, as segments 1, 2, 3, …, and pads rows on the right to the longest of them. */
+export function collateRows(rows: readonly (readonly Sequence[])[], vocabSize: number, padId: number): Batch {
+  const length = Math.max(2, ...rows.map((row) => row.reduce((sum, { tokens }) => sum + tokens.length, 0)));
+  const ids = new Int32Array(rows.length * length).fill(padId);
+  const labels = new Int32Array(rows.length * length).fill(NO_LABEL);
+  const segments = new Int32Array(rows.length * length);
+  rows.forEach((row, r) => {
+    let from = r * length;
+    row.forEach((s, k) => {
+      ids.set(s.tokens, from);
+      labels.set(s.labels, from);
+      segments.fill(k + 1, from, from + s.tokens.length);
+      from += s.tokens.length;
+    });
   });
-  return makeBatch(sequences.length, length, ids, labels, mask, vocabSize);
+  return makeBatch(rows.length, length, ids, labels, segments, vocabSize);
 }
 
-/** Batches of sequences, in a new order every epoch when `shuffle`. The last ones of an epoch wrap around. */
-export function sequenceBatches(
-  sequences: readonly Sequence[],
-  options: { batch: number; seed: number; shuffle: boolean; vocabSize: number; padId: number },
-): BatchSource {
+/** How sequences become batches. */
+export interface SequenceOptions extends ArrangeOptions {
+  readonly vocabSize: number;
+  /** What stands behind the end of a shorter row. */
+  readonly padId: number;
+}
+
+/** Batches of sequences: every epoch each sequence once. @throws EbbError where there is no sequence */
+export function sequenceBatches(given: readonly Sequence[] | Sequences, options: SequenceOptions): BatchSource {
+  const sequences = 'lengthOf' in given ? given : sequencesOf(given);
   if (sequences.length === 0) throw new EbbError('the data holds no example with a token to learn; check the file and the length');
-  const count = Math.max(1, Math.floor(sequences.length / options.batch));
-  let epoch = -1;
-  let order: readonly number[] = [];
+  const { batch, vocabSize, padId } = options;
+  const { count, rows } = arrange(lengthsOf(sequences), options);
+  const some = (from: number, to: number): Sequence[] => Array.from({ length: Math.min(to, sequences.length) - from }, (_, i) => sequences.at(from + i));
   return {
     count,
-    all: () =>
-      Array.from({ length: Math.ceil(sequences.length / options.batch) }, (_, i) =>
-        collate(sequences.slice(i * options.batch, (i + 1) * options.batch), options.vocabSize, options.padId),
+    all: () => Array.from({ length: Math.ceil(sequences.length / batch) }, (_, i) => collate(some(i * batch, (i + 1) * batch), vocabSize, padId)),
+    at: (index) =>
+      collateRows(
+        rows(index).map((row) => row.map((i) => sequences.at(i))),
+        vocabSize,
+        padId,
       ),
-    at(index) {
-      const wanted = Math.floor(index / count);
-      if (wanted !== epoch) {
-        epoch = wanted;
-        order = options.shuffle ? permutation(sequences.length, options.seed, 2, epoch) : sequences.map((_, i) => i);
-      }
-      const from = (index % count) * options.batch;
-      const chosen = Array.from({ length: options.batch }, (_, k) => at(sequences, at(order, (from + k) % sequences.length)));
-      return collate(chosen, options.vocabSize, options.padId);
-    },
   };
 }
 
@@ -165,6 +204,12 @@ export function readyBatches(count: number, at: (step: number) => Batch): BatchS
   return { count, at: (index) => at(index % count), all: () => Array.from({ length: count }, (_, i) => at(i)) };
 }
 
+/** The same batches in a new order every epoch. */
+export function shuffledBatches(source: BatchSource, seed: number): BatchSource {
+  const place = drawnOrder(source.count, seed);
+  return { ...source, at: (index) => source.at(place(index)) };
+}
+
 /**
  * A stream of token ids, `[batch, length + 1]` a step: the inputs are all but the last of each row, the targets all but the first.
  * @throws EbbError when it holds no whole step
@@ -181,6 +226,7 @@ export function tokenStream(where: string, ids: Int32Array, batch: number, lengt
   const outside = least ? idOutside(ids, least) : -1;
   if (least && outside >= 0) throw new EbbError(`${where}: ${outsideText(ids, outside, [ids.length], least)}`);
   const segments = new Int32Array(batch * length).fill(1);
+  const positions = positionsIn(length, segments);
   return readyBatches(steps, (step) => {
     const row = (b: number, from: number): Int32Array => ids.subarray(step * size + b * (length + 1) + from, step * size + b * (length + 1) + from + length);
     const rows = (from: number): Int32Array => {
@@ -188,7 +234,12 @@ export function tokenStream(where: string, ids: Int32Array, batch: number, lengt
       for (let b = 0; b < batch; b++) out.set(row(b, from), b * length);
       return out;
     };
-    return { sizes: { B: batch, T: length }, inputs: { tokens: rows(0), targets: rows(1), segments }, tokens: batch * length, counted: batch * length };
+    return {
+      sizes: { B: batch, T: length },
+      inputs: { tokens: rows(0), targets: rows(1), segments, positions },
+      tokens: batch * length,
+      counted: batch * length,
+    };
   });
 }
 

@@ -30,20 +30,29 @@ const adamw = z.strictObject({
   name: z.literal('adamw').default('adamw').describe('adamw or sgd'),
   lr: z.number().nonnegative().default(1e-4).describe('learning rate'),
   betas: z
-    .tuple([z.number().min(0).max(1), z.number().min(0).max(1)])
+    .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .default([0.9, 0.999])
     .describe('how slowly the two moments forget'),
   eps: z.number().positive().default(1e-8).describe('what is added to the root of the second moment'),
   weightDecay: weightDecay.default(0.01),
 });
-const sgd = z.strictObject({
-  name: z.literal('sgd'),
-  lr: z.number().nonnegative().default(1e-2).describe('learning rate'),
-  momentum: z.number().min(0).max(1).default(0).describe('how slowly the momentum forgets'),
-  dampening: z.number().min(0).max(1).default(0).describe('share of the gradient that does not enter the momentum'),
-  nesterov: z.boolean().default(false).describe("Nesterov's momentum"),
-  weightDecay: weightDecay.default(0),
-});
+const sgd = z
+  .strictObject({
+    name: z.literal('sgd'),
+    lr: z.number().nonnegative().default(1e-2).describe('learning rate'),
+    momentum: z.number().min(0).max(1).default(0).describe('how slowly the momentum forgets'),
+    dampening: z.number().min(0).max(1).default(0).describe('share of the gradient that does not enter the momentum'),
+    nesterov: z.boolean().default(false).describe("Nesterov's momentum"),
+    weightDecay: weightDecay.default(0),
+  })
+  .superRefine(({ nesterov, momentum, dampening }, context) => {
+    if (nesterov && (momentum === 0 || dampening > 0))
+      context.addIssue({
+        code: 'custom',
+        path: ['nesterov'],
+        message: `expected false, or a momentum above 0 and no dampening (momentum is ${momentum}, dampening ${dampening})`,
+      });
+  });
 const optimizer = z.discriminatedUnion('name', [adamw, sgd]);
 
 /** A plan's own keys, with their defaults. */
@@ -102,10 +111,14 @@ export const runSchema = z.strictObject({
     .describe('chat template for conversations: a Jinja file, or the name of one of the templates of the model; default as the model says'),
   fields: fieldNames.default({}).describe("what a record's fields are called where they have other names, such as prompt: question"),
   steps: z.int().positive().optional().describe('optimizer steps; default: one epoch'),
-  epochs: z.number().positive().optional().describe('how often the data is gone through, where steps are not given'),
+  epochs: z.number().positive().optional().describe('how often every example is learnt, where steps are not given'),
   batch: z.int().positive().default(1).describe('sequences a micro-batch'),
   length: z.int().positive().default(256).describe('most tokens of a sequence'),
   accumulate: z.int().positive().default(1).describe('micro-batches a step'),
+  lossOver: z
+    .enum(['tokens', 'microBatches'])
+    .optional()
+    .describe('what the loss of a step is a mean over: all its tokens that are learnt, or its micro-batches, each of which counts alike; default tokens'),
   lora: z
     .union([z.literal(false), z.literal(true).transform(() => adapter.parse({})), adapter])
     .default(false)
@@ -122,7 +135,14 @@ export const runSchema = z.strictObject({
     .describe('what a micro-batch does whose units are all dropped: train the trunk above, or nothing'),
   drop: drop.default({ kind: 'none' }).describe('which residual branches get no backward in a step: a drop rate, or a plan'),
   seed: z.int().nonnegative().default(0).describe('seed of everything random'),
-  shuffle: z.boolean().default(true).describe('whether examples are drawn in another order each epoch'),
+  shuffle: z
+    .boolean()
+    .optional()
+    .describe(
+      'whether each epoch has another order; default true for text and records, and false for ready batches, which then come in the order of their file',
+    ),
+  pack: z.boolean().default(false).describe('whether a sequence of a batch holds several short ones, which do not see each other'),
+  bucket: z.boolean().default(false).describe('whether sequences of like length share a batch'),
   evalEvery: steps('steps between held-out evaluations; 0: before and after the run alone'),
   evalLimit: z.int().positive().default(64).describe('held-out examples'),
   saveEvery: steps('steps between checkpoints; one is always written at the end'),

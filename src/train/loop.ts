@@ -14,12 +14,13 @@ import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
 import { drawPattern } from './patterns.ts';
 import { scheduleFactor } from './schedule.ts';
-import { type StepSource, siteSeed, stepMicros } from './step.ts';
+import { type LossOver, lossShares, type StepSource, siteSeed, stepMicros, USUAL_LOSS_OVER } from './step.ts';
 
 /** A line of metrics.jsonl. Units: ms wall time since the line before, FLOPs counted from the linked variant, bytes. */
 export interface StepMetrics {
   /** Counted from 1, as terminals and checkpoints count. */
   readonly step: number;
+  /** The mean over the step's tokens, or over its micro-batches (`lossOver`). */
   readonly loss: number;
   /** Of each micro-batch, where there are several. */
   readonly losses: readonly number[];
@@ -48,8 +49,13 @@ export interface TrainState {
 }
 
 /** What of a run the loop asks for. */
-export type TrainConfig = Pick<RunConfig, 'optimizer' | 'schedule' | 'warmupSteps' | 'accumulate' | 'clip' | 'missingGrad' | 'allDropped' | 'drop' | 'seed'> & {
+export type TrainConfig = Pick<
+  RunConfig,
+  'optimizer' | 'schedule' | 'warmupSteps' | 'accumulate' | 'lossOver' | 'clip' | 'missingGrad' | 'allDropped' | 'drop' | 'seed'
+> & {
   readonly steps: number;
+  /** Of the whole run: its last step may have fewer than `accumulate`. Left out: as many as in all others. */
+  readonly microBatches?: number;
 };
 
 /** What `train` runs: an engine, where it stands, and what it is told and asked in between. */
@@ -84,6 +90,8 @@ export interface Measured {
   readonly step: number;
   readonly units: readonly string[];
   readonly sensitivities: readonly number[];
+  /** How batches were weighed, as in the loss of a step. */
+  readonly lossOver: LossOver;
   readonly ms: number;
   readonly flops: number;
   readonly officialFlops: number;
@@ -99,6 +107,7 @@ interface Pending {
   readonly tokens: number;
   /** Of each micro-batch. */
   readonly draws: readonly Draw[];
+  readonly shares: readonly number[];
 }
 
 /** Units of the model, in order. */
@@ -142,7 +151,7 @@ export async function* trainSteps(options: TrainerOptions): AsyncGenerator<StepM
   const finish = async (oldest: Pending): Promise<StepMetrics> => {
     const { losses, gradNorm } = await oldest.result.read();
     if (oldest.result.times) timed?.report(oldest.step, await oldest.result.times());
-    const loss = losses.reduce((a, b) => a + b, 0) / losses.length;
+    const loss = losses.reduce((sum, own, micro) => sum + own * at(oldest.shares, micro), 0);
     if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY) {
       const advice = oldest.step === first ? NOTHING_LEARNT : 'lower the learning rate (optimizer.lr), or look at the data of this step';
       throw new EbbError(`step ${oldest.step + 1}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`, 'numbers');
@@ -213,12 +222,12 @@ export async function* trainSteps(options: TrainerOptions): AsyncGenerator<StepM
 /** Encodes and submits one step, and advances the state. */
 function submit({ engine, config, batches, state, timed, fitted }: TrainerOptions, plan: DropPlan): Pending {
   const { step } = state;
-  const { optimizer, accumulate, seed } = config;
+  const { optimizer, accumulate, microBatches, seed } = config;
   const lr = optimizer.lr * scheduleFactor(config.schedule, step, config.warmupSteps, config.steps);
-  const draws = Array.from({ length: accumulate }, (_, micro) =>
+  const draws = Array.from({ length: Math.min(accumulate, (microBatches ?? Number.POSITIVE_INFINITY) - step * accumulate) }, (_, micro) =>
     plan.draw({ seed, step, micro, microBatches: accumulate, sensitivities: state.sensitivities }),
   );
-  const { micros, tokens } = stepMicros({ engine, config, batches }, step, draws, fitted);
+  const { micros, tokens, shares } = stepMicros({ engine, config, batches }, step, draws, fitted);
   const update: Update = {
     optimizer: optimizer.name,
     maxNorm: config.clip,
@@ -227,10 +236,13 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
   };
   const result = engine.step(micros, update, { timed: timed?.when(step) ?? false });
   state.step = step + 1;
-  return { result, step, lr, tokens, draws };
+  return { result, step, lr, tokens, draws, shares };
 }
 
-/** Measures sensitivities over `count` batches from step `step` on, in training mode; the engine is made with `probes`. Changes nothing. */
+/**
+ * Measures sensitivities over `count` batches from step `step` on, in training mode; each batch counts as in the loss of a step. The engine is
+ * made with `probes`. Changes nothing.
+ */
 export async function measureSensitivities(source: StepSource & Pick<TrainerOptions, 'engine'>, step: number, count: number): Promise<Measured> {
   const started = performance.now();
   const { engine, config, batches } = source;
@@ -238,16 +250,19 @@ export async function measureSensitivities(source: StepSource & Pick<TrainerOpti
   const layout = { calls: engine.program.calls.map((c) => c.site), users: usersOf(engine.program) };
   const sums = units.map(() => 0);
   let [flops, wholeFlops] = [0, 0];
-  for (let k = 0; k < count; k++) {
+  const measured = Array.from({ length: count }, (_, k) => batches.at(step * config.accumulate + k));
+  const shares = lossShares(config.lossOver, measured);
+  for (const [k, batch] of measured.entries()) {
     const scalar = (name: string, site: string): number => (name === 'seed' ? siteSeed(source, step, k, site) : neutralScalar(name));
-    const probed = await engine.probe(microBatch(batches.at(step * config.accumulate + k), [], scalar));
+    const probed = await engine.probe(microBatch(batch, [], scalar));
     sensitivities(units, probed, 'norms', layout).forEach((s, i) => {
-      sums[i] = at(sums, i) + s / count;
+      sums[i] = at(sums, i) + s * at(shares, k);
     });
     flops += probed.flops;
     wholeFlops += probed.wholeFlops;
   }
-  return { step, units, sensitivities: sums, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops };
+  const { lossOver = USUAL_LOSS_OVER } = config;
+  return { step, units, sensitivities: sums, lossOver, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops };
 }
 
 /** Mean loss over the targets of `batches` (sum of token losses ÷ number of targets), without a backward. */

@@ -2,10 +2,10 @@
 
 import { EbbError } from '../errors.ts';
 import { bytesSource } from '../formats/bytes.ts';
-import { assembleBatches } from '../formats/readyBatches.ts';
+import { assembleBatches, type IntTensor } from '../formats/readyBatches.ts';
 import { type EntryHeader, floatsOf, headerBytes, intsOf } from '../formats/safetensorsData.ts';
 import { headerEnd, PREFIX, parseSafetensors } from '../formats/safetensorsHeader.ts';
-import { checkBounds, checkPositions, hubSteps, takesSequences, tokenRange, tokenSteps } from '../run/batchFiles.ts';
+import { checkBounds, checkPositions, checkRestarts, hubSteps, rowSequences, takesSequences, tokenRange, tokenSteps } from '../run/batchFiles.ts';
 import { startEngine } from '../run/engine.ts';
 import { namedWeights, requireWeights, type Weights } from '../run/startingValue.ts';
 import type { Device } from '../runtime/device.ts';
@@ -86,10 +86,16 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
     checkBounds(name, source.at(0).sizes, bounds, hints);
     return source;
   }
-  const ready = assembleBatches(name, (tensor) => {
+  const take = (tensor: string): IntTensor | undefined => {
     const found = part(tensor);
     return found && { shape: found.shape, data: intsOf(`${name}: tensor ${tensor}`, found.dtype, found.bytes) };
-  });
+  };
+  const ready = assembleBatches(
+    name,
+    take,
+    [...tensors].map(([tensor, { shape }]) => [tensor, shape] as const),
+  );
+  if (rowSequences(name, ready)?.restarts === true) checkRestarts(name, { inputs: program.inputs, packs: about.relativePositions });
   checkBounds(name, { B: ready.batch, T: ready.length }, bounds, hints);
   checkPositions(name, ready.length, about.maxPosition, 'cut the sequences');
   return hubSteps(name, ready, tokenRange(program.inputs, about.vocabSize));

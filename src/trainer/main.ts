@@ -11,6 +11,7 @@ import { adapterToGoOn, checkAdapter, type LoadedAdapter, tellBase } from '../ru
 import { checkBounds } from '../run/batchFiles.ts';
 import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
+import { settled } from '../run/earlierRun.ts';
 import { openHeld } from '../run/heldRun.ts';
 import type { OpenRun, TrainReport } from '../run/openRun.ts';
 import { tellNotes, type Watch } from '../run/progress.ts';
@@ -138,7 +139,8 @@ function startingWeights(config: RunConfig, model: LoadedTrainer, watch: Watch):
 }
 
 /** Opens a run of a compiled model by its config. @throws EbbError for weights, data, a folder or a device that cannot be used */
-export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<OpenRun> {
+export async function openPackageRun(loaded: LoadedTrainer, given: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<OpenRun> {
+  const config = settled(given, hooks.resume ?? false);
   checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded, hooks);
@@ -148,7 +150,8 @@ export async function openPackageRun(loaded: LoadedTrainer, config: RunConfig, {
     return weights.checkpoint.path;
   };
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  const subject = { inputs: program.inputs, vocabSize: about.vocabSize, maxPosition: about.maxPosition, tokenizer, usual: compiledSizes(bounds) };
+  const { vocabSize, maxPosition, relativePositions: packs } = about;
+  const subject = { inputs: program.inputs, vocabSize, maxPosition, packs, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
   return openOverData(config, subject, (data) => {

@@ -79,8 +79,12 @@ const linesOf = (run: string): StepMetrics[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as StepMetrics);
 
-/** What a version read in a run file, under the names that keys have by now. */
-const renamed = ({ adapter, ...rest }: { readonly adapter: string }): object => ({ ...rest, device: adapter });
+/** What a version read in a run file, under the names that keys have by now. It shuffled where nothing was given, which now depends on the data. */
+const renamed = ({ adapter, shuffle, ...rest }: { readonly adapter: string; readonly shuffle: boolean }): object => ({
+  ...rest,
+  device: adapter,
+  ...(shuffle ? {} : { shuffle }),
+});
 
 /** What of a step's line is the same on every device. */
 const drawn = ({ step, lr, tokens, dropped, skipped }: StepMetrics): object => ({ step, lr, tokens, dropped, skipped });
@@ -110,7 +114,7 @@ describe.each(versions)('%s', (version) => {
 
   it.each(filesIn(join(folder, 'configs'), '.yaml').map((path) => [basename(path), path]))('run.yaml: %s is read as it was', (_name, path) =>
     expectReadOrRefused(path, () => {
-      expect(parseConfig(readRunFile(path), path)).toMatchObject(renamed(readJson(path.replace(/yaml$/, 'json')) as { adapter: string }));
+      expect(parseConfig(readRunFile(path), path)).toMatchObject(renamed(readJson(path.replace(/yaml$/, 'json')) as Parameters<typeof renamed>[0]));
     }),
   );
 

@@ -178,6 +178,7 @@ export function trainConfig(run: Run): TrainConfig {
   return {
     steps: run.steps,
     accumulate: run.gradient_accumulation,
+    lossOver: 'microBatches',
     clip: run.clipping.max_norm,
     seed: 0,
     schedule: scheduleOf(run) as TrainConfig['schedule'],

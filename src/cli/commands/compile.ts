@@ -30,6 +30,7 @@ interface Flags extends AdapterFlags {
   readonly target?: string;
   readonly matmulPrecision: MatmulPrecision;
   readonly dtype?: StoredType;
+  readonly pack?: boolean;
   readonly standalone?: boolean;
   readonly json?: boolean;
 }
@@ -102,6 +103,7 @@ export const compileCommand: AddOptions = (command) =>
     .addOption(adapterOption('the layers, ranks and scales of a PEFT adapter: its folder, or that of a run'))
     .addOption(new Option('--lora-from <dir>', 'what --adapter was called').hideHelp())
     .option('--drop-rate <p>', "the trainer's drop rate where a run names none", rate)
+    .option('--pack', 'give a model that learns a row for each position (GPT-2) the positions of packed sequences as an input')
     .option('--target <language>', 'language of the kernels: wgsl')
     .addOption(precisionOption())
     .addOption(dtypeOption())
@@ -112,11 +114,11 @@ export const compileCommand: AddOptions = (command) =>
     .option('--json', 'print JSON')
     .addOption(compileDeviceOption())
     .action(async (model: string, flags: Flags) => {
-      const { out, batch, length, dropRate, dtype, matmulPrecision, standalone, target, json } = flags;
+      const { out, batch, length, dropRate, dtype, matmulPrecision, pack, standalone, target, json } = flags;
       const named = adapterOf(flags);
       const lora = loraFlags(flags, adapterFlag(named.adapter, flags.loraFrom));
       const device = deviceFlag(named.device, target);
-      const options = { out, device, batch, length, lora, dropRate, dtype, matmulPrecision, standalone };
+      const options = { out, device, batch, length, lora, dropRate, dtype, matmulPrecision, pack, standalone };
       const report = await withProgress((watch) => compile(model, { ...options, ...watch }));
       print(json ? JSON.stringify(report) : reportText(report));
     });

@@ -35,8 +35,8 @@ function mlpBranch(config: Gpt2Config, name: string, x: Tensor): Tensor {
 }
 
 /** The rows of tokens and of their positions. */
-function embed({ vocabSize, hiddenSize, maxPosition }: Gpt2Config, tokens: Tensor): Tensor {
-  const positions = positionsOf(tokens, scalar('position', 'i32'));
+function embed({ vocabSize, hiddenSize, maxPosition }: Gpt2Config, { tokens, positionIds }: SequenceInputs): Tensor {
+  const positions = positionIds ?? positionsOf(tokens, scalar('position', 'i32'));
   return add(
     embedding(param('transformer.wte.weight', [vocabSize, hiddenSize]), tokens),
     embedding(param('transformer.wpe.weight', [maxPosition, hiddenSize]), positions),
@@ -55,11 +55,12 @@ export const gpt2 = defineFamily<Gpt2Config>({
   // masks that older versions of transformers saved
   computed: ['attn.bias', 'attn.masked_bias'],
   layersField: 'n_layer',
+  learntPositions: true,
   build: (config, mode) => {
     const { vocabSize, hiddenSize, numLayers, layerNormEps, tieWordEmbeddings: tied } = config;
     return decoder(mode, {
       numLayers,
-      embed: ({ tokens }) => embed(config, tokens),
+      embed: (sequence) => embed(config, sequence),
       layer: (i, stream, sequence) => {
         const name = `transformer.h.${i}`;
         const y = unit(`layers.${i}.attn`, stream, (x) => attentionBranch(config, name, x, sequence));
