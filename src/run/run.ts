@@ -12,6 +12,7 @@ import { idleWork } from '../train/idleWork.ts';
 import { evaluate, type Measured, newState, planModel, type TrainerOptions, type TrainState, trainSteps, unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { isOfSteps, lengthNotes, type RunLength, runLength } from '../train/runLength.ts';
+import { accountLines, runAccount, SUMMARY } from './account.ts';
 import { checkPositions, checkRestarts, type PositionSubject } from './batchFiles.ts';
 import { type BatchSizes, checkCounted, type DataOptions, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
@@ -193,9 +194,10 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const say = (text: string): void => tell(hooks, text);
   for (const note of data.notes) say(note);
   // what can be refused before the folder is opened is; epochs are counted in the data
-  const { steps, microBatches } = isOfSteps(config) ? runLength(config, 1) : lengthOf(config, await data.loaded);
+  const length = isOfSteps(config) ? runLength(config, 1) : lengthOf(config, await data.loaded);
+  const { steps, microBatches } = length;
   const plan = createDropPlan(config.drop, planModel(model, steps));
-  for (const note of [...(plan.notes ?? []), ...idleWork(config, model.program, plan, { steps, microBatches })]) say(note);
+  for (const note of [...(plan.notes ?? []), ...idleWork(config, model.program, plan, length)]) say(note);
   const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.profile.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));
   const probes = plan.measure ? 'norms' : undefined;
@@ -215,7 +217,18 @@ export async function openRun({ config, model, weights, data, device, files, rea
   for (const note of new Set([...lengthNotes(config, trainData.source.count), ...trainData.notes, ...(held?.notes ?? [])])) say(note);
   const resumed = await folder.resume(engine);
   // the epochs of a run that is to end with them say where its last step ends
-  folder.begin({ ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) }, files);
+  const account = runAccount({
+    config,
+    engine,
+    isAdapter: model.about.lora !== null,
+    length,
+    count: trainData.source.count,
+    data: trainData.report,
+    evalData: held?.report,
+  });
+  for (const line of accountLines(account)) say(line);
+  const summary = { [SUMMARY]: `${JSON.stringify(account, null, 2)}\n` };
+  folder.begin({ ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) }, { ...files, ...summary });
   const state = resumed ?? newState(engine);
   checkGoesOn(config, state, steps);
   if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);

@@ -14,6 +14,7 @@ import type { Engine } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
+import { SUMMARY } from './account.ts';
 import { CONFIG, goingOn, storedConfig } from './earlierRun.ts';
 import { startUpload } from './engine.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
@@ -42,7 +43,7 @@ const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'ev
 
 const METRICS = 'metrics.jsonl';
 /** What a run writes in its folder. */
-const PARTS: readonly string[] = [CONFIG, METRICS, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
+const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
 
 /** What a run reads. */
 export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConfig, 'model' | 'weights' | 'data' | 'evalData' | 'lora'>): InputPath[] {

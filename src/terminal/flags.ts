@@ -121,7 +121,9 @@ function settingsOf(flags: RunFlags): readonly Setting[] {
     ...ofKeys,
     ...(adapter === undefined ? [] : [{ key: 'lora.from', value: adapter, by: '--adapter' }]),
     ...(device === undefined ? [] : [{ key: 'device', value: device, by: '--device' }]),
-    ...(flags.dropRate === undefined ? [] : [{ key: 'drop', value: flags.dropRate, by: '--drop-rate' }]),
+    ...(flags.dropRate === undefined
+      ? []
+      : [{ key: 'drop', value: flags.dropRate === 0 ? { kind: 'none' } : { kind: 'uniform', rate: flags.dropRate }, by: '--drop-rate' }]),
     ...(flags.set ?? []),
   ];
 }

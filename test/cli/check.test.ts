@@ -92,7 +92,7 @@ it('refuses an adapter whose matrix is there twice', async () => {
 });
 
 it.each([
-  ['swiftshader', ['lavapipe', 'swiftshader'], /--device lavapipe/],
+  ['swiftshader', ['lavapipe', 'swiftshader'], /device lavapipe/],
   ['swiftshader', ['swiftshader'], /mesa-vulkan-drivers/],
   ['lavapipe', ['lavapipe', 'swiftshader'], /^no GPU was found; a GPU with/],
   ['lavapipe', ['nvidia', 'lavapipe'], /^a GPU was found and is not in use/],

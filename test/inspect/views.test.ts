@@ -90,7 +90,7 @@ describe('--diff', () => {
       'dumps',
       'mixed',
     ]);
-    expect(() => diffSides(['none', 'a.ebb'])).toThrow('--diff: none is neither a stage');
+    expect(() => diffSides(['none', 'a.ebb'])).toThrow('diff: none is neither a stage');
     expect(() => diffSides(['none'])).toThrow('two .ebb files, found 1');
   });
 
@@ -127,8 +127,8 @@ describe('--diff', () => {
   });
 
   it.each([
-    ['layers.3.mpl', /^--diff: unknown unit layers\.3\.mpl; the model has layers\.0\.attn, .*layers\.5\.mlp$/],
-    ['layers.3.mlp=droped', /^--diff: layers\.3\.mlp has no form droped; there are full, remat, dropped, skipped$/],
+    ['layers.3.mpl', /^diff: unknown unit layers\.3\.mpl; the model has layers\.0\.attn, .*layers\.5\.mlp$/],
+    ['layers.3.mlp=droped', /^diff: layers\.3\.mlp has no form droped; there are full, remat, dropped, skipped$/],
   ])('refuses %s in one sentence', (side, message) => {
     expect(() => patternDiff(tiny, 'none', side, options)).toThrow(message);
   });
