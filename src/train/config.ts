@@ -142,7 +142,7 @@ export const runSchema = z.strictObject({
       'whether each epoch has another order; default true for text and records, and false for ready batches, which then come in the order of their file',
     ),
   pack: z.boolean().default(false).describe('whether a sequence of a batch holds several short ones, which do not see each other'),
-  bucket: z.boolean().default(false).describe('whether sequences of like length share a batch'),
+  bucket: z.boolean().default(false).describe('whether sequences of like length share a batch; not with pack'),
   evalEvery: steps('steps between held-out evaluations; 0: before and after the run alone'),
   evalLimit: z.int().positive().default(64).describe('held-out examples'),
   saveEvery: steps('steps between checkpoints; one is always written at the end'),
@@ -160,6 +160,12 @@ export const runSchema = z.strictObject({
     .union([z.literal('off'), z.number().nonnegative()])
     .default(20)
     .describe('seconds that may go into measuring how kernels are cut best; off: as the kind of device starts'),
+});
+
+/** The keys of a run file, as far as they fit each other. */
+const wholeRun = runSchema.superRefine(({ pack, bucket }, context) => {
+  if (pack && bucket)
+    context.addIssue({ code: 'custom', path: ['bucket'], message: 'expected false where pack is true: packed rows are of like length anyway' });
 });
 
 /** A run, checked and with every default filled in: the keys of `run.yaml` (docs/training.md). */
@@ -249,7 +255,7 @@ const OTHER_NAMES: OtherNames = {
  */
 export function parseConfig(given: unknown, file: string, note: (text: string) => void = () => {}): RunConfig {
   const input = typeof given === 'object' && given !== null ? withNewNames(given, file, note) : given;
-  const parsed = runSchema.safeParse(input);
+  const parsed = wholeRun.safeParse(input);
   if (parsed.success) {
     const { $schema: _schema, ...config } = parsed.data;
     return config;

@@ -12,6 +12,13 @@ it.each<[object, string]>([
   [{ lora: { rang: 4 } }, 'unknown key lora.rang (did you mean lora.rank?)'],
   [{ lora: 'yes' }, 'lora: is "yes", expected false, true or keys with values'],
   [{ optimizer: { name: 'lion' } }, 'optimizer.name: is "lion", expected "adamw" or "sgd"'],
+  [{ optimizer: { betas: [0.9, 1] } }, 'optimizer.betas.1: is 1, expected less than 1'],
+  [
+    { optimizer: { name: 'sgd', nesterov: true, momentum: 0.9, dampening: 0.1 } },
+    'optimizer.nesterov: is true, expected false, or a momentum above 0 and no dampening (momentum is 0.9, dampening 0.1)',
+  ],
+  [{ pack: true, bucket: true }, 'bucket: is true, expected false where pack is true: packed rows are of like length anyway'],
+  [{ lossOver: 'batches' }, 'lossOver: is "batches", expected "tokens" or "microBatches"'],
   [{ optimizer: { name: 'sgd', betas: [0, 1] } }, 'unknown key optimizer.betas'],
   [{ optimizer: { name: 'adamw', betas: [0, 'x'] } }, 'optimizer.betas.1: is "x", expected a number'],
   [{ drop: { kind: 'uniform', rate: 1.5 } }, 'drop.rate: is 1.5, expected a number from 0 to 1'],

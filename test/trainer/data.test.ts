@@ -3,7 +3,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ReadyBatches } from '../../src/formats/readyBatches.ts';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { checkRestarts, hubSteps, rowSequences } from '../../src/run/batchFiles.ts';
 import { type DataOptions, type LoadedData, openData } from '../../src/run/data.ts';
 import { prepare } from '../../src/run/prepare.ts';
 import { openRunData } from '../../src/run/run.ts';
@@ -86,4 +88,82 @@ it('an f32 input that is NaN or infinite is refused, with its place', async () =
   expect(messageOf(() => openData(path, noTokenizer, { ...options, inputs: [x] }, prepare()))).toContain(
     `${path}: x holds -Infinity at [1, 0, 1], expected finite numbers; correct the data`,
   );
+});
+
+it('ready batches come in their order, which is said; shuffle draws another one each epoch', async () => {
+  const path = batches('order.safetensors');
+  const { shuffle: _shuffle, ...usual } = options;
+  const openAs = (change: object) => openData(path, noTokenizer, { ...usual, ...change }, prepare()).loaded;
+  const firsts = ({ source }: LoadedData, from: number): number[] => [0, 1, 2].map((k) => source.at(from + k).inputs['tokens']![0]!);
+  const own = await openAs({});
+  expect(own.notes).toEqual([`${path}: its 3 batches are learnt in the order of the file; shuffle: true gives each epoch another`]);
+  expect([0, 3].map((from) => firsts(own, from))).toEqual([
+    [0, 8, 16],
+    [0, 8, 16],
+  ]);
+  expect((await openAs({ shuffle: false })).notes).toEqual([]);
+  const shuffled = await openAs({ shuffle: true, seed: 1 });
+  const epochs = [0, 3, 6, 9, 12].map((from) => firsts(shuffled, from));
+  for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual([0, 8, 16]);
+  expect(new Set(epochs.map(String)).size).toBeGreaterThan(1);
+  expect(firsts(shuffled, 3)).toEqual(epochs[1]);
+});
+
+const ready = (rows: readonly (readonly number[])[], mask?: readonly (readonly number[])[]): ReadyBatches => ({
+  steps: 1,
+  batch: rows.length,
+  length: rows[0]!.length,
+  inputIds: Int32Array.from(rows.flat(), (_, i) => i + 1),
+  labels: Int32Array.from(rows.flat(), (_, i) => i + 1),
+  attentionMask: mask ? Int32Array.from(mask.flat()) : null,
+  positionIds: Int32Array.from(rows.flat()),
+});
+
+it.each([
+  [[[0, 1, 2, 3]], undefined, [1, 1, 1, 1], false],
+  [[[0, 1, 0, 1]], undefined, [1, 1, 2, 2], true],
+  [
+    [
+      [0, 0, 1, 0],
+      [0, 1, 2, 3],
+    ],
+    undefined,
+    [1, 2, 2, 3, 1, 1, 1, 1],
+    true,
+  ],
+  // padding: in front, where transformers writes ones; behind; and counted through
+  [[[1, 1, 0, 1]], [[0, 0, 1, 1]], [0, 0, 1, 1], true],
+  [[[0, 1, 9, 9]], [[1, 1, 0, 0]], [1, 1, 0, 0], false],
+  [[[0, 1, 2, 3]], [[0, 0, 1, 1]], [0, 0, 1, 1], false],
+])('position_ids %j with the mask %j are the segments %j', (rows, mask, segments, restarts) => {
+  const found = rowSequences('f', ready(rows, mask))!;
+  expect({ segments: [...found.segments], restarts: found.restarts }).toEqual({ segments, restarts });
+  const { inputs } = hubSteps('f', ready(rows, mask), null).at(0);
+  expect([...inputs['segments']!]).toEqual(segments);
+  // no target of another sequence, whose labels are the ids
+  inputs['targets']!.forEach((target, i) => {
+    if (target >= 0 && segments[i]! > 0 && segments[i + 1]! > 0) expect(segments[i + 1]).toBe(segments[i]);
+  });
+  rows.flat().forEach((p, i) => segments[i]! > 0 && expect(inputs['positions']![i]).toBe(p));
+});
+
+it.each([
+  [[[0, 1, 3]], 'row 0 at 2, expected 2, or 0 where the next sequence begins'],
+  [
+    [
+      [0, 1],
+      [1, 2],
+    ],
+    'row 1 at 0, expected a row that begins at 0',
+  ],
+  [[[0, 1, 1]], 'position_ids holds 1 in row 0 at 2'],
+  [[[0, -1]], 'position_ids holds -1 in row 0 at 1'],
+])('position_ids %j are refused: %s', (rows, words) => {
+  expect(messageOf(() => rowSequences('f', ready(rows)))).toContain(words);
+});
+
+it('rows of several sequences are refused of a model that counts positions by rows', () => {
+  expect(messageOf(() => checkRestarts('f', { inputs }))).toContain('f: its rows hold several sequences');
+  checkRestarts('f', { inputs, packs: true });
+  checkRestarts('f', { inputs: [...inputs, { ...inputs[0]!, name: 'positions' }] });
 });
