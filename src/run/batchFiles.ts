@@ -18,10 +18,45 @@ export function tokenRange(inputs: readonly InputDecl[], vocabSize: number | nul
   return vocabSize === null ? narrowest(inputs) : { least: 0, below: vocabSize, of: 'the model has tokens' };
 }
 
-/** Little-endian int32 token ids, `[batch, length + 1]` a step. @throws EbbError when the bytes hold no whole step */
-export function tokenSteps(where: string, bytes: Uint8Array, batch: number, length: number, ids: IdRange | null): BatchSource {
-  if (bytes.length % 4 !== 0) throw new EbbError(`${where}: is ${bytes.length} bytes long, expected int32 token ids, four bytes each`);
-  return tokenStream(where, i32FromBytes(bytes), batch, length, ids);
+/** How bare token ids are written: little-endian, each in so many bytes. */
+const BIN_TYPES = {
+  int32: { bytes: 4, read: i32FromBytes },
+  uint32: { bytes: 4, read: i32FromBytes },
+  uint16: { bytes: 2, read: (bytes: Uint8Array): Int32Array => Int32Array.from(new Uint16Array(bytes.slice().buffer)) },
+} as const;
+export type BinType = keyof typeof BIN_TYPES;
+
+/** The batches of one size, whose rows hold one token more than a sequence is long. */
+type TokenSizes = { readonly batch: number; readonly length: number };
+
+/** @throws EbbError when the bytes hold no whole step, or a token that the model does not have */
+function readAs(type: BinType, where: string, bytes: Uint8Array, { batch, length }: TokenSizes, ids: IdRange | null): BatchSource {
+  const { bytes: each, read } = BIN_TYPES[type];
+  if (bytes.length % each !== 0) throw new EbbError(`${where}: is ${bytes.length} bytes long, expected ${type} token ids, ${each} bytes each`);
+  return tokenStream(where, read(bytes), batch, length, ids);
+}
+
+/**
+ * Bare token ids, little-endian, `[batch, length + 1]` a step. @param type how they are written; where it is not said they are int32
+ * @throws EbbError when the bytes hold no whole step, or a token that the model does not have, with the type that would fit
+ */
+export function tokenSteps(where: string, bytes: Uint8Array, sizes: TokenSizes, ids: IdRange | null, type?: BinType): BatchSource {
+  try {
+    return readAs(type ?? 'int32', where, bytes, sizes, ids);
+  } catch (error) {
+    if (type !== undefined || !(error instanceof EbbError) || !fitsAs('uint16', where, bytes, sizes, ids)) throw error;
+    throw new EbbError(`${error.message}; its bytes fit as uint16: if they are that, say binType: uint16`, error.code);
+  }
+}
+
+function fitsAs(type: BinType, where: string, bytes: Uint8Array, sizes: TokenSizes, ids: IdRange | null): boolean {
+  try {
+    readAs(type, where, bytes, sizes, ids);
+    return true;
+  } catch (error) {
+    if (error instanceof EbbError) return false;
+    throw error;
+  }
 }
 
 /** The sequences of rows that hold several. */

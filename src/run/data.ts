@@ -19,7 +19,7 @@ import {
   tensorBatches,
 } from '../train/batches.ts';
 import { packRows } from '../train/packing.ts';
-import { hubSteps, rowSequences, takesSequences, tokenRange, tokenSteps, unusedNotes } from './batchFiles.ts';
+import { type BinType, hubSteps, rowSequences, takesSequences, tokenRange, tokenSteps, unusedNotes } from './batchFiles.ts';
 import { type DataReport, reportLines } from './dataReport.ts';
 import type { Preparation } from './prepare.ts';
 
@@ -39,6 +39,8 @@ export interface DataOptions {
   readonly vocabSize: number | null;
   readonly fields: FieldNames;
   readonly chatTemplate?: string | undefined;
+  /** How the token ids of a .bin file are written. */
+  readonly binType?: BinType | undefined;
   /** At most this many examples: records, or sequences of ready batches. */
   readonly limit?: number;
 }
@@ -103,9 +105,9 @@ function sequencesAtOnce(source: BatchSource, batch: number, length: number, lim
 }
 
 /** Little-endian int32 token ids, `[batch, length + 1]` a step. */
-function binaryTokens(path: string, { batch, length, inputs, vocabSize, limit }: DataOptions): LoadedData {
+function binaryTokens(path: string, { batch, length, inputs, vocabSize, limit, binType }: DataOptions): LoadedData {
   const file = fileSource(path);
-  return sequencesAtOnce(tokenSteps(path, file.read(0, file.size), batch, length, tokenRange(inputs, vocabSize)), batch, length, limit);
+  return sequencesAtOnce(tokenSteps(path, file.read(0, file.size), { batch, length }, tokenRange(inputs, vocabSize), binType), batch, length, limit);
 }
 
 /** Data whose measures are known, and that may still be tokenised. */

@@ -12,7 +12,7 @@ import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import { lengthOf, withRunData } from '../run/run.ts';
+import { lengthOf, withRunData } from '../run/runData.ts';
 import { planRunMemory } from '../run/runMemory.ts';
 import { bytesOfKinds } from '../runtime/bufferBytes.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -31,21 +31,26 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
   // A folder that cannot be read is refused before anything is measured.
   const runs = options.runs.map(readCurve);
   const run = await openRunModel(config, watch);
-  return withRunData(config, run.source, async (data) => {
-    for (const note of data.notes) tell(watch, note);
-    const compiled = await compileRun(config, run, opened, data, watch);
-    const { train } = await data.loaded;
-    watch.signal?.throwIfAborted();
-    const { accumulate: micros, optimizer, decay, seed } = config;
-    const starting = performance.now();
-    const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });
-    tell(watch, readyText(config, opened, compiled)(engine, performance.now() - starting));
-    const whole = { ...config, ...lengthOf(config, { train, held: null }) };
-    const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, watch);
-    const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.profile.limits.maxBufferSize, options), runs };
-    engine.destroy();
-    return report;
-  });
+  return withRunData(
+    config,
+    run.source,
+    async (data) => {
+      for (const note of data.notes) tell(watch, note);
+      const compiled = await compileRun(config, run, opened, data, watch);
+      const { train } = await data.loaded;
+      watch.signal?.throwIfAborted();
+      const { accumulate: micros, optimizer, decay, seed } = config;
+      const starting = performance.now();
+      const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });
+      tell(watch, readyText(config, opened, compiled)(engine, performance.now() - starting));
+      const whole = { ...config, ...lengthOf(config, { train, held: null }) };
+      const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, watch);
+      const report = { ...about(config, opened), ...reportOf(found, whole, engine, opened.device.profile.limits.maxBufferSize, options), runs };
+      engine.destroy();
+      return report;
+    },
+    watch,
+  );
 }
 
 /** Describes the run for the head of the report. */

@@ -11,7 +11,7 @@ import { checkPositions } from '../run/batchFiles.ts';
 import { checkCounted, openData, readySizes } from '../run/data.ts';
 import { type Preparation, prepare } from '../run/prepare.ts';
 import { pieces, tell, type Watch } from '../run/progress.ts';
-import { USUAL_SIZES } from '../run/run.ts';
+import { USUAL_SIZES } from '../run/runData.ts';
 import { evaluate } from '../train/loop.ts';
 import { inputDecls, loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 

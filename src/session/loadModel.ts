@@ -10,7 +10,7 @@ import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
 import { type LoadedAdapter, loadAdapter, tellBase } from '../run/adapter.ts';
 import { type StopSignal, tellNotes, type Watch } from '../run/progress.ts';
-import { USUAL_SIZES } from '../run/run.ts';
+import { USUAL_SIZES } from '../run/runData.ts';
 import { prefixFor } from '../tokenizer/framing.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { holdOn, type OnDevice } from './device.ts';

@@ -7,7 +7,7 @@ import { pathKind } from '../formats/files.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import { lengthOf, withRunData } from '../run/run.ts';
+import { lengthOf, withRunData } from '../run/runData.ts';
 import { planRunMemory } from '../run/runMemory.ts';
 import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -72,20 +72,25 @@ async function sizesOf(config: RunConfig, source: SourceDescription, watch: Watc
       throw error;
     }
   };
-  return withRunData(config, { ...source, tokenizer }, async ({ batch, length, restarts, notes, loaded }) => {
-    for (const note of notes) tell(watch, note);
-    const given = config.steps;
-    const counted = loaded.then((data) => {
-      for (const note of lengthNotes(config, data.train.source.count)) tell(watch, note);
-      return lengthOf(config, data);
-    });
-    const run = await counted.catch((error: unknown) => {
-      if (given === undefined || lacking === null || error !== lacking) throw error;
-      tell(watch, `${lacking.message}; going on without counting ${config.data}, as the steps are given`);
-      return runLength({ ...config, epochs: undefined }, 1);
-    });
-    return { batch, length, restarts, run };
-  });
+  return withRunData(
+    config,
+    { ...source, tokenizer },
+    async ({ batch, length, restarts, notes, loaded }) => {
+      for (const note of notes) tell(watch, note);
+      const given = config.steps;
+      const counted = loaded.then((data) => {
+        for (const note of lengthNotes(config, data.train.source.count)) tell(watch, note);
+        return lengthOf(config, data);
+      });
+      const run = await counted.catch((error: unknown) => {
+        if (given === undefined || lacking === null || error !== lacking) throw error;
+        tell(watch, `${lacking.message}; going on without counting ${config.data}, as the steps are given`);
+        return runLength({ ...config, epochs: undefined }, 1);
+      });
+      return { batch, length, restarts, run };
+    },
+    watch,
+  );
 }
 
 /** Plans a run of a model whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */

@@ -9,13 +9,13 @@ import { fileExists, pathKind } from '../formats/files.ts';
 import { type StreamedEntry, streamSafetensors } from '../formats/safetensors.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { describeModel } from '../models/checkpoint.ts';
+import { dataPath } from '../run/dataPath.ts';
 import { type DataReport, reportLines } from '../run/dataReport.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import { prepare } from '../run/prepare.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import type { Sequence, Sequences } from '../train/batches.ts';
-import { dataPath } from './dataPath.ts';
 import { modelPath } from './modelPath.ts';
 import { text, WATCH, whole } from './optionKinds.ts';
 

@@ -2,7 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import { dataFile } from '../data/fileKinds.ts';
+import { isPattern } from '../data/locate.ts';
 import { EbbError } from '../errors.ts';
+import { isHubId } from '../formats/hub.ts';
 import { checkOptions, type OptionShape, problemsText } from '../issues.ts';
 import type { Watch } from '../run/progress.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
@@ -53,9 +56,10 @@ export function configOf(where: string, options: RunOptions, own: Readonly<Recor
 function checkThere({ model, data, evalData, weights, lora }: RunConfig, from: string): void {
   // what looks like none of these may be an id of the hub
   const isPath = /^[./~]|\.(ts|gguf)$/.test(model);
+  const isThere = (path: string): boolean => existsSync(path) || path === '-' || isPattern(path) || (isHubId(path) && dataFile(path) === null);
   const read = { ...(isPath ? { model } : {}), data, evalData, weights, 'lora.from': lora === false ? undefined : lora.from };
   const missing = Object.entries(read).flatMap(([key, path]) =>
-    path === undefined || existsSync(path) ? [] : [{ text: `${key}: ${path}: no such file or folder` }],
+    path === undefined || isThere(path) ? [] : [{ text: `${key}: ${path}: no such file or folder` }],
   );
   if (missing.length > 1) throw new EbbError(problemsText(from, missing, 'paths are relative to the folder in which the program runs'), 'file');
 }

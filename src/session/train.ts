@@ -11,7 +11,8 @@ import { adapterToGoOn, type LoadedAdapter, tellBase } from '../run/adapter.ts';
 import { settled } from '../run/earlierRun.ts';
 import type { OpenRun } from '../run/openRun.ts';
 import { tell, type Watch } from '../run/progress.ts';
-import { openOverData, openRun, type RunData, type TrainHooks } from '../run/run.ts';
+import { openOverData, openRun, type TrainHooks } from '../run/run.ts';
+import type { RunData } from '../run/runData.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import type { DiskWeights } from '../run/weights.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -122,10 +123,15 @@ export const readyText =
 export async function openModelRun(given: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<OpenRun> {
   const config = settled(given, hooks.resume ?? false);
   const run = await openRunModel(config, hooks);
-  return openOverData(config, run.source, async (data) => {
-    const compiled = await compileRun(config, run, opened, data, hooks);
-    const { model, weights, schedules: used } = compiled;
-    const files = { [SCHEDULES]: used };
-    return openRun({ config, model, weights, data, device: opened.device, files, ready: readyText(config, opened, compiled) }, hooks);
-  });
+  return openOverData(
+    config,
+    run.source,
+    async (data) => {
+      const compiled = await compileRun(config, run, opened, data, hooks);
+      const { model, weights, schedules: used } = compiled;
+      const files = { [SCHEDULES]: used };
+      return openRun({ config, model, weights, data, device: opened.device, files, ready: readyText(config, opened, compiled) }, hooks);
+    },
+    hooks,
+  );
 }

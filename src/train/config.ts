@@ -109,6 +109,7 @@ export const runSchema = z.strictObject({
     .string()
     .optional()
     .describe('chat template for conversations: a Jinja file, or the name of one of the templates of the model; default as the model says'),
+  binType: z.enum(['int32', 'uint16', 'uint32']).optional().describe('how the token ids of a .bin file are written, little-endian; default int32'),
   fields: fieldNames.default({}).describe("what a record's fields are called where they have other names, such as prompt: question"),
   steps: z.int().positive().optional().describe('optimizer steps; default: one epoch'),
   epochs: z.number().positive().optional().describe('how often every example is learnt, where steps are not given'),

@@ -70,7 +70,7 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
   const hints = { batch: 'make the batches smaller', length: 'cut the sequences' };
   if (takesSequences(program.inputs) && name.toLowerCase().endsWith('.bin')) {
     const { B = 1, T = 1 } = bounds;
-    return tokenSteps(name, bytes, B, T, tokenRange(program.inputs, about.vocabSize));
+    return tokenSteps(name, bytes, { batch: B, length: T }, tokenRange(program.inputs, about.vocabSize));
   }
   if (!name.toLowerCase().endsWith('.safetensors')) throw new EbbError(`${name}: expected ${dataKinds(program.inputs)}`);
   const { tensors } = parseSafetensors(bytesSource(name, bytes));

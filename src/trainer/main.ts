@@ -154,10 +154,15 @@ export async function openPackageRun(loaded: LoadedTrainer, given: RunConfig, { 
   const subject = { inputs: program.inputs, vocabSize, maxPosition, packs, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
-  return openOverData(config, subject, (data) => {
-    checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
-    return openEngineRun({ config, model: loaded, weights, data, device, ready }, hooks);
-  });
+  return openOverData(
+    config,
+    subject,
+    (data) => {
+      checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
+      return openEngineRun({ config, model: loaded, weights, data, device, ready }, hooks);
+    },
+    hooks,
+  );
 }
 
 /** Opens a run of a compiled model on a device of this machine. @throws EbbError for options, data, weights, a folder or a device that cannot be used */

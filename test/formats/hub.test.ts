@@ -5,7 +5,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { locateData } from '../../src/data/locate.ts';
+import { readRecords } from '../../src/data/records.ts';
 import { hubFolder, isHubId } from '../../src/formats/hub.ts';
+import { dataPath } from '../../src/run/dataPath.ts';
 import { modelPath } from '../../src/session/modelPath.ts';
 import { progressPrinter } from '../../src/terminal/progress.ts';
 
@@ -14,6 +17,14 @@ const FILES: Record<string, Buffer> = {
   'config.json': Buffer.from('{"model_type":"llama"}'),
   'model.safetensors': Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => i % 251)),
   'pytorch_model.bin': Buffer.from('not wanted'),
+};
+
+/** The files of a data set. */
+const SHARDS: Record<string, Buffer> = {
+  'README.md': Buffer.from('# Shards'),
+  'data/train-00001-of-00002.jsonl': Buffer.from('{"text":"second"}\n'),
+  'data/train-00000-of-00002.jsonl': Buffer.from('{"text":"first"}\n'),
+  'data/test-00000-of-00001.jsonl': Buffer.from('{"text":"held out"}\n'),
 };
 
 let server: Server;
@@ -35,7 +46,10 @@ beforeEach(async () => {
     if (url.pathname === `/api/models/org/tiny/tree/${SHA}`) {
       return json(Object.entries(FILES).map(([path, data], i) => ({ type: 'file', path, size: data.length, oid: `${i}`.repeat(40) })));
     }
-    const data = FILES[url.pathname.replace(`/org/tiny/resolve/${SHA}/`, '')];
+    if (url.pathname === '/api/datasets/org/shards/revision/main') return json({ _id: '2', id: 'org/shards', sha: SHA, downloads: 0, likes: 0 });
+    if (url.pathname === `/api/datasets/org/shards/tree/${SHA}`)
+      return json(Object.entries(SHARDS).map(([path, data], i) => ({ type: 'file', path, size: data.length, oid: `${i + 4}`.repeat(40) })));
+    const data = SHARDS[url.pathname.replace(`/datasets/org/shards/resolve/${SHA}/`, '')] ?? FILES[url.pathname.replace(`/org/tiny/resolve/${SHA}/`, '')];
     if (!data) return void response.writeHead(404).end('{"error":"Repository not found"}');
     const [, from = '0', to = ''] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? [];
     const [start, end] = [Number(from), to === '' ? data.length - 1 : Math.min(Number(to), data.length - 1)];
@@ -91,6 +105,23 @@ it('takes the endpoint from HF_ENDPOINT', async () => {
     expect(readdirSync(await hubFolder('org/tiny', { cacheDir }))).toContain('config.json');
   } finally {
     delete process.env['HF_ENDPOINT'];
+  }
+});
+
+it('downloads a data set by its id, and reads the shards of its split train', async () => {
+  const before = { ...process.env };
+  Object.assign(process.env, { HF_ENDPOINT: hubUrl, HF_HUB_CACHE: cacheDir });
+  try {
+    const path = await dataPath('org/shards');
+    const texts: unknown[] = [];
+    for await (const { example } of readRecords(locateData(path))) texts.push(Object.values(example).at(-1));
+    expect(texts).toEqual(['first', 'second']);
+    expect(locateData(path).notes.join()).toContain('the 2 files of the split train are read, not ');
+    expect(await dataPath('org/shards')).toBe(path);
+    // what has the ending of a file is none of the hub's
+    expect(await dataPath('org/shards.jsonl')).toBe('org/shards.jsonl');
+  } finally {
+    process.env = before;
   }
 });
 

@@ -8,10 +8,10 @@ import { writeSafetensors } from '../../src/formats/safetensors.ts';
 import { checkRestarts, hubSteps, rowSequences } from '../../src/run/batchFiles.ts';
 import { type DataOptions, type LoadedData, openData } from '../../src/run/data.ts';
 import { prepare } from '../../src/run/prepare.ts';
-import { openRunData } from '../../src/run/run.ts';
+import { openRunData } from '../../src/run/runData.ts';
 import type { InputDecl } from '../../src/runtime/program.ts';
 import { parseConfig } from '../../src/train/config.ts';
-import { messageOf } from '../formats/fixtureFolder.ts';
+import { messageOf, rejectionOf } from '../formats/fixtureFolder.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -71,13 +71,21 @@ it('cuts a stream of tokens to examples too', async () => {
   ]);
 });
 
-it('names the file whose sequences are longer than the model has positions for', () => {
+it('names the file whose sequences are longer than the model has positions for', async () => {
   const [fits, long] = [batches('fits.safetensors'), batches('long.safetensors', 5)];
   const subject = { inputs, vocabSize: 100, maxPosition: 4, tokenizer: noTokenizer };
-  const open = (data: string, evalData: string) => () => openRunData(parseConfig({ model: 'm', data, evalData }, 'x'), subject);
-  expect(open(fits, fits)().length).toBe(4);
-  expect(messageOf(open(long, fits))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
-  expect(messageOf(open(fits, long))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+  const open = (data: string, evalData: string) => openRunData(parseConfig({ model: 'm', data, evalData }, 'x'), subject);
+  expect((await open(fits, fits)).length).toBe(4);
+  expect(await rejectionOf(open(long, fits))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+  expect(await rejectionOf(open(fits, long))).toContain(`${long}: a sequence is 5 tokens, the model has positions for 4`);
+});
+
+it('bare tokens are int32 unless it is said otherwise, and what would fit is said', async () => {
+  const path = join(folder, 'shorts.bin');
+  writeFileSync(path, new Uint8Array(Uint16Array.from({ length: 24 }, (_, i) => (7 * i) % 90).buffer));
+  const open = (binType?: 'uint16') => openData(path, noTokenizer, { ...options, batch: 2, length: 2, vocabSize: 100, binType }, prepare()).loaded;
+  expect((await open('uint16')).source.at(1).inputs['tokens']).toEqual(Int32Array.of(42, 49, 63, 70));
+  expect(messageOf(() => open())).toMatch(/the model has tokens 0 to 99.*; its bytes fit as uint16: if they are that, say binType: uint16$/);
 });
 
 it('an f32 input that is NaN or infinite is refused, with its place', async () => {

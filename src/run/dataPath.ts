@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dataFile } from '../data/fileKinds.ts';
 import { hubFolder, isHubId } from '../formats/hub.ts';
-import { pieces, type Watch } from '../run/progress.ts';
+import { pieces, type Watch } from './progress.ts';
 
 /** A path as it is, or the local folder of a data set's id on the hub; a download tells its progress, file by file. */
 export async function dataPath(data: string, watch: Watch = {}): Promise<string> {
