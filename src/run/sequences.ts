@@ -7,6 +7,7 @@ import type { Encoded } from '../tokenizer/engine.ts';
 import { framingText, prefixFor, suffixFor } from '../tokenizer/framing.ts';
 import { completionLesson, endingText, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
+import { tryTokenizer } from '../tokenizer/trial.ts';
 import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
 import { chunkTokens, type Sequence } from '../train/batches.ts';
 
@@ -60,31 +61,65 @@ function cut({ ids, labels }: Labelled, length: number): Sequence | null {
   return learnt.slice(1).some((label) => label >= 0) ? { tokens: Int32Array.from(ids.slice(0, length)), labels: Int32Array.from(learnt) } : null;
 }
 
+/** Why a lesson of which nothing is learnt teaches nothing. */
+function lackOf({ labels }: Labelled): Lack {
+  if (labels.every((label) => label < 0)) return 'nothing';
+  return labels.slice(1).some((label) => label >= 0) ? 'beyond' : 'first';
+}
+
 /** A lesson, and the record that it is of. */
 interface Placed {
   readonly where: string;
   readonly lesson: Lesson;
 }
 
-/** Sequences, and how many were cut or left out. */
+/** Why nothing of a lesson is learnt. */
+type Lack = 'nothing' | 'beyond' | 'first';
+
+/** Sequences, and what there is to say of them. */
 interface Counted {
   readonly sequences: Sequence[];
   cut: number;
-  leftOut: number;
-  /** How the first one ends. */
-  ending: string | null;
+  /** How many were left out, by the reason. */
+  readonly leftOut: Map<Lack, number>;
+  /** How those that are learnt begin and end, and how many of them. */
+  readonly endings: Map<string, number>;
+  /** Tokens of texts, how many of these are unknown ones, and how many texts became no token, or unknown ones alone. */
+  tokens: number;
+  unknown: number;
+  texts: number;
+  uncovered: number;
+}
+
+const newCounts = (): Counted => ({ sequences: [], cut: 0, leftOut: new Map(), endings: new Map(), tokens: 0, unknown: 0, texts: 0, uncovered: 0 });
+
+function countOne<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** Counts what of a text the vocabulary does not cover. White space alone may become nothing. */
+function countTokens(text: string, { ids }: Encoded, { unknownTokenId, token }: Tokenizer, counted: Counted): void {
+  const name = unknownTokenId === null ? undefined : token(unknownTokenId);
+  // a text may name the token itself
+  if (text.trim() === '' || (name !== undefined && text.includes(name))) return;
+  const unknown = ids.filter((id) => id === unknownTokenId).length;
+  counted.texts++;
+  counted.tokens += ids.length;
+  counted.unknown += unknown;
+  if (unknown === ids.length) counted.uncovered++;
 }
 
 async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest, counted: Counted): Promise<void> {
   const encoded = await encodedAt(placed, words);
   for (const [i, { where, lesson }] of placed.entries()) {
     const whole = labelled(lesson, at(encoded, i), words);
-    counted.ending ??= lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words);
+    countTokens(lesson.text, at(encoded, i), words, counted);
     const sequence = cut(whole, length);
     if (!sequence) {
-      counted.leftOut++;
+      countOne(counted.leftOut, lackOf(whole));
       continue;
     }
+    countOne(counted.endings, lesson.isFramed ? framingText(words.framing, words.token) : endingText(whole, words));
     if (whole.ids.length > length) counted.cut++;
     await checkRows(where, sequence.tokens, words, vocabSize);
     counted.sequences.push(sequence);
@@ -95,28 +130,69 @@ async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, 
 async function encodedAt(placed: readonly Placed[], words: Tokenizer): Promise<readonly Encoded[]> {
   const broken = placed.find(({ lesson }) => !isWhole(lesson.text));
   if (broken) throw new EbbError(`${broken.where}: ${halfPair(broken.lesson.text)}`, 'input');
-  return words.encode(placed.map(({ lesson }) => lesson.text));
+  try {
+    return await words.encode(placed.map(({ lesson }) => lesson.text));
+  } catch (error) {
+    if (!(error instanceof EbbError)) throw error;
+    // which one of them it is, only trying tells
+    for (const { where, lesson } of placed)
+      await words.encode([lesson.text]).catch((own: unknown) => {
+        throw own instanceof EbbError ? new EbbError(`${where}: ${own.message}`, own.code) : own;
+      });
+    throw error;
+  }
 }
 
 /** Texts that are encoded at once: as many as keep all cores at work. */
 const AT_ONCE = 512;
 
+const REASONS: Readonly<Record<Lack, (length: number) => string>> = {
+  nothing: () => 'nothing of them is to be learnt (no answer, an empty one, or one that is not to be)',
+  beyond: (length) => `what is to be learnt of them lies beyond ${length} tokens`,
+  first: () => 'nothing of them is learnt but their first token, which nothing comes before',
+};
+
+/** Why sequences were left out, with how many. */
+const reasonsText = ({ leftOut }: Counted, length: number): readonly string[] =>
+  [...leftOut].map(([lack, count]) => `${count} left out, since ${REASONS[lack](length)}`);
+
 /** Says what was cut and left out; nothing where all is whole. */
-function countsText(path: string, length: number, { sequences, cut, leftOut }: Counted): readonly string[] {
-  if (cut === 0 && leftOut === 0) return [];
-  const parts = [
-    `${sequences.length} sequences are learnt`,
-    ...(cut > 0 ? [`${cut} of them cut at ${length} tokens`] : []),
-    ...(leftOut > 0 ? [`${leftOut} left out, since nothing of them is learnt within ${length} tokens`] : []),
-  ];
+function countsText(path: string, length: number, counted: Counted): readonly string[] {
+  const { sequences, cut, leftOut } = counted;
+  if (cut === 0 && leftOut.size === 0) return [];
+  const parts = [`${sequences.length} sequences are learnt`, ...(cut > 0 ? [`${cut} of them cut at ${length} tokens`] : []), ...reasonsText(counted, length)];
   return [`${path}: ${parts.join(', ')}`];
 }
 
-type Found = Pick<Tokenised, 'sequences' | 'notes'>;
+/** Says how what is learnt begins and ends: each kind with how many are of it, where there are several. */
+function endingsText(path: string, { endings }: Counted): readonly string[] {
+  return [...endings].map(([text, count]) => `${path}: ${endings.size === 1 ? '' : `of ${count} sequence${count === 1 ? '' : 's'}: `}${text}`);
+}
+
+/** Says what of the texts the vocabulary does not cover. @throws EbbError where it covers nothing of any text */
+function coverageText({ path, tokenizer }: SequenceRequest, { token, unknownTokenId }: Tokenizer, counted: Counted): readonly string[] {
+  const { texts, uncovered, tokens, unknown } = counted;
+  const name = unknownTokenId === null ? '' : (token(unknownTokenId) ?? `token ${unknownTokenId}`);
+  const becomes = unknown === 0 ? 'no token' : `no token but ${name}`;
+  if (texts > 0 && uncovered === texts)
+    throw new EbbError(
+      `${path}: every text becomes ${becomes}, since the vocabulary of ${tokenizer} covers none of it; use the tokenizer that is for this text`,
+      'input',
+    );
+  return [
+    ...(unknown > 0 ? [`${path}: ${unknown} of ${tokens} tokens are ${name}, for text that the vocabulary does not cover`] : []),
+    ...(uncovered > 0 ? [`${path}: ${uncovered} of ${texts} texts become ${becomes}, since the vocabulary covers nothing of them`] : []),
+  ];
+}
+
+/** What was found, and what is said where it is nothing. */
+interface Found extends Pick<Tokenised, 'sequences' | 'notes'> {
+  readonly lack: string;
+}
 
 async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, request: SequenceRequest): Promise<Found> {
   const { path, length, limit = Number.POSITIVE_INFINITY } = request;
-  const counted: Counted = { sequences: [], cut: 0, leftOut: 0, ending: null };
+  const counted = newCounts();
   let waiting: Placed[] = [];
   let read = 0;
   for (const record of records) {
@@ -128,17 +204,27 @@ async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, 
     waiting = [];
   }
   await encodeAll(waiting, words, request, counted);
-  return { sequences: counted.sequences, notes: [...(counted.ending === null ? [] : [`${path}: ${counted.ending}`]), ...countsText(path, length, counted)] };
+  const coverage = coverageText(request, words, counted);
+  return {
+    sequences: counted.sequences,
+    notes: [...endingsText(path, counted), ...countsText(path, length, counted), ...coverage],
+    lack: reasonsText(counted, length).join(', '),
+  };
 }
 
 /** The pieces of a text, which begins and ends as texts do. */
-async function textSequences(text: string, words: Tokenizer, { path, length, limit, vocabSize }: SequenceRequest): Promise<Found> {
+async function textSequences(text: string, words: Tokenizer, request: SequenceRequest): Promise<Found> {
+  const { path, length, limit, vocabSize } = request;
   if (!isWhole(text)) throw new EbbError(`${path}: ${halfPair(text)}`, 'input');
-  const ids = await words.ids(text);
+  const counted = newCounts();
+  const [encoded] = await words.encode([text]);
+  const ids = encoded?.ids ?? [];
+  if (encoded) countTokens(text, encoded, words, counted);
+  const coverage = coverageText(request, words, counted);
   const whole = [...prefixFor(words.framing, ids), ...ids, ...suffixFor(words.framing, ids)];
   const sequences = chunkTokens(whole, length).slice(0, limit);
   for (const { tokens } of sequences) await checkRows(`${path}: the text`, tokens, words, vocabSize);
-  return { sequences, notes: [`${path}: ${framingText(words.framing, words.token)}`] };
+  return { sequences, notes: [`${path}: ${framingText(words.framing, words.token)}`, ...coverage], lack: 'it has too few tokens' };
 }
 
 /** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
@@ -147,9 +233,15 @@ export async function tokenise(request: SequenceRequest): Promise<Tokenised> {
   const dataset = openDataset(path, fields);
   invariant(dataset.kind !== 'batches', `${path} holds batches`);
   const words = await openTokenizer(request.tokenizer, request);
-  const { sequences, notes } = await (dataset.kind === 'text'
+  await tryTokenizer(words);
+  const { sequences, notes, lack } = await (dataset.kind === 'text'
     ? textSequences(dataset.text, words, request)
     : recordSequences(dataset.records(), words, request));
-  if (sequences.length === 0) throw new EbbError(`${path}: no example has a token to learn within ${length} tokens; raise the length`);
-  return { sequences, notes: [...words.notes, ...notes], padId: words.padTokenId ?? words.eosTokenId ?? 0 };
+  if (sequences.length === 0) {
+    const hint = lack.includes(REASONS.beyond(length)) ? '; raise the length' : '';
+    throw new EbbError(`${path}: no example has a token to learn within ${length} tokens${lack === '' ? '' : `: ${lack}`}${hint}`);
+  }
+  // what pads is masked, but has to be a token that the model has a row for
+  const padId = [words.padTokenId, words.eosTokenId].find((id) => id !== null && id < request.vocabSize) ?? 0;
+  return { sequences, notes: [...words.notes, ...notes], padId };
 }
