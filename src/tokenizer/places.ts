@@ -8,7 +8,7 @@ import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import type { Span } from './engine.ts';
 
 /** The characters that byte-level tokens write bytes as (GPT-2's bytes_to_unicode): printable ones stand for themselves, others are moved up. */
-function bytesOfCharacters(): ReadonlyMap<string, number> {
+export function bytesOfCharacters(): ReadonlyMap<string, number> {
   const printable = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
   let moved = 0;
   return new Map(Array.from({ length: 256 }, (_, byte): [string, number] => [String.fromCodePoint(printable(byte) ? byte : 256 + moved++), byte]));
