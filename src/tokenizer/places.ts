@@ -100,14 +100,19 @@ function normalized(text: string, form: string | undefined): Normalized | null {
   const [begins, ends]: [number[], number[]] = [[], []];
   let joined = '';
   let from = 0;
-  for (const [character] of text.matchAll(/\P{M}\p{M}*|\p{M}+/gsu)) {
-    const written = character.normalize(form);
+  const add = (written: string, length: number, own: number): void => {
     for (const _ of written.split('')) {
       begins.push(from);
-      ends.push(from + character.length);
+      ends.push(from + own);
     }
     joined += written;
-    from += character.length;
+    from += length;
+  };
+  for (const [character] of text.matchAll(/\P{M}\p{M}*|\p{M}+/gsu)) {
+    const written = character.normalize(form);
+    // what stays lies where it lay; marks that were put into a character do not lie anywhere, as in the reference
+    if (written === character) for (const one of character) add(one, one.length, one.length);
+    else add(written, character.length, Array.from(written).length === 1 ? (Array.from(character)[0] ?? '').length : character.length);
   }
   const begin = (unit: number): number => (unit < begins.length ? elementAt(begins, unit) : text.length);
   return joined === whole ? { text: whole, back: ([a, b]) => (a === b ? [begin(a), begin(a)] : [begin(a), elementAt(ends, b - 1)]) } : null;
