@@ -1,6 +1,6 @@
 /** @file The files of a tokenizer in a Hugging Face folder, put together as transformers does. */
 
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { fileExists, pathKind, readText } from '../formats/files.ts';
@@ -30,7 +30,7 @@ function templateFiles(folder: string): ReadonlyMap<string, string> {
   const own = join(folder, 'chat_template.jinja');
   if (fileExists(own)) templates.set('default', readText(own));
   const further = join(folder, 'additional_chat_templates');
-  if (fileExists(further) && pathKind(further) === 'folder')
+  if (existsSync(further) && pathKind(further) === 'folder')
     for (const file of readdirSync(further)
       .filter((name) => name.endsWith('.jinja'))
       .sort())
