@@ -35,6 +35,7 @@ const PIECES = [
 ].concat([
   "'s",
   "'\u017f",
+  "'\u017fx",
   "'S",
   "'LL",
   '\u017f',
