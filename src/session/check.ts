@@ -46,7 +46,9 @@ function bytes(count: number): string {
 
 /** Whether a tokenizer lies with a model. */
 const hasTokenizer = ({ kind, path }: ModelDescription): boolean =>
-  kind === 'gguf' ? readGgufHeader(fileSource(path)).metadata.has('tokenizer.ggml.model') : fileExists(join(path, 'tokenizer.json'));
+  kind === 'gguf'
+    ? [...readGgufHeader(fileSource(path)).metadata.keys()].some((key) => key.startsWith('tokenizer.ggml.'))
+    : fileExists(join(path, 'tokenizer.json'));
 
 /** Tries and describes the tokenizer. Tokens that the model has no rows for are only mentioned, since they are an error only where data holds them. */
 async function describeTokens(checkpoint: ModelDescription): Promise<readonly string[]> {
@@ -127,9 +129,10 @@ function checkGguf(path: string): Found {
 }
 
 function checkAdapter(folder: string, path: string): Finding {
-  const { rank, layers, baseModel } = readPeft(folder);
+  const { rank, layers, baseModel, notes } = readPeft(folder);
   const base = baseModel === null || baseModel === '' ? '' : `, made for ${baseModel}`;
-  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: rank ${rank}, ${plural(layers.size, 'layer')}${base}` };
+  const told = [`rank ${rank}, ${plural(layers.size, 'layer')}${base}`, ...notes];
+  return { kind: 'adapter', message: `${path}: a LoRA adapter Ebb can use: ${told.join('; ')}` };
 }
 
 async function checkTokenizer(path: string): Promise<Finding> {

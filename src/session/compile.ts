@@ -10,7 +10,7 @@ import type { StoredType } from '../formats/storedType.ts';
 import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
-import { tellBase } from '../run/adapter.ts';
+import { tellAdapter } from '../run/adapter.ts';
 import { inputsOf } from '../run/outputs.ts';
 import type { Watch } from '../run/progress.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
@@ -120,7 +120,7 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
   const started = performance.now();
   captureLocations(true);
   const source = await describeSource(model, flags.dtype, watch);
-  tellBase(watch, flags.lora?.existing, model);
+  tellAdapter(watch, flags.lora?.existing, model);
   checkSizes(model, source, flags);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora });
   checkTrains(model, traced);

@@ -9,7 +9,7 @@ import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { logitsMode, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { loadAdapter, tellBase } from '../run/adapter.ts';
+import { loadAdapter, tellAdapter } from '../run/adapter.ts';
 import { checkPositions } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import { tell, tellNotes, type Watch } from '../run/progress.ts';
@@ -101,7 +101,7 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   tellNotes(watch, model, checkpoint.notes);
   const ready = oneStep(options.batch, checkpoint);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  tellBase(watch, adapter, model);
+  tellAdapter(watch, adapter, model);
   const session = await openSession(checkpoint, device, {
     mode: logitsMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
@@ -172,7 +172,7 @@ async function trainedCheckpoint(model: string, options: GradOptions, device: Co
   const ready = oneStep(options.batch, checkpoint);
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  tellBase(watch, adapter, model);
+  tellAdapter(watch, adapter, model);
   const { engine } = await openSession(checkpoint, device, {
     mode: trainingMode(ready.length),
     dims: { B: ready.batch, T: ready.length },
