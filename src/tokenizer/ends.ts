@@ -34,7 +34,7 @@ function idNotes(path: string, end: string | null, { model, generation }: EndFil
   return Object.entries({ 'config.json': model, 'generation_config.json': generation }).flatMap(([file, fields]) => {
     const ids = idsIn(fields['eos_token_id']);
     const none = ids.filter((id) => !tokens.has(id));
-    const named = ids.map((id) => `${id} (${JSON.stringify(tokens.get(id) ?? 'no token')})`).join(', ');
+    const named = ids.map((id) => `${id} (${tokens.has(id) ? JSON.stringify(tokens.get(id)) : 'no token'})`).join(', ');
     if (ids.length > 0 && own !== undefined && !ids.includes(own))
       return [
         `${path}: eos_token_id is ${named} in ${file}, and the tokenizer's eos_token is ${JSON.stringify(end)} (${own}): sequences are ended by the tokenizer's, and generation stops at each of them`,

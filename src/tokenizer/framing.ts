@@ -40,6 +40,11 @@ function templateFrame(path: string, { single, special_tokens: tokens }: JsonObj
 /** The id of a pair [token, id]. */
 const pairId = (pair: Json | undefined): readonly number[] => (Array.isArray(pair) && typeof pair[1] === 'number' ? [pair[1]] : []);
 
+/** Whether a post-processor puts tokens around texts. */
+const isFraming = (part: Json): boolean =>
+  isObject(part) &&
+  (['TemplateProcessing', 'BertProcessing', 'RobertaProcessing'].includes(String(part['type'])) || [part['processors'] ?? []].flat().some(isFraming));
+
 /**
  * The tokens that a post-processor puts around every text, as it says itself: no vocabulary has to cover a text for it.
  * @param path begins every error
@@ -53,11 +58,13 @@ export function frameOf(path: string, part: Json | undefined): Framing {
     case 'BertProcessing':
     case 'RobertaProcessing':
       return { prefix: pairId(part['cls']), suffix: pairId(part['sep']) };
-    case 'Sequence':
-      // each one frames what those before it have framed
-      return (Array.isArray(part['processors']) ? part['processors'] : [])
-        .map((inner) => frameOf(path, inner))
-        .reduce((inner, outer) => ({ prefix: [...outer.prefix, ...inner.prefix], suffix: [...inner.suffix, ...outer.suffix] }), NOTHING);
+    case 'Sequence': {
+      const frames = (Array.isArray(part['processors']) ? part['processors'] : []).filter(isFraming).map((inner) => frameOf(path, inner));
+      // the reference ends the process over the second one
+      if (frames.length > 1)
+        throw new EbbError(`${path}: post_processor puts tokens around a text ${frames.length} times, expected once: leave one of them`, 'file');
+      return frames[0] ?? NOTHING;
+    }
     default:
       return NOTHING;
   }

@@ -34,13 +34,12 @@ export async function tryTokenizer(tokenizer: Tokenizer): Promise<void> {
   const words = await someWords(tokenizer);
   const { path, unknownTokenId: unknown } = tokenizer;
   for (const texts of [words, letters(tokenizer, words)]) {
-    const [first] = texts;
-    if (first === undefined) continue;
+    if (texts.length === 0) continue;
     const encoded = await tokenizer.encode(texts);
     if (encoded.some(({ ids }) => ids.some((id) => id !== unknown))) continue;
     const makes = encoded.every(({ ids }) => ids.length === 0) ? 'no token' : 'unknown tokens alone';
     throw new EbbError(
-      `${path}: the tokenizer makes ${makes} of ${JSON.stringify(first)}, which its vocabulary covers; it is broken: look at its normalizer, pre_tokenizer and model`,
+      `${path}: the tokenizer makes ${makes} of ${JSON.stringify(texts.reduce((a, b) => (b.length > a.length ? b : a)))}, which its vocabulary covers; it is broken: look at its normalizer, pre_tokenizer and model`,
       'file',
     );
   }
