@@ -7,11 +7,11 @@ import { cutOf, cutText, type MissingData } from './cut.ts';
 import { fileExists, ggufIn, readText } from './files.ts';
 import { BLOCKS, type BlockType } from './ggmlBlocks.ts';
 import { type JsonObject, parseJsonObject } from './json.ts';
-import type { Described, Layout } from './layout.ts';
+import { type Described, isComputed, type Layout, type TiedHead } from './layout.ts';
 import { readTensor, type SafetensorsFile } from './safetensors.ts';
 import { openIndex, openSingle, type Shards, shardsText } from './safetensorsIndex.ts';
 import { type AssumedType, roundedNotes, unusedDtype } from './storedType.ts';
-import { type CompareHead, compareHead } from './tiedHead.ts';
+import { type CompareHead, compareHead, tieText } from './tiedHead.ts';
 import { type Found, kindOfCut, type MissingWeights, matchTensors, unreadable, type WeightSource } from './weights.ts';
 
 const SAFETENSORS_TYPES: Readonly<Record<string, BlockType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
@@ -131,14 +131,26 @@ export function openHfFolder<Model extends Layout>(
   const absentText = `${path}: names ${shardsText(shards.absent.values())}, expected in the same folder but not there`;
   const assumed = shards.absent.size > 0 ? assume(configPath, fields, absentText) : null;
   const undescribed: Found = ({ name, shape }) => unreadable(name, shape, assumed?.dtype ?? 'f32', absentText);
+  const found = foundTensors(shards, undescribed);
+  const alone = headAlone(model, (name) => found.has(name));
   const tensors = matchTensors(model, {
-    tensors: foundTensors(shards, undescribed),
-    // a checkpoint of the bare model leaves the prefix out
-    namesOf: ({ name }) => (model.prefix !== '' && name.startsWith(model.prefix) ? [name, name.slice(model.prefix.length)] : [name]),
+    tensors: found,
+    namesOf: ({ name }) => {
+      if (alone?.embedding.includes(name)) return [alone.name];
+      // a checkpoint of the bare model leaves the prefix out
+      return model.prefix !== '' && name.startsWith(model.prefix) ? [name, name.slice(model.prefix.length)] : [name];
+    },
     places: { weights: path, config: configPath },
   });
   const described = [...tensors.values()].filter(({ file }) => file !== undefined);
-  return { model, notes: [...notes, ...roundedNotes(fields, described)], tensors, missing: missingOf(shards, tensors, absentText, assumed) };
+  const lone = alone ? [`${tieText(fields)}, and the files hold ${alone.name} alone: it is the embedding too, as in transformers`] : [];
+  return { model, notes: [...notes, ...lone, ...roundedNotes(fields, described)], tensors, missing: missingOf(shards, tensors, absentText, assumed) };
+}
+
+/** The head that stands for the embedding which it is tied to, where the files hold it alone; null where they do not. */
+function headAlone(model: Layout, has: (name: string) => boolean): TiedHead | null {
+  const { head } = model;
+  return head && isComputed(model, head.name) && has(head.name) && !head.embedding.some(has) ? head : null;
 }
 
 function missingOf(shards: Shards, tensors: ReadonlyMap<string, WeightSource>, absentText: string, assumed: AssumedType | null): MissingWeights | null {

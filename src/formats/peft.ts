@@ -6,6 +6,7 @@ import { show } from './bytes.ts';
 import { fileError, fileExists, makeFolder, pathKind, readText } from './files.ts';
 import { parseJsonObject } from './json.ts';
 import { layerAdapter, onAllLinear, type PeftConfig, readPeftConfig, targets } from './peftConfig.ts';
+import { idleSettings } from './peftNotes.ts';
 import {
   openSafetensors,
   readFiniteFloats,
@@ -41,6 +42,8 @@ export interface PeftAdapter extends PeftConfig {
   readonly layers: ReadonlyMap<string, { readonly rank: number; readonly scale: number }>;
   /** Under the file's names ("base_model.model.….lora_A.weight"). */
   readonly tensors: ReadonlyMap<string, PeftTensor>;
+  /** What of its settings does nothing. */
+  readonly notes: readonly string[];
 }
 
 const CONFIG = 'adapter_config.json';
@@ -98,7 +101,7 @@ export function readPeft(folder: string): PeftAdapter {
     tensors.set(`base_model.model.${layer}.lora_B.weight`, readMatrix(file, B, layer, 1, setting.rank));
   }
   const names = ({ name, linear }: AdaptedModule): boolean => (linear || !onAllLinear(config)) && targets(configPath, config, name);
-  return { ...config, path: folder, names, layers, tensors };
+  return { ...config, path: folder, names, layers, tensors, notes: idleSettings(configPath, config, [...layers.keys()]) };
 }
 
 /**

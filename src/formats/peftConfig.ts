@@ -25,6 +25,8 @@ export interface PeftConfig {
   readonly rankPattern: Readonly<Record<string, number>>;
   readonly alphaPattern: Readonly<Record<string, number>>;
   readonly baseModel: string | null;
+  /** What the adapter was trained for; null where it does not say. */
+  readonly taskType: string | null;
 }
 
 const pattern = z.record(z.string(), z.number().positive());
@@ -40,6 +42,7 @@ const schema = z.object({
   rank_pattern: pattern.nullish(),
   alpha_pattern: pattern.nullish(),
   base_model_name_or_path: z.string().nullish(),
+  task_type: z.string().nullish(),
   exclude_modules: names.nullish(),
   layers_pattern: names.nullish(),
 });
@@ -118,9 +121,18 @@ function readLayers(where: string, value: Json | undefined): readonly number[] |
   return refuse(where, 'layers_to_transform', value, 'a layer number or a list of them');
 }
 
+/** Refuses what peft refuses: numbers of layers beside one regular expression over whole names, and names of layers without numbers. */
+function checkTogether(where: string, fields: JsonObject): void {
+  const { target_modules: targeted, layers_to_transform: numbers = null, layers_pattern: pattern = null } = fields;
+  for (const [name, value] of Object.entries({ layers_to_transform: numbers, layers_pattern: pattern }))
+    if (typeof targeted === 'string' && value !== null) refuse(where, name, value, 'none beside a target_modules that is one text, as peft does');
+  if (numbers === null && pattern !== '' && !neutral(pattern)) refuse(where, 'layers_pattern', pattern, 'none without layers_to_transform, as peft does');
+}
+
 /** The settings in the fields of an adapter_config.json; `where` (the file) begins every error. */
 export function readPeftConfig(where: string, fields: JsonObject): PeftConfig {
   checkSupported(where, fields);
+  checkTogether(where, fields);
   const raw = readFields(where, schema, fields);
   const ranks = raw.rank_pattern ?? {};
   const odd = Object.keys(ranks).find((key) => !Number.isInteger(ranks[key]));
@@ -138,6 +150,7 @@ export function readPeftConfig(where: string, fields: JsonObject): PeftConfig {
     rankPattern: ranks,
     alphaPattern: raw.alpha_pattern ?? {},
     baseModel: raw.base_model_name_or_path ?? null,
+    taskType: raw.task_type ?? null,
   };
 }
 
@@ -149,9 +162,12 @@ function compile(where: string, source: string): RegExp {
   }
 }
 
-/** The value a pattern gives for a layer, as peft's get_pattern_key: the first key that matches the end of the name at a dot. */
+/** Whether a pattern of ranks or alphas is for a layer, as peft's get_pattern_key: it matches the end of the name, at a dot. */
+export const patternMatches = (where: string, pattern: string, layer: string): boolean => compile(where, `^(?:.*\\.)?(?:${pattern})$`).test(layer);
+
+/** The value that patterns give a layer: that of the first that is for it. */
 function byPattern(where: string, patterns: Readonly<Record<string, number>>, layer: string, otherwise: number): number {
-  const found = Object.entries(patterns).find(([source]) => compile(where, `^(?:.*\\.)?(?:${source})$`).test(layer));
+  const found = Object.entries(patterns).find(([pattern]) => patternMatches(where, pattern, layer));
   return found === undefined ? otherwise : found[1];
 }
 
@@ -163,13 +179,13 @@ export function layerAdapter(where: string, config: PeftConfig, layer: string): 
 }
 
 /** Whether a list of names, or ends of names from a dot on, has a layer's; or whether one regular expression over whole names matches it. */
-function isNamed(where: string, names: readonly string[] | string, layer: string): boolean {
+export function isNamed(where: string, names: readonly string[] | string, layer: string): boolean {
   if (typeof names === 'string') return names !== '' && compile(where, `^(?:${names})$`).test(layer);
   return names.some((name) => layer === name || layer.endsWith(`.${name}`));
 }
 
 /** The number of the layer that a name lies in, as peft finds it; undefined where it lies in none. */
-function layerNumber(where: string, patterns: readonly string[], layer: string): number | undefined {
+export function layerNumber(where: string, patterns: readonly string[], layer: string): number | undefined {
   const sources = patterns.length > 0 ? patterns.map((pattern) => `^(?:|.*?\\.)(?:${pattern})\\.(\\d+)\\.`) : ['^.*?\\.[^.]*\\.(\\d+)\\.'];
   const number = sources.map((source) => compile(where, source).exec(layer)?.at(-1)).find((found) => found !== undefined);
   return number === undefined ? undefined : Number(number);
@@ -185,8 +201,7 @@ export function targets(where: string, config: PeftConfig, layer: string): boole
   if (isNamed(where, excludeModules, layer)) return false;
   if (onAllLinear(config)) return true;
   if (!isNamed(where, targetModules, layer)) return false;
-  // peft reads layers_to_transform beside a list of names alone
-  if (typeof targetModules === 'string' || layersToTransform === null) return true;
+  if (layersToTransform === null) return true;
   const number = layerNumber(where, layersPattern, layer);
   return number !== undefined && layersToTransform.includes(number);
 }

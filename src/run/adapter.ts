@@ -28,6 +28,8 @@ export interface LoadedAdapter {
   readonly names?: (module: AdaptedModule) => boolean;
   /** The model that the adapter says it was made for; null where it does not say. */
   readonly base: string | null;
+  /** What of its settings does nothing. */
+  readonly notes: readonly string[];
 }
 
 /** Whether a folder is a PEFT adapter. */
@@ -60,6 +62,7 @@ function checkpointAdapter(folder: string, dropout: number): LoadedAdapter {
     weights: new Map(names.map((name) => [name, () => readFiniteFloats(file, name)])),
     shapes: new Map(names.map((name) => [name, shapeOf(name)])),
     base: null,
+    notes: [],
   };
 }
 
@@ -93,6 +96,7 @@ function peftAdapter(folder: string, dropout: number): LoadedAdapter {
     shapes: new Map(tensors.map(({ name, shape }) => [name, shape])),
     names: peft.names,
     base: peft.baseModel,
+    notes: peft.notes,
   };
 }
 
@@ -184,7 +188,7 @@ export function baseNotes({ base }: Pick<LoadedAdapter, 'base'>, model: string):
   return [`base_model_name_or_path in ${PEFT_CONFIG} is ${base}, and the adapter is put on ${model}; it is used, since its shapes are those of this model`];
 }
 
-/** Tells that an adapter was made for another model, where there is an adapter and it says so. */
-export function tellBase(watch: Watch, adapter: Pick<LoadedAdapter, 'path' | 'base'> | null | undefined, model: string): void {
-  if (adapter) tellNotes(watch, adapter.path, baseNotes(adapter, model));
+/** Tells what of an adapter's settings does nothing, and that it was made for another model, where there is an adapter and it says so. */
+export function tellAdapter(watch: Watch, adapter: Pick<LoadedAdapter, 'path' | 'base' | 'notes'> | null | undefined, model: string): void {
+  if (adapter) tellNotes(watch, adapter.path, [...adapter.notes, ...baseNotes(adapter, model)]);
 }

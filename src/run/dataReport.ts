@@ -1,7 +1,14 @@
 /** @file What became of the records of data: how many are learnt, cut and left out, and how long they are. The account that runs begin with. */
 
 /** Why a record is left out. */
-export type LeftOutReason = 'nothing is to be learnt of it' | 'what is to be learnt lies beyond the length';
+export type LeftOutReason = 'nothing' | 'beyond' | 'first';
+
+/** Why records are left out, in words. */
+const REASONS: Readonly<Record<LeftOutReason, (length: number | null) => string>> = {
+  nothing: () => 'nothing of them is to be learnt (no answer, an empty one, or one that is not to be)',
+  beyond: (length) => `what is to be learnt of them lies beyond ${length} tokens; raise length`,
+  first: () => 'nothing of them is learnt but the first token, which nothing comes before',
+};
 
 /** A record that is left out, by its number from 1. */
 export interface LeftOut {
@@ -47,8 +54,15 @@ export function numbersText(numbers: readonly number[]): string {
 
 const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
-/** The records that were left out for a reason. */
-const leftOutFor = ({ leftOut }: DataReport, reason: LeftOutReason): number[] => leftOut.flatMap((item) => (item.reason === reason ? [item.record] : []));
+/** The records that were left out, a line for each reason. */
+function leftOutLines({ path, leftOut, length }: DataReport): string[] {
+  return (Object.keys(REASONS) as LeftOutReason[]).flatMap((reason) => {
+    const records = leftOut.flatMap((item) => (item.reason === reason ? [item.record] : []));
+    return records.length === 0
+      ? []
+      : [`${path}: ${plural(records.length, 'sequence')} left out (records ${numbersText(records)}): ${REASONS[reason](length)}`];
+  });
+}
 
 /** The longest sequence before it was cut. */
 export const longestOf = ({ lengths }: Pick<DataReport, 'lengths'>): number => lengths.reduce((most, length) => Math.max(most, length), 0);
@@ -64,21 +78,13 @@ function countsText(report: DataReport): string {
 
 /** The account in lines. */
 export function reportLines(report: DataReport): string[] {
-  const { path, framings, unusedFields, notes, length } = report;
-  const [nothing, beyond] = [leftOutFor(report, 'nothing is to be learnt of it'), leftOutFor(report, 'what is to be learnt lies beyond the length')];
+  const { path, framings, unusedFields, notes } = report;
   const several = framings.length > 1;
   return [
     ...notes,
     `${path}: ${countsText(report)}`,
-    ...(beyond.length > 0
-      ? [
-          `${path}: ${plural(beyond.length, 'record')} left out, since what is to be learnt lies beyond ${length} tokens (records ${numbersText(beyond)}); raise length`,
-        ]
-      : []),
-    ...(nothing.length > 0
-      ? [`${path}: ${plural(nothing.length, 'record')} left out, since nothing is to be learnt of them (records ${numbersText(nothing)})`]
-      : []),
-    ...framings.map(({ text, sequences }) => `${path}: ${several ? `${plural(sequences, 'sequence')}: ` : ''}${text}`),
+    ...leftOutLines(report),
+    ...framings.map(({ text, sequences }) => `${path}: ${several ? `of ${plural(sequences, 'sequence')}: ` : ''}${text}`),
     ...(unusedFields.length > 0 ? [`${path}: the fields ${unusedFields.join(', ')} of the records are not used`] : []),
   ];
 }

@@ -10,6 +10,7 @@ import type { Encoded } from '../tokenizer/engine.ts';
 import { framingText, prefixFor, suffixFor } from '../tokenizer/framing.ts';
 import { completionLesson, endingText, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
+import { tryTokenizer } from '../tokenizer/trial.ts';
 import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
 import type { Sequence } from '../train/batches.ts';
 import type { DataReport, LeftOut, LeftOutReason } from './dataReport.ts';
@@ -70,6 +71,43 @@ interface Placed {
   readonly lesson: Lesson;
 }
 
+/** What of texts the vocabulary does not cover. */
+interface Coverage {
+  /** Tokens of texts, and how many of them are unknown ones. */
+  tokens: number;
+  unknown: number;
+  /** How many texts there are, and how many became no token, or unknown ones alone. */
+  texts: number;
+  uncovered: number;
+}
+
+/** Counts what of a text the vocabulary does not cover. White space alone may become nothing. */
+function countCovered(coverage: Coverage, text: string, { ids }: Encoded, { unknownTokenId, token }: Tokenizer): void {
+  const name = unknownTokenId === null ? undefined : token(unknownTokenId);
+  // a text may name the token itself
+  if (text.trim() === '' || (name !== undefined && text.includes(name))) return;
+  const unknown = ids.filter((id) => id === unknownTokenId).length;
+  coverage.texts++;
+  coverage.tokens += ids.length;
+  coverage.unknown += unknown;
+  if (unknown === ids.length) coverage.uncovered++;
+}
+
+/** Says what of the texts the vocabulary does not cover. @throws EbbError where it covers nothing of any text */
+function coverageNotes({ path, tokenizer }: SequenceRequest, { token, unknownTokenId }: Tokenizer, { texts, uncovered, tokens, unknown }: Coverage): string[] {
+  const name = unknownTokenId === null ? '' : (token(unknownTokenId) ?? `token ${unknownTokenId}`);
+  const becomes = unknown === 0 ? 'no token' : `no token but ${name}`;
+  if (texts > 0 && uncovered === texts)
+    throw new EbbError(
+      `${path}: every text becomes ${becomes}, since the vocabulary of ${tokenizer} covers none of it; use the tokenizer that is for this text`,
+      'input',
+    );
+  return [
+    ...(unknown > 0 ? [`${path}: ${unknown} of ${tokens} tokens are ${name}, for text that the vocabulary does not cover`] : []),
+    ...(uncovered > 0 ? [`${path}: ${uncovered} of ${texts} texts become ${becomes}, since the vocabulary covers nothing of them`] : []),
+  ];
+}
+
 /** What was made so far, and what became of the rest. */
 interface Made {
   readonly sink: Sink;
@@ -80,11 +118,23 @@ interface Made {
   readonly leftOut: LeftOut[];
   readonly lengths: number[];
   readonly framings: Map<string, number>;
+  readonly coverage: Coverage;
   tokens: number;
   learnt: number;
 }
 
-const nothingMade = (sink: Sink): Made => ({ sink, kept: [], records: [], cut: [], leftOut: [], lengths: [], framings: new Map(), tokens: 0, learnt: 0 });
+const nothingMade = (sink: Sink): Made => ({
+  sink,
+  kept: [],
+  records: [],
+  cut: [],
+  leftOut: [],
+  lengths: [],
+  framings: new Map(),
+  coverage: { tokens: 0, unknown: 0, texts: 0, uncovered: 0 },
+  tokens: 0,
+  learnt: 0,
+});
 
 /** Tokens that bring loss: the first one is predicted from nothing. */
 const learntOf = (labels: ArrayLike<number>): number => {
@@ -113,7 +163,7 @@ function cutSequence(
   const kept = labels.slice(0, most);
   const learnt = learntOf(kept);
   if (learnt === 0) {
-    const reason: LeftOutReason = learntOf(labels) === 0 ? 'nothing is to be learnt of it' : 'what is to be learnt lies beyond the length';
+    const reason: LeftOutReason = labels.every((label) => label < 0) ? 'nothing' : learntOf(labels) > 0 ? 'beyond' : 'first';
     made.leftOut.push({ record: number, reason });
     return null;
   }
@@ -125,6 +175,7 @@ async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, 
   const encoded = await encodedAt(placed, words);
   for (const [i, { record, lesson }] of placed.entries()) {
     const whole = labelled(lesson, at(encoded, i), words);
+    countCovered(made.coverage, lesson.text, at(encoded, i), words);
     const found = cutSequence(made, record.number, whole, length);
     if (!found) continue;
     await checkRows(record.where, found.sequence.tokens, words, vocabSize);
@@ -138,7 +189,17 @@ async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, 
 async function encodedAt(placed: readonly Placed[], words: Tokenizer): Promise<readonly Encoded[]> {
   const broken = placed.find(({ lesson }) => !isWhole(lesson.text));
   if (broken) throw new EbbError(`${broken.record.where}: ${halfPair(broken.lesson.text)}`, 'input');
-  return words.encode(placed.map(({ lesson }) => lesson.text));
+  try {
+    return await words.encode(placed.map(({ lesson }) => lesson.text));
+  } catch (error) {
+    if (!(error instanceof EbbError)) throw error;
+    // which one of them it is, only trying tells
+    for (const { record, lesson } of placed)
+      await words.encode([lesson.text]).catch((own: unknown) => {
+        throw own instanceof EbbError ? new EbbError(`${record.where}: ${own.message}`, own.code) : own;
+      });
+    throw error;
+  }
 }
 
 /** Texts that are encoded at once: as many as keep all cores at work. */
@@ -160,7 +221,7 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
     if (records >= limit) break;
     records++;
     if (record.isLearnt) waiting.push(...lessonsOf(record, words).map((lesson) => ({ record, lesson })));
-    else made.leftOut.push({ record: record.number, reason: 'nothing is to be learnt of it' });
+    else made.leftOut.push({ record: record.number, reason: 'nothing' });
     if (waiting.length < AT_ONCE) continue;
     await encodeAll(waiting, words, request, made);
     waiting = [];
@@ -201,7 +262,10 @@ async function textSequences(
 ): Promise<Found> {
   const most = length ?? Number.POSITIVE_INFINITY;
   for (const file of data.files) {
-    const ids = await words.ids(textIn(file));
+    const text = textIn(file);
+    const [encoded] = await words.encode([text]);
+    const ids = encoded?.ids ?? [];
+    if (encoded) countCovered(made.coverage, text, encoded, words);
     const whole = Int32Array.from([prefixFor(words.framing, ids), ids, suffixFor(words.framing, ids)].flat());
     await checkRows(`${file.path}: the text`, whole, words, vocabSize);
     for (let from = 0; from + 1 < whole.length && made.kept.length < limit; from += most) {
@@ -219,6 +283,7 @@ async function textSequences(
 export async function tokenise(request: SequenceRequest, data: LocatedData, sink: Sink): Promise<Tokenised> {
   const { path, length } = request;
   const words = await openTokenizer(request.tokenizer, request);
+  await tryTokenizer(words);
   const made = nothingMade(sink);
   const { kind, records, unusedFields } = await (data.kind === 'text' ? textSequences : recordSequences)(data, words, request, made);
   const { kept, cut, leftOut, tokens, learnt } = made;
@@ -235,7 +300,9 @@ export async function tokenise(request: SequenceRequest, data: LocatedData, sink
     lengths: Int32Array.from(made.lengths),
     framings: [...made.framings].map(([text, count]) => ({ text, sequences: count })),
     unusedFields,
-    notes: [...words.notes, ...data.notes],
+    notes: [...words.notes, ...data.notes, ...coverageNotes(request, words, made.coverage)],
   };
-  return { kept: Int32Array.from(kept), records: Int32Array.from(made.records), report, padId: words.padTokenId ?? words.eosTokenId ?? 0 };
+  // what pads is masked, but has to be a token that the model has a row for
+  const padId = [words.padTokenId, words.eosTokenId].find((id) => id !== null && id < request.vocabSize) ?? 0;
+  return { kept: Int32Array.from(kept), records: Int32Array.from(made.records), report, padId };
 }

@@ -11,7 +11,7 @@ import { patternOf } from '../inspect/patterns.ts';
 import { amount, boundsOf, inspectionLinker, type VariantReport, variantReport } from '../inspect/report.ts';
 import { inspect } from '../inspect/stages.ts';
 import { mainOf } from '../ir/module.ts';
-import { tellBase } from '../run/adapter.ts';
+import { tellAdapter } from '../run/adapter.ts';
 import { inputsOf } from '../run/outputs.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import type { DeviceProfile } from '../runtime/deviceProfile.ts';
@@ -132,7 +132,7 @@ export async function compileTo(model: string, flags: CompileFlags, { profile, s
   const started = performance.now();
   captureLocations(true);
   const source = await describeSource(model, flags.dtype, watch);
-  tellBase(watch, flags.lora?.existing, model);
+  tellAdapter(watch, flags.lora?.existing, model);
   checkSizes(model, source, flags);
   const traced = source.trace({ batch: flags.batch, length: flags.length, lora: flags.lora, restarts: flags.pack });
   if (flags.pack) checkPacks(model, source, traced, watch);

@@ -10,7 +10,7 @@ import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { logitsMode, type ModeOptions, trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { loadAdapter, tellBase } from '../run/adapter.ts';
+import { loadAdapter, tellAdapter } from '../run/adapter.ts';
 import { checkPositions, rowSequences, unusedNotes } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import { tell, tellNotes, type Watch } from '../run/progress.ts';
@@ -117,7 +117,7 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
   const step = oneStep(options.batch, checkpoint, watch);
   const { ready, given } = step;
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  tellBase(watch, adapter, model);
+  tellAdapter(watch, adapter, model);
   const session = await openSession(checkpoint, device, {
     mode: logitsMode(ready.length, given),
     dims: { B: ready.batch, T: ready.length },
@@ -186,7 +186,7 @@ async function trainedCheckpoint(model: string, options: GradOptions, device: Co
   const { ready, given } = step;
   if (!ready.labels) throw new EbbError(`${options.batch}: labels are missing; expected int64 labels [batch, length] beside input_ids`);
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  tellBase(watch, adapter, model);
+  tellAdapter(watch, adapter, model);
   const { engine } = await openSession(checkpoint, device, {
     mode: trainingMode(ready.length, given),
     dims: { B: ready.batch, T: ready.length },

@@ -13,7 +13,7 @@ import { diffSides, dumpText, type PatternOptions, patternDiff, patternView, sta
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { tellBase } from '../run/adapter.ts';
+import { tellAdapter } from '../run/adapter.ts';
 import type { Watch } from '../run/progress.ts';
 import type { Pattern } from '../runtime/link/forms.ts';
 import { captureLocations } from '../trace/location.ts';
@@ -103,7 +103,7 @@ function diffDumps([a, b]: readonly [TextSide, TextSide], options: DumpOptions):
 /** Traces a definition or a checkpoint, whose weights may be missing. The length may exceed the positions that a checkpoint was trained for. */
 async function traceFor(path: string, { lora: wanted, batch, length, dtype, ...watch }: InspectOptions): Promise<TracedModel> {
   const lora = loraOptions(wanted);
-  tellBase(watch, lora?.existing, path);
+  tellAdapter(watch, lora?.existing, path);
   if (isDefinition(path)) {
     const source = await describeSource(path, dtype, watch);
     const sizes = { batch: batch ?? null, length: length ?? null };

@@ -8,7 +8,7 @@ import { EbbError, invariant } from '../errors.ts';
 import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
-import { type LoadedAdapter, loadAdapter, tellBase } from '../run/adapter.ts';
+import { type LoadedAdapter, loadAdapter, tellAdapter } from '../run/adapter.ts';
 import { type StopSignal, tellNotes, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/runData.ts';
 import { prefixFor } from '../tokenizer/framing.ts';
@@ -160,7 +160,7 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   const checkpoint = openCheckpoint(resolve(await modelPath(model, {}, options)));
   tellNotes(options, model, checkpoint.notes);
   const adapter = fitted(checkpoint, options.adapter === undefined ? null : loadAdapter(resolve(options.adapter)));
-  tellBase(options, adapter?.loaded ?? null, model);
+  tellAdapter(options, adapter?.loaded ?? null, model);
   const { contextLength: most = checkpoint.config.maxPosition } = options;
   if (most > checkpoint.config.maxPosition)
     throw new EbbError(`contextLength is ${most}, and the model was made for ${checkpoint.config.maxPosition} positions; lower it, or leave it out`);

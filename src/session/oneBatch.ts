@@ -5,7 +5,7 @@ import { EbbError, option } from '../errors.ts';
 import { mainOf } from '../ir/module.ts';
 import type { Type } from '../ir/types.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { loadAdapter, tellBase } from '../run/adapter.ts';
+import { loadAdapter, tellAdapter } from '../run/adapter.ts';
 import { inputReader } from '../run/data.ts';
 import { startEngine } from '../run/engine.ts';
 import type { Watch } from '../run/progress.ts';
@@ -43,7 +43,7 @@ export async function openOneBatch(model: string, options: OneBatchOptions, devi
   const source = await openSource(model, weights, watch);
   const batch = singleBatch(options.batch, source.inputs, inputReader(options.batch, source.inputs));
   const adapter = options.adapter === undefined ? null : loadAdapter(options.adapter);
-  tellBase(watch, adapter, model);
+  tellAdapter(watch, adapter, model);
   const lora = adapter ? loraOf(adapter) : null;
   const { B = null, T = null } = batch.sizes;
   const traced = source.trace({ batch: B, length: T, lora, frozen: !trains });

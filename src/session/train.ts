@@ -7,7 +7,7 @@ import { scalesBranches } from '../dropbp/plans/index.ts';
 import { option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
 import type { CommandDevice } from '../node/device.ts';
-import { adapterToGoOn, type LoadedAdapter, tellBase } from '../run/adapter.ts';
+import { adapterToGoOn, type LoadedAdapter, tellAdapter } from '../run/adapter.ts';
 import { settled } from '../run/earlierRun.ts';
 import type { OpenRun } from '../run/openRun.ts';
 import { tell, type Watch } from '../run/progress.ts';
@@ -70,7 +70,7 @@ export function adaptersOf(config: RunConfig['lora']): Pick<RunModel, 'adapter' 
 
 function runModel<S extends SourceDescription>(config: RunConfig, source: S, watch: Watch): RunModel<S> {
   const { adapter, lora } = adaptersOf(config.lora);
-  tellBase(watch, adapter, config.model);
+  tellAdapter(watch, adapter, config.model);
   const trace = (batch: number, length: number, restarts = false): TracedModel => {
     const traced = source.trace({ batch, length, lora, restarts, scaledBranches: scalesBranches(config.drop) });
     checkTrains(config.model, traced);

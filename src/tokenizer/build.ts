@@ -1,11 +1,11 @@
 /** @file A tokenizer out of the fields of its files. */
 
 import { EbbError } from '../errors.ts';
-import { isObject, type JsonObject } from '../formats/json.ts';
+import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import { checkTokenizerJson, vocabularyOf } from './checkJson.ts';
 import type { TokenizerEngine } from './engine.ts';
 import type { TokenizerFields } from './fields.ts';
-import { framingOf } from './framing.ts';
+import { frameOf, framingOf } from './framing.ts';
 import { portEngine } from './port.ts';
 import { rustEngine } from './rust.ts';
 import { chatTemplates, tokenName } from './templates.ts';
@@ -32,6 +32,13 @@ const cleaned = (text: string): string =>
     .replaceAll(" 've", "'ve")
     .replaceAll(" 're", "'re");
 
+/** What a model writes for what it does not cover; null where it names nothing. */
+function modelUnknown(model: Json | undefined, vocabulary: ReadonlyMap<string, number>): number | null {
+  const { unk_token: token, unk_id: id } = isObject(model) ? model : {};
+  if (typeof id === 'number') return id;
+  return typeof token === 'string' ? (vocabulary.get(token) ?? null) : null;
+}
+
 /**
  * A tokenizer from the fields of its files. @param path begins every error @param engineOf chooses the implementation
  * @throws EbbError for a tokenizer that is broken or cannot be used here
@@ -41,8 +48,9 @@ export async function buildTokenizer(path: string, fields: TokenizerFields, engi
   const json = checkTokenizerJson(path, fields.json);
   const vocabulary = vocabularyOf(json);
   const tokens = new Map([...vocabulary].map(([token, id]) => [id, token]));
+  const frame = frameOf(path, json['post_processor']);
   const engine = await engineOf(path, json);
-  const notes: string[] = [];
+  const notes: string[] = [...(fields.notes ?? [])];
   const id = (key: string): number | null => {
     const token = tokenName(config[key]);
     if (token === null) return null;
@@ -53,7 +61,7 @@ export async function buildTokenizer(path: string, fields: TokenizerFields, engi
   const controls = new Set(
     (Array.isArray(json['added_tokens']) ? json['added_tokens'] : []).flatMap((t) => (isObject(t) && t['special'] === true ? [Number(t['id'])] : [])),
   );
-  const [bosTokenId, eosTokenId, padTokenId, unknownTokenId] = [id('bos_token'), id('eos_token'), id('pad_token'), id('unk_token')];
+  const [bosTokenId, eosTokenId, padTokenId] = [id('bos_token'), id('eos_token'), id('pad_token')];
   const cleans = config['clean_up_tokenization_spaces'] === true;
   const encode: Tokenizer['encode'] = async (texts, { special = false } = {}) => {
     const broken = texts.find((text) => !isWhole(text));
@@ -67,9 +75,9 @@ export async function buildTokenizer(path: string, fields: TokenizerFields, engi
     eosTokenId,
     endTokenIds: [...new Set([eosTokenId, id('eot_token'), id('eom_token')].flatMap((end) => end ?? []))],
     padTokenId,
-    unknownTokenId,
+    unknownTokenId: modelUnknown(json['model'], vocabulary),
     templates: chatTemplates(path, templates, config),
-    framing: await framingOf(engine, eosTokenId),
+    framing: framingOf(frame, eosTokenId),
     notes,
     encode,
     async ids(text) {

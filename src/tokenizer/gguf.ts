@@ -69,6 +69,13 @@ function tokenNamed(gguf: Gguf, tokens: readonly string[], key: string): string 
   return token;
 }
 
+/** A setting that is true or false. @throws EbbError for another value */
+function flag(gguf: Gguf, key: string, otherwise: boolean): boolean {
+  const value = gguf.metadata.get(`tokenizer.ggml.${key}`) ?? otherwise;
+  if (typeof value === 'boolean') return value;
+  throw new EbbError(`${gguf.file}: tokenizer.ggml.${key} is ${show(value)}, expected true or false`);
+}
+
 function prependBos(bos: string, id: number): JsonObject {
   const token = { SpecialToken: { id: bos, type_id: 0 } };
   const text = (name: string): JsonObject => ({ Sequence: { id: name, type_id: 0 } });
@@ -103,7 +110,7 @@ function bpe(gguf: Gguf): TokenizerFields {
   const { tokens, vocab } = vocabulary(gguf);
   const merges = list(gguf, 'tokenizer.ggml.merges', 'string').map((merge) => String(merge).split(' '));
   const bos = tokenNamed(gguf, tokens, 'bos');
-  const addBos = (gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? kind.addBos) === true && bos !== null;
+  const addBos = flag(gguf, 'add_bos_token', kind.addBos) && bos !== null;
   return {
     json: {
       added_tokens: addedTokens(gguf, tokens),
@@ -145,8 +152,8 @@ function sentencePiece(gguf: Gguf): TokenizerFields {
     return [token, score];
   });
   const bos = tokenNamed(gguf, tokens, 'bos');
-  const addBos = (gguf.metadata.get('tokenizer.ggml.add_bos_token') ?? true) === true && bos !== null;
-  const prefix = (gguf.metadata.get('tokenizer.ggml.add_space_prefix') ?? true) === true;
+  const addBos = flag(gguf, 'add_bos_token', true) && bos !== null;
+  const prefix = flag(gguf, 'add_space_prefix', true);
   const toSpace: JsonObject = { type: 'Replace', pattern: { String: '▁' }, content: ' ' };
   return {
     json: {
@@ -200,11 +207,37 @@ function tokenizerConfig(gguf: Gguf, tokens: readonly string[]): JsonObject {
   };
 }
 
+/** The settings that are read, whatever the kind of tokenizer; eos is put behind what is trained on whether or not add_eos_token says so. */
+const READ = [
+  'model',
+  'tokens',
+  'token_type',
+  'add_bos_token',
+  'add_eos_token',
+  ...['bos', 'eos', 'eot', 'eom', 'unknown', 'padding'].map((name) => `${name}_token_id`),
+];
+/** Those that one kind of tokenizer alone has, or that only ever say what it does anyway. */
+const READ_BY = { gpt2: ['pre', 'merges', 'scores'], llama: ['pre', 'scores', 'merges', 'add_space_prefix', 'escape_whitespaces'] } as const;
+
+/** Says which settings of the tokenizer nothing reads. One that is off says nothing. @throws EbbError for settings of another type than they have */
+function unusedNotes(gguf: Gguf, model: keyof typeof READ_BY): readonly string[] {
+  flag(gguf, 'add_eos_token', false);
+  if (model === 'llama' && !flag(gguf, 'escape_whitespaces', true))
+    throw new EbbError(`${gguf.file}: tokenizer.ggml.escape_whitespaces is false, expected true: tokens that hold spaces as they are are not supported`);
+  const known = new Set([...READ, ...READ_BY[model]].map((name) => `tokenizer.ggml.${name}`));
+  const unused = [...gguf.metadata].filter(([key, value]) => key.startsWith('tokenizer.ggml.') && !known.has(key) && value !== false).map(([key]) => key);
+  return unused.length === 0
+    ? []
+    : [
+        `${gguf.file}: ${unused.sort().join(', ')} ${unused.length === 1 ? 'is' : 'are'} not used: the tokens of a text do not depend on ${unused.length === 1 ? 'it' : 'them'} here`,
+      ];
+}
+
 /** The tokenizer of a GGUF file; unknown kinds are refused by name. */
 export function ggufTokenizer(gguf: Gguf): TokenizerFields {
   const model = gguf.metadata.get('tokenizer.ggml.model');
-  if (model === 'gpt2') return bpe(gguf);
-  if (model === 'llama') return sentencePiece(gguf);
+  if (model === 'gpt2') return { ...bpe(gguf), notes: unusedNotes(gguf, model) };
+  if (model === 'llama') return { ...sentencePiece(gguf), notes: unusedNotes(gguf, model) };
   throw new EbbError(
     `${gguf.file}: tokenizer.ggml.model is ${model === undefined ? 'missing' : show(model)}, expected gpt2 or llama (others are not supported)`,
   );

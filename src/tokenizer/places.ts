@@ -8,7 +8,7 @@ import { isObject, type Json, type JsonObject } from '../formats/json.ts';
 import type { Span } from './engine.ts';
 
 /** The characters that byte-level tokens write bytes as (GPT-2's bytes_to_unicode): printable ones stand for themselves, others are moved up. */
-function bytesOfCharacters(): ReadonlyMap<string, number> {
+export function bytesOfCharacters(): ReadonlyMap<string, number> {
   const printable = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
   let moved = 0;
   return new Map(Array.from({ length: 256 }, (_, byte): [string, number] => [String.fromCodePoint(printable(byte) ? byte : 256 + moved++), byte]));
@@ -100,14 +100,19 @@ function normalized(text: string, form: string | undefined): Normalized | null {
   const [begins, ends]: [number[], number[]] = [[], []];
   let joined = '';
   let from = 0;
-  for (const [character] of text.matchAll(/\P{M}\p{M}*|\p{M}+/gsu)) {
-    const written = character.normalize(form);
+  const add = (written: string, length: number, own: number): void => {
     for (const _ of written.split('')) {
       begins.push(from);
-      ends.push(from + character.length);
+      ends.push(from + own);
     }
     joined += written;
-    from += character.length;
+    from += length;
+  };
+  for (const [character] of text.matchAll(/\P{M}\p{M}*|\p{M}+/gsu)) {
+    const written = character.normalize(form);
+    // what stays lies where it lay; marks that were put into a character do not lie anywhere, as in the reference
+    if (written === character) for (const one of character) add(one, one.length, one.length);
+    else add(written, character.length, Array.from(written).length === 1 ? (Array.from(character)[0] ?? '').length : character.length);
   }
   const begin = (unit: number): number => (unit < begins.length ? elementAt(begins, unit) : text.length);
   return joined === whole ? { text: whole, back: ([a, b]) => (a === b ? [begin(a), begin(a)] : [begin(a), elementAt(ends, b - 1)]) } : null;

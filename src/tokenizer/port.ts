@@ -2,34 +2,38 @@
 
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { EbbError } from '../errors.ts';
-import { isObject, type Json, type JsonObject } from '../formats/json.ts';
-import { checkAllowed } from './allowList.ts';
+import { isObject, type JsonObject } from '../formats/json.ts';
+import { addedToken, addedTokensOf, checkNumbers, referenceIds } from './addedTokens.ts';
+import { checkAllowed, refuse, WAY_OUT } from './allowList.ts';
 import { vocabularyOf } from './checkJson.ts';
-import type { TokenizerEngine } from './engine.ts';
+import type { Span, TokenizerEngine } from './engine.ts';
+import { frameOf } from './framing.ts';
 import { partsWithin, placer } from './places.ts';
+import { type Sought, splitter } from './portAdded.ts';
+import { portDecoder } from './portDecoder.ts';
+import { exactNormalizer, exactPreTokenizer } from './portParts.ts';
 
-/** The library's Digits splits at decimal digits only, the reference (char::is_numeric) at every numeral: said by a regex instead. */
-function exactDigits(preTokenizer: Json | undefined): Json {
-  if (!isObject(preTokenizer)) return null;
-  const { type, pretokenizers, individual_digits: individual } = preTokenizer;
-  if (type === 'Sequence' && Array.isArray(pretokenizers)) return { ...preTokenizer, pretokenizers: pretokenizers.map(exactDigits) };
-  if (type !== 'Digits') return preTokenizer;
-  return { type: 'Split', pattern: { Regex: individual === true ? '\\p{N}' : '\\p{N}+' }, behavior: 'Isolated', invert: false };
+/** The parts of the library that are used: its own types do not resolve. */
+interface Library {
+  readonly normalizer: { normalize(text: string): string } | null;
+  readonly pre_tokenizer: { pre_tokenize(text: string, options: { readonly section_index: number }): string[] } | null;
+  readonly model: LibraryModel;
+}
+interface LibraryModel {
+  readonly tokens_to_ids: ReadonlyMap<string, number>;
+  readonly unk_token_id?: number;
+  readonly fuse_unk: boolean;
+  /** The tokens of pieces. */
+  encode(pieces: string[]): string[];
+  /** Of a Unigram alone: those of one piece. */
+  tokenize?(piece: string): string[];
 }
 
-/** The library's byte-fallback decoder drops a byte order mark that the text had; the reference keeps it. */
-function keepByteOrderMarks(decoder: unknown): void {
-  if (typeof decoder !== 'function' && (typeof decoder !== 'object' || decoder === null)) return;
-  const inner: unknown = Reflect.get(decoder, 'decoders');
-  if (Array.isArray(inner)) inner.forEach(keepByteOrderMarks);
-  if (Reflect.get(decoder, 'text_decoder') instanceof TextDecoder) Reflect.set(decoder, 'text_decoder', new TextDecoder('utf-8', { ignoreBOM: true }));
-}
-
-function construct(path: string, json: JsonObject): LibraryTokenizer {
+/** The library of a tokenizer.json, without its added tokens, frame and decoder, which the port has itself. */
+function construct(path: string, json: JsonObject): Library {
+  const parts = { normalizer: exactNormalizer(json['normalizer']), pre_tokenizer: exactPreTokenizer(json['pre_tokenizer']) };
   try {
-    const library = new LibraryTokenizer({ ...json, pre_tokenizer: exactDigits(json['pre_tokenizer']) }, { clean_up_tokenization_spaces: false });
-    keepByteOrderMarks(library.decoder);
-    return library;
+    return new LibraryTokenizer({ ...json, ...parts, added_tokens: [], post_processor: null, decoder: null }, { clean_up_tokenization_spaces: false });
   } catch (error) {
     throw new EbbError(`${path}: the tokenizer cannot be built: ${error instanceof Error ? error.message : String(error)}`, 'file');
   }
@@ -51,20 +55,71 @@ const IDEOGRAPHS = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u
  */
 const NEWER_KINDS = /(?=[\u{10000}-\u{10ffff}\u{2e43}-\u{2e5d}])[\p{M}\p{P}]/u;
 
-/** Prepares texts for the port. @throws EbbError for a text that the port would normalise otherwise than the reference */
-function preparer(path: string, { normalizer }: JsonObject): (text: string) => string {
+/** Refuses texts that the port would normalise otherwise than the reference. */
+function checker(path: string, { normalizer }: JsonObject): (text: string) => void {
   const parts = partsWithin(normalizer);
   const forms = parts.some(({ type }) => type === 'NFD' || type === 'NFKC' || type === 'NFKD');
   const kinds = parts.some(({ type }) => type === 'BertNormalizer');
-  const spaced = parts.some(({ type, handle_chinese_chars: chinese }) => type === 'BertNormalizer' && chinese !== false);
   return (text) => {
     const found = (forms ? NEWER.exec(text) : null) ?? (kinds ? NEWER_KINDS.exec(text) : null);
     if (found)
       throw new EbbError(
         `${path}: the text holds ${JSON.stringify(found[0])}, which JavaScript may take for another kind of character than tokenizers does; install the npm package tokenizers, or leave the character out`,
       );
-    return spaced ? text.replaceAll(IDEOGRAPHS, ' $& ') : text;
   };
+}
+
+/** The normalizer of a tokenizer.json. */
+function normaliser({ normalizer }: JsonObject, library: Library): (text: string) => string {
+  const bert = partsWithin(normalizer).find(({ type }) => type === 'BertNormalizer');
+  const spaced = bert !== undefined && bert['handle_chinese_chars'] !== false;
+  const lower = bert !== undefined && bert['lowercase'] !== false;
+  return (text) => {
+    const apart = spaced ? text.replaceAll(IDEOGRAPHS, ' $& ') : text;
+    // at the end of a word, JavaScript makes another letter of it
+    const plain = lower ? apart.replaceAll('\u03a3', '\u03c3') : apart;
+    return library.normalizer ? library.normalizer.normalize(plain) : plain;
+  };
+}
+
+/** The ids of a piece of text between two splits. */
+function pieceIds(model: LibraryModel, json: JsonObject): (piece: string) => readonly number[] {
+  const { type, unk_token: named, byte_fallback: bytes } = isObject(json['model']) ? json['model'] : {};
+  const { tokens_to_ids: ids, unk_token_id: unknown } = model;
+  // characters that a BPE knows neither itself nor by an unknown token are left out before anything is merged
+  const drops = type === 'BPE' && typeof named !== 'string' && bytes !== true;
+  // the list of a long text's tokens is more than a call takes as arguments
+  const tokens = (piece: string): readonly string[] => model.tokenize?.(piece) ?? model.encode([piece]);
+  return (given) => {
+    const piece = drops && !ids.has(given) ? [...given].filter((character) => ids.has(character)).join('') : given;
+    const found = tokens(piece).flatMap((token) => ids.get(token) ?? unknown ?? []);
+    return model.fuse_unk ? found.filter((id, i) => id !== unknown || found[i - 1] !== unknown) : found;
+  };
+}
+
+/** Added tokens: those that are looked for in a text as it is given, and those in a normalised one. @throws EbbError for two that are one when normalised */
+function soughtTokens(path: string, json: JsonObject, normalise: (text: string) => string): Readonly<Record<'given' | 'normalised', readonly Sought[]>> {
+  const all = addedTokensOf(json).flatMap((entry): Sought[] => {
+    const token = addedToken(entry, false);
+    return token === null ? [] : [{ content: token.normalized ? normalise(token.content) : token.content, id: Number(entry['id']), token }];
+  });
+  const normalised = all.filter(({ token }) => token.normalized);
+  const twice = normalised.find(({ content }, i) => content === '' || normalised.findIndex((other) => other.content === content) !== i);
+  if (twice) refuse(path, [`added token ${JSON.stringify(twice.token.content)}, which is another one, or nothing, when it is normalised`]);
+  return { given: all.filter(({ token }) => !token.normalized), normalised };
+}
+
+/** The ids of a text. */
+function encoder(json: JsonObject, library: Library, sought: ReturnType<typeof soughtTokens>, normalise: (text: string) => string) {
+  const [splitGiven, splitNormalised, idsOf] = [splitter(sought.given), splitter(sought.normalised), pieceIds(library.model, json)];
+  const between = (text: string, isFirst: boolean): readonly number[] =>
+    (library.pre_tokenizer ? library.pre_tokenizer.pre_tokenize(text, { section_index: isFirst ? 0 : 1 }) : [text]).flatMap(idsOf);
+  return (text: string): readonly number[] =>
+    splitGiven(text).flatMap((part, i) =>
+      'id' in part
+        ? [part.id]
+        : splitNormalised(normalise(part.text)).flatMap((inner, j) => ('id' in inner ? [inner.id] : between(inner.text, i === 0 && j === 0))),
+    );
 }
 
 /**
@@ -73,26 +128,43 @@ function preparer(path: string, { normalizer }: JsonObject): (text: string) => s
  */
 export async function portEngine(path: string, json: JsonObject): Promise<TokenizerEngine> {
   checkAllowed(path, json);
+  const numbers = referenceIds(json);
+  checkNumbers(path, json, (token) => numbers.get(token));
   const library = construct(path, json);
-  const prepare = preparer(path, json);
+  const normalise = normaliser(json, library);
+  const sought = soughtTokens(path, json, normalise);
+  const idsOf = encoder(json, library, sought, normalise);
+  const check = checker(path, json);
   const place = placer(json, vocabularyOf(json));
+  const { prefix, suffix } = frameOf(path, json['post_processor']);
+  const special = new Set(addedTokensOf(json).flatMap(({ id, special }) => (special === true ? [id] : [])));
+  // an added token is decoded as it is looked for
+  const tokens = new Map([...vocabularyOf(json)].map(([token, id]) => [id, token]));
+  for (const { id, content } of sought.normalised) tokens.set(id, content);
+  const decode = portDecoder(json['decoder']);
   return {
-    async encode(texts, special) {
+    async encode(texts, framed) {
       return texts.map((text) => {
-        const ids = library.encode(prepare(text), { add_special_tokens: special }).ids.filter((id: number | undefined): id is number => id !== undefined);
+        check(text);
+        const bare = idsOf(text);
         return {
-          ids,
+          ids: framed ? [...prefix, ...bare, ...suffix] : bare,
           get spans() {
-            const spans = place(text, ids);
-            if (spans) return spans;
-            throw new EbbError(
-              `${path}: the JavaScript port of tokenizers does not tell where the tokens of ${JSON.stringify(text.slice(0, 60))} lie, so that prompts and answers cannot be told apart; install the npm package tokenizers, or make ready batches where it is installed`,
-              'file',
-            );
+            const spans = place(text, bare);
+            if (!spans)
+              throw new EbbError(
+                `${path}: the JavaScript port of tokenizers does not tell where the tokens of ${JSON.stringify(text.slice(0, 60))} lie, so that prompts and answers cannot be told apart; ${WAY_OUT}`,
+                'file',
+              );
+            const [from, to]: Span[] = [
+              [0, 0],
+              [text.length, text.length],
+            ];
+            return framed && from && to ? [...prefix.map(() => from), ...spans, ...suffix.map(() => to)] : spans;
           },
         };
       });
     },
-    decode: async (ids, skipSpecial) => library.decode([...ids], { skip_special_tokens: skipSpecial, clean_up_tokenization_spaces: false }),
+    decode: async (ids, skipSpecial) => decode(ids.filter((id) => !(skipSpecial && special.has(id))).flatMap((id) => tokens.get(id) ?? [])),
   };
 }

@@ -2,6 +2,7 @@
 
 import { EbbError } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import { checkNumbers } from './addedTokens.ts';
 import type { Encoded, Span, TokenizerEngine } from './engine.ts';
 
 /** The parts of the library that are used. */
@@ -68,6 +69,9 @@ function encoded(text: string, encoding: LibraryEncoding): Encoded {
   };
 }
 
+/** Texts in a message: the beginning of the one that there is, or how many they are. */
+const textsText = (texts: readonly string[]): string => (texts.length === 1 ? JSON.stringify(texts[0]?.slice(0, 60)) : `one of ${texts.length} texts`);
+
 /**
  * The reference implementation of a tokenizer.json; null where it is not installed.
  * @throws EbbError for a tokenizer that it does not take, in its words
@@ -85,22 +89,15 @@ export async function rustEngine(path: string, json: JsonObject): Promise<Tokeni
       throw new EbbError(`${path}: the tokenizer cannot be built: ${error instanceof Error ? error.message : String(error)}`, 'file');
     }
   })();
-  for (const token of Array.isArray(json['added_tokens']) ? json['added_tokens'] : []) {
-    if (!isObject(token)) continue;
-    const [name, id] = [String(token['content']), Number(token['id'])];
-    const found = tokenizer.tokenToId(name);
-    // Added tokens follow the vocabulary without a hole; others are numbered anew, with a warning that nobody sees.
-    if (found !== id)
-      throw new EbbError(
-        `${path}: added token ${JSON.stringify(name)} has id ${id}, and tokenizers gives it ${found}, as ids have no holes there; number the tokens through`,
-        'file',
-      );
-  }
+  // Added tokens follow the vocabulary without a hole; others are numbered anew, with a warning that nobody sees.
+  checkNumbers(path, json, (token) => tokenizer.tokenToId(token));
   tokenizer.disableTruncation();
   tokenizer.disablePadding();
   return {
     async encode(texts, special) {
-      const encodings = await tokenizer.encodeBatch([...texts], { addSpecialTokens: special });
+      const encodings = await tokenizer.encodeBatch([...texts], { addSpecialTokens: special }).catch((error: unknown) => {
+        throw new EbbError(`${path}: the tokenizer cannot encode ${textsText(texts)}: ${error instanceof Error ? error.message : String(error)}`, 'input');
+      });
       return encodings.map((encoding, i) => encoded(texts[i] ?? '', encoding));
     },
     decode: (ids, skipSpecial) => tokenizer.decode([...ids], skipSpecial),

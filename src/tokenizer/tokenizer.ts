@@ -15,7 +15,7 @@ export interface Tokenizer {
   /** Everything that the tokenizer's files call an end: of a text, a turn or a message. */
   readonly endTokenIds: readonly number[];
   readonly padTokenId: number | null;
-  /** What stands for text that no token covers. */
+  /** What the model writes for text that no token covers; null where it writes bytes, or nothing. */
   readonly unknownTokenId: number | null;
   readonly templates: ChatTemplates;
   readonly framing: Framing;

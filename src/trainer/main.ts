@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import picomatch from 'picomatch';
 import { EbbError, speakInFlags } from '../errors.ts';
 import { type CommandDevice, holdDevice } from '../node/device.ts';
-import { adapterToGoOn, checkAdapter, type LoadedAdapter, tellBase } from '../run/adapter.ts';
+import { adapterToGoOn, checkAdapter, type LoadedAdapter, tellAdapter } from '../run/adapter.ts';
 import { checkBounds } from '../run/batchFiles.ts';
 import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
@@ -134,7 +134,7 @@ function startingWeights(config: RunConfig, model: LoadedTrainer, watch: Watch):
   if (about.lora) requireWeights(about.name, weights, GIVE_WEIGHTS);
   tellNotes(watch, config.model, weights.checkpoint?.notes ?? []);
   const adapter = adapterToGoOn(config.lora);
-  tellBase(watch, adapter, config.model);
+  tellAdapter(watch, adapter, config.model);
   return adapter === null || about.lora === null ? weights : { ...weights, adapter: adapterStart(adapter, about.lora, program) };
 }
 

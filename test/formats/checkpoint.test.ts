@@ -155,6 +155,21 @@ describe('a folder that contradicts itself', () => {
     expect(notes).toEqual([expect.stringContaining('tie_word_embeddings is missing, which means true')]);
   });
 
+  it('takes a head that is stored alone for the embedding that it is tied to, and says so', () => {
+    const tensors = entries(TIED);
+    const table = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;
+    const rest = tensors.filter((one) => one !== table);
+    write(TIED, [...rest, { ...table, name: HEAD }]);
+    const { config, notes, tensors: found } = openCheckpoint(folder);
+    expect(config.tieWordEmbeddings).toBe(true);
+    expect(notes).toEqual(['tie_word_embeddings is true, and the files hold lm_head.weight alone: it is the embedding too, as in transformers']);
+    expect(found.has('model.embed_tokens.weight') && !found.has(HEAD)).toBe(true);
+    write(UNTIED, [...rest, { ...table, name: HEAD }]);
+    expect(messageOf(() => openCheckpoint(folder))).toContain('"model.embed_tokens.weight" is missing');
+    write(TIED, rest);
+    expect(messageOf(() => openCheckpoint(folder))).toContain('"model.embed_tokens.weight" is missing');
+  });
+
   it('says nothing of a head that is the embedding, also in another type', () => {
     const tensors = entries(UNTIED);
     const table = tensors.find(({ name }) => name === 'model.embed_tokens.weight')!;

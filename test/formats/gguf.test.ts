@@ -168,6 +168,12 @@ describe('a llama in GGUF', () => {
     expect(messageOf(() => fields({ 'tokenizer.ggml.pre': 'klingon' }))).toContain('tokenizer.ggml.pre is "klingon"');
     expect(messageOf(() => fields({ 'tokenizer.ggml.model': 'bert' }))).toContain('tokenizer.ggml.model is "bert"');
     expect(messageOf(() => fields({ 'tokenizer.ggml.eos_token_id': 99 }))).toContain('tokenizer.ggml.eos_token_id is 99');
+    expect(messageOf(() => fields({ 'tokenizer.ggml.add_bos_token': 'yes' }))).toContain('tokenizer.ggml.add_bos_token is "yes", expected true or false');
+    expect(messageOf(() => fields({ 'tokenizer.ggml.add_eos_token': 1 }))).toContain('tokenizer.ggml.add_eos_token is 1');
+    expect((await tokenizer({})).notes).toEqual([]);
+    expect((await tokenizer({ 'tokenizer.ggml.remove_extra_whitespaces': true, 'tokenizer.ggml.add_sep_token': false })).notes).toEqual([
+      expect.stringContaining('tokenizer.ggml.remove_extra_whitespaces is not used'),
+    ]);
     expect(await (await tokenizer({})).ids('abab')).toEqual([4, 4]);
     const [encoded] = await (await tokenizer({ 'tokenizer.ggml.add_bos_token': true })).encode(['ab'], { special: true });
     expect(encoded!.ids).toEqual([0, 4]);

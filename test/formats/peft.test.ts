@@ -3,6 +3,7 @@
 import type { JsonObject } from '../../src/formats/json.ts';
 import { targetModulesFor } from '../../src/formats/peft.ts';
 import { layerAdapter, readPeftConfig, targets } from '../../src/formats/peftConfig.ts';
+import { idleSettings } from '../../src/formats/peftNotes.ts';
 import { messageOf } from './fixtureFolder.ts';
 
 const base: JsonObject = { peft_type: 'LORA', r: 4, lora_alpha: 8, target_modules: ['q_proj', 'v_proj'] };
@@ -21,6 +22,9 @@ it.each<[JsonObject, string]>([
   [{ lora_alpha: 'x' }, 'lora_alpha is "x"'],
   [{ target_modules: null }, 'target_modules is null'],
   [{ rank_pattern: { q_proj: 1.5 } }, 'rank_pattern.q_proj is 1.5'],
+  [{ target_modules: '.*_proj', layers_to_transform: [0] }, 'layers_to_transform is [0], expected none beside a target_modules that is one text'],
+  [{ target_modules: 'all-linear', layers_pattern: 'layers' }, 'layers_pattern is "layers"'],
+  [{ layers_pattern: ['layers'] }, 'expected none without layers_to_transform'],
 ])('refuses %j by name', (change, message) => {
   expect(messageOf(() => read(change))).toContain(message);
 });
@@ -31,6 +35,20 @@ it('gives ranks and scales by pattern, rsLoRA by the root', () => {
   expect(layerAdapter('f', config, 'model.layers.1.self_attn.q_proj')).toEqual({ rank: 4, scale: 2 });
   expect(layerAdapter('f', config, 'model.layers.1.self_attn.v_proj')).toEqual({ rank: 4, scale: 0.5 });
   expect(layerAdapter('f', read({ use_rslora: true }), 'x').scale).toBe(4);
+});
+
+it.each<[JsonObject, readonly string[]]>([
+  [{}, []],
+  [{ task_type: 'CAUSAL_LM', exclude_modules: ['layers.1.self_attn.q_proj'], rank_pattern: { q_proj: 4 }, layers_to_transform: [0] }, []],
+  [{ target_modules: '.*_proj', exclude_modules: '.*nothing' }, []],
+  [{ target_modules: ['q_proj', 'qproj'] }, ['target_modules names "qproj", which no layer of the adapter is: not used']],
+  [{ layers_to_transform: [0, 7] }, ['layers_to_transform names 7, which no layer of the adapter is: not used']],
+  [{ rank_pattern: { 'self_attn.q': 2 }, alpha_pattern: { k_proj: 2 } }, ['rank_pattern names "self_attn.q", which', 'alpha_pattern names "k_proj", which']],
+  [{ exclude_modules: ['o_proj', 'head'] }, ['exclude_modules names "o_proj", "head", which target_modules does not name: it excludes nothing']],
+  [{ task_type: 'SEQ_CLS' }, ['task_type is "SEQ_CLS"; its matrices are used as those of a CAUSAL_LM']],
+])('says what of %j does nothing', (change, said) => {
+  const found = idleSettings('f', read({ target_modules: ['q_proj'], ...change }), ['model.layers.0.self_attn.q_proj']);
+  expect(found).toEqual(said.map((text) => expect.stringContaining(`adapter_config.json: ${text}`)));
 });
 
 it('finds targets by suffix, regular expression and layer', () => {

@@ -7,10 +7,10 @@ import type { Span } from '../../src/tokenizer/engine.ts';
 import { readTokenizerFolder } from '../../src/tokenizer/fields.ts';
 import { ggufTokenizerFields } from '../../src/tokenizer/open.ts';
 import { portEngine } from '../../src/tokenizer/port.ts';
-import { rustEngine } from '../../src/tokenizer/rust.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { readJson, subfolders, withFixtures } from '../formats/fixtureFolder.ts';
 import { withSmolLm2 } from '../support/smollm2.ts';
+import { reference } from './reference.ts';
 
 interface Case {
   text: string;
@@ -20,14 +20,7 @@ interface Case {
   decoded_skip_special: string;
 }
 
-const ENGINES: Readonly<Record<string, EngineChoice>> = {
-  async reference(path, json) {
-    const engine = await rustEngine(path, json);
-    if (!engine) throw new Error('the npm package tokenizers is not installed');
-    return engine;
-  },
-  port: portEngine,
-};
+const ENGINES: Readonly<Record<string, EngineChoice>> = { reference, port: portEngine };
 
 function compareAll(folder: string, open: (engine: EngineChoice) => Promise<Tokenizer>): void {
   it.each(Object.entries(ENGINES))('%s: encodes and decodes every case as the reference', async (_, engine) => {
@@ -50,7 +43,7 @@ function compareAll(folder: string, open: (engine: EngineChoice) => Promise<Toke
   it('the port places tokens where the reference does, or says that it does not know', async () => {
     const { cases }: { cases: Case[] } = readJson(join(folder, 'cases.json'));
     const texts = cases.map(({ text }) => text);
-    const [a, b] = [await (await open(ENGINES['reference']!)).encode(texts), await (await open(portEngine)).encode(texts)];
+    const [a, b] = [await (await open(reference)).encode(texts), await (await open(portEngine)).encode(texts)];
     // Where a normal form composes a character, the two take different parts of it for the whole.
     const characters = (text: string, spans: readonly Span[]) => {
       const ends = Array.from(text.matchAll(/\P{M}\p{M}*|\p{M}+/gsu), (m) => m.index + m[0].length);
@@ -69,7 +62,7 @@ function compareAll(folder: string, open: (engine: EngineChoice) => Promise<Toke
 
   if (!existsSync(join(folder, 'chat_cases.json'))) return;
   it('renders every conversation as the reference', async () => {
-    const tokenizer = await open(ENGINES['reference']!);
+    const tokenizer = await open(reference);
     const { cases } = readJson(join(folder, 'chat_cases.json'));
     for (const { messages, add_generation_prompt, text, ids } of cases) {
       const rendered = tokenizer.templates.render({ messages, fields: {} }, { addGenerationPrompt: add_generation_prompt });
