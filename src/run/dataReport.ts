@@ -10,6 +10,9 @@ const REASONS: Readonly<Record<LeftOutReason, (length: number | null) => string>
   first: () => 'nothing of them is learnt but the first token, which nothing comes before',
 };
 
+/** The reasons, in the order in which they are said. */
+export const LEFT_OUT_REASONS = Object.keys(REASONS) as readonly LeftOutReason[];
+
 /** A record that is left out, by its number from 1. */
 export interface LeftOut {
   readonly record: number;
@@ -56,7 +59,7 @@ const plural = (count: number, one: string): string => `${count} ${one}${count =
 
 /** The records that were left out, a line for each reason. */
 function leftOutLines({ path, leftOut, length }: DataReport): string[] {
-  return (Object.keys(REASONS) as LeftOutReason[]).flatMap((reason) => {
+  return LEFT_OUT_REASONS.flatMap((reason) => {
     const records = leftOut.flatMap((item) => (item.reason === reason ? [item.record] : []));
     return records.length === 0
       ? []

@@ -9,10 +9,11 @@ import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { LocatedData } from '../data/locate.ts';
+import { at } from '../errors.ts';
 import { pathKind } from '../formats/files.ts';
 import { openSafetensors, readInts, writeSafetensors } from '../formats/safetensors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
-import type { DataReport } from './dataReport.ts';
+import { type DataReport, LEFT_OUT_REASONS } from './dataReport.ts';
 import type { SequenceRequest, Tokenised } from './sequences.ts';
 import { tokenBytes } from './tokenFile.ts';
 
@@ -82,9 +83,19 @@ export function prepareCache(): void {
 
 /** Says what lies in a file of tokens, which is whole then. */
 export function writeIndex({ index }: TokenPlace, { kept, records, report, padId }: Tokenised): void {
-  const { lengths, path: _path, ...rest } = report;
+  const { lengths, cut, leftOut, path: _path, ...rest } = report;
+  const left = { records: leftOut.map(({ record }) => record), reasons: leftOut.map(({ reason }) => LEFT_OUT_REASONS.indexOf(reason)) };
   const list = (name: string, data: Int32Array) => ({ name, dtype: 'I32' as const, shape: [data.length], data });
-  writeSafetensors(index, [list('kept', kept), list('lengths', lengths), list('records', records)], { report: JSON.stringify(rest), padId: String(padId) });
+  const lists = {
+    cut: Int32Array.from(cut),
+    kept,
+    leftOut: Int32Array.from(left.records),
+    leftOutReasons: Int32Array.from(left.reasons),
+    lengths,
+    records,
+  };
+  const tensors = Object.entries(lists).map(([name, data]) => list(name, data));
+  writeSafetensors(index, tensors, { report: JSON.stringify(rest), padId: String(padId) });
   removeOldest();
 }
 
@@ -94,12 +105,18 @@ export function readIndex({ index, tokens }: TokenPlace, path: string): Tokenise
   try {
     const file = openSafetensors(index);
     const list = (name: string): Int32Array<ArrayBuffer> => Int32Array.from(readInts(file, name));
-    const [kept, lengths, records] = [list('kept'), list('lengths'), list('records')];
+    const [kept, lengths, records, reasons] = [list('kept'), list('lengths'), list('records'), list('leftOutReasons')];
+    const leftOut = Array.from(list('leftOut'), (record, i) => ({ record, reason: at(LEFT_OUT_REASONS, at(reasons, i)) }));
     if (statSync(tokens).size !== tokenBytes(kept)) return null;
     const { report, padId } = file.metadata as Readonly<Record<string, string>>;
     const now = new Date();
     utimesSync(tokens, now, now);
-    return { kept, records, padId: Number(padId), report: { ...(JSON.parse(report ?? '') as Omit<DataReport, 'lengths' | 'path'>), path, lengths } };
+    return {
+      kept,
+      records,
+      padId: Number(padId),
+      report: { ...(JSON.parse(report ?? '') as Omit<DataReport, 'lengths' | 'path' | 'cut' | 'leftOut'>), path, lengths, cut: [...list('cut')], leftOut },
+    };
   } catch {
     return null;
   }
