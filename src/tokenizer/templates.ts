@@ -89,8 +89,8 @@ export function chatTemplates(path: string, sources: ReadonlyMap<string, string>
       const { tools = null, documents = null } = record;
       const name = chosen(path, sources, Array.isArray(tools) && tools.length > 0);
       try {
-        const render = renderers.get(name) ?? renderer(sources.get(name) ?? '');
-        renderers.set(name, render);
+        const template = renderers.get(name) ?? renderer(sources.get(name) ?? '');
+        renderers.set(name, template);
         const fields = {
           ...tokens,
           ...record,
@@ -100,7 +100,7 @@ export function chatTemplates(path: string, sources: ReadonlyMap<string, string>
           add_generation_prompt: addGenerationPrompt,
           ...variables,
         };
-        return render(fields, now);
+        return template.render(fields, now);
       } catch (error) {
         throw new EbbError(`${path}: the chat template refuses the conversation: ${error instanceof Error ? error.message : String(error)}`, 'file');
       }

@@ -32,7 +32,7 @@ const REFUSED = new Set([
 const WRONG = new Set(['{{ unicode[6] }}', '{{ 12345678901234567890 }}', '{{ nested|items|list }}', '{{ nested|dictsort }}']);
 
 it.each(cases.filter(({ source }) => !WRONG.has(source)).map((golden) => [golden.source, golden] as const))('%s', (source, { text }) => {
-  const render = () => renderer(source)(fields, new Date()).text;
+  const render = () => renderer(source).render(fields, new Date()).text;
   if (REFUSED.has(source)) expect(render).toThrow();
   else expect(render()).toBe(text);
 });
@@ -43,8 +43,8 @@ it('numbers and keys of a record are written as they were', () => {
     never
   >;
   const inner = `'x': 1.0, 'big': 12345678901234567890, '10': 1, '9': [2000.0, -0.5], 'e': 1e-07, 't': '1.0: "2.0"'`;
-  expect(renderer('{{ a }}')(record, new Date()).text).toBe(`{${inner}}`);
-  expect(renderer('{{ a|tojson }}')(record, new Date()).text).toBe(
+  expect(renderer('{{ a }}').render(record, new Date()).text).toBe(`{${inner}}`);
+  expect(renderer('{{ a|tojson }}').render(record, new Date()).text).toBe(
     '{"x": 1.0, "big": 12345678901234567890, "10": 1, "9": [2000.0, -0.5], "e": 1e-07, "t": "1.0: \\"2.0\\""}',
   );
   expect(plainJson(record)).toEqual({ a: { x: 1, big: 12345678901234567000, 10: 1, 9: [2000, -0.5], e: 1e-7, t: '1.0: "2.0"' } });
