@@ -22,6 +22,8 @@ export interface DataOptions {
   readonly chatTemplate?: string | undefined;
   /** At most this many examples: records, or sequences of ready batches. */
   readonly limit?: number;
+  /** The time that chat templates tell. Default: now. */
+  readonly now?: Date;
 }
 
 export interface LoadedData {
@@ -114,10 +116,10 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
 export function openData(path: string, tokenizer: () => string, options: DataOptions, preparation: Preparation): OpenedData {
   const ready = readyData(path, options);
   if (ready) return { batch: ready.batch, length: ready.length, isReady: !path.toLowerCase().endsWith('.bin'), loaded: Promise.resolve(ready) };
-  const { batch, length, seed, shuffle, fields, chatTemplate, limit } = options;
+  const { batch, length, seed, shuffle, fields, chatTemplate, limit, now } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId, notes } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
+    const { sequences, padId, notes } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize, now });
     return { source: sequenceBatches(sequences, { batch, seed, shuffle, vocabSize, padId }), batch, length, examples: sequences.length, notes };
   };
   const loaded = load();

@@ -14,6 +14,7 @@ import type { TrainableModel } from '../train/model.ts';
 import { checkPositions } from './batchFiles.ts';
 import { type BatchSizes, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { startEngine } from './engine.ts';
+import { MOMENT, momentOf, momentText } from './moment.ts';
 import { prepare } from './prepare.ts';
 import { pieces, tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
@@ -53,6 +54,8 @@ export interface RunData {
   readonly length: number;
   /** What is to be said of it before the run. */
   readonly notes: readonly string[];
+  /** When the run began: the time that chat templates tell. */
+  readonly moment: Date;
   /** @throws EbbError naming the file and what is wrong with it */
   readonly loaded: Promise<LoadedRunData>;
   /** Ends what is still being prepared. */
@@ -86,7 +89,9 @@ function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate, steps, ep
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export function openRunData(config: RunConfig, subject: DataSubject): RunData {
   const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
-  const common = { batch: config.batch, length: config.length, seed: config.seed, inputs, vocabSize, fields: config.fields, chatTemplate: config.chatTemplate };
+  const { batch: asked, length: longest, seed, fields, chatTemplate } = config;
+  const moment = momentOf(config.out);
+  const common = { batch: asked, length: longest, seed, inputs, vocabSize, fields, chatTemplate, now: moment };
   const preparation = prepare();
   const open = (path: string, options: { readonly shuffle: boolean; readonly limit?: number }): OpenedData => {
     const opened = openData(path, tokenizer, { ...common, ...options }, preparation);
@@ -101,7 +106,7 @@ export function openRunData(config: RunConfig, subject: DataSubject): RunData {
     const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
     loaded.then(preparation.end, preparation.end);
     const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
-    return { batch, length, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
+    return { batch, length, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], moment, loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;
@@ -196,7 +201,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
   hooks.signal?.throwIfAborted();
   for (const note of new Set([...trainData.notes, ...(held?.notes ?? [])])) say(note);
   const resumed = await folder.resume(engine);
-  folder.begin({ ...config, steps }, files);
+  folder.begin({ ...config, steps }, { ...files, [MOMENT]: momentText(data.moment) });
   const state = resumed ?? newState(engine);
   if (hooks.resume) say(resumed ? `resumed at step ${state.step}` : `${config.out}: holds no checkpoint to resume from, starting over`);
   const heldBatches = held ? held.source.all() : [];

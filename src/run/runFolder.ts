@@ -15,6 +15,7 @@ import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics, TrainState } from '../train/loop.ts';
 import { startUpload } from './engine.ts';
+import { MOMENT } from './moment.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
 import { readRunFile, schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
@@ -41,7 +42,7 @@ const METRICS = 'metrics.jsonl';
 /** The file of a run's config, as resolved. */
 export const CONFIG = 'config.yaml';
 /** What a run writes in its folder. */
-const PARTS: readonly string[] = [CONFIG, METRICS, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
+const PARTS: readonly string[] = [CONFIG, METRICS, 'schedules.json', MOMENT, 'checkpoints', 'profile', 'adapter', 'model'];
 
 /** What a run reads. */
 export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConfig, 'model' | 'weights' | 'data' | 'evalData' | 'lora'>): InputPath[] {

@@ -25,6 +25,8 @@ export interface SequenceRequest {
   readonly limit?: number | undefined;
   /** Tokens that the model has rows for. */
   readonly vocabSize: number;
+  /** The time that chat templates tell. Default: now. */
+  readonly now?: Date | undefined;
 }
 
 export interface Tokenised {
@@ -45,10 +47,10 @@ async function checkRows(what: string, tokens: ArrayLike<number>, words: Tokeniz
 }
 
 /** What a record teaches. @throws EbbError naming the record that a chat template refuses */
-function lessonsOf(where: string, record: DataRecord, tokenizer: Tokenizer): readonly Lesson[] {
+function lessonsOf(where: string, record: DataRecord, tokenizer: Tokenizer, now: Date | undefined): readonly Lesson[] {
   if (!('messages' in record)) return [completionLesson(record.prompt ?? '', record.completion)];
   try {
-    return chatLessons(tokenizer.templates, record);
+    return chatLessons(tokenizer.templates, record, { now });
   } catch (error) {
     throw error instanceof EbbError ? new EbbError(`${where}: ${error.message}`, error.code) : error;
   }
@@ -122,7 +124,7 @@ async function recordSequences(records: Iterable<DataRecord>, words: Tokenizer, 
   for (const record of records) {
     if (read++ >= limit) break;
     const where = `${path}: record ${read}`;
-    waiting.push(...lessonsOf(where, record, words).map((lesson) => ({ where, lesson })));
+    waiting.push(...lessonsOf(where, record, words, request.now).map((lesson) => ({ where, lesson })));
     if (waiting.length < AT_ONCE) continue;
     await encodeAll(waiting, words, request, counted);
     waiting = [];
