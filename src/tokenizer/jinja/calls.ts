@@ -3,8 +3,6 @@
 import { raise } from './failure.ts';
 import { type Arguments, checkDefined, isInteger, typeName, type Value } from './values.ts';
 
-export const NO_ARGUMENTS: Arguments = { positional: [], keywords: new Map() };
-
 /** The arguments of a call in the order of the names. @throws TemplateError for arguments that there are no names for, or two of one name */
 export function bind(what: string, names: readonly string[], { positional, keywords }: Arguments): readonly (Value | undefined)[] {
   if (positional.length > names.length)
