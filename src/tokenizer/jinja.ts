@@ -50,8 +50,8 @@ export function renderer(source: string): Renderer {
       try {
         if (run(body, { variables: new Map(), around: globals }, output)) raise('TemplateSyntaxError', '{% break %} or {% continue %} outside of a loop');
       } catch (error) {
-        // deeper than JavaScript calls: Python has a bound of its own
-        if (error instanceof RangeError) raise('RecursionError', 'the template calls itself too deeply');
+        // deeper than JavaScript calls, or longer than its texts are: Python has bounds of its own
+        if (error instanceof RangeError) raise(error.message.includes('call stack') ? 'RecursionError' : 'OverflowError', error.message);
         throw error;
       }
       return { text: output.text, blocks: hasGeneration ? output.blocks : null };

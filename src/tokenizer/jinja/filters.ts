@@ -8,7 +8,21 @@ import { tojson } from './json.ts';
 import { arithmetic, escaped, floatOf, order, signed } from './operators.ts';
 import { SEQUENCE_FILTERS } from './sequenceFilters.ts';
 import { capitalized, centered, replaced, splitLines, stripped, titledWords } from './texts.ts';
-import { type Arguments, checkDefined, dictOf, isNumber, isUndefined, itemsOf, markup, numeric, truth, tuple, typeName, type Value } from './values.ts';
+import {
+  type Arguments,
+  checkDefined,
+  dictOf,
+  isNumber,
+  isUndefined,
+  itemsOf,
+  lengthOf,
+  markup,
+  numeric,
+  truth,
+  tuple,
+  typeName,
+  type Value,
+} from './values.ts';
 import { str } from './write.ts';
 
 /** A value as a text. What is done to a text that counts as HTML gives another such text, which this engine does not follow. */
@@ -91,7 +105,8 @@ function rounded(value: Value, args: Arguments): Value {
 
 function indented(value: Value, args: Arguments): Value {
   const [width = 4n, first = false, blank = false] = bind('indent', ['width', 'first', 'blank'], args);
-  if (typeof value !== 'string') return arithmetic('+', value, '\n');
+  // a text that counts as HTML stays one, which this engine does not follow; all else is refused as Python refuses it
+  if (typeof value !== 'string') return typeof value === 'object' && value?.kind === 'markup' ? softText('indent', value) : arithmetic('+', value, '\n');
   const indent = typeof width === 'string' ? width : ' '.repeat(Math.max(0, integerArgument('indent', width)));
   const [head = '', ...lines] = splitLines(`${value}\n`);
   const rest = lines.map((line) => (truth(blank) || line !== '' ? indent + line : line));
@@ -99,12 +114,13 @@ function indented(value: Value, args: Arguments): Value {
 }
 
 function truncated(value: Value, args: Arguments): Value {
-  const [length = 255n, killWords = false, end = '...', leeway = null] = bind('truncate', ['length', 'killwords', 'end', 'leeway'], args);
-  const [most, tail, spare] = [integerArgument('truncate', length), textArgument('truncate', end), leeway === null ? 5 : integerArgument('truncate', leeway)];
-  const characters = Array.from(textArgument('truncate', value));
+  const [wanted = 255n, killWords = false, end = '...', leeway = null] = bind('truncate', ['length', 'killwords', 'end', 'leeway'], args);
+  const [most, tail, spare] = [integerArgument('truncate', wanted), textArgument('truncate', end), leeway === null ? 5 : integerArgument('truncate', leeway)];
   const kept = most - Array.from(tail).length;
   if (kept < 0 || spare < 0) return raise('AssertionError', `expected length >= ${most - kept}, got ${most}`);
-  if (characters.length <= most + spare) return value;
+  const length = lengthOf(value) ?? raise('TypeError', `object of type '${typeName(value)}' has no len()`);
+  if (length <= most + spare) return value;
+  const characters = Array.from(typeof value === 'string' ? value : unsupported(`truncate of ${typeName(value)}`));
   const cut = characters.slice(0, kept).join('');
   const space = cut.lastIndexOf(' ');
   return (truth(killWords) || space < 0 ? cut : cut.slice(0, space)) + tail;

@@ -76,7 +76,9 @@ export function percentFormat(text: string, given: Value): string {
       return padded(inner, Number(width ?? 0), align === '=' ? '0' : ' ', align);
     },
   );
-  if (values.length > 0 && !usesNames && !isDict) return raise('TypeError', 'not all arguments converted during string formatting');
+  // what can be asked for items may hold some that are not asked for
+  const isMapping = typeof given === 'object' && given !== null && ['dict', 'list', 'range', 'undefined'].includes(given.kind);
+  if (values.length > 0 && !usesNames && !isMapping) return raise('TypeError', 'not all arguments converted during string formatting');
   return made;
 }
 

@@ -51,6 +51,7 @@ function repeated(a: Value, b: Value): Value | undefined {
   const [sequence, count] = isInteger(a) ? [b, a] : [a, b];
   if (!isInteger(count)) return undefined;
   const times = Math.max(0, Number(count));
+  if (times > Number.MAX_SAFE_INTEGER) raise('OverflowError', "cannot fit 'int' into an index-sized integer");
   if (typeof sequence === 'string') return sequence.repeat(times);
   if (typeof sequence !== 'object' || sequence === null) return undefined;
   if (sequence.kind === 'markup') return markup(sequence.text.repeat(times));

@@ -212,7 +212,11 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
   },
   items(value, args) {
     bind('items', [], args);
-    return generator(isUndefined(value) ? [] : [...dictOnly('items', value).entries.values()].map(tuple));
+    return generator(
+      (function* () {
+        if (!isUndefined(value)) for (const pair of dictOnly('items', value).entries.values()) yield tuple(pair);
+      })(),
+    );
   },
   reverse(value, args) {
     bind('reverse', [], args);
