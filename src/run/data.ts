@@ -43,6 +43,8 @@ export interface DataOptions {
   readonly binType?: BinType | undefined;
   /** At most this many examples: records, or sequences of ready batches. */
   readonly limit?: number;
+  /** The time that chat templates tell. Default: now. */
+  readonly now?: Date;
 }
 
 export interface LoadedData {
@@ -165,10 +167,10 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
     const { batch, length, restarts = false } = ready;
     return { batch, length, isReady: !path.toLowerCase().endsWith('.bin'), restarts, loaded: Promise.resolve(ready) };
   }
-  const { batch, length, seed, shuffle = true, pack = false, bucket = false, fields, chatTemplate, limit } = options;
+  const { batch, length, seed, shuffle = true, pack = false, bucket = false, fields, chatTemplate, limit, now } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize });
+    const { sequences, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize, now });
     checkLearnt(path, report);
     const source = sequenceBatches(sequences, { batch, seed, shuffle, bucket, ...(pack ? { pack: length } : {}), vocabSize, padId });
     return {

@@ -12,6 +12,7 @@ import type { TrainableModel } from '../train/model.ts';
 import { isOfSteps, lengthNotes, runLength } from '../train/runLength.ts';
 import { accountLines, runAccount, SUMMARY } from './account.ts';
 import { startEngine } from './engine.ts';
+import { MOMENT, momentText } from './moment.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
 import { pieces, tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
@@ -109,7 +110,10 @@ export async function openRun({ config, model, weights, data, device, files, rea
   });
   for (const line of accountLines(account)) say(line);
   const summary = { [SUMMARY]: `${JSON.stringify(account, null, 2)}\n` };
-  folder.begin({ ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) }, { ...files, ...summary });
+  folder.begin(
+    { ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) },
+    { ...files, ...summary, [MOMENT]: momentText(data.moment) },
+  );
   const state = resumed ?? newState(engine);
   checkGoesOn(config, state, steps);
   if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);

@@ -8,6 +8,7 @@ import { type RunLength, runLength } from '../train/runLength.ts';
 import { checkPositions, checkRestarts, type PositionSubject } from './batchFiles.ts';
 import { type BatchSizes, checkCounted, type DataOptions, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { dataPath } from './dataPath.ts';
+import { momentOf } from './moment.ts';
 import { type Preparation, prepare } from './prepare.ts';
 import type { Watch } from './progress.ts';
 
@@ -24,6 +25,8 @@ export interface RunData {
   readonly length: number;
   /** Whether positions start over within rows, because they hold several sequences. */
   readonly restarts: boolean;
+  /** When the run began: the time that chat templates tell. */
+  readonly moment: Date;
   /** What is to be said of it before the run. */
   readonly notes: readonly string[];
   /** @throws EbbError naming the file and what is wrong with it */
@@ -85,6 +88,7 @@ async function withLocalData(config: RunConfig, watch: Watch): Promise<RunConfig
 export async function openRunData(given: RunConfig, subject: DataSubject, watch: Watch = {}): Promise<RunData> {
   const config = await withLocalData(given, watch);
   const { inputs, vocabSize, maxPosition, tokenizer, usual = USUAL_SIZES } = subject;
+  const moment = momentOf(config.out);
   const common = {
     batch: config.batch,
     length: config.length,
@@ -94,6 +98,7 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
     fields: config.fields,
     chatTemplate: config.chatTemplate,
     binType: config.binType,
+    now: moment,
   };
   const preparation = prepare();
   const open = (path: string, options: Partial<DataOptions>, by: Preparation = preparation): OpenedData => {
@@ -124,7 +129,7 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
       }
     });
     const restarts = train.restarts || (held?.restarts ?? false);
-    return { batch, length, restarts, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
+    return { batch, length, restarts, moment, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;

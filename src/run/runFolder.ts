@@ -17,6 +17,7 @@ import type { StepMetrics, TrainState } from '../train/loop.ts';
 import { SUMMARY } from './account.ts';
 import { CONFIG, goingOn, storedConfig } from './earlierRun.ts';
 import { startUpload } from './engine.ts';
+import { MOMENT } from './moment.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
 import { schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
@@ -43,7 +44,7 @@ const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'ev
 
 const METRICS = 'metrics.jsonl';
 /** What a run writes in its folder. */
-const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, 'schedules.json', 'checkpoints', 'profile', 'adapter', 'model'];
+const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, 'schedules.json', MOMENT, 'checkpoints', 'profile', 'adapter', 'model'];
 
 /** What a run reads. */
 export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConfig, 'model' | 'weights' | 'data' | 'evalData' | 'lora'>): InputPath[] {

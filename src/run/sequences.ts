@@ -30,6 +30,8 @@ export interface SequenceRequest {
   readonly limit?: number | undefined;
   /** Tokens that the model has rows for. */
   readonly vocabSize: number;
+  /** The time that chat templates tell. Default: now. */
+  readonly now?: Date | undefined;
 }
 
 /** What became of data: its sequences went to a sink. */
@@ -56,10 +58,10 @@ async function checkRows(what: string, tokens: Int32Array, words: Tokenizer, voc
 }
 
 /** What a record teaches. @throws EbbError naming the record that a chat template refuses */
-function lessonsOf({ where, example }: DataRecord, tokenizer: Tokenizer): readonly Lesson[] {
+function lessonsOf({ where, example }: DataRecord, tokenizer: Tokenizer, now: Date | undefined): readonly Lesson[] {
   if (!('messages' in example)) return [completionLesson(example.prompt ?? '', example.completion)];
   try {
-    return chatLessons(tokenizer.templates, example);
+    return chatLessons(tokenizer.templates, example, { now });
   } catch (error) {
     throw error instanceof EbbError ? new EbbError(`${where}: ${error.message}`, error.code) : error;
   }
@@ -220,7 +222,7 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
   for await (const record of readRecords(data, fields, read)) {
     if (records >= limit) break;
     records++;
-    if (record.isLearnt) waiting.push(...lessonsOf(record, words).map((lesson) => ({ record, lesson })));
+    if (record.isLearnt) waiting.push(...lessonsOf(record, words, request.now).map((lesson) => ({ record, lesson })));
     else made.leftOut.push({ record: record.number, reason: 'nothing' });
     if (waiting.length < AT_ONCE) continue;
     await encodeAll(waiting, words, request, made);

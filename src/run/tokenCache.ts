@@ -67,11 +67,11 @@ function programFiles(): string[] {
 /** Where the tokens of data are kept; null for what is read once. */
 export async function tokenPlace(data: LocatedData, request: SequenceRequest): Promise<TokenPlace | null> {
   if (data.files.some(({ path }) => path === '-')) return null;
-  const { tokenizer, path: _path, chatTemplate, ...rest } = request;
+  const { tokenizer, path: _path, chatTemplate, now = new Date(), ...rest } = request;
   const hash = createHash('sha256').update(JSON.stringify(rest));
   const beside = [...tokenizerFiles(tokenizer), ...(chatTemplate !== undefined && existsSync(chatTemplate) ? [chatTemplate] : [])];
   for (const file of [...programFiles(), ...data.files.map(({ path }) => path), ...beside]) await addFile(hash, file);
-  hash.update(`${chatTemplate ?? ''} ${tellsTime(beside) ? new Date().toDateString() : ''}`);
+  hash.update(`${chatTemplate ?? ''} ${tellsTime(beside) ? now.toISOString() : ''}`);
   const name = hash.digest('hex').slice(0, 32);
   return { tokens: join(folder(), `${name}.tokens`), index: join(folder(), `${name}.safetensors`) };
 }

@@ -4,95 +4,48 @@
  */
 
 import { at, EbbError } from '../errors.ts';
-import { parseExactJson, plainJson } from '../formats/exactJson.ts';
-import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import type { JsonObject } from '../formats/json.ts';
+import { startOf } from './answers.ts';
+import type { Span } from './engine.ts';
 import { type Lesson, labelled } from './lessons.ts';
-import type { ChatTemplates, Conversation, RenderOptions } from './templates.ts';
+import { checkMessages, isAnswer, learns } from './messages.ts';
+import { type ChatTemplates, type Conversation, failedByType, type RenderOptions } from './templates.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { withArguments } from './toolArguments.ts';
 
-/** The least index at which two texts differ. It is never inside a character. */
-function commonPrefix(a: string, b: string): number {
-  let same = 0;
-  while (same < a.length && same < b.length && a[same] === b[same]) same++;
-  const within = same > 0 && /[\ud800-\udbff]/.test(a.charAt(same - 1)) && /[\udc00-\udfff]/.test(a.charAt(same) + b.charAt(same));
-  return within ? same - 1 : same;
-}
-
-const isAnswer = (message: JsonObject): boolean => message['role'] === 'assistant';
-
-/** Whether an answer is to be learnt: `weight: 0` and `train: false` say that it is not. */
-const learns = ({ weight = null, train }: JsonObject): boolean => plainJson(weight) !== 0 && train !== false;
-
-/** Arguments of calls that are given as JSON text are what the text says, as servers (vLLM, SGLang) render them. */
-function withArguments(message: JsonObject): JsonObject {
-  const { tool_calls: calls } = message;
-  if (!Array.isArray(calls)) return message;
-  const parsed = (value: Json): Json => {
-    if (typeof value !== 'string') return value;
-    try {
-      const found = parseExactJson(value);
-      return isObject(found) ? found : value;
-    } catch {
-      return value;
-    }
-  };
-  const withParsed = (call: JsonObject): JsonObject => (call['arguments'] === undefined ? call : { ...call, arguments: parsed(call['arguments']) });
-  return {
-    ...message,
-    tool_calls: calls.map((call) => {
-      if (!isObject(call)) return call;
-      const inner = call['function'];
-      return withParsed(isObject(inner) ? { ...call, function: withParsed(inner) } : call);
-    }),
-  };
-}
-
-/** The place in the rendering of the first `count` messages at which the last one, an answer, begins to be learnt. */
-function startOf(render: (messages: readonly JsonObject[], prompt: boolean) => string, messages: readonly JsonObject[], count: number, whole: string): number {
-  const before = messages.slice(0, count - 1);
-  // Nothing stands before the first message: what its words change is where they begin.
-  if (before.length === 0) return commonPrefix(whole, render([{ role: 'assistant', content: '\u0001' }], false));
-  const prompted = render(before, true);
-  const common = commonPrefix(prompted, whole);
-  const bare = render(before, false);
-  const prompt = prompted.startsWith(bare) ? prompted.slice(bare.length) : '';
-  if (prompt === '' || common >= prompted.length - prompt.length) return common;
-  // The two part before the generation prompt: the answer begins behind the last one.
-  const last = whole.lastIndexOf(prompt);
-  return last < 0 ? common : last + prompt.length;
-}
-
-/** Which message each generation block belongs to: as many blocks as answers are theirs in turn, and else renderings of beginnings tell. */
+/** Which message each generation block belongs to, as renderings of the conversation's beginnings tell. @throws EbbError where they do not */
 function ownersOf(count: number, messages: readonly JsonObject[], blocksOf: (messages: readonly JsonObject[]) => number): readonly number[] {
-  const answers = messages.flatMap((message, i) => (isAnswer(message) ? [i] : []));
-  if (answers.length === count) return answers;
   let before = 0;
-  return answers.flatMap((i) => {
-    const now = blocksOf(messages.slice(0, i + 1));
-    const own = Array.from({ length: Math.max(0, now - before) }, () => i);
+  const owners = messages.flatMap((_, i) => {
+    const now = i + 1 < messages.length ? blocksOf(messages.slice(0, i + 1)) : count;
+    const own = now - before;
     before = now;
-    return own;
+    if (own < 0) return [Number.NaN];
+    return Array.from({ length: own }, () => i);
   });
+  if (owners.length === count && owners.every(Number.isInteger)) return owners;
+  throw new EbbError(
+    'it cannot be told which generation block of the chat template belongs to which message, and some answers are not to be learnt; leave out weight and train, or give the answers one by one',
+  );
 }
 
-/**
- * The lessons of a conversation: one, or one for each answer where the template renders earlier answers otherwise once others follow.
- * @throws EbbError in the words of a template that refuses the conversation
- */
-export function chatLessons(
-  templates: ChatTemplates,
-  { messages: given, fields }: Conversation,
-  options: Omit<RenderOptions, 'addGenerationPrompt'> = {},
-): readonly Lesson[] {
-  const messages = given.map(withArguments);
+/** The generation blocks that are learnt: all of them, but for those of answers that are not to be. */
+function learntBlocks(blocks: readonly Span[], messages: readonly JsonObject[], blocksOf: (messages: readonly JsonObject[]) => number): readonly Span[] {
+  if (messages.every(learns)) return blocks;
+  const owners = ownersOf(blocks.length, messages, blocksOf);
+  return blocks.filter((_, i) => learns(at(messages, at(owners, i))));
+}
+
+type Options = Omit<RenderOptions, 'addGenerationPrompt'>;
+
+function lessonsOf(templates: ChatTemplates, { messages, fields }: Conversation, options: Options): readonly Lesson[] {
   const rendered = (some: readonly JsonObject[], addGenerationPrompt: boolean) =>
     templates.render({ messages: some, fields }, { ...options, addGenerationPrompt });
   const render = (some: readonly JsonObject[], prompt: boolean): string => rendered(some, prompt).text;
   const { text, blocks } = rendered(messages, false);
   if (blocks !== null) {
-    const owners = ownersOf(blocks.length, messages, (some) => rendered(some, false).blocks?.length ?? 0);
-    const learnt = blocks.flatMap((span, i) => (learns(messages[at(owners, i)] ?? {}) ? [{ span, isTurn: false }] : []));
-    return [{ text, learnt, isFramed: false }];
+    const spans = learntBlocks(blocks, messages, (some) => rendered(some, false).blocks?.length ?? 0);
+    return [{ text, learnt: spans.map((span) => ({ span, isTurn: false })), isFramed: false }];
   }
   const turns = messages.flatMap((message, i) => {
     if (!isAnswer(message) || !learns(message)) return [];
@@ -101,6 +54,23 @@ export function chatLessons(
   });
   if (turns.every(({ whole }) => text.startsWith(whole))) return [{ text, learnt: turns.map(({ part }) => part), isFramed: false }];
   return turns.map(({ whole, part }) => ({ text: whole, learnt: [part], isFramed: false }));
+}
+
+/**
+ * The lessons of a conversation: one, or one for each answer where the template renders earlier answers otherwise once others follow.
+ * Arguments of calls that are JSON text are what the text says, unless the template joins them with texts.
+ * @throws EbbError in the words of a template that refuses the conversation, and for what is misspelt in its messages
+ */
+export function chatLessons(templates: ChatTemplates, conversation: Conversation, options: Options = {}): readonly Lesson[] {
+  const { messages, fields } = conversation;
+  checkMessages(messages, templates.texts(fields));
+  const parsed = messages.map(withArguments);
+  try {
+    return lessonsOf(templates, { messages: parsed, fields }, options);
+  } catch (error) {
+    if (!failedByType(error) || messages.every((message) => !Array.isArray(message['tool_calls']))) throw error;
+    return lessonsOf(templates, conversation, options);
+  }
 }
 
 /** The control token that closes an answer, by the chat template; null where none does, or the template takes no plain conversation. */

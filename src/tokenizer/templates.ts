@@ -1,8 +1,9 @@
 /** @file Chat templates: those that a checkpoint has, the one that a record takes, and what it renders. */
 
 import { EbbError } from '../errors.ts';
+import { show } from '../formats/bytes.ts';
 import { isObject, type Json, type JsonObject } from '../formats/json.ts';
-import { type Rendered, type Renderer, renderer } from './jinja.ts';
+import { type Rendered, type Renderer, renderer, TemplateError } from './jinja.ts';
 
 /** A conversation. */
 export interface Conversation {
@@ -16,7 +17,7 @@ export interface RenderOptions {
   readonly addGenerationPrompt: boolean;
   /** Further variables of the template. */
   readonly variables?: JsonObject | undefined;
-  /** The time that the template's strftime_now tells. Default: now. */
+  /** The time that the template's strftime_now tells. Default: when the tokenizer was opened, so that all conversations of a run have the same. */
   readonly now?: Date | undefined;
 }
 
@@ -24,6 +25,8 @@ export interface RenderOptions {
 export interface ChatTemplates {
   /** `default` where there is only one. */
   readonly names: readonly string[];
+  /** The texts that the expressions of a record's template hold, such as the roles that it tells apart. @throws EbbError where there is no template for it */
+  texts(fields: JsonObject): ReadonlySet<string>;
   /** Renders a conversation. @throws EbbError where there is no template for it, and in the words of a template that refuses it */
   render(conversation: Conversation, options: RenderOptions): Rendered;
 }
@@ -57,11 +60,23 @@ function tokenVariables(config: JsonObject): JsonObject {
   );
 }
 
-/** A message as templates get it: keys that are null are absent, and thoughts go by the name that templates read. */
+/** Names of an answer's thoughts. The first is the one that most templates read. */
+const THOUGHTS: readonly string[] = ['reasoning_content', 'thinking', 'reasoning'];
+
+/** A message as templates get it from transformers: keys that are null are absent, and thoughts go by all names that templates read. */
 function cleanMessage(message: JsonObject): JsonObject {
   const given = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
-  const thoughts = given['thinking'] ?? given['reasoning'];
-  return thoughts === undefined || given['reasoning_content'] !== undefined ? given : { ...given, reasoning_content: thoughts };
+  const thoughts = THOUGHTS.map((name) => given[name]).find((value) => value !== undefined);
+  return thoughts === undefined ? given : { thinking: thoughts, ...given, reasoning_content: thoughts };
+}
+
+/** Why a template failed, kept beside the message of an error. */
+const causeOf = (error: unknown): unknown => (error instanceof EbbError ? error.cause : undefined);
+
+/** Whether a template failed because a value is of a type that it does not expect. */
+export function failedByType(error: unknown): boolean {
+  const cause = causeOf(error);
+  return cause instanceof TemplateError && cause.kind === 'TypeError';
 }
 
 /** The name of the template that a record takes, as transformers chooses it. @throws EbbError where none is for it */
@@ -79,31 +94,50 @@ function chosen(path: string, sources: ReadonlyMap<string, string>, hasTools: bo
   );
 }
 
+/** Variables of its template that a record gives: `chat_template_kwargs`, as other tools call the column. @throws EbbError for what is no object */
+function recordVariables({ chat_template_kwargs: given = null }: JsonObject): JsonObject {
+  if (given === null) return {};
+  if (!isObject(given)) throw new EbbError(`chat_template_kwargs is ${show(given)}, expected an object with variables of the chat template`);
+  return given;
+}
+
 /** @param path begins every error @param config the fields of tokenizer_config.json */
 export function chatTemplates(path: string, sources: ReadonlyMap<string, string>, config: JsonObject): ChatTemplates {
   const renderers = new Map<string, Renderer>();
   const tokens = tokenVariables(config);
+  const opened = new Date();
+
+  /** Does something with the template of a record. */
+  const withTemplate = <T>({ tools = null }: JsonObject, what: string, use: (template: Renderer) => T): T => {
+    const name = chosen(path, sources, tools !== null);
+    try {
+      const template = renderers.get(name) ?? renderer(sources.get(name) ?? '');
+      renderers.set(name, template);
+      return use(template);
+    } catch (error) {
+      const which = sources.size > 1 ? `the chat template ${name}` : 'the chat template';
+      const reason = error instanceof Error ? error.message : String(error);
+      throw Object.assign(new EbbError(`${path}: ${which} ${what}: ${reason}`, 'file'), { cause: error });
+    }
+  };
+
   return {
     names: [...sources.keys()],
-    render({ messages, fields: record }, { addGenerationPrompt, variables = {}, now = new Date() }) {
-      const { tools = null, documents = null } = record;
-      const name = chosen(path, sources, Array.isArray(tools) && tools.length > 0);
-      try {
-        const render = renderers.get(name) ?? renderer(sources.get(name) ?? '');
-        renderers.set(name, render);
-        const fields = {
-          ...tokens,
-          ...record,
-          messages: messages.map(cleanMessage),
-          tools,
-          documents,
-          add_generation_prompt: addGenerationPrompt,
-          ...variables,
-        };
-        return render(fields, now);
-      } catch (error) {
-        throw new EbbError(`${path}: the chat template refuses the conversation: ${error instanceof Error ? error.message : String(error)}`, 'file');
-      }
+    texts: (fields) => withTemplate({ ...fields, ...recordVariables(fields) }, 'cannot be read', ({ texts }) => texts),
+    render({ messages, fields: record }, { addGenerationPrompt, variables = {}, now = opened }) {
+      const { chat_template_kwargs: _, ...others } = record;
+      const given = { ...others, ...recordVariables(record) };
+      const { tools = null, documents = null } = given;
+      const fields = {
+        ...tokens,
+        ...given,
+        messages: messages.map(cleanMessage),
+        tools,
+        documents,
+        add_generation_prompt: addGenerationPrompt,
+        ...variables,
+      };
+      return withTemplate(given, 'refuses the conversation', (template) => template.render(fields, now));
     },
   };
 }
