@@ -77,8 +77,6 @@ function fileTokens(path: string, added: JsonObject, special: ReadonlySet<string
     .sort((a, b) => a.id - b.id);
 }
 
-const names = (tokens: readonly { readonly content: string }[]): string => tokens.map(({ content }) => JSON.stringify(content)).join(', ');
-
 /** The fields of tokenizer_config.json with those of special_tokens_map.json, which is read where there is no added_tokens_decoder. */
 function withMap(path: string, { config, map }: SideFiles): Pick<Settled, 'config' | 'notes'> {
   const other = Object.keys(map).flatMap((key) => {
@@ -111,6 +109,44 @@ function describedTokens(path: string, files: SideFiles, config: JsonObject): re
   return fileTokens(`${path}: added_tokens.json`, files.added, special);
 }
 
+/** The tokens that come to those of a tokenizer.json. */
+interface Further {
+  /** Those that files describe with an id. */
+  readonly described: readonly Numbered[];
+  /** Those that are named as special ones and nowhere described. */
+  readonly lacking: readonly AddedToken[];
+  /** The file that describes them. */
+  readonly from: string;
+}
+
+/** What is to be said of tokens that came to those of a tokenizer.json: which are described otherwise, numbered otherwise, and added. */
+function furtherNotes(path: string, before: JsonObject, after: JsonObject, { described, lacking, from }: Further): readonly string[] {
+  const own = new Map(addedTokensOf(before).map((token) => [String(token['content']), token]));
+  const ids = new Map(addedTokensOf(after).map(({ content, id }) => [String(content), Number(id)]));
+  const changed = described.flatMap(({ token }) => {
+    const known = addedToken(own.get(token.content), false);
+    const flags = known ? differentFlags(known, token).join(', ') : '';
+    return flags === '' ? [] : [`${path}: ${from} describes ${JSON.stringify(token.content)} otherwise than tokenizer.json (${flags}), and is followed`];
+  });
+  const moved = described.flatMap(({ id, token: { content } }) => {
+    const given = ids.get(content);
+    return given === id ? [] : [`${path}: ${from} gives ${JSON.stringify(content)} the id ${id}; it is token ${given}, as transformers numbers it`];
+  });
+  const added = [...described.map(({ token }) => token), ...lacking].filter(({ content }) => !own.has(content));
+  const listed = added.map(({ content }) => `${JSON.stringify(content)} (token ${ids.get(content)})`).join(', ');
+  const lacks = `${path}: the added_tokens of tokenizer.json lack ${listed}, which the files beside it name: added, as transformers does`;
+  return [...changed, ...moved, ...(listed === '' ? [] : [lacks])];
+}
+
+/** Says which tokens of an added_tokens.json nothing reads. */
+function unusedNotes(path: string, { config, added }: SideFiles, json: JsonObject): readonly string[] {
+  if (config['added_tokens_decoder'] === undefined) return [];
+  const known = new Set(addedTokensOf(json).map(({ content }) => content));
+  const unused = Object.keys(added).filter((content) => !known.has(content));
+  const listed = unused.map((content) => JSON.stringify(content)).join(', ');
+  return unused.length === 0 ? [] : [`${path}: added_tokens.json is not used, as tokenizer_config.json has an added_tokens_decoder: ${listed} is no token`];
+}
+
 /**
  * Puts the tokens of the files beside a tokenizer.json to its own, as transformers does: those that are described otherwise are followed in their
  * flags, and those that it lacks are added, numbered behind all others.
@@ -120,49 +156,26 @@ function describedTokens(path: string, files: SideFiles, config: JsonObject): re
 export function withSideTokens(path: string, json: JsonObject, files: SideFiles): Settled {
   const { config, notes } = withMap(path, files);
   const isFromDecoder = files.config['added_tokens_decoder'] !== undefined;
-  const from = isFromDecoder ? "tokenizer_config.json's added_tokens_decoder" : 'added_tokens.json';
   const own = new Map(addedTokensOf(json).map((token) => [String(token['content']), token]));
   const ownIds = new Set(addedTokensOf(json).map(({ id }) => id));
-  const described = describedTokens(path, files, config).filter(({ id, token }) => {
-    const known = addedToken(own.get(token.content), false);
-    // tokenizer.json comes before added_tokens.json where both describe an id
-    return (isFromDecoder || !ownIds.has(id)) && (!known || differentFlags(known, token).length > 0);
-  });
   const named = namedTokens(config);
   const specials = new Set(named.map(([, { content }]) => content));
+  const described = describedTokens(path, files, config)
+    .filter(({ id, token }) => {
+      const known = addedToken(own.get(token.content), false);
+      // tokenizer.json comes before added_tokens.json where both describe an id
+      return (isFromDecoder || !ownIds.has(id)) && (!known || differentFlags(known, token).length > 0);
+    })
+    .map(({ id, token }) => ({ id, token: specials.has(token.content) ? { ...token, special: true } : token }));
   const extra = extraTokens(config);
   const extras = (Array.isArray(extra) ? extra : []).flatMap((value) => addedToken(value, true) ?? []);
-  const tokens = described.map(({ token }) => (specials.has(token.content) ? { ...token, special: true } : token));
-  const has = new Set([...own.keys(), ...tokens.map(({ content }) => content)]);
+  const has = new Set([...own.keys(), ...described.map(({ token }) => token.content)]);
   const lacking = [...named.map(([, token]) => token), ...extras].filter(({ content }) => content !== '' && !has.has(content) && has.add(content));
-  const settled = withTokens(json, [...tokens, ...lacking]);
-  const ids = new Map(addedTokensOf(settled).map(({ content, id }) => [String(content), Number(id)]));
-  const changed = tokens.flatMap((token) => {
-    const known = addedToken(own.get(token.content), false);
-    const flags = known ? differentFlags(known, token) : [];
-    return flags.length === 0 ? [] : [`${path}: ${from} describes ${names([token])} otherwise than tokenizer.json (${flags.join(', ')}), and is followed`];
-  });
-  const moved = described.filter(({ id, token }) => ids.get(token.content) !== id);
-  const added = [...described.map(({ token }) => token).filter(({ content }) => !own.has(content)), ...lacking];
-  const unused = isFromDecoder ? Object.keys(files.added).filter((content) => !ids.has(content)) : [];
-  const listed = (some: readonly AddedToken[]): string => some.map((token) => `${names([token])} (token ${ids.get(token.content)})`).join(', ');
+  const settled = withTokens(json, [...described.map(({ token }) => token), ...lacking]);
+  const from = isFromDecoder ? "tokenizer_config.json's added_tokens_decoder" : 'added_tokens.json';
   return {
     json: settled,
     config: { ...config, ...Object.fromEntries(named.map(([name, { content }]) => [name, content])) },
-    notes: [
-      ...notes,
-      ...changed,
-      ...moved.map(
-        ({ id, token }) => `${path}: ${from} gives ${names([token])} the id ${id}; it is token ${ids.get(token.content)}, as transformers numbers it`,
-      ),
-      ...(added.length === 0
-        ? []
-        : [`${path}: the added_tokens of tokenizer.json lack ${listed(added)}, which the files beside it name: added, as transformers does`]),
-      ...(unused.length === 0
-        ? []
-        : [
-            `${path}: added_tokens.json is not used, as tokenizer_config.json has an added_tokens_decoder: ${unused.map((u) => JSON.stringify(u)).join(', ')} is no token`,
-          ]),
-    ],
+    notes: [...notes, ...furtherNotes(path, json, settled, { described, lacking, from }), ...unusedNotes(path, files, settled)],
   };
 }
