@@ -46,7 +46,7 @@ const configOf = (out: string): Record<string, unknown> => parse(readFileSync(jo
 it.each([
   ['plain', {}, { steps: 6, last: 1 }],
   ['bucket', { bucket: true }, { steps: 6, last: 1 }],
-  ['pack', { pack: true }, { steps: 3, last: 1 }],
+  ['pack', { pack: true, batch: 1, length: 20 }, { steps: 6, last: 1 }],
 ] as const)('%s: a run that is stopped goes on to the losses of the whole one', async (name, keys, { steps, last }) => {
   const run = (out: string, more: Partial<FinetuneOptions> = {}) => {
     const made = {
