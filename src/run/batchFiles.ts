@@ -96,13 +96,15 @@ export function rowSequences(where: string, { positionIds, attentionMask, length
 /** A model's inputs, by which it may be told of several sequences in a row. */
 export interface PositionSubject {
   readonly inputs: readonly InputDecl[];
-  /** Whether each row of its batches may hold several sequences: positions that start over change nothing, or it is given them. Default: by its inputs. */
-  readonly packs?: boolean | undefined;
+  /** Whether the model knows of two tokens only how far they are from each other, so that positions that start over change nothing. */
+  readonly relativePositions?: boolean | undefined;
+  /** Whether it is still to be compiled, with positions as an input where its data needs them. */
+  readonly canTakePositions?: boolean | undefined;
 }
 
 /** @throws EbbError for rows of several sequences where the model counts positions by rows */
-export function checkRestarts(where: string, { inputs, packs }: PositionSubject): void {
-  if (packs === true || inputs.some((i) => i.name === 'positions')) return;
+export function checkRestarts(where: string, { inputs, relativePositions = false, canTakePositions = false }: PositionSubject): void {
+  if (relativePositions || canTakePositions || inputs.some((i) => i.name === 'positions')) return;
   throw new EbbError(
     `${where}: its rows hold several sequences (pack, or position_ids that start over), and the model was not made to be given positions; compile it with ${option('pack')}, or give a definition an input positions i32 [B, T]`,
   );

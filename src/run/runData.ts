@@ -116,11 +116,14 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
     const loaded = Promise.all([train.loaded, held?.loaded ?? null]).then(([own, other]): LoadedRunData => ({ train: own, held: other }));
     loaded.then(preparation.end, preparation.end);
     const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
+    const restarts = train.restarts || (held?.restarts ?? false);
     const heldOut = once(async (path: string): Promise<readonly Batch[]> => {
       const own = prepare();
       try {
         const opened = open(path, { batch, length, shuffle: false, limit: config.evalLimit }, own);
         checkWithin(path, opened, { batch, length });
+        // the model is compiled by now, for the data that the run named
+        if (opened.restarts && !restarts) checkRestarts(path, { ...subject, canTakePositions: false });
         const batches = (await opened.loaded).source.all();
         checkCounted(path, batches);
         return batches;
@@ -128,7 +131,6 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
         own.end();
       }
     });
-    const restarts = train.restarts || (held?.restarts ?? false);
     return { batch, length, restarts, moment, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();

@@ -109,9 +109,9 @@ function readmeNumbers({ params, units }: TracedModel, program: Program, linker:
 }
 
 /** Says where nothing had to be done for packed sequences. @throws EbbError for a definition that does not take positions */
-function checkPacks(model: string, { packs }: SourceDescription, { module }: TracedModel, watch: Watch): void {
+function checkPacks(model: string, { canTakePositions }: SourceDescription, { module }: TracedModel, watch: Watch): void {
   if (mainOf(module).params.some(({ value }) => value.name === 'positions')) return;
-  if (packs !== true)
+  if (canTakePositions !== true)
     throw new EbbError(`${option('pack')}: ${model} is a definition without an input positions i32 [B, T]; declare one, or leave ${option('pack')} out`);
   tell(watch, `${option('pack')} changes nothing: the model sees only how far tokens are from each other, so its trainer takes packed sequences anyway`);
 }

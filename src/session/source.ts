@@ -107,8 +107,8 @@ function checkpointSource(model: string, checkpoint: ModelDescription): SourceDe
   const { vocabSize, maxPosition } = checkpoint.config;
   return {
     inputs: inputDecls(trainingMode(1).inputs),
-    // it is traced with positions where it needs them
-    packs: true,
+    relativePositions: !checkpoint.model.learntPositions,
+    canTakePositions: true,
     vocabSize,
     maxPosition,
     tokenizer: () => tokenizerBeside(checkpoint),

@@ -95,7 +95,7 @@ export function pageBatches({ name, bytes }: NamedBytes, { program, about }: Loa
     take,
     [...tensors].map(([tensor, { shape }]) => [tensor, shape] as const),
   );
-  if (rowSequences(name, ready)?.restarts === true) checkRestarts(name, { inputs: program.inputs, packs: about.relativePositions });
+  if (rowSequences(name, ready)?.restarts === true) checkRestarts(name, { inputs: program.inputs, relativePositions: about.relativePositions });
   checkBounds(name, { B: ready.batch, T: ready.length }, bounds, hints);
   checkPositions(name, ready.length, about.maxPosition, 'cut the sequences');
   return hubSteps(name, ready, tokenRange(program.inputs, about.vocabSize));

@@ -150,8 +150,8 @@ export async function openPackageRun(loaded: LoadedTrainer, given: RunConfig, { 
     return weights.checkpoint.path;
   };
   const bounds = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
-  const { vocabSize, maxPosition, relativePositions: packs } = about;
-  const subject = { inputs: program.inputs, vocabSize, maxPosition, packs, tokenizer, usual: compiledSizes(bounds) };
+  const { vocabSize, maxPosition, relativePositions } = about;
+  const subject = { inputs: program.inputs, vocabSize, maxPosition, relativePositions, tokenizer, usual: compiledSizes(bounds) };
   const ready: TrainingRun['ready'] = (engine, driverMs) =>
     `${about.name}: ${unitsOf(engine).length} units, ${program.pipelines.length} kernels; driver ${driverMs.toFixed(0)} ms; on ${device.profile.name}`;
   return openOverData(

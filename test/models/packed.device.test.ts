@@ -1,9 +1,15 @@
 /** @file Packed rows on a device: the loss and every gradient are those of the sequences in rows of their own, for every family. */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeSafetensors } from '../../src/formats/safetensors.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { neutralScalar } from '../../src/runtime/scalars.ts';
+import { grad } from '../../src/session/forward.ts';
 import { type Batch, collate, collateRows } from '../../src/train/batches.ts';
 import { microBatch } from '../../src/train/loop.ts';
+import { withFixtures } from '../formats/fixtureFolder.ts';
 import { FAMILY_KINDS } from '../support/fixtureModels.ts';
 import { farthest, openSmall, sequencesOf, trained, VOCAB } from '../support/sessionGradients.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
@@ -42,4 +48,37 @@ it.each(FAMILY_KINDS)('%s: packed rows give the loss and the gradients of separa
   );
   plain.destroy();
   packing.destroy();
+});
+
+withFixtures('models', (root) => {
+  it.each(['gpt2', 'llama_gqa', 'mistral_swa'])('%s of the fixtures: position_ids that start over in a file are rows of their own', async (name) => {
+    const model = join(root, name);
+    const scratch = mkdtempSync(join(tmpdir(), 'ebb-packed-'));
+    const own = [
+      [5, 9, 12, 3],
+      [7, 8, 2],
+      [1, 4],
+    ];
+    const rows = (pad: number, of: (row: readonly number[]) => readonly number[]): number[] =>
+      own.flatMap((row) => [...of(row), ...Array<number>(4 - row.length).fill(pad)]);
+    const write = (file: string, shape: readonly number[], tensors: Readonly<Record<string, readonly number[]>>): string => {
+      const path = join(scratch, file);
+      writeSafetensors(
+        path,
+        Object.entries(tensors).map(([tensor, data]) => ({ name: tensor, dtype: 'I32', shape, data: Int32Array.from(data) })),
+      );
+      return path;
+    };
+    const packed = write('packed.safetensors', [1, 9], { input_ids: own.flat(), labels: own.flat(), position_ids: own.flatMap((row) => row.map((_, i) => i)) });
+    const separate = write('separate.safetensors', [3, 4], {
+      input_ids: rows(0, (r) => r),
+      labels: rows(-100, (r) => r),
+      attention_mask: rows(0, (r) => r.map(() => 1)),
+    });
+    const device = { ...opened, why: 'the test' };
+    const [a, b] = [await grad(model, { batch: packed, device }), await grad(model, { batch: separate, device })];
+    expect(Math.abs(a.loss - b.loss)).toBeLessThan(1e-6);
+    for (const [param, norm] of Object.entries(b.norms)) expect(Math.abs(a.norms[param]! - norm)).toBeLessThan(1e-6 * Math.max(1, norm));
+    rmSync(scratch, { recursive: true });
+  });
 });

@@ -172,6 +172,7 @@ it.each([
 
 it('rows of several sequences are refused of a model that counts positions by rows', () => {
   expect(messageOf(() => checkRestarts('f', { inputs }))).toContain('f: its rows hold several sequences');
-  checkRestarts('f', { inputs, packs: true });
+  checkRestarts('f', { inputs, relativePositions: true });
+  checkRestarts('f', { inputs, canTakePositions: true });
   checkRestarts('f', { inputs: [...inputs, { ...inputs[0]!, name: 'positions' }] });
 });
