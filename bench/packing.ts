@@ -22,8 +22,8 @@ import {
 } from '../src/index.ts';
 import { minimum } from './stats.ts';
 
-const [VOCAB, LENGTH, ROWS, CHATS, ROUNDS] = [2048, 256, 8, 160, 3] as const;
-const MODEL = { model_type: 'llama', vocab_size: VOCAB, hidden_size: 192, intermediate_size: 512, num_hidden_layers: 6, num_attention_heads: 6 };
+const [VOCAB, LENGTH, ROWS, CHATS, ROUNDS] = [1024, 256, 8, 96, 2] as const;
+const MODEL = { model_type: 'llama', vocab_size: VOCAB, hidden_size: 128, intermediate_size: 256, num_hidden_layers: 4, num_attention_heads: 4 };
 
 /** Tokens of the conversations: most are short, a few as long as a row, as people's are. */
 const lengths = Array.from({ length: CHATS }, (_, i) => {
