@@ -55,13 +55,16 @@ const IDEOGRAPHS = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u
  */
 const NEWER_KINDS = /(?=[\u{10000}-\u{10ffff}\u{2e43}-\u{2e5d}])[\p{M}\p{P}]/u;
 
-/** Refuses texts that the port would normalise otherwise than the reference. */
+/** Characters that only one of JavaScript and the reference takes for white space: the next line, and the byte order mark. */
+const SPACES = /[\u0085\ufeff]/;
+
+/** Refuses texts that the port would normalise or split otherwise than the reference. */
 function checker(path: string, { normalizer }: JsonObject): (text: string) => void {
   const parts = partsWithin(normalizer);
   const forms = parts.some(({ type }) => type === 'NFD' || type === 'NFKC' || type === 'NFKD');
   const kinds = parts.some(({ type }) => type === 'BertNormalizer');
   return (text) => {
-    const found = (forms ? NEWER.exec(text) : null) ?? (kinds ? NEWER_KINDS.exec(text) : null);
+    const found = SPACES.exec(text) ?? (forms ? NEWER.exec(text) : null) ?? (kinds ? NEWER_KINDS.exec(text) : null);
     if (found)
       throw new EbbError(
         `${path}: the text holds ${JSON.stringify(found[0])}, which JavaScript may take for another kind of character than tokenizers does; install the npm package tokenizers, or leave the character out`,

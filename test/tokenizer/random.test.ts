@@ -80,7 +80,14 @@ it.each(Object.entries(PROVEN))('%s', async (_, json) => {
     for (const special of [false, true]) {
       const expected = await theirs.encode(texts, { special });
       for (const [i, one] of texts.entries()) {
-        const [found] = await ours.encode([one], { special });
+        const found = await ours.encode([one], { special }).then(
+          ([encoded]) => encoded,
+          (error: Error) => {
+            expect(error.message).toContain('which JavaScript may take for another kind of character');
+            return null;
+          },
+        );
+        if (found === null) continue;
         const text = async (by: Tokenizer) => ({ one, text: await by.decode(found!.ids, { skipSpecial: special }) });
         expect({ one, ids: found!.ids }).toEqual({ one, ids: expected[i]!.ids });
         expect(await text(ours)).toEqual(await text(theirs));
