@@ -54,6 +54,7 @@ describe('batches', () => {
       inputIds: Int32Array.of(1, 2, 3, 4, 5, 6),
       labels: Int32Array.of(-100, 2, 3, 4, 5, 6),
       attentionMask: null,
+      unused: ['other'],
     });
     expect(readBatches(file('c.json', JSON.stringify({ input_ids: [ids, ids] })))).toMatchObject({ steps: 2, batch: 2, length: 3, labels: null });
     expect(locateData(path).kind).toBe('batches');
@@ -77,6 +78,10 @@ describe('batches', () => {
       'attention_mask has 2',
     ],
     [{ input_ids: [[1.5]] }, 'input_ids holds 1.5'],
+    [{ input_ids: ids, token_type_ids: ids }, 'holds token_type_ids, which the models that Ebb trains on batches do not take'],
+    [{ input_ids: ids, weights: ids }, 'holds weights, which'],
+    [{ input_ids: ids, inputs_embeds: [[[1]]] }, 'holds inputs_embeds, which'],
+    [{ input_ids: ids, position_ids: [[0, 1, 2]] }, 'position_ids has shape [1, 3]'],
   ])('%j are refused: %s', (content, message) => {
     expect(messageOf(() => readBatches(file('bad.json', JSON.stringify(content))))).toContain(message);
   });

@@ -57,7 +57,7 @@ writeSafetensors(
 
 const profile = parseProfile(profileText(WAT_PROFILE), 'process.json');
 deepStrictEqual(profile, WAT_PROFILE);
-const flags = { out, batch: sizes.B, length: sizes.T, lora: null, dropRate: null, matmulPrecision: 'f32', standalone: false } as const;
+const flags = { out, batch: sizes.B, length: sizes.T, lora: null, dropRate: null, matmulPrecision: 'f32', pack: false, standalone: false } as const;
 await compileTo(model, flags, { profile, schedules: null });
 
 // the package says which target it is for, and its kernels are that target's
