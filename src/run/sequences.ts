@@ -173,8 +173,14 @@ function cutSequence(
   return { sequence: { tokens: Int32Array.from(ids.slice(0, most)), labels: Int32Array.from(kept) }, learnt };
 }
 
-async function encodeAll(placed: readonly Placed[], words: Tokenizer, { length, vocabSize }: SequenceRequest, made: Made): Promise<void> {
-  const encoded = await encodedAt(placed, words);
+/** Makes sequences of lessons that are encoded. */
+async function addAll(
+  placed: readonly Placed[],
+  encoded: readonly Encoded[],
+  words: Tokenizer,
+  { length, vocabSize }: SequenceRequest,
+  made: Made,
+): Promise<void> {
   for (const [i, { record, lesson }] of placed.entries()) {
     const whole = labelled(lesson, at(encoded, i), words);
     countCovered(made.coverage, lesson.text, at(encoded, i), words);
@@ -217,6 +223,15 @@ interface Found {
 async function recordSequences(data: LocatedData, words: Tokenizer, request: SequenceRequest, made: Made): Promise<Found> {
   const { fields, limit = Number.POSITIVE_INFINITY } = request;
   const read: RecordsRead = { kind: null, unused: new Set() };
+  /** While some lessons are encoded, on other threads, sequences are made of those before. */
+  let before: Promise<void> = Promise.resolve();
+  const start = async (placed: readonly Placed[]): Promise<void> => {
+    const [earlier, encoding] = [before, encodedAt(placed, words)];
+    before = Promise.all([encoding, earlier]).then(([encoded]) => addAll(placed, encoded, words, request, made));
+    // whoever waits for it is told
+    before.catch(() => {});
+    await earlier;
+  };
   let waiting: Placed[] = [];
   let records = 0;
   for await (const record of readRecords(data, fields, read)) {
@@ -225,10 +240,12 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
     if (record.isLearnt) waiting.push(...lessonsOf(record, words, request.now).map((lesson) => ({ record, lesson })));
     else made.leftOut.push({ record: record.number, reason: 'nothing' });
     if (waiting.length < AT_ONCE) continue;
-    await encodeAll(waiting, words, request, made);
+    await start(waiting);
     waiting = [];
   }
-  await encodeAll(waiting, words, request, made);
+  await start(waiting);
+  await before;
+  made.leftOut.sort((a, b) => a.record - b.record);
   return { kind: read.kind?.title ?? '', records, unusedFields: [...read.unused] };
 }
 
