@@ -68,13 +68,14 @@ export function runAccount({ config, engine, isAdapter, length, count, data, eva
 const shortNumber = (n: number): string =>
   n >= 1e9 ? `${(n / 1e9).toFixed(2)} G` : n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : n >= 1e3 ? `${(n / 1e3).toFixed(1)} k` : String(n);
 
-/** The account in lines; what became of records is said by their own. */
-export function accountLines({ trains, steps, epochs, warmupSteps, learntAStep, drop, memory }: RunAccount): string[] {
+/** The account in lines; what became of records is said by their own. @param takesTokens whether the model is given sequences of tokens */
+export function accountLines({ data, trains, steps, epochs, warmupSteps, learntAStep, drop, memory }: RunAccount, takesTokens: boolean): string[] {
   const what = trains.kind === 'adapter' ? 'a low-rank adapter' : 'the model';
   const long = `${steps} step${steps === 1 ? '' : 's'} (${Number(epochs.toPrecision(3))} epoch${epochs === 1 ? '' : 's'})`;
   const learnt = learntAStep === null ? '' : `, ${shortNumber(Math.round(learntAStep))} tokens learnt in each`;
   const warm = warmupSteps > 0 ? `, ${warmupSteps} of them warm up` : '';
   return [
+    ...(data === null && takesTokens ? ['ready batches begin and end as they are: nothing is put around their sequences'] : []),
     `trains ${what}: ${shortNumber(trains.parameters)} of ${shortNumber(trains.of)} parameters, ${trains.units} units (drop: ${drop.kind}), in ${(memory / 2 ** 20).toFixed(0)} MiB on the device`,
     `${long}${warm}${learnt}`,
   ];

@@ -133,8 +133,7 @@ function readyData(path: string, options: DataOptions): LoadedData | null {
   if (kind !== 'batches') return null;
   const batches = readBatches(path);
   const loaded = sequencesAtOnce(hubSteps(path, batches, tokenRange(options.inputs, options.vocabSize)), batches.batch, batches.length, options.limit);
-  const framing = `${path}: its sequences begin and end as they lie there; nothing is put around ready batches`;
-  return { ...loaded, notes: [...unusedNotes(path, batches), framing], restarts: rowSequences(path, batches)?.restarts ?? false };
+  return { ...loaded, notes: unusedNotes(path, batches), restarts: rowSequences(path, batches)?.restarts ?? false };
 }
 
 /** Ready batches in the order that was asked for: their own, unless it is said otherwise. @throws EbbError for what cannot be done with them */

@@ -11,6 +11,7 @@ import { evaluate, type Measured, newState, planModel, type TrainerOptions, type
 import type { TrainableModel } from '../train/model.ts';
 import { isOfSteps, lengthNotes, runLength } from '../train/runLength.ts';
 import { accountLines, runAccount, SUMMARY } from './account.ts';
+import { takesSequences } from './batchFiles.ts';
 import { startEngine } from './engine.ts';
 import { MOMENT, momentText } from './moment.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
@@ -108,7 +109,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
     data: trainData.report,
     evalData: held?.report,
   });
-  for (const line of accountLines(account)) say(line);
+  for (const line of accountLines(account, takesSequences(model.program.inputs))) say(line);
   const summary = { [SUMMARY]: `${JSON.stringify(account, null, 2)}\n` };
   folder.begin(
     { ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) },

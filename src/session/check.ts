@@ -158,7 +158,8 @@ async function recordsText(data: LocatedData): Promise<string> {
   const read: RecordsRead = { kind: null, unused: new Set() };
   for await (const _ of readRecords(data, {}, read)) count++;
   const unused = read.unused.size > 0 ? `; the fields ${[...read.unused].join(', ')} are not used` : '';
-  return `${plural(count, 'record')} (${read.kind?.title ?? ''})${unused}`;
+  const { title = '' } = read.kind ?? {};
+  return `${title === 'conversations' ? plural(count, 'conversation') : `${plural(count, 'record')} (${title})`}${unused}`;
 }
 
 function checkIndex(path: string): Found {
@@ -223,7 +224,8 @@ function checkFile(path: string): Found {
     throw new EbbError(
       `${path}: is TypeScript, which check does not run; if it is a model definition, ebb inspect ${path} reads it and says what is wrong at its line`,
     );
-  if (dataFile(path)) return checkData(path);
+  const data = dataFile(path);
+  if (data !== null && data.kind !== 'tokens') return checkData(path);
   throw new EbbError(`${path}: is of a kind Ebb does not know, expected .safetensors, .gguf, a checkpoint folder, or data: ${ENDINGS_TEXT}`);
 }
 
