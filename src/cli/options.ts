@@ -49,5 +49,7 @@ export function fieldNames(text: string): FieldNames {
     if (!FIELDS.some((f) => f === field) || name === '') throw new InvalidArgumentError(`expected pairs such as prompt=question for ${FIELDS.join(', ')}.`);
     return [field, name];
   });
+  const twice = pairs.find(([field], i) => pairs.findIndex(([other]) => other === field) !== i);
+  if (twice) throw new InvalidArgumentError(`names ${twice[0]} twice.`);
   return Object.fromEntries(pairs);
 }

@@ -64,14 +64,29 @@ function withRole(message: JsonObject): JsonObject {
   return { ...rest, role: role ?? from, ...(value === undefined ? {} : { content: value }) };
 }
 
-/** A list that stands in a table as JSON text. */
+/** A list of objects that stands in a table as JSON text. Other texts stay as they are, also those that are JSON. */
 function listed(value: Json | undefined): Json | undefined {
   if (typeof value !== 'string' || !value.trimStart().startsWith('[')) return value;
   try {
-    return parseExactJson(value);
+    const found = parseExactJson(value);
+    return Array.isArray(found) && found.every(isObject) ? found : value;
   } catch {
     return value;
   }
+}
+
+/** A list of messages, also as JSON text. */
+function isMessages(value: Json | undefined): boolean {
+  const list = listed(value);
+  return (
+    Array.isArray(list) && (typeof value !== 'string' || list.every((item) => isObject(item) && (Object.hasOwn(item, 'role') || Object.hasOwn(item, 'from'))))
+  );
+}
+
+/** The other fields of a conversation: tools that are given as JSON text are what the text says. */
+function withTools(fields: JsonObject): JsonObject {
+  const tools = listed(fields['tools']);
+  return tools === undefined ? fields : { ...fields, tools };
 }
 
 /** @throws EbbError for what is no list of messages */
@@ -91,14 +106,12 @@ function messagesAt(where: string, name: string, given: Json | undefined): ChatM
   });
 }
 
-const isList = (value: Json | undefined): boolean => Array.isArray(listed(value));
-
 /** A prompt and what follows it: as texts, or both as messages (TRL's form), of which the completion's are learnt. */
 function promptAndCompletion(where: string, take: Take, others: () => JsonObject): Example {
   const [prompt, completion] = [take('prompt'), take('completion')];
-  if (!isList(prompt) && !isList(completion)) return { prompt: textAt(where, 'prompt', prompt), completion: textAt(where, 'completion', completion) };
+  if (!isMessages(prompt) && !isMessages(completion)) return { prompt: textAt(where, 'prompt', prompt), completion: textAt(where, 'completion', completion) };
   const before = messagesAt(where, 'prompt', prompt).map((message): ChatMessage => ({ ...message, train: false }));
-  return { messages: [...before, ...messagesAt(where, 'completion', completion)], fields: others() };
+  return { messages: [...before, ...messagesAt(where, 'completion', completion)], fields: withTools(others()) };
 }
 
 /** Instructions as Alpaca has them: the input stands on lines of its own below the instruction. */
@@ -124,7 +137,7 @@ export const RECORD_KINDS: readonly RecordKind[] = [
     needs: ['messages'],
     takes: [],
     isOpen: true,
-    read: (where, take, others) => ({ messages: messagesAt(where, 'messages', take('messages')), fields: others() }),
+    read: (where, take, others) => ({ messages: messagesAt(where, 'messages', take('messages')), fields: withTools(others()) }),
   },
   {
     title: 'conversations (ShareGPT)',
@@ -134,7 +147,7 @@ export const RECORD_KINDS: readonly RecordKind[] = [
     read(where, take, others) {
       const system = take('system');
       const rules = system === undefined || system === '' ? [] : [{ role: 'system', content: textAt(where, 'system', system) }];
-      return { messages: [...rules, ...messagesAt(where, 'conversations', take('conversations'))], fields: others() };
+      return { messages: [...rules, ...messagesAt(where, 'conversations', take('conversations'))], fields: withTools(others()) };
     },
   },
   { title: 'prompts and completions', needs: ['prompt', 'completion'], takes: [], isOpen: false, read: promptAndCompletion },

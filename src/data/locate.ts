@@ -1,6 +1,6 @@
 /** @file The files that a path means: a file, a folder of shards, a pattern, or standard input. */
 
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
@@ -22,15 +22,26 @@ export interface LocatedData {
 }
 
 /** What a name says of the split that a shard belongs to, as data sets on the hub are named. */
-const SPLIT = /(?:^|[/\\_.-])(train|test|validation|valid|val|dev|eval)(?=[-_./\\]|\d|$)/i;
-const splitOf = (name: string): string | null => SPLIT.exec(name)?.[1]?.toLowerCase() ?? null;
+const SPLIT = /(?:^|[/\\_.-])(train(?:ing)?|test(?:ing)?|validation|valid|val|dev|eval(?:uation)?|held[-_]?out)(?=[-_./\\]|\d|$)/i;
+const splitOf = (name: string): string | null => {
+  const found = SPLIT.exec(name)?.[1]?.toLowerCase();
+  return found === undefined ? null : found.startsWith('train') ? 'train' : found;
+};
 
-/** Files below a folder, by their paths in it, in the order of their names. */
-function filesBelow(folder: string): string[] {
+/** Files below a folder, by their paths in it, in the order of their names. Links are followed. @throws EbbError for a link that points at nothing */
+function filesBelow(folder: string, within = '', above: readonly string[] = []): string[] {
   try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => !name.split(sep).some((part) => part.startsWith('.')) && statSync(join(folder, name)).isFile())
-      .sort();
+    const place = realpathSync(join(folder, within));
+    if (above.includes(place)) return [];
+    return readdirSync(place)
+      .filter((name) => !name.startsWith('.'))
+      .sort()
+      .flatMap((name) => {
+        const path = within === '' ? name : join(within, name);
+        const stats = statSync(join(folder, path), { throwIfNoEntry: false });
+        if (!stats) throw new EbbError(`${join(folder, path)}: is a link that points at nothing; take it away, or put its file there`, 'file');
+        return stats.isDirectory() ? filesBelow(folder, path, [...above, place]) : stats.isFile() ? [path] : [];
+      });
   } catch (error) {
     throw fileError(folder, error);
   }
@@ -41,22 +52,45 @@ const listed = (names: readonly string[]): string => `${names.slice(0, 3).join('
 /** Descriptions that lie beside shards, whatever their endings. */
 const isBeside = (name: string): boolean => /^(readme|license|licence|changelog)\b/i.test(basename(name)) || /(^|[/\\])dataset_infos?\.json$/i.test(name);
 
-/** The shards among files, and what is to be said of the others. */
+/** Refuses a file that lies there packed and unpacked: its records would be learnt twice. */
+function checkOnce(path: string, shards: readonly string[]): void {
+  const twice = shards.find((name) => shards.includes(`${name}.gz`));
+  if (twice !== undefined) throw new EbbError(`${path}: holds ${twice} and ${twice}.gz, whose records would be learnt twice; take one of them away`, 'file');
+}
+
+/**
+ * The shards among files: those of the split train and those of none, or else those of the one split that there is.
+ * @throws EbbError where there are several splits, and none is for training
+ */
 function shardsOf(
   path: string,
   names: readonly string[],
   full: (name: string) => string,
 ): { readonly files: readonly DataFile[]; readonly notes: readonly string[] } {
   const shards = names.filter((name) => dataFile(name) !== null && !isBeside(name));
-  const train = shards.filter((name) => splitOf(name) === 'train');
-  const others = shards.filter((name) => splitOf(name) !== 'train' && splitOf(name) !== null);
-  const taken = train.length > 0 && others.length > 0 ? train : shards;
-  const left = names.filter((name) => !taken.includes(name));
-  const note =
-    taken !== shards
-      ? `${path}: the ${train.length} files of the split train are read, not ${listed(left)}; name others by a pattern such as ${join(path, '**', `*${splitOf(others[0] ?? '') ?? 'test'}*`)}`
-      : `${path}: ${listed(left)} ${left.length > 1 ? 'are' : 'is'} no data, and not read`;
-  return { files: taken.map((name) => knownDataFile(full(name))), notes: left.length > 0 ? [note] : [] };
+  checkOnce(path, shards);
+  const toTrain = shards.filter((name) => splitOf(name) === 'train' || splitOf(name) === null);
+  const splits = [...new Set(shards.flatMap((name) => splitOf(name) ?? []))].filter((split) => split !== 'train');
+  const pattern = (split: string): string => join(path, '**', `*${split}*`);
+  if (toTrain.length === 0 && splits.length > 1)
+    throw new EbbError(
+      `${path}: holds the splits ${splits.join(' and ')}, and none to train on; name the files by a pattern such as ${pattern(splits[0] ?? '')}`,
+      'file',
+    );
+  const taken = toTrain.length > 0 ? toTrain : shards;
+  const [others, side] = [shards.filter((name) => !taken.includes(name)), names.filter((name) => !shards.includes(name))];
+  return {
+    files: taken.map((name) => knownDataFile(full(name))),
+    notes: [
+      ...(others.length > 0
+        ? [
+            `${path}: ${taken.length} file${taken.length > 1 ? 's' : ''} to train on ${taken.length > 1 ? 'are' : 'is'} read, not ${listed(others)}; name others by a pattern such as ${pattern(splits[0] ?? '')}`,
+          ]
+        : []),
+      ...(toTrain.length === 0 && splits.length === 1 ? [`${path}: holds the split ${splits[0]} alone, which is read`] : []),
+      ...(side.length > 0 ? [`${path}: ${listed(side)} ${side.length > 1 ? 'are' : 'is'} no data, and not read`] : []),
+    ],
+  };
 }
 
 /** Whether a .json file holds ready batches, rather than records. */

@@ -1,12 +1,29 @@
 /** @file Rows of parquet files, by hyparquet: a group of rows at a time. */
 
 import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import { compressors as packers } from 'hyparquet-compressors';
 import { EbbError } from '../errors.ts';
 import { fileError } from '../formats/files.ts';
 import type { Json, JsonObject } from '../formats/json.ts';
 import type { DataFile } from './fileKinds.ts';
 import type { RawRecord } from './rawRecord.ts';
+
+/** Pages of which nothing is left when they are unpacked are none that the library unpacks: columns that are null throughout. */
+const compressors = Object.fromEntries(
+  Object.entries(packers).map(([name, unpack]) => [name, (input: Uint8Array, length: number) => (length === 0 ? new Uint8Array(0) : unpack(input, length))]),
+) as typeof packers;
+
+/** @throws EbbError for bytes that are no text */
+function textOf(where: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new EbbError(`${where}: holds bytes that are not valid UTF-8, expected texts, numbers, lists and structs; write the column as text, or leave it out`);
+  }
+}
+
+/** Texts stay bytes until their place is known. */
+const parsers = { stringFromBytes: (bytes: Uint8Array | undefined) => bytes?.slice() };
 
 /** A value as JSON has it. @throws EbbError for what it cannot hold */
 function jsonOf(where: string, value: unknown): Json {
@@ -15,7 +32,7 @@ function jsonOf(where: string, value: unknown): Json {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map((item) => jsonOf(where, item));
-  if (ArrayBuffer.isView(value)) throw new EbbError(`${where}: holds bytes, expected texts, numbers, lists and structs; leave that column out`);
+  if (value instanceof Uint8Array) return textOf(where, value);
   return objectOf(where, value as object);
 }
 
@@ -44,7 +61,7 @@ export async function* parquetRows({ path }: DataFile): AsyncGenerator<RawRecord
   let row = 0;
   for (const group of metadata.row_groups) {
     const end = row + Number(group.num_rows);
-    const rows = await parquetReadObjects({ file, metadata, compressors, rowStart: row, rowEnd: end }).catch((error: unknown) => {
+    const rows = await parquetReadObjects({ file, metadata, compressors, parsers, utf8: false, rowStart: row, rowEnd: end }).catch((error: unknown) => {
       throw refuse(error);
     });
     for (const [i, fields] of rows.entries()) {

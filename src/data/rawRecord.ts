@@ -7,4 +7,6 @@ export interface RawRecord {
   /** Where, for errors: the file, and the line or the number of the record in it. */
   readonly where: string;
   readonly fields: JsonObject;
+  /** Whether every value is a text, as in a table. */
+  readonly isTable?: boolean;
 }

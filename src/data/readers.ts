@@ -38,23 +38,59 @@ async function* lineRecords(file: DataFile): AsyncGenerator<RawRecord> {
   }
 }
 
-/** A list of JSON objects, or, as many tools write under this ending, an object a line. */
-async function* jsonRecords(file: DataFile): AsyncGenerator<RawRecord> {
-  let text = '';
-  for await (const piece of textOf(file)) text += piece;
-  if (text.trimStart().startsWith('{')) return yield* lineRecords(file);
-  let value: Json;
+/** The JSON of a whole text; undefined where it is none, and may be an object a line. */
+function wholeJson(text: string): Json | undefined {
   try {
-    value = parseExactJson(text);
-  } catch (error) {
-    parseJson(nameOf(file), text);
-    throw new EbbError(`${nameOf(file)}: is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return parseExactJson(text);
+  } catch {
+    return undefined;
   }
-  if (!Array.isArray(value)) throw new EbbError(`${nameOf(file)}: is ${show(value)}, expected a list of records, or an object a line`);
+}
+
+/** @throws EbbError for a text that is too long to be held as one */
+async function textWithin(file: DataFile): Promise<string> {
+  try {
+    let text = '';
+    for await (const piece of textOf(file)) text += piece;
+    return text;
+  } catch (error) {
+    if (error instanceof RangeError) throw new EbbError(`${nameOf(file)}: is too large to be read as one list; write an object a line (.jsonl)`, 'file');
+    throw error;
+  }
+}
+
+/** A list of JSON objects; or, as many tools write under this ending, an object a line. */
+async function* jsonRecords(file: DataFile): AsyncGenerator<RawRecord> {
+  const name = nameOf(file);
+  const text = await textWithin(file);
+  const value = wholeJson(text);
+  if (value === undefined && text.trimStart().startsWith('{')) return yield* lineRecords(file);
+  if (isObject(value)) return yield* onlyRecord(name, value);
+  if (value === undefined) parseJson(name, text);
+  if (!Array.isArray(value)) throw new EbbError(`${name}: is ${show(value)}, expected a list of records, or an object a line`);
   for (const [i, item] of value.entries()) {
-    const where = `${nameOf(file)}: record ${i + 1}`;
+    const where = `${name}: record ${i + 1}`;
     yield { where, fields: objectOf(where, item) };
   }
+}
+
+/** The one record of a file that holds one object. @throws EbbError for an object that holds a list of records, or columns */
+function* onlyRecord(name: string, fields: JsonObject): Generator<RawRecord> {
+  const values = Object.entries(fields);
+  const hint = 'expected a list of records, [{…}, {…}], or an object a line';
+  const [within] = values.filter(
+    ([key, value]) =>
+      Array.isArray(value) && value.length > 0 && value.every(isObject) && !['messages', 'conversations', 'tools', 'prompt', 'completion'].includes(key),
+  );
+  if (within && values.length <= 2) throw new EbbError(`${name}: holds a list of objects under ${show(within[0])}, ${hint}: write that list alone`);
+  if (values.length > 0 && values.every(([, value]) => Array.isArray(value) && value.length > 1 && !value.some(isObject)))
+    throw new EbbError(
+      `${name}: holds columns (${values
+        .slice(0, 4)
+        .map(([key]) => key)
+        .join(', ')}), ${hint}: write it by rows`,
+    );
+  yield { where: `${name}: record 1`, fields };
 }
 
 type Reader = (file: DataFile) => AsyncGenerator<RawRecord>;

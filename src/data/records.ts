@@ -27,6 +27,26 @@ export interface RecordsRead {
   kind: RecordKind | null;
   /** Fields that nothing reads. */
   readonly unused: Set<string>;
+  /** Fields that some record had, by their names here. */
+  readonly taken: Set<FieldName>;
+}
+
+/** Nothing is found out yet. */
+export const nothingRead = (): RecordsRead => ({ kind: null, unused: new Set(), taken: new Set() });
+
+/** @throws EbbError for names of fields that the kind of these records does not read */
+function checkNames(where: string, { title, needs, takes }: RecordKind, names: FieldNames): void {
+  const other = FIELDS.find((field) => names[field] !== undefined && !needs.includes(field) && !takes.includes(field));
+  if (other === undefined) return;
+  throw new EbbError(
+    `${where}: is one of ${title}, which have no ${other}, and fields names it (${other}: ${names[other]}); they have ${[...needs, ...takes].join(', ')}`,
+  );
+}
+
+/** @throws EbbError for names of fields that no record has */
+function checkTaken(path: string, names: FieldNames, { taken }: RecordsRead): void {
+  const idle = FIELDS.find((field) => names[field] !== undefined && !taken.has(field));
+  if (idle !== undefined) throw new EbbError(`${path}: no record has the field ${names[idle]}, which fields names (${idle}: ${names[idle]}); leave it out`);
 }
 
 /** The name that a field has in the records. */
@@ -87,8 +107,22 @@ function kindOf({ where }: RawRecord, record: JsonObject, names: FieldNames, bef
 /** A record without fields that are null: they stand for nothing, as absent ones do. */
 const withoutNulls = (fields: JsonObject): JsonObject => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)) as JsonObject;
 
+/** What a table's text says: every value of one is a text. */
+const OF_TABLES: Readonly<Record<string, Json>> = { '0': 0, '0.0': 0, '1': 1, '1.0': 1, true: true, false: false };
+
+/** The switches of a record, of a table's as what their texts say; those that are empty are not given. */
+function switchesOf({ weight, train }: JsonObject, isTable: boolean): { readonly weight: Json | undefined; readonly train: Json | undefined } {
+  const read = (value: Json | undefined): Json | undefined => {
+    if (!isTable || typeof value !== 'string') return value;
+    const text = value.trim().toLowerCase();
+    return text === '' ? undefined : Object.hasOwn(OF_TABLES, text) ? OF_TABLES[text] : value;
+  };
+  return { weight: read(weight), train: read(train) };
+}
+
 /** Whether a record is learnt. @throws EbbError for a weight that is neither 0 nor 1 */
-function learns(where: string, { weight, train }: JsonObject): boolean {
+function learns(where: string, record: JsonObject, isTable: boolean): boolean {
+  const { weight, train } = switchesOf(record, isTable);
   const plain: Json = weight === undefined ? 1 : plainJson(weight);
   if (plain !== 0 && plain !== 1) throw new EbbError(`${where}: weight is ${show(plain)}, expected 1 (learnt) or 0 (not learnt)`);
   if (train !== undefined && typeof train !== 'boolean') throw new EbbError(`${where}: train is ${show(train)}, expected true or false`);
@@ -100,28 +134,39 @@ const SWITCHES = ['weight', 'train'];
 
 function exampleOf(where: string, kind: RecordKind, record: JsonObject, names: FieldNames, read: RecordsRead): Example {
   const own = [...kind.needs, ...kind.takes].map((field) => called(names, field));
-  const others = (): JsonObject => Object.fromEntries(Object.entries(record).filter(([name]) => !own.includes(name) && !SWITCHES.includes(name))) as JsonObject;
-  if (!kind.isOpen) for (const name of Object.keys(others())) read.unused.add(name);
-  return kind.read(where, (field) => (Object.hasOwn(record, called(names, field)) ? record[called(names, field)] : undefined), others);
+  const rest = Object.fromEntries(Object.entries(record).filter(([name]) => !own.includes(name) && !SWITCHES.includes(name))) as JsonObject;
+  let isRead = false;
+  const others = (): JsonObject => {
+    isRead = true;
+    return rest;
+  };
+  const take = (field: FieldName): Json | undefined => {
+    const name = called(names, field);
+    if (!Object.hasOwn(record, name)) return undefined;
+    read.taken.add(field);
+    return record[name];
+  };
+  const example = kind.read(where, take, others);
+  // a chat template reads what else a conversation has
+  if (!isRead) for (const name of Object.keys(rest)) read.unused.add(name);
+  return example;
 }
 
 /**
  * The records of data, one at a time. @param read is filled while they are read
  * @throws EbbError with the place of what is wrong, and where there is no record at all
  */
-export async function* readRecords(
-  data: LocatedData,
-  names: FieldNames = {},
-  read: RecordsRead = { kind: null, unused: new Set() },
-): AsyncGenerator<DataRecord> {
+export async function* readRecords(data: LocatedData, names: FieldNames = {}, read: RecordsRead = nothingRead()): AsyncGenerator<DataRecord> {
   let number = 0;
   for (const file of data.files)
     for await (const raw of rawRecords(file)) {
       const { where } = raw;
       const record = withoutNulls(raw.fields);
       const kind = kindOf(raw, record, names, read.kind);
+      if (!read.kind) checkNames(where, kind, names);
       read.kind = kind;
-      yield { number: ++number, where, example: exampleOf(where, kind, record, names, read), isLearnt: learns(where, record) };
+      yield { number: ++number, where, example: exampleOf(where, kind, record, names, read), isLearnt: learns(where, record, raw.isTable ?? false) };
     }
+  if (number > 0) checkTaken(data.path, names, read);
   if (number === 0) throw new EbbError(`${data.path}: holds no examples, expected records with ${KINDS_TEXT}`);
 }

@@ -42,7 +42,9 @@ export interface DataReport {
   readonly framings: readonly { readonly text: string; readonly sequences: number }[];
   /** Fields of records that nothing reads. */
   readonly unusedFields: readonly string[];
-  /** Files that were left out, and what the files of the tokenizer say against each other. */
+  /** What of the texts the vocabulary does not cover. */
+  readonly coverage: readonly string[];
+  /** What the files of the tokenizer say against each other. */
   readonly notes: readonly string[];
 }
 
@@ -81,12 +83,13 @@ function countsText(report: DataReport): string {
 
 /** The account in lines. */
 export function reportLines(report: DataReport): string[] {
-  const { path, framings, unusedFields, notes } = report;
+  const { path, framings, coverage, unusedFields, notes } = report;
   const several = framings.length > 1;
   return [
     ...notes,
     `${path}: ${countsText(report)}`,
     ...leftOutLines(report),
+    ...coverage.map((text) => `${path}: ${text}`),
     ...framings.map(({ text, sequences }) => `${path}: ${several ? `of ${plural(sequences, 'sequence')}: ` : ''}${text}`),
     ...(unusedFields.length > 0 ? [`${path}: the fields ${unusedFields.join(', ')} of the records are not used`] : []),
   ];

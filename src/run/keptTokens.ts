@@ -1,5 +1,6 @@
 /** @file Tokenises data, or finds what was tokenised before; where its tokens then lie. The long part of opening data: prepare.ts runs it in a worker. */
 
+import { randomUUID } from 'node:crypto';
 import { renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { locateData } from '../data/locate.ts';
@@ -17,7 +18,7 @@ export interface KeptTokens extends Tokenised {
 
 /** Tokenises into a file of the cache. @throws where that cannot be written, besides what `tokenise` throws */
 async function intoCache(request: SequenceRequest, data: ReturnType<typeof locateData>, place: TokenPlace): Promise<KeptTokens> {
-  const aside = `${place.tokens}.${process.pid}.partial`;
+  const aside = `${place.tokens}.${process.pid}.${randomUUID()}.partial`;
   const writer = tokenWriter(aside);
   let made: Tokenised;
   try {
@@ -25,10 +26,11 @@ async function intoCache(request: SequenceRequest, data: ReturnType<typeof locat
     writer.close();
     renameSync(aside, place.tokens);
   } catch (error) {
+    writer.abandon();
     rmSync(aside, { force: true });
     throw error;
   }
-  writeIndex(place, made);
+  await writeIndex(place, made);
   return { ...made, held: { file: place.tokens } };
 }
 
@@ -40,24 +42,34 @@ async function intoMemory(request: SequenceRequest, data: ReturnType<typeof loca
 }
 
 /** Whether the cache cannot be written: what is wrong with data is an EbbError. */
-const isOfCache = (error: unknown): boolean => error instanceof Error && !(error instanceof EbbError) && 'code' in error;
+const isOfCache = (error: unknown): boolean => typeof error === 'object' && error !== null && !(error instanceof EbbError) && 'code' in error;
+
+/** What a person should know besides what the tokens were made of. */
+const withNotes = (kept: KeptTokens, notes: readonly string[]): KeptTokens => ({
+  ...kept,
+  report: { ...kept.report, notes: [...kept.report.notes, ...notes] },
+});
 
 /** @throws EbbError as `tokenise`, and for data that is not tokenised */
 export async function keptTokens(request: SequenceRequest): Promise<KeptTokens> {
   const { path } = request;
   const data = locateData(path);
   invariant(data.kind === 'records' || data.kind === 'text', `${path} holds ${data.kind}`);
+  // which files were found is of the path, and not of what they hold
+  return withNotes(await found(request, data), data.notes);
+}
+
+/** Finds what was tokenised before, or tokenises. */
+async function found(request: SequenceRequest, data: ReturnType<typeof locateData>): Promise<KeptTokens> {
   const place = await tokenPlace(data, request);
   if (!place) return intoMemory(request, data);
-  const kept = readIndex(place, path);
+  const kept = await readIndex(place, request.path);
   if (kept) return { ...kept, held: { file: place.tokens } };
   try {
     prepareCache();
     return await intoCache(request, data, place);
   } catch (error) {
     if (!isOfCache(error)) throw error;
-    const made = await intoMemory(request, data);
-    const note = `tokens are not kept for the next start: ${fileError(dirname(place.tokens), error).message}`;
-    return { ...made, report: { ...made.report, notes: [...made.report.notes, note] } };
+    return withNotes(await intoMemory(request, data), [`tokens are not kept for the next start: ${fileError(dirname(place.tokens), error).message}`]);
   }
 }

@@ -1,6 +1,6 @@
 /** @file The data of a run: opened by its config, tokenised while the model is compiled. */
 
-import { holdsRecords } from '../data/locate.ts';
+import { holdsRecords, locateData } from '../data/locate.ts';
 import { EbbError } from '../errors.ts';
 import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
@@ -50,11 +50,15 @@ export interface DataSubject extends PositionSubject {
 export const USUAL_SIZES: BatchSizes = { batch: 1, length: 256 };
 
 /** What is to be said of keys that change nothing in a run with this data. */
-function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate }: RunConfig): string[] {
+function unreadKeys({ data, evalData, evalEvery, fields, chatTemplate, binType }: RunConfig): string[] {
   const records = holdsRecords(data) || (evalData !== undefined && holdsRecords(evalData));
   return [
     ...(evalEvery > 0 && evalData === undefined ? [`evalEvery is ${evalEvery}, but there is no evalData, so nothing is evaluated`] : []),
     ...(Object.keys(fields).length > 0 && !records ? [`fields names fields of records, but ${data} holds none, so it changes nothing`] : []),
+    ...(evalData === data ? [`evalData is data itself, ${data}: the held-out loss is that of what is trained`] : []),
+    ...(binType !== undefined && locateData(data).kind !== 'tokens' && (evalData === undefined || locateData(evalData).kind !== 'tokens')
+      ? [`binType says how a .bin file is written, but ${data} is none, so it changes nothing`]
+      : []),
     ...(chatTemplate !== undefined && !records ? [`chatTemplate renders conversations, but ${data} holds none, so it changes nothing`] : []),
   ];
 }

@@ -3,7 +3,7 @@
 import { wholeText } from '../data/bytes.ts';
 import type { FieldNames } from '../data/fieldNames.ts';
 import type { LocatedData } from '../data/locate.ts';
-import { type DataRecord, type RecordsRead, readRecords } from '../data/records.ts';
+import { type DataRecord, nothingRead, readRecords } from '../data/records.ts';
 import { at, EbbError } from '../errors.ts';
 import { chatLessons } from '../tokenizer/chat.ts';
 import type { Encoded } from '../tokenizer/engine.ts';
@@ -105,8 +105,8 @@ function coverageNotes({ path, tokenizer }: SequenceRequest, { token, unknownTok
       'input',
     );
   return [
-    ...(unknown > 0 ? [`${path}: ${unknown} of ${tokens} tokens are ${name}, for text that the vocabulary does not cover`] : []),
-    ...(uncovered > 0 ? [`${path}: ${uncovered} of ${texts} texts become ${becomes}, since the vocabulary covers nothing of them`] : []),
+    ...(unknown > 0 ? [`${unknown} of ${tokens} tokens are ${name}, for text that the vocabulary does not cover`] : []),
+    ...(uncovered > 0 ? [`${uncovered} of ${texts} texts become ${becomes}, since the vocabulary covers nothing of them`] : []),
   ];
 }
 
@@ -222,7 +222,7 @@ interface Found {
 
 async function recordSequences(data: LocatedData, words: Tokenizer, request: SequenceRequest, made: Made): Promise<Found> {
   const { fields, limit = Number.POSITIVE_INFINITY } = request;
-  const read: RecordsRead = { kind: null, unused: new Set() };
+  const read = nothingRead();
   /** While some lessons are encoded, on other threads, sequences are made of those before. */
   let before: Promise<void> = Promise.resolve();
   const start = async (placed: readonly Placed[]): Promise<void> => {
@@ -319,7 +319,8 @@ export async function tokenise(request: SequenceRequest, data: LocatedData, sink
     lengths: Int32Array.from(made.lengths),
     framings: [...made.framings].map(([text, count]) => ({ text, sequences: count })),
     unusedFields,
-    notes: [...words.notes, ...data.notes, ...coverageNotes(request, words, made.coverage)],
+    notes: words.notes,
+    coverage: coverageNotes(request, words, made.coverage),
   };
   // what pads is masked, but has to be a token that the model has a row for
   const padId = [words.padTokenId, words.eosTokenId].find((id) => id !== null && id < request.vocabSize) ?? 0;

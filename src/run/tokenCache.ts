@@ -40,7 +40,7 @@ async function addFile(hash: Hash, path: string): Promise<void> {
 /** The files that decide how text is encoded: those of a tokenizer's folder that say something, or one file. */
 function tokenizerFiles(path: string): string[] {
   if (pathKind(path) === 'file') return [path];
-  return readdirSync(path)
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
     .sort()
     .filter((name) => /\.(json|jinja|model|txt)$/.test(name))
     .map((name) => join(path, name))
@@ -53,7 +53,7 @@ const tellsTime = (files: readonly string[]): boolean => files.some((file) => st
 /** The files of the program that makes tokens: other ones may make other tokens. In a bundle it is one file. */
 function programFiles(): string[] {
   const own = fileURLToPath(import.meta.url);
-  const rooms = ['data', 'tokenizer'].map((room) => join(dirname(own), '..', room)).filter((room) => existsSync(room));
+  const rooms = ['data', 'formats', 'tokenizer', 'run'].map((room) => join(dirname(own), '..', room)).filter((room) => existsSync(room));
   return [
     own,
     ...rooms.flatMap((room) =>
@@ -81,8 +81,15 @@ export function prepareCache(): void {
   mkdirSync(folder(), { recursive: true });
 }
 
+/** The hash of a file. */
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
 /** Says what lies in a file of tokens, which is whole then. */
-export function writeIndex({ index }: TokenPlace, { kept, records, report, padId }: Tokenised): void {
+export async function writeIndex({ index, tokens }: TokenPlace, { kept, records, report, padId }: Tokenised): Promise<void> {
   const { lengths, cut, leftOut, path: _path, ...rest } = report;
   const left = { records: leftOut.map(({ record }) => record), reasons: leftOut.map(({ reason }) => LEFT_OUT_REASONS.indexOf(reason)) };
   const list = (name: string, data: Int32Array) => ({ name, dtype: 'I32' as const, shape: [data.length], data });
@@ -95,12 +102,12 @@ export function writeIndex({ index }: TokenPlace, { kept, records, report, padId
     records,
   };
   const tensors = Object.entries(lists).map(([name, data]) => list(name, data));
-  writeSafetensors(index, tensors, { report: JSON.stringify(rest), padId: String(padId) });
-  removeOldest();
+  writeSafetensors(index, tensors, { report: JSON.stringify(rest), padId: String(padId), tokens: await hashOf(tokens) });
+  removeOldest(tokens);
 }
 
 /** What is kept at a place; null where it is not, or not as it was written. */
-export function readIndex({ index, tokens }: TokenPlace, path: string): Tokenised | null {
+export async function readIndex({ index, tokens }: TokenPlace, path: string): Promise<Tokenised | null> {
   if (!existsSync(index) || !existsSync(tokens)) return null;
   try {
     const file = openSafetensors(index);
@@ -108,7 +115,8 @@ export function readIndex({ index, tokens }: TokenPlace, path: string): Tokenise
     const [kept, lengths, records, reasons] = [list('kept'), list('lengths'), list('records'), list('leftOutReasons')];
     const leftOut = Array.from(list('leftOut'), (record, i) => ({ record, reason: at(LEFT_OUT_REASONS, at(reasons, i)) }));
     if (statSync(tokens).size !== tokenBytes(kept)) return null;
-    const { report, padId } = file.metadata as Readonly<Record<string, string>>;
+    const { report, padId, tokens: hash } = file.metadata as Readonly<Record<string, string>>;
+    if (hash !== (await hashOf(tokens))) return null;
     const now = new Date();
     utimesSync(tokens, now, now);
     return {
@@ -122,8 +130,15 @@ export function readIndex({ index, tokens }: TokenPlace, path: string): Tokenise
   }
 }
 
-/** Takes away what was not used for longest, until the rest is small enough. */
-function removeOldest(): void {
+/** What was half written longer ago than any work takes. */
+const STALE_MS = 24 * 3_600_000;
+
+/** Takes away what was not used for longest, until the rest is small enough, and what was left half written. @param own what was just written, which stays */
+function removeOldest(own: string): void {
+  for (const name of readdirSync(folder())) {
+    const path = join(folder(), name);
+    if (name.endsWith('.partial') && Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > STALE_MS) rmSync(path, { force: true });
+  }
   const files = readdirSync(folder())
     .filter((name) => name.endsWith('.tokens'))
     .map((name) => ({ path: join(folder(), name), ...sizeAndUse(join(folder(), name)) }))
@@ -131,7 +146,7 @@ function removeOldest(): void {
   let bytes = 0;
   for (const { path, size } of files) {
     bytes += size;
-    if (bytes <= KEPT) continue;
+    if (bytes <= KEPT || path === own) continue;
     rmSync(path, { force: true });
     rmSync(path.replace(/\.tokens$/, '.safetensors'), { force: true });
   }

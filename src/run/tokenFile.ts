@@ -3,7 +3,7 @@
  * time, so that data of any size takes little memory.
  */
 
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { at, invariant } from '../errors.ts';
 import type { Sequence, Sequences } from '../train/batches.ts';
 
@@ -13,8 +13,10 @@ const BYTES = { id: 4, learnt: 1 } as const;
 /** Writes sequences one behind the other. */
 export interface TokenWriter {
   add(sequence: Sequence): void;
-  /** Ends the file. */
+  /** Ends the file, whose bytes are on the disk then. */
   close(): void;
+  /** Ends it where something went wrong. */
+  abandon(): void;
 }
 
 /** Tokens are gathered before they are written. */
@@ -25,6 +27,7 @@ export function tokenWriter(path: string): TokenWriter {
   const file = openSync(path, 'w');
   let waiting: Sequence[] = [];
   let count = 0;
+  let isOpen = true;
   const flush = (): void => {
     const bytes = Buffer.alloc(count * (BYTES.id + BYTES.learnt));
     let place = 0;
@@ -45,11 +48,14 @@ export function tokenWriter(path: string): TokenWriter {
       if (count >= GATHERED) flush();
     },
     close() {
-      try {
-        flush();
-      } finally {
-        closeSync(file);
-      }
+      flush();
+      fsyncSync(file);
+      closeSync(file);
+      isOpen = false;
+    },
+    abandon() {
+      if (isOpen) closeSync(file);
+      isOpen = false;
     },
   };
 }

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { wholeText } from '../data/bytes.ts';
 import { dataFile, ENDINGS_TEXT } from '../data/fileKinds.ts';
 import { isPattern, type LocatedData, locateData } from '../data/locate.ts';
-import { type RecordsRead, readRecords } from '../data/records.ts';
+import { nothingRead, readRecords } from '../data/records.ts';
 import { EbbError } from '../errors.ts';
 import { readBatches } from '../formats/batchesFile.ts';
 import { dtypesText } from '../formats/checkpoint.ts';
@@ -155,7 +155,7 @@ async function checkData(path: string): Promise<Finding> {
 
 async function recordsText(data: LocatedData): Promise<string> {
   let count = 0;
-  const read: RecordsRead = { kind: null, unused: new Set() };
+  const read = nothingRead();
   for await (const _ of readRecords(data, {}, read)) count++;
   const unused = read.unused.size > 0 ? `; the fields ${[...read.unused].join(', ')} are not used` : '';
   const { title = '' } = read.kind ?? {};

@@ -9,7 +9,7 @@ import type { FieldNames } from '../../src/data/fieldNames.ts';
 import { knownDataFile } from '../../src/data/fileKinds.ts';
 import { readLines } from '../../src/data/lines.ts';
 import { locateData } from '../../src/data/locate.ts';
-import { type DataRecord, type RecordsRead, readRecords } from '../../src/data/records.ts';
+import { type DataRecord, nothingRead, type RecordsRead, readRecords } from '../../src/data/records.ts';
 import { rejectionOf } from '../formats/fixtureFolder.ts';
 
 let folder: string;
@@ -63,7 +63,7 @@ describe('lines', () => {
 
 describe('records', () => {
   it('are what their fields say', async () => {
-    const read: RecordsRead = { kind: null, unused: new Set() };
+    const read = nothingRead();
     const found = await recordsOf(file('d.jsonl', `\n${lines({ text: 'a' }, { text: 'b', source: 'c' })}`), {}, read);
     expect(found.map(({ number, where, example }) => ({ number, line: where.split(': ')[1], example }))).toEqual([
       { number: 1, line: 'line 2', example: { prompt: null, completion: 'a' } },
@@ -108,6 +108,21 @@ describe('records', () => {
     ]);
   });
 
+  it('may be JSON themselves, and hand tools over that are JSON text', async () => {
+    expect(await examples(lines({ prompt: 'sort [3, 1]', completion: '[1, 3]' }))).toEqual([{ prompt: 'sort [3, 1]', completion: '[1, 3]' }]);
+    const messages = [{ role: 'user', content: 'hi' }];
+    expect(await examples(lines({ messages, tools: '[{"type":"function"}]' }))).toEqual([{ messages, fields: { tools: [{ type: 'function' }] } }]);
+  });
+
+  it('are named by fields that their kind has, and that some record has', async () => {
+    const pair = lines({ p: 'q', c: 'a', t: 'tt' });
+    expect(await rejectionOf(records(pair, { prompt: 'p', completion: 'c', input: 'nix' }))).toContain('which have no input, and fields names it (input: nix)');
+    const alpaca = lines({ i: 'a', o: 'b' });
+    expect(await rejectionOf(records(alpaca, { instruction: 'i', output: 'o', input: 'nix' }))).toContain(
+      'no record has the field nix, which fields names (input: nix)',
+    );
+  });
+
   it('that are not to be learnt say so', async () => {
     const found = await records(lines({ text: 'a', weight: 0 }, { text: 'a', weight: 1 }, { text: 'a', train: false }, { text: 'a', weight: null }));
     expect(found.map(({ isLearnt }) => isLearnt)).toEqual([false, true, false, true]);
@@ -150,6 +165,7 @@ describe('files', () => {
     ['a.csv', '\ufeffid,text\r\n1,"a, ""b""\nc"\r\n\r\n2,d\r\n'],
     ['a.tsv', 'text\tid\n"a, ""b""\nc"\t1\nd\t2\n'],
     ['a.csv.gz', gzipSync('text\n"a, ""b""\nc"\nd\n')],
+    ['mixed.csv', 'text,weight\r\n"a, ""b""\nc",1\nd,True\r\n'.replace('True', '1.0')],
   ])('%s is read', async (name, content) => {
     expect(await found(file(name, content))).toEqual(texts);
   });
@@ -159,6 +175,9 @@ describe('files', () => {
     ['a.jsonl.zip', 'x', 'is of a kind that Ebb does not know by its name'],
     ['x.csv', 'text,text\na,b\n', 'x.csv: the header names the column "text" twice'],
     ['x.csv', 'text,id\na\n', 'x.csv: Invalid Record Length'],
+    ['x.csv', 'text;id\na;1\n', 'its columns seem to be separated by ";": write it with commas'],
+    ['x.json', '{"text":["a","b"],"id":[1,2]}', 'x.json: holds columns (text, id), expected a list of records'],
+    ['x.json', '{"data":[{"text":"a"}]}', 'x.json: holds a list of objects under "data"'],
     ['x.csv', 'text\n"a\n', 'x.csv: Quote Not Closed'],
     ['x.csv', Uint8Array.of(0xff, 10), 'x.csv: is not valid UTF-8'],
     ['x.json', '[{"text":"a"},]', 'x.json: is not valid JSON at line 1, column 15'],
@@ -181,10 +200,21 @@ describe('files', () => {
     put('data/test-1.jsonl', 'held out');
     expect(await found(shards)).toEqual(['a', 'b']);
     expect(locateData(shards).notes).toEqual([
-      expect.stringContaining('the 2 files of the split train are read, not README.md, data/test-1.jsonl; name others by a pattern'),
+      expect.stringContaining('2 files to train on are read, not data/test-1.jsonl; name others by a pattern'),
+      expect.stringContaining('README.md is no data'),
     ]);
     expect(await found(join(shards, '**', 'test-*'))).toEqual(['held out']);
     expect(await rejectionOf((async () => recordsOf(join(shards, '*.csv')))())).toContain('no file matches this pattern');
+    const held = join(folder, 'held');
+    mkdirSync(held);
+    writeFileSync(join(held, 'test-0.jsonl'), lines({ text: 'a' }));
+    expect(locateData(held).notes).toEqual([`${held}: holds the split test alone, which is read`]);
+    writeFileSync(join(held, 'validation.jsonl'), lines({ text: 'b' }));
+    expect(await rejectionOf((async () => recordsOf(held))())).toContain('holds the splits test and validation, and none to train on');
+    writeFileSync(join(held, 'more.jsonl'), lines({ text: 'c' }));
+    expect(await found(held)).toEqual(['c']);
+    writeFileSync(join(held, 'more.jsonl.gz'), gzipSync(lines({ text: 'c' })));
+    expect(await rejectionOf((async () => recordsOf(held))())).toContain('holds more.jsonl and more.jsonl.gz, whose records would be learnt twice');
     const mixed = join(folder, 'mixed');
     mkdirSync(mixed);
     writeFileSync(join(mixed, 'notes.txt'), 'x');

@@ -116,7 +116,7 @@ it('downloads a data set by its id, and reads the shards of its split train', as
     const texts: unknown[] = [];
     for await (const { example } of readRecords(locateData(path))) texts.push(Object.values(example).at(-1));
     expect(texts).toEqual(['first', 'second']);
-    expect(locateData(path).notes.join()).toContain('the 2 files of the split train are read, not ');
+    expect(locateData(path).notes.join()).toContain('2 files to train on are read, not data/test-00000-of-00001.jsonl');
     expect(await dataPath('org/shards')).toBe(path);
     // what has the ending of a file is none of the hub's
     expect(await dataPath('org/shards.jsonl')).toBe('org/shards.jsonl');
