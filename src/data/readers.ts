@@ -7,9 +7,7 @@ import { isObject, type Json, type JsonObject, parseJson } from '../formats/json
 import { nameOf, textOf } from './bytes.ts';
 import type { DataFile, FileKind } from './fileKinds.ts';
 import { readLines } from './lines.ts';
-import { parquetRows } from './parquet.ts';
 import type { RawRecord } from './rawRecord.ts';
-import { tableRows } from './table.ts';
 
 /** A record's JSON. Its numbers stay as they were written. @throws EbbError for what is none, with the place in it */
 function recordOf(where: string, text: string): JsonObject {
@@ -93,14 +91,26 @@ function* onlyRecord(name: string, fields: JsonObject): Generator<RawRecord> {
   yield { where: `${name}: record 1`, fields };
 }
 
+/** The rows of a table. Its library is loaded where there is one. */
+async function* rows(file: DataFile, delimiter: ',' | '\t'): AsyncGenerator<RawRecord> {
+  const { tableRows } = await import('./table.ts');
+  yield* tableRows(file, delimiter);
+}
+
+/** The rows of a parquet file. Its library is loaded where there is one. */
+async function* parquet(file: DataFile): AsyncGenerator<RawRecord> {
+  const { parquetRows } = await import('./parquet.ts');
+  yield* parquetRows(file);
+}
+
 type Reader = (file: DataFile) => AsyncGenerator<RawRecord>;
 
 const READERS: Readonly<Partial<Record<FileKind, Reader>>> = {
   lines: lineRecords,
   json: jsonRecords,
-  csv: (file) => tableRows(file, ','),
-  tsv: (file) => tableRows(file, '\t'),
-  parquet: parquetRows,
+  csv: (file) => rows(file, ','),
+  tsv: (file) => rows(file, '\t'),
+  parquet,
 };
 
 /** The records of a file. @throws EbbError with the place of what is wrong */

@@ -1,10 +1,9 @@
 /** @file `ebb check`: says in one sentence what a file or folder is, and whether Ebb can use it. */
 
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { wholeText } from '../data/bytes.ts';
 import { dataFile, ENDINGS_TEXT } from '../data/fileKinds.ts';
-import { isPattern, type LocatedData, locateData } from '../data/locate.ts';
-import { nothingRead, readRecords } from '../data/records.ts';
+import type { LocatedData } from '../data/locate.ts';
 import { EbbError } from '../errors.ts';
 import { readBatches } from '../formats/batchesFile.ts';
 import { dtypesText } from '../formats/checkpoint.ts';
@@ -145,8 +144,9 @@ async function checkTokenizer(path: string): Promise<Finding> {
   return { kind: 'tokenizer', message: `${path}: a tokenizer Ebb can use: ${told.join('; ')}` };
 }
 
-/** Data that is tokenised: records, or texts. */
+/** Data that is tokenised: records, or texts. What reads them is loaded where there are some: most files that are checked are none. */
 async function checkData(path: string): Promise<Finding> {
+  const [{ locateData }, { wholeText }] = await Promise.all([import('../data/locate.ts'), import('../data/bytes.ts')]);
   const data = locateData(path);
   const what = data.kind === 'text' ? `${data.files.reduce((sum, file) => sum + wholeText(file).length, 0)} characters of text` : await recordsText(data);
   const files = data.files.length > 1 ? ` in ${data.files.length} files` : '';
@@ -155,6 +155,7 @@ async function checkData(path: string): Promise<Finding> {
 
 async function recordsText(data: LocatedData): Promise<string> {
   let count = 0;
+  const { nothingRead, readRecords } = await import('../data/records.ts');
   const read = nothingRead();
   for await (const _ of readRecords(data, {}, read)) count++;
   const unused = read.unused.size > 0 ? `; the fields ${[...read.unused].join(', ')} are not used` : '';
@@ -187,7 +188,8 @@ function checkJson(path: string): Found {
 }
 
 /** Whether a folder holds shards of data. */
-function filesAsData(path: string): boolean {
+async function filesAsData(path: string): Promise<boolean> {
+  const { locateData } = await import('../data/locate.ts');
   try {
     const { kind } = locateData(path);
     return kind === 'records' || kind === 'text';
@@ -197,14 +199,14 @@ function filesAsData(path: string): boolean {
   }
 }
 
-function checkFolder(path: string): Found {
+async function checkFolder(path: string): Promise<Finding> {
   const has = (name: string): boolean => fileExists(join(path, name));
   if (has('config.json')) return checkModel(path);
   if (has('adapter_config.json')) return checkAdapter(path, path);
   if (has('tokenizer.json')) return checkTokenizer(join(path, 'tokenizer.json'));
   if (has('model.safetensors.index.json')) return checkIndex(join(path, 'model.safetensors.index.json'));
   if (has('model.safetensors')) return checkSafetensors(join(path, 'model.safetensors'));
-  if (filesAsData(path)) return checkData(path);
+  if (await filesAsData(path)) return checkData(path);
   const gguf = ggufIn(path);
   const hint = gguf === undefined ? '' : `; it holds ${basename(gguf)}: give that file`;
   throw new EbbError(`${path}: holds no config.json, adapter_config.json or tokenizer.json, expected a checkpoint, an adapter or a tokenizer${hint}`);
@@ -235,7 +237,8 @@ function checkFile(path: string): Found {
  */
 export async function check(path: string): Promise<CheckReport> {
   try {
-    if (isPattern(path)) return { ok: true, ...(await checkData(path)) };
+    // what is not there may be a pattern of several files
+    if (!existsSync(path) && /[*?[\]{}]/.test(path)) return { ok: true, ...(await checkData(path)) };
     return { ok: true, ...(await (pathKind(path) === 'folder' ? checkFolder(path) : checkFile(path))) };
   } catch (error) {
     if (!(error instanceof EbbError)) throw error;

@@ -6,7 +6,6 @@ import { checkTokenizerJson, vocabularyOf } from './checkJson.ts';
 import type { TokenizerEngine } from './engine.ts';
 import type { TokenizerFields } from './fields.ts';
 import { frameOf, framingOf } from './framing.ts';
-import { portEngine } from './port.ts';
 import { rustEngine } from './rust.ts';
 import { chatTemplates, tokenName } from './templates.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -16,7 +15,7 @@ import { halfPair, isWhole } from './wholeText.ts';
 export type EngineChoice = (path: string, json: JsonObject) => Promise<TokenizerEngine>;
 
 /** The reference where it is installed, else the port. */
-export const best: EngineChoice = async (path, json) => (await rustEngine(path, json)) ?? portEngine(path, json);
+export const best: EngineChoice = async (path, json) => (await rustEngine(path, json)) ?? (await import('./port.ts')).portEngine(path, json);
 
 /** What transformers tidies up of a decoded text where tokenizer_config.json asks for it (clean_up_tokenization). */
 const cleaned = (text: string): string =>
