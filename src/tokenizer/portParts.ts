@@ -14,11 +14,30 @@ export const ignoresCase = (regex: string): boolean => /\(\?[a-z]*i/.test(regex.
 /** A string that stands for itself where JavaScript replaces a pattern by it. */
 const literal = (content: string): string => content.replaceAll('$', '$$$$');
 
-/** A pattern with contractions spelled out. */
+/** White space as the reference has it: JavaScript's lacks the next line, and has the byte order mark. */
+const SPACES = '\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+
+/** A regular expression whose \\s and \\S are those of the reference. A \\S within brackets stays as it is. */
+function exactSpaces(regex: string): string {
+  let within = false;
+  return regex.replaceAll(/\\[\s\S]|[[\]]/g, (token) => {
+    if (token === '[' || token === ']') {
+      within = token === '[';
+      return token;
+    }
+    if (token === '\\s') return within ? SPACES : `[${SPACES}]`;
+    return token === '\\S' && !within ? `[^${SPACES}]` : token;
+  });
+}
+
+/** A pattern with contractions spelled out, and the reference's white space. */
 function exactPattern(pattern: Json | undefined): Json {
   if (!isObject(pattern) || typeof pattern['Regex'] !== 'string') return pattern ?? null;
-  return { Regex: pattern['Regex'].replaceAll(CONTRACTIONS, SPELLED_OUT) };
+  return { Regex: exactSpaces(pattern['Regex'].replaceAll(CONTRACTIONS, SPELLED_OUT)) };
 }
+
+/** What GPT-2 splits texts by. */
+const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /** A normalizer: contents are replaced as they are, nothing is put before an empty text, and a Σ becomes a σ wherever it stands. */
 export function exactNormalizer(part: Json | undefined): Json {
@@ -43,6 +62,8 @@ export function exactPreTokenizer(part: Json | undefined): Json {
   const { type, pretokenizers, individual_digits: individual } = part;
   if (type === 'Sequence' && Array.isArray(pretokenizers)) return { ...part, pretokenizers: pretokenizers.map(exactPreTokenizer) };
   if (type === 'Digits') return split(individual === true ? '\\p{N}' : '\\p{N}+');
+  if (type === 'ByteLevel' && part['use_regex'] !== false && part['add_prefix_space'] !== true)
+    return { type: 'Sequence', pretokenizers: [split(exactSpaces(GPT2)), { ...part, use_regex: false }] };
   if (type === 'Split') return { ...part, pattern: exactPattern(part['pattern']) };
   if (type === 'Metaspace' && part['split'] !== false) return { type: 'Sequence', pretokenizers: [part, split('\u2581[^\u2581]*|[^\u2581]+')] };
   return part;
