@@ -60,13 +60,14 @@ function dictOnly(name: string, value: Value): Dict {
   return typeof value === 'object' && value?.kind === 'dict' ? value : raise('TypeError', `${name}: expected a mapping, not ${typeName(value)}`);
 }
 
-function extreme(name: 'min' | 'max', isBetter: (difference: number) => boolean): Filter {
+/** The least or the largest element. @param operator compares them, and names itself where they have no order */
+function extreme(name: string, operator: '<' | '>', isBetter: (difference: number) => boolean): Filter {
   return (value, args) => {
     const [isCaseSensitive = false, path = null] = bind(name, ['case_sensitive', 'attribute'], args);
     const getter = attributeGetter(path);
     const key: Getter = (one) => (truth(isCaseSensitive) ? getter(one) : lowered(getter(one)));
     let best: Value | undefined;
-    for (const one of iterate(value)) if (best === undefined || isBetter(order(name === 'min' ? '<' : '>', key(one), key(best)))) best = one;
+    for (const one of iterate(value)) if (best === undefined || isBetter(order(operator, key(one), key(best)))) best = one;
     return best === undefined ? undefinedValue('No aggregated item, sequence was empty.') : best;
   };
 }
@@ -186,8 +187,8 @@ export const SEQUENCE_FILTERS: Readonly<Record<string, Filter>> = {
   reject: chosen(false, false),
   selectattr: chosen(true, true),
   rejectattr: chosen(false, true),
-  min: extreme('min', (difference) => difference < 0),
-  max: extreme('max', (difference) => difference > 0),
+  min: extreme('min', '<', (difference) => difference < 0),
+  max: extreme('max', '>', (difference) => difference > 0),
   groupby: grouped,
   join(value, args) {
     const [separator = '', path = null] = bind('join', ['d', 'attribute'], args);
