@@ -4,7 +4,7 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
 import picomatch from 'picomatch';
 import { EbbError } from '../errors.ts';
-import { fileError, pathKind } from '../formats/files.ts';
+import { fileError, pathKind, readRange } from '../formats/files.ts';
 import { parseJson } from '../formats/json.ts';
 import { wholeText } from './bytes.ts';
 import { type DataFile, dataFile, ENDINGS_TEXT, knownDataFile } from './fileKinds.ts';
@@ -28,8 +28,11 @@ const splitOf = (name: string): string | null => {
   return found === undefined ? null : found.startsWith('train') ? 'train' : found;
 };
 
-/** Files below a folder, by their paths in it, in the order of their names. Links are followed. @throws EbbError for a link that points at nothing */
-function filesBelow(folder: string, within = '', above: readonly string[] = []): string[] {
+/**
+ * Files below a folder, by their paths in it, in the order of their names. Links are followed, and one that points at nothing counts as a file,
+ * which whoever reads it misses. @param depth most folders down
+ */
+function filesBelow(folder: string, depth = Number.POSITIVE_INFINITY, within = '', above: readonly string[] = []): string[] {
   try {
     const place = realpathSync(join(folder, within));
     if (above.includes(place)) return [];
@@ -39,8 +42,8 @@ function filesBelow(folder: string, within = '', above: readonly string[] = []):
       .flatMap((name) => {
         const path = within === '' ? name : join(within, name);
         const stats = statSync(join(folder, path), { throwIfNoEntry: false });
-        if (!stats) throw new EbbError(`${join(folder, path)}: is a link that points at nothing; take it away, or put its file there`, 'file');
-        return stats.isDirectory() ? filesBelow(folder, path, [...above, place]) : stats.isFile() ? [path] : [];
+        if (stats?.isDirectory()) return depth > 1 ? filesBelow(folder, depth - 1, path, [...above, place]) : [];
+        return stats === undefined || stats.isFile() ? [path] : [];
       });
   } catch (error) {
     throw fileError(folder, error);
@@ -93,11 +96,18 @@ function shardsOf(
   };
 }
 
+/** Whether the first characters of a file that are no white space, nor a byte order mark, are these. */
+function beginsWith(path: string, start: string): boolean {
+  const head = readRange(path, 0, Math.min(statSync(path).size, 4096));
+  return new TextDecoder().decode(head).trimStart().startsWith(start);
+}
+
 /** Whether a .json file holds ready batches, rather than records. */
 function holdsBatches(file: DataFile): boolean {
-  if (file.isPacked) return false;
-  const text = wholeText(file).trimStart();
-  if (!text.startsWith('{') || !text.includes('"input_ids"')) return false;
+  // most are long lists, which their first characters tell
+  if (file.isPacked || !beginsWith(file.path, '{')) return false;
+  const text = wholeText(file);
+  if (!text.includes('"input_ids"')) return false;
   try {
     const value = parseJson(file.path, text);
     return typeof value === 'object' && value !== null && 'input_ids' in value;
@@ -156,7 +166,8 @@ function matchedFiles(path: string): LocatedData {
   const { base, glob } = picomatch.scan(posix);
   const folder = base === '' ? '.' : base;
   const matches = picomatch(glob, { dot: false });
-  const names = filesBelow(folder).filter((name) => matches(name.split(sep).join('/')));
+  const depth = glob.includes('**') ? undefined : glob.split('/').length;
+  const names = filesBelow(folder, depth).filter((name) => matches(name.split(sep).join('/')));
   if (names.length === 0) throw new EbbError(`${path}: no file matches this pattern`, 'file');
   const files = names.map((name) => knownDataFile(join(folder, name)));
   return { path, kind: kindOfAll(path, files), files, notes: [] };

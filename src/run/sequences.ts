@@ -234,17 +234,22 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
   };
   let waiting: Placed[] = [];
   let records = 0;
-  for await (const record of readRecords(data, fields, read)) {
-    if (records >= limit) break;
-    records++;
-    if (record.isLearnt) waiting.push(...lessonsOf(record, words, request.now).map((lesson) => ({ record, lesson })));
-    else made.leftOut.push({ record: record.number, reason: 'nothing' });
-    if (waiting.length < AT_ONCE) continue;
+  try {
+    for await (const record of readRecords(data, fields, read)) {
+      if (records >= limit) break;
+      records++;
+      if (record.isLearnt) waiting.push(...lessonsOf(record, words, request.now).map((lesson) => ({ record, lesson })));
+      else made.leftOut.push({ record: record.number, reason: 'nothing' });
+      if (waiting.length < AT_ONCE) continue;
+      await start(waiting);
+      waiting = [];
+    }
     await start(waiting);
-    waiting = [];
+    await before;
+  } finally {
+    // whoever takes the sequences may close what they go to, once this has ended
+    await before.catch(() => {});
   }
-  await start(waiting);
-  await before;
   made.leftOut.sort((a, b) => a.record - b.record);
   return { kind: read.kind?.title ?? '', records, unusedFields: [...read.unused] };
 }

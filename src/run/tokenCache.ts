@@ -3,7 +3,7 @@
  * memory. What cannot be kept is held in memory.
  */
 
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -31,10 +31,11 @@ const KEPT = 20 * 2 ** 30;
 /** Most bytes of a file beside a tokenizer that is read for what it says. */
 const SIDE_FILE = 64 * 2 ** 20;
 
-async function addFile(hash: Hash, path: string): Promise<void> {
-  const of = createHash('sha256');
-  await pipeline(createReadStream(path), of);
-  hash.update(`${basename(path)} ${of.digest('hex')}\n`);
+/** The hash of a file. */
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
 }
 
 /** The files that decide how text is encoded: those of a tokenizer's folder that say something, or one file. */
@@ -53,15 +54,13 @@ const tellsTime = (files: readonly string[]): boolean => files.some((file) => st
 /** The files of the program that makes tokens: other ones may make other tokens. In a bundle it is one file. */
 function programFiles(): string[] {
   const own = fileURLToPath(import.meta.url);
-  const rooms = ['data', 'formats', 'tokenizer', 'run'].map((room) => join(dirname(own), '..', room)).filter((room) => existsSync(room));
-  return [
-    own,
-    ...rooms.flatMap((room) =>
-      readdirSync(room, { recursive: true, encoding: 'utf8' })
-        .sort()
-        .map((name) => join(room, name)),
-    ),
-  ].filter((file) => /\.[jt]s$/.test(file));
+  // beside a bundle there are folders of other people
+  if (!/^tokenCache\.[jt]s$/.test(basename(own))) return [own];
+  return ['data', 'formats', 'tokenizer', 'run'].flatMap((room) => {
+    const folderOf = join(dirname(own), '..', room);
+    const names = readdirSync(folderOf, { recursive: true, encoding: 'utf8' }).sort();
+    return names.filter((name) => /\.[jt]s$/.test(name)).map((name) => join(folderOf, name));
+  });
 }
 
 /** Where the tokens of data are kept; null for what is read once. */
@@ -70,7 +69,7 @@ export async function tokenPlace(data: LocatedData, request: SequenceRequest): P
   const { tokenizer, path: _path, chatTemplate, now = new Date(), ...rest } = request;
   const hash = createHash('sha256').update(JSON.stringify(rest));
   const beside = [...tokenizerFiles(tokenizer), ...(chatTemplate !== undefined && existsSync(chatTemplate) ? [chatTemplate] : [])];
-  for (const file of [...programFiles(), ...data.files.map(({ path }) => path), ...beside]) await addFile(hash, file);
+  for (const file of [...programFiles(), ...data.files.map(({ path }) => path), ...beside]) hash.update(`${basename(file)} ${await hashOf(file)}\n`);
   hash.update(`${chatTemplate ?? ''} ${tellsTime(beside) ? now.toISOString() : ''}`);
   const name = hash.digest('hex').slice(0, 32);
   return { tokens: join(folder(), `${name}.tokens`), index: join(folder(), `${name}.safetensors`) };
@@ -79,13 +78,6 @@ export async function tokenPlace(data: LocatedData, request: SequenceRequest): P
 /** Makes the folder of the cache. @throws Error of the file system where it cannot be made */
 export function prepareCache(): void {
   mkdirSync(folder(), { recursive: true });
-}
-
-/** The hash of a file. */
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }
 
 /** Says what lies in a file of tokens, which is whole then. */

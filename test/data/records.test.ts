@@ -1,6 +1,6 @@
 /** @file Records of every kind, in every kind of file: what they are, where they lie, and what is refused. */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -205,6 +205,16 @@ describe('files', () => {
     ]);
     expect(await found(join(shards, '**', 'test-*'))).toEqual(['held out']);
     expect(await rejectionOf((async () => recordsOf(join(shards, '*.csv')))())).toContain('no file matches this pattern');
+    const linked = join(folder, 'linked');
+    mkdirSync(join(linked, 'deep'), { recursive: true });
+    symlinkSync(join(folder, 'nowhere'), join(linked, 'gone'));
+    symlinkSync(join(shards, 'data'), join(linked, 'deep', 'more'));
+    writeFileSync(join(linked, 'a.jsonl'), lines({ text: 'own' }));
+    expect(await found(linked)).toEqual(['own', 'a', 'b']);
+    expect(locateData(linked).notes.at(-1)).toBe(`${linked}: gone is no data, and not read`);
+    expect(await found(join(linked, '*.jsonl'))).toEqual(['own']);
+    symlinkSync(join(folder, 'nowhere'), join(linked, 'b.jsonl'));
+    expect(await rejectionOf((async () => recordsOf(linked))())).toContain('b.jsonl: no such file or folder');
     const held = join(folder, 'held');
     mkdirSync(held);
     writeFileSync(join(held, 'test-0.jsonl'), lines({ text: 'a' }));

@@ -61,6 +61,12 @@ it('makes others where data, template or the cache itself is another', async () 
   expect(await tokens()).toEqual(changed);
 });
 
+it('leaves nothing half written where a late record is wrong, while those before are still encoded', async () => {
+  writeFileSync(path, `${'{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n'.repeat(1100)}{"messages":[]}\n`);
+  await expect(tokens()).rejects.toThrow('line 1101: messages is []');
+  expect(readdirSync(join(folder, 'cache/ebb/tokens'))).toEqual([]);
+});
+
 it('holds tokens in memory where the cache cannot be written, and says so', async () => {
   writeFileSync(join(folder, 'cache'), '');
   const { report, sequences } = await prepare(false).tokenise({ path, tokenizer, length: 8, fields: {}, chatTemplate: 'mine', vocabSize: 99 });
