@@ -27,6 +27,8 @@ function askedOf(given: string, { show: _show, json: _json, ...flags }: Flags): 
   const isRunFile = /\.ya?ml$/i.test(given);
   const run = isRunFile ? namedRunFile(given, say) : {};
   const data = isRunFile ? run.data : given;
+  if (run.evalData !== undefined) say(`${given}: its data is shown, and not its evalData, ${run.evalData}: ebb data ${run.evalData} shows that`);
+  if (run.pack) say(`${given}: sequences are shown as they are before they are packed`);
   const model = flags.model ?? run.model;
   if (data === undefined) throw new EbbError(`${given}: names no data`, 'config');
   if (model === undefined)
