@@ -6,14 +6,6 @@ import { irTokens, type TextToken, type TokenKind, wgslTokens } from './tokens.t
 type Colours = ReturnType<typeof picocolors.createColors>;
 type Language = 'ir' | 'wgsl';
 
-/** Whether text for `stream` is coloured. NO_COLOR (no-color.org) forbids it, FORCE_COLOR asks for it, and otherwise a terminal is coloured. */
-export function wantsColour(env: Readonly<Record<string, string | undefined>>, stream: { readonly isTTY?: boolean }): boolean {
-  if (env['NO_COLOR']) return false;
-  const forced = env['FORCE_COLOR'];
-  if (forced !== undefined) return forced !== '0' && forced !== 'false';
-  return stream.isTTY === true && env['TERM'] !== 'dumb';
-}
-
 function palette(c: Colours): Readonly<Record<TokenKind, (text: string) => string>> {
   return {
     plain: (text) => text,

@@ -1,6 +1,6 @@
 /** @file Stages, functions, calls and diffs of the bundled model as text, plain and coloured. */
 
-import { highlight, highlightDiff, wantsColour } from '../../src/inspect/colour.ts';
+import { highlight, highlightDiff } from '../../src/inspect/colour.ts';
 import { unifiedDiff } from '../../src/inspect/diff.ts';
 import { patternOf } from '../../src/inspect/patterns.ts';
 import { inspectionLinker, type VariantReport } from '../../src/inspect/report.ts';
@@ -184,19 +184,5 @@ describe('colours', () => {
         .map((t) => [t.kind, t.text]),
     ).toMatchSnapshot();
     expect(highlightDiff('--- a\n+++ b\n@@ -1,2 +1,2 @@\n-  return %x\n+  return %y\n }\n')).toMatchSnapshot();
-  });
-
-  it.each([
-    [{}, true, true],
-    [{}, false, false],
-    [{ NO_COLOR: '1' }, true, false],
-    [{ NO_COLOR: '' }, true, true],
-    [{ FORCE_COLOR: '1' }, false, true],
-    [{ FORCE_COLOR: '0' }, true, false],
-    [{ NO_COLOR: '1', FORCE_COLOR: '1' }, false, false],
-    [{ TERM: 'dumb' }, true, false],
-    [{ CI: 'true' }, false, false],
-  ])('with %j on a terminal: %s, are used: %s', (env, isTTY, wanted) => {
-    expect(wantsColour(env, { isTTY })).toBe(wanted);
   });
 });

@@ -22,7 +22,7 @@ export interface CliRun {
   readonly maxRssBytes: number;
 }
 
-/** Runs `ebb ...args` in `cwd`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours; `ebb` is not asked. */
+/** Runs `ebb ...args` in `cwd`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours, and some libraries take `CI` for a terminal: what `ebb` prints into a pipe has none with either. */
 export function runCli(
   args: readonly string[],
   onStderr?: (text: string, child: ChildProcess) => void,
@@ -32,7 +32,7 @@ export function runCli(
   const child = spawn(process.execPath, ['--import', RSS_HOOK, MAIN, ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, FORCE_COLOR: undefined, ...env },
+    env: { ...process.env, FORCE_COLOR: undefined, CI: '1', ...env },
   });
   const texts = ['', '', '', ''];
   for (const fd of [1, 2, 3])

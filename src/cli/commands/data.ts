@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { EbbError } from '../../errors.ts';
 import { namedRunFile } from '../../run/runFile.ts';
 import { type ReadDataOptions, readData } from '../../session/readData.ts';
+import { wantsColour } from '../../terminal/colour.ts';
 import { positive, print, say } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';
 import type { AddOptions } from '../addOptions.ts';
@@ -67,7 +68,9 @@ export const dataCommand: AddOptions = (command) =>
         for (const sequence of reading) print(sequenceLine(sequence));
         print(summaryLine(reading.report));
       } else {
-        for (let i = 0; i < Math.min(flags.show ?? 0, reading.report.used); i++) print(exampleText(reading.at(i), await reading.partsOf(reading.at(i))));
+        const isColoured = wantsColour(process.env, process.stdout);
+        for (let i = 0; i < Math.min(flags.show ?? 0, reading.report.used); i++)
+          print(exampleText(reading.at(i), await reading.partsOf(reading.at(i)), isColoured));
         print(summaryText(reading.report));
       }
       if (flags.out !== undefined && existsSync(flags.out)) say(`written: ${flags.out}`);

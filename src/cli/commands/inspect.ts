@@ -2,12 +2,13 @@
 
 import { type Command, Option } from 'commander';
 import { EbbError, flagOf } from '../../errors.ts';
-import { highlight, highlightDiff, wantsColour } from '../../inspect/colour.ts';
+import { highlight, highlightDiff } from '../../inspect/colour.ts';
 import { amount } from '../../inspect/report.ts';
 import { diffSides } from '../../inspect/views.ts';
 import { checkOutFile, inputsOf } from '../../run/outputs.ts';
 import { type InspectOptions, inspect, inspectPage, STAGES } from '../../session/inspect.ts';
 import { checkWay, isDump, wayOf } from '../../session/inspectWays.ts';
+import { wantsColour } from '../../terminal/colour.ts';
 import { type AdapterFlags, adapterOf, adapterOption, deviceOption } from '../../terminal/deviceFlags.ts';
 import { count, list, listOption, positive, print, rate } from '../../terminal/options.ts';
 import { withProgress } from '../../terminal/progress.ts';

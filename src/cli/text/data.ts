@@ -1,6 +1,6 @@
 /** @file What `ebb data` prints. */
 
-import pc from 'picocolors';
+import picocolors from 'picocolors';
 import { type DataReport, histogramOf, reportLines, summaryOf } from '../../run/dataReport.ts';
 import type { DataSequence, TextPart } from '../../session/readData.ts';
 
@@ -25,10 +25,10 @@ export function summaryText(report: DataReport): string {
   return [...reportLines(report), ...histogram].join('\n');
 }
 
-const learntText = (text: string): string => (pc.isColorSupported ? pc.green(text) : `[[${text}]]`);
-
-/** An example with what is learnt of it. */
-export function exampleText({ records, ids }: DataSequence, parts: readonly TextPart[]): string {
-  const head = pc.dim(`--- record ${records.join(', ')}: ${ids.length} tokens ---`);
+/** An example with what is learnt of it: in colour, or in brackets where there is none. */
+export function exampleText({ records, ids }: DataSequence, parts: readonly TextPart[], isColoured: boolean): string {
+  const { dim, green } = picocolors.createColors(isColoured);
+  const learntText = (text: string): string => (isColoured ? green(text) : `[[${text}]]`);
+  const head = dim(`--- record ${records.join(', ')}: ${ids.length} tokens ---`);
   return `${head}\n${parts.map(({ text, isLearnt }) => (isLearnt ? learntText(text) : text)).join('')}`;
 }
