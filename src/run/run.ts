@@ -13,6 +13,7 @@ import { isOfSteps, lengthNotes, runLength } from '../train/runLength.ts';
 import { accountLines, runAccount, SUMMARY } from './account.ts';
 import { takesSequences } from './batchFiles.ts';
 import { startEngine } from './engine.ts';
+import { appendMetrics, lastLoss } from './metrics.ts';
 import { MOMENT, momentText } from './moment.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
 import { pieces, tell, type Watch } from './progress.ts';
@@ -123,7 +124,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const heldOut = (): Promise<number> => evaluate(engine, heldBatches, heldProgress());
   const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
-  let last = folder.lastLoss();
+  let last = lastLoss(config.out);
   let interrupted = false;
   let saved = resumed?.step;
   const save = async (now: TrainState): Promise<void> => {
@@ -148,7 +149,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
     ...timedSteps(state.step, hooks),
     onStep: (metrics) => {
       last = metrics.loss;
-      folder.appendMetrics(metrics);
+      appendMetrics(config.out, metrics);
     },
     onMeasured(measured) {
       say(measuredText(measured));
