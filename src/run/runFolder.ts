@@ -20,6 +20,7 @@ import { startUpload } from './engine.ts';
 import { cutMetrics, METRICS } from './metrics.ts';
 import { MOMENT } from './moment.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
+import { removeRecord } from './record.ts';
 import { schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
@@ -90,7 +91,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       } catch (error) {
         throw fileError(path, error);
       }
-      if (from === undefined) rmSync(join(path, METRICS), { force: true });
+      if (from === undefined) removeRecord(path);
       writeTextAside(configFile, `${schemaComment(path)}${stringify(resolved)}`);
       for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
     },
