@@ -12,7 +12,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type StepMetrics, writeSafetensors } from '../src/index.ts';
+import { isStep, type MetricsLine, writeSafetensors } from '../src/index.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '6' }, steps: { type: 'string', default: '24' } } });
 const [MODEL, EBB] = ['examples/tiny-llama/model', 'dist/cli/main.js'];
@@ -40,7 +40,7 @@ for (let round = 0; round < Number(values.rounds); round++)
     if (kind === 'ebb train') node(EBB, 'train', '--model', MODEL, ...flags);
     else node(join(trainer, 'trainer.js'), '--weights', MODEL, ...flags);
     const lines = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n');
-    const steps = lines.map((line) => JSON.parse(line) as StepMetrics);
+    const steps = lines.map((line) => JSON.parse(line) as MetricsLine).filter(isStep);
     const steady = steps.slice(SKIPPED);
     best[kind] = Math.min(best[kind], steady.reduce((sum, s) => sum + s.ms, 0) / steady.length);
     losses.set(kind, steps.map((s) => s.loss).join());

@@ -39,7 +39,7 @@ const ARROWS = {
   inspect: ['compile', 'trace', 'codegen', 'ir', 'runtime', 'dropbp', 'page', 'errors'],
   analyze: ['dropbp', 'run', 'train', 'runtime', 'formats', 'page', 'errors'],
   run: ['train', 'runtime', 'data', 'dropbp', 'formats', 'tokenizer', 'node', 'issues', 'errors'],
-  terminal: ['train:types', 'train/runKeys', 'run/progress', 'formats', 'errors'],
+  terminal: ['train:types', 'train/runKeys', 'run/progress', 'run/droppedShare', 'formats', 'errors'],
   trainer: ['run', 'terminal', 'train', 'runtime', 'formats', 'node', 'errors'],
   session: [
     'analyze',

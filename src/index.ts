@@ -48,6 +48,7 @@ export * from './models/norms.ts';
 export * from './models/rotary.ts';
 export { listAdapters, type OpenedDevice, openDevice } from './node/adapter.ts';
 export { differentiate } from './passes/pipeline.ts';
+export { type HeldOutMetrics, isStep, type MetricsLine } from './run/metrics.ts';
 export type { OpenRun, RunBatch, RunBatches, RunStep, StepsOptions, TrainReport } from './run/openRun.ts';
 export type { MeasuredProgress, NoteProgress, PiecesProgress, Progress, StepProgress, Watch } from './run/progress.ts';
 export { createEngine, type Engine, type MicroBatch, type StepResult } from './runtime/execute.ts';

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { DropPlanConfig, Measured, RunConfig, StepMetrics } from '../../src/index.ts';
+import { type DropPlanConfig, isStep, type Measured, type MetricsLine, type RunConfig, type StepMetrics } from '../../src/index.ts';
 import { mean } from '../stats.ts';
 import { type Evaluation, FILES, type Finished } from './run.ts';
 import { TIMES, type Times } from './times.ts';
@@ -54,7 +54,7 @@ function readRun(folder: string, setting: string, seed: number): RunResult | nul
   const finished = jsonFile<Finished>(join(folder, FILES.finished));
   if (!finished) return null;
   const { drop } = parse(readFileSync(join(folder, 'config.yaml'), 'utf8')) as RunConfig;
-  const metrics = jsonLines<StepMetrics>(join(folder, FILES.metrics));
+  const metrics = jsonLines<MetricsLine>(join(folder, FILES.metrics)).filter(isStep);
   const measured = jsonFile<Measured>(join(folder, FILES.measured));
   // a run that was stopped after an evaluation repeats it when it goes on
   const evaluations = [...new Map(jsonLines<Evaluation>(join(folder, FILES.evaluations)).map((e) => [e.step, e])).values()];

@@ -2,20 +2,13 @@
 
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { at, EbbError } from '../errors.ts';
-import { readText } from '../formats/files.ts';
-import { parseJson } from '../formats/json.ts';
+import { at } from '../errors.ts';
+import { readMetrics } from '../run/metrics.ts';
 import { readRunFile } from '../run/runFile.ts';
 import type { Curve, CurvePoint } from './report.ts';
 
 /** A longer run is shown by this many points, each the mean of neighbouring steps. */
 const MOST_POINTS = 400;
-/** Files with more bytes are refused. */
-const MOST_BYTES = 2 ** 30;
-
-/** A line of metrics.jsonl, as far as it is used here. */
-const line = z.object({ step: z.int().nonnegative(), loss: z.number(), ms: z.number().nonnegative() });
-
 /** A drop plan in a few words, such as `uniform, rate 0.5, weights`: its kind, and its keys whose value is a word, a number or true. */
 function planText(drop: unknown): string {
   const { kind = 'none', ...keys } = z.record(z.string(), z.unknown()).catch({}).parse(drop);
@@ -37,22 +30,11 @@ function thinned(points: readonly CurvePoint[]): readonly CurvePoint[] {
 
 /** Reads config.yaml and metrics.jsonl of a run folder. @throws EbbError naming the file, and the line that does not hold the metrics of a step */
 export function readCurve(folder: string): Curve {
-  const file = join(folder, 'metrics.jsonl');
   const { drop } = readRunFile(join(folder, 'config.yaml'));
   let seconds = 0;
-  const points = readText(file, MOST_BYTES)
-    .split('\n')
-    .flatMap((text, i, all): CurvePoint[] => {
-      // a run that was killed may have written only part of its last line
-      if (text.trim() === '' || (i === all.length - 1 && !text.endsWith('}'))) return [];
-      const found = line.safeParse(parseJson(`${file}: line ${i + 1}`, text));
-      if (!found.success) throw new EbbError(`${file}: line ${i + 1}: expected step, loss and ms of a step, found ${text.slice(0, 60)}`);
-      const { step, loss, ms } = found.data;
-      seconds += ms / 1000;
-      return [{ step, seconds, loss }];
-    });
-  // Version 0.1.0 counted steps from 0.
-  const first = points[0]?.step === 0 ? 1 : 0;
-  const counted = points.map((point) => ({ ...point, step: point.step + first }));
-  return { name: basename(resolve(folder)), drop: planText(drop), points: thinned(counted) };
+  const points = readMetrics(folder).steps.map(({ step, loss, ms }): CurvePoint => {
+    seconds += ms / 1000;
+    return { step, seconds, loss };
+  });
+  return { name: basename(resolve(folder)), drop: planText(drop), points: thinned(points) };
 }

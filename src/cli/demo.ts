@@ -8,6 +8,7 @@ import { uniformDrop } from '../dropbp/uniformDrop.ts';
 import { amount } from '../inspect/report.ts';
 import { openCheckpoint } from '../models/checkpoint.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { isStep, METRICS, type MetricsLine } from '../run/metrics.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { finetune } from '../session/finetune.ts';
 import { loadModel } from '../session/loadModel.ts';
@@ -64,7 +65,7 @@ export async function runDemo(device: CommandDevice, steps: number, watch: Watch
   });
   const after = await continuation(join(out, 'adapter'));
   tell(watch, `\nafter:\n  ${quoted(after)}\n`);
-  const table = comparison(join(out, 'metrics.jsonl'));
+  const table = comparison(join(out, METRICS));
   return { before, after, heldOut: report.heldOut ?? { before: Number.NaN, after: Number.NaN }, table };
 }
 
@@ -79,7 +80,8 @@ export function comparison(metricsFile: string): string {
   const steps = readFileSync(metricsFile, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as StepMetrics)
+    .map((line) => JSON.parse(line) as MetricsLine)
+    .filter(isStep)
     .filter((m) => m.step > 3);
   const whole = steps.filter((m) => m.dropped.every((d) => d.length === 0));
   const dropped = steps.filter((m) => m.dropped.some((d) => d.length > 0));

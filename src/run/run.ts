@@ -16,6 +16,7 @@ import { startEngine } from './engine.ts';
 import { MOMENT, momentText } from './moment.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
 import { pieces, tell, type Watch } from './progress.ts';
+import { openRecord } from './record.ts';
 import { writeResult } from './result.ts';
 import { type DataSubject, lengthOf, openRunData, type RunData } from './runData.ts';
 import { openRunFolder } from './runFolder.ts';
@@ -120,10 +121,15 @@ export async function openRun({ config, model, weights, data, device, files, rea
   if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);
   const heldBatches = held ? held.source.all() : [];
   const heldProgress = () => pieces({ onProgress: hooks.onProgress }, 'held-out evaluation');
-  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, heldProgress());
+  const units = unitsOf(engine).length;
+  const record = openRecord(config.out, state.step, units, say);
+  const heldOut = async (): Promise<number> => {
+    const loss = await evaluate(engine, heldBatches, heldProgress());
+    record.heldOut({ step: state.step, heldOut: loss });
+    return loss;
+  };
   const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
-  let last = folder.lastLoss();
   let interrupted = false;
   let saved = resumed?.step;
   const save = async (now: TrainState): Promise<void> => {
@@ -146,10 +152,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
     config: { ...config, steps, microBatches },
     ...(memory ? { fitted: memory.fitted } : {}),
     ...timedSteps(state.step, hooks),
-    onStep: (metrics) => {
-      last = metrics.loss;
-      folder.appendMetrics(metrics);
-    },
+    onStep: record.step,
     onMeasured(measured) {
       say(measuredText(measured));
       hooks.onProgress?.({ kind: 'measured', measured });
@@ -159,7 +162,6 @@ export async function openRun({ config, model, weights, data, device, files, rea
       return interrupted;
     },
   };
-  const units = unitsOf(engine).length;
   return {
     total: steps,
     done: state.step,
@@ -181,9 +183,13 @@ export async function openRun({ config, model, weights, data, device, files, rea
       await save(state);
       const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
       const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
-      return { out: config.out, result, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
+      record.end();
+      return { out: config.out, result, steps: state.step, loss: record.lastLoss(), heldOut: held ? { before, after } : null, interrupted };
     },
-    close: () => engine.destroy(),
+    close() {
+      record.end();
+      engine.destroy();
+    },
   };
 }
 

@@ -1,24 +1,26 @@
 /** @file The folder of a run: its config, metrics, checkpoints that resume, and the result. Files are written aside and renamed. */
 
-import { appendFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { EbbError, option } from '../errors.ts';
 import { fileError, makeFolder, readText } from '../formats/files.ts';
-import { isObject, type Json, type JsonObject, parseJson } from '../formats/json.ts';
+import { parseJson } from '../formats/json.ts';
 import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { parseBy } from '../issues.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
-import type { StepMetrics, TrainState } from '../train/loop.ts';
+import type { TrainState } from '../train/loop.ts';
 import { SUMMARY } from './account.ts';
 import { CONFIG, goingOn, storedConfig } from './earlierRun.ts';
 import { startUpload } from './engine.ts';
+import { cutMetrics, METRICS } from './metrics.ts';
 import { MOMENT } from './moment.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
+import { removeRecord } from './record.ts';
 import { schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
@@ -29,9 +31,6 @@ export interface RunFolder {
    * killed run had half written is removed.
    */
   begin(config: RunConfig, files?: Readonly<Record<string, string>>): void;
-  appendMetrics(metrics: StepMetrics): void;
-  /** The loss of the last step in the metrics; NaN where there is none. */
-  lastLoss(): number;
   saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
   /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from. */
   resume(engine: Engine): Promise<TrainState | null>;
@@ -42,7 +41,6 @@ const KEPT = 2;
 /** What may change when a run goes on; everything else would make it another run. */
 const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'device', 'tune', 'memoryBudget'];
 
-const METRICS = 'metrics.jsonl';
 /** What a run writes in its folder. */
 const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, 'schedules.json', MOMENT, 'checkpoints', 'profile', 'adapter', 'model'];
 
@@ -79,7 +77,6 @@ export function checkpointNames(path: string): string[] {
  * @throws EbbError as `checkRunFolder`, and when it holds a run that was started with another config
  */
 export function openRunFolder(path: string, resumes: boolean, config: RunConfig): RunFolder {
-  const metrics = join(path, METRICS);
   const configFile = join(path, CONFIG);
   checkRunFolder(path, resumes, config);
   const checkpoints = (): string[] => checkpointNames(path);
@@ -94,21 +91,9 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       } catch (error) {
         throw fileError(path, error);
       }
-      if (from === undefined) rmSync(metrics, { force: true });
+      if (from === undefined) removeRecord(path);
       writeTextAside(configFile, `${schemaComment(path)}${stringify(resolved)}`);
       for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
-    },
-    appendMetrics: (line) => appendFileSync(metrics, `${JSON.stringify(line)}\n`),
-    lastLoss() {
-      const line = existsSync(metrics)
-        ? metricsLine(
-            readText(metrics, 2 ** 30)
-              .trimEnd()
-              .split('\n')
-              .at(-1) ?? '',
-          )
-        : null;
-      return isObject(line) && typeof line['loss'] === 'number' ? line['loss'] : Number.NaN;
     },
     async saveCheckpoint(engine, state) {
       const name = `step-${String(state.step).padStart(8, '0')}`;
@@ -126,7 +111,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig)
       const folder = join(path, 'checkpoints', from);
       const state = readState(join(folder, STATE), engine.storage.groups.length);
       await readTraining(join(folder, TENSORS), engine);
-      if (existsSync(metrics)) writeTextAside(metrics, linesUpTo(readText(metrics, 2 ** 30), state.step));
+      cutMetrics(path, state.step);
       return state;
     },
   };
@@ -198,26 +183,6 @@ function fittingTensor(path: string, tensors: Weights['tensors'], name: string, 
     `${path}: tensor ${name} has shape [${found.shape.join(', ')}], expected [${shape.join(', ')}]; the run was started with another model or adapter`,
     'run',
   );
-}
-
-/** The lines of the first `step` steps; a last line that was torn off is left out. */
-function linesUpTo(text: string, step: number): string {
-  const lines = text.split('\n').flatMap((line): (JsonObject & { readonly step: number })[] => {
-    const found = metricsLine(line);
-    return isObject(found) && typeof found['step'] === 'number' ? [{ ...found, step: found['step'] }] : [];
-  });
-  // Version 0.1.0 counted steps from 0.
-  const first = lines[0]?.step === 0 ? 1 : 0;
-  const kept = lines.map((line) => ({ ...line, step: line.step + first })).filter((line) => line.step <= step);
-  return kept.map((line) => `${JSON.stringify(line)}\n`).join('');
-}
-
-function metricsLine(line: string): Json {
-  try {
-    return parseJson('metrics', line);
-  } catch {
-    return null;
-  }
 }
 
 /** Trainable parameters and their moments, to be written. */

@@ -1,8 +1,8 @@
 /** @file Shows the progress of a run: a bar on a terminal, plain lines elsewhere. */
 
 import cliProgress from 'cli-progress';
+import { droppedShare } from '../run/droppedShare.ts';
 import type { PiecesProgress, Progress, Watch } from '../run/progress.ts';
-import type { StepMetrics } from '../train/loop.ts';
 
 /** Shows on stderr what work tells. */
 export interface ProgressPrinter {
@@ -10,12 +10,6 @@ export interface ProgressPrinter {
   readonly onProgress: (progress: Progress) => void;
   /** Ends a bar that is shown. */
   end(): void;
-}
-
-/** The share of units whose backward a step left out, in per cent over its micro-batches. */
-export function droppedShare(metrics: StepMetrics, units: number): number {
-  const dropped = [...metrics.dropped, ...(metrics.skipped ?? [])].reduce((n, list) => n + list.length, 0);
-  return units === 0 ? 0 : (100 * dropped) / (units * Math.max(1, metrics.dropped.length));
 }
 
 /** Without a terminal lines of steps, and of other work, are written at most this often. */
@@ -110,7 +104,7 @@ export function progressPrinter(): ProgressPrinter {
       const { metrics, steps: total, units } = progress;
       const { step, loss, tokens, ms } = metrics;
       const speed = ((1000 * tokens) / Math.max(ms, 1e-3)).toFixed(0);
-      steps.at(step, total, { loss: loss.toFixed(4), speed, dropped: droppedShare(metrics, units).toFixed(0) });
+      steps.at(step, total, { loss: loss.toFixed(4), speed, dropped: (100 * droppedShare(metrics, units)).toFixed(0) });
     },
     end() {
       endOther();

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writePeft } from '../../src/formats/peft.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
+import type { HeldOutMetrics } from '../../src/run/metrics.ts';
 import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 
 const QUESTIONS = join(ROOT, 'examples/demo/questions.jsonl');
@@ -26,11 +27,12 @@ interface Line {
   readonly gradNorm: number;
   readonly dropped: readonly (readonly string[])[];
 }
-const metricsOf = (folder: string): Line[] =>
+const allLinesOf = (folder: string): (Line | HeldOutMetrics)[] =>
   readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as Line);
+    .map((line) => JSON.parse(line) as Line | HeldOutMetrics);
+const metricsOf = (folder: string): Line[] => allLinesOf(folder).flatMap((line) => ('heldOut' in line ? [] : [line]));
 
 const RUN = `
 model: ${TINY_MODEL}
@@ -64,7 +66,10 @@ describe('train', () => {
     }
     expect(readFileSync(join(at('whole'), 'config.yaml'), 'utf8')).toMatch(/missingGrad: skip/);
     expect(readdirSync(join(at('whole'), 'adapter')).sort()).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
-    expect(run.stderr).toMatch(/held-out loss before: [\d.]+/);
+    // held-out losses are told, and kept
+    const heldOut = allLinesOf(at('whole')).flatMap((line) => ('heldOut' in line ? [line] : []));
+    expect(heldOut.map(({ step }) => step)).toEqual([0, 6]);
+    for (const [i, when] of ['before', 'after'].entries()) expect(run.stderr).toContain(`held-out loss ${when}: ${heldOut[i]!.heldOut.toFixed(4)}`);
   });
 
   it('takes the memory that ebb plan says, within its budget', async () => {

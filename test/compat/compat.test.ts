@@ -22,6 +22,7 @@ import { PLAN_VERSION, type Plan } from '../../src/runtime/planFile.ts';
 import { PROGRAM_VERSION } from '../../src/runtime/program.ts';
 import { parseConfig } from '../../src/train/config.ts';
 import { type StepMetrics } from '../../src/train/loop.ts';
+import { isStep, type MetricsLine } from '../../src/run/metrics.ts';
 import { readRunFile } from '../../src/run/runFile.ts';
 import { filesOf, loadTrainer } from '../../src/trainer/package.ts';
 import { bookChooser, emptyBook, type ScheduleBook } from '../../src/tune/book.ts';
@@ -77,7 +78,8 @@ const linesOf = (run: string): StepMetrics[] =>
   readFileSync(join(run, 'metrics.jsonl'), 'utf8')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as StepMetrics);
+    .map((line) => JSON.parse(line) as MetricsLine)
+    .filter(isStep);
 
 /** What a version read in a run file, under the names that keys have by now. It shuffled where nothing was given, which now depends on the data. */
 const renamed = ({ adapter, shuffle, ...rest }: { readonly adapter: string; readonly shuffle: boolean }): object => ({

@@ -14,6 +14,7 @@ import {
   readFloats,
   trainingMode,
 } from '../../src/index.ts';
+import { readMetrics } from '../../src/run/metrics.ts';
 import { ROOT } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
@@ -71,8 +72,13 @@ it('trains as finetune does; where it pauses, what is evaluated and read is the 
   const report = await run.save();
   expect(report).toMatchObject({ steps: 4, loss: losses[3], interrupted: false, result: join(folder, 'own/adapter') });
   run.close();
-  const lines = readFileSync(join(folder, 'own/metrics.jsonl'), 'utf8').trim().split('\n');
-  expect(lines.map((line) => JSON.parse(line).loss)).toEqual(losses);
+  const { steps, heldOut } = readMetrics(join(folder, 'own'));
+  expect(steps.map(({ loss }) => loss)).toEqual(losses);
+  expect(heldOut).toEqual([
+    { step: 0, heldOut: whole.heldOut?.before },
+    { step: 2, heldOut: whole.heldOut?.after },
+    { step: 4, heldOut: report.heldOut?.after },
+  ]);
 });
 
 it('a loop that is left has all steps finished that were begun; the run goes on from there, in another loop or when it is opened again', async () => {

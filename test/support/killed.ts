@@ -1,8 +1,8 @@
 /** @file A process that ends itself by SIGKILL at a moment of its own writing, as if somebody had done it just then. */
 
-/** The `nth` call of `call` whose path matches; `torn`: half of the text is written before. */
+/** The `nth` call of `call` whose path matches, or whose file was opened by such a path; `torn`: half of the bytes are written before. */
 export interface Moment {
-  readonly call: 'appendFileSync' | 'openSync' | 'renameSync' | 'rmSync' | 'mkdirSync';
+  readonly call: 'writeSync' | 'openSync' | 'renameSync' | 'rmSync' | 'mkdirSync';
   readonly path: string;
   readonly nth: number;
   readonly torn?: boolean;
@@ -13,10 +13,17 @@ export function killedAt({ call, path, nth, torn = false }: Moment): NodeJS.Proc
   const hook = `
     import fs from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
+    const open = fs.openSync;
+    const paths = new Map();
+    fs.openSync = (path, ...rest) => {
+      const file = open(path, ...rest);
+      paths.set(file, path);
+      return file;
+    };
     const real = fs[${JSON.stringify(call)}];
     let left = ${nth};
     fs[${JSON.stringify(call)}] = (path, ...rest) => {
-      if (new RegExp(${JSON.stringify(path)}).test(path) && --left === 0) {
+      if (new RegExp(${JSON.stringify(path)}).test(paths.get(path) ?? path) && --left === 0) {
         ${torn ? 'real(path, rest[0].slice(0, rest[0].length / 2));' : ''}
         process.kill(process.pid, 'SIGKILL');
       }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 import { killedAt, type Moment } from '../support/killed.ts';
+import { readEvents } from '../support/readEvents.ts';
 
 let scratch: string;
 beforeAll(() => {
@@ -30,7 +31,7 @@ seed: 3
 /** Where the run is killed, and what it says before where it went on with something. */
 const MOMENTS: readonly (readonly [string, Moment, RegExp?])[] = [
   ['in the checkpoint of step 2, behind its tensors', { call: 'openSync', path: 'step-00000002.*state.json', nth: 1 }],
-  ['in the line of step 3, when sensitivities were measured', { call: 'appendFileSync', path: 'metrics', nth: 4, torn: true }],
+  ['in the line of step 3, when sensitivities were measured', { call: 'writeSync', path: 'metrics', nth: 4, torn: true }],
   ['while metrics are cut to step 2', { call: 'renameSync', path: 'metrics', nth: 1 }],
   ['at the rename of the checkpoint of step 4', { call: 'renameSync', path: 'step-00000004.partial$', nth: 1 }, /resumed at step 2/],
   ['before the first checkpoint is removed', { call: 'rmSync', path: 'step-00000002$', nth: 1 }, /resumed at step 2/],
@@ -49,6 +50,7 @@ const linesOf = (run: string): Omit<Line, 'ms'>[] =>
       const { ms: _ms, ...rest } = JSON.parse(line) as Line;
       return rest;
     });
+const isEvents = (name: string): boolean => name.startsWith('events.out.tfevents.');
 const stateOf = (run: string): unknown => JSON.parse(readFileSync(at(run, 'checkpoints', 'step-00000010', 'state.json'), 'utf8'));
 
 it('is the run that nobody killed', async () => {
@@ -70,5 +72,15 @@ it('is the run that nobody killed', async () => {
   const adapters = ['killed', 'whole'].map((run) => readFileSync(at(run, 'adapter', 'adapter_model.safetensors')));
   expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
   // nothing half written is left
-  expect(readdirSync(at('killed'), { recursive: true }).sort()).toEqual(readdirSync(at('whole'), { recursive: true }).sort());
+  const files = (run: string): string[] => readdirSync(at(run), { recursive: true }).map(String).sort();
+  expect(files('killed').filter((name) => !isEvents(name))).toEqual(files('whole').filter((name) => !isEvents(name)));
+  // each time the run went on with events of its own, and TensorBoard shows no step twice
+  const losses = (run: string) =>
+    readEvents(
+      files(run)
+        .filter(isEvents)
+        .map((name) => readFileSync(at(run, name))),
+    ).get('train/loss');
+  expect(losses('whole')).toHaveLength(10);
+  expect(losses('killed')).toEqual(losses('whole'));
 });

@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { openRecord } from '../../src/run/record.ts';
 import { openRunFolder } from '../../src/run/runFolder.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { parseConfig, type RunInput } from '../../src/train/config.ts';
@@ -43,6 +44,9 @@ const line = (step: number): StepMetrics => ({
   peakBytes: 1,
 });
 
+/** Adds the line of a step, as a run does that has just been opened. */
+const record = (line: StepMetrics): void => openRecord(out, 0, 1, () => {}).step(line);
+
 let out: string;
 let metrics: string;
 beforeEach(async () => {
@@ -62,7 +66,7 @@ async function started(): Promise<void> {
   const folder = openRunFolder(out, false, config());
   folder.begin({ ...config(), steps: 9 });
   for (const step of [1, 2, 3]) {
-    folder.appendMetrics(line(step));
+    record(line(step));
     if (step === 2) await folder.saveCheckpoint(fakeEngine(), { step: 2, updates: [2] });
   }
 }
@@ -76,7 +80,7 @@ it('goes on from the checkpoint; lines behind it and a torn last line are cut of
   expect(await folder.resume(fakeEngine(written))).toEqual({ step: 2, updates: [2] });
   expect(written).toEqual({ a: 1, b: 1, 'm.a': 2, 'm.b': 2, 'v.a': 2, 'v.b': 2 });
   folder.begin(config());
-  folder.appendMetrics(line(3));
+  record(line(3));
   expect(steps()).toEqual([1, 2, 3]);
 });
 
@@ -134,7 +138,7 @@ it('starts over where there is no checkpoint, with other settings too', async ()
   folder.begin(config({ seed: 5 }));
   expect(existsSync(metrics)).toBe(false);
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toContain('seed: 5');
-  folder.appendMetrics(line(1));
+  record(line(1));
   expect(steps()).toEqual([1]);
 });
 
