@@ -1,0 +1,161 @@
+/**
+ * @file A run folder belongs to the run that writes it. A lock with a heartbeat says so to other machines (proper-lockfile), and the process that holds
+ * it to those of this machine: a run that was killed leaves its folder free at once.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import lockfile from 'proper-lockfile';
+import { z } from 'zod';
+import { EbbError, option } from '../errors.ts';
+import { fileError, makeFolder } from '../formats/files.ts';
+import { writeTextAside } from '../formats/safetensors.ts';
+
+const LOCK = '.lock';
+const OWNER = '.owner.json';
+
+/** A heartbeat that is older is that of a run which has ended. Tracing a large model may keep one from being on time. */
+const STALE_MS = 60_000;
+const BEAT_MS = 5_000;
+
+/** Which process holds a folder. Numbers of processes mean something on one machine, and within one space of them, alone. */
+const owner = z.object({ id: z.string(), pid: z.int(), host: z.string(), space: z.string(), processStart: z.string(), since: z.string() });
+type Owner = Readonly<z.infer<typeof owner>>;
+
+/** A text that Linux tells of this machine; empty where there is none. */
+function told(read: () => string): string {
+  try {
+    return read().trim();
+  } catch {
+    return '';
+  }
+}
+
+/** The start of the machine, and its space of process numbers: containers have their own. */
+const spaceOf = (): string => `${told(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'))} ${told(() => readlinkSync('/proc/self/ns/pid'))}`;
+
+/** When a process started, in ticks of the machine: its number may be that of another one since. */
+const processStart = (pid: number): string =>
+  told(() => {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // the name in parentheses may hold spaces
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  });
+
+function isAlive({ pid, processStart: started }: Owner): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it is another user's
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
+  }
+  return processStart(pid) === started;
+}
+
+/** Who holds a folder; null where nobody says so. */
+function ownerOf(folder: string): Owner | null {
+  try {
+    return owner.parse(JSON.parse(readFileSync(join(folder, OWNER), 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a process of this machine says that it holds a folder, and whether it lives; null where another machine must be believed. */
+function localOwner(folder: string): { readonly isAlive: boolean } | null {
+  const found = ownerOf(folder);
+  return found && found.host === hostname() && found.space === spaceOf() ? { isAlive: isAlive(found) } : null;
+}
+
+const options = (folder: string) => ({ lockfilePath: join(folder, LOCK), stale: STALE_MS, realpath: false });
+
+/** Whether a run is going on in a folder. */
+export function isRunning(folder: string): boolean {
+  if (!existsSync(join(folder, LOCK))) return false;
+  return localOwner(folder)?.isAlive ?? lockfile.checkSync(folder, options(folder));
+}
+
+/** @throws EbbError where a run is going on in a folder */
+export function refuseRunning(folder: string): void {
+  if (!isRunning(folder)) return;
+  const found = ownerOf(folder);
+  const who = found ? ` (process ${found.pid} on ${found.host}, since ${found.since})` : '';
+  throw new EbbError(`${folder}: another run is going on in it${who}; wait until it has ended, or choose another folder (${option('out')})`, 'run');
+}
+
+/** A folder that is held for a run. */
+export interface Claim {
+  /** @throws EbbError where another program holds the folder by now, as after a long sleep of this machine */
+  check(): void;
+  /** Gives the folder up. One that was made for the run and holds nothing is removed. */
+  release(): void;
+}
+
+/** The folders of a path that are not there yet, the innermost first. */
+function missingFolders(path: string): string[] {
+  const whole = resolve(path);
+  return existsSync(whole) ? [] : [whole, ...(dirname(whole) === whole ? [] : missingFolders(dirname(whole)))];
+}
+
+function removeEmpty(folders: readonly string[]): void {
+  try {
+    for (const folder of folders) rmdirSync(folder);
+  } catch {
+    // one that holds something stays, and so do those that it lies in
+  }
+}
+
+/**
+ * Holds a folder for a run, before anything else is done for it; a folder that is not there is made.
+ * @throws EbbError where another run is going on in it, and where it cannot be written
+ */
+export async function claimFolder(folder: string): Promise<Claim> {
+  const made = missingFolders(folder);
+  const id = randomUUID();
+  const lock = join(folder, LOCK);
+  let unlock: () => Promise<void>;
+  refuseRunning(folder);
+  try {
+    makeFolder(folder);
+    // its owner is dead, whatever its heartbeat says
+    if (localOwner(folder)?.isAlive === false) rmSync(lock, { recursive: true, force: true });
+    // whoever took the folder meanwhile is met by check(), where something is to be written
+    unlock = await lockfile.lock(folder, { ...options(folder), update: BEAT_MS, onCompromised: () => {} });
+  } catch (error) {
+    removeEmpty(made);
+    if (error instanceof Error && 'code' in error && error.code === 'ELOCKED') refuseRunning(folder);
+    throw fileError(folder, error);
+  }
+  const since = new Date().toLocaleString('sv-SE');
+  try {
+    const own: Owner = { id, pid: process.pid, host: hostname(), space: spaceOf(), processStart: processStart(process.pid), since };
+    writeTextAside(join(folder, OWNER), `${JSON.stringify(own)}\n`);
+  } catch (error) {
+    await unlock().catch(() => {});
+    removeEmpty(made);
+    throw error;
+  }
+  let isHeld = true;
+  const isOther = (): boolean => {
+    const found = ownerOf(folder);
+    return found !== null && found.id !== id;
+  };
+  return {
+    check() {
+      if (isOther()) throw new EbbError(`${folder}: another run has taken this folder, and nothing more is written into it`, 'run');
+    },
+    release() {
+      if (!isHeld) return;
+      isHeld = false;
+      if (!isOther()) {
+        rmSync(join(folder, OWNER), { force: true });
+        rmSync(lock, { recursive: true, force: true });
+      }
+      // ends the heartbeat; the lock is gone
+      unlock().catch(() => {});
+      removeEmpty(made);
+    },
+  };
+}
