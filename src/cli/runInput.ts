@@ -11,7 +11,21 @@ import { say } from '../terminal/options.ts';
 export const addModelRunFlags = (command: Command): Command => addRunFlags(addModelFlags(command.argument('[config]', 'run.yaml')));
 
 /** The flags that only matter where a run trains. Commands that train nothing take them, so that their command line can be that of `ebb train`. */
-export const RUNNING: readonly string[] = ['out', 'lr', 'weight-decay', 'schedule', 'warmup-steps', 'clip', 'save-every', 'eval-every', 'eval-limit', 'resume'];
+export const RUNNING: readonly string[] = [
+  'out',
+  'lr',
+  'weight-decay',
+  'schedule',
+  'warmup-steps',
+  'clip',
+  'save-every',
+  'eval-every',
+  'eval-limit',
+  'patience',
+  'resume',
+  'accept',
+  'extend',
+];
 
 /** Returns the keys of a run file with the flags over them. The library checks them, and its errors name the file, or the command line. */
 export function runOptionsOf(file: string | undefined, flags: RunFlags): RunOptions {

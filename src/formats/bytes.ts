@@ -32,3 +32,11 @@ export function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
+
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** A number of bytes for people, such as 1.5 GiB. */
+export function bytesText(count: number): string {
+  const step = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
+  return `${step === 0 ? count : (count / 2 ** (10 * step)).toFixed(1)} ${UNITS[step]}`;
+}

@@ -25,7 +25,7 @@ const OTHER_FOLDERS: readonly (readonly [held: string, (folder: string) => strin
   ['adapter_config.json', (folder) => `it holds a PEFT adapter: give the model it was made for, and ${option('adapter')} ${folder}`],
   ['plan.json', (folder) => `it holds a trainer that ebb compile wrote: run ${join(folder, 'trainer.js')}`],
   ['training.safetensors', () => `it holds a checkpoint that a run goes on from: give the run folder as ${option('out')}, with ${option('resume')}`],
-  ['metrics.jsonl', (folder) => `it holds a run, whose result is in ${join(folder, 'model')} or ${join(folder, 'adapter')}`],
+  ['metrics.jsonl', () => 'it holds a run that has trained nothing yet, or no model of a checkpoint'],
   [
     SINGLE,
     (folder) => `it holds ${SINGLE} alone: where those are weights of a definition, give the definition (.ts) as model, and ${option('weights')} ${folder}`,

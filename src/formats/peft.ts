@@ -127,6 +127,8 @@ export interface PeftOutput {
   /** Whether the weights under the adapter are stored [in, out], as transformers' Conv1D does. */
   readonly fanInFanOut: boolean;
   readonly baseModel: string | null;
+  /** What stands in the file of the matrices besides; default: that it is PyTorch's. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Under PEFT's names. */
   readonly tensors: readonly (SafetensorsEntry | StreamedEntry)[];
 }
@@ -159,6 +161,6 @@ export async function writePeft(folder: string, adapter: PeftOutput): Promise<vo
   } catch (error) {
     throw fileError(folder, error);
   }
-  await streamSafetensors(join(folder, WEIGHTS), adapter.tensors);
+  await streamSafetensors(join(folder, WEIGHTS), adapter.tensors, adapter.metadata);
   writeTextAside(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }

@@ -150,22 +150,28 @@ const piecesOfEntry = (entry: SafetensorsEntry | StreamedEntry): ReturnType<Stre
 
 /**
  * Writes a safetensors file piece by piece, with its tensors in the order given: no more than a piece is in memory.
+ * @param told is told of all bytes of the file, in order
  * @throws EbbError where it cannot be written, and for a tensor whose pieces are not the bytes it takes
  */
 export async function streamSafetensors(
   path: string,
   entries: readonly (SafetensorsEntry | StreamedEntry)[],
   metadata: Readonly<Record<string, string>> = FORMAT,
+  told: (bytes: Uint8Array) => void = () => {},
 ): Promise<void> {
   refuseDoubles(path, entries);
   const aside = openAside(path);
+  const write = (view: ArrayBufferView): void => {
+    writeAll(aside.handle, view);
+    told(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+  };
   try {
-    writeAll(aside.handle, headerBytes(entries, metadata));
+    write(headerBytes(entries, metadata));
     for (const entry of entries) {
       let bytes = 0;
       for await (const piece of piecesOfEntry(entry)) {
         bytes += piece.byteLength;
-        writeAll(aside.handle, piece);
+        write(piece);
       }
       checkLength(path, entry, bytes);
     }

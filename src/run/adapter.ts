@@ -9,10 +9,11 @@ import type { AdapterSettings } from '../runtime/planFile.ts';
 
 import { parseConfig, type RunConfig } from '../train/config.ts';
 import { adaptedLayer, adapterParamName, isAdapterParam, loraScale } from '../train/model.ts';
+import { checkpointNames, checkpointPath, TENSORS } from './checkpointNames.ts';
 import { CONFIG } from './earlierRun.ts';
 import { tellNotes, type Watch } from './progress.ts';
+import { trainedIn } from './results.ts';
 import { readRunFile } from './runFile.ts';
-import { checkpointNames, TENSORS } from './runFolder.ts';
 
 const PEFT_CONFIG = 'adapter_config.json';
 
@@ -76,12 +77,13 @@ export function loadAdapter(path: string, dropout = 0): LoadedAdapter {
       `${path}: no such file or folder; expected a PEFT adapter, a run's folder or a checkpoint of it (${option('device')} names a device)`,
       'file',
     );
-  if (existsSync(join(path, PEFT_CONFIG))) return peftAdapter(path, dropout);
-  if (existsSync(join(path, TENSORS))) return checkpointAdapter(path, dropout);
-  const trained = join(path, 'adapter');
+  const trained = trainedIn(path);
   if (existsSync(join(trained, PEFT_CONFIG))) return peftAdapter(trained, dropout);
+  if (trained !== path) throw new EbbError(`${path}: is of a run that trains all weights, and holds no adapter; what it trained is a model: ${trained}`, 'run');
+  // checkpoints of earlier versions hold no folder of what was trained
+  if (existsSync(join(path, TENSORS))) return checkpointAdapter(path, dropout);
   const newest = checkpointNames(path).at(-1);
-  return newest === undefined ? peftAdapter(path, dropout) : checkpointAdapter(join(path, 'checkpoints', newest), dropout);
+  return newest === undefined ? peftAdapter(path, dropout) : checkpointAdapter(checkpointPath(path, newest), dropout);
 }
 
 /** Reads a PEFT LoRA folder. @throws EbbError for what is not LoRA */

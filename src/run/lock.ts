@@ -159,3 +159,31 @@ export async function claimFolder(folder: string): Promise<Claim> {
     },
   };
 }
+
+/** Does work for a run whose folder is held from before anything is read. @throws EbbError as `claimFolder` */
+export async function withClaim<T>(folder: string, work: (claim: Claim) => Promise<T>): Promise<T> {
+  const claim = await claimFolder(folder);
+  try {
+    return await work(claim);
+  } finally {
+    claim.release();
+  }
+}
+
+/** Opens a run whose folder is held from before anything is read until the run is closed. @throws EbbError as `claimFolder` */
+export async function openClaimed<T extends { close(): void }>(folder: string, open: (claim: Claim) => Promise<T>): Promise<T> {
+  const claim = await claimFolder(folder);
+  try {
+    const run = await open(claim);
+    return {
+      ...run,
+      close() {
+        run.close();
+        claim.release();
+      },
+    };
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+}

@@ -4,16 +4,30 @@ import type { InputData } from '../runtime/inputs.ts';
 import type { Batch } from '../train/batches.ts';
 import type { StepMetrics } from '../train/loop.ts';
 
+/** How a run goes on that its folder holds. */
+export interface GoingOn {
+  /** Whether the run goes on from the newest whole checkpoint in its folder. */
+  readonly resume?: boolean | undefined;
+  /** What of the things that the run depends on may be others than it began with: `model`, `data`, `tokenizer`, `chatTemplate`, `adapter`, `plan`. */
+  readonly accept?: readonly string[] | undefined;
+  /** Whether the learning rate of the last step is kept for further ones. Default: the schedule is that of a run of all steps. */
+  readonly extend?: boolean | undefined;
+}
+
 /** What became of a run. */
 export interface TrainReport {
   /** The run's folder. */
   readonly out: string;
-  /** The folder of the adapter or the model that was trained; null where the run was interrupted. */
-  readonly result: string | null;
+  /** The folder of the adapter or the model that was trained, also where the run was interrupted. */
+  readonly result: string;
+  /** The folder of what had the lowest held-out loss, and after which step; null where none is kept. */
+  readonly best: { readonly folder: string; readonly step: number; readonly heldOut: number } | null;
   readonly steps: number;
   readonly loss: number;
   readonly heldOut: { readonly before: number; readonly after: number } | null;
   readonly interrupted: boolean;
+  /** Whether the run ended because its held-out loss did not get lower (`patience`). */
+  readonly endedEarly: boolean;
 }
 
 /** A micro-batch of a model, with the model's own inputs. */
@@ -65,7 +79,7 @@ export interface OpenRun<Inputs = InputData, Unit extends string = string, Param
    * read, once; default the run's evalData @throws EbbError for data that cannot be used, and where there is none
    */
   evaluate(data?: string): Promise<number>;
-  /** Writes the last checkpoint, and, unless the run was interrupted, the trained model or adapter. */
+  /** Writes the last checkpoint, and the trained model or adapter. */
   save(): Promise<TrainReport>;
   /** Frees what the run holds, whatever became of it; the device too, unless its opener was given one that is open. */
   close(): void;

@@ -16,6 +16,8 @@ export interface RunRecord {
   step(metrics: StepMetrics): void;
   /** Writes a held-out loss. One that is recorded already, as by the run before a resume, is not written again. */
   heldOut(metrics: HeldOutMetrics): void;
+  /** The held-out losses so far, in order. */
+  heldOutLosses(): readonly HeldOutMetrics[];
   /** Tries a last time to write what could not be written, and says what is lost. */
   end(): void;
 }
@@ -59,7 +61,7 @@ const scalarsOf = ({ loss, lr, gradNorm, tokens, ms, peakBytes, ...drawn }: Step
 export function openRecord(folder: string, done: number, units: number, say: (text: string) => void): RunRecord {
   const before = existsSync(join(folder, METRICS)) ? readMetrics(folder) : { steps: [], heldOut: [] };
   let loss = before.steps.at(-1)?.loss ?? Number.NaN;
-  let lastHeldOut = before.heldOut.at(-1);
+  const losses = [...before.heldOut];
   const now = (): number => Date.now() / 1000;
   const metrics = growingFile(join(folder, METRICS), 'lines', say);
   const events = growingFile(eventsFile(folder, Math.floor(now())), 'events', say);
@@ -74,11 +76,14 @@ export function openRecord(folder: string, done: number, units: number, say: (te
       tell(line.step, { kind: 'scalars', values: scalarsOf(line, units) });
     },
     heldOut(line) {
-      if (lastHeldOut?.step === line.step && Object.is(lastHeldOut.heldOut, line.heldOut)) return;
-      lastHeldOut = line;
+      const last = losses.at(-1);
+      if (last?.step === line.step && Object.is(last.heldOut, line.heldOut)) return;
+      if (last?.step === line.step) losses.pop();
+      losses.push(line);
       metrics.append(lineBytes(line));
       tell(line.step, { kind: 'scalars', values: { 'eval/loss': line.heldOut } });
     },
+    heldOutLosses: () => losses,
     end() {
       metrics.end();
       events.end();

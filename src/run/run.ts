@@ -1,7 +1,9 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createDropPlan } from '../dropbp/plans/index.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, isOfNumbers } from '../errors.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -11,21 +13,28 @@ import { evaluate, type Measured, newState, planModel, type TrainerOptions, type
 import type { TrainableModel } from '../train/model.ts';
 import { isOfSteps, lengthNotes, runLength } from '../train/runLength.ts';
 import { accountLines, runAccount, SUMMARY } from './account.ts';
+import { loadAdapter } from './adapter.ts';
 import { takesSequences } from './batchFiles.ts';
+import { CONFIG, scheduledBefore, scheduleNote } from './earlierRun.ts';
 import { startEngine } from './engine.ts';
+import { openHeldOut } from './heldOut.ts';
+import { checkIdentity, hashParts, type Identity, modelFiles, newIdentity } from './identity.ts';
+import type { Claim } from './lock.ts';
 import { MOMENT, momentText } from './moment.ts';
-import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
+import type { GoingOn, OpenRun, RunStep, TrainReport } from './openRun.ts';
 import { pieces, tell, type Watch } from './progress.ts';
 import { openRecord } from './record.ts';
-import { writeResult } from './result.ts';
+import { BEST, RESULT } from './results.ts';
 import { type DataSubject, lengthOf, openRunData, type RunData } from './runData.ts';
-import { openRunFolder } from './runFolder.ts';
+import { openRunFolder, type RunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
+import { openSaving } from './saving.ts';
 import type { DiskWeights } from './weights.ts';
 
-/** How a run is watched. Its signal ends it after the step that is under way, with a checkpoint. */
-export interface TrainHooks extends Watch {
-  readonly resume?: boolean;
+/** How a run is watched, and how it goes on. Its signal ends it after the step that is under way, with a checkpoint. */
+export interface TrainHooks extends Watch, GoingOn {
+  /** Holds the run's folder. */
+  readonly claim?: Pick<Claim, 'check'>;
   /** Steps to time dispatch by dispatch, counted from where the run starts, and who is told. */
   readonly timed?: { readonly steps: number; readonly report: (step: number, times: readonly DispatchTime[]) => void };
 }
@@ -36,6 +45,9 @@ export interface TrainingRun {
   readonly weights: DiskWeights;
   readonly data: RunData;
   readonly device: Device;
+  /** What was compiled, as a text, and the version of Ebb that compiled it: a run goes on with the same. */
+  readonly plan: string;
+  readonly ebb: string;
   /** Further files of the run folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
   /** Said when the engine is ready: units, kernels, milliseconds of the driver. */
@@ -73,11 +85,43 @@ export async function trainAll(run: OpenRun, each: (step: RunStep) => unknown = 
   }
 }
 
+/** What a run depends on, hashed. */
+function hashRun({ config, weights, data, plan }: Pick<TrainingRun, 'config' | 'weights' | 'data' | 'plan'>): Promise<Identity['parts']> {
+  const { checkpoint, path } = weights;
+  const from = config.lora === false ? undefined : config.lora.from;
+  const model = checkpoint ? modelFiles(checkpoint.path) : path === null ? [] : [path];
+  const hashed = hashParts({ files: { model, adapter: from === undefined ? [] : [loadAdapter(from).file], ...data.files }, plan });
+  // whoever waits for it is told; nobody may be waiting yet
+  hashed.catch(() => {});
+  return hashed;
+}
+
+/** The identity of a run that begins, or goes on. @throws EbbError where it goes on and something is another */
+async function identityOf(
+  folder: RunFolder,
+  ebb: string,
+  hashing: Promise<Identity['parts']>,
+  { resume = false, accept = [] }: TrainHooks,
+  say: (text: string) => void,
+): Promise<Identity> {
+  const now = { ebb, parts: await hashing };
+  const before = folder.identity;
+  if (resume && before === null && existsSync(join(folder.path, CONFIG)))
+    say(`${folder.path}: an earlier version began the run and did not say what its data and its model hold, so that is not compared`);
+  if (before === null) return newIdentity(now.ebb, now.parts);
+  checkIdentity(folder.path, before, now, accept, say);
+  return { ...now, run: before.run };
+}
+
 /** Opens a run: its folder, its engine with every parameter at its start, its data. @throws EbbError for what the folder or the device makes impossible */
-export async function openRun({ config, model, weights, data, device, files, ready }: TrainingRun, hooks: TrainHooks = {}): Promise<OpenRun> {
+export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise<OpenRun> {
+  const { config, model, weights, data, device, files, ready } = run;
   const say = (text: string): void => tell(hooks, text);
   for (const note of data.notes) say(note);
-  // what can be refused before the folder is opened is; epochs are counted in the data
+  const before = hooks.resume ? scheduledBefore(join(config.out, CONFIG)) : null;
+  const folder = openRunFolder(config.out, hooks.resume ?? false, config, say);
+  const hashing = hashRun(run);
+  // what can be refused before the engine is made is; epochs are counted in the data
   const length = isOfSteps(config) ? runLength(config, 1) : lengthOf(config, await data.loaded);
   const { steps, microBatches } = length;
   const plan = createDropPlan(config.drop, planModel(model, steps));
@@ -85,7 +129,6 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const memory = config.memoryBudget === undefined ? null : planRunMemory(config, model.program, plan, steps, device.profile.limits.maxBufferSize);
   if (memory) say(memoryText(memory, config.memoryBudget ?? null));
   const probes = plan.measure ? 'norms' : undefined;
-  const folder = openRunFolder(config.out, hooks.resume ?? false, config);
   const start = async (): Promise<Engine> => {
     const started = performance.now();
     const { accumulate: micros, decay, seed } = config;
@@ -94,8 +137,8 @@ export async function openRun({ config, model, weights, data, device, files, rea
     return engine;
   };
   hooks.signal?.throwIfAborted();
-  // the driver compiles while the data is tokenised
-  const [engine, { train: trainData, held }] = await Promise.all([start(), data.loaded]);
+  // the driver compiles while the data is tokenised and files are hashed
+  const [engine, { train: trainData, held }, identity] = await Promise.all([start(), data.loaded, identityOf(folder, run.ebb, hashing, hooks, say)]);
   if (hooks.signal?.aborted) engine.destroy();
   hooks.signal?.throwIfAborted();
   for (const note of new Set([...lengthNotes(config, trainData.source.count), ...trainData.notes, ...(held?.notes ?? [])])) say(note);
@@ -111,39 +154,37 @@ export async function openRun({ config, model, weights, data, device, files, rea
     evalData: held?.report,
   });
   for (const line of accountLines(account, takesSequences(model.program.inputs))) say(line);
-  const summary = { [SUMMARY]: `${JSON.stringify(account, null, 2)}\n` };
-  folder.begin(
-    { ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) },
-    { ...files, ...summary, [MOMENT]: momentText(data.moment) },
-  );
   const state = resumed ?? newState(engine);
   checkGoesOn(config, state, steps);
+  const rates = before && scheduleNote(before, { ...config, steps }, state.step);
+  if (rates) say(rates);
+  const saving = openSaving(
+    { folder: config.out, run: identity.run, engine, model, weights, dtype: config.resultDtype, claim: hooks.claim, say },
+    resumed?.step,
+  );
+  const evaluates = held !== null && config.evalEvery > 0;
+  saving.checkSpace(evaluates && config.keepBest);
+  hooks.claim?.check();
+  const summary = { [SUMMARY]: `${JSON.stringify(account, null, 2)}\n` };
+  folder.begin({ ...config, steps, ...(config.steps === undefined ? { epochs: config.epochs ?? 1 } : {}) }, identity, {
+    ...files,
+    ...summary,
+    [MOMENT]: momentText(data.moment),
+  });
   if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);
-  const heldBatches = held ? held.source.all() : [];
-  const heldProgress = () => pieces({ onProgress: hooks.onProgress }, 'held-out evaluation');
   const units = unitsOf(engine).length;
   const record = openRecord(config.out, state.step, units, say);
-  const heldOut = async (): Promise<number> => {
-    const loss = await evaluate(engine, heldBatches, heldProgress());
-    record.heldOut({ step: state.step, heldOut: loss });
-    return loss;
-  };
-  const before = held ? await heldOut() : Number.NaN;
-  if (held) say(`held-out loss before: ${before.toFixed(4)}`);
+  const watched = pieces({ onProgress: hooks.onProgress }, 'held-out evaluation');
+  const heldOut = held && openHeldOut({ config, engine, state, batches: held.source.all(), watched, record, keepBest: saving.keepBest, say });
+  const first = heldOut ? await heldOut.evaluate() : Number.NaN;
+  if (heldOut) say(`held-out loss before: ${first.toFixed(4)}`);
   let interrupted = false;
-  let saved = resumed?.step;
-  const save = async (now: TrainState): Promise<void> => {
-    // saving a step again would take its checkpoint away for a moment
-    if (now.step === saved) return;
-    now.updates = await engine.readUpdates();
-    await folder.saveCheckpoint(engine, now);
-    saved = now.step;
-  };
+  let broken: EbbError | null = null;
   const between = (pauseAfter: (step: number) => boolean): NonNullable<TrainerOptions['between']> => ({
-    when: (step) => dueAt(step, config.saveEvery) || (held !== null && dueAt(step, config.evalEvery)) || pauseAfter(step),
+    when: (step) => dueAt(step, config.saveEvery) || (heldOut !== null && dueAt(step, config.evalEvery)) || pauseAfter(step),
     run: async (now) => {
-      if (dueAt(now.step, config.saveEvery)) await save(now);
-      if (held && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut()).toFixed(4)}`);
+      if (dueAt(now.step, config.saveEvery)) await saving.save(now);
+      if (heldOut && dueAt(now.step, config.evalEvery)) say(`step ${now.step}: held-out loss ${(await heldOut.compare()).toFixed(4)}`);
     },
   });
   const options: Omit<TrainerOptions, 'batches' | 'between'> = {
@@ -159,7 +200,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
     },
     stop: () => {
       interrupted = hooks.signal?.aborted === true;
-      return interrupted;
+      return interrupted || (heldOut?.isOver() ?? false);
     },
   };
   return {
@@ -167,7 +208,10 @@ export async function openRun({ config, model, weights, data, device, files, rea
     done: state.step,
     units,
     batches: trainData.source,
-    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) => trainSteps({ ...options, batches, between: between(pauseAfter) }),
+    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) =>
+      untilBroken(trainSteps({ ...options, batches, between: between(pauseAfter) }), (error) => {
+        broken = error;
+      }),
     show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units }),
     async read(name) {
       const index = engine.program.params.findIndex((p) => p.name === name);
@@ -175,22 +219,49 @@ export async function openRun({ config, model, weights, data, device, files, rea
       return engine.readParam(index);
     },
     async evaluate(path) {
-      if (path !== undefined) return evaluate(engine, await data.heldOut(path), heldProgress());
-      if (!held) throw new EbbError('the run has no evalData, so there is nothing to evaluate; give evaluate() a path, or the run evalData', 'config');
-      return heldOut();
+      if (path !== undefined) return evaluate(engine, await data.heldOut(path), watched);
+      if (!heldOut) throw new EbbError('the run has no evalData, so there is nothing to evaluate; give evaluate() a path, or the run evalData', 'config');
+      return heldOut.evaluate();
     },
     async save() {
-      await save(state);
-      const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
-      const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
+      // the newest checkpoint is of before the step that gave no number, and stays so
+      if (broken) throw broken;
+      await saving.finish(state);
+      const endedEarly = state.step < steps && (heldOut?.isOver() ?? false);
+      if (endedEarly) say(`ended after step ${state.step} of ${steps}: the held-out loss did not get lower in ${config.patience} evaluations`);
+      const after = heldOut && !interrupted ? await heldOut.compare() : Number.NaN;
+      if (heldOut && !interrupted) say(`held-out loss after: ${after.toFixed(4)}`);
       record.end();
-      return { out: config.out, result, steps: state.step, loss: record.lastLoss(), heldOut: held ? { before, after } : null, interrupted };
+      const result = join(config.out, RESULT);
+      say(`written: ${result}${saving.dtype() === null ? '' : ` (${saving.dtype()})`}`);
+      const best = heldOut?.best() ?? null;
+      if (best) say(`best: ${join(config.out, BEST)}, of step ${best.step}, held-out loss ${best.heldOut.toFixed(4)}`);
+      return {
+        out: config.out,
+        result,
+        best: best && { folder: join(config.out, BEST), step: best.step, heldOut: best.heldOut },
+        steps: state.step,
+        loss: record.lastLoss(),
+        heldOut: heldOut ? { before: first, after } : null,
+        interrupted,
+        endedEarly,
+      };
     },
     close() {
       record.end();
       engine.destroy();
     },
   };
+}
+
+/** Steps, and who is told where one of them gives no number. */
+async function* untilBroken<T>(steps: AsyncGenerator<T, void>, tell: (error: EbbError) => void): AsyncGenerator<T, void> {
+  try {
+    yield* steps;
+  } catch (error) {
+    if (isOfNumbers(error)) tell(error);
+    throw error;
+  }
 }
 
 /** @throws EbbError for a run that has gone on for longer than it is to go on now */
@@ -215,21 +286,6 @@ function timedSteps(start: number, { timed }: TrainHooks): Pick<TrainerOptions, 
   if (!timed) return {};
   const from = start + UNTIMED;
   return { timed: { when: (step) => step >= from && step < from + timed.steps, report: timed.report } };
-}
-
-async function conclude(
-  engine: Engine,
-  model: TrainableModel,
-  weights: DiskWeights,
-  result: string,
-  heldOut: (() => Promise<number>) | null,
-  say: (line: string) => void,
-): Promise<number> {
-  const after = heldOut ? await heldOut() : Number.NaN;
-  if (heldOut) say(`held-out loss after: ${after.toFixed(4)}`);
-  await writeResult(result, engine, model.about, weights);
-  say(`written: ${result}`);
-  return after;
 }
 
 const dueAt = (step: number, every: number): boolean => every > 0 && step % every === 0;

@@ -1,16 +1,19 @@
 /** @file The data of a run: opened by its config, tokenised while the model is compiled. */
 
+import { existsSync } from 'node:fs';
 import { holdsRecords, locateData } from '../data/locate.ts';
 import { EbbError } from '../errors.ts';
 import type { Batch } from '../train/batches.ts';
 import type { RunConfig } from '../train/config.ts';
 import { type RunLength, runLength } from '../train/runLength.ts';
-import { checkPositions, checkRestarts, type PositionSubject } from './batchFiles.ts';
+import { checkPositions, checkRestarts, type PositionSubject, takesSequences } from './batchFiles.ts';
 import { type BatchSizes, checkCounted, type DataOptions, type LoadedData, type OpenedData, openData, readySizes } from './data.ts';
 import { dataPath } from './dataPath.ts';
+import type { IdentitySources } from './identity.ts';
 import { momentOf } from './moment.ts';
 import { type Preparation, prepare } from './prepare.ts';
 import type { Watch } from './progress.ts';
+import { tokenizerFiles } from './tokenCache.ts';
 
 /** The data of a run, and the held-out data if there is any. */
 export interface LoadedRunData {
@@ -29,6 +32,8 @@ export interface RunData {
   readonly moment: Date;
   /** What is to be said of it before the run. */
   readonly notes: readonly string[];
+  /** The files that it is made of, by what they are. Standard input is none. */
+  readonly files: IdentitySources['files'];
   /** @throws EbbError naming the file and what is wrong with it */
   readonly loaded: Promise<LoadedRunData>;
   /** Reads further held-out data, once, by the rules of the run's. @throws EbbError naming the file and what is wrong with it */
@@ -88,6 +93,19 @@ async function withLocalData(config: RunConfig, watch: Watch): Promise<RunConfig
   return { ...config, data: await dataPath(data, watch), ...(evalData === undefined ? {} : { evalData: await dataPath(evalData, watch) }) };
 }
 
+/** The files that data is made of: its own, and those of what makes tokens of it. */
+function dataFiles({ data, evalData, chatTemplate }: RunConfig, { inputs, tokenizer }: DataSubject): IdentitySources['files'] {
+  const own = (path: string | undefined): readonly string[] =>
+    path === undefined ? [] : locateData(path).files.flatMap((file) => (file.path === '-' ? [] : [file.path]));
+  const isTokenised = takesSequences(inputs) && [data, evalData].some((path) => path !== undefined && ['text', 'records'].includes(locateData(path).kind));
+  return {
+    data: own(data),
+    evalData: own(evalData),
+    tokenizer: isTokenised ? tokenizerFiles(tokenizer()) : [],
+    chatTemplate: chatTemplate !== undefined && existsSync(chatTemplate) ? [chatTemplate] : [],
+  };
+}
+
 /** Opens the data of a run; what has to be tokenised is being tokenised then. @throws EbbError naming the file and what is wrong with it */
 export async function openRunData(given: RunConfig, subject: DataSubject, watch: Watch = {}): Promise<RunData> {
   const config = await withLocalData(given, watch);
@@ -135,7 +153,8 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
         own.end();
       }
     });
-    return { batch, length, restarts, moment, heldOut, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
+    const files = dataFiles(config, subject);
+    return { batch, length, restarts, moment, heldOut, files, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();
     throw error;

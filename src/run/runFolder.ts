@@ -1,48 +1,70 @@
-/** @file The folder of a run: its config, metrics, checkpoints that resume, and the result. Files are written aside and renamed. */
+/** @file The folder of a run as it begins or goes on: what it may hold, and its config. Files are written aside and renamed. */
 
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { EbbError, option } from '../errors.ts';
-import { fileError, makeFolder, readText } from '../formats/files.ts';
-import { parseJson } from '../formats/json.ts';
-import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
-import { parseBy } from '../issues.ts';
+import { fileError, makeFolder } from '../formats/files.ts';
+import { writeTextAside } from '../formats/safetensors.ts';
 import type { Engine } from '../runtime/execute.ts';
-import { storedBytes } from '../runtime/lasting.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { TrainState } from '../train/loop.ts';
 import { SUMMARY } from './account.ts';
+import { CHECKPOINTS, checkpointNames } from './checkpointNames.ts';
+import { loadCheckpoint, newestWhole, setBrokenAside } from './checkpoints.ts';
 import { CONFIG, goingOn, storedConfig } from './earlierRun.ts';
-import { startUpload } from './engine.ts';
+import { IDENTITY, type Identity, PART_NAMES, storedIdentity } from './identity.ts';
+import { refuseRunning } from './lock.ts';
 import { cutMetrics, METRICS } from './metrics.ts';
 import { MOMENT } from './moment.ts';
+import type { GoingOn } from './openRun.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
 import { removeRecord } from './record.ts';
+import { BEST, EARLIER_RESULTS, RESULT } from './results.ts';
 import { schemaComment } from './runFile.ts';
-import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
 
 export interface RunFolder {
   readonly path: string;
+  /** The identity of the run that it holds and that goes on; null for a run that begins, and one of an earlier version. */
+  readonly identity: Identity | null;
   /**
    * Makes the folder and writes the config as resolved, and further files by name; a run that starts over begins its metrics anew. What a
    * killed run had half written is removed.
    */
-  begin(config: RunConfig, files?: Readonly<Record<string, string>>): void;
-  saveCheckpoint(engine: Engine, state: TrainState): Promise<void>;
-  /** Loads the newest complete checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from. */
+  begin(config: RunConfig, identity: Identity, files?: Readonly<Record<string, string>>): void;
+  /**
+   * Loads the newest whole checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from.
+   * @throws EbbError where no checkpoint is whole, and where it is of another model
+   */
   resume(engine: Engine): Promise<TrainState | null>;
 }
 
-const KEPT = 2;
-
 /** What may change when a run goes on; everything else would make it another run. */
-const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'device', 'tune', 'memoryBudget'];
+const FREE: readonly string[] = [
+  'steps',
+  'epochs',
+  'evalData',
+  'evalEvery',
+  'evalLimit',
+  'keepBest',
+  'patience',
+  'saveEvery',
+  'scheduleSteps',
+  'out',
+  'adapter',
+  'device',
+  'tune',
+  'memoryBudget',
+  'resultDtype',
+];
+
+/** Paths of what a run reads. Where a run folder says what these hold, the contents are compared, and the paths may be others. */
+const BY_CONTENT: readonly string[] = ['model', 'weights', 'data', 'chatTemplate'];
 
 /** What a run writes in its folder. */
-const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, 'schedules.json', MOMENT, 'checkpoints', 'profile', 'adapter', 'model'];
+const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, IDENTITY, 'schedules.json', MOMENT, CHECKPOINTS, 'profile', RESULT, BEST];
 
 /** What a run reads. */
 export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConfig, 'model' | 'weights' | 'data' | 'evalData' | 'lora'>): InputPath[] {
@@ -54,143 +76,90 @@ export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConf
 /**
  * Checks that a run may write its folder; nothing is written.
  * @param runFile the file its config was read from, which a run that goes on may have in its folder
- * @throws EbbError when it holds a run already and that one is not resumed, and where an input of the run would be written over
+ * @throws EbbError where another run is going on in it, when it holds a run already and that one is not resumed, where an input of the run would be written
+ * over, and for what is said of going on where no run does
  */
-export function checkRunFolder(path: string, resumes: boolean, config: RunConfig, runFile?: string): void {
-  if (!resumes && existsSync(join(path, METRICS)))
+export function checkRunFolder(config: RunConfig, { resume = false, accept, extend }: GoingOn, runFile?: string): void {
+  const path = config.out;
+  const idle = accept === undefined ? (extend === true ? 'extend' : null) : 'accept';
+  if (!resume && idle !== null)
+    throw new EbbError(`${option(idle)} is for a run that goes on; give ${option('resume')} too, or leave ${option(idle)} out`, 'config');
+  const unknown = accept?.find((name) => !PART_NAMES.includes(name));
+  if (unknown !== undefined) throw new EbbError(`${option('accept')}: found ${JSON.stringify(unknown)}, expected some of ${PART_NAMES.join(', ')}`, 'config');
+  refuseRunning(path);
+  if (!resume && existsSync(join(path, METRICS)))
     throw new EbbError(`${path}: holds a run already; go on with it (${option('resume')}), or choose another folder (${option('out')})`, 'run');
-  checkOutFolder(path, option('out'), PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resumes ? undefined : runFile })]);
-}
-
-/** The names of the complete checkpoints in a run's folder, the newest last. */
-export function checkpointNames(path: string): string[] {
-  const folder = join(path, 'checkpoints');
-  return existsSync(folder)
-    ? readdirSync(folder)
-        .filter((name) => /^step-\d+$/.test(name))
-        .sort()
-    : [];
+  checkOutFolder(path, option('out'), PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resume ? undefined : runFile })]);
 }
 
 /**
  * Opens a run's folder; nothing is written before `begin`.
- * @throws EbbError as `checkRunFolder`, and when it holds a run that was started with another config
+ * @param say is told of what is broken in it
+ * @throws EbbError for one that holds a run which was started with another config
  */
-export function openRunFolder(path: string, resumes: boolean, config: RunConfig): RunFolder {
+export function openRunFolder(path: string, resumes: boolean, config: RunConfig, say: (text: string) => void): RunFolder {
   const configFile = join(path, CONFIG);
-  checkRunFolder(path, resumes, config);
-  const checkpoints = (): string[] => checkpointNames(path);
-  const from = resumes ? checkpoints().at(-1) : undefined;
-  if (from !== undefined && existsSync(configFile)) checkSameRun(configFile, config);
+  const holds = resumes && checkpointNames(path).length > 0;
+  const identity = holds ? storedIdentity(path) : null;
+  if (holds && existsSync(configFile)) checkSameRun(configFile, config, identity !== null);
+  let from: Awaited<ReturnType<typeof newestWhole>> = null;
   return {
     path,
-    begin(resolved, files = {}) {
+    identity,
+    begin(resolved, now, files = {}) {
       try {
-        makeFolder(join(path, 'checkpoints'));
+        makeFolder(join(path, CHECKPOINTS));
         removePartial(path);
+        if (from) setBrokenAside(path, now.run, from);
+        else removeRecord(path);
+        writeTextAside(configFile, `${schemaComment(path)}${stringify(resolved)}`);
+        writeTextAside(join(path, IDENTITY), `${JSON.stringify(now, null, 2)}\n`);
+        for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
       } catch (error) {
         throw fileError(path, error);
       }
-      if (from === undefined) removeRecord(path);
-      writeTextAside(configFile, `${schemaComment(path)}${stringify(resolved)}`);
-      for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
-    },
-    async saveCheckpoint(engine, state) {
-      const name = `step-${String(state.step).padStart(8, '0')}`;
-      const aside = join(path, 'checkpoints', `${name}.partial`);
-      rmSync(aside, { recursive: true, force: true });
-      makeFolder(aside);
-      await streamSafetensors(join(aside, TENSORS), trainingTensors(engine));
-      writeTextAside(join(aside, STATE), `${JSON.stringify(state)}\n`);
-      rmSync(join(path, 'checkpoints', name), { recursive: true, force: true });
-      renameSync(aside, join(path, 'checkpoints', name));
-      for (const old of checkpoints().slice(0, -KEPT)) rmSync(join(path, 'checkpoints', old), { recursive: true, force: true });
+      const earlier = EARLIER_RESULTS.filter((name) => existsSync(join(path, name)));
+      for (const name of earlier) say(`${join(path, name)}: is what an earlier version left; what is trained from here on goes into ${join(path, RESULT)}`);
     },
     async resume(engine) {
-      if (from === undefined) return null;
-      const folder = join(path, 'checkpoints', from);
-      const state = readState(join(folder, STATE), engine.storage.groups.length);
-      await readTraining(join(folder, TENSORS), engine);
-      cutMetrics(path, state.step);
-      return state;
+      if (!holds) return null;
+      from = await newestWhole(path, identity?.run ?? null, say);
+      if (from === null) return null;
+      await loadCheckpoint(path, from, engine);
+      cutMetrics(path, from.state.step);
+      return from.state;
     },
   };
 }
 
-/** Names of what is written aside, by this module and by formats/safetensors.ts. */
-const PARTIAL = /(^step-\d+|\.\d+)\.partial$/;
+/** Names of what is written aside: checkpoints, files of any module, and the best result. */
+const PARTIAL = /(^step-\d+|^best|\.\d+)\.partial$/;
 function removePartial(path: string): void {
-  for (const folder of ['.', 'checkpoints', 'adapter', 'model'].map((name) => join(path, name)))
+  for (const folder of ['.', CHECKPOINTS, RESULT, BEST].map((name) => join(path, name)))
     if (existsSync(folder)) for (const name of readdirSync(folder)) if (PARTIAL.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
-const STATE = 'state.json';
-/** The file of a checkpoint's parameters and moments. */
-export const TENSORS = 'training.safetensors';
+/** A config as it is compared: without what may change. */
+function compared(config: Readonly<Record<string, unknown>>, byContent: boolean): Readonly<Record<string, unknown>> {
+  const left = [...FREE, ...(byContent ? BY_CONTENT : [])];
+  const kept = Object.entries(config).filter(([key]) => !left.includes(key));
+  const { lora } = config;
+  if (!byContent || typeof lora !== 'object' || lora === null) return Object.fromEntries(kept);
+  const { from: _from, ...settings } = lora as Readonly<Record<string, unknown>>;
+  return { ...Object.fromEntries(kept), lora: settings };
+}
 
-/** @throws EbbError naming the first key whose value would make it another run */
-function checkSameRun(file: string, config: RunConfig): void {
-  const before = storedConfig(file);
+/** @param byContent whether the contents of what a run reads are compared, and not the paths @throws EbbError naming the first key whose value would make it another run */
+function checkSameRun(file: string, config: RunConfig, byContent: boolean): void {
+  const before = compared(storedConfig(file), byContent);
   // written and read once more, so that both have the same form
-  const now = z.record(z.string(), z.unknown()).parse(parse(stringify(goingOn(file, config))));
+  const now = compared(z.record(z.string(), z.unknown()).parse(parse(stringify(goingOn(file, config)))), byContent);
   for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {
-    if (FREE.includes(key) || isDeepStrictEqual(before[key], now[key])) continue;
+    if (isDeepStrictEqual(before[key], now[key])) continue;
     const show = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
     throw new EbbError(
       `${key} is ${show(now[key])}, the run to resume was started with ${show(before[key])} (${file}); give the same, or start another run (${option('out')})`,
       'run',
     );
   }
-}
-
-const count = z.int().nonnegative();
-
-/** @throws EbbError naming the file and every field that is wrong */
-function readState(file: string, groups: number): TrainState {
-  const state = z.strictObject({ step: count, updates: z.array(count).length(groups), sensitivities: z.array(z.number()).optional() });
-  const hint = 'the checkpoint is of another model or adapter, or broken: remove its folder to resume from the one before';
-  return parseBy(state, parseJson(file, readText(file)), file, hint);
-}
-
-/** What of a trainable parameter a checkpoint holds, and what it is called there. */
-const kindsOf = (engine: Pick<Engine, 'memory'>): readonly ('params' | 'm' | 'v')[] => [
-  'params',
-  ...(['m', 'v'] as const).filter((kind) => kind in engine.memory),
-];
-const tensorName = (param: string, kind: 'params' | 'm' | 'v'): string => (kind === 'params' ? param : `${kind}.${param}`);
-
-/** Loads parameters and moments, piece by piece. @throws EbbError naming the file and the tensor that is missing or does not fit */
-async function readTraining(path: string, engine: Engine): Promise<void> {
-  const file = openSafetensors(path);
-  const { tensors } = namedWeights(path, file.tensors, ({ name }, offset, length) => readTensor(file, name, offset, length));
-  // nothing is written unless everything fits
-  const fitting = engine.program.params.flatMap((p, i) =>
-    p.trainable ? kindsOf(engine).map((kind) => ({ p, i, kind, tensor: fittingTensor(path, tensors, tensorName(p.name, kind), p.shape) })) : [],
-  );
-  const upload = startUpload(engine);
-  for (const { p, i, kind, tensor } of fitting)
-    await upload.write(tensor.name, startPieces(p, { kind: 'stored', path, tensor }, 0), storedBytes(p), (data, offset) =>
-      kind === 'params' ? engine.writeParam(i, data, offset) : engine.writeMoment(i, kind, data, offset),
-    );
-  await upload.finish();
-}
-
-function fittingTensor(path: string, tensors: Weights['tensors'], name: string, shape: readonly number[]): StoredTensor {
-  const found = tensors.get(name);
-  if (!found) throw new EbbError(`${path}: has no tensor ${name}; the run was started with another model, adapter or optimizer`, 'run');
-  if (found.shape.join() === shape.join()) return found;
-  throw new EbbError(
-    `${path}: tensor ${name} has shape [${found.shape.join(', ')}], expected [${shape.join(', ')}]; the run was started with another model or adapter`,
-    'run',
-  );
-}
-
-/** Trainable parameters and their moments, to be written. */
-function trainingTensors(engine: Pick<Engine, 'program' | 'memory' | 'readPieces'>): StreamedEntry[] {
-  return engine.program.params.flatMap((p, i) => {
-    if (!p.trainable) return [];
-    return kindsOf(engine).map(
-      (kind): StreamedEntry => ({ name: tensorName(p.name, kind), dtype: 'F32', shape: p.shape, pieces: () => engine.readPieces(i, kind) }),
-    );
-  });
 }

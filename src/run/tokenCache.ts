@@ -38,7 +38,7 @@ async function hashOf(path: string): Promise<string> {
 }
 
 /** The files that decide how text is encoded: those of a tokenizer's folder that say something, or one file. */
-function tokenizerFiles(path: string): string[] {
+export function tokenizerFiles(path: string): string[] {
   if (pathKind(path) === 'file') return [path];
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
     .sort()

@@ -5,6 +5,7 @@ import type { StoredCheckpoint } from '../formats/checkpoint.ts';
 import { fileExists, pathKind } from '../formats/files.ts';
 import type { Layout } from '../formats/layout.ts';
 import { openSafetensors, readTensor } from '../formats/safetensors.ts';
+import { trainedIn } from './results.ts';
 import { namedWeights, type Weights } from './startingValue.ts';
 
 export interface DiskWeights extends Weights {
@@ -31,11 +32,12 @@ function isCheckpoint(path: string): boolean {
 
 /**
  * Opens a checkpoint folder, a GGUF file, or a safetensors file whose tensors have the parameters' names: by itself, or as the
- * model.safetensors of a folder, as a trained definition leaves it.
+ * model.safetensors of a folder, as a trained definition leaves it. A run, or a checkpoint of one, stands for what it trained.
  * @param openCheckpoint opens what is no bare file of tensors, by what is known of the model
  * @throws EbbError
  */
-export function openWeights(given: string, openCheckpoint: (path: string) => StoredCheckpoint<Layout>): DiskWeights {
+export function openWeights(named: string, openCheckpoint: (path: string) => StoredCheckpoint<Layout>): DiskWeights {
+  const given = trainedIn(named);
   if (isCheckpoint(given)) return checkpointWeights(openCheckpoint(given));
   const path = pathKind(given) === 'folder' ? join(given, SINGLE) : given;
   const file = openSafetensors(path);

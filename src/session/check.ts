@@ -6,6 +6,7 @@ import { dataFile, ENDINGS_TEXT } from '../data/fileKinds.ts';
 import type { LocatedData } from '../data/locate.ts';
 import { EbbError } from '../errors.ts';
 import { readBatches } from '../formats/batchesFile.ts';
+import { bytesText } from '../formats/bytes.ts';
 import { dtypesText } from '../formats/checkpoint.ts';
 import { fileExists, fileSource, ggufIn, pathKind, readText } from '../formats/files.ts';
 import { type Gguf, parseGguf, readGgufHeader } from '../formats/gguf.ts';
@@ -40,12 +41,6 @@ function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function bytes(count: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
-  return `${step === 0 ? count : (count / 2 ** (10 * step)).toFixed(1)} ${units[step]}`;
-}
-
 /** Whether a tokenizer lies with a model. */
 const hasTokenizer = ({ kind, path }: ModelDescription): boolean =>
   kind === 'gguf'
@@ -68,7 +63,7 @@ function describeConfig({ kind, numLayers, hiddenSize, vocabSize }: ModelDescrip
 
 function describe({ config, tensors }: ModelDescription): string {
   const size = [...tensors.values()].reduce((sum, t) => sum + t.byteLength, 0);
-  return `${describeConfig(config)}, ${bytes(size)} of ${dtypesText(tensors)}`;
+  return `${describeConfig(config)}, ${bytesText(size)} of ${dtypesText(tensors)}`;
 }
 
 /** What a model is called, by which part of its weights is missing. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { OptionShape } from '../issues.ts';
 import type { CommandDevice } from '../node/device.ts';
+import { withClaim } from '../run/lock.ts';
 import type { TrainReport } from '../run/openRun.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { trainAll } from '../run/run.ts';
@@ -11,8 +12,8 @@ import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { RunConfig } from '../train/config.ts';
 import type { StepMetrics } from '../train/loop.ts';
 import { onDevice } from './device.ts';
-import type { OpenRunOptions } from './openRun.ts';
-import { flag, listener, whole } from './optionKinds.ts';
+import { GOING_ON, type OpenRunOptions } from './openRun.ts';
+import { listener, whole } from './optionKinds.ts';
 import { writeProfile } from './profile.ts';
 import { configOf, type RunOptions } from './runOptions.ts';
 import { openModelRun } from './train.ts';
@@ -25,7 +26,7 @@ export interface FinetuneOptions extends OpenRunOptions {
   readonly onStep?: ((step: StepMetrics) => unknown) | undefined;
 }
 
-const OWN: OptionShape<Omit<FinetuneOptions, keyof RunOptions>> = { resume: flag, profile: whole(0), onStep: listener };
+const OWN: OptionShape<Omit<FinetuneOptions, keyof RunOptions>> = { ...GOING_ON, profile: whole(0), onStep: listener };
 
 /** Keeps the times of a run's steps, and writes them into its folder when it is over. */
 function profiler({ out }: RunConfig, steps: number) {
@@ -44,14 +45,17 @@ function profiler({ out }: RunConfig, steps: number) {
  */
 export async function finetune(options: FinetuneOptions): Promise<TrainReport> {
   const config = configOf('finetune()', options, OWN);
-  const { onStep, resume = false, profile = 0, onProgress, signal, device = config.device, from } = options;
-  checkRunFolder(config.out, resume, config, from);
+  const { onStep, resume, accept, extend, profile = 0, onProgress, signal, device = config.device, from } = options;
+  const going = { resume, accept, extend };
+  checkRunFolder(config, going, from);
   const watch: Watch = { signal, onProgress };
   const profiling = profile > 0 ? profiler(config, profile) : null;
-  return onDevice(device, watch, async (opened) => {
-    const run = await openModelRun(config, opened, { ...watch, resume, ...(profiling ? { timed: profiling.timed } : {}) });
-    const report = await trainAll(run, onStep);
-    if (profiling) tell(watch, await profiling.write(opened));
-    return report;
-  });
+  return withClaim(config.out, (claim) =>
+    onDevice(device, watch, async (opened) => {
+      const run = await openModelRun(config, opened, { ...watch, ...going, claim, ...(profiling ? { timed: profiling.timed } : {}) });
+      const report = await trainAll(run, onStep);
+      if (profiling) tell(watch, await profiling.write(opened));
+      return report;
+    }),
+  );
 }

@@ -6,6 +6,7 @@ import { compileModel } from '../compile/compile.ts';
 import { scalesBranches } from '../dropbp/plans/index.ts';
 import { option } from '../errors.ts';
 import type { StoredType } from '../formats/storedType.ts';
+import { printModule } from '../ir/print.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, type LoadedAdapter, tellAdapter } from '../run/adapter.ts';
 import { settled } from '../run/earlierRun.ts';
@@ -22,6 +23,7 @@ import { unitsOf } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
+import { MANIFEST } from '../version.ts';
 import { type LoraOptions, loraOf, trainableModel } from './session.ts';
 import { compileDeviceOf } from './sessionDevice.ts';
 import { checkTrains, checkWeights, describeSource, type ModelSource, openSource, type SourceDescription } from './source.ts';
@@ -86,6 +88,8 @@ interface CompiledRun {
   readonly compileMs: number;
   /** The schedules that the compilation used, as text. */
   readonly schedules: string;
+  /** The model as it was traced, as text. */
+  readonly plan: string;
 }
 
 /** Compiles a run's model for its data. @throws EbbError for an adapter on a model without weights, and a model that cannot be trained */
@@ -110,6 +114,7 @@ export async function compileRun(
     weights: { ...source.weights, adapter: adapter?.weights ?? null },
     compileMs: traceMs + performance.now() - compiling,
     schedules: bookText({ ...book, entries: used }),
+    plan: printModule(traced.module),
   };
 }
 
@@ -121,16 +126,19 @@ export const readyText =
 
 /** Opens a run of a checkpoint or a definition by its config. @throws EbbError for a model, data, a folder or a device that makes the run impossible */
 export async function openModelRun(given: RunConfig, opened: CommandDevice, hooks: TrainHooks = {}): Promise<OpenRun> {
-  const config = settled(given, hooks.resume ?? false);
+  const config = settled(given, hooks);
   const run = await openRunModel(config, hooks);
   return openOverData(
     config,
     run.source,
     async (data) => {
       const compiled = await compileRun(config, run, opened, data, hooks);
-      const { model, weights, schedules: used } = compiled;
+      const { model, weights, schedules: used, plan } = compiled;
       const files = { [SCHEDULES]: used };
-      return openRun({ config, model, weights, data, device: opened.device, files, ready: readyText(config, opened, compiled) }, hooks);
+      return openRun(
+        { config, model, weights, data, plan, ebb: MANIFEST.version, device: opened.device, files, ready: readyText(config, opened, compiled) },
+        hooks,
+      );
     },
     hooks,
   );

@@ -42,6 +42,7 @@ const RUN_KEYS: readonly KeyFlag[] = [
   { flags: '--save-every <n>', key: 'saveEvery', parse: count },
   { flags: '--eval-every <n>', key: 'evalEvery', parse: count },
   { flags: '--eval-limit <n>', key: 'evalLimit', parse: positive },
+  { flags: '--patience <n>', key: 'patience', parse: positive },
 ];
 
 /** Flags of the keys that say what is trained. A generated trainer was compiled for them. */
@@ -79,6 +80,8 @@ export interface RunFlags extends AdapterFlags {
   readonly dropRate?: number;
   readonly set?: readonly Setting[];
   readonly resume?: boolean;
+  readonly accept?: readonly string[];
+  readonly extend?: boolean;
   readonly json?: boolean;
 }
 
@@ -103,6 +106,8 @@ export function addRunFlags(command: Command): Command {
     .option('--drop-rate <p>', 'share of the residual branches that get no backward in a step', number)
     .addOption(new RepeatableOption('--set <key=value>', 'any key of a run file, such as optimizer.eps=1e-6').argParser(setting))
     .option('--resume', 'go on from the newest checkpoint in the run folder')
+    .addOption(listOption('--accept <parts>', 'with --resume: what may be another than the run began with, such as data; between commas', list))
+    .option('--extend', 'with --resume and more steps: keep the learning rate of the last step')
     .option('--json', 'print the result as JSON')
     .addOption(adapterOption('a PEFT adapter to go on with (lora.from): its folder, or that of a run'))
     .addOption(deviceOption());

@@ -128,6 +128,7 @@ export const runSchema = z.strictObject({
   decay: z.enum(['matrices', 'all']).default('matrices').describe('which parameters are under weight decay; matrices have two or more dimensions'),
   schedule: z.enum(['constant', 'linear', 'cosine']).default('constant').describe('how the learning rate goes on after the warm-up'),
   warmupSteps: steps('steps in which the learning rate rises from 0'),
+  scheduleSteps: z.int().positive().optional().describe('steps that the schedule takes, after which the last rate is kept; default: all steps of the run'),
   clip: z.number().nonnegative().default(1).describe('largest norm of the whole gradient; 0 clips nothing'),
   missingGrad: z.enum(['skip', 'zeros']).default('skip').describe('a parameter without a gradient is not updated, or updated with zeros'),
   allDropped: z
@@ -146,6 +147,12 @@ export const runSchema = z.strictObject({
   bucket: z.boolean().default(false).describe('whether sequences of like length share a batch; not with pack'),
   evalEvery: steps('steps between held-out evaluations; 0: before and after the run alone'),
   evalLimit: z.int().positive().default(64).describe('held-out examples'),
+  keepBest: z.boolean().default(true).describe('whether what had the lowest held-out loss of the evaluations is kept beside the result, in best/'),
+  patience: z.int().positive().optional().describe('evaluations without a lower held-out loss after which the run ends; default: none end it'),
+  resultDtype: z
+    .enum(['checkpoint', 'f32', 'bf16', 'f16'])
+    .default('checkpoint')
+    .describe('type of the trained weights that the run leaves: as the checkpoint has them (f32 where those are quantised, and in adapters), or one for all'),
   saveEvery: steps('steps between checkpoints; one is always written at the end'),
   device: z.string().default('auto').describe('device of this machine: auto, gpu, lavapipe, swiftshader, or part of its name'),
   matmulPrecision: z
@@ -164,7 +171,13 @@ export const runSchema = z.strictObject({
 });
 
 /** The keys of a run file, as far as they fit each other. */
-const wholeRun = runSchema.superRefine(({ pack, bucket }, context) => {
+const wholeRun = runSchema.superRefine(({ pack, bucket, patience, evalData, evalEvery }, context) => {
+  if (patience !== undefined && (evalData === undefined || evalEvery === 0))
+    context.addIssue({
+      code: 'custom',
+      path: ['patience'],
+      message: `expected ${evalData === undefined ? 'evalData' : 'evalEvery'} beside it: it counts evaluations of held-out data during the run`,
+    });
   if (pack && bucket)
     context.addIssue({ code: 'custom', path: ['bucket'], message: 'expected false where pack is true: packed rows are of like length anyway' });
 });
@@ -237,6 +250,8 @@ const OTHER_NAMES: OtherNames = {
   evalsteps: 'evalEvery',
   savesteps: 'saveEvery',
   warmup: 'warmupSteps',
+  earlystoppingpatience: 'patience',
+  loadbestmodelatend: 'keepBest',
   numwarmupsteps: 'warmupSteps',
   evaldataset: 'evalData',
   valdata: 'evalData',

@@ -10,3 +10,18 @@ export function scheduleFactor(kind: LearningSchedule, step: number, warmupSteps
   if (kind === 'cosine') return Math.max(0, 0.5 * (1 + Math.cos((Math.PI * (step - warmupSteps)) / left)));
   return 1;
 }
+
+/** The steps that a learning rate follows a schedule over. */
+export interface ScheduledSteps {
+  readonly schedule: LearningSchedule;
+  readonly warmupSteps: number;
+  readonly steps: number;
+  /** Where the schedule has fewer steps than the run, which keeps the last rate from then on. */
+  readonly scheduleSteps?: number | undefined;
+}
+
+/** The factor of the base rate at a step of a run, from 0. */
+export function rateFactor({ schedule, warmupSteps, steps, scheduleSteps }: ScheduledSteps, step: number): number {
+  if (scheduleSteps === undefined) return scheduleFactor(schedule, step, warmupSteps, steps);
+  return scheduleFactor(schedule, Math.min(step, scheduleSteps - 1), warmupSteps, scheduleSteps);
+}

@@ -13,6 +13,7 @@ import { openForCompiled } from '../run/compiledCheckpoint.ts';
 import type { BatchSizes } from '../run/data.ts';
 import { settled } from '../run/earlierRun.ts';
 import { openHeld } from '../run/heldRun.ts';
+import { openClaimed } from '../run/lock.ts';
 import type { OpenRun, TrainReport } from '../run/openRun.ts';
 import { tellNotes, type Watch } from '../run/progress.ts';
 import { openRun as openEngineRun, openOverData, type TrainHooks, type TrainingRun, trainAll } from '../run/run.ts';
@@ -20,7 +21,7 @@ import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
 import { requireWeights } from '../run/startingValue.ts';
 import { type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
-import { type AdapterAbout, checkRequirements } from '../runtime/planFile.ts';
+import { type AdapterAbout, checkRequirements, PLAN_VERSION } from '../runtime/planFile.ts';
 import { addRunFlags, type RunFlags, runInput } from '../terminal/flags.ts';
 import { eachOnce, outliveReaders, say } from '../terminal/options.ts';
 import { parseConfig, type RunConfig, type RunInput } from '../train/config.ts';
@@ -69,7 +70,16 @@ export async function runCommandLine(trainer: PackageFacts, train: Train): Promi
 const compiledSizes = ({ B = 1, T = 1 }: PackageFacts['bounds']): BatchSizes => ({ batch: B, length: T });
 
 /** The keys of a run, without how it is watched. */
-function keysOf({ onProgress: _onProgress, signal: _signal, resume: _resume, file: _file, named: _named, ...keys }: RunOptions): Partial<RunInput> {
+function keysOf({
+  onProgress: _onProgress,
+  signal: _signal,
+  resume: _resume,
+  accept: _accept,
+  extend: _extend,
+  file: _file,
+  named: _named,
+  ...keys
+}: RunOptions): Partial<RunInput> {
   return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined));
 }
 
@@ -140,7 +150,7 @@ function startingWeights(config: RunConfig, model: LoadedTrainer, watch: Watch):
 
 /** Opens a run of a compiled model by its config. @throws EbbError for weights, data, a folder or a device that cannot be used */
 export async function openPackageRun(loaded: LoadedTrainer, given: RunConfig, { device }: CommandDevice, hooks: TrainHooks): Promise<OpenRun> {
-  const config = settled(given, hooks.resume ?? false);
+  const config = settled(given, hooks);
   checkRequirements(loaded.requires, device.profile);
   const { about, program } = loaded;
   const weights = startingWeights(config, loaded, hooks);
@@ -159,7 +169,7 @@ export async function openPackageRun(loaded: LoadedTrainer, given: RunConfig, { 
     subject,
     (data) => {
       checkBounds(config.data, { B: data.batch, T: data.length }, bounds, { batch: 'lower --batch', length: 'lower --length' });
-      return openEngineRun({ config, model: loaded, weights, data, device, ready }, hooks);
+      return openEngineRun({ config, model: loaded, weights, data, plan: loaded.planText, ebb: `plan ${PLAN_VERSION}`, device, ready }, hooks);
     },
     hooks,
   );
@@ -167,13 +177,16 @@ export async function openPackageRun(loaded: LoadedTrainer, given: RunConfig, { 
 
 /** Opens a run of a compiled model on a device of this machine. @throws EbbError for options, data, weights, a folder or a device that cannot be used */
 export async function openTrainerRun(trainer: PackageFacts, options: RunOptions): Promise<OpenRun> {
-  const { resume = false, onProgress, signal, file, named = file ?? 'the options of the run' } = options;
+  const { resume, accept, extend, onProgress, signal, file, named = file ?? 'the options of the run' } = options;
   const loaded = await loadPackage(trainer);
   const keys = keysOf(options);
   const config = runConfig(keys, trainer, loaded, named);
   checkCompiled(loaded, keys, named);
-  checkRunFolder(config.out, resume, config, file);
-  return openHeld(await holdDevice(config.device), (device) => openPackageRun(loaded, config, device, { onProgress, signal, resume }));
+  const going = { resume, accept, extend };
+  checkRunFolder(config, going, file);
+  return openClaimed(config.out, async (claim) =>
+    openHeld(await holdDevice(config.device), (device) => openPackageRun(loaded, config, device, { onProgress, signal, ...going, claim })),
+  );
 }
 
 /** Trains all steps of a run, and saves what was trained: what trainers do that bring no loop of their own. @throws EbbError as `openTrainerRun` does */

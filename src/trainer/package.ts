@@ -10,6 +10,8 @@ import type { TrainableModel } from '../train/model.ts';
 
 /** A compiled model with what it asks of a device. */
 export interface LoadedTrainer extends TrainableModel {
+  /** plan.json as it is: a run goes on with the same. */
+  readonly planText: string;
   readonly requires: Requirements;
 }
 
@@ -42,12 +44,14 @@ export function filesOf(folder: URL): ReadFile {
 /** Loads a compiled model. @throws EbbError for a file that is missing, no plan, or of another version */
 export async function loadTrainer(read: ReadFile): Promise<LoadedTrainer> {
   const text = async (path: string): Promise<string> => decodeUtf8(path, await read(path));
-  const plan = parsePlan(await text(PLAN_FILE));
+  const planText = await text(PLAN_FILE);
+  const plan = parsePlan(planText);
   const files = [...new Set(plan.pipelines.map((p) => p.file))];
   const kernels = new Map(await Promise.all(files.map(async (file): Promise<[string, string]> => [file, await text(file)])));
   const { program, about, requires } = planProgram(plan, kernels);
   const tables = program.params.some((p) => p.table) ? readTables(await read(TABLES_FILE)) : new Map<string, Float32Array>();
   return {
+    planText,
     program,
     about,
     requires,
