@@ -63,7 +63,7 @@ export async function runDemo(device: CommandDevice, steps: number, watch: Watch
     tune: 'off',
     seed: 1,
   });
-  const after = await continuation(join(out, 'adapter'));
+  const after = await continuation(join(out, 'result'));
   tell(watch, `\nafter:\n  ${quoted(after)}\n`);
   const table = comparison(join(out, METRICS));
   return { before, after, heldOut: report.heldOut ?? { before: Number.NaN, after: Number.NaN }, table };

@@ -59,8 +59,9 @@ const scheduled = z.object({
   scheduleSteps: z.int().positive().optional(),
 });
 
-/** The schedule that a run began with; null where its config does not say, which nothing that Ebb wrote lacks. */
+/** The schedule that the run began with whose config is `file`; null where there is none that says it. */
 export function scheduledBefore(file: string): ScheduledSteps | null {
+  if (!existsSync(file)) return null;
   const found = scheduled.safeParse(storedConfig(file));
   return found.success ? found.data : null;
 }

@@ -111,7 +111,7 @@ describe('train', () => {
     ok(await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume']));
     const fields = ({ step, loss, gradNorm, dropped }: Line): Line => ({ step, loss, gradNorm, dropped });
     expect(metricsOf(at('part')).map(fields)).toEqual(metricsOf(at('whole')).map(fields));
-    const adapters = ['part', 'whole'].map((name) => readFileSync(join(at(name), 'adapter', 'adapter_model.safetensors')));
+    const adapters = ['part', 'whole'].map((name) => readFileSync(join(at(name), 'result', 'adapter_model.safetensors')));
     expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
   });
 
@@ -303,7 +303,7 @@ describe('with the trained adapter', () => {
     );
     expect(adapted.stdout).toMatch(/loss/);
     const own = [...openSafetensors(at('adapter.safetensors')).tensors.keys()].sort();
-    expect(own).toEqual([...openSafetensors(join(at('whole'), 'adapter', 'adapter_model.safetensors')).tensors.keys()].sort());
+    expect(own).toEqual([...openSafetensors(join(at('whole'), 'result', 'adapter_model.safetensors')).tensors.keys()].sort());
   });
 });
 

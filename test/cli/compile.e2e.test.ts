@@ -127,7 +127,7 @@ describe('a full trainer', () => {
     const trained = await runCli(['train', at('run.yaml'), '--model', TINY_MODEL, ...common, '--out', at('train')]);
     expect(trained.code).toBe(0);
     expect(metrics('own')).toEqual(metrics('train'));
-    const models = ['own', 'train'].map((run) => readFileSync(join(at(run), 'model', 'model.safetensors')));
+    const models = ['own', 'train'].map((run) => readFileSync(join(at(run), 'result', 'model.safetensors')));
     expect(models[0]!.equals(models[1]!)).toBe(true);
     // the same run, cut in two
     writeFileSync(at('half.yaml'), RUN.replace('steps: 4', 'steps: 4\nsaveEvery: 2'));
@@ -165,11 +165,11 @@ describe('a full trainer', () => {
       return JSON.parse(run.stdout) as { losses: number[]; fits: boolean; total: number; result: string; steps: number };
     };
     const whole = await own('own-loop', 4);
-    expect(whole).toMatchObject({ fits: true, total: 4, steps: 4, result: `${at('own-loop')}/model` });
+    expect(whole).toMatchObject({ fits: true, total: 4, steps: 4, result: `${at('own-loop')}/result` });
     const flags = ['--weights', TINY_MODEL, '--data', at('batches.safetensors'), '--steps', '4', '--seed', '3', '--drop-rate', '0.5'];
     expect((await runTrainer('full', ...flags, '--out', at('by-flags'))).code).toBe(0);
     expect(whole.losses).toEqual(metrics('by-flags').map(({ loss }) => loss));
-    const models = ['own-loop', 'by-flags'].map((run) => readFileSync(join(at(run), 'model', 'model.safetensors')));
+    const models = ['own-loop', 'by-flags'].map((run) => readFileSync(join(at(run), 'result', 'model.safetensors')));
     expect(models[0]!.equals(models[1]!)).toBe(true);
     // steps that were under way when the loop was left are finished, written down and in the checkpoint
     const cut = await own('cut-short', 1);
@@ -184,7 +184,7 @@ describe('a full trainer', () => {
     const [first, , last] = metrics('bin');
     expect(Math.abs(first!.loss - Math.log(1024))).toBeLessThan(1);
     expect(last!.loss).toBeLessThan(first!.loss);
-    expect(existsSync(join(at('bin'), 'model', 'model.safetensors'))).toBe(true);
+    expect(existsSync(join(at('bin'), 'result', 'model.safetensors'))).toBe(true);
   });
 
   it.each([
@@ -297,10 +297,10 @@ describe('a LoRA trainer', () => {
     expect(trained.code).toBe(0);
     expect(metrics('lora-own')).toEqual(metrics('lora-train'));
     expect(metrics('lora-own').some((line) => line.dropped.flat().length > 0)).toBe(true);
-    const file = 'adapter/adapter_model.safetensors';
+    const file = 'result/adapter_model.safetensors';
     expect(readFileSync(join(at('lora-own'), file)).equals(readFileSync(join(at('lora-train'), file)))).toBe(true);
-    expect(readFileSync(join(at('lora-own'), 'adapter/adapter_config.json'), 'utf8')).toBe(
-      readFileSync(join(at('lora-train'), 'adapter/adapter_config.json'), 'utf8'),
+    expect(readFileSync(join(at('lora-own'), 'result/adapter_config.json'), 'utf8')).toBe(
+      readFileSync(join(at('lora-train'), 'result/adapter_config.json'), 'utf8'),
     );
   });
 });

@@ -87,7 +87,7 @@ it('examples/library.ts trains, in thirty lines', async () => {
   const found = await losses('library.ts', folder);
   expect(found).toHaveLength(30);
   expect(found.at(-1)).toBeLessThan(found[0]! - 1);
-  expect(existsSync(join(folder, 'runs/library/adapter/adapter_model.safetensors'))).toBe(true);
+  expect(existsSync(join(folder, 'runs/library/result/adapter_model.safetensors'))).toBe(true);
   rmSync(folder, { recursive: true });
   const lines = read('examples/library.ts').split('*/\n')[1]!.trim().split('\n');
   expect(lines.length).toBeLessThanOrEqual(30);

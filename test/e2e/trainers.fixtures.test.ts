@@ -66,7 +66,7 @@ withFixtures('train', (root) => {
         expect(Math.abs(found.gradNorm - expected.grad_norm_before_clip)).toBeLessThanOrEqual(tolerances.norm * Math.max(expected.grad_norm_before_clip, 1e-3));
         expect(found.dropped.flat()).toEqual(expected.dropped.flat());
       });
-      const written = openSafetensors(join(out, adapter === null ? 'model/model.safetensors' : 'adapter/adapter_model.safetensors'));
+      const written = openSafetensors(join(out, adapter === null ? 'result/model.safetensors' : 'result/adapter_model.safetensors'));
       const golden = openSafetensors(join(folder, 'golden.safetensors'));
       for (const tensor of golden.tensors.keys()) {
         if (!tensor.startsWith('final.')) continue;

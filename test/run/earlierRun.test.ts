@@ -17,7 +17,7 @@ function goesBy(given: object, stored: string, resumes = true): object {
   const out = join(folder, 'run');
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, 'config.yaml'), `model: m\ndata: d\n${stored}`);
-  const { lossOver, shuffle } = settled(parseConfig({ model: 'm', data: 'd', out, ...given }, 'x'), resumes);
+  const { lossOver, shuffle } = settled(parseConfig({ model: 'm', data: 'd', out, ...given }, 'x'), { resume: resumes });
   const before = storedConfig(join(out, 'config.yaml'));
   return { lossOver, shuffle, before: { lossOver: before['lossOver'], shuffle: before['shuffle'] } };
 }

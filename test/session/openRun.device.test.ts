@@ -59,7 +59,7 @@ it('trains as finetune does; where it pauses, what is evaluated and read is the 
   expect(run.batches.at(0).sizes).toEqual({ B: 2, T: 32 });
   expect(await run.evaluate()).toBe(whole.heldOut?.before);
   expect(await run.evaluate(evalData)).toBe(whole.heldOut?.before);
-  const { tensors, ...file } = openSafetensors(join(whole.out, 'adapter/adapter_model.safetensors'));
+  const { tensors, ...file } = openSafetensors(join(whole.out, 'result/adapter_model.safetensors'));
   const name = [...tensors.keys()].find((key) => key.includes('layers.0.self_attn.q_proj.lora_B'))!;
   for await (const { step, loss } of run.steps(run.batches, { pauseAfter: (done) => done === 2 })) {
     losses.push(loss);
@@ -70,7 +70,7 @@ it('trains as finetune does; where it pauses, what is evaluated and read is the 
   }
   expect(told).not.toContain('step');
   const report = await run.save();
-  expect(report).toMatchObject({ steps: 4, loss: losses[3], interrupted: false, result: join(folder, 'own/adapter') });
+  expect(report).toMatchObject({ steps: 4, loss: losses[3], interrupted: false, result: join(folder, 'own/result') });
   run.close();
   const { steps, heldOut } = readMetrics(join(folder, 'own'));
   expect(steps.map(({ loss }) => loss)).toEqual(losses);

@@ -69,7 +69,7 @@ it('is the run that nobody killed', async () => {
   expect(linesOf('killed')).toEqual(linesOf('whole'));
   expect(linesOf('killed').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(stateOf('killed')).toEqual(stateOf('whole'));
-  const adapters = ['killed', 'whole'].map((run) => readFileSync(at(run, 'adapter', 'adapter_model.safetensors')));
+  const adapters = ['killed', 'whole'].map((run) => readFileSync(at(run, 'result', 'adapter_model.safetensors')));
   expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
   // nothing half written is left
   const files = (run: string): string[] => readdirSync(at(run), { recursive: true }).map(String).sort();

@@ -129,7 +129,7 @@ it('trains the losses of the command line, draws them, and hands over the model'
     for (const [name, value] of Object.entries({ steps: STEPS, lr: 1e-3, dropRate: 0.5, seed: 4 })) await setNumber(page, name, value);
     const said = await watchStatus(page);
     await train(page);
-    const expected = await commandLine(folders.full, 'model/model.safetensors', flags);
+    const expected = await commandLine(folders.full, 'result/model.safetensors', flags);
     const steps = (await said()).flatMap((text) => {
       const [, step, loss, dropped] = /^Step (\d) of 3 · loss ([\d.]+) · \d+ tokens\/s · backward dropped (\d+) %$/.exec(text) ?? [];
       return step === undefined ? [] : [{ step: Number(step), loss: Number(loss), dropped: Number(dropped) }];
@@ -161,7 +161,7 @@ it('trains an adapter at the drop rate it was compiled with, and hands over a PE
     await chooseFile(page, 'weights', WEIGHTS);
     for (const [name, value] of Object.entries({ steps: STEPS, lr: 1e-2 })) await setNumber(page, name, value);
     await train(page);
-    const expected = await commandLine(folders.lora, 'adapter/adapter_model.safetensors', ['--lr', '1e-2']);
+    const expected = await commandLine(folders.lora, 'result/adapter_model.safetensors', ['--lr', '1e-2']);
     const [, first, last] = /^Done: 3 steps · loss ([\d.]+) → ([\d.]+)$/.exec(await status(page))!;
     expect(Math.abs(Number(first) - expected.losses[0]!)).toBeLessThan(1e-4);
     expect(Math.abs(Number(last) - expected.losses[2]!)).toBeLessThan(1e-4);

@@ -1,11 +1,15 @@
 /** @file Going on with a run: torn metrics, another config, no checkpoint, broken checkpoints. */
 
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
+import { checkpointNames } from '../../src/run/checkpointNames.ts';
+import { checkpointBytes, removeOldest, writeCheckpoint } from '../../src/run/checkpoints.ts';
+import { type Identity, storedIdentity } from '../../src/run/identity.ts';
+import type { GoingOn } from '../../src/run/openRun.ts';
 import { openRecord } from '../../src/run/record.ts';
-import { openRunFolder } from '../../src/run/runFolder.ts';
+import { checkRunFolder, openRunFolder, type RunFolder } from '../../src/run/runFolder.ts';
 import type { Engine } from '../../src/runtime/execute.ts';
 import { parseConfig, type RunInput } from '../../src/train/config.ts';
 import type { StepMetrics } from '../../src/train/loop.ts';
@@ -61,13 +65,23 @@ const steps = (): number[] =>
     .filter((text) => text !== '')
     .map((text) => (JSON.parse(text) as StepMetrics).step);
 
-/** A run of three steps with a checkpoint after the second. */
-async function started(): Promise<void> {
-  const folder = openRunFolder(out, false, config());
-  folder.begin({ ...config(), steps: 9 });
+const IDENTITY: Identity = { run: 'this', ebb: '0', parts: { data: { sha256: 'd' } } };
+
+/** What was said of a folder. */
+let said: string[];
+beforeEach(() => {
+  said = [];
+});
+const open = (resumes: boolean, changed = config()): RunFolder => openRunFolder(out, resumes, changed, (text) => said.push(text));
+const save = (step: number, run = 'this'): Promise<string> =>
+  writeCheckpoint(out, { engine: fakeEngine(), state: { step, updates: [step] }, run, result: async () => {} });
+
+/** A run of three steps with a checkpoint after the second, and after the first where that is asked for. */
+async function started(first = false): Promise<void> {
+  open(false).begin({ ...config(), steps: 9 }, IDENTITY);
   for (const step of [1, 2, 3]) {
     record(line(step));
-    if (step === 2) await folder.saveCheckpoint(fakeEngine(), { step: 2, updates: [2] });
+    if (step === 2 || (first && step === 1)) await save(step);
   }
 }
 const checkpoint = (file: string): string => join(out, 'checkpoints', 'step-00000002', file);
@@ -76,10 +90,10 @@ it('goes on from the checkpoint; lines behind it and a torn last line are cut of
   await started();
   appendFileSync(metrics, '{"step":3,"loss":0.1,"lo');
   const written = {};
-  const folder = openRunFolder(out, true, config({ steps: 20, evalEvery: 3, evalLimit: 2, saveEvery: 1, device: 'gpu' }));
+  const folder = open(true, config({ steps: 20, evalEvery: 3, evalLimit: 2, saveEvery: 1, device: 'gpu' }));
   expect(await folder.resume(fakeEngine(written))).toEqual({ step: 2, updates: [2] });
   expect(written).toEqual({ a: 1, b: 1, 'm.a': 2, 'm.b': 2, 'v.a': 2, 'v.b': 2 });
-  folder.begin(config());
+  folder.begin(config(), IDENTITY);
   record(line(3));
   expect(steps()).toEqual([1, 2, 3]);
 });
@@ -87,7 +101,7 @@ it('goes on from the checkpoint; lines behind it and a torn last line are cut of
 it('counts the steps of an earlier version from 1, which counted them from 0', async () => {
   await started();
   writeFileSync(metrics, [0, 1, 2].map((step) => `${JSON.stringify(line(step))}\n`).join(''));
-  await openRunFolder(out, true, config()).resume(fakeEngine());
+  await open(true).resume(fakeEngine());
   expect(steps()).toEqual([1, 2]);
 });
 
@@ -95,8 +109,6 @@ it.each<[Partial<RunInput>, string]>([
   [{ optimizer: { name: 'sgd' } }, 'optimizer is {"name":"sgd"'],
   [{ optimizer: { name: 'adamw', lr: 1 } }, 'optimizer is {"name":"adamw","lr":1'],
   [{ seed: 3 }, 'seed is 3, the run to resume was started with 0'],
-  [{ data: 'e' }, 'data is "e", the run to resume was started with "d"'],
-  [{ model: 'n' }, 'model is "n"'],
   [{ accumulate: 2 }, 'accumulate is 2'],
   [{ batch: 2 }, 'batch is 2'],
   [{ length: 2 }, 'length is 2'],
@@ -115,11 +127,19 @@ it.each<[Partial<RunInput>, string]>([
 ])('refuses to go on with %j, and writes nothing', async (change, message) => {
   await started();
   const before = readFileSync(join(out, 'config.yaml'), 'utf8');
-  const said = messageOf(() => openRunFolder(out, true, config(change)));
-  expect(said).toContain(message);
-  expect(said).toContain('config.yaml');
+  const refused = messageOf(() => open(true, config(change)));
+  expect(refused).toContain(message);
+  expect(refused).toContain('config.yaml');
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toBe(before);
   expect(steps()).toEqual([1, 2, 3]);
+});
+
+it('compares what data and model hold where the folder says it, and their paths where an earlier version did not', async () => {
+  await started();
+  expect(() => open(true, config({ data: 'e', model: 'n' }))).not.toThrow();
+  rmSync(join(out, 'identity.json'));
+  expect(messageOf(() => open(true, config({ data: 'e' })))).toContain('data is "e", the run to resume was started with "d"');
+  expect(messageOf(() => open(true, config({ model: 'n' })))).toContain('model is "n"');
 });
 
 it('goes on with a run that began before precision was a choice', async () => {
@@ -127,15 +147,15 @@ it('goes on with a run that began before precision was a choice', async () => {
   const file = join(out, 'config.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('matmulPrecision: f32\n', ''));
   expect(readFileSync(file, 'utf8')).not.toContain('matmulPrecision');
-  expect(() => openRunFolder(out, true, config())).not.toThrow();
+  expect(() => open(true)).not.toThrow();
 });
 
 it('starts over where there is no checkpoint, with other settings too', async () => {
   await started();
   rmSync(join(out, 'checkpoints'), { recursive: true });
-  const folder = openRunFolder(out, true, config({ seed: 5 }));
+  const folder = open(true, config({ seed: 5 }));
   expect(await folder.resume(fakeEngine())).toBeNull();
-  folder.begin(config({ seed: 5 }));
+  folder.begin(config({ seed: 5 }), IDENTITY);
   expect(existsSync(metrics)).toBe(false);
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toContain('seed: 5');
   record(line(1));
@@ -143,10 +163,50 @@ it('starts over where there is no checkpoint, with other settings too', async ()
 });
 
 it('refuses a folder that holds a run, and makes nothing before it begins', async () => {
-  openRunFolder(out, false, config());
+  open(false);
   expect(existsSync(out)).toBe(false);
   await started();
-  expect(messageOf(() => openRunFolder(out, false, config()))).toContain('holds a run already');
+  const refused = (going: GoingOn): string => messageOf(() => checkRunFolder({ ...config(), out }, going));
+  expect(refused({})).toContain('holds a run already');
+  expect(() => checkRunFolder({ ...config(), out }, { resume: true, accept: ['data'], extend: true })).not.toThrow();
+  expect(refused({ accept: ['data'] })).toContain('accept is for a run that goes on; give resume too');
+  expect(refused({ extend: true })).toContain('extend is for a run that goes on');
+  expect(refused({ resume: true, accept: ['date'] })).toContain('found "date", expected some of model, data');
+});
+
+it.each<[string, (file: string) => void]>([
+  ['cut off', (file) => truncateSync(file, 40)],
+  ['half of zeros', (file) => writeFileSync(file, readFileSync(file).fill(0, 200))],
+  ['gone', (file) => rmSync(file)],
+])('goes on from the checkpoint before one whose tensors are %s, says so, and sets that one aside', async (_, breakIt) => {
+  await started(true);
+  breakIt(checkpoint('training.safetensors'));
+  const folder = open(true);
+  expect(await folder.resume(fakeEngine())).toEqual({ step: 1, updates: [1] });
+  expect(said.join()).toMatch(/step-00000002.*going on from step-00000001/);
+  folder.begin(config(), IDENTITY);
+  expect(readdirSync(join(out, 'checkpoints')).sort()).toEqual(['step-00000001', 'step-00000002.broken']);
+  expect(steps()).toEqual([1]);
+});
+
+it('takes and removes no checkpoint of another run', async () => {
+  await started();
+  for (const step of [7, 8, 9]) await save(step, 'other');
+  const folder = open(true);
+  expect(await folder.resume(fakeEngine())).toEqual({ step: 2, updates: [2] });
+  expect(said.join()).toContain('3 of its checkpoints are of another run');
+  folder.begin(config(), IDENTITY);
+  removeOldest(out, 'this', 1);
+  expect(checkpointNames(out)).toEqual(['step-00000002', 'step-00000007', 'step-00000008', 'step-00000009']);
+  rmSync(checkpoint('.'), { recursive: true });
+  expect(await rejectionOf(open(true).resume(fakeEngine()))).toContain('checkpoints of another run alone');
+});
+
+it('holds its identity, and a whole checkpoint is as large as it was to be', async () => {
+  await started();
+  expect(storedIdentity(out)).toEqual(IDENTITY);
+  expect(readFileSync(checkpoint('training.safetensors')).length).toBeGreaterThan(checkpointBytes(fakeEngine()));
+  expect(checkpointBytes(fakeEngine())).toBe(3 * 6 * 4);
 });
 
 const fill = (shape: readonly number[]): Float32Array => new Float32Array(shape.reduce((a, b) => a * b, 1));
@@ -155,25 +215,27 @@ const tensors = (change: Record<string, readonly number[] | null>) =>
     shape === null ? [] : [{ name, dtype: 'F32' as const, shape, data: fill(shape) }],
   );
 
+/** A checkpoint as earlier versions wrote it, without a hash. */
+const unhashed = (change: Record<string, readonly number[] | null>): void => {
+  writeFileSync(checkpoint('state.json'), '{"step":2,"updates":[2]}');
+  writeSafetensors(checkpoint('training.safetensors'), tensors(change));
+};
+
 it.each<[string, () => void, string]>([
   ['a state that is no JSON', () => writeFileSync(checkpoint('state.json'), '{"step":'), 'is not valid JSON'],
   ['a negative step', () => writeFileSync(checkpoint('state.json'), '{"step":-1,"updates":[1]}'), 'step: '],
-  ['updates of other groups', () => writeFileSync(checkpoint('state.json'), '{"step":1,"updates":[1,2]}'), 'updates: '],
+  ['updates of other groups', () => writeFileSync(checkpoint('state.json'), '{"step":1,"updates":[1,2]}'), 'updates has 2 numbers, expected 1'],
   ['updates that are no counts', () => writeFileSync(checkpoint('state.json'), '{"step":1,"updates":[0.5]}'), 'updates.0: '],
-  ['a missing parameter', () => writeSafetensors(checkpoint('training.safetensors'), tensors({ b: null })), 'has no tensor b;'],
-  ['a missing moment', () => writeSafetensors(checkpoint('training.safetensors'), tensors({ 'v.a': null })), 'has no tensor v.a;'],
-  [
-    'a moment of another shape',
-    () => writeSafetensors(checkpoint('training.safetensors'), tensors({ 'm.b': [4, 2] })),
-    'tensor m.b has shape [4, 2], expected [2, 2]',
-  ],
+  ['a missing parameter', () => unhashed({ b: null }), 'has no tensor b;'],
+  ['a missing moment', () => unhashed({ 'v.a': null }), 'has no tensor v.a;'],
+  ['a moment of another shape', () => unhashed({ 'm.b': [4, 2] }), 'tensor m.b has shape [4, 2], expected [2, 2]'],
 ])('refuses a checkpoint with %s by file and field, and loads nothing of it', async (_, breakIt, message) => {
   await started();
   breakIt();
   const written = {};
-  const said = await rejectionOf(openRunFolder(out, true, config()).resume(fakeEngine(written)));
-  expect(said).toContain(message);
-  expect(said).toContain(readdirSync(join(out, 'checkpoints'))[0]);
+  const refused = await rejectionOf(open(true).resume(fakeEngine(written)));
+  expect(refused).toContain(message);
+  expect(refused).toContain(readdirSync(join(out, 'checkpoints'))[0]);
   expect(written).toEqual({});
   expect(steps()).toEqual([1, 2, 3]);
 });
