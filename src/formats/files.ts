@@ -1,6 +1,6 @@
 /** @file Reading local files lazily, with errors that say which file and why; the only door to node:fs in src/formats besides writers. */
 
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EbbError } from '../errors.ts';
 import type { ByteSource } from './bytes.ts';
@@ -110,5 +110,14 @@ function isFolder(path: string): boolean {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   } catch {
     return false;
+  }
+}
+
+/** Removes what is of no use any more. What cannot be removed stays: nothing depends on it. */
+export function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // a disk that is read-only keeps it
   }
 }

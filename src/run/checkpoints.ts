@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { EbbError, option } from '../errors.ts';
-import { fileError, makeFolder, readText } from '../formats/files.ts';
+import { discard, fileError, makeFolder, readText } from '../formats/files.ts';
 import { parseJson } from '../formats/json.ts';
 import { openSafetensors, readTensor, type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
 import { parseBy } from '../issues.ts';
@@ -84,7 +84,7 @@ export async function writeCheckpoint(folder: string, { engine, state, run, resu
     renameSync(aside, path);
     return path;
   } catch (error) {
-    rmSync(aside, { recursive: true, force: true });
+    discard(aside);
     throw fileError(path, error);
   }
 }
@@ -105,7 +105,7 @@ export const ownCheckpoints = (folder: string, run: string): string[] =>
 
 /** Removes the oldest checkpoints of a run, until so many are left. */
 export function removeOldest(folder: string, run: string, kept: number): void {
-  for (const name of ownCheckpoints(folder, run).slice(0, -kept)) rmSync(checkpointPath(folder, name), { recursive: true, force: true });
+  for (const name of ownCheckpoints(folder, run).slice(0, -kept)) discard(checkpointPath(folder, name));
 }
 
 /** A checkpoint that a run goes on from. */

@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import lockfile from 'proper-lockfile';
 import { z } from 'zod';
 import { EbbError, option } from '../errors.ts';
-import { fileError, makeFolder } from '../formats/files.ts';
+import { discard, fileError, makeFolder } from '../formats/files.ts';
 import { writeTextAside } from '../formats/safetensors.ts';
 
 const LOCK = '.lock';
@@ -150,8 +150,8 @@ export async function claimFolder(folder: string): Promise<Claim> {
       if (!isHeld) return;
       isHeld = false;
       if (!isOther()) {
-        rmSync(join(folder, OWNER), { force: true });
-        rmSync(lock, { recursive: true, force: true });
+        discard(join(folder, OWNER));
+        discard(lock);
       }
       // ends the heartbeat; the lock is gone
       unlock().catch(() => {});

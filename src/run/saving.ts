@@ -3,11 +3,11 @@
  * held-out loss. A disk that takes no more ends no run before its end.
  */
 
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { bytesText } from '../formats/bytes.ts';
-import { fileError } from '../formats/files.ts';
+import { discard, fileError } from '../formats/files.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { TrainState } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
@@ -135,7 +135,7 @@ export function openSaving({ folder, run, engine, model, weights, dtype, claim, 
         if (!isOfFiles(error)) throw error;
         say(`step ${state.step}: the best so far cannot be kept (${error.message})`);
       } finally {
-        rmSync(aside, { recursive: true, force: true });
+        discard(aside);
       }
     },
   };

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
-import { killedAt, type Moment } from '../support/killed.ts';
+import { killedAt, type Moment } from '../support/mishaps.ts';
 import { readEvents } from '../support/readEvents.ts';
 
 let scratch: string;
