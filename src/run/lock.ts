@@ -115,14 +115,21 @@ export async function claimFolder(folder: string): Promise<Claim> {
   const made = missingFolders(folder);
   const id = randomUUID();
   const lock = join(folder, LOCK);
-  let unlock: () => Promise<void>;
+  const unlock = (): void => {
+    try {
+      // at once, so that whoever comes next finds the folder free
+      lockfile.unlockSync(folder, options(folder));
+    } catch {
+      // a disk that is read-only keeps the lock, whose owner is gone
+    }
+  };
   refuseRunning(folder);
   try {
     makeFolder(folder);
     // its owner is dead, whatever its heartbeat says
     if (localOwner(folder)?.isAlive === false) rmSync(lock, { recursive: true, force: true });
     // whoever took the folder meanwhile is met by check(), where something is to be written
-    unlock = await lockfile.lock(folder, { ...options(folder), update: BEAT_MS, onCompromised: () => {} });
+    await lockfile.lock(folder, { ...options(folder), update: BEAT_MS, onCompromised: () => {} });
   } catch (error) {
     removeEmpty(made);
     if (error instanceof Error && 'code' in error && error.code === 'ELOCKED') refuseRunning(folder);
@@ -133,7 +140,7 @@ export async function claimFolder(folder: string): Promise<Claim> {
     const own: Owner = { id, pid: process.pid, host: hostname(), space: spaceOf(), processStart: processStart(process.pid), since };
     writeTextAside(join(folder, OWNER), `${JSON.stringify(own)}\n`);
   } catch (error) {
-    await unlock().catch(() => {});
+    unlock();
     removeEmpty(made);
     throw error;
   }
@@ -149,12 +156,11 @@ export async function claimFolder(folder: string): Promise<Claim> {
     release() {
       if (!isHeld) return;
       isHeld = false;
+      // the lock of another run stays, and the heartbeat ends by itself where it is not this one's
       if (!isOther()) {
         discard(join(folder, OWNER));
-        discard(lock);
+        unlock();
       }
-      // ends the heartbeat; the lock is gone
-      unlock().catch(() => {});
       removeEmpty(made);
     },
   };

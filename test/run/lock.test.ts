@@ -81,7 +81,7 @@ it('says so where another run has taken the folder, and leaves it to that one', 
 
 it('names the folder that it cannot make', async () => {
   writeFileSync(join(scratch, 'file'), '');
-  expect(await rejectionOf(claimFolder(join(scratch, 'file/run')))).toMatch(/file.*(a part of the path is a file|not a folder)/);
+  expect(await rejectionOf(claimFolder(join(scratch, 'file/run')))).toMatch(/ebb-lock-.*file: is there already/);
 });
 
 it('is given up when work ends or fails, and when a run is closed or cannot be opened', async () => {

@@ -130,19 +130,24 @@ async function withMishap(ground: TrialGround, out: string, random: number, mish
   return [...said, ...wrongIn(ground, out), ...(await wrongInTheEnd(ground, out))].map((text) => `${at}: ${text}`);
 }
 
+/** Kills a run after a time. */
+async function killedAfter(ground: TrialGround, out: string, ms: number): Promise<string[]> {
+  const { child, ended } = ground.start(out);
+  const timer = setTimeout(() => child.kill('SIGKILL'), ms);
+  await ended;
+  clearTimeout(timer);
+  return [...wrongIn(ground, out), ...(await wrongInTheEnd(ground, out))];
+}
+
+/** The least digits of a random number, as another one. */
+const other = (random: number): number => (random * 997) % 1;
+
 /** The trials, by name. */
 export const TRIALS: Readonly<Record<string, Trial>> = {
-  'is killed at a call': (ground, out, random) => withMishap(ground, out, random, { kind: 'kill' }),
-  async 'is killed at any time'(ground, out, random) {
-    const { child, ended } = ground.start(out);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 200 + random * 1800);
-    await ended;
-    clearTimeout(timer);
-    return [...wrongIn(ground, out), ...(await wrongInTheEnd(ground, out))];
-  },
-  'has a disk that is full from some call on': (ground, out, random) => withMishap(ground, out, random, { kind: 'fail', code: 'ENOSPC', calls: 1e9 }),
-  'has a disk that is full for some calls': (ground, out, random) =>
-    withMishap(ground, out, random, { kind: 'fail', code: 'ENOSPC', calls: 1 + (Math.floor(random * 997) % 9) }),
+  'is killed': (ground, out, random) =>
+    other(random) < 0.7 ? withMishap(ground, out, random, { kind: 'kill' }) : killedAfter(ground, out, 100 + random * 2000),
+  'has a disk that is full, for good or for a while': (ground, out, random) =>
+    withMishap(ground, out, random, { kind: 'fail', code: 'ENOSPC', calls: other(random) < 0.5 ? 1e9 : Math.ceil(20 * other(random)) }),
   'has a folder that becomes read-only': (ground, out, random) => withMishap(ground, out, random, { kind: 'fail', code: 'EROFS', calls: 1e9 }),
   async 'shares its folder with another run'(ground, out, random) {
     const one = ground.start(out);
