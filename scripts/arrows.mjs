@@ -8,7 +8,7 @@ const ARROWS = {
   version: [],
   cost: [],
   issues: ['errors'],
-  page: ['errors'],
+  page: ['run:types', 'errors'],
   ir: ['cost', 'codegen/kernel/expr', 'codegen/kernel/ir', 'codegen/kernel/numerics', 'errors'],
   trace: ['ir', 'runtime:types', 'errors'],
   definition: ['trace', 'ir', 'errors'],
