@@ -109,12 +109,12 @@ function lossCards(board: Board): HTMLElement[] {
     plotCard(board, {
       title: 'Loss by step',
       text: 'The losses of the runs by step; hollow dots are held-out losses.',
-      draw: ({ report, width }) => lossPlot(report.runs, width, 'step'),
+      draw: ({ report, width }) => lossPlot({ curves: report.runs, width, by: 'step' }),
     }),
     plotCard(board, {
       title: 'Loss by time',
       text: 'The losses of the same runs by wall time, which is what counts.',
-      draw: ({ report, width }) => lossPlot(report.runs, width, 'seconds'),
+      draw: ({ report, width }) => lossPlot({ curves: report.runs, width, by: 'seconds' }),
     }),
   ];
 }

@@ -3,6 +3,7 @@
 import * as Plot from '@observablehq/plot';
 import { at } from '../../errors.ts';
 import type { Curve, CurvePoint } from '../../run/curve.ts';
+import { smoothed } from '../../run/smoothed.ts';
 import type { Figure } from './card.ts';
 
 /** The colours of series, in their order. */
@@ -17,15 +18,6 @@ export const frame = (width: number, height = 280): Plot.PlotOptions => ({
   style: { background: 'transparent', fontSize: '12px' },
 });
 
-/** Replaces each value by the mean of its neighbours, so that the curve shows through the noise of the batches. */
-function smoothed(values: readonly number[]): number[] {
-  const reach = Math.floor(values.length / 40);
-  return values.map((_, i) => {
-    const part = values.slice(Math.max(0, i - reach), i + reach + 1);
-    return part.reduce((a, b) => a + b, 0) / part.length;
-  });
-}
-
 interface Row {
   readonly name: string;
   readonly x: number;
@@ -34,11 +26,23 @@ interface Row {
   readonly title: string;
 }
 
+/** What of losses is drawn. */
+interface LossPlot {
+  readonly curves: readonly Curve[];
+  /** In pixels. */
+  readonly width: number;
+  readonly height?: number;
+  readonly by: 'step' | 'seconds';
+  /** Names of curves that are left out. */
+  readonly hidden?: ReadonlySet<string>;
+}
+
 /** Draws the losses of runs by step or by wall time: lines of training, and dots with dashed lines for held-out losses. */
-export function lossPlot(curves: readonly Curve[], width: number, by: 'step' | 'seconds', height = 300): Figure {
+export function lossPlot({ curves, width, height = 300, by, hidden = new Set() }: LossPlot): Figure {
+  const shown = curves.filter(({ name }) => !hidden.has(name));
   const place = (point: CurvePoint): string => (by === 'step' ? `step ${point.step}` : `${point.seconds.toFixed(1)} s`);
   const rows = (what: string, of: (curve: Curve) => readonly CurvePoint[]): Row[] =>
-    curves.flatMap((curve) =>
+    shown.flatMap((curve) =>
       of(curve).map((p) => ({ name: curve.name, x: p[by], loss: p.loss, title: `${curve.name} (${curve.drop})\n${place(p)}: ${what} ${p.loss.toFixed(4)}` })),
     );
   const trained = rows('loss', ({ points }) => {
@@ -52,7 +56,7 @@ export function lossPlot(curves: readonly Curve[], width: number, by: 'step' | '
     ...frame(width, height),
     x: { label: by === 'step' ? 'step →' : 'seconds →' },
     y: { label: '↑ loss, means of neighbours', grid: true },
-    color: { domain: names, range: names.map((_, i) => at(COLOURS, i % COLOURS.length)), legend: true },
+    color: { domain: names, range: names.map((_, i) => at(COLOURS, i % COLOURS.length)), legend: names.length > 1 },
     marks: [
       Plot.line(trained, { ...line, strokeWidth: 1.6 }),
       Plot.line(heldOut, { ...line, strokeWidth: 1.2, strokeDasharray: '4 3' }),
