@@ -1,6 +1,6 @@
 /** @file Reads the metrics of a run while they are written: what has come since, and no line twice. */
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { fileError } from '../formats/files.ts';
@@ -38,6 +38,14 @@ function readOn(file: string, fd: number, known: Followed): void {
   }
 }
 
+function opened(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    throw fileError(file, error);
+  }
+}
+
 /**
  * Follows the metrics of a run. The function that is returned reads what has been written since it was called before, and gives all metrics, or null where there are no
  * new ones. Where the file was written anew, as by a run that goes on from a checkpoint, it begins again; where there is none, there are no metrics.
@@ -46,15 +54,12 @@ export function followMetrics(folder: string): () => RunMetrics | null {
   const file = join(folder, METRICS);
   let known: Followed | null = null;
   return () => {
-    let fd: number;
-    try {
-      fd = openSync(file, 'r');
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw fileError(file, error);
+    if (!existsSync(file)) {
       const had = known !== null;
       known = null;
       return had ? gathered([]) : null;
     }
+    const fd = opened(file);
     try {
       const { ino, size } = fstatSync(fd);
       const goesOn = known !== null && known.inode === ino && size >= known.offset;

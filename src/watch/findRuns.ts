@@ -25,7 +25,7 @@ function below(folder: string, depth: number): string[] {
         return below(path, depth - 1);
       } catch (error) {
         // a folder that nobody named and that cannot be listed holds no run that could be read
-        if (error instanceof Error && 'code' in error && error.code === 'EACCES') return [];
+        if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'EACCES') return [];
         throw error;
       }
     });

@@ -5,7 +5,7 @@ import { type RunView, serveRun, watchRun } from '../../session/runs.ts';
 import { count, print, say } from '../../terminal/options.ts';
 import type { AddOptions } from '../addOptions.ts';
 import { givenOptions, refuseUnread } from '../given.ts';
-import { endText, screen, stepText } from '../text/runs.ts';
+import { endText, screen, stepText } from '../text/watch.ts';
 
 /** Lines of steps are written to a pipe at most this often. */
 const EVERY_MS = 2000;

@@ -44,7 +44,9 @@ function show(): void {
 const [only] = first;
 const title = only !== undefined && first.length === 1 ? only.curve.name : `${first.length} runs`;
 const models = [...new Set(first.map(({ model }) => model))].filter((model) => model !== '');
-const facts = models.length === 1 ? `of ${models[0]}` : '';
+const plans = [...new Set(first.map(({ drop }) => drop))];
+/** What all runs have in common. */
+const facts = [models, plans].flatMap((values) => (values.length === 1 ? values : [])).join(' · ');
 document.body.append(
   el('header', { class: 'top' }, el('h1', {}, el('b', {}, 'ebb'), ' ', title), el('span', {}, facts), themeButton()),
   el('main', {}, about, byStep.element, bySeconds.element),

@@ -9,7 +9,7 @@ function keyNumber(value: string, label: string): HTMLElement {
 }
 
 /** Makes the card. @param isServed whether it follows the run */
-export function runCard({ state, drop, steps: count, latest, heldOut, seconds, secondsLeft, tokensPerSecond }: RunView, isServed: boolean): HTMLElement {
+export function runCard({ state, steps: count, latest, heldOut, seconds, secondsLeft, tokensPerSecond }: RunView, isServed: boolean): HTMLElement {
   const numbers = [
     keyNumber(steps(count), 'steps'),
     ...(latest ? [keyNumber(loss(latest.smoothed), `loss, mean of the last steps; the last ${loss(latest.loss)}`)] : []),
@@ -17,7 +17,7 @@ export function runCard({ state, drop, steps: count, latest, heldOut, seconds, s
     ...(heldOut ? [keyNumber(loss(heldOut.last.loss), `last held-out loss, after ${heldOut.last.step} steps`)] : []),
     keyNumber(clock(seconds), secondsLeft === null ? 'of training' : `of training, about ${clock(secondsLeft)} left`),
     ...(tokensPerSecond === null ? [] : [keyNumber(tokensPerSecond.toFixed(0), 'tokens a second')]),
-    ...(latest?.dropped == null ? [] : [keyNumber(`${Math.round(100 * latest.dropped)} %`, `of the backward dropped in the last step; ${drop}`)]),
+    ...(latest?.dropped == null ? [] : [keyNumber(`${Math.round(100 * latest.dropped)} %`, 'of the backward dropped in the last step')]),
     ...(latest?.lr == null ? [] : [keyNumber(digits(latest.lr), 'learning rate')]),
     ...(latest?.gradNorm == null ? [] : [keyNumber(digits(latest.gradNorm), 'gradient norm')]),
   ];

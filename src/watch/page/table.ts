@@ -5,14 +5,13 @@ import { COLOURS } from '../../page/browser/plot.ts';
 import type { RunView } from '../report.ts';
 import { clock, loss, steps } from './amounts.ts';
 
-const HEAD = ['run', 'state', 'model', 'drop plan', 'steps', 'best held-out', 'after step', 'last held-out', 'last loss', 'time', 'tokens/s'];
-/** Columns of text; the others are numbers. */
-const TEXTS = 4;
+const HEAD = ['run', 'state', 'steps', 'best held-out', 'after step', 'last held-out', 'last loss', 'time', 'tokens/s', 'model', 'drop plan'];
+/** Columns of numbers: from the first of these, up to the second. */
+const NUMBERS = [2, 9] as const;
+const kind = (column: number): string | null => (column >= NUMBERS[0] && column < NUMBERS[1] ? 'number' : null);
 
 const cellsOf = ({ state, model, drop, steps: count, heldOut, latest, seconds, tokensPerSecond }: RunView): (string | Node)[] => [
   el('span', { class: `state ${state}` }, state),
-  model,
-  drop,
   steps(count),
   heldOut?.best ? loss(heldOut.best.loss) : '',
   heldOut?.best ? String(heldOut.best.step) : '',
@@ -20,6 +19,8 @@ const cellsOf = ({ state, model, drop, steps: count, heldOut, latest, seconds, t
   latest ? loss(latest.loss) : '',
   clock(seconds),
   tokensPerSecond === null ? '' : tokensPerSecond.toFixed(0),
+  model,
+  drop,
 ];
 
 /** Makes the table. @param toggle is told which run is to be drawn or not */
@@ -30,7 +31,7 @@ export function runsTable(runs: readonly RunView[], toggle: (name: string, isSho
     const box = el('input', { type: 'checkbox', checked: true, onchange: () => toggle(name, box.checked) });
     const swatch = el('span', { class: 'swatch', style: `background: ${COLOURS[i % COLOURS.length]}` });
     const first = el('td', {}, el('label', {}, box, swatch, el('span', {}, name)));
-    const cells = cellsOf(run).map((cell, k) => el('td', { class: k + 1 >= TEXTS ? 'number' : null }, cell));
+    const cells = cellsOf(run).map((cell, k) => el('td', { class: kind(k + 1) }, cell));
     return el('tr', { class: run.heldOut?.best?.loss === best ? 'best' : null }, first, ...cells);
   });
   return el(
@@ -40,12 +41,7 @@ export function runsTable(runs: readonly RunView[], toggle: (name: string, isSho
     el(
       'div',
       { class: 'scroll', tabindex: 0 },
-      el(
-        'table',
-        {},
-        el('thead', {}, el('tr', {}, ...HEAD.map((text, i) => el('th', { class: i >= TEXTS ? 'number' : null }, text)))),
-        el('tbody', {}, ...rows),
-      ),
+      el('table', {}, el('thead', {}, el('tr', {}, ...HEAD.map((text, i) => el('th', { class: kind(i) }, text)))), el('tbody', {}, ...rows)),
     ),
   );
 }
