@@ -3,13 +3,13 @@
 import { at } from '../../errors.ts';
 import type { RunReport } from '../../session/runs.ts';
 import { duration } from '../../terminal/duration.ts';
-import { columnsOf, cut } from '../../terminal/width.ts';
+import { columnsOf, cut, oneLine } from '../../terminal/width.ts';
 
 export const lossText = (loss: number): string => loss.toFixed(4);
 export const stepsText = ({ steps: { done, of } }: RunReport): string => (of === null ? `${done}` : `${done}/${of}`);
 
 /** A model in a few words: a hub id as it is, a path by its last two parts, as the last one is often `model`. */
-export const modelText = (model: string): string => (model === '' ? 'a trainer' : model.split(/[\\/]/).slice(-2).join('/'));
+export const modelText = (model: string): string => (model === '' ? 'a trainer' : oneLine(model.split(/[\\/]/).slice(-2).join('/')));
 
 interface Column {
   readonly head: string;
@@ -21,7 +21,7 @@ const number = (head: string, of: Column['of']): Column => ({ head, isNumber: tr
 
 /** The columns that are compared. */
 const COMPARED: readonly Column[] = [
-  word('run', ({ folder }) => folder),
+  word('run', ({ folder }) => oneLine(folder)),
   word('state', ({ state }) => state),
   number('steps', stepsText),
   number('best held-out', ({ heldOut }) => (heldOut?.best ? `${lossText(heldOut.best.loss)} @${heldOut.best.step}` : '')),
@@ -31,7 +31,7 @@ const COMPARED: readonly Column[] = [
   number('tok/s', ({ tokensPerSecond }) => tokensPerSecond?.toFixed(0) ?? ''),
 ];
 /** What a run is, which may be long. */
-const WHAT: readonly Column[] = [word('model', ({ model }) => modelText(model)), word('drop plan', ({ drop }) => drop)];
+const WHAT: readonly Column[] = [word('model', ({ model }) => modelText(model)), word('drop plan', ({ drop }) => oneLine(drop))];
 export const GAP = '  ';
 
 const padded = (text: string, columns: number, isNumber: boolean): string => {

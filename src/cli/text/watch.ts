@@ -6,7 +6,7 @@ import { smoothed } from '../../run/smoothed.ts';
 import type { RunReport, RunView } from '../../session/runs.ts';
 import { chart } from '../../terminal/chart.ts';
 import { duration } from '../../terminal/duration.ts';
-import { columnsOf, cut } from '../../terminal/width.ts';
+import { columnsOf, cut, oneLine } from '../../terminal/width.ts';
 import { GAP, lossText, modelText, stepsText } from './runs.ts';
 
 /** Two texts at the ends of a line; the first is cut where there is no room for both. */
@@ -25,7 +25,7 @@ const speedText = ({ tokensPerSecond }: RunReport): string[] => (tokensPerSecond
 /** A run that has ended, in a line. */
 export const endText = (run: RunReport): string =>
   [
-    `${run.folder}: ${run.state}`,
+    `${oneLine(run.folder)}: ${run.state}`,
     `step ${stepsText(run)}`,
     ...heldOutText(run),
     ...(run.latest ? [`loss ${lossText(run.latest.loss)}`] : []),
@@ -35,7 +35,7 @@ export const endText = (run: RunReport): string =>
 /** The last step of a run, in a line of a log. */
 export function stepText(run: RunReport): string {
   const { latest } = run;
-  if (latest === null) return `${run.folder}: ${run.state}, no step yet`;
+  if (latest === null) return `${oneLine(run.folder)}: ${run.state}, no step yet`;
   const dropped = latest.dropped === null ? [] : [`backward dropped ${(100 * latest.dropped).toFixed(0)} %`];
   const left = run.secondsLeft === null ? [] : [`eta ${duration(run.secondsLeft)}`];
   return [`step ${stepsText(run)}`, `loss ${lossText(latest.loss)}`, `mean ${lossText(latest.smoothed)}`, ...speedText(run), ...dropped, ...left].join(GAP);
@@ -67,7 +67,7 @@ export function screen(run: RunView, columns: number, rows: number): string[] {
     : [['no step yet']];
   const left = run.secondsLeft === null ? '' : `, about ${duration(run.secondsLeft)} left`;
   const head = [
-    apart(`${run.curve.name}  ${run.state}`, `${modelText(run.model)} · ${run.drop}`, columns),
+    apart(`${oneLine(run.curve.name)}  ${run.state}`, `${modelText(run.model)} · ${oneLine(run.drop)}`, columns),
     apart(`step ${stepsText(run)}`, `${duration(run.seconds)} of training${left}`, columns),
     ...bar(run, columns),
     ...facts.map((texts) => texts.join(GAP)),
