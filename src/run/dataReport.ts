@@ -13,10 +13,10 @@ const REASONS: Readonly<Record<LeftOutReason, (length: number | null) => string>
 /** The reasons, in the order in which they are said. */
 export const LEFT_OUT_REASONS = Object.keys(REASONS) as readonly LeftOutReason[];
 
-/** A record that is left out, by its number from 1. */
+/** Records that are left out for one reason, by their numbers from 1, in order. */
 export interface LeftOut {
-  readonly record: number;
   readonly reason: LeftOutReason;
+  readonly records: Int32Array<ArrayBuffer>;
 }
 
 /** The account of data that was made into sequences. */
@@ -29,7 +29,7 @@ export interface DataReport {
   /** Sequences that are trained. */
   readonly used: number;
   /** Records of sequences that lost tokens, by their numbers. */
-  readonly cut: readonly number[];
+  readonly cut: Int32Array<ArrayBuffer>;
   readonly leftOut: readonly LeftOut[];
   /** Most tokens of a sequence; null where sequences stay whole. */
   readonly length: number | null;
@@ -50,24 +50,24 @@ export interface DataReport {
 
 const MOST_NUMBERS = 8;
 
-/** Numbers as a person reads them: the first few, and how many more. */
-export function numbersText(numbers: readonly number[]): string {
-  const all = [...new Set(numbers)];
-  const shown = all.slice(0, MOST_NUMBERS).join(', ');
-  return all.length > MOST_NUMBERS ? `${shown} and ${all.length - MOST_NUMBERS} more` : shown;
+/** Numbers as a person reads them: the first few, and how many more. @param numbers in order; one may come several times */
+export function numbersText(numbers: Int32Array): string {
+  const isFirst = (i: number): boolean => i === 0 || numbers[i] !== numbers[i - 1];
+  const shown: number[] = [];
+  let all = 0;
+  for (const [i, number] of numbers.entries()) {
+    if (!isFirst(i)) continue;
+    all++;
+    if (all <= MOST_NUMBERS) shown.push(number);
+  }
+  return all > MOST_NUMBERS ? `${shown.join(', ')} and ${all - MOST_NUMBERS} more` : shown.join(', ');
 }
 
 const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
 /** The records that were left out, a line for each reason. */
-function leftOutLines({ path, leftOut, length }: DataReport): string[] {
-  return LEFT_OUT_REASONS.flatMap((reason) => {
-    const records = leftOut.flatMap((item) => (item.reason === reason ? [item.record] : []));
-    return records.length === 0
-      ? []
-      : [`${path}: ${plural(records.length, 'sequence')} left out (records ${numbersText(records)}): ${REASONS[reason](length)}`];
-  });
-}
+const leftOutLines = ({ path, leftOut, length }: DataReport): string[] =>
+  leftOut.map(({ reason, records }) => `${path}: ${plural(records.length, 'sequence')} left out (records ${numbersText(records)}): ${REASONS[reason](length)}`);
 
 /** The longest sequence before it was cut. */
 export const longestOf = ({ lengths }: Pick<DataReport, 'lengths'>): number => lengths.reduce((most, length) => Math.max(most, length), 0);
@@ -105,15 +105,19 @@ export function histogramOf({ lengths }: Pick<DataReport, 'lengths'>): readonly 
   return [...counts].sort(([a], [b]) => a - b).map(([upTo, sequences]) => ({ upTo, sequences }));
 }
 
-/** The account as data, without the length of every sequence. */
+/** Most numbers of records that a summary lists: of more, the counts tell. */
+const MOST_LISTED = 10_000;
+
+/** The account as data, without the length of every sequence. `cutRecords` and `leftOutRecords` list the first MOST_LISTED records. */
 export function summaryOf(report: DataReport) {
   const { lengths: _lengths, cut, leftOut, ...rest } = report;
+  const leftOutRecords = leftOut.flatMap(({ reason, records }) => Array.from(records.subarray(0, MOST_LISTED), (record) => ({ record, reason })));
   return {
     ...rest,
     cut: cut.length,
-    cutRecords: cut,
-    leftOut: leftOut.length,
-    leftOutRecords: leftOut,
+    cutRecords: [...cut.subarray(0, MOST_LISTED)],
+    leftOut: leftOut.reduce((sum, { records }) => sum + records.length, 0),
+    leftOutRecords: leftOutRecords.sort((a, b) => a.record - b.record).slice(0, MOST_LISTED),
     longest: longestOf(report),
     histogram: histogramOf(report),
   };

@@ -77,7 +77,9 @@ async function answer(request: SequenceRequest): Promise<Answer> {
 
 /** What goes to another thread without a copy. */
 const moved = ({ held, kept, records, report }: Packed): ArrayBuffer[] =>
-  [kept, records, report.lengths, ...('file' in held ? [] : [held.tokens, held.labels])].map(({ buffer }) => buffer);
+  [kept, records, report.lengths, report.cut, ...report.leftOut.map((left) => left.records), ...('file' in held ? [] : [held.tokens, held.labels])].map(
+    ({ buffer }) => buffer,
+  );
 
 /** The last answer, behind which the next one is made: replies come in the order of their requests. */
 let last: Promise<unknown> = Promise.resolve();

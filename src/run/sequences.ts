@@ -8,12 +8,13 @@ import { at, EbbError } from '../errors.ts';
 import { chatLessons } from '../tokenizer/chat.ts';
 import type { Encoded } from '../tokenizer/engine.ts';
 import { framingText, prefixFor, suffixFor } from '../tokenizer/framing.ts';
-import { completionLesson, endingText, type Labelled, type Lesson, labelled } from '../tokenizer/lessons.ts';
+import { completionLesson, endingText, type Lesson, labelled } from '../tokenizer/lessons.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
 import { tryTokenizer } from '../tokenizer/trial.ts';
 import { halfPair, isWhole } from '../tokenizer/wholeText.ts';
-import type { Sequence } from '../train/batches.ts';
-import type { DataReport, LeftOut, LeftOutReason } from './dataReport.ts';
+import { countCovered, coverageNotes } from './coverage.ts';
+import type { DataReport } from './dataReport.ts';
+import { cutSequence, leftOutOf, type Made, nothingMade, type Sink, take } from './made.ts';
 
 /** What is to be tokenised, as plain data. */
 export interface SequenceRequest {
@@ -44,9 +45,6 @@ export interface Tokenised {
   readonly padId: number;
 }
 
-/** Takes sequences as they are made. */
-export type Sink = (sequence: Sequence) => void;
-
 /** @throws EbbError for a token that the model has no row for; `what`: the record, or the text, that holds it */
 async function checkRows(what: string, tokens: Int32Array, words: Tokenizer, vocabSize: number): Promise<void> {
   const id = tokens.find((t) => t >= vocabSize);
@@ -71,106 +69,6 @@ function lessonsOf({ where, example }: DataRecord, tokenizer: Tokenizer, now: Da
 interface Placed {
   readonly record: DataRecord;
   readonly lesson: Lesson;
-}
-
-/** What of texts the vocabulary does not cover. */
-interface Coverage {
-  /** Tokens of texts, and how many of them are unknown ones. */
-  tokens: number;
-  unknown: number;
-  /** How many texts there are, and how many became no token, or unknown ones alone. */
-  texts: number;
-  uncovered: number;
-}
-
-/** Counts what of a text the vocabulary does not cover. White space alone may become nothing. */
-function countCovered(coverage: Coverage, text: string, { ids }: Encoded, { unknownTokenId, token }: Tokenizer): void {
-  const name = unknownTokenId === null ? undefined : token(unknownTokenId);
-  // a text may name the token itself
-  if (text.trim() === '' || (name !== undefined && text.includes(name))) return;
-  const unknown = ids.filter((id) => id === unknownTokenId).length;
-  coverage.texts++;
-  coverage.tokens += ids.length;
-  coverage.unknown += unknown;
-  if (unknown === ids.length) coverage.uncovered++;
-}
-
-/** Says what of the texts the vocabulary does not cover. @throws EbbError where it covers nothing of any text */
-function coverageNotes({ path, tokenizer }: SequenceRequest, { token, unknownTokenId }: Tokenizer, { texts, uncovered, tokens, unknown }: Coverage): string[] {
-  const name = unknownTokenId === null ? '' : (token(unknownTokenId) ?? `token ${unknownTokenId}`);
-  const becomes = unknown === 0 ? 'no token' : `no token but ${name}`;
-  if (texts > 0 && uncovered === texts)
-    throw new EbbError(
-      `${path}: every text becomes ${becomes}, since the vocabulary of ${tokenizer} covers none of it; use the tokenizer that is for this text`,
-      'input',
-    );
-  return [
-    ...(unknown > 0 ? [`${unknown} of ${tokens} tokens are ${name}, for text that the vocabulary does not cover`] : []),
-    ...(uncovered > 0 ? [`${uncovered} of ${texts} texts become ${becomes}, since the vocabulary covers nothing of them`] : []),
-  ];
-}
-
-/** What was made so far, and what became of the rest. */
-interface Made {
-  readonly sink: Sink;
-  /** Tokens of each sequence. */
-  readonly kept: number[];
-  readonly records: number[];
-  readonly cut: number[];
-  readonly leftOut: LeftOut[];
-  readonly lengths: number[];
-  readonly framings: Map<string, number>;
-  readonly coverage: Coverage;
-  tokens: number;
-  learnt: number;
-}
-
-const nothingMade = (sink: Sink): Made => ({
-  sink,
-  kept: [],
-  records: [],
-  cut: [],
-  leftOut: [],
-  lengths: [],
-  framings: new Map(),
-  coverage: { tokens: 0, unknown: 0, texts: 0, uncovered: 0 },
-  tokens: 0,
-  learnt: 0,
-});
-
-/** Tokens that bring loss: the first one is predicted from nothing. */
-const learntOf = (labels: ArrayLike<number>): number => {
-  let learnt = 0;
-  for (let i = 1; i < labels.length; i++) if (at(labels, i) >= 0) learnt++;
-  return learnt;
-};
-
-function take(made: Made, number: number, sequence: Sequence, learnt: number): void {
-  made.sink(sequence);
-  made.kept.push(sequence.tokens.length);
-  made.records.push(number);
-  made.tokens += sequence.tokens.length;
-  made.learnt += learnt;
-}
-
-/** The sequence of a record, cut at the length; null for one that is left out, which `made` says. */
-function cutSequence(
-  made: Made,
-  number: number,
-  { ids, labels }: Labelled,
-  length: number | null,
-): { readonly sequence: Sequence; readonly learnt: number } | null {
-  made.lengths.push(ids.length);
-  const most = length ?? Number.POSITIVE_INFINITY;
-  const kept = labels.slice(0, most);
-  const learnt = learntOf(kept);
-  if (learnt === 0) {
-    const reason: LeftOutReason = labels.every((label) => label < 0) ? 'nothing' : learntOf(labels) > 0 ? 'beyond' : 'first';
-    made.leftOut.push({ record: number, reason });
-    return null;
-  }
-  if (ids.length > most) made.cut.push(number);
-  return { sequence: { tokens: Int32Array.from(ids.slice(0, most)), labels: Int32Array.from(kept) }, learnt };
 }
 
 /** Makes sequences of lessons that are encoded. */
@@ -239,7 +137,7 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
       if (records >= limit) break;
       records++;
       if (record.isLearnt) waiting.push(...lessonsOf(record, words, request.now).map((lesson) => ({ record, lesson })));
-      else made.leftOut.push({ record: record.number, reason: 'nothing' });
+      else made.leftOut.nothing.push(record.number);
       if (waiting.length < AT_ONCE) continue;
       await start(waiting);
       waiting = [];
@@ -250,7 +148,6 @@ async function recordSequences(data: LocatedData, words: Tokenizer, request: Seq
     // whoever takes the sequences may close what they go to, once this has ended
     await before.catch(() => {});
   }
-  made.leftOut.sort((a, b) => a.record - b.record);
   return { kind: read.kind?.title ?? '', records, unusedFields: [...read.unused] };
 }
 
@@ -292,15 +189,15 @@ async function textSequences(
     if (encoded) countCovered(made.coverage, text, encoded, words);
     const whole = Int32Array.from([prefixFor(words.framing, ids), ids, suffixFor(words.framing, ids)].flat());
     await checkRows(`${file.path}: the text`, whole, words, vocabSize);
-    for (let from = 0; from + 1 < whole.length && made.kept.length < limit; from += most) {
+    for (let from = 0; from + 1 < whole.length && made.count < limit; from += most) {
       const part = whole.slice(from, from + most);
       if (part.length < 2) continue;
       made.lengths.push(part.length);
-      take(made, made.kept.length + 1, { tokens: part, labels: part }, part.length - 1);
+      take(made, made.count + 1, { tokens: part, labels: part }, part.length - 1);
     }
   }
-  made.framings.set(framingText(words.framing, words.token), made.kept.length);
-  return { kind: 'text', records: made.kept.length, unusedFields: [] };
+  made.framings.set(framingText(words.framing, words.token), made.count);
+  return { kind: 'text', records: made.count, unusedFields: [] };
 }
 
 /** @throws EbbError naming the file when nothing in it can be learnt, for a token the model has no row for, and for a tokenizer that is missing */
@@ -310,18 +207,18 @@ export async function tokenise(request: SequenceRequest, data: LocatedData, sink
   await tryTokenizer(words);
   const made = nothingMade(sink);
   const { kind, records, unusedFields } = await (data.kind === 'text' ? textSequences : recordSequences)(data, words, request, made);
-  const { kept, cut, leftOut, tokens, learnt } = made;
+  const { count, tokens, learnt } = made;
   const report: DataReport = {
     path,
     kind,
     records,
-    used: kept.length,
-    cut,
-    leftOut,
+    used: count,
+    cut: made.cut.values(),
+    leftOut: leftOutOf(made),
     length,
     tokens,
     learnt,
-    lengths: Int32Array.from(made.lengths),
+    lengths: made.lengths.values(),
     framings: [...made.framings].map(([text, count]) => ({ text, sequences: count })),
     unusedFields,
     notes: words.notes,
@@ -329,5 +226,5 @@ export async function tokenise(request: SequenceRequest, data: LocatedData, sink
   };
   // what pads is masked, but has to be a token that the model has a row for
   const padId = [words.padTokenId, words.eosTokenId].find((id) => id !== null && id < request.vocabSize) ?? 0;
-  return { kept: Int32Array.from(kept), records: Int32Array.from(made.records), report, padId };
+  return { kept: made.kept.values(), records: made.records.values(), report, padId };
 }

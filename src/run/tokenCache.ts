@@ -9,11 +9,10 @@ import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import type { LocatedData } from '../data/locate.ts';
-import { at } from '../errors.ts';
 import { pathKind } from '../formats/files.ts';
 import { openSafetensors, readInts, writeSafetensors } from '../formats/safetensors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
-import { type DataReport, LEFT_OUT_REASONS } from './dataReport.ts';
+import { type DataReport, LEFT_OUT_REASONS, type LeftOutReason } from './dataReport.ts';
 import type { SequenceRequest, Tokenised } from './sequences.ts';
 import { tokenBytes } from './tokenFile.ts';
 
@@ -80,19 +79,15 @@ export function prepareCache(): void {
   mkdirSync(folder(), { recursive: true });
 }
 
+/** The tensor of an index that lists the records which were left out for a reason. */
+const leftOutName = (reason: LeftOutReason): string => `leftOut.${reason}`;
+
 /** Says what lies in a file of tokens, which is whole then. */
 export async function writeIndex({ index, tokens }: TokenPlace, { kept, records, report, padId }: Tokenised): Promise<void> {
   const { lengths, cut, leftOut, path: _path, ...rest } = report;
-  const left = { records: leftOut.map(({ record }) => record), reasons: leftOut.map(({ reason }) => LEFT_OUT_REASONS.indexOf(reason)) };
   const list = (name: string, data: Int32Array) => ({ name, dtype: 'I32' as const, shape: [data.length], data });
-  const lists = {
-    cut: Int32Array.from(cut),
-    kept,
-    leftOut: Int32Array.from(left.records),
-    leftOutReasons: Int32Array.from(left.reasons),
-    lengths,
-    records,
-  };
+  const left = leftOut.map(({ reason, records: list }): [string, Int32Array] => [leftOutName(reason), list]);
+  const lists = { cut, kept, ...Object.fromEntries(left), lengths, records };
   const tensors = Object.entries(lists).map(([name, data]) => list(name, data));
   writeSafetensors(index, tensors, { report: JSON.stringify(rest), padId: String(padId), tokens: await hashOf(tokens) });
   removeOldest(tokens);
@@ -104,8 +99,11 @@ export async function readIndex({ index, tokens }: TokenPlace, path: string): Pr
   try {
     const file = openSafetensors(index);
     const list = (name: string): Int32Array<ArrayBuffer> => Int32Array.from(readInts(file, name));
-    const [kept, lengths, records, reasons] = [list('kept'), list('lengths'), list('records'), list('leftOutReasons')];
-    const leftOut = Array.from(list('leftOut'), (record, i) => ({ record, reason: at(LEFT_OUT_REASONS, at(reasons, i)) }));
+    const [kept, lengths, records] = [list('kept'), list('lengths'), list('records')];
+    const leftOut = LEFT_OUT_REASONS.filter((reason) => file.tensors.has(leftOutName(reason))).map((reason) => ({
+      reason,
+      records: list(leftOutName(reason)),
+    }));
     if (statSync(tokens).size !== tokenBytes(kept)) return null;
     const { report, padId, tokens: hash } = file.metadata as Readonly<Record<string, string>>;
     if (hash !== (await hashOf(tokens))) return null;
@@ -115,7 +113,7 @@ export async function readIndex({ index, tokens }: TokenPlace, path: string): Pr
       kept,
       records,
       padId: Number(padId),
-      report: { ...(JSON.parse(report ?? '') as Omit<DataReport, 'lengths' | 'path' | 'cut' | 'leftOut'>), path, lengths, cut: [...list('cut')], leftOut },
+      report: { ...(JSON.parse(report ?? '') as Omit<DataReport, 'lengths' | 'path' | 'cut' | 'leftOut'>), path, lengths, cut: list('cut'), leftOut },
     };
   } catch {
     return null;
