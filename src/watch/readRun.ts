@@ -30,7 +30,7 @@ export const isRunFolder = (folder: string): boolean =>
 export const runName = (folder: string): string => (/^[./]*$/.test(folder) ? basename(resolve(folder)) : folder);
 
 /** What of a run's config is shown. */
-const shownConfig = z.object({ model: z.string(), steps: z.int().positive().optional(), drop: z.unknown() });
+const shownConfig = z.object({ model: z.string(), steps: z.int().positive().optional(), drop: z.unknown().optional() });
 /** What of a run's account is needed to say which share of its units was dropped. Earlier versions kept none. */
 const unitCount = z.object({ trains: z.object({ units: z.int().positive() }) });
 

@@ -49,7 +49,8 @@ it('says of each run how it stands, its losses and its speed', () => {
   writeRun('runs/stopped', { lines: [...firstSteps(2), heldOut(2, null)], checkpoint: 2 });
   writeRun('runs/killed', { lines: firstSteps(3), checkpoint: 2 });
   writeRun('goes-on', { steps: 12, lines: firstSteps(3), isOld: false });
-  writeRun('begins', { isOld: false });
+  // a config need not name what has a default
+  writeFileSync(join(writeRun('begins', { isOld: false }), 'config.yaml'), 'model: m\n');
   const { runs, problems } = listRuns([root]);
   expect(problems).toEqual([]);
   expect(runs.map(({ folder, state }) => [folder.slice(root.length + 1), state])).toEqual([
@@ -74,7 +75,7 @@ it('says of each run how it stands, its losses and its speed', () => {
   });
   expect(stopped!.heldOut).toEqual({ best: null, last: { step: 2, loss: Number.NaN } });
   expect(goesOn).toMatchObject({ secondsLeft: 9 * 0.25, heldOut: null });
-  expect(begins).toMatchObject({ latest: null, seconds: 0, tokensPerSecond: null, secondsLeft: null });
+  expect(begins).toMatchObject({ drop: 'none', steps: { done: 0, of: null }, latest: null, seconds: 0, tokensPerSecond: null, secondsLeft: null });
   // the first steps compile, and say nothing of the speed of a longer run
   const slow = [{ ...step(1), ms: 9e9 }, ...firstSteps(8).slice(1)];
   expect(listRuns([writeRun('slow', { lines: slow })]).runs[0]!.tokensPerSecond).toBe(400);
