@@ -22,7 +22,7 @@ const GROUPS: readonly { readonly title: string; readonly rooms: readonly string
   { title: 'Models of the library', rooms: ['models'] },
   { title: 'The IR', rooms: ['ir', 'passes', 'cost', 'codegen'] },
   { title: 'Compile', rooms: ['compile'] },
-  { title: 'Whole models', rooms: ['session', 'generate', 'analyze', 'inspect'] },
+  { title: 'Whole models', rooms: ['session', 'generate', 'analyze', 'inspect', 'watch'] },
   { title: 'Generated trainers', rooms: ['trainer', 'run', 'terminal'] },
   { title: 'Train', rooms: ['train', 'dropbp'] },
   { title: 'Run', rooms: ['runtime', 'node'] },

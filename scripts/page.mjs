@@ -1,9 +1,9 @@
-/** Bundles the pages of `ebb inspect --html` and `ebb analyze --html` into dist/, from where they are inlined, with the licences of the bundled packages. */
+/** Bundles the pages of `ebb inspect --html`, `ebb analyze --html`, `ebb runs --html` and `ebb watch --html` into dist/, from where they are inlined, with the licences of the bundled packages. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { licenceComment } from '../dist/session/licences.js';
 
-for (const room of ['inspect', 'analyze']) {
+for (const room of ['inspect', 'analyze', 'watch']) {
   const { metafile } = await build({
     entryPoints: [
       { in: `src/${room}/page/main.ts`, out: 'page' },

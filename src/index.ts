@@ -76,6 +76,18 @@ export { type OpenRunOptions, openRun } from './session/openRun.ts';
 export type { PlanReport } from './session/plan.ts';
 export { type DataReading, type DataSequence, type ReadDataOptions, readData, type TextPart } from './session/readData.ts';
 export type { RunOptions } from './session/runOptions.ts';
+export {
+  listRuns,
+  type RunList,
+  type RunReport,
+  type RunView,
+  runsPage,
+  type ServedRun,
+  type ServeRunOptions,
+  serveRun,
+  type WatchRunOptions,
+  watchRun,
+} from './session/runs.ts';
 export { type LoraOptions, openSession, type Session, type SessionOptions, traceCheckpoint } from './session/session.ts';
 export type { TextStream } from './session/textStream.ts';
 export type { Tuned } from './session/tune.ts';

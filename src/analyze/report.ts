@@ -4,6 +4,7 @@ import { type Estimate, estimate, meanOf } from '../dropbp/fidelity/estimate.ts'
 import type { BatchFidelity } from '../dropbp/fidelity/fidelity.ts';
 import type { Recommendation } from '../dropbp/fidelity/recommend.ts';
 import { at } from '../errors.ts';
+import type { Curve } from '../run/curve.ts';
 
 /** How a plan drops, under the keys that `drop` has in the config of a run. `spread` is `uniform`, or the allocation that makes rates from sensitivities. */
 export interface SettingKeys {
@@ -70,21 +71,6 @@ export interface RatesReport {
   readonly rates: readonly number[] | null;
   /** The reason where no rates reach it. */
   readonly refused: string | null;
-}
-
-/** A step of a run: its number, the wall seconds since the run's start, its loss. */
-export interface CurvePoint {
-  readonly step: number;
-  readonly seconds: number;
-  readonly loss: number;
-}
-
-/** The losses of a run. Each point of a long run is the mean of neighbouring steps. */
-export interface Curve {
-  readonly name: string;
-  /** Its drop plan in a few words. */
-  readonly drop: string;
-  readonly points: readonly CurvePoint[];
 }
 
 /** What was measured, and what follows from it. */

@@ -21,6 +21,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/train.ts')).trainCommand,
   },
   {
+    name: 'watch',
+    description: 'show a run while it goes on in another process, on the terminal or on a page',
+    load: async () => (await import('./commands/watch.ts')).watchCommand,
+  },
+  {
+    name: 'runs',
+    description: 'compare runs: a table of those in folders, or a page with their losses laid over one another',
+    load: async () => (await import('./commands/runs.ts')).runsCommand,
+  },
+  {
     name: 'plan',
     description: 'say what device memory a run takes, to the byte, without running it; with a memory budget it says how long sequences can be, too',
     load: async () => (await import('./commands/plan.ts')).planCommand,

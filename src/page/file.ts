@@ -25,14 +25,17 @@ export function pageAssets(module: string): PageAssets {
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-/** Writes a page. Its program finds `data` as JSON in the element with the id `data` (browser/data.ts). */
-export function pageFile(title: string, data: unknown, { script, style }: PageAssets): string {
+/**
+ * Writes a page. Its program finds `data` as JSON in the element with the id `data` (browser/data.ts).
+ * @param isServed whether it may ask the server that it comes from; a file asks nobody
+ */
+export function pageFile(title: string, data: unknown, { script, style }: PageAssets, isServed = false): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:${isServed ? "; connect-src 'self'" : ''}">
 <link rel="icon" href="data:,">
 <title>${escaped(title)}</title>
 <style>${style}</style>

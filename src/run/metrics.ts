@@ -67,20 +67,19 @@ export interface RunMetrics {
   readonly heldOut: readonly HeldOutMetrics[];
 }
 
+/** A line that was read. */
+export type ReadLine = StoredStep | HeldOutMetrics;
+
 /** Reads a line. @throws EbbError which begins with `where` */
-function lineOf(where: string, text: string): StoredStep | HeldOutMetrics {
+export function readLine(where: string, text: string): ReadLine {
   const json = parseJson(where, text);
   const found = isObject(json) && 'heldOut' in json ? storedHeldOut.safeParse(json) : storedStep.safeParse(json);
   if (found.success) return found.data;
   throw new EbbError(`${where}: expected step, loss and ms of a step, or step and heldOut of a held-out loss, found ${text.slice(0, 60)}`, 'run');
 }
 
-/** Reads metrics. @param text of the file named `file` @throws EbbError naming the file and the line that cannot be read */
-function metricsOf(file: string, text: string): RunMetrics {
-  const lines = text.split('\n').flatMap((line, i, all) =>
-    // a run that was killed may have written only part of its last line
-    line.trim() === '' || (i === all.length - 1 && !line.endsWith('}')) ? [] : [lineOf(`${file}: line ${i + 1}`, line)],
-  );
+/** The metrics in lines that were read. */
+export function gathered(lines: readonly ReadLine[]): RunMetrics {
   const steps = lines.flatMap((line) => ('heldOut' in line ? [] : [line]));
   const heldOut = new Map(lines.flatMap((line) => ('heldOut' in line ? [[line.step, line] as const] : [])));
   const first = firstStep(steps);
@@ -93,7 +92,13 @@ function metricsOf(file: string, text: string): RunMetrics {
 /** Reads the metrics of a run. @throws EbbError naming the file, and the line that cannot be read */
 export function readMetrics(folder: string): RunMetrics {
   const file = join(folder, METRICS);
-  return metricsOf(file, readText(file, MOST_BYTES));
+  const texts = readText(file, MOST_BYTES).split('\n');
+  return gathered(
+    texts.flatMap((text, i) =>
+      // a run that was killed may have written only part of its last line
+      text.trim() === '' || (i === texts.length - 1 && !text.endsWith('}')) ? [] : [readLine(`${file}: line ${i + 1}`, text)],
+    ),
+  );
 }
 
 /** Leaves the lines up to `step` in the metrics of a run; those that were torn off are left out. */
@@ -122,7 +127,7 @@ function linesUpTo(text: string, step: number): string {
 /** A line as it is, or null where it cannot be read. */
 function keptLine(text: string): Line | null {
   try {
-    const { step } = lineOf(METRICS, text);
+    const { step } = readLine(METRICS, text);
     return { ...parseJsonObject(METRICS, text), step };
   } catch {
     return null;

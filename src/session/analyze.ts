@@ -2,7 +2,6 @@
 
 import { type Analysis, type AnalysisSizes, measureSettings } from '../analyze/measure.ts';
 import { type AnalyzeReport, fidelityReport, type MemoryReport, type RatesReport, type SettingReport, type TimeReport } from '../analyze/report.ts';
-import { readCurve } from '../analyze/runCurve.ts';
 import { planOf, type Setting, settingName } from '../analyze/settings.ts';
 import type { StepTime } from '../analyze/timing.ts';
 import { ALLOCATIONS, allocateRates } from '../dropbp/allocation/index.ts';
@@ -12,6 +11,7 @@ import { EbbError } from '../errors.ts';
 import type { CommandDevice } from '../node/device.ts';
 import { startEngine } from '../run/engine.ts';
 import { tell, type Watch } from '../run/progress.ts';
+import { readCurve } from '../run/readCurve.ts';
 import { lengthOf, withRunData } from '../run/runData.ts';
 import { planRunMemory } from '../run/runMemory.ts';
 import { bytesOfKinds } from '../runtime/bufferBytes.ts';

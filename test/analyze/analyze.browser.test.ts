@@ -75,8 +75,13 @@ it('reports units, rates, settings, runs, and what it recommends', () => {
   expect(report.recommendation.worths.map((w) => w.name)).toEqual(report.settings.map((s) => s.name));
   expect(report.recommendation.reason).toMatch(/a step takes .* of the time of a full one and makes .* times the progress a second\.$/);
   expect(report.runs).toEqual([
-    { name: 'all', drop: 'none', points: [3, 2, 1.5, 1].map((loss, step) => ({ step: step + 1, seconds: 0.25 * (step + 1), loss })) },
-    { name: 'half', drop: 'uniform, rate 0.5, weights', points: [3, 2.5, 2].map((loss, step) => ({ step: step + 1, seconds: 0.25 * (step + 1), loss })) },
+    { name: 'all', drop: 'none', points: [3, 2, 1.5, 1].map((loss, step) => ({ step: step + 1, seconds: 0.25 * (step + 1), loss })), heldOut: [] },
+    {
+      name: 'half',
+      drop: 'uniform, rate 0.5, weights',
+      points: [3, 2.5, 2].map((loss, step) => ({ step: step + 1, seconds: 0.25 * (step + 1), loss })),
+      heldOut: [],
+    },
   ]);
 });
 

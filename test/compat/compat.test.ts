@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { readCurve } from '../../src/analyze/runCurve.ts';
+import { readCurve } from '../../src/run/readCurve.ts';
 import { type Choice } from '../../src/codegen/kernel/lower/choice.ts';
 import { PLAIN } from '../../src/codegen/kernel/matmul/register/schedule.ts';
 import { type Schedule } from '../../src/codegen/kernel/schedules.ts';

@@ -1,8 +1,9 @@
-/** @file Cards with plots, and choices of what the plots show. A plot is drawn anew when its width or a choice changes. */
+/** @file Cards with plots of a report, and choices of what they show. */
 
+import { type Card, type Figure, makeCard } from '../../page/browser/card.ts';
 import { el } from '../../page/browser/dom.ts';
 import type { AnalyzeReport } from '../report.ts';
-import type { Drawn, Figure } from './plots.ts';
+import type { Drawn } from './plots.ts';
 
 /** Which of the measured settings the plots show. */
 interface Choices {
@@ -27,29 +28,19 @@ export function createBoard(report: AnalyzeReport): Board {
   return { report, choices: { spread: shown.spread, sampling: shown.sampling }, redraws: [] };
 }
 
-/** What a card says above its plot, and how the plot is drawn. */
-interface Card {
-  readonly title: string;
-  readonly text: string;
+/** A card whose plot is drawn of the board's report and choices. */
+interface BoardCard extends Omit<Card, 'draw'> {
   readonly draw: (drawn: Drawn) => Figure;
-  /** Whether the card spans the page. */
-  readonly wide?: boolean;
 }
 
-/** A card with its plot. */
-export function plotCard({ report, choices, redraws }: Board, { title, text, draw, wide = false }: Card): HTMLElement {
-  const holder = el('div', { class: 'plot' });
-  let width = 0;
-  const redraw = (): void => {
-    if (width > 0) holder.replaceChildren(draw({ report, width, settings: report.settings.filter((s) => s.spread === choices.spread) }));
-  };
-  new ResizeObserver(([entry]) => {
-    if (!entry || Math.floor(entry.contentRect.width) === width) return;
-    width = Math.floor(entry.contentRect.width);
-    redraw();
-  }).observe(holder);
+/** A card with its plot, which follows the board's choices. */
+export function plotCard({ report, choices, redraws }: Board, { draw, ...card }: BoardCard): HTMLElement {
+  const { element, redraw } = makeCard({
+    ...card,
+    draw: (width) => draw({ report, width, settings: report.settings.filter((s) => s.spread === choices.spread) }),
+  });
   redraws.push(redraw);
-  return el('section', { class: wide ? 'card wide' : 'card' }, el('h2', {}, title), el('p', {}, text), holder);
+  return element;
 }
 
 /** A row of radio buttons that changes a choice. Null where there is only one option. */

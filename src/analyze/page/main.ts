@@ -2,12 +2,13 @@
 
 import { embeddedData } from '../../page/browser/data.ts';
 import { el } from '../../page/browser/dom.ts';
+import { lossPlot } from '../../page/browser/plot.ts';
 import { themeButton } from '../../page/browser/theme.ts';
 import type { AnalyzeReport } from '../report.ts';
 import { type Board, choiceRow, createBoard, plotCard } from './cards.ts';
 import { biasPlot, fidelityPlot, gainPlot, memoryPlot, noisePlot, timePlot } from './plots.ts';
 import { settingsTable } from './table.ts';
-import { lossPlot, ratesPlot, sensitivityPlot, unitFidelityPlot } from './unitPlots.ts';
+import { ratesPlot, sensitivityPlot, unitFidelityPlot } from './unitPlots.ts';
 
 const DASHED = 'Dashed and hollow: with weights 1/(1 − rate). Bars are one standard error over batches.';
 
@@ -105,11 +106,15 @@ function unitCards(board: Board): (HTMLElement | null)[] {
 function lossCards(board: Board): HTMLElement[] {
   if (board.report.runs.length === 0) return [];
   return [
-    plotCard(board, { title: 'Loss by step', text: 'The losses of the runs by step.', draw: (drawn) => lossPlot(drawn, 'step') }),
+    plotCard(board, {
+      title: 'Loss by step',
+      text: 'The losses of the runs by step; hollow dots are held-out losses.',
+      draw: ({ report, width }) => lossPlot({ curves: report.runs, width, by: 'step' }),
+    }),
     plotCard(board, {
       title: 'Loss by time',
       text: 'The losses of the same runs by wall time, which is what counts.',
-      draw: (drawn) => lossPlot(drawn, 'seconds'),
+      draw: ({ report, width }) => lossPlot({ curves: report.runs, width, by: 'seconds' }),
     }),
   ];
 }

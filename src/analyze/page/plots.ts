@@ -1,6 +1,8 @@
 /** @file The plots that compare settings. Each is a function from the report and a width to a figure. Colours are variables of the page's style. */
 
 import * as Plot from '@observablehq/plot';
+import type { Figure } from '../../page/browser/card.ts';
+import { COLOURS, frame } from '../../page/browser/plot.ts';
 import type { AnalyzeReport, SettingReport } from '../report.ts';
 
 /** What a plot is drawn from. */
@@ -12,24 +14,11 @@ export interface Drawn {
   readonly width: number;
 }
 
-export type Figure = SVGElement | HTMLElement;
-
-/** The colours of series, in their order. */
-export const COLOURS = ['var(--c1)', 'var(--c2)', 'var(--c3)', 'var(--c4)', 'var(--c5)', 'var(--c6)', 'var(--c7)', 'var(--c8)'];
 const percent = (x: number): string => `${Math.round(100 * x)} %`;
 const pair = (mean: number, error: number | null, digits = 3): string => `${mean.toFixed(digits)}${error === null ? '' : ` ± ${error.toFixed(digits)}`}`;
 
 /** A bar of one standard error around a mean, or null where the error is not known. */
 const around = (mean: number, error: number | null): Point['bar'] => (error === null ? null : [mean - error, mean + error]);
-
-/** The options that all plots share. */
-export const frame = (width: number, height = 280): Plot.PlotOptions => ({
-  width,
-  height,
-  marginLeft: 56,
-  marginBottom: 40,
-  style: { background: 'transparent', fontSize: '12px' },
-});
 
 /** A scale that gives each of `domain` its colour. */
 const colours = (domain: readonly string[]): Plot.ScaleOptions => ({ domain: [...domain], range: COLOURS.slice(0, domain.length), legend: true });

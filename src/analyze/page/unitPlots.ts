@@ -1,9 +1,11 @@
-/** @file The plots by unit, and the loss curves. */
+/** @file The plots by unit. */
 
 import * as Plot from '@observablehq/plot';
 import { at } from '../../errors.ts';
+import type { Figure } from '../../page/browser/card.ts';
+import { COLOURS, frame } from '../../page/browser/plot.ts';
 import type { AnalyzeReport } from '../report.ts';
-import { COLOURS, type Drawn, type Figure, frame } from './plots.ts';
+import type { Drawn } from './plots.ts';
 
 /** Pixels along the axis that the name of a unit takes. */
 const NAME_WIDTH = 26;
@@ -108,37 +110,6 @@ export function unitFidelityPlot({ report, settings, width }: Drawn, sampling: s
           y: 'rate',
           title: (r) => `${r.unit} at ${r.rate}\ncosine ${r.cosine.toFixed(3)}\nkept in ${Math.round(100 * r.kept)} % of the patterns`,
         }),
-      ),
-    ],
-  });
-}
-
-/** Replaces each value by the mean of its neighbours, so that the curve shows through the noise of the batches. */
-function smoothed(values: readonly number[]): number[] {
-  const reach = Math.floor(values.length / 40);
-  return values.map((_, i) => {
-    const part = values.slice(Math.max(0, i - reach), i + reach + 1);
-    return part.reduce((a, b) => a + b, 0) / part.length;
-  });
-}
-
-/** Draws the losses of runs by step or by wall time. */
-export function lossPlot({ report, width }: Drawn, by: 'step' | 'seconds'): Figure {
-  const rows = report.runs.flatMap(({ name, drop, points }) => {
-    const smooth = smoothed(points.map((p) => p.loss));
-    return points.map((p, i) => ({ name, drop, x: p[by], loss: at(smooth, i) }));
-  });
-  const names = report.runs.map((r) => r.name);
-  return Plot.plot({
-    ...frame(width, 300),
-    x: { label: by === 'step' ? 'step →' : 'seconds →' },
-    y: { label: '↑ loss, means of neighbours', grid: true },
-    color: { domain: names, range: names.map((_, i) => at(COLOURS, i % COLOURS.length)), legend: true },
-    marks: [
-      Plot.line(rows, { x: 'x', y: 'loss', stroke: 'name', z: 'name', strokeWidth: 1.6 }),
-      Plot.tip(
-        rows,
-        Plot.pointer({ x: 'x', y: 'loss', title: (r) => `${r.name} (${r.drop})\n${by} ${by === 'step' ? r.x : r.x.toFixed(1)}: loss ${r.loss.toFixed(4)}` }),
       ),
     ],
   });
