@@ -9,11 +9,12 @@ import { parseBy } from '../issues.ts';
 import { SUMMARY } from '../run/account.ts';
 import { droppedShare } from '../run/droppedShare.ts';
 import { CONFIG, storedConfig } from '../run/earlierRun.ts';
+import { bestSoFar } from '../run/heldOut.ts';
 import { METRICS, type RunMetrics, readMetrics, type StoredStep } from '../run/metrics.ts';
 import { MOMENT } from '../run/moment.ts';
 import { curvesOf, planText } from '../run/readCurve.ts';
-import type { HeldOutPoint, LatestStep, RunReport, RunView } from './report.ts';
-import { stateOf } from './state.ts';
+import type { HeldOutPoint, LatestStep, RunReport, RunState, RunView } from './report.ts';
+import { type Ending, keptResults, stateOf } from './state.ts';
 
 /** Steps whose mean is the smoothed loss. */
 const SMOOTHED = 20;
@@ -30,7 +31,12 @@ export const isRunFolder = (folder: string): boolean =>
 export const runName = (folder: string): string => (/^[./]*$/.test(folder) ? basename(resolve(folder)) : folder);
 
 /** What of a run's config is shown. */
-const shownConfig = z.object({ model: z.string(), steps: z.int().positive().optional(), drop: z.unknown().optional() });
+const shownConfig = z.object({
+  model: z.string(),
+  steps: z.int().positive().optional(),
+  drop: z.unknown().optional(),
+  patience: z.int().positive().optional(),
+});
 /** What of a run's account is needed to say which share of its units was dropped. Earlier versions kept none. */
 const unitCount = z.object({ trains: z.object({ units: z.int().positive() }) });
 
@@ -72,11 +78,21 @@ function speedOf(steps: readonly StoredStep[]): number | null {
   return counted.length === 0 || tokens.length < counted.length || ms === 0 ? null : (1000 * sum(tokens)) / ms;
 }
 
+const endingOf = ({ steps: planned, patience }: RunFacts, { steps, heldOut }: RunMetrics): Ending => ({
+  done: steps.at(-1)?.step ?? 0,
+  of: planned ?? null,
+  hasNoPatience: patience !== undefined && bestSoFar(heldOut).since >= patience,
+});
+
+/** How a run stands, by what it is and its metrics. */
+export const runState = (folder: string, facts: RunFacts, metrics: RunMetrics): RunState => stateOf(folder, endingOf(facts, metrics));
+
 /** Says what became of a run, by what it is and its metrics. */
-export function reportOf(folder: string, { model, drop, steps: planned, units }: RunFacts, { steps, heldOut }: RunMetrics): RunReport {
-  const of = planned ?? null;
-  const done = steps.at(-1)?.step ?? 0;
-  const state = stateOf(folder, done, of);
+export function reportOf(folder: string, facts: RunFacts, metrics: RunMetrics): RunReport {
+  const { model, drop, units } = facts;
+  const { steps, heldOut } = metrics;
+  const state = runState(folder, facts, metrics);
+  const { done, of } = endingOf(facts, metrics);
   const recent = steps.slice(-RECENT).map((step) => step.ms);
   const isTimed = state === 'running' && of !== null && recent.length > 0;
   return {
@@ -87,6 +103,7 @@ export function reportOf(folder: string, { model, drop, steps: planned, units }:
     steps: { done, of },
     latest: latestOf(steps, units),
     heldOut: heldOutOf(heldOut),
+    kept: keptResults(folder),
     seconds: sum(steps.map((step) => step.ms)) / 1000,
     secondsLeft: isTimed ? ((of - done) * sum(recent)) / recent.length / 1000 : null,
     tokensPerSecond: speedOf(steps),

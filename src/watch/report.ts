@@ -5,8 +5,15 @@ import type { Curve } from '../run/curve.ts';
 /**
  * How a run stands. `interrupted`: it ended with a checkpoint of its last step, and can go on. `failed`: it ended behind its last checkpoint, by an error or killed, and can go on
  * from there where there is one.
+ * `ended early`: its held-out loss did not get lower for as long as it had patience.
  */
-export type RunState = 'running' | 'done' | 'interrupted' | 'failed';
+export type RunState = 'running' | 'done' | 'ended early' | 'interrupted' | 'failed';
+
+/** After which steps `result/` and `best/` of a run were written; null where they are not there, or do not say it. */
+export interface KeptResults {
+  readonly result: number | null;
+  readonly best: number | null;
+}
 
 /** A held-out loss, and the steps that were done when it was computed. */
 export interface HeldOutPoint {
@@ -41,6 +48,7 @@ export interface RunReport {
   readonly latest: LatestStep | null;
   /** `best` is null where no held-out loss is a number. */
   readonly heldOut: { readonly best: HeldOutPoint | null; readonly last: HeldOutPoint } | null;
+  readonly kept: KeptResults;
   /** Wall seconds of training, without evaluations and checkpoints. */
   readonly seconds: number;
   /** Seconds that are left, by the speed of the last steps. Null where the run does not go on, or that is not known. */

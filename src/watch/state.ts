@@ -1,31 +1,34 @@
-/** @file How a run stands, by what its folder holds. */
+/** @file How a run stands, and which steps' results it holds, by what lies in its folder. */
 
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONFIG } from '../run/earlierRun.ts';
-import { METRICS } from '../run/metrics.ts';
-import { checkpointNames } from '../run/runFolder.ts';
-import type { RunState } from './report.ts';
+import { checkpointNames } from '../run/checkpointNames.ts';
+import { isRunning } from '../run/lock.ts';
+import { BEST, EARLIER_RESULTS, RESULT, trainedMoment } from '../run/results.ts';
+import type { KeptResults, RunState } from './report.ts';
 
-/** A run that has written nothing for so long does not go on. A step on a processor may take a minute. */
-const SILENT_MS = 120_000;
-
-const changedMs = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY;
-
-/** Where runs leave what they trained. */
-const RESULTS = ['adapter', 'model'];
-
-/** Whether a run goes on: whether its last lines are fresh, and it has not left its result behind its last step. */
-function isRunning(folder: string, isWhole: boolean): boolean {
-  if (isWhole && RESULTS.some((name) => existsSync(join(folder, name)))) return false;
-  return Date.now() - Math.max(changedMs(join(folder, CONFIG)), changedMs(join(folder, METRICS))) < SILENT_MS;
+/** How a run is to end. */
+export interface Ending {
+  /** Steps that are done, and those of the whole run. */
+  readonly done: number;
+  readonly of: number | null;
+  /** Whether its held-out loss has not got lower for as long as it has patience. */
+  readonly hasNoPatience: boolean;
 }
 
-/** How a run stands that has done so many steps of all. */
-export function stateOf(folder: string, done: number, of: number | null): RunState {
-  const isWhole = of !== null && done >= of;
-  if (isRunning(folder, isWhole)) return 'running';
-  if (isWhole) return 'done';
+/** How a run stands. */
+export function stateOf(folder: string, { done, of, hasNoPatience }: Ending): RunState {
+  if (isRunning(folder)) return 'running';
   const saved = Number(checkpointNames(folder).at(-1)?.replace(/\D/g, '') ?? Number.NaN);
-  return saved === done ? 'interrupted' : 'failed';
+  const isSaved = saved === done || trainedMoment(join(folder, RESULT))?.step === done;
+  const isWhole = of !== null && done >= of;
+  if (isWhole && (isSaved || EARLIER_RESULTS.some((name) => existsSync(join(folder, name))))) return 'done';
+  if (!isSaved) return 'failed';
+  return hasNoPatience ? 'ended early' : 'interrupted';
 }
+
+/** After which steps the results of a run were written. */
+export const keptResults = (folder: string): KeptResults => ({
+  result: trainedMoment(join(folder, RESULT))?.step ?? null,
+  best: trainedMoment(join(folder, BEST))?.step ?? null,
+});

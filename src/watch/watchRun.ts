@@ -4,9 +4,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { followMetrics } from '../run/followMetrics.ts';
 import type { RunMetrics } from '../run/metrics.ts';
 import type { StopSignal } from '../run/progress.ts';
-import { readFacts, viewOf } from './readRun.ts';
+import { readFacts, runState, viewOf } from './readRun.ts';
 import type { RunState, RunView } from './report.ts';
-import { stateOf } from './state.ts';
 
 /**
  * Gives a run as it is, and again whenever it has changed, until it ends: the last one says how. An abort ends the watching alone.
@@ -21,7 +20,7 @@ export async function* views(folder: string, everyMs: number, signal: StopSignal
     const found = next();
     metrics = found ?? metrics;
     const facts = readFacts(folder);
-    const state = stateOf(folder, metrics.steps.at(-1)?.step ?? 0, facts.steps ?? null);
+    const state = runState(folder, facts, metrics);
     if (found !== null || state !== shown) yield viewOf(folder, facts, metrics);
     shown = state;
     if (state !== 'running') return;

@@ -1,6 +1,6 @@
 /** @file What runs' folders say: states, best and last held-out losses, speed; folders that hold no run, or a broken one; a run that is followed while it is written. */
 
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runsText } from '../../src/cli/text/runs.ts';
@@ -26,12 +26,12 @@ interface Folder {
   readonly lines?: readonly object[];
   readonly checkpoint?: number;
   readonly result?: string;
-  /** Whether its files were written long ago. */
-  readonly isOld?: boolean;
+  /** Whether a process says that it holds it: this one. */
+  readonly isHeld?: boolean;
 }
 
 /** Writes the folder of a run, as runs leave it. */
-function writeRun(name: string, { steps = 4, lines = [], checkpoint, result, isOld = true }: Folder): string {
+function writeRun(name: string, { steps = 4, lines = [], checkpoint, result, isHeld = false }: Folder): string {
   const folder = join(root, name);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'config.yaml'), `model: models/some/tiny\nsteps: ${steps}\nlossOver: tokens\ndrop: { kind: uniform, rate: 0.5 }\n`);
@@ -39,7 +39,7 @@ function writeRun(name: string, { steps = 4, lines = [], checkpoint, result, isO
   writeFileSync(join(folder, 'metrics.jsonl'), text(lines));
   if (checkpoint !== undefined) mkdirSync(join(folder, 'checkpoints', `step-${String(checkpoint).padStart(8, '0')}`), { recursive: true });
   if (result !== undefined) mkdirSync(join(folder, result));
-  if (isOld) for (const file of ['config.yaml', 'metrics.jsonl']) utimesSync(join(folder, file), 1e9, 1e9);
+  if (isHeld) mkdirSync(join(folder, '.lock'));
   return folder;
 }
 const firstSteps = (count: number): object[] => Array.from({ length: count }, (_, i) => step(i + 1));
@@ -48,9 +48,9 @@ it('says of each run how it stands, its losses and its speed', () => {
   writeRun('runs/done', { lines: [heldOut(0, 9), ...firstSteps(4), heldOut(2, 1.5), heldOut(4, 2)], checkpoint: 4, result: 'adapter' });
   writeRun('runs/stopped', { lines: [...firstSteps(2), heldOut(2, null)], checkpoint: 2 });
   writeRun('runs/killed', { lines: firstSteps(3), checkpoint: 2 });
-  writeRun('goes-on', { steps: 12, lines: firstSteps(3), isOld: false });
+  writeRun('goes-on', { steps: 12, lines: firstSteps(3), isHeld: true });
   // a config need not name what has a default
-  writeFileSync(join(writeRun('begins', { isOld: false }), 'config.yaml'), 'model: m\n');
+  writeFileSync(join(writeRun('begins', { isHeld: true }), 'config.yaml'), 'model: m\n');
   const { runs, problems } = listRuns([root]);
   expect(problems).toEqual([]);
   expect(runs.map(({ folder, state }) => [folder.slice(root.length + 1), state])).toEqual([
@@ -69,6 +69,7 @@ it('says of each run how it stands, its losses and its speed', () => {
     steps: { done: 4, of: 4 },
     latest: { loss: 2, smoothed: (8 + 4 + 8 / 3 + 2) / 4, lr: 0.001, gradNorm: 2, dropped: 0.25, activationBytes: 2048 },
     heldOut: { best: { step: 2, loss: 1.5 }, last: { step: 4, loss: 2 } },
+    kept: { result: null, best: null },
     seconds: 1,
     secondsLeft: null,
     tokensPerSecond: 400,
@@ -94,7 +95,7 @@ it('fits the terminal, however narrow, and says everything where there is none',
 });
 
 it('draws a run within its screen', () => {
-  const view = readView(writeRun('run', { steps: 300, lines: [heldOut(0, 9), ...firstSteps(200), heldOut(200, 1)], isOld: false }));
+  const view = readView(writeRun('run', { steps: 300, lines: [heldOut(0, 9), ...firstSteps(200), heldOut(200, 1)], isHeld: true }));
   for (const [columns, rows] of [
     [80, 23],
     [40, 12],
@@ -115,7 +116,7 @@ it('draws a run within its screen', () => {
   expect(drawn[6]).toMatch(/^ *9\.00 ┤o/);
   expect(drawn.at(-2)).toMatch(/┤.*⣀$/);
   expect(drawn.at(-1)).toMatch(/^ +0 +200$/);
-  expect(screen(readView(writeRun('none', { isOld: false })), 60, 23).at(-1)).toBe('no step yet');
+  expect(screen(readView(writeRun('none', { isHeld: true })), 60, 23).at(-1)).toBe('no step yet');
 });
 
 it('refuses what holds no run; a broken run is told beside the others, and refused where it is named', () => {
@@ -171,12 +172,15 @@ it('follows metrics: each line once, the half of a line when it is whole, and a 
 });
 
 it('watches until the run ends; one that has ended is given once, and not served', async () => {
-  const folder = writeRun('run', { lines: firstSteps(3), isOld: false });
+  const folder = writeRun('run', { lines: firstSteps(3), isHeld: true });
   const seen: [number, string][] = [];
   for await (const { steps, state } of watchRun(folder, { everyMs: 10 })) {
     seen.push([steps.done, state]);
     if (steps.done < 4) appendFileSync(join(folder, 'metrics.jsonl'), text([step(4)]));
-    else mkdirSync(join(folder, 'adapter'), { recursive: true });
+    else {
+      mkdirSync(join(folder, 'checkpoints/step-00000004'), { recursive: true });
+      rmSync(join(folder, '.lock'), { recursive: true, force: true });
+    }
   }
   expect(seen).toEqual([
     [3, 'running'],

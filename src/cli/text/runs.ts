@@ -11,6 +11,12 @@ export const stepsText = ({ steps: { done, of } }: RunReport): string => (of ===
 /** A model in a few words: a hub id as it is, a path by its last two parts, as the last one is often `model`. */
 export const modelText = (model: string): string => (model === '' ? 'a trainer' : oneLine(model.split(/[\\/]/).slice(-2).join('/')));
 
+/** Which results a run holds, and of which steps. */
+const keptText = ({ kept }: RunReport): string =>
+  Object.entries(kept)
+    .flatMap(([name, step]) => (step === null ? [] : [`${name}/ @${step}`]))
+    .join(' ');
+
 interface Column {
   readonly head: string;
   readonly isNumber: boolean;
@@ -31,7 +37,7 @@ const COMPARED: readonly Column[] = [
   number('tok/s', ({ tokensPerSecond }) => tokensPerSecond?.toFixed(0) ?? ''),
 ];
 /** What a run is, which may be long. */
-const WHAT: readonly Column[] = [word('model', ({ model }) => modelText(model)), word('drop plan', ({ drop }) => oneLine(drop))];
+const WHAT: readonly Column[] = [word('model', ({ model }) => modelText(model)), word('drop plan', ({ drop }) => oneLine(drop)), word('holds', keptText)];
 export const GAP = '  ';
 
 const padded = (text: string, columns: number, isNumber: boolean): string => {
