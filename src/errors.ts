@@ -17,6 +17,9 @@ export class EbbError extends Error {
   }
 }
 
+/** Whether an error says that a loss or a result is no number. */
+export const isOfNumbers = (error: unknown): error is EbbError => error instanceof EbbError && error.code === 'numbers';
+
 // Who is spoken to is one for a whole process, and messages are made in all rooms, so this is state of the module.
 let spell = (name: string): string => name;
 

@@ -135,6 +135,8 @@ async function readGradient(run: (take: TakeGradient) => Promise<void>, into: Gr
       square += dot(gradient, gradient);
     }
   });
+  if (!Number.isFinite(square))
+    throw new EbbError(`step ${step + 1}: the gradient with nothing dropped is not finite, so nothing can be compared with it`, 'numbers');
   if (square === 0) throw new EbbError(`step ${step}: the gradient is zero; its batch has nothing to learn, or nothing that is trained reaches the loss`);
   return Math.sqrt(square);
 }

@@ -68,6 +68,7 @@ export function slotTable(fused: Func, { owner }: ValueFacts): SlotTable {
       name: v.name,
       extent: extentOf(v.type),
       live: [Number.POSITIVE_INFINITY, -1],
+      ...(v.type.dtype === 'f32' ? {} : { dtype: v.type.dtype }),
       ...(v.loc ? { loc: `${v.loc.file}:${v.loc.line}:${v.loc.column}` } : {}),
     });
     slots.set(v, list.length - 1);

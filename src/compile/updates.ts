@@ -39,7 +39,16 @@ export function sqnorm(): Func {
   return b.finish('sqnorm', [{ value: parts, role: 'value' }]);
 }
 
-/** The parts of all groups → ‖g‖ and min(1, maxNorm/(‖g‖+1e-6)), as in torch.nn.utils.clip_grad_norm_; maxNorm ≤ 0 clips nothing. */
+/** The largest norm with which anything is updated. Beyond it squares overflow, and a NaN is not below it either. */
+const MOST_NORM = 3e38;
+
+/** Whether a clip scale says that the step updates: a gradient whose norm is no number is not taken, so that it spoils neither weights nor moments. */
+const takes = (b: FuncBuilder, scale: Value): Value => b.op('ge', [scale, b.constant(0)], {}, 'takes');
+
+/**
+ * The parts of all groups → ‖g‖ and min(1, maxNorm/(‖g‖+1e-6)), as in torch.nn.utils.clip_grad_norm_; maxNorm ≤ 0 clips nothing. The scale is
+ * −1 where the norm is no number: then nothing is updated.
+ */
 export function clip(): Func {
   const b = funcBuilder();
   const { add, div } = arithmetic(b);
@@ -47,7 +56,8 @@ export function clip(): Func {
   const maxNorm = b.param('max_norm', SCALAR, 'scalar');
   const norm = b.op('sqrt', [b.op('reduce_sum', [parts], { axes: [0, 1] })], {}, 'norm');
   const bounded = b.op('min', [b.constant(1), div(maxNorm, add(norm, b.constant(1e-6)))]);
-  const scale = b.op('select', [b.op('ge', [b.constant(0), maxNorm]), b.constant(1), bounded], {}, 'scale');
+  const clipped = b.op('select', [b.op('ge', [b.constant(0), maxNorm]), b.constant(1), bounded]);
+  const scale = b.op('select', [b.op('le', [norm, b.constant(MOST_NORM)]), clipped, b.constant(-1)], {}, 'scale');
   return b.finish('clip', [
     { value: norm, role: 'value' },
     { value: scale, role: 'value' },
@@ -103,6 +113,7 @@ type OwnNumbers = (name: string) => Value;
 
 interface NewState {
   readonly state: string;
+  readonly before: Value;
   readonly value: Value;
 }
 
@@ -130,28 +141,32 @@ function updateFunction(
   const scalar = (param: string): Value => declare(param, SCALAR, 'scalar');
   const rows = b.op('convert', [b.op('iota', [], { shape: ['N', '1'], axis: 0 })], { to: 'f32' });
   const decay = b.op('select', [b.op('lt', [rows, scalar('decay_rows')]), scalar('weight_decay'), b.constant(0)], {}, 'decay');
-  const g = b.op('mul', [raw, numbers('scale')], {}, 'clipped');
+  const scale = numbers('scale');
+  const g = b.op('mul', [raw, scale], {}, 'clipped');
   const updates = build(b, { g, p, decay, scalar, state: (param) => declare(param, ROWS, 'state'), own: numbers });
+  const taken = takes(b, scale);
   return b.finish(
     name,
-    updates.map(({ state, value }) => ({ value, role: 'update', of: names.indexOf(state) })),
+    updates.map(({ state, before, value }) => ({ value: b.op('select', [taken, value, before]), role: 'update', of: names.indexOf(state) })),
   );
 }
 
 /** A number for each group, in every column of its row: a row is bound by itself, so that it starts where a binding may. */
 const GROUPS: Type = { dtype: 'f32', shape: ['G', COLUMNS] };
 
-/** counts ← counts + updated, but no more than f32 counts to. `updated` is 1 for groups that are updated, else 0. */
-function countUpdates(b: FuncBuilder): Value {
+/** counts ← counts + updated, but no more than f32 counts to. `updated` is 1 for groups that are updated, else 0; `scale` is of `clip`. */
+function countUpdates(b: FuncBuilder): { readonly counted: Value; readonly scale: Value } {
   const counts = b.param('counts', GROUPS, 'state');
   const updated = b.param('updated', { dtype: 'f32', shape: ['G', 1] }, 'value');
-  return b.op('min', [b.op('add', [counts, updated]), b.constant(MOST_UPDATES)], {}, 'counted');
+  const scale = b.param('scale', ONE, 'value');
+  const taken = b.op('select', [takes(b, scale), updated, b.constant(0)]);
+  return { scale, counted: b.op('min', [b.op('add', [counts, taken]), b.constant(MOST_UPDATES)], {}, 'counted') };
 }
 
 /** Counts the updates of groups that SGD updates. */
 export function sgdCount(): Func {
   const b = funcBuilder();
-  return b.finish('sgd_count', [{ value: countUpdates(b), role: 'update', of: 0 }]);
+  return b.finish('sgd_count', [{ value: countUpdates(b).counted, role: 'update', of: 0 }]);
 }
 
 /** What AdamW reads of its group, each in a column of `rates`: in one buffer, since a kernel binds eight. */
@@ -181,9 +196,8 @@ function countOf(_b: FuncBuilder, declare: Declare): OwnNumbers {
 export function adamwCount(): Func {
   const b = funcBuilder();
   const { add, sub, mul } = arithmetic(b);
-  const counted = countUpdates(b);
+  const { counted, scale } = countUpdates(b);
   const table = b.param('table', { dtype: 'f32', shape: [CORRECTIONS.length] }, 'value');
-  const scale = b.param('scale', ONE, 'value');
   const { period } = CORRECTIONS;
   const periods = b.op('floor', [mul(counted, b.constant(1 / period))], {}, 'periods');
   const rest = sub(counted, mul(periods, b.constant(period)));
@@ -222,9 +236,9 @@ export function adamw(): Func {
     const decayed = mul(p, sub(one, mul(lr, decay)));
     const step = div(mul(div(lr, own('bias1')), newM), add(div(b.op('sqrt', [newV]), own('bias2_sqrt')), eps));
     return [
-      { state: 'p', value: sub(decayed, step) },
-      { state: 'm', value: newM },
-      { state: 'v', value: newV },
+      { state: 'p', before: p, value: sub(decayed, step) },
+      { state: 'm', before: m, value: newM },
+      { state: 'v', before: v, value: newV },
     ];
   });
 }
@@ -245,8 +259,8 @@ export function sgd(): Func {
     const newM = add(mul(m, momentum), mul(decayed, fresh));
     const plain = b.op('select', [b.op('ge', [nesterov, b.constant(0.5)]), add(decayed, mul(newM, momentum)), newM]);
     return [
-      { state: 'p', value: sub(p, mul(lr, plain)) },
-      { state: 'm', value: newM },
+      { state: 'p', before: p, value: sub(p, mul(lr, plain)) },
+      { state: 'm', before: m, value: newM },
     ];
   });
 }

@@ -170,9 +170,18 @@ export function openData(path: string, tokenizer: () => string, options: DataOpt
   const { batch, length, seed, shuffle = true, pack = false, bucket = false, fields, chatTemplate, limit, now } = options;
   const vocabSize = tokenRange(options.inputs, options.vocabSize)?.below ?? Number.MAX_SAFE_INTEGER;
   const load = async (): Promise<LoadedData> => {
-    const { sequences, padId, report } = await preparation.tokenise({ path, tokenizer: tokenizer(), length, fields, chatTemplate, limit, vocabSize, now });
+    const { sequences, padId, records, report } = await preparation.tokenise({
+      path,
+      tokenizer: tokenizer(),
+      length,
+      fields,
+      chatTemplate,
+      limit,
+      vocabSize,
+      now,
+    });
     checkLearnt(path, report);
-    const source = sequenceBatches(sequences, { batch, seed, shuffle, bucket, ...(pack ? { pack: length } : {}), vocabSize, padId });
+    const source = sequenceBatches(sequences, { batch, seed, shuffle, bucket, ...(pack ? { pack: length } : {}), vocabSize, padId, records });
     return {
       source,
       batch,

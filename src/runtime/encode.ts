@@ -15,6 +15,8 @@ export interface Encoder {
   fill(calls: readonly StepCall[]): void;
   /** Records the dispatches of calls [from, to), whose blocks were filled. Returns how many they are. */
   encode(recording: Recording, calls: readonly StepCall[], from: number, to: number, onDispatch?: OnDispatch): number;
+  /** Records one dispatch of a call, by its index among those of its function; the call's block is the first of those that were filled. */
+  encodeOne(recording: Recording, call: StepCall, dispatch: number): void;
 }
 
 type Grid = readonly [x: number, y: number, z: number];
@@ -80,16 +82,20 @@ export function createEncoder(device: Device, program: Program, bounds: Sizes, l
   };
 
   const addresses: Address[] = [];
+  /** Whether there was anything to record. */
+  const encodeDispatch = (recording: Recording, block: number, { fn, slots, sizes, exact }: StepCall, prepared: Prepared): boolean => {
+    const { decl, skipped } = prepared;
+    const [x, y, z] = workgroups(prepared, sizes);
+    if (x * y * z === 0) return false;
+    for (let i = 0; i < decl.slots.length; i++) addresses[i] = partAddress(slots, decl.slots[i], skipped[i]);
+    recording.dispatch(exact ? launches.exactly(fn, prepared, sizes) : prepared.launch, block, addresses, x, y, z);
+    return true;
+  };
   const encodeCall = (recording: Recording, block: number, call: StepCall, onDispatch: OnDispatch | undefined): number => {
-    const { fn, slots, sizes, exact, adds } = call;
     let dispatches = 0;
-    for (const prepared of launches.prepared(fn, adds)) {
-      const { decl, skipped } = prepared;
-      const [x, y, z] = workgroups(prepared, sizes);
-      if (x * y * z === 0) continue;
-      for (let i = 0; i < decl.slots.length; i++) addresses[i] = partAddress(slots, decl.slots[i], skipped[i]);
-      recording.dispatch(exact ? launches.exactly(fn, prepared, sizes) : prepared.launch, block, addresses, x, y, z);
-      onDispatch?.(decl, call);
+    for (const prepared of launches.prepared(call.fn, call.adds)) {
+      if (!encodeDispatch(recording, block, call, prepared)) continue;
+      onDispatch?.(prepared.decl, call);
       dispatches++;
     }
     return dispatches;
@@ -105,6 +111,9 @@ export function createEncoder(device: Device, program: Program, bounds: Sizes, l
       let dispatches = 0;
       for (let block = from; block < to; block++) dispatches += encodeCall(recording, block, at(calls, block), onDispatch);
       return dispatches;
+    },
+    encodeOne(recording, call, dispatch) {
+      encodeDispatch(recording, 0, call, at(launches.prepared(call.fn, call.adds), dispatch));
     },
   };
 }

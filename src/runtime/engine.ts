@@ -9,6 +9,7 @@ import type { Form } from './link/forms.ts';
 import type { Linker } from './link/link.ts';
 import type { Variant } from './link/linked.ts';
 import type { ProbeKind } from './link/probe.ts';
+import type { NonFiniteValue } from './nonFiniteValue.ts';
 import type { Program } from './program.ts';
 import type { Probed } from './runProbes.ts';
 import type { MicroBatch } from './stepParts.ts';
@@ -69,6 +70,11 @@ export interface Engine extends LastingValues {
   readUpdates(): Promise<readonly number[]>;
   /** Sets how often each group of parameters was updated, which is 0 for a new engine. @throws EbbError for another number of groups, and without an optimizer */
   writeUpdates(counts: readonly number[]): void;
+  /**
+   * Runs a micro-batch function by function, with its backward unless it is `forwardOnly`, and finds the first value that is NaN or infinite.
+   * It is slow: everything is read back. It writes over activations and gradients, as a step does, and updates nothing.
+   */
+  findNonFinite(micro: MicroBatch): Promise<NonFiniteValue | null>;
   /** Runs forward and returns main's results as f32. */
   forward(micro: Omit<MicroBatch, 'pattern' | 'forwardOnly'>): Promise<Float32Array[]>;
   /** Frees the buffers; the device stays. */

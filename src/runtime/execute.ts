@@ -4,6 +4,7 @@ import { EbbError, invariant } from '../errors.ts';
 import type { Device } from './device.ts';
 import type { Engine, EngineOptions } from './engine.ts';
 import { type EngineParts, prepareParts } from './engineParts.ts';
+import { findNonFinite } from './findNonFinite.ts';
 import { checkInputs } from './inputs.ts';
 import { lastingValues } from './lasting.ts';
 import type { Program } from './program.ts';
@@ -45,6 +46,7 @@ export async function createEngine(device: Device, program: Program, options: En
     buffers: buffers.buffers,
     step: (micros, update, given = {}) => runStep(engine, micros, update, given),
     probe: (micro) => probeUnits(engine, micro),
+    findNonFinite: (micro) => findNonFinite(engine, micro),
     forward: (micro) => runForward(engine, micro),
     readUpdates: async () => countsOf(engine).read(),
     writeUpdates: (counts) => countsOf(engine).write(counts),

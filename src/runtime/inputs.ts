@@ -1,7 +1,7 @@
 /** @file What a step is given, checked where it enters: numbers of elements, sizes within their bounds, ids that there are. */
 
 import { EbbError } from '../errors.ts';
-import type { IdRange, InputDecl, Program, Sizes } from './program.ts';
+import { extentShape, type IdRange, type InputDecl, type Program, type Sizes } from './program.ts';
 
 /** Index of the first element that is no id of the range, or -1. */
 export function idOutside(data: ArrayLike<number>, { least, below }: IdRange): number {
@@ -19,9 +19,9 @@ export function notFinite(data: ArrayLike<number>): number {
   return -1;
 }
 
-/** `25 at [0, 3]`: an element by its place. @param at index into `data`, an array of `shape` */
-export function elementText(data: ArrayLike<number>, at: number, shape: readonly number[]): string {
-  const index = shape.map((size, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
+/** `25 at [0, 3]`: an element by its place. @param at index into `data`, an array of `shape` from its element `before` on */
+export function elementText(data: ArrayLike<number>, at: number, shape: readonly number[], before = 0): string {
+  const index = shape.map((size, axis) => Math.floor((before + at) / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
   return `${data[at]} at [${index.join(', ')}]`;
 }
 
@@ -40,7 +40,7 @@ export function checkInputs({ inputs, dims }: Pick<Program, 'inputs' | 'dims'>, 
   for (const { name, extent, ids } of inputs) {
     const data = Object.hasOwn(given, name) ? given[name] : undefined;
     if (!data) throw new EbbError(`input ${name} is missing from the batch`);
-    const shape = extent.of.map((d) => (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)));
+    const shape = extentShape(extent, sizes);
     const count = shape.reduce((a, b) => a * b, 1);
     if (data.length !== count) throw new EbbError(`input ${name} has ${data.length} elements, expected ${count} of shape [${shape.join(', ')}]`);
     const at = ids ? idOutside(data, ids) : -1;

@@ -36,6 +36,8 @@ export interface SlotDecl {
   readonly alias?: number;
   /** Line of the model definition, `file:line:column`, where it was asked for. */
   readonly loc?: string;
+  /** What its elements are; f32 where it is missing. */
+  readonly dtype?: string;
 }
 
 export interface DispatchDecl {
@@ -201,8 +203,11 @@ export function groupDispatches({ dispatches }: Pick<FunctionDecl, 'dispatches'>
   return dispatches.filter((d) => d.partial !== true);
 }
 
+/** The sizes along the axes of an extent; NaN where `sizes` lacks one. */
+export const extentShape = ({ of }: Pick<Extent, 'of'>, sizes: Sizes): number[] => of.map((d) => (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)));
+
 export function extentBytes(extent: Extent, sizes: Sizes): number {
-  return extent.of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : (sizes[d] ?? Number.NaN)), extent.bytes);
+  return extentShape(extent, sizes).reduce((p, d) => p * d, extent.bytes);
 }
 
 /** FLOPs of one dispatch. @throws when `sizes` lacks a dimension that they depend on */

@@ -29,7 +29,7 @@ export function writeInputs({ device, program, storage, buffers }: EngineParts, 
 }
 
 /** Records zeros over the gradients of parameters that have one. */
-function clearGradients(recording: Recording, { params }: EngineParts, cleared: Iterable<number>): void {
+export function clearGradients(recording: Recording, { params }: EngineParts, cleared: Iterable<number>): void {
   for (const param of cleared) {
     const range = gradientRange(params, param);
     if (range) recording.clear(range.buffer, range.offset, range.bytes);

@@ -2,7 +2,7 @@
 
 import type { FieldNames } from '../data/fieldNames.ts';
 import { holdsRecords } from '../data/locate.ts';
-import { EbbError, option } from '../errors.ts';
+import { EbbError, isOfNumbers, option } from '../errors.ts';
 import type { Checkpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { CommandDevice } from '../node/device.ts';
@@ -89,11 +89,12 @@ async function evaluateOn(
   for (const one of notes) tell(watch, one);
   const batches = source.all();
   watch.signal?.throwIfAborted();
-  const loss = await evaluate(session.engine, batches, pieces(watch, 'evaluating'));
-  session.engine.destroy();
   checkCounted(data, batches);
+  const loss = await evaluate(session.engine, batches, pieces(watch, 'evaluating')).catch((error: unknown) => {
+    if (!isOfNumbers(error)) throw error;
+    throw new EbbError(`${path}: on ${data} ${error.message}; all weights are finite, so look at how large they are, and at the data`, 'numbers');
+  });
+  session.engine.destroy();
   const tokens = batches.reduce((sum, b) => sum + b.counted, 0);
-  if (!Number.isFinite(loss))
-    throw new EbbError(`${path}: the loss on ${data} is ${loss}; all weights are finite, so look at how large they are, and at the data`, 'numbers');
   return { loss, perplexity: Math.exp(loss), examples, tokens };
 }

@@ -14,16 +14,18 @@ import { loadAdapter, tellAdapter } from '../run/adapter.ts';
 import { checkPositions, rowSequences, unusedNotes } from '../run/batchFiles.ts';
 import { checkOutFile, inputsOf } from '../run/outputs.ts';
 import { tell, tellNotes, type Watch } from '../run/progress.ts';
-import type { Engine } from '../runtime/execute.ts';
+import type { Engine, MicroBatch } from '../runtime/execute.ts';
 import { elementText, notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
+import type { CallGiven } from '../runtime/stepCall.ts';
 import { type Batch, makeBatch } from '../train/batches.ts';
+import { blameText } from '../train/blame.ts';
 import { unitsOf } from '../train/loop.ts';
 import { adapterFileName } from '../train/model.ts';
 import { type OnDevice, onDevice } from './device.ts';
 import { modelPath } from './modelPath.ts';
 import { openOneBatch } from './oneBatch.ts';
-import { names, ON_DEVICE, text, WATCH } from './optionKinds.ts';
+import { flag, names, ON_DEVICE, text, WATCH } from './optionKinds.ts';
 import { loraOf, openSession, WITHOUT_UPDATES } from './session.ts';
 import { checkWeights, isDefinition } from './source.ts';
 
@@ -59,6 +61,8 @@ export interface ForwardOptions extends OnDevice, Watch {
   readonly adapter?: string | undefined;
   /** Of a definition: the file with the values of its parameters. */
   readonly weights?: string | undefined;
+  /** Whether every function's output is looked at, not the results alone: what is not finite within may be lost on the way to them. It is slow. */
+  readonly check?: boolean | undefined;
 }
 
 /** @throws EbbError where the result cannot be written, or would be written over what the command reads */
@@ -67,8 +71,9 @@ function checkOut(model: string, { out, batch, weights, adapter }: Pick<GradOpti
     checkOutFile(out, option('out'), inputsOf({ 'the model': model, [option('batch')]: batch, [option('weights')]: weights, [option('adapter')]: adapter }));
 }
 
-const FORWARD: OptionShape<ForwardOptions> = { ...ON_DEVICE, ...WATCH, batch: text, out: text, adapter: text.optional(), weights: text.optional() };
-const GRAD: OptionShape<GradOptions> = { ...FORWARD, out: text.optional(), drop: names };
+const BATCH = { ...ON_DEVICE, ...WATCH, batch: text, adapter: text.optional(), weights: text.optional() };
+const FORWARD: OptionShape<ForwardOptions> = { ...BATCH, out: text, check: flag };
+const GRAD: OptionShape<GradOptions> = { ...BATCH, out: text.optional(), drop: names };
 
 /** A tensor that was written. */
 export interface Written {
@@ -80,7 +85,8 @@ export interface Written {
 /**
  * Writes the results of a batch. Those of a checkpoint are `logits`, [batch, length, vocabSize]. Those of a definition are all that build
  * returns: the first is called `loss` if it is f32[], and every other one `result.<i>` by its place in the list.
- * @throws EbbError for a model, weights or a batch that cannot be used, and for a file that cannot be written
+ * @throws EbbError for a model, weights or a batch that cannot be used, for a file that cannot be written, and, once it is written, for results that
+ * are NaN or infinite
  */
 export async function forward(model: string, options: ForwardOptions): Promise<readonly Written[]> {
   checkOptions('forward()', { model }, { model: text });
@@ -92,8 +98,8 @@ export async function forward(model: string, options: ForwardOptions): Promise<r
 async function forwardDefinition(model: string, options: ForwardOptions, device: CommandDevice, watch: Watch): Promise<readonly Written[]> {
   const { batch: path, weights, adapter } = options;
   const { engine, batch, results } = await openOneBatch(model, { batch: path, weights, adapter, trains: false }, device, watch);
-  const made = await engine.forward({ ...batch, scalar: neutralScalar });
-  engine.destroy();
+  const micro = { ...batch, scalar: neutralScalar };
+  const made = await engine.forward(micro);
   const entries = results.map(({ dtype, shape }, i) => {
     const data = made[i];
     if (!data) throw new Error('internal: the model returned less than it should');
@@ -104,8 +110,9 @@ async function forwardDefinition(model: string, options: ForwardOptions, device:
       ? { name, dtype: 'F32' as const, shape: sizes, data }
       : { name, dtype: 'I32' as const, shape: sizes, data: new Int32Array(data.buffer, data.byteOffset, data.length) };
   });
-  tellNonFinite(watch, options.out, entries);
   writeSafetensors(options.out, entries);
+  await checkFinite(engine, micro, entries, options);
+  engine.destroy();
   return entries.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
 }
 
@@ -131,21 +138,35 @@ async function forwardCheckpoint(model: string, options: ForwardOptions, device:
     ready.inputIds.map(() => -100),
     vocabSize,
   );
-  const [logits] = await session.engine.forward({ sizes: batch.sizes, inputs: batch.inputs, scalar: neutralScalar });
-  session.engine.destroy();
+  const { engine } = session;
+  const micro = { sizes: batch.sizes, inputs: batch.inputs, scalar: neutralScalar };
+  const [logits] = await engine.forward(micro);
   if (!logits) throw new Error('internal: the model returned nothing');
   const written = { name: 'logits', dtype: 'F32', shape: [ready.batch, ready.length, vocabSize] } as const;
-  tellNonFinite(watch, options.out, [{ ...written, data: logits }]);
-  writeSafetensors(options.out, [{ ...written, data: logits }]);
+  const entries = [{ ...written, data: logits }];
+  writeSafetensors(options.out, entries);
+  await checkFinite(engine, micro, entries, options);
+  engine.destroy();
   return [written];
 }
 
-/** Says on stderr which results hold NaN or infinity. They are written all the same, since a model may be meant to make them. */
-function tellNonFinite(watch: Watch, out: string, entries: readonly (Written & { readonly data: Float32Array | Int32Array })[]): void {
-  for (const { name, dtype, shape, data } of entries) {
+/** @throws EbbError for results that are NaN or infinite, with the first function whose output is; where functions are checked, for such a function alone */
+async function checkFinite(
+  engine: Engine,
+  micro: CallGiven & Pick<MicroBatch, 'inputs'>,
+  entries: readonly (Written & { readonly data: Float32Array | Int32Array })[],
+  { out, check = false, ...watch }: ForwardOptions,
+): Promise<void> {
+  const broken = entries.flatMap(({ name, dtype, shape, data }) => {
     const at = dtype === 'F32' ? notFinite(data) : -1;
-    if (at >= 0) tell(watch, `${out}: ${name} holds ${elementText(data, at, shape)}`);
-  }
+    return at < 0 ? [] : [`${name} holds ${elementText(data, at, shape)}`];
+  });
+  if (broken.length === 0 && !check) return;
+  const where = await blameText(engine, [{ ...micro, pattern: new Map(), forwardOnly: true }]);
+  if (broken.length > 0)
+    throw new EbbError(`${out}: ${broken.join(', ')}${where}; the file was written all the same`, 'numbers');
+  if (where !== '') throw new EbbError(`${out}: all results are finite${where}; the file was written all the same`, 'numbers');
+  tell(watch, 'the output of every function is finite');
 }
 
 /** A batch whose gradients are computed. */
@@ -218,7 +239,8 @@ async function gradOn(device: CommandDevice, model: string, options: GradOptions
   const { drop = [] } = options;
   const { engine, batch, nameOf } = await (isDefinition(model) ? trainedDefinition : trainedCheckpoint)(model, options, device, options);
   checkUnits(drop, unitsOf(engine), option('drop'));
-  const result = engine.step([{ ...batch, pattern: patternOf(drop), scalar: neutralScalar }], null);
+  const micro = { ...batch, pattern: patternOf(drop), scalar: neutralScalar };
+  const result = engine.step([micro], null);
   const { losses } = await result.read();
   const loss = losses[0] ?? Number.NaN;
   const entries: { name: string; dtype: 'F32'; shape: readonly number[]; data: Float32Array }[] = [];
@@ -235,20 +257,26 @@ async function gradOn(device: CommandDevice, model: string, options: GradOptions
     norms.set(name, Math.sqrt(data.reduce((sum, g) => sum + g * g, 0)));
     if (options.out !== undefined) entries.push({ name, dtype: 'F32', shape: p.shape, data });
   }
+  await refuseNonFinite(engine, micro, { model, batch: options.batch, loss, norms });
   engine.destroy();
-  refuseNonFinite(model, options.batch, loss, norms);
   if (options.out !== undefined) writeSafetensors(options.out, entries);
   return { loss, absent, norms: Object.fromEntries(norms) };
 }
 
 /** @throws EbbError for a loss or a gradient that is NaN or infinite, since it cannot be compared with anything */
-function refuseNonFinite(model: string, batch: string, loss: number, norms: ReadonlyMap<string, number>): void {
+async function refuseNonFinite(
+  engine: Engine,
+  micro: MicroBatch,
+  { model, batch, loss, norms }: { readonly model: string; readonly batch: string; readonly loss: number; readonly norms: ReadonlyMap<string, number> },
+): Promise<void> {
   const broken = [...norms].filter(([, norm]) => !Number.isFinite(norm));
   const [first] = broken;
   if (Number.isFinite(loss) && !first) return;
   const others = broken.length > 1 ? ` (and those of ${broken.length - 1} more parameters)` : '';
   const gradient = first ? `, the norm of the gradient of ${first[0]} is ${first[1]}${others}` : '';
+  const where = await blameText(engine, [micro]);
   throw new EbbError(
-    `${model}: with ${batch} the loss is ${loss}${gradient}; nothing was written; look for ops without a value for some numbers (log and sqrt of 0 or less, a division by 0), and at how large weights and inputs are`,
+    `${model}: with ${batch} the loss is ${loss}${gradient}${where}; nothing was written; look for ops without a value for some numbers (log and sqrt of 0 or less, a division by 0), and at how large weights and inputs are`,
+    'numbers',
   );
 }

@@ -12,7 +12,9 @@ import { loadParams, startsOf } from '../run/engine.ts';
 import { checkpointWeights } from '../run/weights.ts';
 import type { Device } from '../runtime/device.ts';
 import { createEngine, type Engine } from '../runtime/execute.ts';
+import { notFinite } from '../runtime/inputs.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
+import { blameText } from '../train/blame.ts';
 import { aboutModel, type LoraOptions, traceCheckpoint, trainableModel } from './session.ts';
 import { compileDeviceOf, type SessionDevice } from './sessionDevice.ts';
 
@@ -62,9 +64,12 @@ function compileGeneration(checkpoint: Checkpoint, device: Device, { capacity, l
   return { traced, compiled };
 }
 
-/** Runs a generation program over `tokens`, the first of which stands at `position`. Returns the logits [vocabSize] after the last of them. */
+/**
+ * Runs a generation program over `tokens`, the first of which stands at `position`. Returns the logits [vocabSize] after the last of them.
+ * @throws EbbError for logits that are NaN or infinite, with the first function whose output is not finite
+ */
 async function nextLogits(engine: Engine, tokens: Int32Array, position: number, capacity: number): Promise<Float32Array<ArrayBuffer>> {
-  const [logits] = await engine.forward({
+  const given = {
     sizes: { T: tokens.length },
     inputs: {
       tokens,
@@ -72,9 +77,19 @@ async function nextLogits(engine: Engine, tokens: Int32Array, position: number, 
       key_segments: new Int32Array(capacity).fill(1),
       last: Int32Array.of(tokens.length - 1),
     },
-    scalar: (name) => (name === 'position' ? position : neutralScalar(name)),
-  });
+    scalar: (name: string) => (name === 'position' ? position : neutralScalar(name)),
+  };
+  const [logits] = await engine.forward(given);
   invariant(logits, 'the generation program returned nothing');
+  const broken = notFinite(logits);
+  if (broken >= 0) {
+    const where = await blameText(engine, [{ ...given, pattern: new Map(), forwardOnly: true }]);
+    const count = position + tokens.length;
+    throw new EbbError(
+      `after ${count} ${count === 1 ? 'token' : 'tokens'} the logit of token ${broken} is ${logits[broken]}, so no token can be chosen${where}; look at how large the weights are`,
+      'numbers',
+    );
+  }
   return new Float32Array(logits);
 }
 

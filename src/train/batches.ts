@@ -48,6 +48,8 @@ export interface BatchSource {
   all(): Batch[];
   /** Micro-batches in an epoch. */
   readonly count: number;
+  /** The records of the data that micro-batch `index` holds, from 1. Absent where the data has none, or nobody knows. */
+  readonly recordsOf?: ((index: number) => readonly number[]) | undefined;
 }
 
 /** Labels of the hub's convention: a token id, or this where nothing is learnt (torch's `ignore_index`). */
@@ -168,17 +170,20 @@ export interface SequenceOptions extends ArrangeOptions {
   readonly vocabSize: number;
   /** What stands behind the end of a shorter row. */
   readonly padId: number;
+  /** The record that each sequence is of, from 1. */
+  readonly records?: ArrayLike<number> | undefined;
 }
 
 /** Batches of sequences: every epoch each sequence once. @throws EbbError where there is no sequence */
 export function sequenceBatches(given: readonly Sequence[] | Sequences, options: SequenceOptions): BatchSource {
   const sequences = 'lengthOf' in given ? given : sequencesOf(given);
   if (sequences.length === 0) throw new EbbError('the data holds no example with a token to learn; check the file and the length');
-  const { batch, vocabSize, padId } = options;
+  const { batch, vocabSize, padId, records } = options;
   const { count, rows } = arrange(lengthsOf(sequences), options);
   const some = (from: number, to: number): Sequence[] => Array.from({ length: Math.min(to, sequences.length) - from }, (_, i) => sequences.at(from + i));
   return {
     count,
+    ...(records ? { recordsOf: (index: number) => rows(index).flatMap((row) => row.map((i) => at(records, i))) } : {}),
     all: () => Array.from({ length: Math.ceil(sequences.length / batch) }, (_, i) => collate(some(i * batch, (i + 1) * batch), vocabSize, padId)),
     at: (index) =>
       collateRows(

@@ -9,6 +9,7 @@ import type { Pattern } from '../runtime/link/forms.ts';
 import { usersOf } from '../runtime/link/probe.ts';
 import { neutralScalar } from '../runtime/scalars.ts';
 import type { Batch, BatchSource } from './batches.ts';
+import { blameText, stepError } from './blame.ts';
 import type { RunConfig } from './config.ts';
 import { unitCosts } from './costs.ts';
 import { updateScalar } from './optimizer.ts';
@@ -62,7 +63,7 @@ export type TrainConfig = Pick<
 export interface TrainerOptions {
   readonly engine: Engine;
   readonly config: TrainConfig;
-  readonly batches: Pick<BatchSource, 'at'>;
+  readonly batches: Pick<BatchSource, 'at' | 'recordsOf'>;
   readonly state: TrainState;
   /** The pattern as it is to run, of a pattern as it was drawn: to keep to a memory budget. */
   readonly fitted?: (pattern: Pattern) => Pattern;
@@ -126,10 +127,6 @@ export function microBatch({ sizes, inputs }: Batch, dropped: readonly string[],
   return { sizes, inputs, pattern: drawPattern({ dropped }), scalar };
 }
 
-/** What to do about the first step of a run: no update of this run has had a part in its loss. */
-const NOTHING_LEARNT =
-  'this is the first step of the run, so the learning rate has no part in it: look at the data of this step, at the weights, and at what in the model has no value for some numbers (log and sqrt of 0 and less, a division by 0)';
-
 /** Runs steps from `state` to `config.steps`. @throws EbbError when a loss is not finite */
 export async function train(options: TrainerOptions): Promise<TrainState> {
   for await (const _ of trainSteps(options));
@@ -152,10 +149,7 @@ export async function* trainSteps(options: TrainerOptions): AsyncGenerator<StepM
     const { losses, gradNorm } = await oldest.result.read();
     if (oldest.result.times) timed?.report(oldest.step, await oldest.result.times());
     const loss = losses.reduce((sum, own, micro) => sum + own * at(oldest.shares, micro), 0);
-    if (!Number.isFinite(loss) || Number.isNaN(gradNorm) || gradNorm === Number.POSITIVE_INFINITY) {
-      const advice = oldest.step === first ? NOTHING_LEARNT : 'lower the learning rate (optimizer.lr), or look at the data of this step';
-      throw new EbbError(`step ${oldest.step + 1}: the loss is ${loss} and the gradient norm ${gradNorm}; ${advice}`, 'numbers');
-    }
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) throw await stepError(options, oldest, { loss, gradNorm, isFirst: oldest.step === first });
     const now = performance.now();
     const { variants, forwardFlops, backwardFlops } = oldest.result;
     const metrics: StepMetrics = {
@@ -254,8 +248,14 @@ export async function measureSensitivities(source: StepSource & Pick<TrainerOpti
   const shares = lossShares(config.lossOver, measured);
   for (const [k, batch] of measured.entries()) {
     const scalar = (name: string, site: string): number => (name === 'seed' ? siteSeed(source, step, k, site) : neutralScalar(name));
-    const probed = await engine.probe(microBatch(batch, [], scalar));
-    sensitivities(units, probed, 'norms', layout).forEach((s, i) => {
+    const micro = microBatch(batch, [], scalar);
+    const probed = await engine.probe(micro);
+    const own = sensitivities(units, probed, 'norms', layout);
+    if (!own.every(Number.isFinite)) {
+      const where = await blameText(engine, [micro], batches, step * config.accumulate + k);
+      throw new EbbError(`the sensitivities of step ${step + 1} are not finite${where}`, 'numbers');
+    }
+    own.forEach((s, i) => {
       sums[i] = at(sums, i) + s * at(shares, k);
     });
     flops += probed.flops;
@@ -265,14 +265,20 @@ export async function measureSensitivities(source: StepSource & Pick<TrainerOpti
   return { step, units, sensitivities: sums, lossOver, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops };
 }
 
-/** Mean loss over the targets of `batches` (sum of token losses ÷ number of targets), without a backward. */
+/**
+ * Mean loss over the targets of `batches` (sum of token losses ÷ number of targets), without a backward; NaN where nothing counts.
+ * @throws EbbError where the loss of a batch is not finite, with the first function whose output is not
+ */
 export async function evaluate(engine: Engine, batches: readonly Batch[], onBatch?: (done: number, total: number) => void): Promise<number> {
   let sum = 0;
   let count = 0;
   for (const [i, batch] of batches.entries()) {
     const micro: MicroBatch = { ...microBatch(batch, [], neutralScalar), forwardOnly: true };
     const { losses } = await engine.step([micro], null).read();
-    sum += at(losses, 0) * batch.counted;
+    const loss = at(losses, 0);
+    if (batch.counted > 0 && !Number.isFinite(loss))
+      throw new EbbError(`the loss of batch ${i + 1} of ${batches.length} is ${loss}${await blameText(engine, [micro])}`, 'numbers');
+    if (batch.counted > 0) sum += loss * batch.counted;
     count += batch.counted;
     onBatch?.(i + 1, batches.length);
   }

@@ -13,7 +13,7 @@ import { drawPattern } from './patterns.ts';
 export interface StepSource {
   readonly engine: Pick<Engine, 'program'>;
   readonly config: Pick<RunConfig, 'accumulate' | 'seed' | 'allDropped' | 'lossOver'>;
-  readonly batches: Pick<BatchSource, 'at'>;
+  readonly batches: Pick<BatchSource, 'at' | 'recordsOf'>;
 }
 
 /** The seed of what is random in a call's forward. */
