@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { datasetInfo, downloadFile, getHFHubCachePath, getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
 import { EbbError } from '../errors.ts';
 import { fileExists, makeFolder } from './files.ts';
+import { FURTHER_TEMPLATES, isSideFile } from './sideFiles.ts';
 
 export interface HubOptions {
   /** Branch, tag or commit; default main. */
@@ -28,9 +29,8 @@ export interface HubOptions {
 }
 
 const HUB_ID = /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9][A-Za-z0-9._-]*$/;
-/** What a checkpoint needs; weights in other formats are left where they are. */
-const WANTED =
-  /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|adapter_config|model\.safetensors\.index)\.json$|^chat_template\.jinja$|^[^/]+\.safetensors$/;
+/** What a checkpoint needs besides what comes along with weights; weights in other formats are left where they are. */
+const WANTED = /^(?:config|adapter_config|model\.safetensors\.index)\.json$|^[^/]+\.safetensors$/;
 
 const WEIGHTS = /\.safetensors$/;
 
@@ -89,10 +89,18 @@ async function place(blob: string, pointer: string): Promise<void> {
   });
 }
 
+/** The files of a repository; without `recursive` those at its top and its further chat templates. */
+async function* listed(target: Target, recursive: boolean): ReturnType<typeof listFiles> {
+  for await (const entry of listFiles({ ...target, recursive })) {
+    yield entry;
+    if (!recursive && entry.type === 'directory' && entry.path === FURTHER_TEMPLATES) yield* listFiles({ ...target, path: FURTHER_TEMPLATES });
+  }
+}
+
 async function listWanted(target: Target, { weights = true, dataset }: HubOptions): Promise<RemoteFile[]> {
   const files: RemoteFile[] = [];
-  const isWanted = dataset ?? ((path: string): boolean => WANTED.test(path) && (weights || !WEIGHTS.test(path)));
-  for await (const entry of listFiles({ ...target, recursive: dataset !== undefined })) {
+  const isWanted = dataset ?? ((path: string): boolean => (WANTED.test(path) || isSideFile(path)) && (weights || !WEIGHTS.test(path)));
+  for await (const entry of listed(target, dataset !== undefined)) {
     if (entry.type !== 'file' || !isWanted(entry.path)) continue;
     const etag = entry.lfs?.oid ?? entry.oid;
     if (!/^[A-Za-z0-9._-]+$/.test(etag ?? '')) throw new EbbError(`${target.repo.name}: the hub gives no usable id for ${entry.path}`);

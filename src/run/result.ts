@@ -1,56 +1,100 @@
 /** @file What a run leaves: a PEFT adapter folder, or a model with its config and tokenizer. */
 
-import { copyFileSync, existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { get } from '../errors.ts';
-import { makeFolder, readText } from '../formats/files.ts';
+import { fileExists, makeFolder, pathKind, readText } from '../formats/files.ts';
 import { type JsonObject, parseJsonObject } from '../formats/json.ts';
 import { type PeftOutput, writePeft } from '../formats/peft.ts';
 import { type StreamedEntry, streamSafetensors, writeTextAside } from '../formats/safetensors.ts';
+import { FURTHER_TEMPLATES, isSideFile } from '../formats/sideFiles.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
 import { ggufTokenizerFields } from '../tokenizer/open.ts';
+import type { RunConfig } from '../train/config.ts';
 import { adapterFileName, loraScale } from '../train/model.ts';
 import type { LoadedAdapter } from './adapter.ts';
-
+import { trainedPieces, type WrittenDtype } from './trainedPieces.ts';
 import type { DiskWeights } from './weights.ts';
 
 const CONFIG_JSON = 'config.json';
-const BESIDE = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
 
-/** Writes what was trained into `folder`, read from the device piece by piece. @throws EbbError where it cannot be written */
+/** What a run's weights come back as: as the checkpoint has them, or a type for all of them. */
+export type ResultDtype = RunConfig['resultDtype'];
+
+/** Types by the names of run files. */
+const DTYPES: Readonly<Record<string, WrittenDtype>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
+/** What config.json calls them. */
+const TORCH: Readonly<Record<WrittenDtype, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+
+/**
+ * The type that a trained tensor is written in: the one it has in the checkpoint, so that a model comes back as it went in. Blocks of quants
+ * cannot be trained on, and come back as f32, which rounds nothing; so does what was drawn, and an adapter.
+ */
+function writtenDtype(asked: ResultDtype, stored: string | undefined): WrittenDtype {
+  return DTYPES[asked === 'checkpoint' ? (stored ?? 'f32') : asked] ?? 'F32';
+}
+
+/** The type of most elements; null where there is none. */
+function mostly(entries: readonly StreamedEntry[]): WrittenDtype | null {
+  const counts = new Map<WrittenDtype, number>();
+  for (const { dtype, shape } of entries) counts.set(dtype as WrittenDtype, (counts.get(dtype as WrittenDtype) ?? 0) + shape.reduce((a, b) => a * b, 1));
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
+}
+
+/**
+ * Writes what was trained into `folder`, read from the device piece by piece. Returns the type of most of it, as config.json calls it.
+ * @throws EbbError where it cannot be written, and for values that are NaN, infinite, or beyond the type
+ */
 export async function writeResult(
   folder: string,
   engine: Pick<Engine, 'program' | 'readPieces'>,
   about: Pick<ModelAbout, 'lora'>,
-  weights: Pick<DiskWeights, 'path' | 'checkpoint'>,
-): Promise<void> {
+  weights: Pick<DiskWeights, 'path' | 'checkpoint' | 'tensors'>,
+  asked: ResultDtype,
+): Promise<string> {
   const { params } = engine.program;
   const entries = params.flatMap((p, i): StreamedEntry[] => {
     if (!p.trainable) return [];
-    return [{ name: about.lora ? adapterFileName(p.name) : p.name, dtype: 'F32', shape: p.shape, pieces: () => engine.readPieces(i) }];
+    const dtype = writtenDtype(asked, weights.tensors.get(p.name)?.dtype);
+    return [{ name: about.lora ? adapterFileName(p.name) : p.name, dtype, shape: p.shape, pieces: () => trainedPieces(p.name, engine.readPieces(i), dtype) }];
   });
-  if (about.lora) {
-    await writePeft(folder, {
-      ...adapterSettings(about.lora),
-      baseModel: weights.path,
-      tensors: entries,
-    });
-    return;
+  const dtype = TORCH[mostly(entries) ?? 'F32'];
+  if (about.lora) await writePeft(folder, { ...adapterSettings(about.lora), baseModel: weights.path, tensors: entries });
+  else {
+    makeFolder(folder);
+    await streamSafetensors(join(folder, 'model.safetensors'), entries);
+    writeBeside(folder, weights.checkpoint, dtype);
   }
-  makeFolder(folder);
-  await streamSafetensors(join(folder, 'model.safetensors'), entries);
-  const { checkpoint } = weights;
+  return dtype;
+}
+
+/** Writes what belongs beside the weights of a language model: its config, its tokenizer, and all other files that come along. */
+function writeBeside(folder: string, checkpoint: DiskWeights['checkpoint'], dtype: string): void {
   if (checkpoint?.kind === 'hf') {
     const config = join(checkpoint.path, CONFIG_JSON);
-    if (existsSync(config)) writeConfig(config, join(folder, CONFIG_JSON), checkpoint.model.configJson());
-    for (const name of BESIDE) if (existsSync(join(checkpoint.path, name))) copyFileSync(join(checkpoint.path, name), join(folder, name));
+    if (existsSync(config)) writeConfig(config, join(folder, CONFIG_JSON), checkpoint.model.configJson(), dtype);
+    for (const name of sideFilesOf(checkpoint.path)) {
+      makeFolder(dirname(join(folder, name)));
+      copyFileSync(join(checkpoint.path, name), join(folder, name));
+    }
   }
   if (checkpoint?.kind === 'gguf') {
     const { json, config } = ggufTokenizerFields(checkpoint.path);
-    const files = { [CONFIG_JSON]: checkpoint.model.configJson(), 'tokenizer.json': { version: '1.0', ...json }, 'tokenizer_config.json': config };
+    const files = {
+      [CONFIG_JSON]: { ...checkpoint.model.configJson(), dtype },
+      'tokenizer.json': { version: '1.0', ...json },
+      'tokenizer_config.json': config,
+    };
     for (const [name, content] of Object.entries(files)) writeTextAside(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
   }
+}
+
+/** Files of a checkpoint's folder that come along with its weights. */
+function sideFilesOf(folder: string): readonly string[] {
+  const further = join(folder, FURTHER_TEMPLATES);
+  const inside = existsSync(further) && pathKind(further) === 'folder' ? readdirSync(further).map((name) => `${FURTHER_TEMPLATES}/${name}`) : [];
+  return [...readdirSync(folder), ...inside].filter((name) => isSideFile(name) && fileExists(join(folder, name))).sort();
 }
 
 /** Writes an adapter that was loaded as a folder that Python's peft loads. @throws EbbError where it cannot be written */
@@ -65,19 +109,19 @@ export async function writeAdapter(
 }
 
 /**
- * What a config.json says beside the weights of a run: they are F32, and transformers would round them to another dtype; and a head that was
- * trained as its own is no longer called tied.
+ * What a config.json says beside the weights of a run: the type that they have, to which transformers would round them otherwise; and a head that
+ * was trained as its own is no longer called tied.
  */
-function trainedConfig(fields: JsonObject, { tie_word_embeddings: tied }: JsonObject): JsonObject {
+function trainedConfig(fields: JsonObject, { tie_word_embeddings: tied }: JsonObject, dtype: string): JsonObject {
   const dtypes = ['dtype', 'torch_dtype'].filter((name) => fields[name] !== undefined && fields[name] !== null);
   const untie = tied === false && fields['tie_word_embeddings'] === true ? { tie_word_embeddings: false } : {};
-  return { ...fields, ...Object.fromEntries(dtypes.map((name) => [name, 'float32'])), ...untie };
+  return { ...fields, ...Object.fromEntries(dtypes.map((name) => [name, dtype])), ...untie };
 }
 
 /** Writes the config.json at `from` beside trained weights: as it is, but for what is no longer so. @param model what the model's own config.json says */
-function writeConfig(from: string, to: string, model: JsonObject): void {
+function writeConfig(from: string, to: string, model: JsonObject, dtype: string): void {
   const fields = parseJsonObject(from, readText(from));
-  const trained = trainedConfig(fields, model);
+  const trained = trainedConfig(fields, model, dtype);
   const isSame = Object.entries(trained).every(([name, value]) => fields[name] === value);
   if (isSame) copyFileSync(from, to);
   else writeTextAside(to, `${JSON.stringify(trained, null, 2)}\n`);

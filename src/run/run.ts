@@ -1,7 +1,7 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
 import { createDropPlan } from '../dropbp/plans/index.ts';
-import { EbbError } from '../errors.ts';
+import { EbbError, isOfNumbers } from '../errors.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -16,7 +16,7 @@ import { startEngine } from './engine.ts';
 import { MOMENT, momentText } from './moment.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
 import { pieces, tell, type Watch } from './progress.ts';
-import { writeResult } from './result.ts';
+import { type ResultDtype, writeResult } from './result.ts';
 import { type DataSubject, lengthOf, openRunData, type RunData } from './runData.ts';
 import { openRunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
@@ -120,13 +120,22 @@ export async function openRun({ config, model, weights, data, device, files, rea
   if (hooks.resume) say(resumed ? resumedText(state, steps) : `${config.out}: holds no checkpoint to resume from, starting over`);
   const heldBatches = held ? held.source.all() : [];
   const heldProgress = () => pieces({ onProgress: hooks.onProgress }, 'held-out evaluation');
-  const heldOut = (): Promise<number> => evaluate(engine, heldBatches, heldProgress());
+  const heldOut = (): Promise<number> =>
+    evaluate(engine, heldBatches, heldProgress()).catch((error: unknown) => {
+      if (!isOfNumbers(error)) throw error;
+      // what is trained may be right all the same: the run goes on, and says so each time
+      say(`held-out data: ${error.message}`);
+      return Number.NaN;
+    });
   const before = held ? await heldOut() : Number.NaN;
   if (held) say(`held-out loss before: ${before.toFixed(4)}`);
   let last = folder.lastLoss();
   let interrupted = false;
+  let broken: EbbError | null = null;
   let saved = resumed?.step;
   const save = async (now: TrainState): Promise<void> => {
+    // the newest checkpoint is of before the step that gave no number, and stays so
+    if (broken) throw broken;
     // saving a step again would take its checkpoint away for a moment
     if (now.step === saved) return;
     now.updates = await engine.readUpdates();
@@ -165,7 +174,10 @@ export async function openRun({ config, model, weights, data, device, files, rea
     done: state.step,
     units,
     batches: trainData.source,
-    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) => trainSteps({ ...options, batches, between: between(pauseAfter) }),
+    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) =>
+      untilBroken(trainSteps({ ...options, batches, between: between(pauseAfter) }), (error) => {
+        broken = error;
+      }),
     show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units }),
     async read(name) {
       const index = engine.program.params.findIndex((p) => p.name === name);
@@ -180,11 +192,21 @@ export async function openRun({ config, model, weights, data, device, files, rea
     async save() {
       await save(state);
       const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
-      const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
+      const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, config.resultDtype, held ? heldOut : null, say);
       return { out: config.out, result, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
     },
     close: () => engine.destroy(),
   };
+}
+
+/** Steps, and who is told where one of them gives no number. */
+async function* untilBroken<T>(steps: AsyncGenerator<T, void>, tell: (error: EbbError) => void): AsyncGenerator<T, void> {
+  try {
+    yield* steps;
+  } catch (error) {
+    if (isOfNumbers(error)) tell(error);
+    throw error;
+  }
 }
 
 /** @throws EbbError for a run that has gone on for longer than it is to go on now */
@@ -216,13 +238,14 @@ async function conclude(
   model: TrainableModel,
   weights: DiskWeights,
   result: string,
+  dtype: ResultDtype,
   heldOut: (() => Promise<number>) | null,
   say: (line: string) => void,
 ): Promise<number> {
   const after = heldOut ? await heldOut() : Number.NaN;
   if (heldOut) say(`held-out loss after: ${after.toFixed(4)}`);
-  await writeResult(result, engine, model.about, weights);
-  say(`written: ${result}`);
+  const written = await writeResult(result, engine, model.about, weights, dtype);
+  say(`written: ${result} (${written})`);
   return after;
 }
 

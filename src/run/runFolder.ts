@@ -21,6 +21,7 @@ import { MOMENT } from './moment.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
 import { schemaComment } from './runFile.ts';
 import { namedWeights, type StoredTensor, startPieces, type Weights } from './startingValue.ts';
+import { trainedPieces } from './trainedPieces.ts';
 
 export interface RunFolder {
   readonly path: string;
@@ -40,7 +41,20 @@ export interface RunFolder {
 const KEPT = 2;
 
 /** What may change when a run goes on; everything else would make it another run. */
-const FREE: readonly string[] = ['steps', 'epochs', 'evalData', 'evalEvery', 'evalLimit', 'saveEvery', 'out', 'adapter', 'device', 'tune', 'memoryBudget'];
+const FREE: readonly string[] = [
+  'steps',
+  'epochs',
+  'evalData',
+  'evalEvery',
+  'evalLimit',
+  'saveEvery',
+  'out',
+  'adapter',
+  'device',
+  'tune',
+  'memoryBudget',
+  'resultDtype',
+];
 
 const METRICS = 'metrics.jsonl';
 /** What a run writes in its folder. */
@@ -225,7 +239,12 @@ function trainingTensors(engine: Pick<Engine, 'program' | 'memory' | 'readPieces
   return engine.program.params.flatMap((p, i) => {
     if (!p.trainable) return [];
     return kindsOf(engine).map(
-      (kind): StreamedEntry => ({ name: tensorName(p.name, kind), dtype: 'F32', shape: p.shape, pieces: () => engine.readPieces(i, kind) }),
+      (kind): StreamedEntry => ({
+        name: tensorName(p.name, kind),
+        dtype: 'F32',
+        shape: p.shape,
+        pieces: () => trainedPieces(tensorName(p.name, kind), engine.readPieces(i, kind)),
+      }),
     );
   });
 }

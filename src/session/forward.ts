@@ -163,8 +163,7 @@ async function checkFinite(
   });
   if (broken.length === 0 && !check) return;
   const where = await blameText(engine, [{ ...micro, pattern: new Map(), forwardOnly: true }]);
-  if (broken.length > 0)
-    throw new EbbError(`${out}: ${broken.join(', ')}${where}; the file was written all the same`, 'numbers');
+  if (broken.length > 0) throw new EbbError(`${out}: ${broken.join(', ')}${where}; the file was written all the same`, 'numbers');
   if (where !== '') throw new EbbError(`${out}: all results are finite${where}; the file was written all the same`, 'numbers');
   tell(watch, 'the output of every function is finite');
 }

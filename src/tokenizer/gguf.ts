@@ -194,7 +194,9 @@ function templatesIn({ metadata }: Gguf): ReadonlyMap<string, string> {
 }
 
 function tokenizerConfig(gguf: Gguf, tokens: readonly string[]): JsonObject {
-  const template = gguf.metadata.get('tokenizer.chat_template');
+  const templates = templatesIn(gguf);
+  const [only] = templates.size === 1 ? templates.values() : [];
+  const listed = [...templates].map(([name, template]) => ({ name, template }));
   return {
     bos_token: tokenNamed(gguf, tokens, 'bos'),
     eos_token: tokenNamed(gguf, tokens, 'eos'),
@@ -203,7 +205,7 @@ function tokenizerConfig(gguf: Gguf, tokens: readonly string[]): JsonObject {
     unk_token: tokenNamed(gguf, tokens, 'unknown'),
     pad_token: tokenNamed(gguf, tokens, 'padding'),
     clean_up_tokenization_spaces: false,
-    ...(typeof template === 'string' ? { chat_template: template } : {}),
+    ...(listed.length > 0 ? { chat_template: templates.has('default') && only !== undefined ? only : listed } : {}),
   };
 }
 

@@ -146,6 +146,10 @@ export const runSchema = z.strictObject({
   bucket: z.boolean().default(false).describe('whether sequences of like length share a batch; not with pack'),
   evalEvery: steps('steps between held-out evaluations; 0: before and after the run alone'),
   evalLimit: z.int().positive().default(64).describe('held-out examples'),
+  resultDtype: z
+    .enum(['checkpoint', 'f32', 'bf16', 'f16'])
+    .default('checkpoint')
+    .describe('type of the trained weights that the run leaves: as the checkpoint has them (f32 where those are quantised, and in adapters), or one for all'),
   saveEvery: steps('steps between checkpoints; one is always written at the end'),
   device: z.string().default('auto').describe('device of this machine: auto, gpu, lavapipe, swiftshader, or part of its name'),
   matmulPrecision: z

@@ -239,7 +239,7 @@ describe('a model of several hundred megabytes', () => {
       },
     };
     const out = join(folder, 'result');
-    await writeResult(out, engine as unknown as Engine, { lora: null }, { path: null, checkpoint: null });
+    await writeResult(out, engine as unknown as Engine, { lora: null }, NO_WEIGHTS, 'checkpoint');
     expect({ live, most }).toEqual({ live: 0, most: 1 });
     const file = openSafetensors(join(out, 'model.safetensors'));
     expect([...file.tensors.keys()]).toEqual(['a', 'b', 'c']);
