@@ -1,6 +1,7 @@
 /** @file `plan.json`: a compiled model as a file, kernels beside it. docs/plan.md describes every field. */
 
 import { EbbError } from '../errors.ts';
+import type { JsonObject } from '../formats/json.ts';
 import type { GgufPlace } from '../formats/layout.ts';
 import type { AdapterKind } from './adapterKind.ts';
 import { type DeviceProfile, subgroupSizeOf } from './deviceProfile.ts';
@@ -33,6 +34,17 @@ export interface AdapterAbout extends AdapterSettings {
 export interface CheckpointAbout {
   /** The model's config.json. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** What that config.json means where it says nothing, so that every field can be compared; plans of earlier versions do not say. */
+  readonly assumed?: {
+    /** What a field means where a file leaves it out; one that is not in here has no default. */
+    readonly absent: JsonObject;
+    /** What a field means where it is null. */
+    readonly nulls: JsonObject;
+    /** Fields that say something; any other is refused where its name sounds like mathematics, and else named as not used. */
+    readonly read: readonly string[];
+    /** Fields that are supported at one value alone. */
+    readonly only: JsonObject;
+  };
   /** The beginning of tensors' names that a checkpoint of the bare model leaves out (`model.`). */
   readonly prefix: string;
   /** Names, or ends of names from a dot on, of tensors that may lie in a checkpoint and are not read. */
