@@ -51,13 +51,9 @@ function differencesOfNamed(fields: JsonObject, { config }: CheckpointAbout): st
 }
 
 /** The fields that mean something else than they did, each with what was found and what it was compiled for. */
-function differences(
-  where: string,
-  fields: JsonObject,
-  config: JsonObject,
-  { absent, nulls }: { readonly absent: JsonObject; readonly nulls: JsonObject },
-): string[] {
-  const settled = together(where, fields, config, absent);
+function differences(where: string, fields: JsonObject, config: JsonObject, assumed: Assumed): string[] {
+  const { absent, nulls } = assumed;
+  const settled = together(where, fields, assumed);
   // a window that the compiled model has none of is in no field of its configuration
   const names = [...new Set([...Object.keys(config), ...Object.keys(settled)])].filter((name) => !FREE.has(name));
   return names.flatMap((name) => {
