@@ -22,7 +22,13 @@ function isSame(a: Json | undefined, b: Json | undefined): boolean {
   return a === b;
 }
 
-type Assumed = NonNullable<CheckpointAbout['assumed']>;
+/** What a plan assumes, as JSON. */
+interface Assumed {
+  readonly absent: JsonObject;
+  readonly nulls: JsonObject;
+  readonly read: readonly string[];
+  readonly only: JsonObject;
+}
 
 /**
  * Fields of which several say one thing, as the one that the compiled configuration has. A family that reads all fields of a kind reads them by
@@ -73,9 +79,10 @@ function differences(where: string, fields: JsonObject, config: JsonObject, assu
  * @throws EbbError that names every field that differs: found, compiled for
  */
 export function checkCompiledConfig(where: string, fields: JsonObject, checkpoint: CheckpointAbout): string[] {
-  const { config, assumed } = checkpoint;
+  const config = checkpoint.config as JsonObject;
+  const assumed = checkpoint.assumed as Assumed | undefined;
   const kind = String(config['model_type'] ?? 'compiled');
-  const wrong = assumed ? differences(where, fields, config as JsonObject, assumed) : differencesOfNamed(fields, checkpoint);
+  const wrong = assumed ? differences(where, fields, config, assumed) : differencesOfNamed(fields, checkpoint);
   if (wrong.length > 0)
     throw new EbbError(
       `${where}: ${wrong.join('; ')}; give a checkpoint with the configuration that the model was compiled with, or compile it again for this one`,

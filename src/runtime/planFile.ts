@@ -1,7 +1,6 @@
 /** @file `plan.json`: a compiled model as a file, kernels beside it. docs/plan.md describes every field. */
 
 import { EbbError } from '../errors.ts';
-import type { JsonObject } from '../formats/json.ts';
 import type { GgufPlace } from '../formats/layout.ts';
 import type { AdapterKind } from './adapterKind.ts';
 import { type DeviceProfile, subgroupSizeOf } from './deviceProfile.ts';
@@ -37,13 +36,13 @@ export interface CheckpointAbout {
   /** What that config.json means where it says nothing, so that every field can be compared; plans of earlier versions do not say. */
   readonly assumed?: {
     /** What a field means where a file leaves it out; one that is not in here has no default. */
-    readonly absent: JsonObject;
+    readonly absent: Readonly<Record<string, unknown>>;
     /** What a field means where it is null. */
-    readonly nulls: JsonObject;
+    readonly nulls: Readonly<Record<string, unknown>>;
     /** Fields that say something; any other is refused where its name sounds like mathematics, and else named as not used. */
     readonly read: readonly string[];
     /** Fields that are supported at one value alone. */
-    readonly only: JsonObject;
+    readonly only: Readonly<Record<string, unknown>>;
   };
   /** The beginning of tensors' names that a checkpoint of the bare model leaves out (`model.`). */
   readonly prefix: string;
