@@ -1,5 +1,6 @@
 /** @file Compiles a function to plain data: it is fused, its kernels become pipelines, and its values become slots. */
 
+import { type KernelLimits, limitProblems } from '../codegen/kernel/check/limits.ts';
 import { type DeviceTraits, kindTraits } from '../codegen/kernel/device.ts';
 import type { Kernel } from '../codegen/kernel/ir.ts';
 import type { ChooseSchedule } from '../codegen/kernel/lower/choice.ts';
@@ -10,7 +11,7 @@ import type { BoundKernel, Lowered } from '../codegen/kernel/lower/lowered.ts';
 import type { LowerOptions } from '../codegen/kernel/lower/options.ts';
 import type { MatmulPrecision } from '../codegen/kernel/matmul/work.ts';
 import { splitBuffers } from '../codegen/kernel/rewrite/parts.ts';
-import { at, invariant } from '../errors.ts';
+import { at, EbbError, invariant } from '../errors.ts';
 import { opCost } from '../ir/cost.ts';
 import { shapeToAttr } from '../ir/define.ts';
 import { isFused } from '../ir/ops/control.ts';
@@ -30,6 +31,8 @@ export interface CompileDevice {
   readonly target?: string;
   /** Most storage buffers that a kernel may bind. */
   readonly maxBuffers: number;
+  /** What it allows of a kernel besides; by default nobody looks. */
+  readonly limits?: Omit<KernelLimits, 'maxStorageBuffers'>;
   /** What operands of matrix products may be rounded to; default f32, which rounds nothing. */
   readonly matmulPrecision?: MatmulPrecision | undefined;
   /** Chooses the schedules of kernels; by default the standard ones of the device's kind. */
@@ -76,6 +79,7 @@ interface FunctionContext {
   /** How many bindings a value takes: several if it is larger than a binding may be. */
   readonly parts: (v: Value) => number;
   readonly partBytes: number;
+  readonly limits: KernelLimits | null;
   readonly onKernel: FunctionOptions['onKernel'];
 }
 
@@ -98,7 +102,8 @@ export function compileFunction(
   const { traits, choose, matmulPrecision } = device;
   const { schedules } = table.target;
   const lowering = { device: traits, schedules, dims: Object.keys(dims), sizes: dims, scalarWord, choose, matmulPrecision, everyStep };
-  const context: FunctionContext = { facts, slots, table, lowering, parts, partBytes, onKernel };
+  const limits = device.limits ? { ...device.limits, maxStorageBuffers: device.maxBuffers } : null;
+  const context: FunctionContext = { facts, slots, table, lowering, parts, partBytes, limits, onKernel };
   const dispatches: DispatchDecl[] = [];
   for (const op of fused.ops.filter(isFused)) dispatches.push(...dispatchesOf(op, dispatches.length, context));
   const decl: FunctionDecl = {
@@ -149,8 +154,15 @@ interface BoundDispatch {
   readonly pipelineFor: (kernel: Kernel, adding: boolean) => number;
 }
 
+/** @throws EbbError for a kernel that goes beyond what the device allows */
+function checkKernel(kernel: Kernel, limits: KernelLimits | null): void {
+  const [problem] = limits ? limitProblems(kernel, limits) : [];
+  if (problem !== undefined)
+    throw new EbbError(`kernel ${kernel.name}: ${problem}; choose another device, or tune without the schedules that were measured`, 'device');
+}
+
 /** Binds a kernel to the slots of its values, as the function's dispatch `index`. */
-function bound({ kernel, values }: BoundKernel, index: number, { facts, slots, table, parts, partBytes, onKernel }: FunctionContext): BoundDispatch {
+function bound({ kernel, values }: BoundKernel, index: number, { facts, slots, table, parts, partBytes, limits, onKernel }: FunctionContext): BoundDispatch {
   const touched = values.map(slots.slotOf);
   for (const slot of touched) slots.use(slot, index);
   const roles = values.map(facts.roleOf);
@@ -160,6 +172,7 @@ function bound({ kernel, values }: BoundKernel, index: number, { facts, slots, t
   const spread = <T>(list: readonly T[]): T[] => list.flatMap((x, i) => new Array<T>(at(counts, i)).fill(x));
   const pipelineFor = (made: Kernel, adding: boolean): number => {
     const whole = splitBuffers(withAccess(made, constant), counts, partBytes);
+    checkKernel(whole, limits);
     onKernel?.(whole, adding);
     return pipelineOf(table, whole, spread(moves));
   };

@@ -7,7 +7,11 @@ import { type KnownFields, refuseField, unusedFields } from './hfConfigFields.ts
 import { isObject, type Json, type JsonObject } from './json.ts';
 
 /** Reads the fields of a config.json, whose path `where` begins every error. @throws EbbError */
-export type ConfigReader<Config> = (where: string, fields: JsonObject) => ConfigReading<Config>;
+export interface ConfigReader<Config> {
+  (where: string, fields: JsonObject): ConfigReading<Config>;
+  /** What becomes of fields; left out where nobody says which are read. */
+  readonly known?: KnownFields;
+}
 
 /** A configuration, and notes on what of the file is not used. */
 export interface ConfigReading<Config> {
@@ -101,10 +105,12 @@ export function configReader<Shape extends z.ZodRawShape, Config>(spec: ConfigSp
   const { kind, fields: shape, aliases = {}, only = {} } = spec;
   const schema = z.object(shape);
   const read = new Set([...Object.keys(shape), ...Object.keys(aliases)]);
-  return (where, fields) => {
-    const notes = unusedFields(where, { kind, read, only }, fields);
+  const known: KnownFields = { kind, read, only };
+  const reader = (where: string, fields: JsonObject): ConfigReading<Config> => {
+    const notes = unusedFields(where, known, fields);
     return { config: spec.read(readFields(where, schema, byOwnNames(where, fields, aliases)), where), notes };
   };
+  return Object.assign(reader, { known });
 }
 
 /** The fields that name the first and last tokens of texts. */

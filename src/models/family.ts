@@ -12,6 +12,7 @@ import type { JsonObject } from '../formats/json.ts';
 import type { Described, ExpectedTensor, Layout, TiedHead } from '../formats/layout.ts';
 import { type CompareHead, headNotes, NO_HEAD } from '../formats/tiedHead.ts';
 import type { ModelDefinition } from '../trace/trace.ts';
+import { type AssumedFields, assumedFields } from './assumed.ts';
 import type { ModelMode } from './inputs.ts';
 
 /** What every model's configuration says, whatever its family. */
@@ -31,6 +32,8 @@ export interface ModelConfig extends ModelTokens {
 /** A model of some family: what is in its files, and how it is built. */
 export interface Model extends Layout {
   readonly config: ModelConfig;
+  /** What its config.json means where it says nothing, for those who know no family. */
+  readonly assumed: () => AssumedFields;
   /** Whether tokens are told apart by the positions that they are given, rather than by how far they are from each other. */
   readonly learntPositions: boolean;
   /** The model for training (loss), for logits, or for generation with a key-value cache. */
@@ -109,6 +112,7 @@ function headOf<Config extends ModelConfig>({
 function modelOf<Config extends ModelConfig>(spec: FamilySpec<Config>, config: Config): Model {
   const head = headOf(spec);
   const { kind, architectures, layersField = 'num_hidden_layers', computed = [] } = spec;
+  const written = (of: Config): JsonObject => ({ architectures: [architectures[0]], model_type: kind, ...spec.writeConfig(of) });
   return {
     config,
     learntPositions: spec.learntPositions ?? false,
@@ -118,7 +122,8 @@ function modelOf<Config extends ModelConfig>(spec: FamilySpec<Config>, config: C
     head,
     ggufArchitecture: spec.gguf?.architecture ?? null,
     reason: ({ name }) => (/\.\d+\./.test(name) ? `${layersField} is ${config.numLayers}` : `tie_word_embeddings is ${config.tieWordEmbeddings}`),
-    configJson: () => ({ architectures: [architectures[0]], model_type: kind, ...spec.writeConfig(config) }),
+    configJson: () => written(config),
+    assumed: () => assumedFields(spec.readConfig, written, written(config)),
     build: (mode) => spec.build(config, mode),
   };
 }

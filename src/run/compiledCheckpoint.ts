@@ -3,13 +3,13 @@
 import { EbbError } from '../errors.ts';
 import { show } from '../formats/bytes.ts';
 import { type Describe, openStored, type StoredCheckpoint } from '../formats/checkpoint.ts';
-import { refuseField } from '../formats/hfConfigFields.ts';
-import { isObject, type Json, type JsonObject } from '../formats/json.ts';
+import type { JsonObject } from '../formats/json.ts';
 import type { ExpectedTensor, Layout } from '../formats/layout.ts';
 import { type CompareHead, headNotes, tieText } from '../formats/tiedHead.ts';
 import type { CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
 import type { ParamInfo } from '../runtime/program.ts';
 import { isAdapterParam } from '../train/model.ts';
+import { checkCompiledConfig } from './compiledConfig.ts';
 
 /** A compiled model, as far as its checkpoints are concerned. */
 export interface CompiledModel {
@@ -40,26 +40,15 @@ function layoutOf(model: CompiledModel): Layout {
   };
 }
 
-/** Fields in which a checkpoint may differ from the one that was compiled: they change nothing that the model computes. */
-const FREE = new Set(['architectures', 'bos_token_id', 'dtype', 'eos_token_id', 'torch_dtype', 'transformers_version']);
-
-/** @throws EbbError for a config.json that sets a field to something else than the model was compiled with */
-function checkConfig(where: string, fields: JsonObject, { config }: CheckpointAbout): void {
-  // transformers 5 keeps rotary settings in an object of their own
-  const { rope_parameters: rope } = fields;
-  const given: JsonObject = { ...(isObject(rope) ? rope : {}), ...fields };
-  for (const [name, compiled] of Object.entries(config)) {
-    const found: Json | undefined = Object.hasOwn(given, name) ? given[name] : undefined;
-    const isPlain = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean';
-    if (isPlain && !FREE.has(name) && found !== compiled)
-      refuseField(where, name, found, `${show(compiled)}, which the model was compiled with; compile it again for this checkpoint`);
-  }
-}
-
 /** The fields of a config.json as they are once a head that lies beside a tie has its say. @throws EbbError where the model was compiled without such a head */
-function settledHead(where: string, fields: JsonObject, { head, config }: CheckpointAbout, compare: CompareHead): { settled: JsonObject; notes: string[] } {
-  // what a file leaves out means what it meant when the model was compiled
-  const tied = fields['tie_word_embeddings'] ?? config['tie_word_embeddings'];
+function settledHead(
+  where: string,
+  fields: JsonObject,
+  { head, config, assumed }: CheckpointAbout,
+  compare: CompareHead,
+): { settled: JsonObject; notes: string[] } {
+  // a plan of an earlier version knows no defaults
+  const tied = fields['tie_word_embeddings'] ?? (assumed?.absent ?? config)['tie_word_embeddings'];
   const beside = head && tied === true ? compare(head) : 'none';
   if (!head || beside !== 'different') return { settled: fields, notes: head ? headNotes(fields, head, beside) : [] };
   if (config['tie_word_embeddings'] === true)
@@ -77,8 +66,7 @@ function describeCompiled(model: CompiledModel): Describe<Layout> {
     config: (where, fields, compare) => {
       if (!checkpoint) return described;
       const { settled, notes } = settledHead(where, fields, checkpoint, compare);
-      checkConfig(where, settled, checkpoint);
-      return { ...described, notes };
+      return { ...described, notes: [...notes, ...checkCompiledConfig(where, settled, checkpoint)] };
     },
     gguf: ({ file, metadata }) => {
       if (!checkpoint?.gguf)

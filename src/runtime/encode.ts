@@ -35,7 +35,7 @@ function partAddress(slots: readonly Address[], slot: number | undefined, skippe
 }
 
 /** Workgroups of a dispatch; an x beyond the device's limit goes on in y. */
-function gridOf([x, y, z]: DispatchDecl['grid'], sizeOf: (dim: string) => number, limit: number): Grid {
+export function gridOf([x, y, z]: DispatchDecl['grid'], sizeOf: (dim: string) => number, limit: number): Grid {
   const count = ({ of, per }: DispatchDecl['grid'][number]): number =>
     Math.ceil(of.reduce<number>((p, d) => p * (typeof d === 'number' ? d : sizeOf(d)), 1) / per);
   const along = count(x);

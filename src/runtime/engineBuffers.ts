@@ -1,7 +1,7 @@
 /** @file All device buffers of an engine, allocated once; nothing is created afterwards. */
 
 import { at, EbbError, invariant } from '../errors.ts';
-import { type ActivationBytes, type BufferKind, bufferBytes, NORM_BYTES, resultBytesOf } from './bufferBytes.ts';
+import { type BufferBytes, type BufferKind, NORM_BYTES, resultBytesOf } from './bufferBytes.ts';
 import type { BufferRequest, BufferUse, Device, DeviceBuffer, Memory } from './device.ts';
 import { type Address, address, BUFFERS, bufferOf } from './link/address.ts';
 import type { Program, Sizes } from './program.ts';
@@ -26,14 +26,10 @@ export interface EngineBuffers extends Memory {
 }
 
 export interface AllocateOptions {
-  readonly micros: number;
-  readonly optimizer: 'adamw' | 'sgd' | 'none';
+  /** Bytes of every buffer. */
+  readonly planned: BufferBytes;
   /** Buffers of another engine, whose weights and states are used. */
   readonly shared: Memory['buffers'];
-  /** The activation memory that patterns and probing need. */
-  readonly activations: ActivationBytes;
-  /** Bytes of the norms of probed gradients. */
-  readonly probeBytes: number;
 }
 
 /** The buffer that an address points into. */
@@ -67,9 +63,7 @@ function idsOf({ trainablePages, frozenPages }: StoragePlan): {
 const SHARED: readonly BufferKind[] = ['states', 'frozen'];
 
 /** Every buffer of an engine, in the order in which they are made. */
-function wantedBuffers(program: Program, bounds: Sizes, storage: StoragePlan, options: AllocateOptions): Wanted[] {
-  const { activations, micros, optimizer, probeBytes } = options;
-  const planned = bufferBytes(program, bounds, storage, { ...activations, micros, optimizer, probeBytes });
+function wantedBuffers(planned: BufferBytes, storage: StoragePlan): Wanted[] {
   const ids = idsOf(storage);
   const pages = (kind: BufferKind, idOf: (page: number) => number): Wanted[] =>
     planned[kind].map((bytes, page): Wanted => ({ kind, bytes, use: 'data', id: idOf(page) }));
@@ -90,11 +84,8 @@ function wantedBuffers(program: Program, bounds: Sizes, storage: StoragePlan, op
   ];
 }
 
-/** Makes the buffers. @throws EbbError when one is larger than the device allows, or the device's memory is not enough */
+/** Makes the buffers. @throws EbbError when the device's memory is not enough */
 async function make(device: Device, wanted: readonly Wanted[]): Promise<readonly DeviceBuffer[]> {
-  const { maxBufferSize } = device.profile.limits;
-  const large = wanted.find(({ bytes }) => bytes > maxBufferSize);
-  if (large) throw new EbbError(`${large.kind} needs a buffer of ${large.bytes} bytes, this device allows ${maxBufferSize}; choose a smaller batch or length`);
   try {
     return await device.allocate(wanted.map(({ kind, bytes, use }): BufferRequest => ({ name: kind, bytes, use })));
   } catch (error) {
@@ -103,10 +94,10 @@ async function make(device: Device, wanted: readonly Wanted[]): Promise<readonly
   }
 }
 
-/** @throws EbbError when a buffer is larger than the device allows, or the device's memory is not enough */
+/** @throws EbbError when the device's memory is not enough */
 export async function allocate(device: Device, program: Program, bounds: Sizes, storage: StoragePlan, options: AllocateOptions): Promise<EngineBuffers> {
   const sharedOf = ({ kind, id }: Wanted): DeviceBuffer | undefined => (id !== null && SHARED.includes(kind) ? options.shared[id] : undefined);
-  const all = wantedBuffers(program, bounds, storage, options);
+  const all = wantedBuffers(options.planned, storage);
   const wanted = all.filter((w) => sharedOf(w) === undefined);
   const made = await make(device, wanted);
   const buffers: (DeviceBuffer | undefined)[] = [];

@@ -1,8 +1,8 @@
 /** @file Prepares a program on a device: everything that its steps use is made here, and nothing afterwards. */
 
-import { EbbError } from '../errors.ts';
-import type { ActivationBytes } from './bufferBytes.ts';
+import { type ActivationBytes, bufferBytes } from './bufferBytes.ts';
 import { BLOCK_BYTES, type Device, type Pipeline } from './device.ts';
+import { checkFit } from './deviceFit.ts';
 import { createEncoder, type Encoder } from './encode.ts';
 import type { EngineOptions } from './engine.ts';
 import { allocate, type EngineBuffers } from './engineBuffers.ts';
@@ -61,12 +61,6 @@ function compilePipelines(device: Device, { pipelines }: Program, needed: Readon
   return Promise.all(pipelines.map((decl, i) => (needed.has(i) ? device.pipeline(decl) : null)));
 }
 
-/** @throws EbbError where a program's kernels are in another language than the device takes */
-function checkTarget({ target }: Program, { profile }: Device): void {
-  if (target !== profile.target)
-    throw new EbbError(`the model was compiled to ${target}, and this device, ${profile.name}, takes ${profile.target}; compile the model for this device`);
-}
-
 const largest = (a: ActivationBytes, b: ActivationBytes): ActivationBytes => ({
   stackBytes: Math.max(a.stackBytes, b.stackBytes),
   slotBytes: Math.max(a.slotBytes, b.slotBytes),
@@ -74,22 +68,18 @@ const largest = (a: ActivationBytes, b: ActivationBytes): ActivationBytes => ({
 
 /** @throws EbbError where the device takes another language, a kernel does not compile, a buffer is larger than the device allows, or memory is not enough */
 export async function prepareParts(device: Device, program: Program, options: EngineOptions): Promise<EngineParts> {
-  checkTarget(program, device);
   const sizes: Sizes = Object.fromEntries(program.dims.map((d) => [d.name, d.bound]));
   const { maxBufferSize } = device.profile.limits;
   const storage = planStorage(program, sizes, { maxBufferSize, maxBinding: program.partBytes }, options.decays);
   const linker = createLinker(program, storage.placement, sizes);
   const { micros, optimizer, forms = ['full', 'dropped', 'skipped'] } = options;
   const bounds: StepBounds = { forms, activations: options.activations ?? linker.bounds(forms) };
-  const pipelines = await compilePipelines(device, program, neededPipelines(program, micros, options.probes !== undefined));
   const probes = options.probes === undefined ? null : linker.probes(options.probes);
-  const buffers = await allocate(device, program, sizes, storage, {
-    micros,
-    optimizer,
-    activations: probes ? largest(bounds.activations, probes) : bounds.activations,
-    shared: options.share?.buffers ?? [],
-    probeBytes: probes ? probeBytes(program, probes) : 0,
-  });
+  const moving = probes ? { ...largest(bounds.activations, probes), probeBytes: probeBytes(program, probes) } : bounds.activations;
+  const planned = bufferBytes(program, sizes, storage, { ...moving, micros, optimizer });
+  checkFit(program, planned, device.profile);
+  const pipelines = await compilePipelines(device, program, neededPipelines(program, micros, options.probes !== undefined));
+  const buffers = await allocate(device, program, sizes, storage, { planned, shared: options.share?.buffers ?? [] });
   const launches = createLaunches(device, program, sizes, pipelines, buffers);
   return {
     device,

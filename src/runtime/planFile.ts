@@ -33,6 +33,17 @@ export interface AdapterAbout extends AdapterSettings {
 export interface CheckpointAbout {
   /** The model's config.json. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** What that config.json means where it says nothing, so that every field can be compared; plans of earlier versions do not say. */
+  readonly assumed?: {
+    /** What a field means where a file leaves it out; one that is not in here has no default. */
+    readonly absent: Readonly<Record<string, unknown>>;
+    /** What a field means where it is null. */
+    readonly nulls: Readonly<Record<string, unknown>>;
+    /** Fields that say something; any other is refused where its name sounds like mathematics, and else named as not used. */
+    readonly read: readonly string[];
+    /** Fields that are supported at one value alone. */
+    readonly only: Readonly<Record<string, unknown>>;
+  };
   /** The beginning of tensors' names that a checkpoint of the bare model leaves out (`model.`). */
   readonly prefix: string;
   /** Names, or ends of names from a dot on, of tensors that may lie in a checkpoint and are not read. */

@@ -9,6 +9,8 @@ import type { CommandDevice } from '../node/device.ts';
 import { tell, type Watch } from '../run/progress.ts';
 import { lengthOf, withRunData } from '../run/runData.ts';
 import { planRunMemory } from '../run/runMemory.ts';
+import { requireWeights } from '../run/startingValue.ts';
+import { checkFit } from '../runtime/deviceFit.ts';
 import type { Program } from '../runtime/program.ts';
 import type { RunConfig } from '../train/config.ts';
 import { idleWork } from '../train/idleWork.ts';
@@ -16,8 +18,8 @@ import { planModel } from '../train/loop.ts';
 import type { MemoryPlan } from '../train/memoryPlan.ts';
 import { lengthNotes, type RunLength, runLength } from '../train/runLength.ts';
 import { compileDeviceOf } from './sessionDevice.ts';
-import type { SourceDescription } from './source.ts';
-import { describeRunModel } from './train.ts';
+import { isDefinition, type SourceDescription } from './source.ts';
+import { describeRunModel, giveWeights } from './train.ts';
 import { knownSchedules, withSchedules } from './tune.ts';
 
 /** The longest sequences that a budget allows at a drop rate, in tokens. 0: not even the shortest one that was tried fits. */
@@ -96,10 +98,14 @@ async function sizesOf(config: RunConfig, source: SourceDescription, watch: Watc
 /** Plans a run of a model whose weights may be missing. @param dtype as for `describeSource` @throws EbbError */
 export async function planRun(config: RunConfig, device: CommandDevice, dtype?: StoredType, watch: Watch = {}): Promise<PlanReport> {
   const run = await describeRunModel(config, dtype, watch);
+  // a checkpoint has weights of its own, which may still be missing here
+  if (run.lora && isDefinition(config.model)) requireWeights(config.model, { path: config.weights ?? null }, giveWeights());
   const { batch, length, restarts, run: whole } = await sizesOf(config, run.source, watch);
   watch.signal?.throwIfAborted();
-  const compiledFor = compileDeviceOf(withSchedules(device, knownSchedules(device)));
-  const { maxBufferSize } = device.device.profile.limits;
+  const planned = { ...device, matmulPrecision: config.matmulPrecision };
+  const compiledFor = compileDeviceOf(withSchedules(planned, knownSchedules(planned)));
+  const { profile } = device.device;
+  const { maxBufferSize } = profile.limits;
   const programs = new Map<number, Program>();
   const programAt = (tokens: number): Program => {
     const known =
@@ -110,6 +116,7 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
   const program = programAt(length);
   const plan = createDropPlan(config.drop, planModel({ program }, whole.steps));
   const { fitted: _fitted, forms: _forms, ...memory } = planRunMemory(config, program, plan, whole.steps, maxBufferSize);
+  checkFit(program, memory.buffers, profile);
   const budget = config.memoryBudget ?? null;
   /** Whether sequences of a length fit: `saving` where no forward runs again, `again` where forwards may. */
   const fits = (length: number, rate: number): { readonly saving: boolean; readonly again: boolean } => {
@@ -117,8 +124,8 @@ export async function planRun(config: RunConfig, device: CommandDevice, dtype?: 
     const at = programAt(length);
     try {
       const { worst, buffers } = planRunMemory(config, at, createDropPlan(drop, planModel({ program: at }, DRAWS)), DRAWS, maxBufferSize);
-      const made = Object.values(buffers).every((pages) => pages.every((bytes) => bytes <= maxBufferSize));
-      return { saving: made && worst.again === 0, again: made };
+      checkFit(at, buffers, profile);
+      return { saving: worst.again === 0, again: true };
     } catch (error) {
       if (error instanceof EbbError) return { saving: false, again: false };
       throw error;

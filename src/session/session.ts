@@ -139,9 +139,16 @@ function sampleLayer(traced: TracedModel): string {
 }
 
 /** How checkpoints hold a model, as plain data. */
-function aboutCheckpoint({ configJson, prefix, computed, head, ggufArchitecture: architecture, tensors }: Model): CheckpointAbout {
+function aboutCheckpoint({ configJson, assumed, prefix, computed, head, ggufArchitecture: architecture, tensors }: Model): CheckpointAbout {
   const places = (): [string, GgufPlace][] => [...tensors()].flatMap(({ name, gguf }) => (gguf ? [[name, gguf]] : []));
-  return { config: configJson(), prefix, computed, head, gguf: architecture === null ? null : { architecture, places: Object.fromEntries(places()) } };
+  return {
+    config: configJson(),
+    assumed: assumed(),
+    prefix,
+    computed,
+    head,
+    gguf: architecture === null ? null : { architecture, places: Object.fromEntries(places()) },
+  };
 }
 
 /** An adapter as it was traced. */

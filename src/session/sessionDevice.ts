@@ -29,6 +29,11 @@ export function compileDeviceOf({
     traits,
     target: device.profile.target,
     maxBuffers: limits.maxStorageBuffersPerShaderStage,
+    limits: {
+      maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupSize: [limits.maxComputeWorkgroupSizeX, limits.maxComputeWorkgroupSizeY, limits.maxComputeWorkgroupSizeZ],
+      maxWorkgroupStorage: limits.maxComputeWorkgroupStorageSize,
+    },
     widenOnce: widenOnceFor(traits),
     maxBinding: limits.maxStorageBufferBindingSize,
   };

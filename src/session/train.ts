@@ -31,6 +31,9 @@ import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
+/** What to do where an adapter has no weights under it. */
+export const giveWeights = (): string => `give ${option('weights')} a safetensors file with the parameters' names`;
+
 const SCHEDULES = 'schedules.json';
 
 /** Finds the schedules of a run: those that a resumed run began with, or else the known ones and those that there is time to measure. */
@@ -100,7 +103,7 @@ export async function compileRun(
   data: RunData,
   hooks: TrainHooks = {},
 ): Promise<CompiledRun> {
-  if (lora) requireWeights(config.model, source.weights, `give ${option('weights')} a safetensors file with the parameters' names`);
+  if (lora) requireWeights(config.model, source.weights, giveWeights());
   const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const started = performance.now();
   const traced = trace(data.batch, data.length, data.restarts);

@@ -25,27 +25,58 @@ const adapter = z
     return { layers, rank, alpha, rslora, dropout, from: undefined };
   });
 
+/** The device computes in f32, where a number of this size or more is infinite. */
+const BEYOND = 2 ** 128;
+/** The smallest number that every device keeps apart from 0. */
+const LEAST = 2 ** -126;
+
+const rate = z.number().nonnegative().lt(BEYOND, `expected less than ${BEYOND}, where f32 ends`);
+/** How slowly a moment forgets: at 1 it takes nothing in. */
+const forgets = z
+  .number()
+  .min(0)
+  .lt(1)
+  .refine((value) => Math.fround(value) < 1, 'expected less than 0.9999999, which f32 does not round to 1');
+
+/** Refuses a decay that takes away a weight as a whole in one step, or more of it. */
+function checkDecay({ lr, weightDecay }: { readonly lr: number; readonly weightDecay: number }, context: z.RefinementCtx): void {
+  if (lr * weightDecay < 1) return;
+  const [key, other, value] = lr < 1 ? (['weightDecay', 'lr', lr] as const) : (['lr', 'weightDecay', weightDecay] as const);
+  const message = `expected less than ${1 / value}, since ${other} is ${value} and a step takes away lr · weightDecay of a weight`;
+  context.addIssue({ code: 'custom', path: [key], message });
+}
+
 const weightDecay = z.number().nonnegative().describe('share of a weight that is taken away in a step, times the learning rate');
-const adamw = z.strictObject({
-  name: z.literal('adamw').default('adamw').describe('adamw or sgd'),
-  lr: z.number().nonnegative().default(1e-4).describe('learning rate'),
-  betas: z
-    .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
-    .default([0.9, 0.999])
-    .describe('how slowly the two moments forget'),
-  eps: z.number().positive().default(1e-8).describe('what is added to the root of the second moment'),
-  weightDecay: weightDecay.default(0.01),
-});
+const adamw = z
+  .strictObject({
+    name: z.literal('adamw').default('adamw').describe('adamw or sgd'),
+    lr: rate.default(1e-4).describe('learning rate'),
+    betas: z.tuple([forgets, forgets]).default([0.9, 0.999]).describe('how slowly the two moments forget'),
+    eps: z
+      .number()
+      .min(LEAST, `expected at least ${LEAST}, which f32 keeps apart from 0: a weight whose gradients are all 0 is divided by it`)
+      .default(1e-8)
+      .describe('what is added to the root of the second moment'),
+    weightDecay: weightDecay.default(0.01),
+  })
+  .superRefine(checkDecay);
 const sgd = z
   .strictObject({
     name: z.literal('sgd'),
-    lr: z.number().nonnegative().default(1e-2).describe('learning rate'),
-    momentum: z.number().min(0).max(1).default(0).describe('how slowly the momentum forgets'),
-    dampening: z.number().min(0).max(1).default(0).describe('share of the gradient that does not enter the momentum'),
+    lr: rate.default(1e-2).describe('learning rate'),
+    momentum: forgets.default(0).describe('how slowly the momentum forgets'),
+    dampening: z.number().min(0).lt(1).default(0).describe('share of the gradient that does not enter the momentum'),
     nesterov: z.boolean().default(false).describe("Nesterov's momentum"),
     weightDecay: weightDecay.default(0),
   })
-  .superRefine(({ nesterov, momentum, dampening }, context) => {
+  .superRefine(({ nesterov, momentum, dampening, ...rates }, context) => {
+    checkDecay(rates, context);
+    if (momentum === 0 && dampening > 0)
+      context.addIssue({
+        code: 'custom',
+        path: ['dampening'],
+        message: 'expected 0, or a momentum above 0: it is the share of the gradient that does not enter the momentum',
+      });
     if (nesterov && (momentum === 0 || dampening > 0))
       context.addIssue({
         code: 'custom',

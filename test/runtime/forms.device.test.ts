@@ -66,7 +66,7 @@ it.each([
 // GPUs allow buffers of a terabyte
 it('a batch too large for the device is refused with its bytes and what to change', async () => {
   await expect(engineOf({ dims: { B: 2 ** 28, T: 9 } })).rejects.toThrow(
-    /needs a buffer of \d+ bytes, this device allows \d+; choose a smaller batch or length/,
+    /needs a buffer of \d+ bytes, this device allows \d+ \(maxBufferSize\); choose a smaller batch or length/,
   );
 });
 
