@@ -11,29 +11,15 @@ import { FURTHER_TEMPLATES, isSideFile } from '../formats/sideFiles.ts';
 import type { Engine } from '../runtime/execute.ts';
 import type { AdapterAbout, ModelAbout } from '../runtime/planFile.ts';
 import { ggufTokenizerFields } from '../tokenizer/open.ts';
-import type { RunConfig } from '../train/config.ts';
 import { adapterFileName, loraScale } from '../train/model.ts';
 import type { LoadedAdapter } from './adapter.ts';
-import { trainedPieces, type WrittenDtype } from './trainedPieces.ts';
+import { type ResultDtype, trainedPieces, type WrittenDtype, writtenDtype } from './trainedPieces.ts';
 import type { DiskWeights } from './weights.ts';
 
 const CONFIG_JSON = 'config.json';
 
-/** What a run's weights come back as: as the checkpoint has them, or a type for all of them. */
-export type ResultDtype = RunConfig['resultDtype'];
-
-/** Types by the names of run files. */
-const DTYPES: Readonly<Record<string, WrittenDtype>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
 /** What config.json calls them. */
 const TORCH: Readonly<Record<WrittenDtype, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
-
-/**
- * The type that a trained tensor is written in: the one it has in the checkpoint, so that a model comes back as it went in. Blocks of quants
- * cannot be trained on, and come back as f32, which rounds nothing; so does what was drawn, and an adapter.
- */
-function writtenDtype(asked: ResultDtype, stored: string | undefined): WrittenDtype {
-  return DTYPES[asked === 'checkpoint' ? (stored ?? 'f32') : asked] ?? 'F32';
-}
 
 /** The type of most elements; null where there is none. */
 function mostly(entries: readonly StreamedEntry[]): WrittenDtype | null {

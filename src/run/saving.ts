@@ -14,9 +14,10 @@ import type { TrainableModel } from '../train/model.ts';
 import { checkpointName, checkpointPath } from './checkpointNames.ts';
 import { checkpointBytes, ownCheckpoints, removeOldest, writeCheckpoint } from './checkpoints.ts';
 import type { Claim } from './lock.ts';
-import { type ResultDtype, writeResult } from './result.ts';
+import { writeResult } from './result.ts';
 import { BEST, momentMetadata, publish, RESULT } from './results.ts';
 import { checkSpace, freeBytes } from './space.ts';
+import type { ResultDtype } from './trainedPieces.ts';
 import type { DiskWeights } from './weights.ts';
 
 /** Checkpoints that are kept: should the newest turn out to be broken, there is one before it. */

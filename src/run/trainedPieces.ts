@@ -4,9 +4,23 @@ import { EbbError } from '../errors.ts';
 import { show } from '../formats/bytes.ts';
 import { f32ToBf16, f32ToF16 } from '../formats/floats.ts';
 import { notFinite } from '../runtime/inputs.ts';
+import type { RunConfig } from '../train/config.ts';
 
 /** Types that weights are written in, by their names in safetensors files. */
 export type WrittenDtype = 'F32' | 'F16' | 'BF16';
+
+/** What a run's weights come back as: as the checkpoint has them, or a type for all of them. */
+export type ResultDtype = RunConfig['resultDtype'];
+
+/** Types by the names of run files. */
+const DTYPES: Readonly<Record<string, WrittenDtype>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
+/**
+ * The type that a trained tensor is written in: the one it has in the checkpoint, so that a model comes back as it went in. Blocks of quants
+ * cannot be trained on, and come back as f32, which rounds nothing; so does what was drawn, and an adapter.
+ */
+export function writtenDtype(asked: ResultDtype, stored: string | undefined): WrittenDtype {
+  return DTYPES[asked === 'checkpoint' ? (stored ?? 'f32') : asked] ?? 'F32';
+}
 
 /** Nearest values of a type, ties to even, as bytes. */
 const ROUNDED: Readonly<Record<WrittenDtype, (values: Float32Array) => ArrayBufferView>> = { F32: (values) => values, F16: f32ToF16, BF16: f32ToBf16 };

@@ -8,6 +8,7 @@ import { headerEnd, PREFIX, parseSafetensors } from '../formats/safetensorsHeade
 import { checkBounds, checkPositions, checkRestarts, hubSteps, rowSequences, takesSequences, tokenRange, tokenSteps } from '../run/batchFiles.ts';
 import { startEngine } from '../run/engine.ts';
 import { namedWeights, requireWeights, type Weights } from '../run/startingValue.ts';
+import { trainedPieces, writtenDtype } from '../run/trainedPieces.ts';
 import type { Device } from '../runtime/device.ts';
 import type { Engine } from '../runtime/execute.ts';
 import { checkRequirements, type Requirements } from '../runtime/planFile.ts';
@@ -126,14 +127,19 @@ function configOf({ steps, lr, dropRate, seed }: PageRun): TrainConfig {
   };
 }
 
-/** What was trained, under the names that the command line writes; each piece becomes the browser's own, which may keep it on the disk. */
-async function trainedFile({ program, readPieces }: Pick<Engine, 'program' | 'readPieces'>, { about }: LoadedTrainer): Promise<PageResult['trained']> {
+/** What was trained, under the names and in the types that the command line writes; each piece becomes the browser's own, which may keep it on the disk. */
+async function trainedFile(
+  { program, readPieces }: Pick<Engine, 'program' | 'readPieces'>,
+  { about }: LoadedTrainer,
+  { tensors }: Pick<Weights, 'tensors'>,
+): Promise<PageResult['trained']> {
   const entries: EntryHeader[] = [];
   const data: Blob[] = [];
   for (const [i, { name, shape, trainable }] of program.params.entries()) {
     if (!trainable) continue;
-    entries.push({ name: about.lora ? adapterFileName(name) : name, dtype: 'F32', shape });
-    for await (const piece of readPieces(i)) data.push(new Blob([piece as Float32Array<ArrayBuffer>]));
+    const dtype = writtenDtype('checkpoint', tensors.get(name)?.dtype);
+    entries.push({ name: about.lora ? adapterFileName(name) : name, dtype, shape });
+    for await (const piece of trainedPieces(name, readPieces(i), dtype)) data.push(new Blob([piece as ArrayBufferView<ArrayBuffer>]));
   }
   return {
     name: about.lora ? 'adapter_model.safetensors' : 'model.safetensors',
@@ -170,5 +176,5 @@ async function trainOn(device: Device, loaded: LoadedTrainer, weights: Weights, 
     },
     ...(run.stop ? { stop: run.stop } : {}),
   });
-  return { losses, trained: await trainedFile(engine, loaded) };
+  return { losses, trained: await trainedFile(engine, loaded, weights) };
 }

@@ -92,11 +92,11 @@ const renamed = ({ adapter, shuffle, ...rest }: { readonly adapter: string; read
 const drawn = ({ step, lr, tokens, dropped, skipped }: StepMetrics): object => ({ step, lr, tokens, dropped, skipped });
 
 /** The folder of a run's result, which is an adapter or a model. */
-const resultOf = (run: string): string => join(run, existsSync(join(run, 'adapter')) ? 'adapter' : 'model');
+const resultOf = (run: string): string => join(run, ['result', 'adapter'].find((name) => existsSync(join(run, name))) ?? 'model');
 
 /** The tensors of a result, by name. */
 function tensorsOf(result: string): Map<string, Float32Array> {
-  if (basename(result) === 'adapter') return new Map([...readPeft(result).tensors].map(([name, { read }]) => [name, read()]));
+  if (existsSync(join(result, 'adapter_config.json'))) return new Map([...readPeft(result).tensors].map(([name, { read }]) => [name, read()]));
   return new Map([...openCheckpoint(result).tensors].map(([name, source]) => [name, widen(source)]));
 }
 

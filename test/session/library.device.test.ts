@@ -56,8 +56,8 @@ it('fine-tunes, is told of every step, and its adapter is found by the run, a ch
   // Before its end a run stands for its newest checkpoint.
   const unfinished = join(folder, 'unfinished');
   cpSync(report.out, unfinished, { recursive: true });
-  rmSync(join(unfinished, 'adapter'), { recursive: true });
-  expect(loadAdapter(unfinished).path).toBe(join(unfinished, 'checkpoints/step-00000004'));
+  rmSync(join(unfinished, 'result'), { recursive: true });
+  expect(loadAdapter(unfinished).path).toBe(join(unfinished, 'checkpoints/step-00000004/result'));
 
   const loaded = await loadModel(model, { device: { ...device, why: 'the test' }, adapter: report.out });
   const plain = await loadModel(model, { device: { ...device, why: 'the test' } });
@@ -147,7 +147,7 @@ it('the adapter of a checkpoint is saved as PEFT writes one', async () => {
   const copy = join(folder, 'of-checkpoint');
   await loaded.save(copy);
   loaded.close();
-  const [saved, trained] = [loadAdapter(copy), loadAdapter(join(out, 'adapter'))];
+  const [saved, trained] = [loadAdapter(copy), loadAdapter(join(out, 'result'))];
   expect(saved.settings).toEqual(trained.settings);
   for (const [name, read] of trained.weights) expect(saved.weights.get(name)!()).toEqual(read());
 });

@@ -35,7 +35,7 @@ const MOMENTS: readonly (readonly [string, Moment, RegExp?])[] = [
   ['while metrics are cut to step 2', { call: 'renameSync', path: 'metrics', nth: 1 }],
   ['at the rename of the checkpoint of step 4', { call: 'renameSync', path: 'step-00000004.partial$', nth: 1 }, /resumed at step 2/],
   ['before the first checkpoint is removed', { call: 'rmSync', path: 'step-00000002$', nth: 1 }, /resumed at step 2/],
-  ['while the adapter is written', { call: 'renameSync', path: 'adapter_model', nth: 1 }, /resumed at step 6/],
+  ['while the adapter of step 10 becomes the result', { call: 'renameSync', path: 'killed/result/adapter_model', nth: 2 }, /resumed at step 6/],
 ];
 
 interface Line {
