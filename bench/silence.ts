@@ -69,7 +69,8 @@ try {
   const run = ['train', '--model', model, '--data', data, '--device', device, '--steps', steps, '--out', join(folder, 'run')];
   const env = { ...process.env, XDG_CACHE_HOME: join(folder, 'cache'), MESA_SHADER_CACHE_DIR: join(folder, 'mesa') };
   const { said, status } = await listen([join(ROOT, 'dist/cli/main.js'), ...run, ...positionals], env);
-  if (values.log !== undefined) writeFileSync(values.log, said.map(({ ms, text }) => `${seconds(ms).padStart(9)}  ${text.replaceAll('\n', '\n           ')}\n`).join(''));
+  if (values.log !== undefined)
+    writeFileSync(values.log, said.map(({ ms, text }) => `${seconds(ms).padStart(9)}  ${text.replaceAll('\n', '\n           ')}\n`).join(''));
   const silences = said.slice(1).map(({ ms }, i) => ({ ms: ms - (said[i]?.ms ?? 0), after: said[i] }));
   const longest = silences.sort((a, b) => b.ms - a.ms).slice(0, 5);
   const first = said[0]?.ms ?? Number.POSITIVE_INFINITY;

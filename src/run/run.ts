@@ -15,11 +15,13 @@ import { takesSequences } from './batchFiles.ts';
 import { startEngine } from './engine.ts';
 import { MOMENT, momentText } from './moment.ts';
 import type { OpenRun, RunStep, TrainReport } from './openRun.ts';
-import { pieces, tell, type Watch } from './progress.ts';
+import { during, pieces, tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
 import { type DataSubject, lengthOf, openRunData, type RunData } from './runData.ts';
-import { openRunFolder } from './runFolder.ts';
+import { kindsOf, openRunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
+import { whileSaving } from './saving.ts';
+import { countedBy, tellingFirst } from './stepProgress.ts';
 import type { DiskWeights } from './weights.ts';
 
 /** How a run is watched. Its signal ends it after the step that is under way, with a checkpoint. */
@@ -88,7 +90,16 @@ export async function openRun({ config, model, weights, data, device, files, rea
   const start = async (): Promise<Engine> => {
     const started = performance.now();
     const { accumulate: micros, decay, seed } = config;
-    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed, probes, ...(memory ? { memory } : {}) });
+    const { onProgress } = hooks;
+    const engine = await startEngine(device, model, weights, {
+      micros,
+      optimizer: config.optimizer.name,
+      decay,
+      seed,
+      probes,
+      ...(memory ? { memory } : {}),
+      onProgress,
+    });
     say(ready(engine, performance.now() - started));
     return engine;
   };
@@ -98,7 +109,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
   if (hooks.signal?.aborted) engine.destroy();
   hooks.signal?.throwIfAborted();
   for (const note of new Set([...lengthNotes(config, trainData.source.count), ...trainData.notes, ...(held?.notes ?? [])])) say(note);
-  const resumed = await folder.resume(engine);
+  const resumed = await (hooks.resume ? during(hooks, 'reading the checkpoint', () => folder.resume(engine)) : folder.resume(engine));
   // the epochs of a run that is to end with them say where its last step ends
   const account = runAccount({
     config,
@@ -130,7 +141,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
     // saving a step again would take its checkpoint away for a moment
     if (now.step === saved) return;
     now.updates = await engine.readUpdates();
-    await folder.saveCheckpoint(engine, now);
+    await folder.saveCheckpoint(whileSaving(engine, hooks, `saving step ${now.step}`, kindsOf(engine)), now);
     saved = now.step;
   };
   const between = (pauseAfter: (step: number) => boolean): NonNullable<TrainerOptions['between']> => ({
@@ -150,6 +161,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
       last = metrics.loss;
       folder.appendMetrics(metrics);
     },
+    onMeasuring: pieces({ onProgress: hooks.onProgress }, 'measuring sensitivities'),
     onMeasured(measured) {
       say(measuredText(measured));
       hooks.onProgress?.({ kind: 'measured', measured });
@@ -160,13 +172,15 @@ export async function openRun({ config, model, weights, data, device, files, rea
     },
   };
   const units = unitsOf(engine).length;
+  const counts = countedBy(engine.program);
   return {
     total: steps,
     done: state.step,
     units,
     batches: trainData.source,
-    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) => trainSteps({ ...options, batches, between: between(pauseAfter) }),
-    show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units }),
+    steps: (batches = trainData.source, { pauseAfter = () => false } = {}) =>
+      tellingFirst(hooks, trainSteps({ ...options, batches, between: between(pauseAfter) })),
+    show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units, counts }),
     async read(name) {
       const index = engine.program.params.findIndex((p) => p.name === name);
       if (index < 0) throw new EbbError(`${model.about.name}: has no parameter ${name}; those that it has are in plan.json, and in the model's definition`);
@@ -180,7 +194,7 @@ export async function openRun({ config, model, weights, data, device, files, rea
     async save() {
       await save(state);
       const result = interrupted ? null : `${config.out}/${model.about.lora ? 'adapter' : 'model'}`;
-      const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, say);
+      const after = result === null ? Number.NaN : await conclude(engine, model, weights, result, held ? heldOut : null, hooks);
       return { out: config.out, result, steps: state.step, loss: last, heldOut: held ? { before, after } : null, interrupted };
     },
     close: () => engine.destroy(),
@@ -217,12 +231,12 @@ async function conclude(
   weights: DiskWeights,
   result: string,
   heldOut: (() => Promise<number>) | null,
-  say: (line: string) => void,
+  watch: Watch,
 ): Promise<number> {
   const after = heldOut ? await heldOut() : Number.NaN;
-  if (heldOut) say(`held-out loss after: ${after.toFixed(4)}`);
-  await writeResult(result, engine, model.about, weights);
-  say(`written: ${result}`);
+  if (heldOut) tell(watch, `held-out loss after: ${after.toFixed(4)}`);
+  await writeResult(result, whileSaving(engine, watch, `writing ${result}`, ['params']), model.about, weights);
+  tell(watch, `written: ${result}`);
   return after;
 }
 

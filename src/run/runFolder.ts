@@ -168,7 +168,7 @@ function readState(file: string, groups: number): TrainState {
 }
 
 /** What of a trainable parameter a checkpoint holds, and what it is called there. */
-const kindsOf = (engine: Pick<Engine, 'memory'>): readonly ('params' | 'm' | 'v')[] => [
+export const kindsOf = (engine: Pick<Engine, 'memory'>): readonly ('params' | 'm' | 'v')[] => [
   'params',
   ...(['m', 'v'] as const).filter((kind) => kind in engine.memory),
 ];

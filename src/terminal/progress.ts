@@ -1,120 +1,174 @@
-/** @file Shows the progress of a run: a bar on a terminal, plain lines elsewhere. */
+/** @file Shows the progress of work on stderr: a line of status on a terminal, which leaves nothing behind but whole lines; plain lines elsewhere. */
 
-import cliProgress from 'cli-progress';
-import type { PiecesProgress, Progress, Watch } from '../run/progress.ts';
-import type { StepMetrics } from '../train/loop.ts';
+import { duration, type Progress, type Watch } from '../run/progress.ts';
+import { wantsColour } from './colour.ts';
+import { type Layout, LOG, mebibytes, statusLine } from './status.ts';
+import { NOTHING_WATCHED, statusOf, stepsStatus, type Watched, watched } from './watched.ts';
 
-/** Shows on stderr what work tells. */
+/** Shows what work tells. */
 export interface ProgressPrinter {
   /** Shows what is told. */
   readonly onProgress: (progress: Progress) => void;
-  /** Ends a bar that is shown. */
+  /** Ends the line of status: a run's last one stays, any other is taken away. */
   end(): void;
 }
 
-/** The share of units whose backward a step left out, in per cent over its micro-batches. */
-export function droppedShare(metrics: StepMetrics, units: number): number {
-  const dropped = [...metrics.dropped, ...(metrics.skipped ?? [])].reduce((n, list) => n + list.length, 0);
-  return units === 0 ? 0 : (100 * dropped) / (units * Math.max(1, metrics.dropped.length));
+/** What progress is shown on: stderr, or what stands for it. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
 }
 
-/** Without a terminal lines of steps, and of other work, are written at most this often. */
-const PLAIN_EVERY_MS = 2000;
-const PIECES_EVERY_MS = 10000;
+/** A line of status is drawn at most this often. */
+const DRAWN_EVERY_MS = 100;
+/** While nothing is told, time goes on in what is shown. */
+const TICK_MS = 500;
+/** Without a terminal lines of steps are written at most this often, and one of what goes on where nothing else was; nobody waits 5 s for a word. */
+const STEPS_EVERY_MS = 4000;
+const SILENT_MS = 4400;
+/** Lines of steps that stay on a terminal: the first after so long, and then the rarer the longer the run has gone on. */
+const HISTORY_MS = 10_000;
+const HISTORY_SHARE = 1 / 20;
+const USUAL_COLUMNS = 80;
 
-/** What a bar says besides its count. */
-type Values = Readonly<Record<string, string>>;
+/** Carriage return and "erase to the end of the line" (ECMA-48). */
+const ERASE = '\r\u001b[K';
 
-const makeBar = (format: string): cliProgress.SingleBar | null =>
-  process.stderr.isTTY === true ? new cliProgress.SingleBar({ format, stream: process.stderr }, cliProgress.Presets.shades_classic) : null;
-
-interface PlainLines {
-  readonly line: (done: number, total: number, values: Values) => string;
-  readonly everyMs: number;
-  /** Whether the first and the last count are written as well. */
-  readonly ends: boolean;
+/** How a kind of stream shows what is known. */
+interface Display {
+  /** Shows what is known now. @param told what has just been told; null when only time has passed */
+  show(known: Watched, told: Progress | null, now: number): void;
+  end(known: Watched): void;
 }
 
-/** Shows one kind of work: a bar on a terminal, plain lines elsewhere. */
-function barPrinter(format: string, { line, everyMs, ends }: PlainLines) {
-  const bar = makeBar(format);
-  let started = false;
-  let lastPlain = ends ? Number.NEGATIVE_INFINITY : performance.now();
-  return {
-    at(done: number, total: number, values: Values = {}): void {
-      if (bar) {
-        if (!started) bar.start(total, done, values);
-        started = true;
-        bar.update(done, values);
-        return;
-      }
-      const now = performance.now();
-      if (done === total ? !ends : now - lastPlain < everyMs) return;
-      lastPlain = now;
-      process.stderr.write(`${line(done, total, values)}\n`);
-    },
-    end(): void {
-      if (started) bar?.stop();
-      started = false;
-    },
+/** A line of status that is drawn over; sentences and some lines of steps stay above it. */
+function terminalDisplay(stream: ProgressStream, colour: boolean): Display {
+  const started = performance.now();
+  let drawnAt = Number.NEGATIVE_INFINITY;
+  let keptAt = started;
+  let keptStep: number | null = null;
+  let shown = '';
+  const erase = (): void => {
+    if (shown !== '') stream.write(ERASE);
+    shown = '';
   };
-}
-type BarPrinter = ReturnType<typeof barPrinter>;
-
-const stepsPrinter = (): BarPrinter =>
-  barPrinter('{bar} {value}/{total}  loss {loss}  {speed} tok/s  backward dropped {dropped} %  eta {eta_formatted}', {
-    line: (done, total, { loss, speed, dropped }) => `step ${done}/${total}  loss ${loss}  ${speed} tok/s  backward dropped ${dropped} %`,
-    everyMs: PLAIN_EVERY_MS,
-    ends: true,
-  });
-
-const piecesPrinter = (what: string): BarPrinter =>
-  barPrinter(`${what} {bar} {value}/{total}  eta {eta_formatted}`, {
-    line: (done, total) => `${what} ${done}/${total}`,
-    everyMs: PIECES_EVERY_MS,
-    ends: false,
-  });
-
-const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
-
-/** Creates the display of work on stderr. */
-export function progressPrinter(): ProgressPrinter {
-  const steps = stepsPrinter();
-  let other: { readonly what: string; readonly printer: BarPrinter } | null = null;
-  const endOther = (): void => {
-    other?.printer.end();
-    other = null;
+  const write = (line: string): void => {
+    erase();
+    stream.write(`${line}\n`);
   };
-  const showPieces = ({ what, unit, done, total }: PiecesProgress): void => {
-    steps.end();
-    if (other?.what !== what) {
-      endOther();
-      other = { what, printer: piecesPrinter(unit === 'bytes' ? `${what}, MiB` : what) };
-      if (unit === 'bytes' && process.stderr.isTTY !== true) process.stderr.write(`${what}, ${mebibytes(total)} MiB\n`);
+  // the last column stays free, as some terminals go on to the next line when it is filled
+  const layout = (bar: Layout['bar']): Layout => ({ columns: (stream.columns ?? USUAL_COLUMNS) - 1, bar });
+  const draw = (known: Watched, now: number): void => {
+    const status = statusOf(known, now);
+    const line = status === null ? '' : statusLine(status, layout(colour ? 'coloured' : 'plain'));
+    if (line === shown) return;
+    if (line === '') {
+      erase();
+      return;
     }
-    const size = unit === 'bytes' ? mebibytes : (count: number): number => count;
-    other.printer.at(size(done), size(total));
-    if (done >= total) endOther();
+    // the cursor waits at the start, so that what others write, or the ^C of a terminal, does not begin behind the line
+    stream.write(`${ERASE}${line}\r`);
+    [shown, drawnAt] = [line, now];
+  };
+  /** Leaves the line of a step above the line of status. */
+  const keep = ({ steps }: Watched, now: number): void => {
+    if (!steps || steps.last.metrics.step === keptStep) return;
+    write(statusLine(stepsStatus(steps), layout('none')));
+    [keptAt, keptStep] = [now, steps.last.metrics.step];
   };
   return {
-    onProgress(progress) {
-      if (progress.kind === 'pieces') return showPieces(progress);
+    show(known, told, now) {
+      if (told?.kind === 'note') write(told.text);
+      if (told?.kind === 'step' && (told.metrics.step === told.steps || now - keptAt >= Math.max(HISTORY_MS, HISTORY_SHARE * (now - started))))
+        keep(known, now);
+      const isStep = told?.kind === 'step' || (told?.kind === 'pieces' && told.done < told.total);
+      if (!isStep || now - drawnAt >= DRAWN_EVERY_MS) draw(known, now);
+    },
+    end(known) {
+      keep(known, performance.now());
+      erase();
+    },
+  };
+}
+
+/** So many bytes take long to download, read or write. */
+const MANY_BYTES = 16 * 2 ** 20;
+
+/** What is said at once when work begins; null for what says so when it takes long. */
+function beginningOf(told: Progress): string | null {
+  if (told.kind === 'work') return told.state === 'begun' ? told.what : null;
+  if (told.kind !== 'pieces' || told.unit !== 'bytes' || told.total < MANY_BYTES) return null;
+  return `${told.what}, ${mebibytes(told.total)} MiB`;
+}
+
+/** Plain lines: what begins, steps from time to time, and how far work is where nothing else was said for a while. */
+function plainDisplay(stream: ProgressStream): Display {
+  let writtenAt = performance.now();
+  let stepAt = Number.NEGATIVE_INFINITY;
+  let stepDoneAt = writtenAt;
+  /** Work that was announced. */
+  let announced: ReadonlySet<string> = new Set();
+  const write = (line: string, now: number): void => {
+    stream.write(`${line}\n`);
+    writtenAt = now;
+  };
+  const writeStep = ({ steps }: Watched, isLast: boolean, now: number): void => {
+    stepDoneAt = now;
+    if (!steps || (now - stepAt < STEPS_EVERY_MS && !isLast)) return;
+    write(statusLine(stepsStatus(steps), LOG), now);
+    stepAt = now;
+  };
+  /** Says what begins: work that may keep the thread, and many bytes, at once; other work when it takes long. */
+  const announce = (told: Progress, now: number): void => {
+    const text = beginningOf(told);
+    if (text === null || (told.kind !== 'pieces' && told.kind !== 'work') || announced.has(told.what)) return;
+    announced = new Set([...announced, told.what]);
+    write(text, now);
+  };
+  const forget = (known: Watched): void => {
+    announced = new Set([...announced].filter((what) => known.works.some((work) => work.what === what)));
+  };
+  /** Says that something still goes on. */
+  const stillThere = (known: Watched, now: number): void => {
+    const status = statusOf(known, now);
+    if (status?.kind === 'work') write(statusLine(status, LOG), now);
+    else if (known.steps) write(`step ${known.steps.last.metrics.step + 1}/${known.steps.last.steps}  under way for ${duration(now - stepDoneAt)}`, now);
+  };
+  return {
+    show(known, told, now) {
+      if (told?.kind === 'note') write(told.text, now);
+      if (told) announce(told, now);
+      forget(known);
+      if (told?.kind === 'step') writeStep(known, told.metrics.step === told.steps, now);
+      else if (now - writtenAt >= SILENT_MS) stillThere(known, now);
+    },
+    end: () => {},
+  };
+}
+
+/** Creates the display of work. @param stream default stderr */
+export function progressPrinter(stream: ProgressStream = process.stderr): ProgressPrinter {
+  const isTerminal = stream.isTTY === true && process.env['TERM'] !== 'dumb';
+  const display = isTerminal ? terminalDisplay(stream, wantsColour(process.env, stream)) : plainDisplay(stream);
+  let known = NOTHING_WATCHED;
+  const show = (told: Progress | null): void => display.show(known, told, performance.now());
+  let clock: ReturnType<typeof setInterval> | null = null;
+  return {
+    onProgress(told) {
       // the note beside it says as much
-      if (progress.kind === 'measured') return;
-      endOther();
-      if (progress.kind === 'note') {
-        steps.end();
-        process.stderr.write(`${progress.text}\n`);
-        return;
-      }
-      const { metrics, steps: total, units } = progress;
-      const { step, loss, tokens, ms } = metrics;
-      const speed = ((1000 * tokens) / Math.max(ms, 1e-3)).toFixed(0);
-      steps.at(step, total, { loss: loss.toFixed(4), speed, dropped: droppedShare(metrics, units).toFixed(0) });
+      if (told.kind === 'measured') return;
+      known = watched(known, told, performance.now());
+      show(told);
+      // behind the last step there is nothing to wait for
+      if (told.kind === 'step' && told.metrics.step === told.steps) known = { ...known, steps: null };
+      clock ??= setInterval(() => show(null), TICK_MS).unref();
     },
     end() {
-      endOther();
-      steps.end();
+      if (clock) clearInterval(clock);
+      clock = null;
+      display.end(known);
+      known = NOTHING_WATCHED;
     },
   };
 }

@@ -14,7 +14,7 @@ import type { BatchSizes } from '../run/data.ts';
 import { settled } from '../run/earlierRun.ts';
 import { openHeld } from '../run/heldRun.ts';
 import type { OpenRun, TrainReport } from '../run/openRun.ts';
-import { tellNotes, type Watch } from '../run/progress.ts';
+import { during, tellNotes, type Watch } from '../run/progress.ts';
 import { openRun as openEngineRun, openOverData, type TrainHooks, type TrainingRun, trainAll } from '../run/run.ts';
 import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
@@ -173,7 +173,8 @@ export async function openTrainerRun(trainer: PackageFacts, options: RunOptions)
   const config = runConfig(keys, trainer, loaded, named);
   checkCompiled(loaded, keys, named);
   checkRunFolder(config.out, resume, config, file);
-  return openHeld(await holdDevice(config.device), (device) => openPackageRun(loaded, config, device, { onProgress, signal, resume }));
+  const held = await during({ onProgress }, 'opening the device', () => holdDevice(config.device));
+  return openHeld(held, (device) => openPackageRun(loaded, config, device, { onProgress, signal, resume }));
 }
 
 /** Trains all steps of a run, and saves what was trained: what trainers do that bring no loop of their own. @throws EbbError as `openTrainerRun` does */

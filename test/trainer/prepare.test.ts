@@ -25,7 +25,7 @@ function printed(body: string): unknown {
 
 const questions = join(ROOT, 'examples/demo/questions.jsonl');
 const request = { vocabSize: 2 ** 30, path: questions, tokenizer: TINY_MODEL, length: 32, fields: {}, limit: 40 };
-const { tokenise } = prepare(false);
+const { tokenise } = prepare({}, false);
 const plain = ({ sequences, padId }: Awaited<ReturnType<typeof tokenise>>) => ({
   padId,
   sequences: Array.from({ length: sequences.length }, (_, i) => [Array.from(sequences.at(i).tokens), Array.from(sequences.at(i).labels)]),
