@@ -5,7 +5,20 @@ if (process.env.EBB_ADAPTER !== undefined) {
   delete process.env.EBB_ADAPTER;
 }
 
-const esmOnly = ['webgpu', '@huggingface', 'commander', 'fast-check', 'hyparquet', 'hyparquet-compressors', 'hysnappy', 'pure-rand'];
+const esmOnly = [
+  'ansi-regex',
+  'get-east-asian-width',
+  'string-width',
+  'strip-ansi',
+  'webgpu',
+  '@huggingface',
+  'commander',
+  'fast-check',
+  'hyparquet',
+  'hyparquet-compressors',
+  'hysnappy',
+  'pure-rand',
+];
 
 export default {
   testEnvironment: 'node',

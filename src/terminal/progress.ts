@@ -54,8 +54,9 @@ function terminalDisplay(stream: ProgressStream, colour: boolean): Display {
     shown = '';
   };
   const write = (line: string): void => {
-    erase();
-    stream.write(`${line}\n`);
+    // a terminal may have put a ^C there
+    stream.write(`${ERASE}${line}\n`);
+    shown = '';
   };
   // the last column stays free, as some terminals go on to the next line when it is filled
   const layout = (bar: Layout['bar']): Layout => ({ columns: (stream.columns ?? USUAL_COLUMNS) - 1, bar });
@@ -148,9 +149,9 @@ function plainDisplay(stream: ProgressStream): Display {
 }
 
 /** Creates the display of work. @param stream default stderr */
-export function progressPrinter(stream: ProgressStream = process.stderr): ProgressPrinter {
-  const isTerminal = stream.isTTY === true && process.env['TERM'] !== 'dumb';
-  const display = isTerminal ? terminalDisplay(stream, wantsColour(process.env, stream)) : plainDisplay(stream);
+export function progressPrinter(stream: ProgressStream = process.stderr, env: Readonly<Record<string, string | undefined>> = process.env): ProgressPrinter {
+  const isTerminal = stream.isTTY === true && env['TERM'] !== 'dumb';
+  const display = isTerminal ? terminalDisplay(stream, wantsColour(env, stream)) : plainDisplay(stream);
   let known = NOTHING_WATCHED;
   const show = (told: Progress | null): void => display.show(known, told, performance.now());
   let clock: ReturnType<typeof setInterval> | null = null;
