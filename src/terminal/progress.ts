@@ -23,10 +23,10 @@ export interface ProgressStream {
 /** A line of status is drawn at most this often. */
 const DRAWN_EVERY_MS = 100;
 /** While nothing is told, time goes on in what is shown. */
-const TICK_MS = 500;
+const TICK_MS = 250;
 /** Without a terminal lines of steps are written at most this often, and one of what goes on where nothing else was; nobody waits 5 s for a word. */
-const STEPS_EVERY_MS = 4000;
-const SILENT_MS = 4400;
+const STEPS_EVERY_MS = 3000;
+const SILENT_MS = 4000;
 /** Lines of steps that stay on a terminal: the first after so long, and then the rarer the longer the run has gone on. */
 const HISTORY_MS = 10_000;
 const HISTORY_SHARE = 1 / 20;
@@ -75,7 +75,7 @@ function terminalDisplay(stream: ProgressStream, colour: boolean): Display {
   /** Leaves the line of a step above the line of status. */
   const keep = ({ steps }: Watched, now: number): void => {
     if (!steps || steps.last.metrics.step === keptStep) return;
-    write(statusLine(stepsStatus(steps), layout('none')));
+    write(statusLine(stepsStatus(steps, steps.toldAt), layout('none')));
     [keptAt, keptStep] = [now, steps.last.metrics.step];
   };
   return {
@@ -107,7 +107,6 @@ function beginningOf(told: Progress): string | null {
 function plainDisplay(stream: ProgressStream): Display {
   let writtenAt = performance.now();
   let stepAt = Number.NEGATIVE_INFINITY;
-  let stepDoneAt = writtenAt;
   /** Work that was announced. */
   let announced: ReadonlySet<string> = new Set();
   const write = (line: string, now: number): void => {
@@ -115,9 +114,8 @@ function plainDisplay(stream: ProgressStream): Display {
     writtenAt = now;
   };
   const writeStep = ({ steps }: Watched, isLast: boolean, now: number): void => {
-    stepDoneAt = now;
     if (!steps || (now - stepAt < STEPS_EVERY_MS && !isLast)) return;
-    write(statusLine(stepsStatus(steps), LOG), now);
+    write(statusLine(stepsStatus(steps, now), LOG), now);
     stepAt = now;
   };
   /** Says what begins: work that may keep the thread, and many bytes, at once; other work when it takes long. */
@@ -134,7 +132,8 @@ function plainDisplay(stream: ProgressStream): Display {
   const stillThere = (known: Watched, now: number): void => {
     const status = statusOf(known, now);
     if (status?.kind === 'work') write(statusLine(status, LOG), now);
-    else if (known.steps) write(`step ${known.steps.last.metrics.step + 1}/${known.steps.last.steps}  under way for ${duration(now - stepDoneAt)}`, now);
+    else if (known.steps)
+      write(`step ${known.steps.last.metrics.step + 1}/${known.steps.last.steps}  under way for ${duration(now - known.steps.toldAt)}`, now);
   };
   return {
     show(known, told, now) {

@@ -19,6 +19,8 @@ export interface StepsStatus {
   readonly dropped: number | null;
   /** Milliseconds to the last step; null while too few steps were measured. */
   readonly leftMs: number | null;
+  /** Milliseconds since the step was done: for so long the next one has been under way. */
+  readonly forMs: number;
 }
 
 /** How a piece of work stands. */
@@ -53,9 +55,12 @@ function speedText(speed: number): string {
 /** Bytes as whole mebibytes. */
 export const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
 
+/** Of a step that takes so long it is said for how long it has been under way. */
+const LONG_MS = 2000;
+
 /** The fields of a run's line, from the fullest to the sparsest. The first is where the run stands. */
-function stepsLayouts({ step, steps, loss, smoothed, speed, counts, dropped, leftMs }: StepsStatus): readonly (readonly string[])[] {
-  const place = `step ${step}/${steps}`;
+function stepsLayouts({ step, steps, loss, smoothed, speed, counts, dropped, leftMs, forMs }: StepsStatus): readonly (readonly string[])[] {
+  const place = `step ${step}/${steps}${forMs >= LONG_MS ? ` +${duration(forMs)}` : ''}`;
   const ofLoss = `loss ${lossText(loss)}`;
   const mean = `mean ${lossText(smoothed)}`;
   const rate = `${speedText(speed)} ${counts === 'tokens' ? 'tok' : 'samples'}/s`;

@@ -26,6 +26,8 @@ export interface WatchedSteps {
   readonly seen: number;
   /** The last of them. */
   readonly last: Pick<StepProgress, 'steps' | 'units' | 'counts'> & { readonly metrics: StepMetrics };
+  /** When that was. */
+  readonly toldAt: number;
   readonly measured: readonly Measure[];
   /** Losses with exponentially falling weights, and the sum of these. */
   readonly lossSum: number;
@@ -51,10 +53,11 @@ export const NOTHING_WATCHED: Watched = { works: [], steps: null };
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
-function withStep(before: WatchedSteps | null, { metrics, steps, units, counts }: StepProgress): WatchedSteps {
+function withStep(before: WatchedSteps | null, { metrics, steps, units, counts }: StepProgress, toldAt: number): WatchedSteps {
   const { seen, measured, lossSum, lossWeight } = before ?? { seen: 0, measured: [], lossSum: 0, lossWeight: 0 };
   return {
     seen: seen + 1,
+    toldAt,
     last: { metrics, steps, units, ...(counts === undefined ? {} : { counts }) },
     measured: seen < UNMEASURED ? measured : [...measured, { ms: metrics.ms, tokens: metrics.tokens }].slice(-WINDOW),
     lossSum: KEPT * lossSum + metrics.loss,
@@ -67,7 +70,7 @@ const hasEnded = (progress: Progress): boolean =>
 
 /** What is known after something more was told. */
 export function watched({ works, steps }: Watched, progress: Progress, now: number): Watched {
-  if (progress.kind === 'step') return { works, steps: withStep(steps, progress) };
+  if (progress.kind === 'step') return { works, steps: withStep(steps, progress, now) };
   if (progress.kind !== 'pieces' && progress.kind !== 'work') return { works, steps };
   const { what } = progress;
   if (hasEnded(progress)) return { works: works.filter((work) => work.what !== what), steps };
@@ -77,7 +80,7 @@ export function watched({ works, steps }: Watched, progress: Progress, now: numb
 }
 
 /** How the steps of a run stand. */
-export function stepsStatus({ last: { metrics, steps, units, counts }, measured, lossSum, lossWeight }: WatchedSteps): StepsStatus {
+export function stepsStatus({ last: { metrics, steps, units, counts }, toldAt, measured, lossSum, lossWeight }: WatchedSteps, now: number): StepsStatus {
   const timed: readonly Measure[] = measured.length > 0 ? measured : [metrics];
   const ms = sum(timed.map((step) => step.ms));
   return {
@@ -89,7 +92,8 @@ export function stepsStatus({ last: { metrics, steps, units, counts }, measured,
     speed: (1000 * sum(timed.map((step) => step.tokens))) / Math.max(ms, 1e-3),
     counts: counts ?? 'tokens',
     dropped: droppedShare(metrics, units),
-    leftMs: measured.length > 0 && metrics.step < steps ? ((steps - metrics.step) * ms) / measured.length : null,
+    leftMs: measured.length > 0 && metrics.step < steps ? Math.max(0, ((steps - metrics.step) * ms) / measured.length - (now - toldAt)) : null,
+    forMs: now - toldAt,
   };
 }
 
@@ -107,5 +111,5 @@ export function workStatus({ works }: Watched, now: number): readonly WorkStatus
 export function statusOf(known: Watched, now: number): Status | null {
   const works = workStatus(known, now);
   if (works.length > 0) return { kind: 'work', works };
-  return known.steps && stepsStatus(known.steps);
+  return known.steps && stepsStatus(known.steps, now);
 }

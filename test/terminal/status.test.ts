@@ -16,6 +16,7 @@ const STEPS: StepsStatus = {
   counts: 'tokens',
   dropped: 0.5,
   leftMs: 754_000,
+  forMs: 1999,
 };
 const HUGE: StepsStatus = {
   ...STEPS,
@@ -26,7 +27,8 @@ const HUGE: StepsStatus = {
   speed: 4.2e9,
   leftMs: 3.2e9,
 };
-const work = (what: string, change: Partial<WorkStatus> = {}): Status => ({ kind: 'work', works: [{ what, count: null, leftMs: null, forMs: 0, ...change }] });
+const some = (what: string, change: Partial<WorkStatus> = {}): WorkStatus => ({ what, count: null, leftMs: null, forMs: 0, ...change });
+const work = (...given: Parameters<typeof some>): Status => ({ kind: 'work', works: [some(...given)] });
 const count = (done: number, total: number, unit: 'bytes' | 'pieces' = 'pieces') => ({ count: { unit, done, total } });
 const WIDE = '日本語のデータ集合と長い名前のファイル.jsonl を読む';
 
@@ -45,6 +47,7 @@ it.each<[what: string, Status, columns: number, line: string]>([
   ],
   ['no share of a model without units', { ...STEPS, dropped: null }, 70, 'step 120/1000  loss 1.2346  mean 1.3012  812 tok/s  eta 12m34s'],
   ['no time before steps were measured', { ...STEPS, leftMs: null }, 70, 'step 120/1000  loss 1.2346  mean 1.3012  812 tok/s  dropped 50 %'],
+  ['that the next step takes long', { ...STEPS, leftMs: null, forMs: 65_000 }, 46, 'step 120/1000 +1m05s  loss 1.2346  812 tok/s'],
   ['a loss that is no number', { ...STEPS, loss: Number.NaN, leftMs: null }, 40, 'step 120/1000  loss NaN  812 tok/s'],
   ['work of unknown length', work('compiling the model', { forMs: 999 }), 79, 'compiling the model'],
   ['how long it has gone on', work('compiling the model', { forMs: 61_000 }), 79, 'compiling the model  1m01s'],
@@ -55,25 +58,13 @@ it.each<[what: string, Status, columns: number, line: string]>([
   ['a name that would move the cursor', work('reading a\n\u001b[2Jb'), 79, 'reading a��[2Jb'],
   [
     'work at the same time',
-    {
-      kind: 'work',
-      works: [
-        ...(work('compiling kernels', count(12, 71)) as { works: WorkStatus[] }).works,
-        ...(work('tokenising a.jsonl', { ...count(0, 9), forMs: 3000 }) as { works: WorkStatus[] }).works,
-      ],
-    },
+    { kind: 'work', works: [some('compiling kernels', count(12, 71)), some('tokenising a.jsonl', { ...count(0, 9), forMs: 3000 })] },
     79,
     'compiling kernels, 12/71 · tokenising a.jsonl, 0/9, 3 s',
   ],
   [
     'the latest of it, where there is no room for both',
-    {
-      kind: 'work',
-      works: [
-        ...(work('compiling kernels', count(12, 71)) as { works: WorkStatus[] }).works,
-        ...(work('tokenising a.jsonl', count(0, 9)) as { works: WorkStatus[] }).works,
-      ],
-    },
+    { kind: 'work', works: [some('compiling kernels', count(12, 71)), some('tokenising a.jsonl', count(0, 9))] },
     40,
     'compiling kernels  ██░░░░░░░░░░░░  12/71',
   ],
@@ -101,6 +92,7 @@ it.each([
 
 const anyNumber = fc.oneof(fc.double(), fc.integer({ min: 0, max: 1e6 }), fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -0, 1e300));
 const anyCount = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const anyTime = fc.double({ min: 0, max: 1e15, noNaN: true });
 const anySteps: fc.Arbitrary<Status> = fc.record({
   kind: fc.constant('steps' as const),
   step: anyCount,
@@ -109,8 +101,9 @@ const anySteps: fc.Arbitrary<Status> = fc.record({
   smoothed: anyNumber,
   speed: anyNumber,
   counts: fc.constantFrom('tokens' as const, 'samples' as const),
-  dropped: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
-  leftMs: fc.option(fc.double({ min: 0, max: 1e15, noNaN: true })),
+  dropped: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: null }),
+  leftMs: fc.option(anyTime, { nil: null }),
+  forMs: anyTime,
 });
 const anyName = fc.oneof(
   fc.string({ unit: 'binary' }),
@@ -122,9 +115,9 @@ const anyWork: fc.Arbitrary<Status> = fc.record({
   works: fc.array(
     fc.record({
       what: anyName,
-      count: fc.option(fc.record({ unit: fc.constantFrom('bytes' as const, 'pieces' as const), done: anyCount, total: anyCount })),
-      leftMs: fc.option(fc.double({ min: 0, max: 1e15, noNaN: true })),
-      forMs: fc.double({ min: 0, max: 1e15, noNaN: true }),
+      count: fc.option(fc.record({ unit: fc.constantFrom('bytes' as const, 'pieces' as const), done: anyCount, total: anyCount }), { nil: null }),
+      leftMs: fc.option(anyTime, { nil: null }),
+      forMs: anyTime,
     }),
     { minLength: 1, maxLength: 3 },
   ),

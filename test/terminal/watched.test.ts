@@ -11,12 +11,21 @@ const step = (of: number, ms: number, change: Partial<StepMetrics> = {}): Progre
   units: 4,
 });
 const after = (told: readonly Progress[], known: Watched = NOTHING_WATCHED): Watched => told.reduce((so, one, i) => watched(so, one, 1000 * i), known);
-const stepsOf = ({ steps }: Watched) => stepsStatus(steps!);
+const stepsOf = ({ steps }: Watched, later = 0) => stepsStatus(steps!, steps!.toldAt + later);
 
 it('steps that compile, and those that wait for them, count neither in the speed nor in the time to the end', () => {
   const slow = [step(1, 60_000), step(2, 9000), step(3, 3000)];
   expect(stepsOf(after(slow))).toMatchObject({ leftMs: null, speed: 100_000 / 3000 });
   expect(stepsOf(after([...slow, step(4, 500), step(5, 1500)]))).toMatchObject({ step: 5, leftMs: 5000, speed: 100 });
+});
+
+it('the time to the end runs down while a step is under way', () => {
+  const known = after([step(1, 1), step(2, 1), step(3, 1), step(4, 500)]);
+  expect([0, 2500, 60_000].map((later) => stepsOf(known, later))).toMatchObject([
+    { leftMs: 3000, forMs: 0 },
+    { leftMs: 500, forMs: 2500 },
+    { leftMs: 0, forMs: 60_000 },
+  ]);
 });
 
 it('a run that is resumed measures again', () => {
