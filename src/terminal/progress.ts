@@ -32,8 +32,8 @@ const HISTORY_MS = 10_000;
 const HISTORY_SHARE = 1 / 20;
 const USUAL_COLUMNS = 80;
 
-/** Carriage return and "erase to the end of the line" (ECMA-48). */
-const ERASE = '\r\u001b[K';
+/** Carriage return and "erase to the end of the screen" (ECMA-48): a line that was drawn before the terminal became narrower goes on below. */
+const ERASE = '\r\u001b[J';
 
 /** How a kind of stream shows what is known. */
 interface Display {
@@ -96,15 +96,14 @@ function terminalDisplay(stream: ProgressStream, colour: boolean): Display {
 /** So many bytes take long to download, read or write. */
 const MANY_BYTES = 16 * 2 ** 20;
 
-/** What is said at once when work begins; null for what says so when it takes long. */
-function beginningOf(told: Progress): string | null {
-  if (told.kind === 'work') return told.state === 'begun' ? told.what : null;
-  if (told.kind !== 'pieces' || told.unit !== 'bytes' || told.total < MANY_BYTES) return null;
-  return `${told.what}, ${mebibytes(told.total)} MiB`;
+/** What is said when work begins; null for what says so when it takes long. */
+function beginningOf({ what, pieces }: Watched['works'][number]): string | null {
+  if (pieces === null) return what;
+  return pieces.unit === 'bytes' && pieces.total >= MANY_BYTES ? `${what}, ${mebibytes(pieces.total)} MiB` : null;
 }
 
 /** Plain lines: what begins, steps from time to time, and how far work is where nothing else was said for a while. */
-function plainDisplay(stream: ProgressStream): Display {
+function plainDisplay(stream: ProgressStream, patienceMs: number): Display {
   let writtenAt = performance.now();
   let stepAt = Number.NEGATIVE_INFINITY;
   /** Work that was announced. */
@@ -118,15 +117,14 @@ function plainDisplay(stream: ProgressStream): Display {
     write(statusLine(stepsStatus(steps, now), LOG), now);
     stepAt = now;
   };
-  /** Says what begins: work that may keep the thread, and many bytes, at once; other work when it takes long. */
-  const announce = (told: Progress, now: number): void => {
-    const text = beginningOf(told);
-    if (text === null || (told.kind !== 'pieces' && told.kind !== 'work') || announced.has(told.what)) return;
-    announced = new Set([...announced, told.what]);
-    write(text, now);
-  };
-  const forget = (known: Watched): void => {
-    announced = new Set([...announced].filter((what) => known.works.some((work) => work.what === what)));
+  /** Says what has begun: work that may keep the thread, and many bytes; other work when it takes long. */
+  const announce = ({ works }: Watched, now: number): void => {
+    const begun = works.filter(({ begunAt }) => now - begunAt >= patienceMs);
+    for (const work of begun) {
+      const text = beginningOf(work);
+      if (text !== null && !announced.has(work.what)) write(text, now);
+    }
+    announced = new Set(works.filter((work) => announced.has(work.what) || begun.includes(work)).map(({ what }) => what));
   };
   /** Says that something still goes on. */
   const stillThere = (known: Watched, now: number): void => {
@@ -138,8 +136,7 @@ function plainDisplay(stream: ProgressStream): Display {
   return {
     show(known, told, now) {
       if (told?.kind === 'note') write(told.text, now);
-      if (told) announce(told, now);
-      forget(known);
+      announce(known, now);
       if (told?.kind === 'step') writeStep(known, told.metrics.step === told.steps, now);
       else if (now - writtenAt >= SILENT_MS) stillThere(known, now);
     },
@@ -147,10 +144,19 @@ function plainDisplay(stream: ProgressStream): Display {
   };
 }
 
-/** Creates the display of work. @param stream default stderr */
-export function progressPrinter(stream: ProgressStream = process.stderr, env: Readonly<Record<string, string | undefined>> = process.env): ProgressPrinter {
+/** How work is shown. */
+interface PrinterOptions {
+  /** Default: stderr. */
+  readonly stream?: ProgressStream;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Without a terminal, milliseconds for which work may go on before it is said that it has begun; default 0. */
+  readonly patienceMs?: number;
+}
+
+/** Creates the display of work. */
+export function progressPrinter({ stream = process.stderr, env = process.env, patienceMs = 0 }: PrinterOptions = {}): ProgressPrinter {
   const isTerminal = stream.isTTY === true && env['TERM'] !== 'dumb';
-  const display = isTerminal ? terminalDisplay(stream, wantsColour(env, stream)) : plainDisplay(stream);
+  const display = isTerminal ? terminalDisplay(stream, wantsColour(env, stream)) : plainDisplay(stream, patienceMs);
   let known = NOTHING_WATCHED;
   const show = (told: Progress | null): void => display.show(known, told, performance.now());
   let clock: ReturnType<typeof setInterval> | null = null;
@@ -173,9 +179,9 @@ export function progressPrinter(stream: ProgressStream = process.stderr, env: Re
   };
 }
 
-/** Runs work whose progress is shown on stderr. */
+/** Runs work whose progress is shown on stderr. Where nobody sits at a terminal, quick commands stay silent: what begins is not said, what takes long is. */
 export async function withProgress<T>(work: (watch: Watch) => Promise<T>): Promise<T> {
-  const printer = progressPrinter();
+  const printer = progressPrinter({ patienceMs: SILENT_MS });
   try {
     return await work({ onProgress: printer.onProgress });
   } finally {

@@ -33,11 +33,11 @@ function screen(columns: number): Screen {
     isTTY: true,
     columns,
     write(text) {
-      for (const [part] of text.matchAll(/\u001b\[K|\r|\n|[^\u001b\r\n]+/g)) {
+      for (const [part] of text.matchAll(/\u001b\[J|\r|\n|[^\u001b\r\n]+/g)) {
         const line = lines.at(-1)!;
         if (part === '\r') at = 0;
         else if (part === '\n') at = lines.push('') * 0;
-        else if (part === '\u001b[K') lines[lines.length - 1] = line.slice(0, at);
+        else if (part === '\u001b[J') lines[lines.length - 1] = line.slice(0, at);
         else {
           lines[lines.length - 1] = line.slice(0, at) + part + line.slice(at + part.length);
           at += part.length;
@@ -54,7 +54,7 @@ function screen(columns: number): Screen {
 const ENV = { TERM: 'xterm', NO_COLOR: '1' };
 function onTerminal(columns = 80): { readonly screen: Screen; readonly printer: ProgressPrinter } {
   const own = screen(columns);
-  return { screen: own, printer: progressPrinter(own, ENV) };
+  return { screen: own, printer: progressPrinter({ stream: own, env: ENV }) };
 }
 
 describe('on a terminal', () => {
@@ -98,7 +98,7 @@ describe('on a terminal', () => {
   it('is coloured unless NO_COLOR says otherwise, and a dumb terminal has plain lines', () => {
     const written = (env: Record<string, string>): string => {
       let text = '';
-      const printer = progressPrinter({ isTTY: true, columns: 80, write: (more) => (text += more) }, env);
+      const printer = progressPrinter({ stream: { isTTY: true, columns: 80, write: (more) => (text += more) }, env });
       pieces(printer, 'compiling kernels')(1, 2);
       wait(5000);
       printer.end();
@@ -151,7 +151,7 @@ describe('elsewhere', () => {
   beforeEach(() => {
     lines = [];
     started = performance.now();
-    printer = progressPrinter({ write: (text) => lines.push({ at: performance.now() - started, text }) }, {});
+    printer = progressPrinter({ stream: { write: (text) => lines.push({ at: performance.now() - started, text }) }, env: {} });
   });
   afterEach(() => printer.end());
   const texts = (): string[] => lines.map(({ text }) => text);
@@ -162,6 +162,17 @@ describe('elsewhere', () => {
     await done;
     wait(10_000);
     expect(texts()).toEqual(['compiling the model\n', 'compiling the model  4 s\n', 'compiling the model  8 s\n']);
+  });
+
+  it('a command has patience: what ends before is not said, what goes on is', () => {
+    const own = progressPrinter({ stream: { write: (text) => lines.push({ at: performance.now() - started, text }) }, env: {}, patienceMs: 700 });
+    own.onProgress({ kind: 'work', what: 'reading', state: 'begun' });
+    wait(600);
+    own.onProgress({ kind: 'work', what: 'reading', state: 'ended' });
+    own.onProgress({ kind: 'work', what: 'compiling', state: 'begun' });
+    wait(1000);
+    own.end();
+    expect(lines).toEqual([{ at: 1500, text: 'compiling\n' }]);
   });
 
   it('a held-out evaluation between steps says how far it is, when it takes long', () => {
@@ -211,7 +222,7 @@ describe('elsewhere', () => {
       fc.property(fc.array(anyTold, { minLength: 1 }), (told) => {
         lines = [];
         started = performance.now();
-        const own = progressPrinter({ write: (text) => lines.push({ at: performance.now() - started, text }) }, {});
+        const own = progressPrinter({ stream: { write: (text) => lines.push({ at: performance.now() - started, text }) }, env: {} });
         own.onProgress({ kind: 'work', what: 'starting', state: 'begun' });
         for (const [i, { what, ms }] of told.entries()) {
           if (what === 'step') own.onProgress(step((i % (STEPS - 1)) + 1));
