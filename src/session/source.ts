@@ -66,7 +66,8 @@ export function checkWeights(model: string, weights: string | undefined): void {
  */
 export async function openSource(model: string, weights?: string, watch: Watch = {}): Promise<ModelSource> {
   checkWeights(model, weights);
-  if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint));
+  if (isDefinition(model))
+    return during(watch, `reading ${model}`, () => definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint)));
   const path = await modelPath(model, {}, watch);
   const checkpoint = await during(watch, `reading ${model}`, () => openCheckpoint(path));
   tellNotes(watch, model, checkpoint.notes);
@@ -82,7 +83,7 @@ export async function describeSource(model: string, dtype: StoredType | undefine
   if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype, watch));
   if (dtype !== undefined)
     throw new EbbError(`${option('dtype')} is ${dtype}, but ${model} is a definition, whose parameters are f32; leave ${option('dtype')} out`);
-  return definitionSource(model, NO_WEIGHTS);
+  return during(watch, `reading ${model}`, () => definitionSource(model, NO_WEIGHTS));
 }
 
 /** Opens a checkpoint whose weights may be missing, and tells if they are, and what of its files is not used. @param dtype as for `describeSource` @throws EbbError as `describeSource` does */

@@ -3,7 +3,7 @@
 import { duration, type Progress, type Watch } from '../run/progress.ts';
 import { wantsColour } from './colour.ts';
 import { type Layout, LOG, mebibytes, statusLine } from './status.ts';
-import { NOTHING_WATCHED, statusOf, stepsStatus, type Watched, watched } from './watched.ts';
+import { NOTHING_WATCHED, statusOf, stepsStatus, type Watched, type WatchedSteps, watched } from './watched.ts';
 
 /** Shows what work tells. */
 export interface ProgressPrinter {
@@ -105,17 +105,16 @@ function beginningOf({ what, pieces }: Watched['works'][number]): string | null 
 /** Plain lines: what begins, steps from time to time, and how far work is where nothing else was said for a while. */
 function plainDisplay(stream: ProgressStream, patienceMs: number): Display {
   let writtenAt = performance.now();
-  let stepAt = Number.NEGATIVE_INFINITY;
+  let [stepAt, writtenStep] = [Number.NEGATIVE_INFINITY, 0];
   /** Work that was announced. */
   let announced: ReadonlySet<string> = new Set();
   const write = (line: string, now: number): void => {
     stream.write(`${line}\n`);
     writtenAt = now;
   };
-  const writeStep = ({ steps }: Watched, isLast: boolean, now: number): void => {
-    if (!steps || (now - stepAt < STEPS_EVERY_MS && !isLast)) return;
-    write(statusLine(stepsStatus(steps, now), LOG), now);
-    stepAt = now;
+  const writeStep = (steps: WatchedSteps, now: number): void => {
+    write(statusLine(stepsStatus(steps, steps.toldAt), LOG), now);
+    [stepAt, writtenStep] = [now, steps.last.metrics.step];
   };
   /** Says what has begun: work that may keep the thread, and many bytes; other work when it takes long. */
   const announce = ({ works }: Watched, now: number): void => {
@@ -126,18 +125,20 @@ function plainDisplay(stream: ProgressStream, patienceMs: number): Display {
     }
     announced = new Set(works.filter((work) => announced.has(work.what) || begun.includes(work)).map(({ what }) => what));
   };
-  /** Says that something still goes on. */
+  /** Says what still goes on. */
   const stillThere = (known: Watched, now: number): void => {
     const status = statusOf(known, now);
+    const { steps } = known;
     if (status?.kind === 'work') write(statusLine(status, LOG), now);
-    else if (known.steps)
-      write(`step ${known.steps.last.metrics.step + 1}/${known.steps.last.steps}  under way for ${duration(now - known.steps.toldAt)}`, now);
+    else if (steps && steps.last.metrics.step !== writtenStep) writeStep(steps, now);
+    else if (steps) write(`step ${steps.last.metrics.step + 1}/${steps.last.steps}  under way for ${duration(now - steps.toldAt)}`, now);
   };
   return {
     show(known, told, now) {
       if (told?.kind === 'note') write(told.text, now);
       announce(known, now);
-      if (told?.kind === 'step') writeStep(known, told.metrics.step === told.steps, now);
+      const isDue = told?.kind === 'step' && (now - stepAt >= STEPS_EVERY_MS || told.metrics.step === told.steps);
+      if (isDue && known.steps) writeStep(known.steps, now);
       else if (now - writtenAt >= SILENT_MS) stillThere(known, now);
     },
     end: () => {},

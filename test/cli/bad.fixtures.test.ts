@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { readJson, withFixtures } from '../formats/fixtureFolder.ts';
 import { expectNamed } from '../support/badConfig.ts';
-import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
+import { type CliRun, errorsIn, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 
 interface Bad {
   readonly file: string;
@@ -20,9 +20,9 @@ const QUESTIONS = join(ROOT, 'examples/demo/questions.jsonl');
 
 function expectRefused(run: CliRun, { line }: Bad): void {
   expect({ code: run.code, stderr: run.stderr }).toMatchObject({ code: 1 });
-  const sentence = run.stderr.trim();
-  expect(sentence.split('\n')).toHaveLength(1);
-  expect(sentence).not.toMatch(/\bat \S+ \(|node:internal|Error:/);
+  const sentence = run.stderr.trim().split('\n').at(-1) ?? '';
+  expect(errorsIn(run.stderr)).toEqual([sentence]);
+  expect(run.stderr).not.toMatch(/\bat \S+ \(|node:internal|Error:/);
   expect(run.stdout).toBe('');
   expect(run.maxRssBytes).toBeLessThan(1e9);
   if (line !== undefined) expect(sentence).toContain(`line ${line}:`);

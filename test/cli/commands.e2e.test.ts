@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writePeft } from '../../src/formats/peft.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
-import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
+import { type CliRun, errorsIn, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 
 const QUESTIONS = join(ROOT, 'examples/demo/questions.jsonl');
 const HELD_OUT = join(ROOT, 'examples/demo/held-out.jsonl');
@@ -261,7 +261,7 @@ describe('with the trained adapter', () => {
     const refused = async (command: keyof typeof commands, adapter: string, message: string): Promise<void> => {
       const run = await runCli([command, TINY_MODEL, ...commands[command], '--adapter', adapter]);
       expect({ command, code: run.code, stderr: run.stderr.trim() }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) });
-      expect(run.stderr.split('\n').filter((line) => line.startsWith('ebb: '))).toHaveLength(1);
+      expect(errorsIn(run.stderr)).toHaveLength(1);
     };
     const absent = `adapter: ${file(gpt2)} adapts layer transformer.h.0.attn.c_attn, which the model does not have`;
     for (const command of ['forward', 'grad', 'eval', 'generate'] as const) await refused(command, gpt2, absent);
