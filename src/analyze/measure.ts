@@ -78,7 +78,7 @@ export async function measureSettings(source: RunSource, sizes: AnalysisSizes, w
   const own = ownWay(config.drop);
   const model = planModel(engine, config.steps);
   const costs = Object.keys(own.costs).length > 0 ? perUnit('drop.costs', own.costs, units) : model.costs;
-  const sensed = await measureSensitivities(source, 0, own.batches);
+  const sensed = await measureSensitivities(source, 0, own.batches, pieces(watch, 'measuring sensitivities'));
   tell(watch, `sensitivities measured in ${(sensed.ms / 1000).toFixed(1)} s`);
   const sensing: RateInputs = { ...own, sensitivities: Object.fromEntries(units.map((u, i) => [u, at(sensed.sensitivities, i)])) };
   const plain = feasible(settingsOf(sizes.rates, sizes.spreads ?? [own.spread], sizes.samplings), sensing, model);

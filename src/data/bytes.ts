@@ -23,8 +23,13 @@ export async function* bytesOf(file: DataFile): AsyncGenerator<Uint8Array> {
   const stream = file.path === '-' ? createReadStream('', { fd: 0, autoClose: false }) : createReadStream(file.path);
   const unpacked = file.isPacked ? stream.pipe(createGunzip()) : stream;
   if (unpacked !== stream) stream.on('error', (error) => unpacked.destroy(error));
+  let told = 0;
   try {
-    for await (const piece of unpacked) yield piece as Uint8Array;
+    for await (const piece of unpacked) {
+      yield piece as Uint8Array;
+      file.onRead?.(stream.bytesRead - told);
+      told = stream.bytesRead;
+    }
   } catch (error) {
     throw readError(file, error);
   } finally {

@@ -33,6 +33,8 @@ export interface DataFile {
   readonly kind: FileKind;
   /** Whether it is packed by gzip. */
   readonly isPacked: boolean;
+  /** Is told how many more of its bytes, as they lie in the file, were read and used. */
+  readonly onRead?: (bytes: number) => void;
 }
 
 /** What a path is by its ending; null where that is none of a data file. */

@@ -44,7 +44,7 @@ function objectOf(where: string, value: object): JsonObject {
 }
 
 /** The rows of a parquet file. @throws EbbError for a file that is none, or is packed in an unknown way */
-export async function* parquetRows({ path }: DataFile): AsyncGenerator<RawRecord> {
+export async function* parquetRows({ path, onRead }: DataFile): AsyncGenerator<RawRecord> {
   const refuse = (error: unknown): EbbError =>
     error instanceof EbbError
       ? error
@@ -68,6 +68,7 @@ export async function* parquetRows({ path }: DataFile): AsyncGenerator<RawRecord
       const where = `${path}: record ${row + i + 1}`;
       yield { where, fields: objectOf(where, fields) };
     }
+    onRead?.(Number(group.total_compressed_size ?? group.total_byte_size));
     row = end;
   }
 }

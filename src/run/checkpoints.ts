@@ -31,7 +31,7 @@ const storedState = (groups?: number) =>
 type StoredState = z.infer<ReturnType<typeof storedState>>;
 
 /** What of a trainable parameter a checkpoint holds, and what it is called there. */
-const kindsOf = (engine: Pick<Engine, 'memory'>): readonly ('params' | 'm' | 'v')[] => [
+export const kindsOf = (engine: Pick<Engine, 'memory'>): readonly ('params' | 'm' | 'v')[] => [
   'params',
   ...(['m', 'v'] as const).filter((kind) => kind in engine.memory),
 ];

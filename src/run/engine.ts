@@ -7,6 +7,7 @@ import { storedBytes } from '../runtime/lasting.ts';
 import type { ProbeKind } from '../runtime/link/probe.ts';
 import type { Program } from '../runtime/program.ts';
 import type { TrainableModel } from '../train/model.ts';
+import { pieces, type Watch } from './progress.ts';
 import { checkNames, type Start, type StartPiece, startOf, startPieces, type Weights } from './startingValue.ts';
 
 /** How an engine starts training. */
@@ -23,6 +24,8 @@ export interface StartOptions {
   readonly probes?: ProbeKind | undefined;
   /** Forms of the patterns and memory for them; default any pattern without forwards that run again. */
   readonly memory?: Pick<EngineOptions, 'forms' | 'activations'>;
+  /** Is told how many kernels are compiled and weights are loaded. */
+  readonly onProgress?: Watch['onProgress'];
 }
 
 /** Whether a parameter is under weight decay. */
@@ -71,11 +74,24 @@ export function startUpload(engine: Pick<Engine, 'uploaded'>): Upload {
  * @param starts by the parameter's index; parameters without one are left as they are
  * @throws EbbError for a tensor that cannot be read, and for one of another size than its parameter
  */
-export async function loadParams(engine: Pick<Engine, 'program' | 'writeParam' | 'uploaded'>, starts: readonly (Start | null)[], seed: number): Promise<void> {
+export async function loadParams(
+  engine: Pick<Engine, 'program' | 'writeParam' | 'uploaded'>,
+  starts: readonly (Start | null)[],
+  seed: number,
+  { onProgress }: Pick<Watch, 'onProgress'> = {},
+): Promise<void> {
   const upload = startUpload(engine);
+  const tell = pieces({ onProgress }, 'loading weights', 'bytes');
+  const total = engine.program.params.reduce((sum, p, i) => sum + (starts[i] ? storedBytes(p) : 0), 0);
+  let done = 0;
   for (const [i, p] of engine.program.params.entries()) {
     const start = starts[i];
-    if (start) await upload.write(p.name, startPieces(p, start, seed), storedBytes(p), (data, offset) => engine.writeParam(i, data, offset));
+    if (!start) continue;
+    await upload.write(p.name, startPieces(p, start, seed), storedBytes(p), (data, offset) => {
+      engine.writeParam(i, data, offset);
+      done += data.byteLength;
+      tell(done, total);
+    });
   }
   await upload.finish();
 }
@@ -89,7 +105,7 @@ export function startsOf({ program, table }: Pick<TrainableModel, 'program' | 't
 export async function startEngine(device: Device, model: TrainableModel, weights: Weights, options: StartOptions): Promise<Engine> {
   const { program } = model;
   checkNames(weights, program.params);
-  const { micros, optimizer, memory = {}, probes, exchange } = options;
+  const { micros, optimizer, memory = {}, probes, exchange, onProgress } = options;
   const decays = decaysOf(program, options.decay);
   const starts = startsOf(model, weights);
   const engine = await createEngine(device, program, {
@@ -99,9 +115,10 @@ export async function startEngine(device: Device, model: TrainableModel, weights
     ...memory,
     ...(probes === undefined ? {} : { probes }),
     ...(exchange ? { exchange } : {}),
+    onPipeline: pieces({ onProgress }, 'compiling kernels'),
   });
   try {
-    await loadParams(engine, starts, options.seed);
+    await loadParams(engine, starts, options.seed, { onProgress });
   } catch (error) {
     engine.destroy();
     throw error;

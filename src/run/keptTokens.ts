@@ -3,10 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import { renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { locateData } from '../data/locate.ts';
+import { type LocatedData, locateData } from '../data/locate.ts';
 import { EbbError, invariant } from '../errors.ts';
 import { fileError } from '../formats/files.ts';
 import type { Sequence } from '../train/batches.ts';
+import type { Watch } from './progress.ts';
+import { whileReading } from './readProgress.ts';
 import { type SequenceRequest, type Tokenised, tokenise } from './sequences.ts';
 import { prepareCache, readIndex, type TokenPlace, tokenPlace, writeIndex } from './tokenCache.ts';
 import { tokenWriter } from './tokenFile.ts';
@@ -17,7 +19,7 @@ export interface KeptTokens extends Tokenised {
 }
 
 /** Tokenises into a file of the cache. @throws where that cannot be written, besides what `tokenise` throws */
-async function intoCache(request: SequenceRequest, data: ReturnType<typeof locateData>, place: TokenPlace): Promise<KeptTokens> {
+async function intoCache(request: SequenceRequest, data: LocatedData, place: TokenPlace): Promise<KeptTokens> {
   const aside = `${place.tokens}.${process.pid}.${randomUUID()}.partial`;
   const writer = tokenWriter(aside);
   let made: Tokenised;
@@ -35,7 +37,7 @@ async function intoCache(request: SequenceRequest, data: ReturnType<typeof locat
 }
 
 /** Tokenises into memory. */
-async function intoMemory(request: SequenceRequest, data: ReturnType<typeof locateData>): Promise<KeptTokens> {
+async function intoMemory(request: SequenceRequest, data: LocatedData): Promise<KeptTokens> {
   const sequences: Sequence[] = [];
   const made = await tokenise(request, data, (sequence) => sequences.push(sequence));
   return { ...made, held: { sequences } };
@@ -51,25 +53,28 @@ const withNotes = (kept: KeptTokens, notes: readonly string[]): KeptTokens => ({
 });
 
 /** @throws EbbError as `tokenise`, and for data that is not tokenised */
-export async function keptTokens(request: SequenceRequest): Promise<KeptTokens> {
+export async function keptTokens(request: SequenceRequest, watch: Watch = {}): Promise<KeptTokens> {
   const { path } = request;
   const data = locateData(path);
   invariant(data.kind === 'records' || data.kind === 'text', `${path} holds ${data.kind}`);
   // which files were found is of the path, and not of what they hold
-  return withNotes(await found(request, data), data.notes);
+  return withNotes(await found(request, data, watch), data.notes);
 }
 
 /** Finds what was tokenised before, or tokenises. */
-async function found(request: SequenceRequest, data: ReturnType<typeof locateData>): Promise<KeptTokens> {
-  const place = await tokenPlace(data, request);
-  if (!place) return intoMemory(request, data);
+async function found(request: SequenceRequest, data: LocatedData, watch: Watch): Promise<KeptTokens> {
+  const place = await tokenPlace(data, request, watch);
+  const tokenising = (into: (data: LocatedData) => Promise<KeptTokens>): Promise<KeptTokens> => whileReading(watch, 'tokenising', data, into);
+  if (!place) return tokenising((read) => intoMemory(request, read));
   const kept = await readIndex(place, request.path);
   if (kept) return { ...kept, held: { file: place.tokens } };
   try {
     prepareCache();
-    return await intoCache(request, data, place);
+    return await tokenising((read) => intoCache(request, read, place));
   } catch (error) {
     if (!isOfCache(error)) throw error;
-    return withNotes(await intoMemory(request, data), [`tokens are not kept for the next start: ${fileError(dirname(place.tokens), error).message}`]);
+    return withNotes(await tokenising((read) => intoMemory(request, read)), [
+      `tokens are not kept for the next start: ${fileError(dirname(place.tokens), error).message}`,
+    ]);
   }
 }

@@ -7,6 +7,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { EbbError, type EbbErrorCode } from '../errors.ts';
 import { type Sequence, type Sequences, sequencesOf } from '../train/batches.ts';
 import { type KeptTokens, keptTokens } from './keptTokens.ts';
+import type { Progress, Watch } from './progress.ts';
 import type { SequenceRequest, Tokenised } from './sequences.ts';
 import { storedSequences } from './tokenFile.ts';
 
@@ -66,9 +67,9 @@ const unpack = ({ held, ...rest }: Packed): Prepared => ({
 /** Says to a worker that it is one of these: it may have been started from a file that holds more than this module. */
 const ROLE = 'ebb: tokenise';
 
-async function answer(request: SequenceRequest): Promise<Answer> {
+async function answer(request: SequenceRequest, watch: Watch): Promise<Answer> {
   try {
-    return { packed: pack(await keptTokens(request)) };
+    return { packed: pack(await keptTokens(request, watch)) };
   } catch (error) {
     if (error instanceof EbbError) return { message: error.message, code: error.code };
     return { message: String(error), stack: error instanceof Error ? (error.stack ?? error.message) : String(error) };
@@ -84,9 +85,25 @@ const moved = ({ held, kept, records, report }: Packed): ArrayBuffer[] =>
 /** The last answer, behind which the next one is made: replies come in the order of their requests. */
 let last: Promise<unknown> = Promise.resolve();
 
+/** Between two counts of the same work; who watches wants no more of them. */
+const TOLD_EVERY_MS = 50;
+
+/** Tells the other thread how far work is: beginnings and ends at once, counts from time to time. */
+function tellingParent(): Watch {
+  let told = Number.NEGATIVE_INFINITY;
+  return {
+    onProgress(progress) {
+      const now = performance.now();
+      if (progress.kind === 'pieces' && progress.done > 0 && progress.done < progress.total && now - told < TOLD_EVERY_MS) return;
+      told = now;
+      parentPort?.postMessage({ progress });
+    },
+  };
+}
+
 if (!isMainThread && workerData === ROLE)
   parentPort?.on('message', async (request: SequenceRequest) => {
-    const made = last.then(() => answer(request));
+    const made = last.then(() => answer(request, tellingParent()));
     last = made;
     const reply = await made;
     parentPort?.postMessage(reply, 'packed' in reply ? moved(reply.packed) : []);
@@ -95,9 +112,9 @@ if (!isMainThread && workerData === ROLE)
 /** Loaders of TypeScript do not reach into workers: from sources, and under a test runner, this thread does it. */
 const BUILT = !import.meta.url.endsWith('.ts');
 
-/** Starts a worker with the first request. */
-export function prepare(inWorker: boolean = BUILT): Preparation {
-  if (!inWorker) return { tokenise: async (request) => unpack(pack(await keptTokens(request))), end: () => {} };
+/** Starts a worker with the first request. @param watch is told how far it is */
+export function prepare(watch: Watch = {}, inWorker: boolean = BUILT): Preparation {
+  if (!inWorker) return { tokenise: async (request) => unpack(pack(await keptTokens(request, watch))), end: () => {} };
   let worker: Worker | undefined;
   const waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   const start = (): Worker => {
@@ -105,7 +122,10 @@ export function prepare(inWorker: boolean = BUILT): Preparation {
     const fail = (error: Error): void => {
       for (const { reject } of waiting.splice(0)) reject(error);
     };
-    made.on('message', (reply: Answer) => waiting.shift()?.resolve(reply));
+    made.on('message', (reply: Answer | { readonly progress: Progress }) => {
+      if ('progress' in reply) watch.onProgress?.(reply.progress);
+      else waiting.shift()?.resolve(reply);
+    });
     made.on('error', fail);
     made.on('exit', () => fail(new Error('the worker that prepares data has ended')));
     return made;

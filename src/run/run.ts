@@ -1,6 +1,5 @@
 /** @file A run from a config to its folder, over a compiled model: what `ebb train` and every generated trainer do. */
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createDropPlan } from '../dropbp/plans/index.ts';
 import { EbbError, isOfNumbers } from '../errors.ts';
@@ -22,13 +21,14 @@ import { checkIdentity, hashParts, type Identity, modelFiles, newIdentity } from
 import type { Claim } from './lock.ts';
 import { MOMENT, momentText } from './moment.ts';
 import type { GoingOn, OpenRun, RunStep, TrainReport } from './openRun.ts';
-import { pieces, tell, type Watch } from './progress.ts';
+import { during, pieces, tell, type Watch } from './progress.ts';
 import { openRecord } from './record.ts';
 import { BEST, RESULT } from './results.ts';
 import { type DataSubject, lengthOf, openRunData, type RunData } from './runData.ts';
 import { openRunFolder, type RunFolder } from './runFolder.ts';
 import { memoryText, planRunMemory } from './runMemory.ts';
 import { openSaving } from './saving.ts';
+import { countedBy, tellingFirst } from './stepProgress.ts';
 import type { DiskWeights } from './weights.ts';
 
 /** How a run is watched, and how it goes on. Its signal ends it after the step that is under way, with a checkpoint. */
@@ -90,10 +90,7 @@ function hashRun({ config, weights, data, plan }: Pick<TrainingRun, 'config' | '
   const { checkpoint, path } = weights;
   const from = config.lora === false ? undefined : config.lora.from;
   const model = checkpoint ? modelFiles(checkpoint.path) : path === null ? [] : [path];
-  const hashed = hashParts({ files: { model, adapter: from === undefined ? [] : [loadAdapter(from).file], ...data.files }, plan });
-  // whoever waits for it is told; nobody may be waiting yet
-  hashed.catch(() => {});
-  return hashed;
+  return hashParts({ files: { model, adapter: from === undefined ? [] : [loadAdapter(from).file], ...data.files }, plan });
 }
 
 /** The identity of a run that begins, or goes on. @throws EbbError where it goes on and something is another */
@@ -101,13 +98,12 @@ async function identityOf(
   folder: RunFolder,
   ebb: string,
   hashing: Promise<Identity['parts']>,
-  { resume = false, accept = [] }: TrainHooks,
+  { accept = [] }: TrainHooks,
   say: (text: string) => void,
 ): Promise<Identity> {
   const now = { ebb, parts: await hashing };
   const before = folder.identity;
-  if (resume && before === null && existsSync(join(folder.path, CONFIG)))
-    say(`${folder.path}: an earlier version began the run and did not say what its data and its model hold, so that is not compared`);
+  if (folder.isOlder) say(`${folder.path}: an earlier version began the run and did not say what its data and its model hold, so that is not compared`);
   if (before === null) return newIdentity(now.ebb, now.parts);
   checkIdentity(folder.path, before, now, accept, say);
   return { ...now, run: before.run };
@@ -120,7 +116,9 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   for (const note of data.notes) say(note);
   const before = hooks.resume ? scheduledBefore(join(config.out, CONFIG)) : null;
   const folder = openRunFolder(config.out, hooks.resume ?? false, config, say);
-  const hashing = hashRun(run);
+  const hashing = during(hooks, 'hashing what the run depends on', () => hashRun(run));
+  // whoever waits for it is told; nobody may be waiting yet
+  hashing.catch(() => {});
   // what can be refused before the engine is made is; epochs are counted in the data
   const length = isOfSteps(config) ? runLength(config, 1) : lengthOf(config, await data.loaded);
   const { steps, microBatches } = length;
@@ -132,7 +130,16 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   const start = async (): Promise<Engine> => {
     const started = performance.now();
     const { accumulate: micros, decay, seed } = config;
-    const engine = await startEngine(device, model, weights, { micros, optimizer: config.optimizer.name, decay, seed, probes, ...(memory ? { memory } : {}) });
+    const { onProgress } = hooks;
+    const engine = await startEngine(device, model, weights, {
+      micros,
+      optimizer: config.optimizer.name,
+      decay,
+      seed,
+      probes,
+      ...(memory ? { memory } : {}),
+      onProgress,
+    });
     say(ready(engine, performance.now() - started));
     return engine;
   };
@@ -142,7 +149,7 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   if (hooks.signal?.aborted) engine.destroy();
   hooks.signal?.throwIfAborted();
   for (const note of new Set([...lengthNotes(config, trainData.source.count), ...trainData.notes, ...(held?.notes ?? [])])) say(note);
-  const resumed = await folder.resume(engine);
+  const resumed = await (hooks.resume ? during(hooks, 'reading the checkpoint', () => folder.resume(engine)) : folder.resume(engine));
   // the epochs of a run that is to end with them say where its last step ends
   const account = runAccount({
     config,
@@ -159,7 +166,7 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   const rates = before && scheduleNote(before, { ...config, steps }, state.step);
   if (rates) say(rates);
   const saving = openSaving(
-    { folder: config.out, run: identity.run, engine, model, weights, dtype: config.resultDtype, claim: hooks.claim, say },
+    { folder: config.out, run: identity.run, engine, model, weights, dtype: config.resultDtype, claim: hooks.claim, watch: { onProgress: hooks.onProgress } },
     resumed?.step,
   );
   const evaluates = held !== null && config.evalEvery > 0;
@@ -194,6 +201,7 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
     ...(memory ? { fitted: memory.fitted } : {}),
     ...timedSteps(state.step, hooks),
     onStep: record.step,
+    onMeasuring: pieces({ onProgress: hooks.onProgress }, 'measuring sensitivities'),
     onMeasured(measured) {
       say(measuredText(measured));
       hooks.onProgress?.({ kind: 'measured', measured });
@@ -203,16 +211,17 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
       return interrupted || (heldOut?.isOver() ?? false);
     },
   };
+  const counts = countedBy(engine.program);
   return {
     total: steps,
     done: state.step,
     units,
     batches: trainData.source,
     steps: (batches = trainData.source, { pauseAfter = () => false } = {}) =>
-      untilBroken(trainSteps({ ...options, batches, between: between(pauseAfter) }), (error) => {
+      untilBroken(tellingFirst(hooks, trainSteps({ ...options, batches, between: between(pauseAfter) })), (error) => {
         broken = error;
       }),
-    show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units }),
+    show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units, counts }),
     async read(name) {
       const index = engine.program.params.findIndex((p) => p.name === name);
       if (index < 0) throw new EbbError(`${model.about.name}: has no parameter ${name}; those that it has are in plan.json, and in the model's definition`);

@@ -122,7 +122,7 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
     binType: config.binType,
     now: moment,
   };
-  const preparation = prepare();
+  const preparation = prepare({ onProgress: watch.onProgress });
   const open = (path: string, options: Partial<DataOptions>, by: Preparation = preparation): OpenedData => {
     const opened = openData(path, tokenizer, { ...common, ...options }, by);
     checkPositions(path, opened.length, maxPosition);
@@ -140,7 +140,7 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
     const [batch, length] = [Math.max(train.batch, held?.batch ?? 0), Math.max(train.length, held?.length ?? 0)];
     const restarts = train.restarts || (held?.restarts ?? false);
     const heldOut = once(async (path: string): Promise<readonly Batch[]> => {
-      const own = prepare();
+      const own = prepare({ onProgress: watch.onProgress });
       try {
         const opened = open(path, { batch, length, shuffle: false, limit: config.evalLimit }, own);
         checkWithin(path, opened, { batch, length });

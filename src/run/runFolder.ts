@@ -29,6 +29,8 @@ export interface RunFolder {
   readonly path: string;
   /** The identity of the run that it holds and that goes on; null for a run that begins, and one of an earlier version. */
   readonly identity: Identity | null;
+  /** Whether a run goes on that an earlier version began, which did not say what it depends on. */
+  readonly isOlder: boolean;
   /**
    * Makes the folder and writes the config as resolved, and further files by name; a run that starts over begins its metrics anew. What a
    * killed run had half written is removed.
@@ -106,6 +108,7 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig,
   return {
     path,
     identity,
+    isOlder: holds && identity === null,
     begin(resolved, now, files = {}) {
       try {
         makeFolder(join(path, CHECKPOINTS));

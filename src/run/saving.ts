@@ -12,13 +12,15 @@ import type { Engine } from '../runtime/execute.ts';
 import type { TrainState } from '../train/loop.ts';
 import type { TrainableModel } from '../train/model.ts';
 import { checkpointName, checkpointPath } from './checkpointNames.ts';
-import { checkpointBytes, ownCheckpoints, removeOldest, writeCheckpoint } from './checkpoints.ts';
+import { checkpointBytes, kindsOf, ownCheckpoints, removeOldest, writeCheckpoint } from './checkpoints.ts';
 import type { Claim } from './lock.ts';
+import { tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
 import { BEST, momentMetadata, publish, RESULT } from './results.ts';
 import { checkSpace, freeBytes } from './space.ts';
 import type { ResultDtype } from './trainedPieces.ts';
 import type { DiskWeights } from './weights.ts';
+import { whileSaving } from './whileSaving.ts';
 
 /** Checkpoints that are kept: should the newest turn out to be broken, there is one before it. */
 const KEPT = 2;
@@ -35,7 +37,7 @@ export interface SavingParts {
   readonly weights: DiskWeights;
   readonly dtype: ResultDtype;
   readonly claim: Pick<Claim, 'check'> | undefined;
-  readonly say: (text: string) => void;
+  readonly watch: Pick<Watch, 'onProgress'>;
 }
 
 export interface Saving {
@@ -55,15 +57,21 @@ export interface Saving {
 const isOfFiles = (error: unknown): error is EbbError => error instanceof EbbError && error.code === 'file';
 
 /** What a run leaves. @param saved the step whose checkpoint is there already */
-export function openSaving({ folder, run, engine, model, weights, dtype, claim, say }: SavingParts, saved: number | undefined): Saving {
+export function openSaving({ folder, run, engine, model, weights, dtype, claim, watch }: SavingParts, saved: number | undefined): Saving {
+  const say = (text: string): void => tell(watch, text);
   const trained = engine.program.params.reduce((sum, p) => sum + (p.trainable ? p.shape.reduce((a, b) => a * b, 4) : 0), 0);
   const each = checkpointBytes(engine) + trained + BESIDE;
   let last = saved;
   const result = join(folder, RESULT);
 
   let written: string | null = null;
-  const writeTrained = async (to: string, { step }: TrainState, heldOut: number | null): Promise<void> => {
-    written = await writeResult(to, engine, model.about, weights, dtype, momentMetadata({ step, heldOut }));
+  const writeTrained = async (
+    to: string,
+    { step }: TrainState,
+    heldOut: number | null,
+    read = whileSaving(engine, watch, `writing ${to}`, ['params']),
+  ): Promise<void> => {
+    written = await writeResult(to, read, model.about, weights, dtype, momentMetadata({ step, heldOut }));
   };
 
   /** Removes all but the newest checkpoint where the disk would not take another. @throws EbbError where that is not enough */
@@ -94,7 +102,8 @@ export function openSaving({ folder, run, engine, model, weights, dtype, claim, 
     if (state.step !== last) {
       makeRoom();
       state.updates = await engine.readUpdates();
-      await writeCheckpoint(folder, { engine, state, run, result: (aside) => writeTrained(join(aside, RESULT), state, null) });
+      const read = whileSaving(engine, watch, `saving step ${state.step}`, [...kindsOf(engine), 'params']);
+      await writeCheckpoint(folder, { engine: read, state, run, result: (aside) => writeTrained(join(aside, RESULT), state, null, read) });
       last = state.step;
     }
     if (existsSync(trained)) show(trained, result);

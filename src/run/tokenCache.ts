@@ -13,6 +13,8 @@ import { pathKind } from '../formats/files.ts';
 import { openSafetensors, readInts, writeSafetensors } from '../formats/safetensors.ts';
 import { cacheFolder } from '../node/swiftshader.ts';
 import { type DataReport, LEFT_OUT_REASONS, type LeftOutReason } from './dataReport.ts';
+import type { Watch } from './progress.ts';
+import { whileReading } from './readProgress.ts';
 import type { SequenceRequest, Tokenised } from './sequences.ts';
 import { tokenBytes } from './tokenFile.ts';
 
@@ -30,10 +32,12 @@ const KEPT = 20 * 2 ** 30;
 /** Most bytes of a file beside a tokenizer that is read for what it says. */
 const SIDE_FILE = 64 * 2 ** 20;
 
-/** The hash of a file. */
-async function hashOf(path: string): Promise<string> {
+/** The hash of a file. @param onRead is told how many more bytes were read */
+async function hashOf(path: string, onRead?: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
+  const stream = createReadStream(path);
+  if (onRead) stream.on('data', (piece) => onRead(piece.length));
+  await pipeline(stream, hash);
   return hash.digest('hex');
 }
 
@@ -63,12 +67,17 @@ function programFiles(): string[] {
 }
 
 /** Where the tokens of data are kept; null for what is read once. */
-export async function tokenPlace(data: LocatedData, request: SequenceRequest): Promise<TokenPlace | null> {
+export async function tokenPlace(data: LocatedData, request: SequenceRequest, watch: Watch = {}): Promise<TokenPlace | null> {
   if (data.files.some(({ path }) => path === '-')) return null;
   const { tokenizer, path: _path, chatTemplate, now = new Date(), ...rest } = request;
   const hash = createHash('sha256').update(JSON.stringify(rest));
   const beside = [...tokenizerFiles(tokenizer), ...(chatTemplate !== undefined && existsSync(chatTemplate) ? [chatTemplate] : [])];
-  for (const file of [...programFiles(), ...data.files.map(({ path }) => path), ...beside]) hash.update(`${basename(file)} ${await hashOf(file)}\n`);
+  const add = async (file: string, onRead?: (bytes: number) => void): Promise<unknown> => hash.update(`${basename(file)} ${await hashOf(file, onRead)}\n`);
+  for (const file of programFiles()) await add(file);
+  await whileReading(watch, 'hashing', { ...data, kind: 'records' }, async ({ files }) => {
+    for (const { path, onRead } of files) await add(path, onRead);
+  });
+  for (const file of beside) await add(file);
   hash.update(`${chatTemplate ?? ''} ${tellsTime(beside) ? now.toISOString() : ''}`);
   const name = hash.digest('hex').slice(0, 32);
   return { tokens: join(folder(), `${name}.tokens`), index: join(folder(), `${name}.safetensors`) };

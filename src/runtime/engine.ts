@@ -99,4 +99,6 @@ export interface EngineOptions {
   readonly probes?: ProbeKind;
   /** Memory for what moves; default enough for every pattern of these forms. */
   readonly activations?: ActivationBytes;
+  /** Is told how many of the pipelines are compiled; some drivers put the compiling off until a pipeline first runs. */
+  readonly onPipeline?: ((done: number, total: number) => void) | undefined;
 }

@@ -57,8 +57,20 @@ export interface EngineParts {
 }
 
 /** Compiles what steps can ask for, side by side. By index of the program; null where nothing asks. @throws EbbError with the kernel's name and the driver's words */
-function compilePipelines(device: Device, { pipelines }: Program, needed: ReadonlySet<number>): Promise<(Pipeline | null)[]> {
-  return Promise.all(pipelines.map((decl, i) => (needed.has(i) ? device.pipeline(decl) : null)));
+function compilePipelines(
+  device: Device,
+  { pipelines }: Program,
+  needed: ReadonlySet<number>,
+  told: EngineOptions['onPipeline'],
+): Promise<(Pipeline | null)[]> {
+  let done = 0;
+  const compile = async (decl: Program['pipelines'][number]): Promise<Pipeline> => {
+    const pipeline = await device.pipeline(decl);
+    told?.(++done, needed.size);
+    return pipeline;
+  };
+  if (needed.size > 0) told?.(0, needed.size);
+  return Promise.all(pipelines.map((decl, i) => (needed.has(i) ? compile(decl) : null)));
 }
 
 const largest = (a: ActivationBytes, b: ActivationBytes): ActivationBytes => ({
@@ -78,7 +90,7 @@ export async function prepareParts(device: Device, program: Program, options: En
   const moving = probes ? { ...largest(bounds.activations, probes), probeBytes: probeBytes(program, probes) } : bounds.activations;
   const planned = bufferBytes(program, sizes, storage, { ...moving, micros, optimizer });
   checkFit(program, planned, device.profile);
-  const pipelines = await compilePipelines(device, program, neededPipelines(program, micros, options.probes !== undefined));
+  const pipelines = await compilePipelines(device, program, neededPipelines(program, micros, options.probes !== undefined), options.onPipeline);
   const buffers = await allocate(device, program, sizes, storage, { planned, shared: options.share?.buffers ?? [] });
   const launches = createLaunches(device, program, sizes, pipelines, buffers);
   return {

@@ -41,7 +41,14 @@ export async function analyzeRun(config: RunConfig, opened: CommandDevice, optio
       watch.signal?.throwIfAborted();
       const { accumulate: micros, optimizer, decay, seed } = config;
       const starting = performance.now();
-      const engine = await startEngine(opened.device, compiled.model, compiled.weights, { micros, optimizer: optimizer.name, decay, seed, probes: 'norms' });
+      const engine = await startEngine(opened.device, compiled.model, compiled.weights, {
+        micros,
+        optimizer: optimizer.name,
+        decay,
+        seed,
+        probes: 'norms',
+        onProgress: watch.onProgress,
+      });
       tell(watch, readyText(config, opened, compiled)(engine, performance.now() - starting));
       const whole = { ...config, ...lengthOf(config, { train, held: null }) };
       const found = await measureSettings({ engine, config: whole, batches: train.source }, { ...options }, watch);

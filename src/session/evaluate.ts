@@ -44,7 +44,7 @@ export async function evaluateCheckpoint(
   device: CommandDevice,
   watch: Watch = {},
 ): Promise<EvalReport> {
-  const preparation = prepare();
+  const preparation = prepare({ onProgress: watch.onProgress });
   try {
     return await evaluateOn(options, checkpoint, adapter, device, preparation, watch);
   } finally {
@@ -83,6 +83,7 @@ async function evaluateOn(
       lora: adapter ? loraOf(adapter) : null,
       trains: 'nothing',
       ...WITHOUT_UPDATES,
+      onProgress: watch.onProgress,
     }),
     opened.loaded,
   ]);

@@ -9,6 +9,7 @@ import { at, EbbError, invariant } from '../errors.ts';
 import type { Checkpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
 import { loadParams, startsOf } from '../run/engine.ts';
+import { during, pieces, type Watch } from '../run/progress.ts';
 import { checkpointWeights } from '../run/weights.ts';
 import type { Device } from '../runtime/device.ts';
 import { createEngine, type Engine } from '../runtime/execute.ts';
@@ -47,6 +48,8 @@ export interface GeneratorOptions {
   /** Number of tokens that the cache holds. */
   readonly capacity: number;
   readonly lora: LoraOptions | null;
+  /** Is told how many kernels are compiled and weights are loaded. */
+  readonly onProgress?: Watch['onProgress'];
 }
 
 /** Number of tokens of a prompt that go through the model at once. */
@@ -98,14 +101,14 @@ async function nextLogits(engine: Engine, tokens: Int32Array, position: number, 
  * @throws EbbError when an adapter does not fit the model, and where the device cannot hold it
  */
 export async function createGenerator(checkpoint: Checkpoint, { device }: SessionDevice, options: GeneratorOptions): Promise<Generator> {
-  const { capacity, lora } = options;
-  const first = compileGeneration(checkpoint, device, options, CHUNK);
-  const next = compileGeneration(checkpoint, device, options, 1);
-  const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const };
+  const { capacity, lora, onProgress } = options;
+  const compile = (tokens: number) => during(options, 'compiling the model', () => compileGeneration(checkpoint, device, options, tokens));
+  const [first, next] = [await compile(CHUNK), await compile(1)];
+  const engineOptions = { micros: 1, decays: () => false, optimizer: 'none' as const, onPipeline: pieces({ onProgress }, 'compiling kernels') };
   const prefill = await createEngine(device, first.compiled.program, engineOptions);
   const decode = await createEngine(device, next.compiled.program, { ...engineOptions, share: prefill });
   const model = trainableModel(first.traced, first.compiled, aboutModel(checkpoint.path, checkpoint.model, first.traced, lora));
-  await loadParams(prefill, startsOf(model, checkpointWeights(checkpoint, lora?.existing?.weights ?? null)), 0);
+  await loadParams(prefill, startsOf(model, checkpointWeights(checkpoint, lora?.existing?.weights ?? null)), 0, options);
 
   const logitsOf = async (prompt: readonly number[]): Promise<Float32Array> => {
     if (prompt.length === 0) throw new EbbError('the prompt is empty; give at least one token');

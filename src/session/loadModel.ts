@@ -9,7 +9,7 @@ import { checkOptions, type OptionShape } from '../issues.ts';
 import { type Checkpoint, openCheckpoint } from '../models/checkpoint.ts';
 import { generationMode } from '../models/inputs.ts';
 import { type LoadedAdapter, loadAdapter, tellAdapter } from '../run/adapter.ts';
-import { type StopSignal, tellNotes, type Watch } from '../run/progress.ts';
+import { during, type StopSignal, tellNotes, type Watch } from '../run/progress.ts';
 import { USUAL_SIZES } from '../run/runData.ts';
 import { prefixFor } from '../tokenizer/framing.ts';
 import { openTokenizer, type Tokenizer } from '../tokenizer/open.ts';
@@ -157,7 +157,8 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
   checkOptions('loadModel()', options, LOAD);
   options.signal?.throwIfAborted();
   // what is read later is read of the same place, wherever the program goes meanwhile
-  const checkpoint = openCheckpoint(resolve(await modelPath(model, {}, options)));
+  const path = resolve(await modelPath(model, {}, options));
+  const checkpoint = await during(options, `reading ${model}`, () => openCheckpoint(path));
   tellNotes(options, model, checkpoint.notes);
   const adapter = fitted(checkpoint, options.adapter === undefined ? null : loadAdapter(resolve(options.adapter)));
   tellAdapter(options, adapter?.loaded ?? null, model);
@@ -166,7 +167,9 @@ export async function loadModel(model: string, options: LoadOptions = {}): Promi
     throw new EbbError(`contextLength is ${most}, and the model was made for ${checkpoint.config.maxPosition} positions; lower it, or leave it out`);
   options.signal?.throwIfAborted();
   const { device, guard, close } = await holdOn(options.device, options);
-  const programs = generators(most, (capacity) => createGenerator(checkpoint, device, { capacity, lora: adapter?.lora ?? null }));
+  const programs = generators(most, (capacity) =>
+    createGenerator(checkpoint, device, { capacity, lora: adapter?.lora ?? null, onProgress: options.onProgress }),
+  );
   const turns = oneAtATime();
   const words = once(() => openTokenizer(checkpoint.path, options));
   let isClosed = false;

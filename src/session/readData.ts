@@ -135,7 +135,7 @@ export async function readData(data: string, options: ReadDataOptions): Promise<
     throw new EbbError(`${path}: holds ${kind === 'batches' ? 'ready batches' : 'token ids'}, of which nothing is to be made; ebb check says what they are`);
   const tokenizer = await openTokenizer(model, { chatTemplate });
   const vocabSize = rowsOf(model, tokenizer);
-  const preparation = prepare();
+  const preparation = prepare({ onProgress: watch.onProgress });
   try {
     const { sequences, records, report, padId } = await preparation.tokenise({ path, tokenizer: model, length, fields, chatTemplate, limit, vocabSize });
     for (const line of reportLines(report)) tell(watch, line);

@@ -12,7 +12,7 @@ import { typeText } from '../ir/types.ts';
 import { describeModel, type ModelDescription, openCheckpoint } from '../models/checkpoint.ts';
 import { trainingMode } from '../models/inputs.ts';
 import type { PositionSubject } from '../run/batchFiles.ts';
-import { tell, tellNotes, type Watch } from '../run/progress.ts';
+import { during, tell, tellNotes, type Watch } from '../run/progress.ts';
 import { checkpointWeights, type DiskWeights, NO_WEIGHTS, openWeights } from '../run/weights.ts';
 import type { ModelAbout } from '../runtime/planFile.ts';
 
@@ -66,8 +66,10 @@ export function checkWeights(model: string, weights: string | undefined): void {
  */
 export async function openSource(model: string, weights?: string, watch: Watch = {}): Promise<ModelSource> {
   checkWeights(model, weights);
-  if (isDefinition(model)) return definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint));
-  const checkpoint = openCheckpoint(await modelPath(model, {}, watch));
+  if (isDefinition(model))
+    return during(watch, `reading ${model}`, () => definitionSource(model, weights === undefined ? NO_WEIGHTS : openWeights(weights, openCheckpoint)));
+  const path = await modelPath(model, {}, watch);
+  const checkpoint = await during(watch, `reading ${model}`, () => openCheckpoint(path));
   tellNotes(watch, model, checkpoint.notes);
   return { ...checkpointSource(model, checkpoint), weights: checkpointWeights(checkpoint) };
 }
@@ -81,12 +83,13 @@ export async function describeSource(model: string, dtype: StoredType | undefine
   if (!isDefinition(model)) return checkpointSource(model, await describeCheckpoint(model, dtype, watch));
   if (dtype !== undefined)
     throw new EbbError(`${option('dtype')} is ${dtype}, but ${model} is a definition, whose parameters are f32; leave ${option('dtype')} out`);
-  return definitionSource(model, NO_WEIGHTS);
+  return during(watch, `reading ${model}`, () => definitionSource(model, NO_WEIGHTS));
 }
 
 /** Opens a checkpoint whose weights may be missing, and tells if they are, and what of its files is not used. @param dtype as for `describeSource` @throws EbbError as `describeSource` does */
 export async function describeCheckpoint(model: string, dtype: StoredType | undefined, watch: Watch = {}): Promise<ModelDescription> {
-  const described = describeModel(await modelPath(model, { weights: false }, watch), dtype);
+  const path = await modelPath(model, { weights: false }, watch);
+  const described = await during(watch, `reading ${model}`, () => describeModel(path, dtype));
   tellNotes(watch, model, described.notes);
   if (described.missing) tell(watch, missingText(described.missing));
   return described;

@@ -11,7 +11,7 @@ import type { CommandDevice } from '../node/device.ts';
 import { adapterToGoOn, type LoadedAdapter, tellAdapter } from '../run/adapter.ts';
 import { settled } from '../run/earlierRun.ts';
 import type { OpenRun } from '../run/openRun.ts';
-import { tell, type Watch } from '../run/progress.ts';
+import { during, type Watch } from '../run/progress.ts';
 import { openOverData, openRun, type TrainHooks } from '../run/run.ts';
 import type { RunData } from '../run/runData.ts';
 import { requireWeights } from '../run/startingValue.ts';
@@ -24,10 +24,11 @@ import type { TrainableModel } from '../train/model.ts';
 import { type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { bookText, readBook, surroundingsOf } from '../tune/file.ts';
 import { MANIFEST } from '../version.ts';
+import { measuredSchedules } from './runSchedules.ts';
 import { type LoraOptions, loraOf, trainableModel } from './session.ts';
 import { compileDeviceOf } from './sessionDevice.ts';
 import { checkTrains, checkWeights, describeSource, type ModelSource, openSource, type SourceDescription } from './source.ts';
-import { type TunedDevice, tuneModel, withSchedules } from './tune.ts';
+import { type TunedDevice, withSchedules } from './tune.ts';
 
 const freshLora = (lora: RunConfig['lora']): LoraOptions | null => (lora === false || lora.from !== undefined ? null : lora);
 
@@ -37,14 +38,11 @@ export const giveWeights = (): string => `give ${option('weights')} a safetensor
 const SCHEDULES = 'schedules.json';
 
 /** Finds the schedules of a run: those that a resumed run began with, or else the known ones and those that there is time to measure. */
-async function schedules(config: RunConfig, traced: TracedModel, device: TunedDevice, data: RunData, hooks: TrainHooks): Promise<ScheduleBook> {
+function schedules(config: RunConfig, traced: TracedModel, device: TunedDevice, data: RunData, hooks: TrainHooks): Promise<ScheduleBook> | ScheduleBook {
   const ofRun = join(config.out, SCHEDULES);
   if (hooks.resume && existsSync(ofRun)) return readBook(ofRun);
   if (config.tune === 'off') return emptyBook(surroundingsOf(device.device.profile));
-  const { book, measured, left, ms } = await tuneModel(traced, device, config.tune, { before: () => data.loaded });
-  const more = left > 0 ? `; ${left} keep the schedules that they start with (ebb tune measures all)` : '';
-  if (measured.length > 0) tell(hooks, `measured ${measured.length} kernels in ${(ms / 1000).toFixed(1)} s${more}`);
-  return book;
+  return measuredSchedules(config, traced, device, data, hooks);
 }
 
 /** The model that a config names, and the adapter that training starts from. */
@@ -106,12 +104,13 @@ export async function compileRun(
   if (lora) requireWeights(config.model, source.weights, giveWeights());
   const device: TunedDevice = { ...opened, matmulPrecision: config.matmulPrecision };
   const started = performance.now();
-  const traced = trace(data.batch, data.length, data.restarts);
+  const traced = await during(hooks, 'tracing the model', () => trace(data.batch, data.length, data.restarts));
   const traceMs = performance.now() - started;
   const book = await schedules(config, traced, device, data, hooks);
   const used: Record<string, Entry> = {};
   const compiling = performance.now();
-  const compiled = compileModel(traced, { device: compileDeviceOf(withSchedules(device, book, used)), optimizers: [config.optimizer.name] });
+  const compileDevice = compileDeviceOf(withSchedules(device, book, used));
+  const compiled = await during(hooks, 'compiling the model', () => compileModel(traced, { device: compileDevice, optimizers: [config.optimizer.name] }));
   return {
     model: trainableModel(traced, compiled, source.about(traced, lora)),
     weights: { ...source.weights, adapter: adapter?.weights ?? null },

@@ -3,8 +3,8 @@
 import { kindTraits } from '../codegen/kernel/device.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
-import { tell, type Watch } from '../run/progress.ts';
-import { extentBytes } from '../runtime/program.ts';
+import type { Watch } from '../run/progress.ts';
+import { extentBytes, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
 import { openBook, saveBook, surroundingsOf, tuningAllowed } from '../tune/file.ts';
@@ -30,15 +30,20 @@ export function withSchedules(device: SessionDevice, book: ScheduleBook, used: R
 /** A device, and the type that operands of products on it may be rounded to. */
 export type TunedDevice = Pick<SessionDevice, 'device' | 'matmulPrecision'>;
 
-/** Returns the kernels of a model whose schedules `book` does not know. */
-export function openProblems(traced: TracedModel, device: TunedDevice, book: ScheduleBook): OpenProblem[] {
+/** Returns the kernels of a model whose schedules `book` does not know, and the program with the schedules that these start with. */
+export function openProblems(
+  traced: TracedModel,
+  device: TunedDevice,
+  book: ScheduleBook,
+): { readonly problems: readonly OpenProblem[]; readonly program: Program } {
   const bounds = traced.module.dims;
   const names = [...Object.keys(bounds), 'N', 'Q', 'G'];
   const { choose, open } = collector(book, names, bounds);
-  compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
+  const { program } = compileModel(traced, { device: { ...compileDeviceOf(device), choose } });
   const most = device.device.profile.limits.maxStorageBufferBindingSize;
   // Kernels that bind a tensor in parts are not measured, and keep what they start with.
-  return open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
+  const problems = open().filter(({ problem: { standard } }) => standard.lower().values.every((v) => extentBytes(extentOf(v.type), bounds) <= most));
+  return { problems, program };
 }
 
 /** What is known of a model's kernels after they were measured. */
@@ -52,30 +57,40 @@ export interface Tuned {
   readonly ms: number;
 }
 
-export interface TuneHooks extends Watch {
-  /** Measuring starts when this is done, since other work at the same time would change the times. */
-  readonly before?: () => Promise<unknown>;
-}
+const MEASURING = 'measuring kernels';
 
-/** Measures the schedules that are not known yet, for at most `seconds`, and saves them. @throws EbbError for a broken cache file */
-export async function tuneModel(traced: TracedModel, device: TunedDevice, seconds: number, { before, ...watch }: TuneHooks = {}): Promise<Tuned> {
-  const known = knownSchedules(device);
-  const problems = openProblems(traced, device, known);
-  if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length, ms: 0 };
-  await before?.();
+/** Measures schedules for at most `seconds`, and saves them; what was measured when the signal ends it, too. @throws EbbError for a broken cache file */
+export async function tuneProblems(
+  problems: readonly OpenProblem[],
+  known: ScheduleBook,
+  { device }: TunedDevice,
+  seconds: number,
+  watch: Watch,
+): Promise<Tuned> {
+  const { onProgress, signal } = watch;
+  const tellDone = (done: number, total: number, leftMs: number): void =>
+    onProgress?.({ kind: 'pieces', what: MEASURING, unit: 'pieces', done, total, leftMs });
   const started = performance.now();
   const { book, left } = await tune(problems, {
-    device: device.device,
+    device,
     book: known,
     extentOf: (v) => extentOf(v.type),
     budgetMs: seconds * 1000,
-    warmMs: kindTraits(device.device.profile).warmMs,
-    onProblem: (done, total, name) => {
-      watch.signal?.throwIfAborted();
-      tell(watch, `${done + 1}/${total} ${name}`);
-    },
+    warmMs: kindTraits(device.profile).warmMs,
+    onProblem: tellDone,
+    stop: () => signal?.aborted ?? false,
   });
+  tellDone(problems.length, problems.length, 0);
   saveBook(book);
+  signal?.throwIfAborted();
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));
   return { book, measured, left, ms: performance.now() - started };
+}
+
+/** Measures the schedules of a model that are not known yet, for at most `seconds`, and saves them. @throws EbbError for a broken cache file */
+export async function tuneModel(traced: TracedModel, device: TunedDevice, seconds: number, watch: Watch = {}): Promise<Tuned> {
+  const known = knownSchedules(device);
+  const { problems } = openProblems(traced, device, known);
+  if (problems.length === 0 || seconds === 0 || !tuningAllowed()) return { book: known, measured: [], left: problems.length, ms: 0 };
+  return tuneProblems(problems, known, device, seconds, watch);
 }

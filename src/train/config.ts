@@ -196,9 +196,9 @@ export const runSchema = z.strictObject({
     .optional()
     .describe('most device memory of the run, such as 2GiB; to keep it, some branches run their forward again'),
   tune: z
-    .union([z.literal('off'), z.number().nonnegative()])
-    .default(20)
-    .describe('seconds that may go into measuring how kernels are cut best; off: as the kind of device starts'),
+    .union([z.enum(['auto', 'off']), z.number().nonnegative()])
+    .default('auto')
+    .describe('seconds that may go into measuring how kernels are cut best; auto: 5 % of what the run takes at least; off: as the kind of device starts'),
 });
 
 /** The keys of a run file, as far as they fit each other. */

@@ -71,6 +71,8 @@ export interface TrainerOptions {
   readonly timed?: { readonly when: (step: number) => boolean; readonly report: (step: number, times: readonly DispatchTime[]) => void };
   /** Called for every finished step, in order. */
   readonly onStep?: (metrics: StepMetrics) => void | Promise<void>;
+  /** Told how many batches sensitivities were measured over. */
+  readonly onMeasuring?: (done: number, total: number) => void;
   /** Told when sensitivities were measured, before the step of the state. */
   readonly onMeasured?: (measured: Measured) => void;
   /** Asked after each step; true ends the run early, with all steps finished. */
@@ -184,7 +186,7 @@ export async function* trainSteps(options: TrainerOptions): AsyncGenerator<StepM
     while (state.step < config.steps && !stop?.()) {
       if (plan.measure && !state.sensitivities && state.step >= plan.measure.at) {
         yield* finishTo(0);
-        const measured = await measureSensitivities(options, state.step, plan.measure.batches);
+        const measured = await measureSensitivities(options, state.step, plan.measure.batches, options.onMeasuring);
         state.sensitivities = measured.sensitivities;
         options.onMeasured?.(measured);
         last = performance.now();
@@ -235,9 +237,14 @@ function submit({ engine, config, batches, state, timed, fitted }: TrainerOption
 
 /**
  * Measures sensitivities over `count` batches from step `step` on, in training mode; each batch counts as in the loss of a step. The engine is
- * made with `probes`. Changes nothing.
+ * made with `probes`. Changes nothing. @param onBatch is told how many batches are done
  */
-export async function measureSensitivities(source: StepSource & Pick<TrainerOptions, 'engine'>, step: number, count: number): Promise<Measured> {
+export async function measureSensitivities(
+  source: StepSource & Pick<TrainerOptions, 'engine'>,
+  step: number,
+  count: number,
+  onBatch: TrainerOptions['onMeasuring'] = () => {},
+): Promise<Measured> {
   const started = performance.now();
   const { engine, config, batches } = source;
   const units = unitsOf(engine);
@@ -247,6 +254,7 @@ export async function measureSensitivities(source: StepSource & Pick<TrainerOpti
   const measured = Array.from({ length: count }, (_, k) => batches.at(step * config.accumulate + k));
   const shares = lossShares(config.lossOver, measured);
   for (const [k, batch] of measured.entries()) {
+    onBatch(k, count);
     const scalar = (name: string, site: string): number => (name === 'seed' ? siteSeed(source, step, k, site) : neutralScalar(name));
     const micro = microBatch(batch, [], scalar);
     const probed = await engine.probe(micro);
@@ -261,6 +269,7 @@ export async function measureSensitivities(source: StepSource & Pick<TrainerOpti
     flops += probed.flops;
     wholeFlops += probed.wholeFlops;
   }
+  onBatch(count, count);
   const { lossOver = USUAL_LOSS_OVER } = config;
   return { step, units, sensitivities: sums, lossOver, ms: performance.now() - started, flops, officialFlops: (units.length + 1) * wholeFlops };
 }
@@ -274,13 +283,14 @@ export async function evaluate(engine: Engine, batches: readonly Batch[], onBatc
   let count = 0;
   for (const [i, batch] of batches.entries()) {
     const micro: MicroBatch = { ...microBatch(batch, [], neutralScalar), forwardOnly: true };
+    onBatch?.(i, batches.length);
     const { losses } = await engine.step([micro], null).read();
     const loss = at(losses, 0);
     if (batch.counted > 0 && !Number.isFinite(loss))
       throw new EbbError(`the loss of batch ${i + 1} of ${batches.length} is ${loss}${await blameText(engine, [micro])}`, 'numbers');
     if (batch.counted > 0) sum += loss * batch.counted;
     count += batch.counted;
-    onBatch?.(i + 1, batches.length);
   }
+  onBatch?.(batches.length, batches.length);
   return count > 0 ? sum / count : Number.NaN;
 }

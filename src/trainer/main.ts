@@ -15,7 +15,7 @@ import { settled } from '../run/earlierRun.ts';
 import { openHeld } from '../run/heldRun.ts';
 import { openClaimed } from '../run/lock.ts';
 import type { OpenRun, TrainReport } from '../run/openRun.ts';
-import { tellNotes, type Watch } from '../run/progress.ts';
+import { during, tellNotes, type Watch } from '../run/progress.ts';
 import { openRun as openEngineRun, openOverData, type TrainHooks, type TrainingRun, trainAll } from '../run/run.ts';
 import { namedRunFile } from '../run/runFile.ts';
 import { checkRunFolder } from '../run/runFolder.ts';
@@ -185,7 +185,9 @@ export async function openTrainerRun(trainer: PackageFacts, options: RunOptions)
   const going = { resume, accept, extend };
   checkRunFolder(config, going, file);
   return openClaimed(config.out, async (claim) =>
-    openHeld(await holdDevice(config.device), (device) => openPackageRun(loaded, config, device, { onProgress, signal, ...going, claim })),
+    openHeld(await during({ onProgress }, 'opening the device', () => holdDevice(config.device)), (device) =>
+      openPackageRun(loaded, config, device, { onProgress, signal, ...going, claim }),
+    ),
   );
 }
 

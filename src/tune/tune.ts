@@ -25,8 +25,10 @@ export interface TuneOptions {
   readonly perProblemMs?: number;
   /** Milliseconds for which the device is kept at work before it measures; default 0. See `RaceOptions`. */
   readonly warmMs?: number;
-  /** Told before each problem. */
-  readonly onProblem?: (done: number, total: number, name: string) => void;
+  /** Told before each problem, with the milliseconds that are left of the budget. */
+  readonly onProblem?: (done: number, total: number, leftMs: number) => void;
+  /** Asked before each problem; true ends the measuring. */
+  readonly stop?: () => boolean;
   readonly now?: () => number;
 }
 
@@ -44,13 +46,13 @@ export function collector(book: ScheduleBook, dims: readonly string[], sizes: Si
 
 /** Measures problems in turn until the budget is spent; returns the book with what came out, and how many problems are left. */
 export async function tune(problems: readonly OpenProblem[], options: TuneOptions): Promise<{ readonly book: ScheduleBook; readonly left: number }> {
-  const { device, budgetMs, onProblem, now = () => performance.now() } = options;
+  const { device, budgetMs, onProblem, stop, now = () => performance.now() } = options;
   const deadline = now() + budgetMs;
   const entries: Record<string, Entry> = { ...options.book.entries };
   let done = 0;
   for (const { problem, dims, sizes } of problems) {
-    if (now() >= deadline) break;
-    onProblem?.(done, problems.length, problem.name);
+    if (now() >= deadline || stop?.()) break;
+    onProblem?.(done, problems.length, deadline - now());
     const operands = await createOperands(device, dims, sizes, options.extentOf);
     const end = Math.min(deadline, now() + (options.perProblemMs ?? 5000));
     const trials = await race(problem, { prepare: ({ lower }) => prepareKernel(device, lower(), operands, sizes), now, end, warmMs: options.warmMs });

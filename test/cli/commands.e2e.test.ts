@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { writePeft } from '../../src/formats/peft.ts';
 import { openSafetensors, readFloats } from '../../src/formats/safetensors.ts';
 import type { HeldOutMetrics } from '../../src/run/metrics.ts';
-import { type CliRun, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
+import { type CliRun, errorsIn, ROOT, runCli, TINY_MODEL } from '../support/cli.ts';
 
 const QUESTIONS = join(ROOT, 'examples/demo/questions.jsonl');
 const HELD_OUT = join(ROOT, 'examples/demo/held-out.jsonl');
@@ -113,6 +113,19 @@ describe('train', () => {
     expect(metricsOf(at('part')).map(fields)).toEqual(metricsOf(at('whole')).map(fields));
     const adapters = ['part', 'whole'].map((name) => readFileSync(join(at(name), 'result', 'adapter_model.safetensors')));
     expect(adapters[0]!.equals(adapters[1]!)).toBe(true);
+  });
+
+  it('a second Ctrl-C ends it at once, with whole lines on stderr and nothing on stdout', async () => {
+    writeFileSync(at('twice.yaml'), RUN.replace('steps: 6', 'steps: 100000'));
+    let sent = 0;
+    const ended = await runCli(['train', at('twice.yaml'), '--out', at('twice')], (text, child) => {
+      const due = /^stopping after this step.*$/m.test(text) ? 2 : /^held-out loss before/m.test(text) ? 1 : 0;
+      if (due > sent) child.kill('SIGINT');
+      sent = Math.max(sent, due);
+    });
+    expect(ended).toMatchObject({ code: null, signal: 'SIGINT', stdout: '' });
+    expect(ended.stderr).toMatch(/^stopping after this step; --resume goes on from it \(Ctrl-C again ends at once\)\n/m);
+    expect(ended.stderr).toMatch(/\n$/);
   });
 
   it('fine-tunes everything and writes a model that loads', async () => {
@@ -253,7 +266,7 @@ describe('with the trained adapter', () => {
     const refused = async (command: keyof typeof commands, adapter: string, message: string): Promise<void> => {
       const run = await runCli([command, TINY_MODEL, ...commands[command], '--adapter', adapter]);
       expect({ command, code: run.code, stderr: run.stderr.trim() }).toEqual({ command, code: 1, stderr: expect.stringContaining(message) });
-      expect(run.stderr.trim().split('\n')).toHaveLength(1);
+      expect(errorsIn(run.stderr)).toHaveLength(1);
     };
     const absent = `adapter: ${file(gpt2)} adapts layer transformer.h.0.attn.c_attn, which the model does not have`;
     for (const command of ['forward', 'grad', 'eval', 'generate'] as const) await refused(command, gpt2, absent);

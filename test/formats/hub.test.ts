@@ -9,8 +9,8 @@ import { locateData } from '../../src/data/locate.ts';
 import { readRecords } from '../../src/data/records.ts';
 import { hubFolder, isHubId } from '../../src/formats/hub.ts';
 import { dataPath } from '../../src/run/dataPath.ts';
+import type { Progress } from '../../src/run/progress.ts';
 import { modelPath } from '../../src/session/modelPath.ts';
-import { progressPrinter } from '../../src/terminal/progress.ts';
 
 const SHA = 'a'.repeat(40);
 const FILES: Record<string, Buffer> = {
@@ -142,13 +142,13 @@ it('says which model cannot be fetched', async () => {
   await expect(hubFolder('../x', { hubUrl, cacheDir })).rejects.toMatchObject({ name: 'EbbError' });
 });
 
-it('a command shows which file it downloads, and how large it is', async () => {
-  const lines: string[] = [];
-  const stderr = jest.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
-  try {
-    expect(await modelPath('org/tiny', { hubUrl, cacheDir }, progressPrinter())).toMatch(new RegExp(`${SHA}$`));
-  } finally {
-    stderr.mockRestore();
-  }
-  expect(lines).toEqual(['downloading config.json, 1 MiB\n', 'downloading model.safetensors, 1 MiB\n']);
+it('a command is told which file is downloaded, and how large it is', async () => {
+  const told: Progress[] = [];
+  expect(await modelPath('org/tiny', { hubUrl, cacheDir }, { onProgress: (progress) => told.push(progress) })).toMatch(new RegExp(`${SHA}$`));
+  const sizes = new Map(told.flatMap((one) => (one.kind === 'pieces' && one.unit === 'bytes' ? [[one.what, one.total] as const] : [])));
+  expect([...sizes]).toEqual([
+    ['downloading config.json', FILES['config.json']!.length],
+    ['downloading model.safetensors', FILES['model.safetensors']!.length],
+  ]);
+  expect(told.at(-1)).toMatchObject({ what: 'downloading model.safetensors', done: FILES['model.safetensors']!.length });
 });

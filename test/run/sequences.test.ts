@@ -44,7 +44,7 @@ function files(records: readonly object[], { model = {}, length = 64 }: { readon
   writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
   return { path, tokenizer: where, length, fields: {}, vocabSize: TOKENS.length };
 }
-const made = (...given: Parameters<typeof files>) => prepare(false).tokenise(files(...given));
+const made = (...given: Parameters<typeof files>) => prepare({}, false).tokenise(files(...given));
 /** What is said of them, but for how many there are, and that pad_token is none. */
 const notesOf = async (...given: Parameters<typeof files>) =>
   reportLines((await made(...given)).report)
@@ -54,7 +54,7 @@ const notesOf = async (...given: Parameters<typeof files>) =>
 function refused(...given: Parameters<typeof files>) {
   const { path, tokenizer, ...rest } = files(...given);
   const inputs = ['tokens', 'targets', 'segments'].map((name) => ({ name, dtype: 'i32' as const, extent: { of: ['B', 'T'], bytes: 4 } }));
-  return rejectionOf(openData(path, () => tokenizer, { ...rest, batch: 1, seed: 0, shuffle: false, inputs }, prepare(false)).loaded);
+  return rejectionOf(openData(path, () => tokenizer, { ...rest, batch: 1, seed: 0, shuffle: false, inputs }, prepare({}, false)).loaded);
 }
 const chat = (content: string, more: object = {}) => ({
   messages: [

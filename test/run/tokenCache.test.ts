@@ -33,13 +33,13 @@ function template(answer: string): void {
   writeFileSync(join(tokenizer, 'additional_chat_templates', 'mine.jinja'), text);
 }
 async function tokens(): Promise<number[]> {
-  const { sequences } = await prepare(false).tokenise({ path, tokenizer, length: 8, fields: {}, chatTemplate: 'mine', vocabSize: 99 });
+  const { sequences } = await prepare({}, false).tokenise({ path, tokenizer, length: 8, fields: {}, chatTemplate: 'mine', vocabSize: 99 });
   return [...sequences.at(0).tokens];
 }
 
 it('finds the tokens of an earlier start, with all that was said of them', async () => {
   const request = { path, tokenizer, length: 8, fields: {}, chatTemplate: 'mine', vocabSize: 99 };
-  const [first, second] = [await prepare(false).tokenise(request), await prepare(false).tokenise(request)];
+  const [first, second] = [await prepare({}, false).tokenise(request), await prepare({}, false).tokenise(request)];
   expect(cached('.tokens')).toHaveLength(1);
   expect(second.report).toEqual(first.report);
   expect(second.sequences.at(0)).toEqual(first.sequences.at(0));
@@ -69,7 +69,7 @@ it('leaves nothing half written where a late record is wrong, while those before
 
 it('holds tokens in memory where the cache cannot be written, and says so', async () => {
   writeFileSync(join(folder, 'cache'), '');
-  const { report, sequences } = await prepare(false).tokenise({ path, tokenizer, length: 8, fields: {}, chatTemplate: 'mine', vocabSize: 99 });
+  const { report, sequences } = await prepare({}, false).tokenise({ path, tokenizer, length: 8, fields: {}, chatTemplate: 'mine', vocabSize: 99 });
   expect(sequences.length).toBe(1);
   expect(report.notes.at(-1)).toMatch(/^tokens are not kept for the next start: .*a part of the path is a file/);
 });

@@ -22,6 +22,13 @@ export interface CliRun {
   readonly maxRssBytes: number;
 }
 
+/** The errors among what a command wrote to stderr, each a sentence: a run says what it does before. @param program what they begin with */
+export const errorsIn = (stderr: string, program = 'ebb'): string[] =>
+  stderr
+    .trim()
+    .split('\n')
+    .filter((line) => line.startsWith(`${program}: `));
+
 /** Runs `ebb ...args` in `cwd`; `onStderr` sees all of stderr so far, and the process, whenever more comes. Jest asks its workers for colours, and some libraries take `CI` for a terminal: what `ebb` prints into a pipe has none with either. */
 export function runCli(
   args: readonly string[],

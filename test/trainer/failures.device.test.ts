@@ -45,11 +45,12 @@ it('a lost device: the cause is told, not the calls that failed for it; resume',
   const evaluated: number[][] = [];
   const onProgress: TrainHooks['onProgress'] = (progress) => {
     if (progress.kind === 'step' && progress.metrics.step === 3) failures.lose?.('fell off the bus');
-    if (progress.kind === 'pieces') evaluated.push([progress.done, progress.total]);
+    if (progress.kind === 'pieces' && progress.what === 'held-out evaluation') evaluated.push([progress.done, progress.total]);
   };
   const held = { evalData: join(ROOT, 'examples/demo/held-out.jsonl'), evalLimit: 2 };
   expect(await failureOf(failures, held, { onProgress })).toMatch(/^the device was lost \(unknown\): fell off the bus; resume from the last checkpoint/);
   expect(evaluated).toEqual([
+    [0, 2],
     [1, 2],
     [2, 2],
   ]);

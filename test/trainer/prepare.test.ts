@@ -1,7 +1,7 @@
 /** @file Data prepared in a worker, from the built package: the same sequences as on this thread, the same errors, and a process that ends. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -25,7 +25,7 @@ function printed(body: string): unknown {
 
 const questions = join(ROOT, 'examples/demo/questions.jsonl');
 const request = { vocabSize: 2 ** 30, path: questions, tokenizer: TINY_MODEL, length: 32, fields: {}, limit: 40 };
-const { tokenise } = prepare(false);
+const { tokenise } = prepare({}, false);
 const plain = ({ sequences, padId }: Awaited<ReturnType<typeof tokenise>>) => ({
   padId,
   sequences: Array.from({ length: sequences.length }, (_, i) => [Array.from(sequences.at(i).tokens), Array.from(sequences.at(i).labels)]),
@@ -46,6 +46,22 @@ it('gives the same sequences, request after request, off the main thread', async
   expect(found).toMatchObject({ both: [plain(await tokenise(request)), plain(await tokenise(other))] });
   // this thread went on meanwhile
   expect((found as { ticks: number }).ticks).toBeGreaterThan(5);
+});
+
+it('tells how far it is off the main thread, from nothing to everything', () => {
+  const told = printed(`
+    process.env.XDG_CACHE_HOME = ${JSON.stringify(join(folder, 'told'))};
+    const told = [];
+    const preparation = prepare({ onProgress: (one) => told.push(one) });
+    await preparation.tokenise(${JSON.stringify({ ...request, limit: undefined })});
+    preparation.end();
+    show(told);`) as { what: string; unit: string; done: number; total: number }[];
+  const total = statSync(questions).size;
+  for (const what of ['hashing questions.jsonl', 'tokenising questions.jsonl']) {
+    const own = told.filter((one) => one.what === what);
+    expect(own.at(0)).toMatchObject({ unit: 'bytes', done: 0, total });
+    expect(own.at(-1)).toMatchObject({ done: total, total });
+  }
 });
 
 it('tells errors in the same words, and goes on', async () => {

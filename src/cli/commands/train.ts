@@ -1,6 +1,6 @@
 /** @file `ebb train`: fine-tunes a model. */
 
-import { finetune } from '../../session/finetune.ts';
+import { during } from '../../run/progress.ts';
 import type { RunFlags } from '../../terminal/flags.ts';
 import { positive } from '../../terminal/options.ts';
 import { commandRun } from '../../trainer/commandRun.ts';
@@ -23,5 +23,10 @@ export const trainCommand: AddOptions = (command) =>
       positive,
     ),
   ).action((file: string | undefined, flags: TrainFlags) =>
-    commandRun(flags, (watch) => finetune({ ...runOptionsOf(file, flags), ...watch, profile: profiledSteps(flags.profile) })),
+    commandRun(flags, async (watch) => {
+      const options = { ...runOptionsOf(file, flags), ...watch, profile: profiledSteps(flags.profile) };
+      // the library is the larger part of the program: a word is said before it is loaded
+      const { finetune } = await during(watch, 'starting', () => import('../../session/finetune.ts'));
+      return finetune(options);
+    }),
   );

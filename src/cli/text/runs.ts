@@ -1,8 +1,8 @@
 /** @file Runs as text: a table. */
 
 import { at } from '../../errors.ts';
+import { duration } from '../../run/progress.ts';
 import type { RunReport } from '../../session/runs.ts';
-import { duration } from '../../terminal/duration.ts';
 import { columnsOf, cut, oneLine } from '../../terminal/width.ts';
 
 export const lossText = (loss: number): string => loss.toFixed(4);
@@ -33,7 +33,7 @@ const COMPARED: readonly Column[] = [
   number('best held-out', ({ heldOut }) => (heldOut?.best ? `${lossText(heldOut.best.loss)} @${heldOut.best.step}` : '')),
   number('last', ({ heldOut }) => (heldOut ? lossText(heldOut.last.loss) : '')),
   number('loss', ({ latest }) => (latest ? lossText(latest.loss) : '')),
-  number('time', ({ seconds }) => duration(seconds)),
+  number('time', ({ seconds }) => duration(1000 * seconds)),
   number('tok/s', ({ tokensPerSecond }) => tokensPerSecond?.toFixed(0) ?? ''),
 ];
 /** What a run is, which may be long. */

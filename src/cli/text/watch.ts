@@ -2,10 +2,10 @@
 
 import { at } from '../../errors.ts';
 import { amount } from '../../inspect/report.ts';
+import { duration } from '../../run/progress.ts';
 import { smoothed } from '../../run/smoothed.ts';
 import type { RunReport, RunView } from '../../session/runs.ts';
 import { chart } from '../../terminal/chart.ts';
-import { duration } from '../../terminal/duration.ts';
 import { columnsOf, cut, oneLine } from '../../terminal/width.ts';
 import { GAP, lossText, modelText, stepsText } from './runs.ts';
 
@@ -29,7 +29,7 @@ export const endText = (run: RunReport): string =>
     `step ${stepsText(run)}`,
     ...heldOutText(run),
     ...(run.latest ? [`loss ${lossText(run.latest.loss)}`] : []),
-    duration(run.seconds),
+    duration(1000 * run.seconds),
   ].join(GAP);
 
 /** The last step of a run, in a line of a log. */
@@ -37,7 +37,7 @@ export function stepText(run: RunReport): string {
   const { latest } = run;
   if (latest === null) return `${oneLine(run.folder)}: ${run.state}, no step yet`;
   const dropped = latest.dropped === null ? [] : [`backward dropped ${(100 * latest.dropped).toFixed(0)} %`];
-  const left = run.secondsLeft === null ? [] : [`eta ${duration(run.secondsLeft)}`];
+  const left = run.secondsLeft === null ? [] : [`eta ${duration(1000 * run.secondsLeft)}`];
   return [`step ${stepsText(run)}`, `loss ${lossText(latest.loss)}`, `mean ${lossText(latest.smoothed)}`, ...speedText(run), ...dropped, ...left].join(GAP);
 }
 
@@ -65,10 +65,10 @@ export function screen(run: RunView, columns: number, rows: number): string[] {
         ],
       ]
     : [['no step yet']];
-  const left = run.secondsLeft === null ? '' : `, about ${duration(run.secondsLeft)} left`;
+  const left = run.secondsLeft === null ? '' : `, about ${duration(1000 * run.secondsLeft)} left`;
   const head = [
     apart(`${oneLine(run.curve.name)}  ${run.state}`, `${modelText(run.model)} · ${oneLine(run.drop)}`, columns),
-    apart(`step ${stepsText(run)}`, `${duration(run.seconds)} of training${left}`, columns),
+    apart(`step ${stepsText(run)}`, `${duration(1000 * run.seconds)} of training${left}`, columns),
     ...bar(run, columns),
     ...facts.map((texts) => texts.join(GAP)),
   ].map((line) => cut(line, columns));
