@@ -1,9 +1,9 @@
 /** @file safetensors files on disk: opened by their header, tensors read one at a time or in pieces, written aside and renamed. */
 
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { EbbError } from '../errors.ts';
 import { show } from './bytes.ts';
-import { fileError, fileSource, readRange } from './files.ts';
+import { discard, fileError, fileSource, readRange } from './files.ts';
 import { refuseNonFinite } from './finite.ts';
 import { type EntryHeader, entryBytes, floatsOf, headerBytes, intsOf, type SafetensorsEntry, type StreamedEntry } from './safetensorsData.ts';
 import { parseSafetensors, readSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensorsHeader.ts';
@@ -71,7 +71,7 @@ function writeAll(handle: number, view: ArrayBufferView): void {
 function openAside(path: string): { readonly handle: number; done(): void; fail(error: unknown): EbbError } {
   const aside = `${path}.${process.pid}.partial`;
   const fail = (error: unknown): EbbError => {
-    rmSync(aside, { force: true });
+    discard(aside);
     return fileError(path, error);
   };
   try {

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import lockfile from 'proper-lockfile';
 import { z } from 'zod';
 import { EbbError, option } from '../errors.ts';
@@ -71,9 +72,9 @@ function localOwner(folder: string): { readonly isAlive: boolean } | null {
 
 const options = (folder: string) => ({ lockfilePath: join(folder, LOCK), stale: STALE_MS, realpath: false });
 
-/** Whether a run is going on in a folder. */
+/** Whether a run is going on in a folder. A lock that nobody has said to hold is that of a run which was killed before it could, or is about to. */
 export function isRunning(folder: string): boolean {
-  if (!existsSync(join(folder, LOCK))) return false;
+  if (!existsSync(join(folder, LOCK)) || ownerOf(folder) === null) return false;
   return localOwner(folder)?.isAlive ?? lockfile.checkSync(folder, options(folder));
 }
 
@@ -91,6 +92,18 @@ export interface Claim {
   check(): void;
   /** Gives the folder up. One that was made for the run and holds nothing is removed. */
   release(): void;
+}
+
+/** So long a process may take to say that it holds the lock which it has just made. */
+const CLAIMING_MS = 2000;
+
+/** Removes a lock that nobody holds. Whoever has just made it gets the time to say so. */
+async function removeOrphan(folder: string): Promise<void> {
+  const lock = join(folder, LOCK);
+  const isOrphan = (): boolean => existsSync(lock) && ownerOf(folder) === null;
+  for (let waited = 0; isOrphan() && waited < CLAIMING_MS; waited += 100) await sleep(100);
+  // a process that is gone holds nothing, whatever its heartbeat says
+  if (isOrphan() || localOwner(folder)?.isAlive === false) rmSync(lock, { recursive: true, force: true });
 }
 
 /** The folders of a path that are not there yet, the innermost first. */
@@ -114,7 +127,6 @@ function removeEmpty(folders: readonly string[]): void {
 export async function claimFolder(folder: string): Promise<Claim> {
   const made = missingFolders(folder);
   const id = randomUUID();
-  const lock = join(folder, LOCK);
   const unlock = (): void => {
     try {
       // at once, so that whoever comes next finds the folder free
@@ -126,8 +138,7 @@ export async function claimFolder(folder: string): Promise<Claim> {
   refuseRunning(folder);
   try {
     makeFolder(folder);
-    // its owner is dead, whatever its heartbeat says
-    if (localOwner(folder)?.isAlive === false) rmSync(lock, { recursive: true, force: true });
+    await removeOrphan(folder);
     // whoever took the folder meanwhile is met by check(), where something is to be written
     await lockfile.lock(folder, { ...options(folder), update: BEAT_MS, onCompromised: () => {} });
   } catch (error) {

@@ -82,10 +82,12 @@ const linesOf = (run: string): StepMetrics[] =>
     .filter(isStep);
 
 /** What a version read in a run file, under the names that keys have by now. It shuffled where nothing was given, which now depends on the data. */
-const renamed = ({ adapter, shuffle, ...rest }: { readonly adapter: string; readonly shuffle: boolean }): object => ({
+const renamed = ({ adapter, shuffle, tune, ...rest }: { readonly adapter: string; readonly shuffle: boolean; readonly tune: unknown }): object => ({
   ...rest,
   device: adapter,
   ...(shuffle ? {} : { shuffle }),
+  // the default of then
+  ...(tune === 20 ? {} : { tune }),
 });
 
 /** What of a step's line is the same on every device. */

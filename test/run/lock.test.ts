@@ -71,6 +71,14 @@ it.each<[string, Partial<Owner>, number, boolean]>([
   }
 });
 
+it('is free where a run was killed before it could say that it holds it', async () => {
+  mkdirSync(join(out, '.lock'), { recursive: true });
+  expect(isRunning(out)).toBe(false);
+  const claim = await claimFolder(out);
+  expect(isRunning(out)).toBe(true);
+  claim.release();
+});
+
 it('says so where another run has taken the folder, and leaves it to that one', async () => {
   const claim = await claimFolder(out);
   leftBy({});

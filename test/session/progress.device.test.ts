@@ -70,7 +70,6 @@ it('every part of a run is told: it begins, its counts rise to their totals, it 
       'measuring sensitivities',
       'saving step 2',
       'saving step 3',
-      `writing ${join(folder, 'whole', 'adapter')}`,
     ]),
   );
   const going = told.reduce<Watched>((known, one) => watched(known, one, 0), NOTHING_WATCHED);

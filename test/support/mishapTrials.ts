@@ -127,7 +127,7 @@ async function withMishap(ground: TrialGround, out: string, random: number, mish
   const said =
     mishap.kind === 'kill' ? (ended.signal === 'SIGKILL' ? [] : ['was not killed']) : isTold(ended) ? [] : [`ended with ${ended.code}: ${ended.stderr}`];
   const at = `at call ${nth} of ${ground.calls}`;
-  return [...said, ...wrongIn(ground, out), ...(await wrongInTheEnd(ground, out))].map((text) => `${at}: ${text}`);
+  return [...said, ...wrongIn(ground, out), ...(await wrongInTheEnd(ground, out))].map((text) => `${at}: ${text.replace(/data:text\S*/g, 'the hook')}`);
 }
 
 /** Kills a run after a time. */

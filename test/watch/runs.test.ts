@@ -26,7 +26,7 @@ interface Folder {
   readonly lines?: readonly object[];
   readonly checkpoint?: number;
   readonly result?: string;
-  /** Whether a process says that it holds it: this one. */
+  /** Whether a process of another machine holds it. */
   readonly isHeld?: boolean;
 }
 
@@ -39,7 +39,10 @@ function writeRun(name: string, { steps = 4, lines = [], checkpoint, result, isH
   writeFileSync(join(folder, 'metrics.jsonl'), text(lines));
   if (checkpoint !== undefined) mkdirSync(join(folder, 'checkpoints', `step-${String(checkpoint).padStart(8, '0')}`), { recursive: true });
   if (result !== undefined) mkdirSync(join(folder, result));
-  if (isHeld) mkdirSync(join(folder, '.lock'));
+  if (isHeld) {
+    mkdirSync(join(folder, '.lock'));
+    writeFileSync(join(folder, '.owner.json'), JSON.stringify({ id: 'a', pid: 1, host: 'elsewhere', space: '', processStart: '', since: 'now' }));
+  }
   return folder;
 }
 const firstSteps = (count: number): object[] => Array.from({ length: count }, (_, i) => step(i + 1));
