@@ -90,7 +90,7 @@ function hashRun({ config, weights, data, plan }: Pick<TrainingRun, 'config' | '
   const { checkpoint, path } = weights;
   const from = config.lora === false ? undefined : config.lora.from;
   const model = checkpoint ? modelFiles(checkpoint.path) : path === null ? [] : [path];
-  return hashParts({ files: { model, adapter: from === undefined ? [] : [loadAdapter(from).file], ...data.files }, plan });
+  return hashParts({ files: { model, adapter: from === undefined ? [] : [loadAdapter(from).file], ...data.files() }, plan });
 }
 
 /** The identity of a run that begins, or goes on. @throws EbbError where it goes on and something is another */

@@ -32,8 +32,8 @@ export interface RunData {
   readonly moment: Date;
   /** What is to be said of it before the run. */
   readonly notes: readonly string[];
-  /** The files that it is made of, by what they are. Standard input is none. */
-  readonly files: IdentitySources['files'];
+  /** The files that it is made of, by what they are. Standard input is none. @throws EbbError where text has no tokenizer */
+  readonly files: () => IdentitySources['files'];
   /** @throws EbbError naming the file and what is wrong with it */
   readonly loaded: Promise<LoadedRunData>;
   /** Reads further held-out data, once, by the rules of the run's. @throws EbbError naming the file and what is wrong with it */
@@ -153,7 +153,7 @@ export async function openRunData(given: RunConfig, subject: DataSubject, watch:
         own.end();
       }
     });
-    const files = dataFiles(config, subject);
+    const files = (): IdentitySources['files'] => dataFiles(config, subject);
     return { batch, length, restarts, moment, heldOut, files, notes: [...unreadKeys(config), ...(note === null ? [] : [note])], loaded, end: preparation.end };
   } catch (error) {
     preparation.end();

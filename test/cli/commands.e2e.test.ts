@@ -65,7 +65,7 @@ describe('train', () => {
       expect(line.dropped).toHaveLength(2);
     }
     expect(readFileSync(join(at('whole'), 'config.yaml'), 'utf8')).toMatch(/missingGrad: skip/);
-    expect(readdirSync(join(at('whole'), 'adapter')).sort()).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
+    expect(readdirSync(join(at('whole'), 'result')).sort()).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
     // held-out losses are told, and kept
     const heldOut = allLinesOf(at('whole')).flatMap((line) => ('heldOut' in line ? [line] : []));
     expect(heldOut.map(({ step }) => step)).toEqual([0, 6]);
@@ -101,13 +101,23 @@ describe('train', () => {
     });
     expect(stopped.code).toBe(130);
     expect(stopped.stdout).toMatch(/stopped after [1-5] steps/);
-    expect(existsSync(join(at('part'), 'adapter'))).toBe(false);
+    expect(existsSync(join(at('part'), 'result', 'adapter_model.safetensors'))).toBe(true);
     const again = await runCli(['train', at('slow.yaml'), '--out', at('part')]);
     expect(again.code).toBe(1);
     expect(again.stderr).toMatch(/holds a run already.*--resume/);
     const other = await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume', '--seed', '8']);
     expect(other.code).toBe(1);
     expect(other.stderr).toMatch(/seed is 8, the run to resume was started with 7/);
+    // what process managers send does the same
+    let ended = false;
+    const terminated = await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume'], (text, child) => {
+      if (!ended && /resumed at step/.test(text)) ended = child.kill('SIGTERM');
+    });
+    expect({ code: terminated.code, signal: terminated.signal, told: /SIGTERM again ends at once/.test(terminated.stderr) }).toEqual({
+      code: 143,
+      signal: null,
+      told: true,
+    });
     ok(await runCli(['train', at('slow.yaml'), '--out', at('part'), '--resume']));
     const fields = ({ step, loss, gradNorm, dropped }: Line): Line => ({ step, loss, gradNorm, dropped });
     expect(metricsOf(at('part')).map(fields)).toEqual(metricsOf(at('whole')).map(fields));
@@ -150,7 +160,7 @@ describe('train', () => {
         '0.75',
       ]),
     );
-    const check = ok(await runCli(['check', join(at('full'), 'model')]));
+    const check = ok(await runCli(['check', join(at('full'), 'result')]));
     expect(check.stdout).toMatch(/llama/);
   });
 
@@ -222,7 +232,7 @@ describe('options', () => {
 describe('with the trained adapter', () => {
   it('eval prints the loss, another one with the adapter', async () => {
     const evalArgs = ['eval', TINY_MODEL, '--data', HELD_OUT, '--limit', '4', '--length', '48', '--json'];
-    const [plain, adapted] = [ok(await runCli(evalArgs)), ok(await runCli([...evalArgs, '--adapter', join(at('whole'), 'adapter')]))].map((r) =>
+    const [plain, adapted] = [ok(await runCli(evalArgs)), ok(await runCli([...evalArgs, '--adapter', join(at('whole'), 'result')]))].map((r) =>
       JSON.parse(r.stdout),
     );
     expect(plain).toMatchObject({ examples: 4, tokens: adapted.tokens });
@@ -230,7 +240,7 @@ describe('with the trained adapter', () => {
   });
 
   it('generate streams the same text twice when greedy', async () => {
-    const args = ['generate', TINY_MODEL, '--prompt', 'ROMEO:', '--max-new-tokens', '12', '--adapter', join(at('whole'), 'adapter')];
+    const args = ['generate', TINY_MODEL, '--prompt', 'ROMEO:', '--max-new-tokens', '12', '--adapter', join(at('whole'), 'result')];
     const first = ok(await runCli(args));
     expect(first.stdout.trim().length).toBeGreaterThan(3);
     expect(ok(await runCli([...args, '--temperature', '1', '--top-k', '1'])).stdout).toBe(first.stdout);
@@ -312,7 +322,7 @@ describe('with the trained adapter', () => {
       expect(report.absent).toContain(gone);
     }
     const adapted = ok(
-      await runCli(['grad', TINY_MODEL, '--batch', at('batch.json'), '--adapter', join(at('whole'), 'adapter'), '--out', at('adapter.safetensors')]),
+      await runCli(['grad', TINY_MODEL, '--batch', at('batch.json'), '--adapter', join(at('whole'), 'result'), '--out', at('adapter.safetensors')]),
     );
     expect(adapted.stdout).toMatch(/loss/);
     const own = [...openSafetensors(at('adapter.safetensors')).tensors.keys()].sort();

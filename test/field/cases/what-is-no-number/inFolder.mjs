@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const run = process.argv[2];
 const checkpoints = readdirSync(`${run}/checkpoints`).sort();
-const results = ['adapter', 'model', 'result'].filter((name) => existsSync(`${run}/${name}`));
+const results = ['result', 'best'].filter((name) => existsSync(`${run}/${name}`));
 const steps = readFileSync(`${run}/metrics.jsonl`, 'utf8')
   .trim()
   .split('\n')
