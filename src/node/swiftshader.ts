@@ -65,7 +65,24 @@ function resolveFirst(resolvers: readonly NodeRequire[], name: string): string |
   return null;
 }
 
-/** Finds or unpacks SwiftShader; null where the optional package is not installed or the platform is another. */
+/** Unpacks the archive into a folder of the cache: aside and renamed, as workers may do it at the same time. @throws Error of the file system */
+function unpack(archive: string, folder: string): void {
+  mkdirSync(cacheFolder(), { recursive: true });
+  const aside = mkdtempSync(join(cacheFolder(), 'unpacking-'));
+  try {
+    for (const [name, bytes] of untar(brotliDecompressSync(readFileSync(archive)))) {
+      const target = join(aside, name);
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, bytes);
+    }
+    renameSync(aside, folder);
+  } catch (error) {
+    rmSync(aside, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Finds or unpacks SwiftShader; null where the optional package is not installed, the platform is another, or the cache cannot be written. */
 export function swiftShader(): SwiftShader | null {
   if (process.platform !== 'linux' || process.arch !== 'x64') return null;
   const packaged = packagedArchive();
@@ -73,18 +90,10 @@ export function swiftShader(): SwiftShader | null {
   const folder = join(cacheFolder(), `swiftshader-${packaged.version}`);
   const found: SwiftShader = { loader: join(folder, 'libvulkan.so.1'), icd: join(folder, 'vk_swiftshader_icd.json') };
   if (existsSync(found.icd)) return found;
-  mkdirSync(cacheFolder(), { recursive: true });
-  // unpacked aside and renamed: workers may do it at the same time
-  const aside = mkdtempSync(join(cacheFolder(), 'unpacking-'));
-  for (const [name, bytes] of untar(brotliDecompressSync(readFileSync(packaged.file)))) {
-    const target = join(aside, name);
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, bytes);
-  }
   try {
-    renameSync(aside, folder);
+    unpack(packaged.file, folder);
   } catch {
-    rmSync(aside, { recursive: true, force: true });
+    // a home that cannot be written: other devices are there all the same
   }
   return existsSync(found.icd) ? found : null;
 }

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder, swiftShader } from './swiftshader.ts';
 
@@ -21,14 +22,25 @@ function systemDrivers(): string[] {
 // The variables and libraries of a process are set up once; a second time would list SwiftShader twice.
 let prepared = false;
 
+/** A folder for what drivers keep while they run; null where none can be written, which they bear. */
+function runtimeFolder(): string | null {
+  for (const folder of [join(cacheFolder(), 'runtime'), join(tmpdir(), `ebb-runtime-${process.getuid?.() ?? ''}`)])
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      return folder;
+    } catch {
+      // the next place
+    }
+  return null;
+}
+
 /** Lists SwiftShader beside the system's drivers, and loads its Vulkan loader where the system has none. It must be called before Dawn is loaded; later calls do nothing. */
 export function prepareVulkan(): void {
   if (prepared || process.platform !== 'linux') return;
   prepared = true;
   if (!process.env['XDG_RUNTIME_DIR']) {
-    const folder = join(cacheFolder(), 'runtime');
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    setVariable('XDG_RUNTIME_DIR', folder);
+    const folder = runtimeFolder();
+    if (folder !== null) setVariable('XDG_RUNTIME_DIR', folder);
   }
   const software = swiftShader();
   const native = koffi();

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { EbbError, option } from '../errors.ts';
@@ -124,6 +124,7 @@ async function hashOf(file: string): Promise<string> {
 async function checkWhole(checkpoint: string): Promise<TrainState> {
   const file = join(checkpoint, STATE);
   const { sha256, run: _run, ...state } = parseBy(storedState(), parseJson(file, readText(file)), file, 'it is broken');
+  if (checkpointName(state.step) !== basename(checkpoint)) throw new EbbError(`${file}: step is ${state.step}, expected that of its folder's name`, 'run');
   const tensors = join(checkpoint, TENSORS);
   openSafetensors(tensors);
   if (sha256 !== undefined && (await hashOf(tensors)) !== sha256) throw new EbbError(`${tensors}: its bytes are not those that were written`, 'run');

@@ -11,20 +11,15 @@ import type { RunRecord } from './record.ts';
 import { BEST, trainedMoment } from './results.ts';
 import type { Saving } from './saving.ts';
 
-/** What held-out losses say so far. */
-export interface BestSoFar {
-  /** The lowest after any step; null where there is none. */
-  readonly best: HeldOutMetrics | null;
-  /** Evaluations since then. */
-  readonly since: number;
-}
-
-/** The held-out losses of steps, in order. Losses before training are none. */
-export function bestSoFar(losses: readonly HeldOutMetrics[]): BestSoFar {
-  const trained = losses.filter(({ step }) => step > 0);
-  const lowest = Math.min(...trained.flatMap(({ heldOut }) => (Number.isNaN(heldOut) ? [] : [heldOut])));
-  const index = trained.findIndex(({ heldOut }) => heldOut === lowest);
-  return { best: trained[index] ?? null, since: index < 0 ? 0 : trained.length - 1 - index };
+/**
+ * Evaluations since the lowest held-out loss. Those that a run does at its end, and where it goes on, are none of them: a run that was ended and goes on has
+ * the patience of one that was not.
+ */
+export function sinceLowest(losses: readonly HeldOutMetrics[], evalEvery: number): number {
+  const counted = losses.filter(({ step }) => step > 0 && evalEvery > 0 && step % evalEvery === 0);
+  const lowest = Math.min(...counted.flatMap(({ heldOut }) => (Number.isNaN(heldOut) ? [] : [heldOut])));
+  const index = counted.findIndex(({ heldOut }) => heldOut === lowest);
+  return index < 0 ? 0 : counted.length - 1 - index;
 }
 
 /** What held-out losses are computed of, and who is told. */
@@ -36,6 +31,8 @@ export interface HeldOutParts {
   readonly watched: (done: number, total: number) => void;
   readonly record: Pick<RunRecord, 'heldOut' | 'heldOutLosses'>;
   readonly keepBest: Saving['keepBest'];
+  /** The hash of the held-out data: losses on other data are not comparable. */
+  readonly evalData: string | undefined;
   readonly say: (text: string) => void;
 }
 
@@ -47,14 +44,19 @@ export interface HeldOut {
   compare(): Promise<number>;
   /** Whether the loss has not got lower for as long as the run has patience. */
   isOver(): boolean;
-  /** The lowest loss, where what is trained was kept with it. */
+  /** The loss of what is kept as the best; null where nothing is. */
   best(): HeldOutMetrics | null;
 }
 
 /** Opens the held-out losses of a run; what its metrics hold counts. */
-export function openHeldOut({ config, engine, state, batches, watched, record, keepBest, say }: HeldOutParts): HeldOut {
-  const keeps = config.keepBest && config.evalEvery > 0;
-  let sofar = bestSoFar(record.heldOutLosses());
+export function openHeldOut({ config, engine, state, batches, watched, record, keepBest, evalData, say }: HeldOutParts): HeldOut {
+  const { evalEvery, patience, out } = config;
+  const keeps = config.keepBest && evalEvery > 0;
+  /** What is kept and was compared on the same data. */
+  const kept = (): HeldOutMetrics | null => {
+    const moment = trainedMoment(join(out, BEST));
+    return moment && moment.heldOut !== null && moment.evalData === (evalData ?? null) ? { step: moment.step, heldOut: moment.heldOut } : null;
+  };
   const compute = (): Promise<number> =>
     evaluate(engine, batches, watched).catch((error: unknown) => {
       if (!isOfNumbers(error)) throw error;
@@ -67,16 +69,17 @@ export function openHeldOut({ config, engine, state, batches, watched, record, k
     record.heldOut({ step: state.step, heldOut });
     return heldOut;
   };
+  let computed: HeldOutMetrics | null = null;
   return {
     evaluate: recorded,
     async compare() {
-      const last = record.heldOutLosses().at(-1);
-      const heldOut = last?.step === state.step ? last.heldOut : await recorded();
-      sofar = bestSoFar(record.heldOutLosses());
-      if (keeps && sofar.best?.step === state.step && trainedMoment(join(config.out, BEST))?.step !== state.step) await keepBest(state, heldOut);
+      if (computed?.step !== state.step) computed = { step: state.step, heldOut: await recorded() };
+      const { heldOut } = computed;
+      // what was not trained yet is not kept
+      if (keeps && state.step > 0 && heldOut < (kept()?.heldOut ?? Number.POSITIVE_INFINITY)) await keepBest(state, heldOut, evalData);
       return heldOut;
     },
-    isOver: () => config.patience !== undefined && sofar.since >= config.patience,
-    best: () => (keeps && sofar.best !== null && trainedMoment(join(config.out, BEST))?.step === sofar.best.step ? sofar.best : null),
+    isOver: () => patience !== undefined && sinceLowest(record.heldOutLosses(), evalEvery) >= patience,
+    best: () => (keeps ? kept() : null),
   };
 }

@@ -37,6 +37,8 @@ const identity = z.object({
   run: z.string(),
   ebb: z.string(),
   parts: z.record(z.string(), part),
+  /** The settings that decide what is trained: config.yaml, which people edit, says how a run is to go on. */
+  settings: z.record(z.string(), z.unknown()).optional(),
 });
 
 /** Which run it is, which version began it or went on with it last, and what it depends on. */
@@ -110,7 +112,13 @@ const HARMLESS: readonly string[] = ['evalData'];
  * @param say is told what changed and goes on all the same
  * @throws EbbError naming what changed
  */
-export function checkIdentity(folder: string, before: Identity, now: Omit<Identity, 'run'>, accept: readonly string[], say: (text: string) => void): void {
+export function checkIdentity(
+  folder: string,
+  before: Identity,
+  now: Pick<Identity, 'ebb' | 'parts'>,
+  accept: readonly string[],
+  say: (text: string) => void,
+): void {
   const names = [...new Set([...Object.keys(before.parts), ...Object.keys(now.parts)])];
   const changed = names.filter((name) => before.parts[name]?.sha256 !== now.parts[name]?.sha256);
   for (const name of accept) if (!changed.includes(name)) say(`${option('accept')} names ${name}, which is what the run began with`);

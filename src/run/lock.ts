@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,7 @@ const STALE_MS = 60_000;
 const BEAT_MS = 5_000;
 
 /** Which process holds a folder. Numbers of processes mean something on one machine, and within one space of them, alone. */
-const owner = z.object({ id: z.string(), pid: z.int(), host: z.string(), space: z.string(), processStart: z.string(), since: z.string() });
+const owner = z.object({ id: z.string(), folder: z.string(), pid: z.int(), host: z.string(), space: z.string(), processStart: z.string(), since: z.string() });
 type Owner = Readonly<z.infer<typeof owner>>;
 
 /** A text that Linux tells of this machine; empty where there is none. */
@@ -55,10 +55,14 @@ function isAlive({ pid, processStart: started }: Owner): boolean {
   return processStart(pid) === started;
 }
 
-/** Who holds a folder; null where nobody says so. */
+/** Which folder one is, wherever it is moved to: a copy is another. */
+const folderId = (folder: string): string => String(statSync(folder).ino);
+
+/** Who holds a folder; null where nobody says so, or says it of the folder that this one was copied from. */
 function ownerOf(folder: string): Owner | null {
   try {
-    return owner.parse(JSON.parse(readFileSync(join(folder, OWNER), 'utf8')));
+    const found = owner.parse(JSON.parse(readFileSync(join(folder, OWNER), 'utf8')));
+    return found.folder === folderId(folder) ? found : null;
   } catch {
     return null;
   }
@@ -148,7 +152,7 @@ export async function claimFolder(folder: string): Promise<Claim> {
   }
   const since = new Date().toLocaleString('sv-SE');
   try {
-    const own: Owner = { id, pid: process.pid, host: hostname(), space: spaceOf(), processStart: processStart(process.pid), since };
+    const own: Owner = { id, folder: folderId(folder), pid: process.pid, host: hostname(), space: spaceOf(), processStart: processStart(process.pid), since };
     writeTextAside(join(folder, OWNER), `${JSON.stringify(own)}\n`);
   } catch (error) {
     unlock();

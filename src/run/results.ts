@@ -61,15 +61,17 @@ export function publish(from: string, to: string): void {
 export interface TrainedMoment {
   /** Steps that were done. */
   readonly step: number;
-  /** The held-out loss, where it was computed for this. */
+  /** The held-out loss, where it was computed for this, and the hash of the data that it is of. */
   readonly heldOut: number | null;
+  readonly evalData: string | null;
 }
 
 /** What stands in a file of weights about when it was written. */
-export const momentMetadata = ({ step, heldOut }: TrainedMoment): Readonly<Record<string, string>> => ({
+export const momentMetadata = ({ step, heldOut, evalData }: TrainedMoment): Readonly<Record<string, string>> => ({
   format: 'pt',
   step: String(step),
   ...(heldOut === null ? {} : { heldOut: String(heldOut) }),
+  ...(evalData === null ? {} : { evalData }),
 });
 
 /** When what lies in a folder was trained; null where it does not say, or holds nothing. */
@@ -77,8 +79,8 @@ export function trainedMoment(folder: string): TrainedMoment | null {
   const file = WEIGHTS.map((name) => join(folder, name)).find((path) => existsSync(path));
   if (file === undefined) return null;
   try {
-    const { step, heldOut } = openSafetensors(file).metadata;
-    return step === undefined ? null : { step: Number(step), heldOut: heldOut === undefined ? null : Number(heldOut) };
+    const { step, heldOut, evalData = null } = openSafetensors(file).metadata;
+    return step === undefined ? null : { step: Number(step), heldOut: heldOut === undefined ? null : Number(heldOut), evalData };
   } catch {
     return null;
   }

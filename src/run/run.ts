@@ -166,7 +166,17 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   const rates = before && scheduleNote(before, { ...config, steps }, state.step);
   if (rates) say(rates);
   const saving = openSaving(
-    { folder: config.out, run: identity.run, engine, model, weights, dtype: config.resultDtype, claim: hooks.claim, watch: { onProgress: hooks.onProgress } },
+    {
+      folder: config.out,
+      run: identity.run,
+      engine,
+      model,
+      weights,
+      dtype: config.resultDtype,
+      claim: hooks.claim,
+      restore: folder.restore,
+      watch: { onProgress: hooks.onProgress },
+    },
     resumed?.step,
   );
   const evaluates = held !== null && config.evalEvery > 0;
@@ -182,9 +192,23 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   const units = unitsOf(engine).length;
   const record = openRecord(config.out, state.step, units, say);
   const watched = pieces({ onProgress: hooks.onProgress }, 'held-out evaluation');
-  const heldOut = held && openHeldOut({ config, engine, state, batches: held.source.all(), watched, record, keepBest: saving.keepBest, say });
-  const first = heldOut ? await heldOut.evaluate() : Number.NaN;
-  if (heldOut) say(`held-out loss before: ${first.toFixed(4)}`);
+  const heldOut =
+    held &&
+    openHeldOut({
+      config,
+      engine,
+      state,
+      batches: held.source.all(),
+      watched,
+      record,
+      keepBest: saving.keepBest,
+      evalData: identity.parts['evalData']?.sha256,
+      say,
+    });
+  // where the run goes on, what it had trained may be the best so far
+  const first = heldOut ? await heldOut.compare() : Number.NaN;
+  if (heldOut) say(`held-out loss ${state.step === 0 ? 'before' : `after ${state.step} steps`}: ${first.toFixed(4)}`);
+  const untrained = record.heldOutLosses().find(({ step }) => step === 0)?.heldOut ?? first;
   let interrupted = false;
   let broken: EbbError | null = null;
   const between = (pauseAfter: (step: number) => boolean): NonNullable<TrainerOptions['between']> => ({
@@ -244,14 +268,17 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
       const result = join(config.out, RESULT);
       say(`written: ${result}${saving.dtype() === null ? '' : ` (${saving.dtype()})`}`);
       const best = heldOut?.best() ?? null;
-      if (best) say(`best: ${join(config.out, BEST)}, of step ${best.step}, held-out loss ${best.heldOut.toFixed(4)}`);
+      if (best)
+        say(
+          `best: ${join(config.out, BEST)}, of step ${best.step}, held-out loss ${best.heldOut.toFixed(4)}${untrained < best.heldOut ? `; before training it was lower, ${untrained.toFixed(4)}` : ''}`,
+        );
       return {
         out: config.out,
         result,
         best: best && { folder: join(config.out, BEST), step: best.step, heldOut: best.heldOut },
         steps: state.step,
         loss: record.lastLoss(),
-        heldOut: heldOut ? { before: first, after } : null,
+        heldOut: heldOut ? { before: untrained, after } : null,
         interrupted,
         endedEarly,
       };

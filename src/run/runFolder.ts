@@ -1,7 +1,7 @@
 /** @file The folder of a run as it begins or goes on: what it may hold, and its config. Files are written aside and renamed. */
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
@@ -17,12 +17,12 @@ import { loadCheckpoint, newestWhole, setBrokenAside } from './checkpoints.ts';
 import { CONFIG, goingOn, storedConfig } from './earlierRun.ts';
 import { IDENTITY, type Identity, PART_NAMES, storedIdentity } from './identity.ts';
 import { refuseRunning } from './lock.ts';
-import { cutMetrics, METRICS } from './metrics.ts';
+import { cutMetrics, METRICS, readMetrics } from './metrics.ts';
 import { MOMENT } from './moment.ts';
 import type { GoingOn } from './openRun.ts';
 import { checkOutFolder, type InputPath, inputsOf } from './outputs.ts';
 import { removeRecord } from './record.ts';
-import { BEST, EARLIER_RESULTS, RESULT } from './results.ts';
+import { BEST, EARLIER_RESULTS, isRunFolder, RESULT } from './results.ts';
 import { schemaComment } from './runFile.ts';
 
 export interface RunFolder {
@@ -35,7 +35,9 @@ export interface RunFolder {
    * Makes the folder and writes the config as resolved, and further files by name; a run that starts over begins its metrics anew. What a
    * killed run had half written is removed.
    */
-  begin(config: RunConfig, identity: Identity, files?: Readonly<Record<string, string>>): void;
+  begin(config: RunConfig, identity: Omit<Identity, 'settings'>, files?: Readonly<Record<string, string>>): void;
+  /** Writes what `begin` wrote, where it is gone: a run whose folder is moved away goes on. Returns whether it was. @throws EbbError */
+  restore(): boolean;
   /**
    * Loads the newest whole checkpoint into the engine, and cuts the metrics behind it; null where there is none to go on from.
    * @throws EbbError where no checkpoint is whole, and where it is of another model
@@ -89,9 +91,19 @@ export function checkRunFolder(config: RunConfig, { resume = false, accept, exte
   const unknown = accept?.find((name) => !PART_NAMES.includes(name));
   if (unknown !== undefined) throw new EbbError(`${option('accept')}: found ${JSON.stringify(unknown)}, expected some of ${PART_NAMES.join(', ')}`, 'config');
   refuseRunning(path);
+  refuseInsideRun(path);
   if (!resume && existsSync(join(path, METRICS)))
     throw new EbbError(`${path}: holds a run already; go on with it (${option('resume')}), or choose another folder (${option('out')})`, 'run');
   checkOutFolder(path, option('out'), PARTS, [...runInputs(config), ...inputsOf({ 'the run file': resume ? undefined : runFile })]);
+}
+
+/** @throws EbbError for a folder in what another run writes anew, or removes */
+function refuseInsideRun(path: string): void {
+  for (let place = resolve(path); dirname(place) !== place; place = dirname(place)) {
+    const run = dirname(place);
+    if (!isRunFolder(run) || !PARTS.includes(basename(place))) continue;
+    throw new EbbError(`${option('out')} ${path}: lies in ${place}, which the run in ${run} writes; choose another folder`, 'config');
+  }
 }
 
 /**
@@ -103,8 +115,14 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig,
   const configFile = join(path, CONFIG);
   const holds = resumes && checkpointNames(path).length > 0;
   const identity = holds ? storedIdentity(path) : null;
-  if (holds && existsSync(configFile)) checkSameRun(configFile, config, identity !== null);
+  if (holds && !existsSync(configFile)) say(`${configFile}: is missing; the run goes on by what is given now`);
+  if (holds && identity?.settings)
+    checkSameRun(join(path, IDENTITY), identity.settings, settingsOf(existsSync(configFile) ? goingOn(configFile, config) : config));
+  else if (holds && existsSync(configFile))
+    checkSameRun(configFile, compared(storedConfig(configFile), identity !== null), settingsOf(goingOn(configFile, config), identity !== null));
   let from: Awaited<ReturnType<typeof newestWhole>> = null;
+  /** Files that a run begins with. */
+  let begun: Readonly<Record<string, string>> = {};
   return {
     path,
     identity,
@@ -115,14 +133,23 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig,
         removePartial(path);
         if (from) setBrokenAside(path, now.run, from);
         else removeRecord(path);
-        writeTextAside(configFile, `${schemaComment(path)}${stringify(resolved)}`);
-        writeTextAside(join(path, IDENTITY), `${JSON.stringify(now, null, 2)}\n`);
-        for (const [name, text] of Object.entries(files)) writeTextAside(join(path, name), text);
+        begun = {
+          [CONFIG]: `${schemaComment(path)}${stringify(resolved)}`,
+          [IDENTITY]: `${JSON.stringify({ ...now, settings: settingsOf(resolved) }, null, 2)}\n`,
+          ...files,
+        };
+        writeFiles(path, begun);
       } catch (error) {
         throw fileError(path, error);
       }
       const earlier = EARLIER_RESULTS.filter((name) => existsSync(join(path, name)));
       for (const name of earlier) say(`${join(path, name)}: is what an earlier version left; what is trained from here on goes into ${join(path, RESULT)}`);
+    },
+    restore() {
+      if (existsSync(join(path, IDENTITY))) return false;
+      makeFolder(path);
+      writeFiles(path, begun);
+      return true;
     },
     async resume(engine) {
       if (!holds) return null;
@@ -130,9 +157,15 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig,
       if (from === null) return null;
       await loadCheckpoint(path, from, engine);
       cutMetrics(path, from.state.step);
+      const lacking = from.state.step - (existsSync(join(path, METRICS)) ? readMetrics(path).steps.length : 0);
+      if (lacking > 0) say(`${join(path, METRICS)}: lacks ${lacking} of the ${from.state.step} steps that are done; what it held of them is not written again`);
       return from.state;
     },
   };
+}
+
+function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) writeTextAside(join(folder, name), text);
 }
 
 /** Names of what is written aside: checkpoints, files of any module, and the best result. */
@@ -152,13 +185,16 @@ function compared(config: Readonly<Record<string, unknown>>, byContent: boolean)
   return { ...Object.fromEntries(kept), lora: settings };
 }
 
-/** @param byContent whether the contents of what a run reads are compared, and not the paths @throws EbbError naming the first key whose value would make it another run */
-function checkSameRun(file: string, config: RunConfig, byContent: boolean): void {
-  const before = compared(storedConfig(file), byContent);
-  // written and read once more, so that both have the same form
-  const now = compared(z.record(z.string(), z.unknown()).parse(parse(stringify(goingOn(file, config)))), byContent);
+/** A config in the form that files give it, as it is compared. */
+const settingsOf = (config: RunConfig, byContent = true): Readonly<Record<string, unknown>> =>
+  compared(z.record(z.string(), z.unknown()).parse(parse(stringify(config))), byContent);
+
+/** @param file says what the run was started with @throws EbbError naming the first key whose value would make it another run */
+function checkSameRun(file: string, before: Readonly<Record<string, unknown>>, now: Readonly<Record<string, unknown>>): void {
+  // what was read of one file and of another has other prototypes
+  const plain = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
   for (const key of new Set([...Object.keys(now), ...Object.keys(before)])) {
-    if (isDeepStrictEqual(before[key], now[key])) continue;
+    if (isDeepStrictEqual(plain(before[key]), plain(now[key]))) continue;
     const show = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
     throw new EbbError(
       `${key} is ${show(now[key])}, the run to resume was started with ${show(before[key])} (${file}); give the same, or start another run (${option('out')})`,

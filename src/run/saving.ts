@@ -3,7 +3,6 @@
  * held-out loss. A disk that takes no more ends no run before its end.
  */
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EbbError } from '../errors.ts';
 import { bytesText } from '../formats/bytes.ts';
@@ -16,7 +15,7 @@ import { checkpointBytes, kindsOf, ownCheckpoints, removeOldest, writeCheckpoint
 import type { Claim } from './lock.ts';
 import { tell, type Watch } from './progress.ts';
 import { writeResult } from './result.ts';
-import { BEST, momentMetadata, publish, RESULT } from './results.ts';
+import { BEST, momentMetadata, publish, RESULT, type TrainedMoment } from './results.ts';
 import { checkSpace, freeBytes } from './space.ts';
 import type { ResultDtype } from './trainedPieces.ts';
 import type { DiskWeights } from './weights.ts';
@@ -37,6 +36,8 @@ export interface SavingParts {
   readonly weights: DiskWeights;
   readonly dtype: ResultDtype;
   readonly claim: Pick<Claim, 'check'> | undefined;
+  /** Writes the files that the folder began with, where they are gone; returns whether they were. */
+  readonly restore: () => boolean;
   readonly watch: Pick<Watch, 'onProgress'>;
 }
 
@@ -50,14 +51,16 @@ export interface Saving {
   /** The type of what was written last, as config.json calls it; null where this run wrote none. */
   dtype(): string | null;
   /** Keeps what is trained as the best so far. */
-  keepBest(state: TrainState, heldOut: number): Promise<void>;
+  keepBest(state: TrainState, heldOut: number, evalData: string | undefined): Promise<void>;
 }
 
 /** Whether an error says that a file cannot be written. */
 const isOfFiles = (error: unknown): error is EbbError => error instanceof EbbError && error.code === 'file';
 
+const momentOf = ({ step }: TrainState): TrainedMoment => ({ step, heldOut: null, evalData: null });
+
 /** What a run leaves. @param saved the step whose checkpoint is there already */
-export function openSaving({ folder, run, engine, model, weights, dtype, claim, watch }: SavingParts, saved: number | undefined): Saving {
+export function openSaving({ folder, run, engine, model, weights, dtype, claim, restore, watch }: SavingParts, saved: number | undefined): Saving {
   const say = (text: string): void => tell(watch, text);
   const trained = engine.program.params.reduce((sum, p) => sum + (p.trainable ? p.shape.reduce((a, b) => a * b, 4) : 0), 0);
   const each = checkpointBytes(engine) + trained + BESIDE;
@@ -65,13 +68,8 @@ export function openSaving({ folder, run, engine, model, weights, dtype, claim, 
   const result = join(folder, RESULT);
 
   let written: string | null = null;
-  const writeTrained = async (
-    to: string,
-    { step }: TrainState,
-    heldOut: number | null,
-    read = whileSaving(engine, watch, `writing ${to}`, ['params']),
-  ): Promise<void> => {
-    written = await writeResult(to, read, model.about, weights, dtype, momentMetadata({ step, heldOut }));
+  const writeTrained = async (to: string, moment: TrainedMoment, read = whileSaving(engine, watch, `writing ${to}`, ['params'])): Promise<void> => {
+    written = await writeResult(to, read, model.about, weights, dtype, momentMetadata(moment));
   };
 
   /** Removes all but the newest checkpoint where the disk would not take another. @throws EbbError where that is not enough */
@@ -97,18 +95,19 @@ export function openSaving({ folder, run, engine, model, weights, dtype, claim, 
 
   const write = async (state: TrainState): Promise<void> => {
     claim?.check();
+    if (restore()) say(`${folder}: is not what it was: it was moved, or emptied; the run goes on, and writes it anew`);
     const trained = join(checkpointPath(folder, checkpointName(state.step)), RESULT);
     // saving a step again would take its checkpoint away for a moment
     if (state.step !== last) {
       makeRoom();
       state.updates = await engine.readUpdates();
       const read = whileSaving(engine, watch, `saving step ${state.step}`, [...kindsOf(engine), 'params']);
-      await writeCheckpoint(folder, { engine: read, state, run, result: (aside) => writeTrained(join(aside, RESULT), state, null, read) });
+      await writeCheckpoint(folder, { engine: read, state, run, result: (aside) => writeTrained(join(aside, RESULT), momentOf(state), read) });
       last = state.step;
     }
-    if (existsSync(trained)) show(trained, result);
-    // a checkpoint of an earlier version has none
-    else await writeTrained(result, state, null);
+    // where another process wrote the checkpoint, nobody knows what has become of its files since
+    if (last === saved) await writeTrained(result, momentOf(state));
+    else show(trained, result);
     removeOldest(folder, run, KEPT);
   };
 
@@ -129,21 +128,21 @@ export function openSaving({ folder, run, engine, model, weights, dtype, claim, 
       } catch (error) {
         if (!isOfFiles(error)) throw error;
         // what was trained is smaller than a checkpoint, and worth more
-        await writeTrained(result, state, null).catch(() => {
+        await writeTrained(result, momentOf(state)).catch(() => {
           throw error;
         });
         throw new EbbError(`${error.message}; what was trained in ${state.step} steps is written (${result}), but the run cannot go on from there`, 'file');
       }
     },
-    async keepBest(state, heldOut) {
+    async keepBest({ step }, heldOut, evalData) {
       const aside = join(folder, `${BEST}.partial`);
       try {
         claim?.check();
-        await writeTrained(aside, state, heldOut);
+        await writeTrained(aside, { step, heldOut, evalData: evalData ?? null });
         show(aside, join(folder, BEST));
       } catch (error) {
         if (!isOfFiles(error)) throw error;
-        say(`step ${state.step}: the best so far cannot be kept (${error.message})`);
+        say(`step ${step}: the best so far cannot be kept (${error.message})`);
       } finally {
         discard(aside);
       }

@@ -3,7 +3,8 @@
 import { kindTraits } from '../codegen/kernel/device.ts';
 import { compileModel } from '../compile/compile.ts';
 import { extentOf } from '../compile/slots.ts';
-import type { Watch } from '../run/progress.ts';
+import { EbbError } from '../errors.ts';
+import { tell, type Watch } from '../run/progress.ts';
 import { extentBytes, type Program } from '../runtime/program.ts';
 import type { TracedModel } from '../trace/trace.ts';
 import { bookChooser, type Entry, emptyBook, type ScheduleBook } from '../tune/book.ts';
@@ -59,6 +60,16 @@ export interface Tuned {
 
 const MEASURING = 'measuring kernels';
 
+/** Saves what was measured; a cache that cannot be written is said. @throws EbbError for a broken cache file */
+function keep(book: ScheduleBook, watch: Watch): void {
+  try {
+    saveBook(book);
+  } catch (error) {
+    if (error instanceof EbbError) throw error;
+    tell(watch, `what was measured is not kept for the next start: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** Measures schedules for at most `seconds`, and saves them; what was measured when the signal ends it, too. @throws EbbError for a broken cache file */
 export async function tuneProblems(
   problems: readonly OpenProblem[],
@@ -81,7 +92,7 @@ export async function tuneProblems(
     stop: () => signal?.aborted ?? false,
   });
   tellDone(problems.length, problems.length, 0);
-  saveBook(book);
+  keep(book, watch);
   signal?.throwIfAborted();
   const measured = Object.entries(book.entries).flatMap(([key, entry]) => (Object.hasOwn(known.entries, key) ? [] : [entry]));
   return { book, measured, left, ms: performance.now() - started };

@@ -10,6 +10,8 @@ import { type ProgressPrinter, progressPrinter } from '../terminal/progress.ts';
 const SIGNALS = [
   { name: 'SIGINT', exitCode: 130, called: 'Ctrl-C' },
   { name: 'SIGTERM', exitCode: 143, called: 'SIGTERM' },
+  // a terminal was closed, or a connection lost
+  { name: 'SIGHUP', exitCode: 129, called: 'SIGHUP' },
 ] as const;
 
 /** What a command line says of a run that goes on, and of its result. */

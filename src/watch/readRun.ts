@@ -9,7 +9,7 @@ import { parseBy } from '../issues.ts';
 import { SUMMARY } from '../run/account.ts';
 import { droppedShare } from '../run/droppedShare.ts';
 import { CONFIG, storedConfig } from '../run/earlierRun.ts';
-import { bestSoFar } from '../run/heldOut.ts';
+import { sinceLowest } from '../run/heldOut.ts';
 import { METRICS, type RunMetrics, readMetrics, type StoredStep } from '../run/metrics.ts';
 import { MOMENT } from '../run/moment.ts';
 import { curvesOf, planText } from '../run/readCurve.ts';
@@ -36,12 +36,13 @@ const shownConfig = z.object({
   steps: z.int().positive().optional(),
   drop: z.unknown().optional(),
   patience: z.int().positive().optional(),
+  evalEvery: z.int().nonnegative().default(0),
 });
 /** What of a run's account is needed to say which share of its units was dropped. Earlier versions kept none. */
 const unitCount = z.object({ trains: z.object({ units: z.int().positive() }) });
 
 /** What does not change while a run goes on. */
-export type RunFacts = Readonly<z.infer<typeof shownConfig>> & { readonly units: number | null };
+export type RunFacts = Readonly<z.output<typeof shownConfig>> & { readonly units: number | null };
 
 /** Reads what a run is. @throws EbbError naming the file, for a config that cannot be read */
 export function readFacts(folder: string): RunFacts {
@@ -67,7 +68,9 @@ function heldOutOf(heldOut: RunMetrics['heldOut']): RunReport['heldOut'] {
   const points = heldOut.map(({ step, heldOut: loss }): HeldOutPoint => ({ step, loss }));
   const last = points.at(-1);
   if (!last) return null;
-  const best = points.filter(({ loss }) => Number.isFinite(loss)).sort((a, b) => a.loss - b.loss)[0];
+  // what was not trained is the best of nothing, unless there is nothing else
+  const trained = points.some(({ step }) => step > 0) ? points.filter(({ step }) => step > 0) : points;
+  const best = trained.filter(({ loss }) => Number.isFinite(loss)).sort((a, b) => a.loss - b.loss)[0];
   return { best: best ?? null, last };
 }
 
@@ -78,10 +81,10 @@ function speedOf(steps: readonly StoredStep[]): number | null {
   return counted.length === 0 || tokens.length < counted.length || ms === 0 ? null : (1000 * sum(tokens)) / ms;
 }
 
-const endingOf = ({ steps: planned, patience }: RunFacts, { steps, heldOut }: RunMetrics): Ending => ({
+const endingOf = ({ steps: planned, patience, evalEvery }: RunFacts, { steps, heldOut }: RunMetrics): Ending => ({
   done: steps.at(-1)?.step ?? 0,
   of: planned ?? null,
-  hasNoPatience: patience !== undefined && bestSoFar(heldOut).since >= patience,
+  hasNoPatience: patience !== undefined && sinceLowest(heldOut, evalEvery) >= patience,
 });
 
 /** How a run stands, by what it is and its metrics. */

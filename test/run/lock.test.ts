@@ -1,6 +1,6 @@
 /** @file Whose a run folder is: one run's at a time, and nobody's once its process is gone. */
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Claim, claimFolder, isRunning, openClaimed, withClaim } from '../../src/run/lock.ts';
@@ -69,6 +69,16 @@ it.each<[string, Partial<Owner>, number, boolean]>([
     claim.check();
     claim.release();
   }
+});
+
+it('is not held where it is a copy of a folder that is', async () => {
+  const claim = await claimFolder(out);
+  const copy = join(scratch, 'copy');
+  cpSync(out, copy, { recursive: true });
+  expect([isRunning(out), isRunning(copy)]).toEqual([true, false]);
+  (await claimFolder(copy)).release();
+  claim.check();
+  claim.release();
 });
 
 it('is free where a run was killed before it could say that it holds it', async () => {

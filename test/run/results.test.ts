@@ -41,10 +41,10 @@ it('says after which step it was trained', () => {
   mkdirSync(at('result'));
   expect(trainedMoment(at('result'))).toBeNull();
   const tensor = { name: 'w', dtype: 'F32' as const, shape: [1], data: new Float32Array(1) };
-  writeSafetensors(at('result/model.safetensors'), [tensor], momentMetadata({ step: 12, heldOut: 0.5 }));
-  expect(trainedMoment(at('result'))).toEqual({ step: 12, heldOut: 0.5 });
-  writeSafetensors(at('result/model.safetensors'), [tensor], momentMetadata({ step: 3, heldOut: null }));
-  expect(trainedMoment(at('result'))).toEqual({ step: 3, heldOut: null });
+  writeSafetensors(at('result/model.safetensors'), [tensor], momentMetadata({ step: 12, heldOut: 0.5, evalData: 'ab' }));
+  expect(trainedMoment(at('result'))).toEqual({ step: 12, heldOut: 0.5, evalData: 'ab' });
+  writeSafetensors(at('result/model.safetensors'), [tensor], momentMetadata({ step: 3, heldOut: null, evalData: null }));
+  expect(trainedMoment(at('result'))).toEqual({ step: 3, heldOut: null, evalData: null });
   writeSafetensors(at('result/model.safetensors'), [tensor]);
   expect(trainedMoment(at('result'))).toBeNull();
 });

@@ -1,6 +1,6 @@
 /** @file Going on with a run: torn metrics, another config, no checkpoint, broken checkpoints. */
 
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSafetensors } from '../../src/formats/safetensors.ts';
@@ -78,7 +78,7 @@ const save = (step: number, run = 'this'): Promise<string> =>
 
 /** A run of three steps with a checkpoint after the second, and after the first where that is asked for. */
 async function started(first = false): Promise<void> {
-  open(false).begin({ ...config(), steps: 9 }, IDENTITY);
+  open(false).begin({ ...config(), steps: 9, lossOver: 'tokens' }, IDENTITY);
   for (const step of [1, 2, 3]) {
     record(line(step));
     if (step === 2 || (first && step === 1)) await save(step);
@@ -129,7 +129,8 @@ it.each<[Partial<RunInput>, string]>([
   const before = readFileSync(join(out, 'config.yaml'), 'utf8');
   const refused = messageOf(() => open(true, config(change)));
   expect(refused).toContain(message);
-  expect(refused).toContain('config.yaml');
+  // what people edit is not what the run was started with
+  expect(refused).toContain('identity.json');
   expect(readFileSync(join(out, 'config.yaml'), 'utf8')).toBe(before);
   expect(steps()).toEqual([1, 2, 3]);
 });
@@ -144,6 +145,7 @@ it('compares what data and model hold where the folder says it, and their paths 
 
 it('goes on with a run that began before precision was a choice', async () => {
   await started();
+  rmSync(join(out, 'identity.json'));
   const file = join(out, 'config.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('matmulPrecision: f32\n', ''));
   expect(readFileSync(file, 'utf8')).not.toContain('matmulPrecision');
@@ -189,13 +191,49 @@ it.each<[string, (file: string) => void]>([
   expect(steps()).toEqual([1]);
 });
 
+it('says what its metrics lack, and refuses a checkpoint under the name of another step', async () => {
+  await started();
+  rmSync(metrics);
+  await open(true).resume(fakeEngine());
+  expect(said.join()).toContain('lacks 2 of the 2 steps that are done');
+  writeFileSync(checkpoint('state.json'), readFileSync(checkpoint('state.json'), 'utf8').replace('"step":2', '"step":1'));
+  expect(await rejectionOf(open(true).resume(fakeEngine()))).toContain("step is 1, expected that of its folder's name");
+});
+
+it('goes on by what it was started with, and not by a config that was edited', async () => {
+  await started();
+  const file = join(out, 'config.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('seed: 0', 'seed: 5'));
+  expect(messageOf(() => open(true, config({ seed: 5 })))).toContain('seed is 5, the run to resume was started with 0');
+  rmSync(file);
+  open(true, config({ lossOver: 'tokens' }));
+  expect(said.join()).toContain('config.yaml: is missing');
+});
+
+it('is written anew where it was moved away', async () => {
+  const folder = open(false);
+  folder.begin({ ...config(), lossOver: 'tokens' }, IDENTITY, { 'summary.json': '{}' });
+  expect(folder.restore()).toBe(false);
+  renameSync(out, `${out}-moved`);
+  expect(folder.restore()).toBe(true);
+  expect(readdirSync(out).sort()).toEqual(['config.yaml', 'identity.json', 'summary.json']);
+});
+
+it('lies in no folder that another run writes', async () => {
+  await started();
+  const refused = (inside: string): string => messageOf(() => checkRunFolder({ ...config(), out: join(out, inside) }, {}));
+  expect(refused('result')).toContain('which the run in');
+  expect(refused('checkpoints/step-00000002/mine')).toContain('lies in');
+  expect(() => checkRunFolder({ ...config(), out: join(out, 'mine') }, {})).not.toThrow();
+});
+
 it('takes and removes no checkpoint of another run', async () => {
   await started();
   for (const step of [7, 8, 9]) await save(step, 'other');
   const folder = open(true);
   expect(await folder.resume(fakeEngine())).toEqual({ step: 2, updates: [2] });
   expect(said.join()).toContain('3 of its checkpoints are of another run');
-  folder.begin(config(), IDENTITY);
+  folder.begin({ ...config(), lossOver: 'tokens' }, IDENTITY);
   removeOldest(out, 'this', 1);
   expect(checkpointNames(out)).toEqual(['step-00000002', 'step-00000007', 'step-00000008', 'step-00000009']);
   rmSync(checkpoint('.'), { recursive: true });
@@ -204,7 +242,7 @@ it('takes and removes no checkpoint of another run', async () => {
 
 it('holds its identity, and a whole checkpoint is as large as it was to be', async () => {
   await started();
-  expect(storedIdentity(out)).toEqual(IDENTITY);
+  expect(storedIdentity(out)).toMatchObject({ ...IDENTITY, settings: { seed: 0, lora: { rank: 4 } } });
   expect(readFileSync(checkpoint('training.safetensors')).length).toBeGreaterThan(checkpointBytes(fakeEngine()));
   expect(checkpointBytes(fakeEngine())).toBe(3 * 6 * 4);
 });
@@ -224,7 +262,7 @@ const unhashed = (change: Record<string, readonly number[] | null>): void => {
 it.each<[string, () => void, string]>([
   ['a state that is no JSON', () => writeFileSync(checkpoint('state.json'), '{"step":'), 'is not valid JSON'],
   ['a negative step', () => writeFileSync(checkpoint('state.json'), '{"step":-1,"updates":[1]}'), 'step: '],
-  ['updates of other groups', () => writeFileSync(checkpoint('state.json'), '{"step":1,"updates":[1,2]}'), 'updates has 2 numbers, expected 1'],
+  ['updates of other groups', () => writeFileSync(checkpoint('state.json'), '{"step":2,"updates":[1,2]}'), 'updates has 2 numbers, expected 1'],
   ['updates that are no counts', () => writeFileSync(checkpoint('state.json'), '{"step":1,"updates":[0.5]}'), 'updates.0: '],
   ['a missing parameter', () => unhashed({ b: null }), 'has no tensor b;'],
   ['a missing moment', () => unhashed({ 'v.a': null }), 'has no tensor v.a;'],

@@ -1,6 +1,6 @@
 /** @file What runs' folders say: states, best and last held-out losses, speed; folders that hold no run, or a broken one; a run that is followed while it is written. */
 
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runsText } from '../../src/cli/text/runs.ts';
@@ -41,7 +41,10 @@ function writeRun(name: string, { steps = 4, lines = [], checkpoint, result, isH
   if (result !== undefined) mkdirSync(join(folder, result));
   if (isHeld) {
     mkdirSync(join(folder, '.lock'));
-    writeFileSync(join(folder, '.owner.json'), JSON.stringify({ id: 'a', pid: 1, host: 'elsewhere', space: '', processStart: '', since: 'now' }));
+    writeFileSync(
+      join(folder, '.owner.json'),
+      JSON.stringify({ id: 'a', folder: String(statSync(folder).ino), pid: 1, host: 'elsewhere', space: '', processStart: '', since: 'now' }),
+    );
   }
   return folder;
 }
