@@ -423,3 +423,13 @@ describe('about the machine and the program', () => {
     expect((await runCli(['frobnicate'])).code).toBe(1);
   });
 });
+
+it('a cache that cannot be written is gone without, or named: no command ends with a stack', async () => {
+  const env = { XDG_CACHE_HOME: '/dev/null/cache', XDG_RUNTIME_DIR: undefined };
+  const doctor = await runCli(['doctor'], undefined, env);
+  expect(doctor.stderr).not.toMatch(/\n {4}at /);
+  // SwiftShader is unpacked into the cache; other devices need none
+  expect(doctor.code === 0 ? doctor.stdout : doctor.stderr).toMatch(/device|adapter/);
+  const data = ok(await runCli(['data', QUESTIONS, '--model', TINY_MODEL, '--limit', '3'], undefined, env));
+  expect(data.stdout).toMatch(/tokens are not kept for the next start: \/dev\/null\/cache/);
+});
