@@ -10,6 +10,7 @@ import type { CheckpointAbout, ModelAbout } from '../runtime/planFile.ts';
 import type { ParamInfo } from '../runtime/program.ts';
 import { isAdapterParam } from '../train/model.ts';
 import { checkCompiledConfig } from './compiledConfig.ts';
+import { checkCompiledGguf } from './compiledGguf.ts';
 
 /** A compiled model, as far as its checkpoints are concerned. */
 export interface CompiledModel {
@@ -68,13 +69,15 @@ function describeCompiled(model: CompiledModel): Describe<Layout> {
       const { settled, notes } = settledHead(where, fields, checkpoint, compare);
       return { ...described, notes: [...notes, ...checkCompiledConfig(where, settled, checkpoint)] };
     },
-    gguf: ({ file, metadata }) => {
+    gguf: (gguf) => {
+      const { file, metadata } = gguf;
       if (!checkpoint?.gguf)
         throw new EbbError(`${file}: the names of its tensors are not those of the compiled model; give a checkpoint folder or safetensors`);
       const { architecture } = checkpoint.gguf;
       const found = metadata.get('general.architecture');
       if (found !== architecture)
         throw new EbbError(`${file}: general.architecture is ${found === undefined ? 'missing' : show(found)}, the model was compiled for ${architecture}`);
+      checkCompiledGguf(gguf, architecture, checkpoint);
       return described;
     },
   };

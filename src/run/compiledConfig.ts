@@ -14,7 +14,7 @@ import type { CheckpointAbout } from '../runtime/planFile.ts';
 const FREE = new Set(['architectures', 'bos_token_id', 'dtype', 'eos_token_id', 'torch_dtype', 'transformers_version']);
 
 /** Whether two fields say the same. Numbers are compared as f32, since GGUF keeps them so. */
-function isSame(a: Json | undefined, b: Json | undefined): boolean {
+export function isSame(a: Json | undefined, b: Json | undefined): boolean {
   if (typeof a === 'number' && typeof b === 'number') return Math.fround(a) === Math.fround(b);
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((x, i) => isSame(x, b[i]));
   if (a !== undefined && b !== undefined && isObject(a) && isObject(b))

@@ -173,6 +173,8 @@ export function writeStoredGguf(path: string, config: LlamaConfig, typesOf: (nam
     'llama.rope.dimension_count': config.headDim,
     'llama.attention.layer_norm_rms_epsilon': Math.fround(config.rmsNormEps),
     'llama.context_length': config.maxPosition,
+    'llama.rope.freq_base': config.ropeTheta,
+    ...(config.ropeScaling?.type === 'linear' ? { 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': config.ropeScaling.factor } : {}),
   };
   const list = tensors.map((t) => ({ name: ggufName(t.name), type: GGUF_TYPE[t.dtype], dims: [...t.shape].reverse(), data: permuted(t, config) }));
   writeFileSync(path, ggufBytes({ metadata, tensors: list }));

@@ -145,6 +145,17 @@ it('refuses tensors of another model, a GGUF file of another architecture, and a
   expect(messageOf(() => openForCompiled(path, compiled(gpt2)))).toContain('the names of its tensors are not those of the compiled model');
 });
 
+it.each<[object, RegExp]>([
+  [{ ropeTheta: 5e5 }, /llama\.rope\.freq_base is 500000, compiled for 10000; give a checkpoint/],
+  [{ rmsNormEps: 1e-3 }, /llama\.attention\.layer_norm_rms_epsilon is 0\.001\d*, compiled for 0\.00001/],
+  [{ ropeScaling: { type: 'linear', factor: 2 } }, /positions are scaled by linear by 2, compiled for none/],
+  [{ numHeads: 1, headDim: 8, numKvHeads: 1 }, /llama\.attention\.head_count is 1, compiled for 2.*llama\.attention\.key_length is 8, compiled for 4/],
+])('refuses a GGUF file with other settings of the same shapes: %j', (change, message) => {
+  const path = join(folder, 'm.gguf');
+  writeStoredGguf(path, { ...CONFIG, ...change }, () => ['f16']);
+  expect(messageOf(() => openForCompiled(path, compiled()))).toMatch(message);
+});
+
 it('asks whether a head that lies beside a tie is the embedding', () => {
   const tied = storedConfig({ hiddenSize: 8, headDim: 4, numHeads: 2, numKvHeads: 1, vocabSize: 11, intermediateSize: 6 }, { tieWordEmbeddings: true });
   const untied = { ...tied, tieWordEmbeddings: false };
