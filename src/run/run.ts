@@ -243,7 +243,8 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
     batches: trainData.source,
     steps: (batches = trainData.source, { pauseAfter = () => false } = {}) =>
       untilBroken(tellingFirst(hooks, trainSteps({ ...options, batches, between: between(pauseAfter) })), (error) => {
-        broken = error;
+        folder.fail(state.step, error);
+        if (isOfNumbers(error)) broken = error;
       }),
     show: (metrics) => hooks.onProgress?.({ kind: 'step', metrics, steps, units, counts }),
     async read(name) {
@@ -290,12 +291,12 @@ export async function openRun(run: TrainingRun, hooks: TrainHooks = {}): Promise
   };
 }
 
-/** Steps, and who is told where one of them gives no number. */
-async function* untilBroken<T>(steps: AsyncGenerator<T, void>, tell: (error: EbbError) => void): AsyncGenerator<T, void> {
+/** Steps, and who is told where one of them fails. */
+async function* untilBroken<T>(steps: AsyncGenerator<T, void>, tell: (error: unknown) => void): AsyncGenerator<T, void> {
   try {
     yield* steps;
   } catch (error) {
-    if (isOfNumbers(error)) tell(error);
+    tell(error);
     throw error;
   }
 }

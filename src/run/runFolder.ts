@@ -36,6 +36,8 @@ export interface RunFolder {
    * killed run had half written is removed.
    */
   begin(config: RunConfig, identity: Omit<Identity, 'settings'>, files?: Readonly<Record<string, string>>): void;
+  /** Says which error ended the run, for whoever looks at it later. */
+  fail(step: number, error: unknown): void;
   /** Writes what `begin` wrote, where it is gone: a run whose folder is moved away goes on. Returns whether it was. @throws EbbError */
   restore(): boolean;
   /**
@@ -67,8 +69,11 @@ const FREE: readonly string[] = [
 /** Paths of what a run reads. Where a run folder says what these hold, the contents are compared, and the paths may be others. */
 const BY_CONTENT: readonly string[] = ['model', 'weights', 'data', 'chatTemplate'];
 
+/** The file that says which error ended a run. */
+export const FAILURE = 'failure.json';
+
 /** What a run writes in its folder. */
-const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, IDENTITY, 'schedules.json', MOMENT, CHECKPOINTS, 'profile', RESULT, BEST];
+const PARTS: readonly string[] = [CONFIG, METRICS, SUMMARY, IDENTITY, FAILURE, 'schedules.json', MOMENT, CHECKPOINTS, 'profile', RESULT, BEST];
 
 /** What a run reads. */
 export function runInputs({ model, weights, data, evalData, lora }: Pick<RunConfig, 'model' | 'weights' | 'data' | 'evalData' | 'lora'>): InputPath[] {
@@ -139,11 +144,19 @@ export function openRunFolder(path: string, resumes: boolean, config: RunConfig,
           ...files,
         };
         writeFiles(path, begun);
+        rmSync(join(path, FAILURE), { force: true });
       } catch (error) {
         throw fileError(path, error);
       }
       const earlier = EARLIER_RESULTS.filter((name) => existsSync(join(path, name)));
       for (const name of earlier) say(`${join(path, name)}: is what an earlier version left; what is trained from here on goes into ${join(path, RESULT)}`);
+    },
+    fail(step, error) {
+      try {
+        writeTextAside(join(path, FAILURE), `${JSON.stringify({ step, message: error instanceof Error ? error.message : String(error) })}\n`);
+      } catch {
+        // the disk may be what failed
+      }
     },
     restore() {
       if (existsSync(join(path, IDENTITY))) return false;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { checkpointNames } from '../run/checkpointNames.ts';
 import { isRunning } from '../run/lock.ts';
 import { BEST, EARLIER_RESULTS, RESULT, trainedMoment } from '../run/results.ts';
+import { FAILURE } from '../run/runFolder.ts';
 import type { KeptResults, RunState } from './report.ts';
 
 /** How a run is to end. */
@@ -19,6 +20,7 @@ export interface Ending {
 /** How a run stands. */
 export function stateOf(folder: string, { done, of, hasNoPatience }: Ending): RunState {
   if (isRunning(folder)) return 'running';
+  if (existsSync(join(folder, FAILURE))) return 'failed';
   const saved = Number(checkpointNames(folder).at(-1)?.replace(/\D/g, '') ?? Number.NaN);
   const isSaved = saved === done || trainedMoment(join(folder, RESULT))?.step === done;
   const isWhole = of !== null && done >= of;
