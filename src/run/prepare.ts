@@ -109,12 +109,26 @@ if (!isMainThread && workerData === ROLE)
     parentPort?.postMessage(reply, 'packed' in reply ? moved(reply.packed) : []);
   });
 
+/** Tokenises on this thread, one request after the other, as the worker does. */
+function preparedHere(watch: Watch): Preparation {
+  let before: Promise<unknown> = Promise.resolve();
+  return {
+    tokenise(request) {
+      const made = before.then(async () => unpack(pack(await keptTokens(request, watch))));
+      // one that failed holds up no other
+      before = made.catch(() => {});
+      return made;
+    },
+    end: () => {},
+  };
+}
+
 /** Loaders of TypeScript do not reach into workers: from sources, and under a test runner, this thread does it. */
 const BUILT = !import.meta.url.endsWith('.ts');
 
 /** Starts a worker with the first request. @param watch is told how far it is */
 export function prepare(watch: Watch = {}, inWorker: boolean = BUILT): Preparation {
-  if (!inWorker) return { tokenise: async (request) => unpack(pack(await keptTokens(request, watch))), end: () => {} };
+  if (!inWorker) return preparedHere(watch);
   let worker: Worker | undefined;
   const waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
   const start = (): Worker => {

@@ -89,8 +89,8 @@ withFixtures('quant', (root) => {
         return stdout;
       };
       await ran('train', '--model', path, '--data', data, '--out', join(out, 'run'), '--steps', '1', '--length', '8', '--lr', '1e-4');
-      expect(await ran('check', join(out, 'run', 'model'))).toContain(type);
-      const text = await ran('generate', join(out, 'run', 'model'), '--prompt', 'the cat', '--max-new-tokens', '4');
+      expect(await ran('check', join(out, 'run', 'result'))).toContain(type);
+      const text = await ran('generate', join(out, 'run', 'result'), '--prompt', 'the cat', '--max-new-tokens', '4');
       expect(text.length).toBeGreaterThan(1);
       rmSync(out, { recursive: true });
     });

@@ -3,10 +3,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { finetune, plan } from '../../src/index.ts';
 import type { CommandDevice } from '../../src/node/device.ts';
 import type { DeviceLimits, DeviceProfile } from '../../src/runtime/deviceProfile.ts';
-import { finetune } from '../../src/session/finetune.ts';
-import { plan } from '../../src/session/library.ts';
 import { ROOT, TINY_MODEL } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 

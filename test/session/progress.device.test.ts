@@ -3,15 +3,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compileModel } from '../../src/compile/compile.ts';
-import { type FinetuneOptions, finetune, openRun, type Progress, type StepMetrics } from '../../src/index.ts';
+import { compileModel, type FinetuneOptions, finetune, openRun, type Progress, parseConfig, type StepMetrics } from '../../src/index.ts';
 import { openData } from '../../src/run/data.ts';
 import { prepare } from '../../src/run/prepare.ts';
 import { runFlops } from '../../src/session/runTime.ts';
 import { compileDeviceOf } from '../../src/session/sessionDevice.ts';
 import { openRunModel } from '../../src/session/train.ts';
 import { NOTHING_WATCHED, type Watched, watched } from '../../src/terminal/watched.ts';
-import { parseConfig } from '../../src/train/config.ts';
 import { ROOT } from '../support/cli.ts';
 import { openTestDevice, type TestDevice } from '../support/testDevice.ts';
 
