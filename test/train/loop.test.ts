@@ -13,6 +13,8 @@ function answering(answer: (step: number) => { loss: number; gradNorm: number },
     storage: { groups: [] },
     readUpdates: async () => [],
     writeUpdates: () => {},
+    // run again function by function, all of it is finite
+    findNonFinite: async () => null,
     step: () => {
       const { loss, gradNorm } = answer(steps++);
       const read = async () => {
