@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { createDropPlan } from '../dropbp/plans/index.ts';
-import { EbbError, isOfNumbers } from '../errors.ts';
+import { EbbError, isOfNumbers, option } from '../errors.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DispatchTime } from '../runtime/dispatchTimes.ts';
 import type { Engine } from '../runtime/execute.ts';
@@ -104,6 +104,7 @@ async function identityOf(
   const now = { ebb, parts: await hashing };
   const before = folder.identity;
   if (folder.isOlder) say(`${folder.path}: an earlier version began the run and did not say what its data and its model hold, so that is not compared`);
+  if (before === null && accept.length > 0) say(`${option('accept')} names ${accept.join(', ')}, but nothing that the run began with is known to compare`);
   if (before === null) return newIdentity(now.ebb, now.parts);
   checkIdentity(folder.path, before, now, accept, say);
   return { ...now, run: before.run };
